@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: MIT
+# The sources, and brood_library(name STATIC|SHARED [PORTABLE] [TESTING]): the library, or a variant of it for tests.
+#   PORTABLE  with the portable wait provider
+#   TESTING   with faults on demand, all names visible
+
+set(BROOD_CORE_SOURCES
+  boot.c cpu.c ending.c environment.c exit.c family.c init.c local.c lock.c method.c once.c process.c
+  registry.c self.c shared.c start.c status.c thread.c time.c)
+
+# What both ports provide.
+set(BROOD_PORT_SOURCES
+  os_boot.c os_clock.c os_cpu.c os_error.c os_futex.c os_guard.c os_life.c os_memory.c os_module.c
+  os_process.c os_random.c os_stdio.c os_thread.c)
+
+# What one port has for itself.
+set(BROOD_POSIX_SOURCES launch.c starter.c)
+set(BROOD_WIN32_SOURCES launch.c win32.c)
+
+if(WIN32)
+  set(BROOD_PORT win32)
+  list(APPEND BROOD_PORT_SOURCES ${BROOD_WIN32_SOURCES})
+else()
+  set(BROOD_PORT posix)
+  list(APPEND BROOD_PORT_SOURCES ${BROOD_POSIX_SOURCES})
+  set(THREADS_PREFER_PTHREAD_FLAG ON)
+  find_package(Threads REQUIRED)
+endif()
+
+set(BROOD_SOURCE_DIR ${CMAKE_CURRENT_SOURCE_DIR})
+
+# The system libraries and switches that a port needs.
+function(brood_system target)
+  if(WIN32)
+    target_compile_definitions(${target} PRIVATE _WIN32_WINNT=0x0A00 UNICODE _UNICODE WIN32_LEAN_AND_MEAN)
+    target_link_libraries(${target} PRIVATE advapi32)
+  else()
+    target_compile_definitions(${target} PRIVATE _GNU_SOURCE)
+    target_link_libraries(${target} PUBLIC Threads::Threads PRIVATE ${CMAKE_DL_LIBS})
+  endif()
+endfunction()
+
+function(brood_library name kind)
+  cmake_parse_arguments(PARSE_ARGV 2 arg "PORTABLE;TESTING" "" "")
+  if(WIN32 OR arg_PORTABLE OR BROOD_WAIT_PORTABLE)
+    set(wait wait_portable.c)
+  else()
+    set(wait wait_futex.c)
+  endif()
+  set(port ${BROOD_PORT_SOURCES})
+  list(TRANSFORM port PREPEND ${BROOD_PORT}/)
+  set(sources ${BROOD_CORE_SOURCES} ${wait} ${port})
+  list(TRANSFORM sources PREPEND ${BROOD_SOURCE_DIR}/src/)
+
+  add_library(${name} ${kind} ${sources})
+  target_include_directories(${name}
+    PUBLIC $<BUILD_INTERFACE:${BROOD_SOURCE_DIR}/include> $<INSTALL_INTERFACE:include>
+    PRIVATE ${BROOD_SOURCE_DIR}/src)
+  set_target_properties(${name} PROPERTIES POSITION_INDEPENDENT_CODE ON)
+  target_compile_definitions(${name} PRIVATE BROOD_BUILDING)
+  if(kind STREQUAL "SHARED")
+    target_compile_definitions(${name} PUBLIC BROOD_SHARED)
+  endif()
+  if(arg_TESTING)
+    target_compile_definitions(${name} PUBLIC BROOD_TESTING)
+    target_include_directories(${name} PUBLIC ${BROOD_SOURCE_DIR}/src)
+  else()
+    set_target_properties(${name} PROPERTIES C_VISIBILITY_PRESET hidden)
+  endif()
+  brood_system(${name})
+  brood_warnings(${name})
+  if(MINGW)
+    target_link_options(${name} PUBLIC -static-libgcc)
+  endif()
+endfunction()
+
+# Windows looks for a DLL beside the program.
+function(brood_bring_dll program)
+  if(WIN32 AND BUILD_SHARED_LIBS)
+    add_custom_command(TARGET ${program} POST_BUILD
+      COMMAND ${CMAKE_COMMAND} -E copy_if_different $<TARGET_FILE:brood> $<TARGET_FILE_DIR:${program}>)
+  endif()
+endfunction()

@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: MIT
+# How tests are built and registered.
+#
+#   brood_public_test(name [TIMEOUT seconds])    tests/<name>.c against the library, under every start method,
+#                                                and natively against the portable wait provider too
+#   brood_internal_test(name [TIMEOUT seconds])  tests/internal/<name>.c, with faults on demand and the inner names;
+#                                                natively with both wait providers
+#   brood_register(test [TIMEOUT s] [METHOD m])  what all tests have in common, for tests made otherwise
+#
+# Programs for Windows are run through tools/wine-run; one Wine server serves all of them (tests wine.up, wine.down).
+
+set(BROOD_SANITIZER "" CACHE STRING "The sanitizer that CMAKE_C_FLAGS ask for: address, thread or none")
+set(BROOD_CMOCKA_ROOT "" CACHE PATH "Where CMocka for the target system is installed; empty: where CMake finds it")
+
+find_path(CMOCKA_INCLUDE_DIR cmocka.h HINTS ${BROOD_CMOCKA_ROOT}/include NO_CMAKE_FIND_ROOT_PATH)
+find_library(CMOCKA_LIBRARY NAMES cmocka-static cmocka HINTS ${BROOD_CMOCKA_ROOT}/lib NO_CMAKE_FIND_ROOT_PATH)
+if(NOT CMOCKA_INCLUDE_DIR OR NOT CMOCKA_LIBRARY)
+  message(FATAL_ERROR "CMocka was not found: install it (tools/test does), or configure with BROOD_TESTS=OFF")
+endif()
+add_library(cmocka INTERFACE)
+target_include_directories(cmocka SYSTEM INTERFACE ${CMOCKA_INCLUDE_DIR})
+target_link_libraries(cmocka INTERFACE ${CMOCKA_LIBRARY})
+target_compile_definitions(cmocka INTERFACE $<$<BOOL:${WIN32}>:CMOCKA_STATIC>)
+
+# The library once more, for tests that look inside or want the other wait provider.
+brood_library(brood_testing STATIC TESTING)
+if(NOT WIN32)
+  brood_library(brood_portable STATIC PORTABLE)
+  brood_library(brood_testing_portable STATIC PORTABLE TESTING)
+endif()
+
+# The methods that this system can be put on as a whole. A thread sanitizer cannot start threads after a
+# fork of a process that had some.
+if(WIN32 OR BROOD_SANITIZER STREQUAL "thread")
+  set(BROOD_METHODS spawn)
+else()
+  set(BROOD_METHODS spawn fork)
+endif()
+
+# An executable of the tests; a DLL that it needs stands beside it.
+function(brood_test_program target source library)
+  add_executable(${target} ${source})
+  target_link_libraries(${target} PRIVATE ${library})
+  brood_warnings(${target})
+  brood_bring_dll(${target})
+endfunction()
+
+function(brood_register test)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "TIMEOUT;METHOD" "")
+  if(NOT arg_TIMEOUT)
+    set(arg_TIMEOUT 120)
+  endif()
+  set_tests_properties(${test} PROPERTIES TIMEOUT ${arg_TIMEOUT})
+  if(arg_METHOD)
+    set_tests_properties(${test} PROPERTIES ENVIRONMENT BROOD_START_METHOD=${arg_METHOD})
+  endif()
+  if(WIN32 AND CMAKE_CROSSCOMPILING)
+    set_tests_properties(${test} PROPERTIES FIXTURES_REQUIRED wine)
+  endif()
+endfunction()
+
+function(brood_public_test name)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "TIMEOUT" "")
+  brood_test_program(test_${name} ${name}.c brood::brood)
+  target_link_libraries(test_${name} PRIVATE cmocka brood_test_platform)
+  foreach(method IN LISTS BROOD_METHODS)
+    add_test(NAME ${name}.${method} COMMAND test_${name})
+    brood_register(${name}.${method} METHOD ${method} TIMEOUT ${arg_TIMEOUT})
+  endforeach()
+  if(NOT WIN32)
+    brood_test_program(test_${name}_portable ${name}.c brood_portable)
+    target_link_libraries(test_${name}_portable PRIVATE cmocka brood_test_platform)
+    add_test(NAME ${name}.portable COMMAND test_${name}_portable)
+    brood_register(${name}.portable METHOD spawn TIMEOUT ${arg_TIMEOUT})
+  endif()
+endfunction()
+
+function(brood_internal_test name)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "TIMEOUT" "")
+  set(variants brood_testing)
+  if(NOT WIN32)
+    list(APPEND variants brood_testing_portable)
+  endif()
+  foreach(library IN LISTS variants)
+    string(REPLACE brood_testing "" suffix ${library})
+    string(REPLACE _ . dotted "${suffix}")
+    brood_test_program(internal_${name}${suffix} internal/${name}.c ${library})
+    target_link_libraries(internal_${name}${suffix} PRIVATE cmocka brood_test_platform)
+    add_test(NAME internal.${name}${dotted} COMMAND internal_${name}${suffix})
+    brood_register(internal.${name}${dotted} TIMEOUT ${arg_TIMEOUT})
+  endforeach()
+endfunction()
+
+if(WIN32 AND CMAKE_CROSSCOMPILING)
+  add_test(NAME wine.up COMMAND ${PROJECT_SOURCE_DIR}/tools/wine-up)
+  add_test(NAME wine.down COMMAND ${PROJECT_SOURCE_DIR}/tools/wine-down)
+  set_tests_properties(wine.up PROPERTIES FIXTURES_SETUP wine TIMEOUT 300)
+  set_tests_properties(wine.down PROPERTIES FIXTURES_CLEANUP wine TIMEOUT 60)
+endif()
+
+# The shape of the source.
+add_test(NAME layers COMMAND ${PROJECT_SOURCE_DIR}/tools/check-layers)
+add_test(NAME providers
+  COMMAND ${PROJECT_SOURCE_DIR}/tools/check-providers ${CMAKE_NM} $<TARGET_FILE:brood_testing> ${BROOD_PORT})

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: MIT
+// A function in a process: started with an argument, and joined.
+
+#include <brood/brood.h>
+#include <inttypes.h>
+#include <stdio.h>
+
+static void check(brood_status status)
+{
+    if (status != BROOD_OK) {
+        fprintf(stderr, "%s\n", brood_last_error());
+        exit(EXIT_FAILURE);
+    }
+}
+
+static int run_proc(void *arg)
+{
+    const char *name = arg;
+    printf("Run child process %s (%" PRId64 ")...\n", name, brood_self_pid());
+    return 0;
+}
+
+int main(void)
+{
+    brood_init();
+
+    printf("Parent process %" PRId64 ".\n", brood_self_pid());
+    puts("Child Process will start.");
+    brood_process *child;
+    check(brood_process_start(&child, run_proc, "test", sizeof "test", NULL));
+    check(brood_process_join(child, BROOD_FOREVER, NULL)); // without it the last line would not wait
+    puts("Child Process end.");
+    brood_process_drop(child);
+    return 0;
+}

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: MIT
+/**
+ * @file
+ * @brief All of brood: processes, threads and what they share, on POSIX and Windows.
+ *
+ * A program calls brood_init() as the first statement of `main`. From then on it is the main process of a
+ * *family*: the processes that it starts, those that they start, and so on. Shared objects (a
+ * brood_lock and its like) are plain values that work in every process and thread of the family.
+ *
+ * @par The end of a process
+ * When the target of a child returns or calls exit(), and when the main process returns from `main` or calls exit(), this
+ * happens by itself, in this order: its non-daemon threads are joined; its daemon children are stopped; its other
+ * children are joined; the handlers of brood_at_exit() run, newest first; stdio is flushed; the process ends.
+ */
+#ifndef BROOD_BROOD_H
+#define BROOD_BROOD_H
+
+#include <brood/cpu.h>
+#include <brood/export.h>
+#include <brood/local.h>
+#include <brood/lock.h>
+#include <brood/once.h>
+#include <brood/process.h>
+#include <brood/status.h>
+#include <brood/thread.h>
+#include <brood/time.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+BROOD_BEGIN_DECLS
+
+#define BROOD_VERSION_MAJOR 0 /**< Changes when programs must be changed. */
+#define BROOD_VERSION_MINOR 1 /**< Changes when something is added. */
+#define BROOD_VERSION_PATCH 0 /**< Changes when something is mended. */
+
+/** @brief The version of these headers as one number, handed to the library by brood_init(). */
+#define BROOD_VERSION_NUMBER                                                                         \
+    ((uint32_t)(BROOD_VERSION_MAJOR * 1000000 + BROOD_VERSION_MINOR * 1000 + BROOD_VERSION_PATCH))
+
+/**
+ * @brief Makes this process the main process of a family, or, in a child that brood started as a fresh image, runs
+ * the child's target and ends the process. The first statement of `main`.
+ *
+ * In a child it never returns. When it cannot go on it prints one line to stderr and ends the process with
+ * status 70. A second call in the same process does nothing.
+ */
+#define brood_init() brood_init_with(BROOD_VERSION_NUMBER, atexit)
+
+/**
+ * @brief What brood_init() calls.
+ * @param header_version     `BROOD_VERSION_NUMBER` of the headers that the program was built with.
+ * @param executable_atexit  the executable's own atexit(): a handler registered inside a Windows DLL would run when
+ *                           all other threads are gone.
+ */
+BROOD_API void brood_init_with(uint32_t header_version, int (*executable_atexit)(void (*)(void)));
+
+/** @brief Gives the version of the library, "0.1.0". */
+BROOD_API const char *brood_version(void);
+
+/**
+ * @brief Does now what the end of the process would do, except flushing and ending: joins the non-daemon threads, stops the
+ * daemon children, joins the others, runs the handlers.
+ *
+ * From the first call on nothing can be started in this process.
+ * @param timeout  how long to wait for all of it.
+ * @retval BROOD_TIMEOUT  something still runs; the call may be repeated.
+ * @retval BROOD_DEADLOCK called from a thread that brood started, or from a brood_at_exit() handler.
+ * @retval BROOD_NOT_INITIALIZED
+ */
+BROOD_API brood_status brood_shutdown(brood_duration timeout);
+
+/**
+ * @brief Registers `fn(arg)` for the end of this process, under any start method, and of no other: a forked child does not
+ * inherit it.
+ *
+ * Handlers run newest first, each once, in the thread that ends the process, when threads and children are gone.
+ * A process that is killed runs none.
+ * @return `BROOD_INVALID` without `fn`; `BROOD_NO_MEMORY`; `BROOD_NOT_INITIALIZED`; `BROOD_WRONG_STATE` once the handlers have run.
+ */
+BROOD_API BROOD_NODISCARD brood_status brood_at_exit(void (*fn)(void *), void *arg);
+
+#define BROOD_REGISTRY_NAME_MAX 255 /**< Bytes in a name of the registry. */
+
+/**
+ * @brief Puts a shared value under a name, for every process of the family; replaces the value that is there.
+ *
+ * What a child cannot find in a `static` variable, which is zero in a fresh image, it finds here.
+ * @param name  1 to #BROOD_REGISTRY_NAME_MAX bytes.
+ * @param id    the `id` of a shared object, or any number of one's own; 0 takes the name away.
+ * @return `BROOD_INVALID` for NULL or an empty name; `BROOD_TOO_LARGE`; `BROOD_NO_RESOURCES` when the registry is full; `BROOD_NO_MEMORY`;
+ *         `BROOD_NOT_INITIALIZED`.
+ */
+BROOD_API BROOD_NODISCARD brood_status brood_registry_set(const char *name, uint64_t id);
+
+/**
+ * @brief Looks a name up.
+ * @return `BROOD_NOT_FOUND`; `BROOD_INVALID`, `BROOD_TOO_LARGE`, `BROOD_NOT_INITIALIZED` as brood_registry_set().
+ */
+BROOD_API BROOD_NODISCARD brood_status brood_registry_get(const char *name, uint64_t *out_id);
+
+BROOD_END_DECLS
+
+#endif

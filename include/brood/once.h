@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: MIT
+/**
+ * @file
+ * @brief Running a function once in a process.
+ */
+#ifndef BROOD_ONCE_H
+#define BROOD_ONCE_H
+
+#include <brood/export.h>
+#include <stdint.h>
+
+BROOD_BEGIN_DECLS
+
+/** @brief A flag with static storage, set to #BROOD_ONCE_INIT; it belongs to one process. */
+typedef struct brood_once_flag {
+    uint64_t state; /**< Private; accessed as an atomic. */
+} brood_once_flag;
+
+/** @brief The value of a flag whose function has not run. */
+#define BROOD_ONCE_INIT                                                                              \
+    {                                                                                                \
+        0                                                                                            \
+    }
+
+/**
+ * @brief Runs `fn` if no call with this flag has done so; returns when `fn` has returned, whoever ran it.
+ *
+ * What `fn` wrote is visible to every caller after the return. Blocks while another thread runs `fn`; a
+ * call from inside `fn` with the same flag would wait for itself. May be called before `brood_init()`.
+ * Safe in any thread. A process forked while another thread of its parent was inside `fn` runs it anew.
+ */
+BROOD_API void brood_once(brood_once_flag *flag, void (*fn)(void));
+
+BROOD_END_DECLS
+
+#endif

@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: MIT
+/**
+ * @file
+ * @brief Functions in processes.
+ *
+ * A #brood_process is a counted reference to a child of this process. It belongs to the process that started
+ * the child: in any other, a forked child included, calls with it answer `BROOD_WRONG_STATE`.
+ *
+ * brood waits for its own children only, one by one: it never touches SIGCHLD nor any other child. In a program
+ * that reaps all its children by itself, how a child ended is still known from the record that the child
+ * leaves in shared memory; where there is none (it was killed), the answer is `BROOD_LOST`.
+ *
+ * All calls are safe in any thread; none is safe in a signal handler.
+ */
+#ifndef BROOD_PROCESS_H
+#define BROOD_PROCESS_H
+
+#include <brood/export.h>
+#include <brood/status.h>
+#include <brood/time.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+BROOD_BEGIN_DECLS
+
+/** @brief What runs in a process or in a thread: a function of the program or of any library it loads, also a static one. */
+typedef int (*brood_target)(void *arg);
+
+/** @brief A process number of the operating system. */
+typedef int64_t brood_pid;
+
+/** @brief A counted reference to a child process. */
+typedef struct brood_process brood_process;
+
+/** @brief How a child comes to be. */
+typedef enum brood_start_method {
+    BROOD_START_DEFAULT = 0,    /**< A fresh image of the running program, by the cheapest way there is. */
+    BROOD_START_SPAWN = 1,      /**< A fresh image, executed for this child. */
+    BROOD_START_FORKSERVER = 2, /**< A fresh image, forked from a server process. */
+    BROOD_START_FORK = 3        /**< A copy of the calling process, with its memory. POSIX only. */
+} brood_start_method;
+
+/** @brief What the end of its starter means to a child. */
+typedef enum brood_daemon_mode {
+    BROOD_DAEMON_INHERIT = 0, /**< As the starter itself is; the main process is none. */
+    BROOD_DAEMON_YES = 1,     /**< Stopped when the starter ends. */
+    BROOD_DAEMON_NO = 2       /**< Joined when the starter ends. */
+} brood_daemon_mode;
+
+/** @brief What a child reads as its standard input. */
+typedef enum brood_input_mode {
+    BROOD_INPUT_NULL = 0,   /**< The null device. */
+    BROOD_INPUT_INHERIT = 1 /**< The starter's. */
+} brood_input_mode;
+
+/** @brief How to start a child. All zero means the defaults. */
+typedef struct brood_process_options {
+    const char *name;       /**< NULL: "Process-1", counted; a child of that one "Process-1:1". Copied. */
+    int32_t daemon;         /**< A #brood_daemon_mode. */
+    int32_t method;         /**< A #brood_start_method. */
+    bool fork_with_threads; /**< Allow `BROOD_START_FORK` although other threads run. */
+    bool survive_parent;    /**< Stay when the starter is killed; not for daemons. */
+    const char *directory;  /**< Working directory, UTF-8; NULL: the starter's. */
+    int32_t input;          /**< A #brood_input_mode. */
+    /** NULL, or a list that ends with NULL, laid over the starter's environment: "NAME=value" sets, "NAME" removes. */
+    const char *const *environment;
+    uint64_t reserved[4]; /**< Zero. */
+} brood_process_options;
+
+/** @brief The defaults. */
+#define BROOD_PROCESS_OPTIONS_INIT                                                                   \
+    {                                                                                                \
+        0, 0, 0, 0, 0, 0, 0, 0,                                                                      \
+        {                                                                                            \
+            0, 0, 0, 0                                                                               \
+        }                                                                                            \
+    }
+
+/** @brief How a process ended. */
+typedef enum brood_exit_kind {
+    BROOD_RUNNING = 0,    /**< It has not ended. */
+    BROOD_EXITED = 1,     /**< By itself; `code` is what the target returned, or what exit() was given. */
+    BROOD_CRASHED = 2,    /**< By a fault of its own; `crash` says which. */
+    BROOD_SIGNALLED = 3,  /**< By a signal that brood did not send; `native` is its number. */
+    BROOD_TERMINATED = 4, /**< By brood_process_terminate(), brood_process_kill(), or as a daemon at its starter's end. */
+    BROOD_DEADLINE = 5,   /**< Killed at a deadline. */
+    BROOD_LOST = 6        /**< It has ended, and nobody knows how. */
+} brood_exit_kind;
+
+/** @brief What a crashed process died of. */
+typedef enum brood_crash {
+    BROOD_CRASH_NONE = 0,       /**< It did not crash. */
+    BROOD_CRASH_ACCESS = 1,     /**< Memory that is not there. */
+    BROOD_CRASH_ABORT = 2,      /**< abort(), a failed assertion. */
+    BROOD_CRASH_ILLEGAL = 3,    /**< An illegal instruction. */
+    BROOD_CRASH_ARITHMETIC = 4, /**< Division by zero and its like. */
+    BROOD_CRASH_STACK = 5,      /**< Stack overflow; Windows only, `BROOD_CRASH_ACCESS` elsewhere. */
+    BROOD_CRASH_BUS = 6,        /**< Misaligned or unbacked memory. */
+    BROOD_CRASH_OTHER = 7       /**< Another fault; `native` has the system's code. */
+} brood_crash;
+
+/** @brief The report about the end of a process. */
+typedef struct brood_exit {
+    int32_t kind;         /**< A #brood_exit_kind. */
+    int32_t code;         /**< For `BROOD_EXITED`: all 32 bits of what the target returned; after exit() POSIX keeps 8. */
+    int32_t crash;        /**< A #brood_crash. */
+    int64_t native;       /**< The signal number (POSIX), the exit code (Windows); 15 or 9 for `BROOD_TERMINATED`. */
+    uint64_t reserved[4]; /**< Zero. */
+} brood_exit;
+
+/**
+ * @brief Gives the number that Python's `exitcode` would be: the code; or minus a POSIX signal number, the same on
+ * Windows (-15 after terminate, -9 after kill, -11 for a bad access); 255 when the status is lost. 0 while it runs.
+ */
+BROOD_API int brood_exit_number(brood_exit ended);
+
+/**
+ * @brief Describes the end in words, such as "exited with code 3" or "crashed: bad memory access".
+ * @param ended     the report.
+ * @param buffer    receives at most `capacity` bytes with the closing zero; may be NULL when `capacity` is 0.
+ * @param capacity  bytes at `buffer`.
+ * @return the length of the whole text without the zero, as snprintf() does.
+ */
+BROOD_API size_t brood_exit_text(brood_exit ended, char *buffer, size_t capacity);
+
+/**
+ * @brief Runs `target` in a new process; returns when the child is about to call it.
+ *
+ * stdout and stderr are flushed first. An error in the child before the target runs (the module is not the
+ * same, the directory is not there, ...) is reported here, and the child is gone.
+ *
+ * @param out      receives a reference, to be given back with brood_process_drop(); NULL: none is wanted, the
+ *                 child is reaped in passing and joined at the end of this process.
+ * @param target   a function of the program, or of a library that has a file.
+ * @param arg      `size` bytes that are copied to the child, where the copy is aligned for any type and lives
+ *                 as long as the child; NULL when `size` is 0.
+ * @param size     bytes at `arg`.
+ * @param options  NULL for the defaults.
+ * @retval BROOD_INVALID          a bad argument or option; a target that is in no module.
+ * @retval BROOD_NOT_INITIALIZED  brood_init() has not run: no process is ever started before it.
+ * @retval BROOD_UNSUPPORTED      the start method does not exist on this system.
+ * @retval BROOD_WRONG_STATE      the end of the process has begun; or `BROOD_START_FORK` while other threads run, without
+ *                                `fork_with_threads`.
+ * @retval BROOD_MISMATCH         the child has another version of the program or of the target's library.
+ * @retval BROOD_NOT_FOUND        the directory, or the target's library, is not there.
+ * @retval BROOD_DENIED           the program runs with raised privileges (a fresh image is refused), or the system forbids it.
+ * @retval BROOD_NO_MEMORY, BROOD_NO_RESOURCES  out of memory, descriptors, processes or slots; nothing is left behind.
+ * @retval BROOD_TIMEOUT          the child did not reach brood_init() within a minute; it was killed.
+ * @retval BROOD_SYSTEM           the child ended before it reached the target, or the system failed otherwise.
+ */
+BROOD_API BROOD_NODISCARD brood_status brood_process_start(brood_process **out, brood_target target,
+                                                           const void *arg, size_t size,
+                                                           const brood_process_options *options);
+
+/**
+ * @brief Waits until the child has ended. Any thread may join, any number of times.
+ * @param process  the child.
+ * @param timeout  how long to wait.
+ * @param out      receives how it ended; may be NULL.
+ * @return `BROOD_TIMEOUT` while it runs; `BROOD_INVALID` for NULL; `BROOD_WRONG_STATE` in another process.
+ */
+BROOD_API brood_status brood_process_join(brood_process *process, brood_duration timeout, brood_exit *out);
+
+/** @brief Tells whether the child has not ended; never blocks. False for NULL and in another process. */
+BROOD_API bool brood_process_is_alive(brood_process *process);
+
+/**
+ * @brief Tells how the child ended; never blocks.
+ * @return `BROOD_BUSY` while it runs; otherwise as brood_process_join().
+ */
+BROOD_API brood_status brood_process_report(brood_process *process, brood_exit *out);
+
+/**
+ * @brief Ends the child: SIGTERM, which the child may handle; TerminateProcess() on Windows.
+ *
+ * Does not wait. `BROOD_OK` for a child that has ended. Nothing of the child's own end runs: its
+ * children are ended by the system.
+ * @return `BROOD_INVALID` for NULL; `BROOD_WRONG_STATE` in another process; `BROOD_DENIED`, `BROOD_SYSTEM` when the system refuses.
+ */
+BROOD_API brood_status brood_process_terminate(brood_process *process);
+
+/** @brief Ends the child in a way it cannot handle: SIGKILL, TerminateProcess(). Otherwise as brood_process_terminate(). */
+BROOD_API brood_status brood_process_kill(brood_process *process);
+
+/** @brief Gives the child's process number; 0 for NULL. It may be reused by the system once the child has been joined. */
+BROOD_API brood_pid brood_process_pid(const brood_process *process);
+
+/** @brief Gives the child's name, valid as long as the reference; "" for NULL. */
+BROOD_API const char *brood_process_name(const brood_process *process);
+
+/** @brief Tells whether the child is a daemon; false for NULL. */
+BROOD_API bool brood_process_is_daemon(const brood_process *process);
+
+/** @brief Gives the reference back, which neither ends nor forgets the child. NULL is fine. */
+BROOD_API void brood_process_drop(brood_process *process);
+
+/**
+ * @brief Lists the children of this process that live and have not been joined, those without a reference included.
+ *
+ * Children that have ended are reaped in passing.
+ * @param out       receives up to `capacity` references, in the order of their starts, each to be given back with
+ *                  brood_process_drop(); NULL only counts.
+ * @param capacity  room at `out`.
+ * @return how many there are, which can be more than `capacity`.
+ */
+BROOD_API size_t brood_active_children(brood_process **out, size_t capacity);
+
+/** @brief Gives the number of this process. */
+BROOD_API brood_pid brood_self_pid(void);
+
+/** @brief Gives the name of this process: "MainProcess", or what its starter named it. Valid as long as the process. */
+BROOD_API const char *brood_self_name(void);
+
+/** @brief Gives the number of the process that started this one, also after it died; 0 in the main process. */
+BROOD_API brood_pid brood_parent_pid(void);
+
+/** @brief Tells whether the process that started this one lives; false in the main process. */
+BROOD_API bool brood_parent_is_alive(void);
+
+/**
+ * @brief Waits until the process that started this one has ended.
+ * @return `BROOD_TIMEOUT` while it lives; `BROOD_WRONG_STATE` in the main process; `BROOD_NOT_INITIALIZED`.
+ */
+BROOD_API brood_status brood_parent_wait(brood_duration timeout);
+
+/**
+ * @brief Chooses what `BROOD_START_DEFAULT` means in this process and in the children it starts from now on.
+ *
+ * Without it the environment variable BROOD_START_METHOD ("spawn", "fork") decides, and without that it is `BROOD_START_SPAWN`.
+ * By the variable, FORK in a process that runs other threads is replaced by SPAWN; chosen here, it is refused as an option is.
+ * @param method  `BROOD_START_DEFAULT` takes the choice back.
+ * @return `BROOD_INVALID`; `BROOD_UNSUPPORTED` for a method that this system does not have.
+ */
+BROOD_API brood_status brood_start_method_set(brood_start_method method);
+
+/** @brief Tells which method `BROOD_START_DEFAULT` means now. */
+BROOD_API brood_start_method brood_start_method_get(void);
+
+BROOD_END_DECLS
+
+#endif

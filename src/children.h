@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: MIT
+// The children of this process. The list holds those that have not been reaped, each with a reference.
+#ifndef CHILDREN_H
+#define CHILDREN_H
+
+#include "os/os_process.h"
+
+#include <brood/process.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct brood_process {
+    _Atomic uint32_t references;
+    uint64_t serial;  // of the process that it belongs to
+    uint32_t slot;    // in the arena, until it is reaped
+    bool daemon;
+    os_child child; // the descriptors stay until it has ended and nobody waits
+    // Guarded by the guard.
+    int64_t asked;    // 15 or 9 once brood has ended it
+    unsigned waiting; // threads that wait for it
+    bool ended;
+    brood_exit end;
+    struct brood_process *next;
+    char name[];
+};
+
+// A child-to-be with one reference; NULL when out of memory.
+brood_process *broodi_child_new(const char *name, bool daemon);
+void broodi_child_retain(brood_process *process);
+
+// Puts a started child on the list; false when the end of the process has closed it.
+bool broodi_children_add(brood_process *process);
+
+// Reaps who has ended.
+void broodi_children_reap(void);
+
+// A reference to a child on the list, a daemon or another; NULL when there is none.
+brood_process *broodi_children_any(bool daemon);
+
+// Waits for the child, without the checks of brood_process_join.
+brood_status broodi_child_join(brood_process *process, int64_t deadline);
+
+// Asks all daemons to end, then makes sure of it. BROOD_TIMEOUT.
+brood_status broodi_children_stop_daemons(int64_t deadline);
+
+// From now on nothing is added.
+void broodi_children_close(void);
+
+// In a forked child: they are not its children.
+void broodi_children_forget(void);
+
+// The number of the next child, from 1.
+unsigned broodi_children_number(void);
+
+#endif

@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: MIT
+#include "ending.h"
+
+#include "children.h"
+#include "deadline.h"
+#include "fail.h"
+#include "family.h"
+#include "fault.h"
+#include "os/os_guard.h"
+#include "os/os_stdio.h"
+#include "os/os_thread.h"
+#include "self.h"
+#include "threads.h"
+#include "wait.h"
+
+#include <brood/brood.h>
+#include <stdlib.h>
+
+struct handler {
+    void (*fn)(void *);
+    void *arg;
+    struct handler *next; // the one registered before
+};
+
+// Guarded by the guard, but for `begun`.
+static struct {
+    atomic_bool begun;
+    bool handlers_done;
+    struct handler *handlers;
+    struct handler *inherited; // what a forked child found here: reachable, never run
+} ending;
+
+static _Thread_local bool in_handler;
+
+bool broodi_ending_has_begun(void)
+{
+    return atomic_load_explicit(&ending.begun, memory_order_acquire);
+}
+
+// The order
+
+static brood_status join_threads(int64_t deadline)
+{
+    brood_thread *thread;
+    brood_status status = BROOD_OK;
+    while (status == BROOD_OK && (thread = broodi_threads_any()) != NULL) {
+        status = broodi_thread_join(thread, deadline);
+        brood_thread_drop(thread);
+    }
+    return status;
+}
+
+static brood_status join_children(int64_t deadline)
+{
+    brood_process *process;
+    brood_status status = BROOD_OK;
+    while (status == BROOD_OK && (process = broodi_children_any(false)) != NULL) {
+        status = broodi_child_join(process, deadline);
+        brood_process_drop(process);
+    }
+    return status;
+}
+
+// The newest handler, taken off the list; NULL when all have run.
+static struct handler *pop_handler(void)
+{
+    os_guard_lock();
+    struct handler *handler = ending.handlers;
+    if (handler)
+        ending.handlers = handler->next;
+    ending.handlers_done = !handler;
+    os_guard_unlock();
+    return handler;
+}
+
+static void run_handlers(void)
+{
+    struct handler *handler;
+    in_handler = true;
+    while ((handler = pop_handler()) != NULL) {
+        handler->fn(handler->arg);
+        free(handler);
+    }
+    in_handler = false;
+}
+
+// What was printed before comes before what the children print from now on. Threads may still start something; once they are
+// gone nothing can be started.
+static brood_status end_all(int64_t deadline)
+{
+    os_stdio_flush(false);
+    brood_status status = join_threads(deadline);
+    atomic_store_explicit(&ending.begun, true, memory_order_release);
+    broodi_children_close();
+    if (status == BROOD_OK)
+        status = broodi_children_stop_daemons(deadline);
+    if (status == BROOD_OK)
+        status = join_children(deadline);
+    if (status == BROOD_OK)
+        run_handlers();
+    return status;
+}
+
+brood_status brood_shutdown(brood_duration timeout)
+{
+    brood_status status = broodi_ready();
+    const struct broodi_self *self = os_self_get();
+    if (status == BROOD_OK && (in_handler || (self && self->thread)))
+        status = broodi_fail(BROOD_DEADLOCK, "the end of the process would wait for its caller");
+    if (status == BROOD_OK)
+        status = end_all(broodi_deadline(timeout));
+    return broodi_answer("brood_shutdown", status);
+}
+
+// Handlers
+
+static brood_status push(struct handler *handler)
+{
+    os_guard_lock();
+    const bool late = ending.handlers_done;
+    if (!late) {
+        handler->next = ending.handlers;
+        ending.handlers = handler;
+    }
+    os_guard_unlock();
+    return late ? broodi_fail(BROOD_WRONG_STATE, "the handlers have run") : BROOD_OK;
+}
+
+static brood_status add_handler(void (*fn)(void *), void *arg)
+{
+    brood_status status = broodi_ready();
+    if (status != BROOD_OK)
+        return status;
+    if (!fn)
+        return broodi_fail(BROOD_INVALID, "no handler");
+    struct handler *handler = broodi_alloc(sizeof *handler);
+    if (!handler)
+        return broodi_fail(BROOD_NO_MEMORY, "a handler");
+    *handler = (struct handler){ .fn = fn, .arg = arg };
+    status = push(handler);
+    if (status != BROOD_OK)
+        free(handler);
+    return status;
+}
+
+brood_status brood_at_exit(void (*fn)(void *), void *arg)
+{
+    return broodi_answer("brood_at_exit", add_handler(fn, arg));
+}
+
+// Ends
+
+static void record(enum broodi_record what, int code)
+{
+    struct broodi_process_slot *slot = broodi_slot(BROODI_PROCESS, broodi_here.process);
+    atomic_store_explicit(&slot->code, code, memory_order_relaxed);
+    atomic_store_explicit(&slot->record, (uint32_t)what, memory_order_release); // pairs with conclude in process.c
+}
+
+void broodi_ending_at_exit(void)
+{
+    if (broodi_here.role == BROODI_GUEST)
+        return;
+    (void)end_all(INT64_MAX);
+    if (broodi_here.role == BROODI_CHILD)
+        record(BROODI_RECORD_ORDERLY, 0);
+}
+
+static broodi_word flushed;
+
+static void flush_all(void *unused)
+{
+    (void)unused;
+    os_stdio_flush(true);
+    atomic_store_explicit(&flushed.state, 1, memory_order_seq_cst);
+    broodi_wake(&flushed, BROODI_ALL);
+}
+
+// All streams. A daemon thread may sit in a read with its stream locked, and a flush of all would wait for it: so while other
+// threads run, a helper does it and is waited for a second at most.
+static void flush_streams(void)
+{
+    if (os_thread_count() == 1 && !broodi_here.forked_with_threads) {
+        os_stdio_flush(true);
+        return;
+    }
+    os_thread helper;
+    os_stdio_flush(false);
+    if (os_thread_start(&helper, flush_all, NULL, 0) != BROOD_OK)
+        return;
+    const int64_t deadline = broodi_deadline(BROOD_SECONDS(1));
+    while (atomic_load_explicit(&flushed.state, memory_order_acquire) == 0 && brood_clock() < deadline)
+        broodi_wait(&flushed, 0, BROODI_NONE, deadline);
+}
+
+noreturn void broodi_ending_of_child(int code)
+{
+    (void)end_all(INT64_MAX);
+    flush_streams();
+    record(BROODI_RECORD_CODE, code);
+    os_process_exit(code);
+}
+
+void broodi_ending_forget(void)
+{
+    atomic_store_explicit(&ending.begun, false, memory_order_relaxed);
+    ending.handlers_done = false;
+    ending.inherited = ending.handlers;
+    ending.handlers = NULL;
+}

@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: MIT
+#include "family.h"
+
+#include "fail.h"
+#include "os/os_random.h"
+#include "shared.h"
+
+#include <string.h>
+
+enum { CHUNK = 65536 };
+
+#define ROUND_UP(size) (((size_t)(size) + CHUNK - 1) / CHUNK * CHUNK)
+
+enum {
+    PROCESSES = 1 << 16,
+    THREADS = 1 << 17,
+    LOCKS = 1 << 20,
+    NAMES = 1 << 12,
+};
+
+_Static_assert(LOCKS <= 1 << BROODI_SLOT_BITS, "a handle can name every slot");
+
+enum {
+    HEADER_AT = 0,
+    PROCESSES_AT = HEADER_AT + CHUNK,
+    THREADS_AT = PROCESSES_AT + PROCESSES * (int)sizeof(struct broodi_process_slot),
+    LOCKS_AT = THREADS_AT + THREADS * (int)sizeof(struct broodi_thread_slot),
+    NAMES_AT = LOCKS_AT + LOCKS * (int)sizeof(struct broodi_lock_slot),
+    END = NAMES_AT + NAMES * (int)sizeof(struct broodi_name_slot),
+};
+
+_Static_assert(sizeof(struct broodi_header) <= CHUNK, "the header has its chunk");
+
+const struct broodi_table broodi_tables[BROODI_KINDS] = {
+    [BROODI_PROCESS] = { PROCESSES_AT, sizeof(struct broodi_process_slot), PROCESSES },
+    [BROODI_THREAD] = { THREADS_AT, sizeof(struct broodi_thread_slot), THREADS },
+    [BROODI_LOCK] = { LOCKS_AT, sizeof(struct broodi_lock_slot), LOCKS },
+    [BROODI_NAME] = { NAMES_AT, sizeof(struct broodi_name_slot), NAMES },
+};
+
+struct broodi_family broodi_family;
+
+static void attach(const os_arena *arena)
+{
+    broodi_family.arena = *arena;
+    broodi_family.header = (struct broodi_header *)(void *)arena->base;
+    const uint32_t tag = (uint32_t)broodi_family.header->family[0] & 0xffff;
+    broodi_family.tag = tag ? tag : 1;
+}
+
+brood_status broodi_family_create(void)
+{
+    os_arena arena;
+    uint64_t family[2];
+    brood_status status = os_random(family, sizeof family);
+    if (status == BROOD_OK)
+        status = os_arena_create(&arena, ROUND_UP(END));
+    if (status == BROOD_OK)
+        status = os_arena_commit(&arena, HEADER_AT, CHUNK);
+    if (status != BROOD_OK)
+        return status;
+    struct broodi_header *header = (struct broodi_header *)(void *)arena.base;
+    header->magic = BROODI_ARENA_MAGIC;
+    header->layout = BROODI_ARENA_LAYOUT;
+    header->kinds = BROODI_KINDS;
+    memcpy(header->family, family, sizeof family);
+    header->window = arena.size;
+    attach(&arena);
+    return BROOD_OK;
+}
+
+brood_status broodi_family_open(intptr_t object, uint64_t window, const uint64_t family[2])
+{
+    os_arena arena;
+    if (window < ROUND_UP(END) || window > SIZE_MAX)
+        return broodi_fail(BROOD_INVALID, "an arena of %llu bytes", (unsigned long long)window);
+    const brood_status status = os_arena_open(&arena, object, (size_t)window);
+    if (status != BROOD_OK)
+        return status;
+    const struct broodi_header *header = (const struct broodi_header *)(void *)arena.base;
+    if (header->magic != BROODI_ARENA_MAGIC || header->layout != BROODI_ARENA_LAYOUT ||
+        header->kinds != BROODI_KINDS || memcmp(header->family, family, sizeof header->family) != 0)
+        return broodi_fail(BROOD_MISMATCH, "the shared memory is not that of the starter's family");
+    attach(&arena);
+    return BROOD_OK;
+}
+
+static broodi_word *word_of(enum broodi_kind kind, uint32_t index)
+{
+    return broodi_slot(kind, index); // every slot begins with its state
+}
+
+static bool take_at(enum broodi_kind kind, uint32_t index, uint32_t low)
+{
+    broodi_word *word = word_of(kind, index);
+    uint64_t state = atomic_load_explicit(&word->state, memory_order_relaxed);
+    return !broodi_slot_is_live(state) &&
+           atomic_compare_exchange_strong_explicit(&word->state, &state,
+                                                   broodi_state(broodi_generation(state) + 1, low),
+                                                   memory_order_acq_rel, memory_order_relaxed);
+}
+
+// From the cursor on, once around.
+static bool search(enum broodi_kind kind, uint32_t low, uint32_t *out_index)
+{
+    struct broodi_table_state *table = &broodi_family.header->tables[kind];
+    const uint32_t limit = broodi_slot_limit(kind);
+    const uint32_t first = limit ? atomic_load_explicit(&table->cursor, memory_order_relaxed) % limit : 0;
+    for (uint32_t n = 0; n < limit; n++) {
+        const uint32_t index = (first + n) % limit;
+        if (!take_at(kind, index, low))
+            continue;
+        atomic_store_explicit(&table->cursor, index + 1, memory_order_relaxed);
+        atomic_fetch_add_explicit(&table->live, 1, memory_order_relaxed);
+        *out_index = index;
+        return true;
+    }
+    return false;
+}
+
+// Commits more of the table, twice as much as there is. Two processes may do it at once.
+static brood_status grow(enum broodi_kind kind)
+{
+    struct broodi_table_state *table = &broodi_family.header->tables[kind];
+    uint32_t limit = broodi_slot_limit(kind);
+    if (limit >= broodi_tables[kind].capacity)
+        return broodi_fail(BROOD_NO_RESOURCES, "all %u slots of the family are taken", broodi_tables[kind].capacity);
+    const size_t used = ROUND_UP(limit * broodi_tables[kind].stride);
+    const size_t whole = ROUND_UP(broodi_tables[kind].capacity * broodi_tables[kind].stride);
+    const size_t wanted = used ? 2 * used : CHUNK;
+    const size_t size = wanted < whole ? wanted : whole;
+    const brood_status status = os_arena_commit(&broodi_family.arena, broodi_tables[kind].at + used, size - used);
+    if (status != BROOD_OK)
+        return status;
+    const size_t fit = size / broodi_tables[kind].stride;
+    const uint32_t more = fit < broodi_tables[kind].capacity ? (uint32_t)fit : broodi_tables[kind].capacity;
+    while (limit < more && !atomic_compare_exchange_weak_explicit(&table->limit, &limit, more,
+                                                                  memory_order_acq_rel, memory_order_acquire))
+        continue;
+    return BROOD_OK;
+}
+
+// Full from three quarters on: a search then finds a free slot in a few steps.
+static bool is_filling(enum broodi_kind kind)
+{
+    const struct broodi_table_state *table = &broodi_family.header->tables[kind];
+    const uint64_t live = atomic_load_explicit(&table->live, memory_order_relaxed);
+    return live * 4 >= (uint64_t)broodi_slot_limit(kind) * 3;
+}
+
+brood_status broodi_slot_take(enum broodi_kind kind, uint32_t low, uint32_t *out_index)
+{
+    brood_status grown = BROOD_OK;
+    if (is_filling(kind)) {
+        broodi_shared_sweep(kind);
+        if (is_filling(kind))
+            grown = grow(kind);
+    }
+    for (;;) {
+        if (search(kind, low, out_index))
+            return BROOD_OK;
+        if (grown != BROOD_OK)
+            return grown;
+        grown = grow(kind);
+    }
+}
+
+bool broodi_slot_give(enum broodi_kind kind, uint32_t index, uint64_t state)
+{
+    const uint64_t freed = broodi_state(broodi_generation(state) + 1, 0);
+    if (!atomic_compare_exchange_strong_explicit(&word_of(kind, index)->state, &state, freed,
+                                                 memory_order_acq_rel, memory_order_relaxed))
+        return false;
+    atomic_fetch_sub_explicit(&broodi_family.header->tables[kind].live, 1, memory_order_relaxed);
+    return true;
+}
+
+uint64_t broodi_handle_of(enum broodi_kind kind, uint32_t index)
+{
+    const uint64_t state = atomic_load_explicit(&word_of(kind, index)->state, memory_order_relaxed);
+    return broodi_handle_pack((struct broodi_handle){ .tag = broodi_family.tag,
+                                                      .kind = kind,
+                                                      .generation = broodi_generation(state),
+                                                      .slot = index });
+}

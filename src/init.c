@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: MIT
+// brood_init, and the child's half of a start. The life of a started child, of which steps 1 to 5 are start.c's:
+//
+//    1  the starter checks and plans: name, daemon, environment, slot, target     plan
+//    2  it chooses the method                                                      broodi_method_resolve
+//    3  it writes the boot record                                                  broodi_boot_encode
+//    4  the process is made, and tied to its starter's life                        os_process_spawn, _fork
+//    5  the record is sent; the starter awaits the reply                           os_process_await_ready
+//    6  the child reaches brood_init and takes the announcement, once              os_boot_take
+//    7  it checks the record, and believes it                                      broodi_boot_decode
+//    8  it opens the family's arena and becomes a member                           become
+//    9  it finds its target, in the same build of the same module                  os_module_resolve
+//   10  it replies: ready, or why not                                              os_boot_reply
+//   11  the target runs                                                            run
+//   12  threads, children, handlers, streams; the exit record; the end             broodi_ending_of_child
+#include "init.h"
+
+#include "ending.h"
+#include "fail.h"
+#include "family.h"
+#include "method.h"
+#include "os/os_boot.h"
+#include "os/os_stdio.h"
+#include "registry.h"
+#include "self.h"
+
+#include <brood/brood.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define TEXT_OF(number) #number
+#define TEXT(number) TEXT_OF(number)
+
+const char *brood_version(void)
+{
+    return TEXT(BROOD_VERSION_MAJOR) "." TEXT(BROOD_VERSION_MINOR) "." TEXT(BROOD_VERSION_PATCH);
+}
+
+// One line and the end, with the last cause.
+noreturn static void refuse(const char *what, brood_status status)
+{
+    char line[768];
+    (void)broodi_answer(what, status);
+    (void)snprintf(line, sizeof line, "%s", brood_last_error());
+    os_process_refuse(line);
+}
+
+// Step 8
+static void become(const struct broodi_boot *boot)
+{
+    broodi_here.role = BROODI_CHILD;
+    broodi_here.process = boot->process;
+    broodi_here.daemon = boot->daemon;
+    broodi_here.name = boot->name;
+    broodi_here.identity = boot->identity;
+    broodi_here.parent_pid = boot->parent_pid;
+    broodi_here.parent_birth = boot->parent_birth;
+    broodi_method_inherit((brood_start_method)boot->method);
+    broodi_process_slot_name(broodi_here.process, broodi_here.pid);
+    broodi_here.initialized = true;
+}
+
+// Steps 10 to 12
+noreturn static void run(const struct broodi_boot *boot, intptr_t channel, void (*target)(void))
+{
+    os_boot_reply(channel, BROOD_OK, "");
+    const brood_target fn = (brood_target)target;
+    broodi_ending_of_child(fn((void *)(uintptr_t)boot->arg));
+}
+
+noreturn void broodi_child_of_fork(const struct broodi_boot *boot, intptr_t channel, void (*target)(void))
+{
+    become(boot);
+    run(boot, channel, target);
+}
+
+// Steps 7 to 9; `out` is whole on BROOD_OK only.
+static brood_status enter(const os_boot *boot, struct broodi_boot *out, void (**target)(void))
+{
+    brood_status status = broodi_boot_decode(boot->record, boot->size, boot->token, out);
+    if (status == BROOD_OK)
+        status = broodi_family_open(boot->arena, out->window, out->family);
+    if (status == BROOD_OK)
+        status = broodi_self_prepare();
+    if (status != BROOD_OK)
+        return status;
+    become(out);
+    return os_module_resolve(&out->target, target);
+}
+
+// The starter prints nothing and gets the cause; the child has nobody else to tell.
+noreturn static void reject(intptr_t channel, brood_status status)
+{
+    (void)broodi_answer("in the child", status);
+    os_boot_reply(channel, status, brood_last_error());
+    os_process_exit(70);
+}
+
+noreturn static void begin_child(int (*executable_atexit)(void (*)(void)))
+{
+    os_boot boot;
+    struct broodi_boot decoded;
+    void (*target)(void) = NULL;
+    brood_status status = os_boot_take(&boot);
+    if (status != BROOD_OK)
+        refuse("brood_init: announced as a child", status);
+    status = enter(&boot, &decoded, &target);
+    if (status == BROOD_OK && executable_atexit(broodi_ending_at_exit) != 0)
+        status = broodi_fail(BROOD_NO_MEMORY, "atexit");
+    if (status != BROOD_OK)
+        reject(boot.channel, status);
+    run(&decoded, boot.channel, target);
+}
+
+static void begin_main(int (*executable_atexit)(void (*)(void)))
+{
+    brood_status status = broodi_family_create();
+    if (status == BROOD_OK)
+        status = broodi_registry_prepare();
+    if (status == BROOD_OK)
+        status = broodi_self_prepare();
+    if (status == BROOD_OK)
+        status = broodi_process_slot_take(BROODI_NONE, &broodi_here.process);
+    if (status == BROOD_OK && executable_atexit(broodi_ending_at_exit) != 0)
+        status = broodi_fail(BROOD_NO_MEMORY, "atexit");
+    if (status != BROOD_OK)
+        refuse("brood_init", status);
+    broodi_process_slot_name(broodi_here.process, broodi_here.pid);
+    broodi_here.initialized = true;
+}
+
+void brood_init_with(uint32_t header_version, int (*executable_atexit)(void (*)(void)))
+{
+    if (header_version / 1000000 != BROOD_VERSION_MAJOR || header_version > BROOD_VERSION_NUMBER) {
+        char line[160];
+        (void)snprintf(line, sizeof line, "brood_init: the program was built for version %u.%u.%u, the library is %s",
+                       (unsigned)(header_version / 1000000), (unsigned)(header_version / 1000 % 1000),
+                       (unsigned)(header_version % 1000), brood_version());
+        os_process_refuse(line);
+    }
+    if (broodi_here.initialized)
+        return;
+    if (os_boot_is_announced())
+        begin_child(executable_atexit);
+    begin_main(executable_atexit);
+}

@@ -1,0 +1,336 @@
+// SPDX-License-Identifier: MIT
+// Locks.
+//
+// The low word of a lock's state is the slot of the holder's thread plus one, 0 when free, and three flags:
+//
+//   WAITERS   somebody waits, or may: the release wakes one
+//   STARVING  somebody was woken, lost the lock to a newcomer, and has waited for a millisecond. The release leaves the flag on the free lock,
+//             and then only those who have waited may take it; a newcomer waits up to a millisecond first, which also
+//             ends the state when all who starved have gone
+//   SETTLED   somebody waits for up to a second: the release wakes all
+//
+// A waiter waits for the word and for the end of the holder it has seen. When the lock passes from one holder to the next, those still
+// asleep watch the wrong one; so a wait is short (50 ms) until the same holder has been seen for that long, and
+// the release of a holder that was watched longer wakes everybody to look anew. Thus a holder's death is noticed within 50 ms,
+// and a family in which nothing happens wakes once a second.
+//
+// The holder's death is a matter between the word and the holder's thread slot: who finds that thread ended
+// replaces its name by its own, which only one can, and is told.
+//
+// A thread counts in `held` what it may hold, before it takes and after it has released: a slot whose thread died with a
+// count of zero is named by no lock.
+#include "lock.h"
+
+#include "deadline.h"
+#include "fail.h"
+#include "family.h"
+#include "os/os_clock.h"
+#include "os/os_cpu.h"
+#include "os/os_thread.h"
+#include "self.h"
+#include "wait.h"
+
+#define WAITERS (UINT32_C(1) << 31)
+#define SETTLED (UINT32_C(1) << 30)
+#define STARVING (UINT32_C(1) << 29)
+#define HOLDER ((UINT32_C(1) << 21) - 1)
+
+enum {
+    STARVES_AFTER = 1000000, // ns
+    SHORT_WAIT = 50000000,
+    LONG_WAIT = 1000000000,
+    SPINS = 100, // looks before the first wait, where another processor may release meanwhile
+};
+
+// One call of acquire that did not succeed at once.
+struct attempt {
+    struct broodi_lock_slot *lock;
+    uint64_t id;
+    uint32_t self; // our slot, plus one
+    int64_t deadline;
+    int64_t since; // when it began
+    bool waited;
+    uint32_t watched;      // the holder seen at the last wait, plus one
+    int64_t watched_since; // and since when
+};
+
+static struct broodi_thread_slot *thread_of(uint32_t self)
+{
+    return broodi_slot(BROODI_THREAD, self - 1);
+}
+
+static void count_held(uint32_t self, uint32_t change)
+{
+    struct broodi_thread_slot *slot = thread_of(self);
+    const uint32_t held = atomic_load_explicit(&slot->held, memory_order_relaxed);
+    atomic_store_explicit(&slot->held, held + change, memory_order_relaxed);
+}
+
+// From `state` to the same lock with another low word. Pairs with itself: what the holder before wrote is seen.
+static bool swap(struct broodi_lock_slot *lock, uint64_t state, uint32_t low)
+{
+    return atomic_compare_exchange_strong_explicit(&lock->state.state, &state,
+                                                   broodi_state(broodi_generation(state), low),
+                                                   memory_order_acq_rel, memory_order_relaxed);
+}
+
+// Creating and destroying
+
+brood_status broodi_lock_make(brood_lock *out, bool recursive)
+{
+    uint32_t index;
+    const brood_status status = broodi_slot_take(BROODI_LOCK, 0, &index);
+    if (status != BROOD_OK)
+        return status;
+    struct broodi_lock_slot *lock = broodi_slot(BROODI_LOCK, index);
+    lock->recursive = recursive;
+    lock->depth = 0;
+    out->id = broodi_handle_of(BROODI_LOCK, index);
+    return BROOD_OK;
+}
+
+static brood_status create(brood_lock *out, bool recursive)
+{
+    const brood_status status = broodi_ready();
+    if (status != BROOD_OK)
+        return status;
+    return out ? broodi_lock_make(out, recursive) : broodi_fail(BROOD_INVALID, "no place for the lock");
+}
+
+brood_status brood_lock_create(brood_lock *out)
+{
+    return broodi_answer("brood_lock_create", create(out, false));
+}
+
+brood_status brood_lock_create_recursive(brood_lock *out)
+{
+    return broodi_answer("brood_lock_create_recursive", create(out, true));
+}
+
+// Why a lock cannot be found.
+static brood_status not_found(void)
+{
+    const brood_status status = broodi_ready();
+    return status == BROOD_OK ? broodi_fail(BROOD_INVALID, "no lock of this family") : status;
+}
+
+// NULL when it is no lock of the family; before brood_init nothing is.
+static struct broodi_lock_slot *find(brood_lock lock)
+{
+    return broodi_here.initialized ? broodi_handle_slot(BROODI_LOCK, lock.id) : NULL;
+}
+
+static brood_status destroy(brood_lock lock)
+{
+    struct broodi_lock_slot *slot = find(lock);
+    if (!slot)
+        return not_found();
+    for (;;) {
+        const uint64_t state = atomic_load_explicit(&slot->state.state, memory_order_acquire);
+        const uint32_t holder = broodi_low(state) & HOLDER;
+        if (!broodi_handle_is_current(lock.id, state))
+            return BROOD_STALE;
+        if (holder && !broodi_thread_is_over(holder - 1))
+            return broodi_fail(BROOD_BUSY, "somebody holds the lock");
+        if (!broodi_slot_give(BROODI_LOCK, broodi_handle_unpack(lock.id).slot, state))
+            continue;
+        broodi_wake(&slot->state, BROODI_ALL);
+        return BROOD_OK;
+    }
+}
+
+brood_status brood_lock_destroy(brood_lock lock)
+{
+    return broodi_answer("brood_lock_destroy", destroy(lock));
+}
+
+bool broodi_lock_names(uint32_t thread)
+{
+    const uint32_t limit = broodi_slot_limit(BROODI_LOCK);
+    for (uint32_t index = 0; index < limit; index++) {
+        const struct broodi_lock_slot *lock = broodi_slot(BROODI_LOCK, index);
+        const uint64_t state = atomic_load_explicit(&lock->state.state, memory_order_acquire);
+        if (broodi_slot_is_live(state) && (broodi_low(state) & HOLDER) == thread + 1)
+            return true;
+    }
+    return false;
+}
+
+// Acquiring
+
+static brood_status take_again(struct broodi_lock_slot *lock)
+{
+    if (!lock->recursive)
+        return broodi_fail(BROOD_DEADLOCK, "this thread holds the lock already");
+    if (lock->depth == UINT32_MAX)
+        return BROOD_OVERFLOW;
+    lock->depth++;
+    return BROOD_OK;
+}
+
+static unsigned spins(void)
+{
+    static _Atomic unsigned known; // plus one; every thread finds the same
+    unsigned value = atomic_load_explicit(&known, memory_order_relaxed);
+    if (value == 0) {
+        value = (os_cpu_usable() > 1 ? SPINS : 0) + 1;
+        atomic_store_explicit(&known, value, memory_order_relaxed);
+    }
+    return value - 1;
+}
+
+// A while of looking, in case the holder is about to release.
+static void spin(const struct attempt *attempt)
+{
+    for (unsigned left = spins(); left > 0; left--) {
+        const uint64_t state = atomic_load_explicit(&attempt->lock->state.state, memory_order_relaxed);
+        if (!(broodi_low(state) & HOLDER) || (broodi_low(state) & WAITERS))
+            return;
+        os_thread_pause();
+    }
+}
+
+// A lock left for those who starve is not for a newcomer, unless it will not come again.
+static bool may_take(const struct attempt *attempt, uint32_t low, bool expired)
+{
+    return !(low & HOLDER) && (!(low & STARVING) || attempt->waited || expired);
+}
+
+// Asked only once a wait has ended or there will be none: a first wait returns at once when its holder is dead.
+static bool holder_is_over(const struct attempt *attempt, uint32_t low, bool expired)
+{
+    const uint32_t holder = low & HOLDER;
+    return holder && (expired || attempt->watched == holder) && broodi_thread_is_over(holder - 1);
+}
+
+static bool take(const struct attempt *attempt, uint64_t state)
+{
+    const uint32_t waiters = (attempt->waited ? WAITERS : 0) | (broodi_low(state) & (WAITERS | SETTLED));
+    if (!swap(attempt->lock, state, attempt->self | waiters))
+        return false;
+    attempt->lock->depth = 1;
+    return true;
+}
+
+// Says in the word that somebody waits, and how; then waits.
+static void wait_once(struct attempt *attempt, uint64_t state, int64_t now)
+{
+    const uint32_t holder = broodi_low(state) & HOLDER;
+    if (attempt->watched != holder || attempt->watched_since == 0) {
+        attempt->watched = holder;
+        attempt->watched_since = now;
+    }
+    const bool settled = holder && now - attempt->watched_since >= SHORT_WAIT;
+    const bool starving = holder && attempt->waited && now - attempt->since >= STARVES_AFTER;
+    const uint32_t low = broodi_low(state) | WAITERS | (settled ? SETTLED : 0) | (starving ? STARVING : 0);
+    if (low != broodi_low(state) && !swap(attempt->lock, state, low))
+        return;
+    const int64_t span = !holder ? STARVES_AFTER : settled ? LONG_WAIT : SHORT_WAIT;
+    broodi_wait(&attempt->lock->state, broodi_state(broodi_generation(state), low), holder ? holder - 1 : BROODI_NONE,
+                broodi_until(attempt->deadline, now, span));
+    attempt->waited = true;
+}
+
+static brood_status persist(struct attempt *attempt)
+{
+    if (attempt->deadline > 0)
+        spin(attempt);
+    for (;;) {
+        const uint64_t state = atomic_load_explicit(&attempt->lock->state.state, memory_order_acquire);
+        const uint32_t low = broodi_low(state);
+        if (!broodi_handle_is_current(attempt->id, state))
+            return BROOD_STALE;
+        const int64_t now = os_clock();
+        const bool expired = now >= attempt->deadline;
+        if (may_take(attempt, low, expired)) {
+            if (take(attempt, state))
+                return BROOD_OK;
+        } else if (holder_is_over(attempt, low, expired)) {
+            if (take(attempt, state))
+                return BROOD_OWNER_DIED;
+        } else if (expired) {
+            return BROOD_TIMEOUT;
+        } else {
+            wait_once(attempt, state, now);
+        }
+    }
+}
+
+static brood_status acquire_contended(brood_lock lock, struct broodi_lock_slot *slot, uint32_t self,
+                                      brood_duration timeout)
+{
+    const uint64_t state = atomic_load_explicit(&slot->state.state, memory_order_relaxed);
+    if (broodi_handle_is_current(lock.id, state) && (broodi_low(state) & HOLDER) == self)
+        return take_again(slot);
+    struct attempt attempt = {
+        .lock = slot,
+        .id = lock.id,
+        .self = self,
+        .deadline = broodi_deadline(timeout),
+        .since = os_clock(),
+    };
+    return persist(&attempt);
+}
+
+static brood_status acquire(brood_lock lock, brood_duration timeout)
+{
+    struct broodi_lock_slot *slot = find(lock);
+    if (!slot)
+        return not_found();
+    const uint32_t thread = broodi_self_slot();
+    if (thread == BROODI_NONE)
+        return BROOD_NO_RESOURCES;
+    const uint32_t self = thread + 1;
+    const uint64_t state = atomic_load_explicit(&slot->state.state, memory_order_relaxed);
+    count_held(self, 1);
+    if (broodi_low(state) == 0 && broodi_handle_is_current(lock.id, state) && swap(slot, state, self)) {
+        slot->depth = 1;
+        return BROOD_OK;
+    }
+    const brood_status status = acquire_contended(lock, slot, self, timeout);
+    if (!brood_status_acquired(status) || slot->depth > 1)
+        count_held(self, UINT32_MAX);
+    return status;
+}
+
+brood_status brood_lock_acquire(brood_lock lock, brood_duration timeout)
+{
+    const brood_status status = acquire(lock, timeout);
+    return status == BROOD_OK ? status : broodi_answer("brood_lock_acquire", status);
+}
+
+// Releasing
+
+static void release_last(struct broodi_lock_slot *lock, uint64_t state)
+{
+    while (!swap(lock, state, broodi_low(state) & STARVING))
+        state = atomic_load_explicit(&lock->state.state, memory_order_relaxed);
+    if (broodi_low(state) & WAITERS)
+        broodi_wake(&lock->state, broodi_low(state) & SETTLED ? BROODI_ALL : 1);
+}
+
+static brood_status release(brood_lock lock)
+{
+    struct broodi_lock_slot *slot = find(lock);
+    if (!slot)
+        return not_found();
+    const uint32_t thread = broodi_self_slot();
+    const uint64_t state = atomic_load_explicit(&slot->state.state, memory_order_relaxed);
+    if (!broodi_handle_is_current(lock.id, state))
+        return BROOD_STALE;
+    if (thread == BROODI_NONE || (broodi_low(state) & HOLDER) != thread + 1)
+        return broodi_fail(BROOD_NOT_OWNER, "this thread does not hold the lock");
+    if (slot->depth > 1) {
+        slot->depth--;
+        return BROOD_OK;
+    }
+    release_last(slot, state);
+    count_held(thread + 1, UINT32_MAX);
+    return BROOD_OK;
+}
+
+brood_status brood_lock_release(brood_lock lock)
+{
+    const brood_status status = release(lock);
+    return status == BROOD_OK ? status : broodi_answer("brood_lock_release", status);
+}

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: MIT
+#include <brood/once.h>
+
+#include "os/os_thread.h"
+#include "self.h"
+#include "wait.h"
+
+enum { FRESH, DONE, RUNNING };
+
+_Static_assert(sizeof(brood_once_flag) == sizeof(broodi_word), "a flag is a word");
+
+// RUNNING carries the process it runs in: a copy of it that came over a fork is as good as FRESH.
+static uint64_t running_here(void)
+{
+    return broodi_state((uint32_t)broodi_here.serial, RUNNING);
+}
+
+static void wait_for(broodi_word *word)
+{
+    if (broodi_here.initialized)
+        broodi_wait(word, running_here(), BROODI_NONE, INT64_MAX);
+    else
+        os_thread_yield();
+}
+
+void brood_once(brood_once_flag *flag, void (*fn)(void))
+{
+    broodi_word *word = (broodi_word *)(void *)flag;
+    uint64_t state = atomic_load_explicit(&word->state, memory_order_acquire);
+    while (state != DONE) {
+        if (state == running_here()) {
+            wait_for(word);
+            state = atomic_load_explicit(&word->state, memory_order_acquire);
+        } else if (atomic_compare_exchange_weak_explicit(&word->state, &state, running_here(),
+                                                         memory_order_acquire, memory_order_acquire)) {
+            fn();
+            atomic_store_explicit(&word->state, DONE, memory_order_seq_cst);
+            if (broodi_here.initialized)
+                broodi_wake(word, BROODI_ALL);
+            return;
+        }
+    }
+}

@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: MIT
+// Port contract: time.
+#ifndef OS_CLOCK_H
+#define OS_CLOCK_H
+
+#include <stdint.h>
+
+// Nanoseconds on the monotonic clock that all processes of the machine share. Never fails, never goes
+// back; async-signal-safe.
+int64_t os_clock(void);
+
+// Blocks the calling thread until os_clock() has reached `deadline`, whatever signals come.
+void os_sleep_until(int64_t deadline);
+
+#endif

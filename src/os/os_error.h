@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: MIT
+// Port contract: errors of the operating system.
+#ifndef OS_ERROR_H
+#define OS_ERROR_H
+
+#include <brood/status.h>
+#include <stdint.h>
+
+// Turns a code of the operating system (errno, GetLastError) into the status that a caller can act on, by the one
+// table of the port, and leaves the sentence "what (code)" for brood_last_error(). Never answers BROOD_OK.
+brood_status os_error(const char *what, int64_t code);
+
+#endif

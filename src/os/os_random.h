@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: MIT
+// Port contract: unpredictable bytes.
+#ifndef OS_RANDOM_H
+#define OS_RANDOM_H
+
+#include <brood/status.h>
+#include <stddef.h>
+
+// Fills `buffer` from the system's generator. Fails with BROOD_SYSTEM.
+brood_status os_random(void *buffer, size_t size);
+
+#endif

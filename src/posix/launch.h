@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: MIT
+// Inside the POSIX port: what happens in a child before the program runs in it.
+#ifndef POSIX_LAUNCH_H
+#define POSIX_LAUNCH_H
+
+#include "os/os_process.h"
+#include <signal.h>
+#include <stdbool.h>
+#include <stdnoreturn.h>
+#include <sys/types.h>
+
+// Everything that a child needs, prepared before it exists: between its birth and exec it makes system calls only.
+struct launch {
+    const os_plan *plan;
+    int channel;       // the child's end
+    pid_t starter;     // this process
+    sigset_t mask;     // of the thread that starts
+    char *const *argv; // for exec
+    char *const *envp;
+    void (*entry)(void *, intptr_t); // instead of exec
+    void *arg;
+    pid_t child; // the result
+    int error;   // errno when there is no child
+};
+
+// The child's side. Never returns; an error goes to the channel.
+noreturn void launch_exec(const struct launch *launch);
+noreturn void launch_entry(const struct launch *launch);
+
+#endif

@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: MIT
+// Inside the POSIX port: a thread's liveness as a word that a futex can wait for.
+#ifndef POSIX_LIFE_H
+#define POSIX_LIFE_H
+
+#include "os/os_life.h"
+#include <stdbool.h>
+#include <stdint.h>
+
+// Prepares to await the end of the thread: asks the kernel to wake whoever waits for `*word` while it holds `*value`.
+// False when the thread has ended. `*word` is NULL where the C library does not show its mutex word.
+bool life_watch(os_life *life, const uint32_t **word, uint32_t *value);
+
+#endif

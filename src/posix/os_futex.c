@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: MIT
+// futex, in its form for shared memory. Where the kernel has futex_waitv, a wait covers the holder's liveness word too.
+#include "os/os_futex.h"
+
+#include "life.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <linux/futex.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#define SLICE_WITH_HOLDER 50000000 // ns between looks at a holder whose end cannot be awaited
+
+// The kernel's struct futex_waitv, which older headers lack.
+struct waitv {
+    uint64_t value;
+    uint64_t address;
+    uint32_t flags;
+    uint32_t reserved;
+};
+
+enum { WAITV_SIZE_U32 = 2, WAITV_NUMBER = 449 };
+
+static atomic_bool no_waitv;
+
+static struct timespec span(int64_t ns)
+{
+    return (struct timespec){ .tv_sec = (time_t)(ns / 1000000000), .tv_nsec = (long)(ns % 1000000000) };
+}
+
+static void wait_one(const uint32_t *word, uint32_t value, int64_t timeout)
+{
+    const struct timespec relative = span(timeout);
+    (void)syscall(SYS_futex, word, FUTEX_WAIT, value, &relative, NULL, 0);
+}
+
+// Waits for both words; false when the kernel does not have the call.
+static bool wait_two(const uint32_t *word, uint32_t value, const uint32_t *life, uint32_t life_value,
+                     int64_t timeout)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    const struct timespec relative = span(timeout);
+    until.tv_sec += relative.tv_sec;
+    until.tv_nsec += relative.tv_nsec;
+    if (until.tv_nsec >= 1000000000) {
+        until.tv_nsec -= 1000000000;
+        until.tv_sec++;
+    }
+    struct waitv both[] = {
+        { .value = value, .address = (uint64_t)(uintptr_t)word, .flags = WAITV_SIZE_U32 },
+        { .value = life_value, .address = (uint64_t)(uintptr_t)life, .flags = WAITV_SIZE_U32 },
+    };
+    const long woken = syscall(WAITV_NUMBER, both, 2, 0, &until, CLOCK_MONOTONIC);
+    if (woken < 0 && (errno == ENOSYS || errno == EPERM))
+        return false;
+    if (woken == 1) // the holder has ended: the kernel wakes one, who passes it on
+        (void)os_futex_wake(life, INT_MAX);
+    return true;
+}
+
+brood_status os_futex_wait(const uint32_t *word, uint32_t value, os_life *holder, int64_t timeout)
+{
+    if (!holder) {
+        wait_one(word, value, timeout);
+        return BROOD_OK;
+    }
+    const uint32_t *life;
+    uint32_t life_value;
+    if (!life_watch(holder, &life, &life_value))
+        return BROOD_OK;
+    if (!life || atomic_load_explicit(&no_waitv, memory_order_relaxed) ||
+        !wait_two(word, value, life, life_value, timeout)) {
+        atomic_store_explicit(&no_waitv, true, memory_order_relaxed);
+        wait_one(word, value, timeout < SLICE_WITH_HOLDER ? timeout : SLICE_WITH_HOLDER);
+    }
+    return BROOD_OK;
+}
+
+brood_status os_futex_wake(const uint32_t *word, uint32_t count)
+{
+    (void)syscall(SYS_futex, word, FUTEX_WAKE, count > INT_MAX ? INT_MAX : (int)count, NULL, NULL, 0);
+    return BROOD_OK;
+}

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: MIT
+#include "os/os_guard.h"
+
+#include "fault.h"
+#include "os/os_error.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stddef.h>
+
+static pthread_mutex_t guard = PTHREAD_MUTEX_INITIALIZER;
+static void (*run_in_child)(void);
+
+void os_guard_lock(void)
+{
+    pthread_mutex_lock(&guard);
+}
+
+void os_guard_unlock(void)
+{
+    pthread_mutex_unlock(&guard);
+}
+
+// The forking thread holds the guard over the fork, so the child's copy is held by its only thread.
+static void after_in_child(void)
+{
+    os_guard_unlock();
+    run_in_child();
+}
+
+brood_status os_guard_watch_fork(void (*in_child)(void))
+{
+    run_in_child = in_child;
+    const int error = broodi_fault() ? ENOMEM : pthread_atfork(os_guard_lock, os_guard_unlock, after_in_child);
+    return error ? os_error("pthread_atfork", error) : BROOD_OK;
+}

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: MIT
+// A thread's liveness is a robust process-shared mutex that the thread holds for its life: the kernel marks it, and wakes
+// one waiter, at any end of the thread. Asking is a load of the mutex word. The doorbell is a futex word beside it.
+#include "os/os_life.h"
+
+#include "life.h"
+
+#include "fault.h"
+#include "os/os_error.h"
+#include "os/os_futex.h"
+
+#include <errno.h>
+#include <linux/futex.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stddef.h>
+
+struct life {
+    pthread_mutex_t mutex;
+    _Atomic uint32_t bell; // counts the rings
+    uint32_t heard;        // the owner's: rings it has awaited
+};
+
+_Static_assert(sizeof(struct life) <= sizeof(os_life), "a life fits into its place");
+_Static_assert(_Alignof(struct life) <= _Alignof(os_life), "and is aligned there");
+
+static struct life *in(os_life *life)
+{
+    return (struct life *)(void *)life->opaque;
+}
+
+// The word of a robust mutex holds the owner's thread id, and the kernel's two flags.
+static _Atomic uint32_t *word_of(struct life *life)
+{
+#if defined(__GLIBC__)
+    return (_Atomic uint32_t *)(void *)&life->mutex.__data.__lock;
+#else
+    return (_Atomic uint32_t *)(void *)&life->mutex.__u.__vi[1];
+#endif
+}
+
+static int make_mutex(pthread_mutex_t *mutex)
+{
+    pthread_mutexattr_t attributes;
+    int error = broodi_fault() ? ENOMEM : pthread_mutexattr_init(&attributes);
+    if (error)
+        return error;
+    pthread_mutexattr_setpshared(&attributes, PTHREAD_PROCESS_SHARED);
+    pthread_mutexattr_setrobust(&attributes, PTHREAD_MUTEX_ROBUST);
+    error = pthread_mutex_init(mutex, &attributes);
+    pthread_mutexattr_destroy(&attributes);
+    // Nobody else locks it: trying is enough, and stays out of the lock order of the program.
+    return error ? error : pthread_mutex_trylock(mutex);
+}
+
+brood_status os_life_begin(os_life *life, const os_life_id *id)
+{
+    (void)id;
+    struct life *own = in(life);
+    const int error = make_mutex(&own->mutex);
+    if (error)
+        return os_error("pthread_mutex_init", error);
+    own->heard = atomic_load_explicit(&own->bell, memory_order_relaxed);
+    return BROOD_OK;
+}
+
+void os_life_end(os_life *life)
+{
+    pthread_mutex_unlock(&in(life)->mutex);
+}
+
+static bool is_over(uint32_t word)
+{
+    return word == 0 || (word & FUTEX_OWNER_DIED);
+}
+
+bool os_life_is_over(os_life *life, const os_life_id *id)
+{
+    (void)id;
+    return is_over(atomic_load_explicit(word_of(in(life)), memory_order_acquire));
+}
+
+bool life_watch(os_life *life, const uint32_t **word, uint32_t *value)
+{
+    _Atomic uint32_t *state = word_of(in(life));
+    uint32_t seen = atomic_load_explicit(state, memory_order_acquire);
+    while (!is_over(seen) && !(seen & FUTEX_WAITERS))
+        if (atomic_compare_exchange_weak_explicit(state, &seen, seen | FUTEX_WAITERS, memory_order_acq_rel,
+                                                  memory_order_acquire))
+            seen |= FUTEX_WAITERS;
+    *word = (const uint32_t *)(uintptr_t)state;
+    *value = seen;
+    return !is_over(seen);
+}
+
+static const uint32_t *bell_of(struct life *life)
+{
+    return (const uint32_t *)(uintptr_t)&life->bell;
+}
+
+void os_bell_ring(os_life *life, const os_life_id *id)
+{
+    (void)id;
+    struct life *of = in(life);
+    atomic_fetch_add_explicit(&of->bell, 1, memory_order_release); // pairs with the load in os_bell_await
+    (void)os_futex_wake(bell_of(of), 1);
+}
+
+void os_bell_await(os_life *own, os_life *holder, const os_life_id *holder_id, int64_t timeout)
+{
+    (void)holder_id;
+    struct life *mine = in(own);
+    if (atomic_load_explicit(&mine->bell, memory_order_acquire) == mine->heard)
+        (void)os_futex_wait(bell_of(mine), mine->heard, holder, timeout);
+    mine->heard = atomic_load_explicit(&mine->bell, memory_order_acquire);
+}

@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: MIT
+// Modules by dl_iterate_phdr, which also works in a static program, where dladdr finds nothing.
+#include "os/os_module.h"
+
+#include "fail.h"
+#include "fault.h"
+
+#include <dlfcn.h>
+#include <elf.h>
+#include <link.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+// A loaded module; before it is found, what is looked for.
+struct search {
+    uintptr_t address; // some code of it
+    uintptr_t base;    // what addresses in its file are relative to
+    bool found;
+    bool executable;   // it is the first, which is the program
+    const char *name;   // as the loader has it
+    const ElfW(Phdr) * headers;
+    size_t count;
+};
+
+static const ElfW(Phdr) * code_at(const struct search *module, uintptr_t address)
+{
+    for (size_t i = 0; i < module->count; i++) {
+        const ElfW(Phdr) *part = &module->headers[i];
+        if (part->p_type == PT_LOAD && (part->p_flags & PF_X) &&
+            address - (module->base + part->p_vaddr) < part->p_memsz)
+            return part;
+    }
+    return NULL;
+}
+
+// One step of dl_iterate_phdr; `seen` counts the modules, the first of which is the executable.
+struct walk {
+    struct search *search;
+    bool (*matches)(const struct search *wanted, const struct search *module);
+    size_t seen;
+};
+
+static int visit(struct dl_phdr_info *info, size_t size, void *arg)
+{
+    (void)size;
+    struct walk *walk = arg;
+    struct search module = *walk->search;
+    module.executable = walk->seen++ == 0;
+    module.base = info->dlpi_addr;
+    module.name = info->dlpi_name ? info->dlpi_name : "";
+    module.headers = info->dlpi_phdr;
+    module.count = info->dlpi_phnum;
+    if (!walk->matches(walk->search, &module))
+        return 0;
+    *walk->search = module;
+    walk->search->found = true;
+    return 1;
+}
+
+static bool find(struct search *search, bool (*matches)(const struct search *, const struct search *))
+{
+    struct walk walk = { .search = search, .matches = matches };
+    (void)dl_iterate_phdr(visit, &walk);
+    return search->found;
+}
+
+static bool holds_address(const struct search *wanted, const struct search *module)
+{
+    return code_at(module, wanted->address);
+}
+
+static bool is_executable(const struct search *wanted, const struct search *module)
+{
+    (void)wanted;
+    return module->executable;
+}
+
+static bool has_base(const struct search *wanted, const struct search *module)
+{
+    return !module->executable && module->base == wanted->base;
+}
+
+static uint64_t hash(uint64_t seed, const void *data, size_t size)
+{
+    const unsigned char *bytes = data;
+    for (size_t i = 0; i < size; i++)
+        seed = (seed ^ bytes[i]) * UINT64_C(0x100000001b3); // FNV-1a
+    return seed;
+}
+
+// The GNU build id in one note segment; 0 when there is none.
+static size_t build_id(const unsigned char *note, size_t size, unsigned char *out)
+{
+    ElfW(Nhdr) header;
+    while (size >= sizeof header) {
+        memcpy(&header, note, sizeof header);
+        const size_t name = sizeof header;
+        const size_t text = name + ((header.n_namesz + 3U) & ~3U);
+        const size_t next = text + ((header.n_descsz + 3U) & ~3U);
+        if (next > size)
+            return 0;
+        if (header.n_type == NT_GNU_BUILD_ID && header.n_namesz == 4 && memcmp(note + name, "GNU", 4) == 0) {
+            const size_t length = header.n_descsz < OS_MODULE_IDENTITY ? header.n_descsz : OS_MODULE_IDENTITY;
+            memcpy(out, note + text, length);
+            return length;
+        }
+        note += next;
+        size -= next;
+    }
+    return 0;
+}
+
+// Without a build id: the layout of the module, and the code around the place itself.
+static void fingerprint(const struct search *module, uint64_t offset, unsigned char *out)
+{
+    uint64_t layout = UINT64_C(0xcbf29ce484222325);
+    for (size_t i = 0; i < module->count; i++) {
+        const ElfW(Phdr) *part = &module->headers[i];
+        layout = hash(layout, &part->p_vaddr, sizeof part->p_vaddr);
+        layout = hash(layout, &part->p_filesz, sizeof part->p_filesz);
+    }
+    const uintptr_t address = module->base + offset;
+    const ElfW(Phdr) *part = code_at(module, address);
+    const size_t left = part ? part->p_memsz - (address - module->base - part->p_vaddr) : 0;
+    const uint64_t code = hash(layout, (const void *)address, left < 256 ? left : 256);
+    memcpy(out, &layout, sizeof layout);
+    memcpy(out + sizeof layout, &code, sizeof code);
+}
+
+static void identify(const struct search *module, uint64_t offset, unsigned char *out)
+{
+    memset(out, 0, OS_MODULE_IDENTITY);
+    for (size_t i = 0; i < module->count; i++) {
+        const ElfW(Phdr) *part = &module->headers[i];
+        if (part->p_type == PT_NOTE &&
+            build_id((const unsigned char *)(module->base + part->p_vaddr), part->p_memsz, out) > 0)
+            return;
+    }
+    fingerprint(module, offset, out);
+}
+
+// The absolute path of the file mapped at `address`: the loader's name may be relative to a directory
+// that is not the current one any more.
+static char *mapped_path(uintptr_t address)
+{
+    FILE *maps = fopen("/proc/self/maps", "re");
+    if (!maps)
+        return NULL;
+    char *line = NULL;
+    size_t capacity = 0;
+    char *path = NULL;
+    ssize_t length = 0;
+    while (!path && (length = getline(&line, &capacity, maps)) > 0) {
+        unsigned long long from = 0;
+        unsigned long long to = 0;
+        if (sscanf(line, "%llx-%llx", &from, &to) != 2 || address < from || address >= to)
+            continue;
+        line[strcspn(line, "\n")] = 0;
+        const char *name = strchr(line, '/');
+        path = name ? strdup(name) : NULL;
+        break;
+    }
+    free(line);
+    (void)fclose(maps);
+    return path;
+}
+
+static char *path_of(const struct search *module, uintptr_t address)
+{
+    if (broodi_fault())
+        return NULL;
+    if (module->executable)
+        return strdup("");
+    return module->name[0] == '/' ? strdup(module->name) : mapped_path(address);
+}
+
+brood_status os_module_find(void (*code)(void), os_module *out)
+{
+    struct search module = { .address = (uintptr_t)code };
+    if (!code || !find(&module, holds_address))
+        return broodi_fail(BROOD_INVALID, "the target %p is not code of any module", (void *)(uintptr_t)code);
+    char *path = path_of(&module, (uintptr_t)code);
+    if (!path)
+        return broodi_fail(BROOD_NO_MEMORY, "the path of the target's module");
+    *out = (os_module){ .path = path, .offset = (uintptr_t)code - module.base };
+    identify(&module, out->offset, out->identity);
+    return BROOD_OK;
+}
+
+// Loads the library, or finds it loaded; the reference is kept for the life of the process.
+static brood_status load(const char *path, struct search *out)
+{
+    struct link_map *map = NULL;
+    void *library = dlopen(path, RTLD_LAZY | RTLD_LOCAL);
+    if (!library)
+        return broodi_fail(BROOD_NOT_FOUND, "%s", dlerror());
+    if (dlinfo(library, RTLD_DI_LINKMAP, (void *)&map) != 0)
+        return broodi_fail(BROOD_SYSTEM, "dlinfo: %s", dlerror());
+    out->base = map->l_addr;
+    return find(out, has_base) ? BROOD_OK : broodi_fail(BROOD_NOT_FOUND, "%s is loaded and not listed", path);
+}
+
+brood_status os_module_resolve(const os_module *module, void (**out)(void))
+{
+    struct search here = { .found = false };
+    const brood_status status =
+        module->path[0] ? load(module->path, &here) : (find(&here, is_executable) ? BROOD_OK : BROOD_SYSTEM);
+    if (status != BROOD_OK)
+        return status;
+    unsigned char identity[OS_MODULE_IDENTITY];
+    const uintptr_t address = here.base + module->offset;
+    if (!code_at(&here, address))
+        return broodi_fail(BROOD_MISMATCH, "no code at offset %#llx of %s", (unsigned long long)module->offset,
+                           module->path[0] ? module->path : "the program");
+    identify(&here, module->offset, identity);
+    if (memcmp(identity, module->identity, sizeof identity) != 0)
+        return broodi_fail(BROOD_MISMATCH, "the child's %s is another build than the starter's",
+                           module->path[0] ? module->path : "program");
+    *out = (void (*)(void))address;
+    return BROOD_OK;
+}

@@ -1,0 +1,427 @@
+// SPDX-License-Identifier: MIT
+#include "os/os_process.h"
+
+#include "channel.h"
+#include "launch.h"
+#include "starter.h"
+
+#include "fail.h"
+#include "fault.h"
+#include "os/os_clock.h"
+#include "os/os_error.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { PIDFD_OPEN = 434, PIDFD_SEND_SIGNAL = 424, WAIT_PIDFD = 3 };
+
+extern char **environ;
+
+// Starting
+
+static int open_pidfd(int64_t pid)
+{
+    return broodi_fault() ? -1 : (int)syscall(PIDFD_OPEN, (pid_t)pid, 0);
+}
+
+static brood_status open_channel(int ends[2])
+{
+    if (broodi_fault() || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
+        return os_error("socketpair", errno ? errno : EMFILE);
+    return BROOD_OK;
+}
+
+static void start_by_vfork(void *arg)
+{
+    struct launch *launch = arg;
+    sigset_t all;
+    sigset_t before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    const pid_t child = broodi_fault() ? (errno = EAGAIN, -1) : vfork();
+    if (child == 0)
+        launch_exec(launch);
+    launch->error = errno;
+    launch->child = child;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
+static void start_by_fork(void *arg)
+{
+    struct launch *launch = arg;
+    const pid_t child = broodi_fault() ? (errno = EAGAIN, -1) : fork();
+    if (child == 0)
+        launch_entry(launch);
+    launch->error = errno;
+    launch->child = child;
+}
+
+// Runs one of the two above, in a thread whose end is not taken for that of the process.
+static brood_status make_child(struct launch *launch, void (*start)(void *), const char *call)
+{
+    launch->starter = getpid();
+    pthread_sigmask(SIG_SETMASK, NULL, &launch->mask);
+    if (!launch->plan->tied)
+        start(launch);
+    else if (starter_run(start, launch) != BROOD_OK)
+        return BROOD_NO_RESOURCES;
+    return launch->child < 0 ? os_error(call, launch->error) : BROOD_OK;
+}
+
+static brood_status start(struct launch *launch, void (*by)(void *), const char *call, os_child *out)
+{
+    int ends[2];
+    brood_status status = open_channel(ends);
+    if (status != BROOD_OK)
+        return status;
+    launch->channel = ends[1];
+    status = make_child(launch, by, call);
+    close(ends[1]);
+    if (status != BROOD_OK) {
+        close(ends[0]);
+        return status;
+    }
+    *out = (os_child){ .pid = launch->child, .handle = open_pidfd(launch->child), .channel = ends[0], .memory = -1 };
+    return BROOD_OK;
+}
+
+// A child that does not take it has died or has sent its reply instead: the one who awaits that will see.
+static void send_bytes(int channel, const void *data, size_t size)
+{
+    const unsigned char *next = data;
+    while (size > 0) {
+        const ssize_t sent = send(channel, next, size, MSG_NOSIGNAL | MSG_DONTWAIT);
+        struct pollfd room = { .fd = channel, .events = POLLOUT };
+        if (sent > 0) {
+            next += sent;
+            size -= (size_t)sent;
+        } else if (sent < 0 && errno == EAGAIN) {
+            if (poll(&room, 1, CHANNEL_PATIENCE) == 0)
+                return;
+        } else if (sent == 0 || errno != EINTR) {
+            return;
+        }
+    }
+}
+
+// The whole of a file of unknown size, from malloc, and its length; NULL when it cannot be had.
+static char *read_whole(const char *path, size_t *out_length)
+{
+    FILE *file = fopen(path, "re");
+    char *text = NULL;
+    size_t capacity = 0;
+    *out_length = 0;
+    while (file && *out_length == capacity) {
+        char *more = realloc(text, capacity * 2 + 4096);
+        if (!more)
+            break;
+        text = more;
+        capacity = capacity * 2 + 4096;
+        *out_length += fread(text + *out_length, 1, capacity - *out_length, file);
+    }
+    if (file)
+        (void)fclose(file);
+    return text;
+}
+
+// The arguments of this process, so that its children look like it in a process list. The list is from malloc, its texts are
+// `storage`; NULL when they cannot be had.
+static char **own_arguments(char **storage)
+{
+    size_t length;
+    *storage = read_whole("/proc/self/cmdline", &length);
+    size_t count = 0;
+    for (size_t i = 0; i < length; i++)
+        count += (*storage)[i] == 0;
+    char **argv = count > 0 ? broodi_alloc((count + 1) * sizeof *argv) : NULL;
+    char *next = *storage;
+    for (size_t i = 0; argv && i < count; i++) {
+        argv[i] = next;
+        next += strlen(next) + 1;
+    }
+    if (argv)
+        argv[count] = NULL;
+    return argv;
+}
+
+// The plan's environment and the announcement.
+static const char **announced(const os_plan *plan, char *announcement, size_t capacity)
+{
+    size_t count = 0;
+    while (plan->environment[count])
+        count++;
+    const char **list = broodi_alloc((count + 2) * sizeof *list);
+    if (!list)
+        return NULL;
+    (void)snprintf(announcement, capacity, CHANNEL_VARIABLE "=%d:%d:%" PRIx64, CHANNEL_DESCRIPTOR, CHANNEL_ARENA,
+                   plan->token);
+    memcpy(list, plan->environment, count * sizeof *list);
+    list[count] = announcement;
+    list[count + 1] = NULL;
+    return list;
+}
+
+brood_status os_process_spawn(const os_plan *plan, os_child *out)
+{
+    char announcement[96];
+    char nameless[] = "brood";
+    char *const standard[] = { nameless, NULL };
+    char *storage = NULL;
+    const char **envp = announced(plan, announcement, sizeof announcement);
+    if (!envp)
+        return os_error("malloc", ENOMEM);
+    char **argv = own_arguments(&storage);
+    struct launch launch = { .plan = plan, .argv = argv ? argv : standard, .envp = (char *const *)(uintptr_t)envp };
+    const brood_status status = start(&launch, start_by_vfork, "vfork", out);
+    free(argv);
+    free(storage);
+    free((void *)envp);
+    if (status != BROOD_OK)
+        return status;
+    const uint64_t size = plan->size;
+    send_bytes((int)out->channel, &size, sizeof size);
+    send_bytes((int)out->channel, plan->record, plan->size);
+    return BROOD_OK;
+}
+
+brood_status os_process_fork(const os_plan *plan, void (*entry)(void *, intptr_t), void *arg, os_child *out)
+{
+    struct launch launch = { .plan = plan, .entry = entry, .arg = arg };
+    return start(&launch, start_by_fork, "fork", out);
+}
+
+bool os_process_can_fork(void)
+{
+    return true;
+}
+
+// Waiting
+
+// Milliseconds until `deadline` for poll: rounded up, saturated, -1 for ever.
+static int until(int64_t deadline)
+{
+    if (deadline == INT64_MAX)
+        return -1;
+    const int64_t now = os_clock();
+    if (deadline <= now)
+        return 0;
+    const int64_t left = (deadline - now - 1) / 1000000 + 1;
+    return left > 86400000 ? 86400000 : (int)left;
+}
+
+// Polls until one descriptor is ready: true; false at the deadline.
+static bool poll_until(struct pollfd *descriptors, nfds_t count, int64_t deadline)
+{
+    for (;;) {
+        const int timeout = until(deadline);
+        const int ready = poll(descriptors, count, timeout);
+        if (ready > 0)
+            return true;
+        if (ready == 0 && timeout >= 0 && os_clock() >= deadline)
+            return false;
+    }
+}
+
+static brood_status take_reply(int channel, os_reply *out)
+{
+    struct channel_reply reply;
+    const ssize_t got = recv(channel, &reply, sizeof reply, MSG_DONTWAIT);
+    if (got != (ssize_t)sizeof reply)
+        return broodi_fail(BROOD_SYSTEM, "the child ended before it reached its target");
+    reply.text[sizeof reply.text - 1] = 0;
+    out->status = (brood_status)reply.status;
+    if (reply.status == CHANNEL_SYSTEM_ERROR)
+        out->status = os_error(reply.text, reply.code);
+    (void)snprintf(out->text, sizeof out->text, "%s", reply.text);
+    return BROOD_OK;
+}
+
+brood_status os_process_await_ready(os_child *child, int64_t deadline, os_reply *out)
+{
+    struct pollfd either[] = {
+        { .fd = (int)child->channel, .events = POLLIN },
+        { .fd = (int)child->handle, .events = POLLIN }, // ignored when negative
+    };
+    brood_status status = BROOD_TIMEOUT;
+    if (poll_until(either, 2, deadline))
+        status = take_reply((int)child->channel, out);
+    close((int)child->channel);
+    child->channel = -1;
+    return status;
+}
+
+// Without a pidfd: looks again and again, since a wait for a child cannot be given a deadline.
+static brood_status await_by_pid(int64_t pid, int64_t deadline)
+{
+    const int64_t longest = 20000000;
+    for (int64_t pause = 500000;; pause = pause * 2 < longest ? pause * 2 : longest) {
+        siginfo_t info = { .si_pid = 0 };
+        const bool blocks = deadline == INT64_MAX;
+        const int got = waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT | (blocks ? 0 : WNOHANG));
+        if ((got == 0 && info.si_pid != 0) || (got != 0 && errno != EINTR))
+            return BROOD_OK;
+        const int64_t now = os_clock();
+        if (now >= deadline)
+            return BROOD_TIMEOUT;
+        if (!blocks)
+            os_sleep_until(now + pause < deadline ? now + pause : deadline);
+    }
+}
+
+brood_status os_process_await_end(const os_child *child, int64_t deadline)
+{
+    if (child->handle < 0)
+        return await_by_pid(child->pid, deadline);
+    struct pollfd ended = { .fd = (int)child->handle, .events = POLLIN };
+    return poll_until(&ended, 1, deadline) ? BROOD_OK : BROOD_TIMEOUT;
+}
+
+// Ends
+
+static const struct {
+    int signal;
+    brood_crash crash;
+} crashes[] = {
+    { SIGSEGV, BROOD_CRASH_ACCESS },    { SIGABRT, BROOD_CRASH_ABORT }, { SIGILL, BROOD_CRASH_ILLEGAL },
+    { SIGFPE, BROOD_CRASH_ARITHMETIC }, { SIGBUS, BROOD_CRASH_BUS },    { SIGTRAP, BROOD_CRASH_OTHER },
+    { SIGSYS, BROOD_CRASH_OTHER },
+};
+
+static brood_exit describe(const siginfo_t *info)
+{
+    if (info->si_code == CLD_EXITED)
+        return (brood_exit){ .kind = BROOD_EXITED, .code = info->si_status, .native = info->si_status };
+    for (size_t i = 0; i < sizeof crashes / sizeof crashes[0]; i++)
+        if (crashes[i].signal == info->si_status)
+            return (brood_exit){ .kind = BROOD_CRASHED,
+                                 .crash = (int32_t)crashes[i].crash,
+                                 .native = info->si_status };
+    return (brood_exit){ .kind = BROOD_SIGNALLED, .native = info->si_status };
+}
+
+static int wait_now(const os_child *child, siginfo_t *info)
+{
+    if (child->handle >= 0) {
+        const int got = waitid((idtype_t)WAIT_PIDFD, (id_t)child->handle, info, WEXITED | WNOHANG);
+        if (got == 0 || errno != EINVAL)
+            return got;
+    }
+    return waitid(P_PID, (id_t)child->pid, info, WEXITED | WNOHANG);
+}
+
+bool os_process_reap(const os_child *child, brood_exit *out)
+{
+    siginfo_t info = { .si_pid = 0 };
+    int got;
+    do
+        got = wait_now(child, &info);
+    while (got != 0 && errno == EINTR);
+    if (got == 0 && info.si_pid == 0)
+        return false;
+    *out = got == 0 ? describe(&info) : (brood_exit){ .kind = BROOD_LOST };
+    return true;
+}
+
+brood_status os_process_end(const os_child *child, bool hard)
+{
+    const int signal = hard ? SIGKILL : SIGTERM;
+    long sent = -1;
+    if (child->handle >= 0)
+        sent = syscall(PIDFD_SEND_SIGNAL, (int)child->handle, signal, NULL, 0);
+    else
+        sent = kill((pid_t)child->pid, signal);
+    return sent == 0 || errno == ESRCH ? BROOD_OK : os_error("kill", errno);
+}
+
+void os_process_forget(os_child *child)
+{
+    if (child->handle >= 0)
+        close((int)child->handle);
+    if (child->channel >= 0)
+        close((int)child->channel);
+    child->handle = -1;
+    child->channel = -1;
+}
+
+// Facts
+
+int64_t os_process_id(void)
+{
+    return getpid();
+}
+
+uint64_t os_process_birth(int64_t pid)
+{
+    char text[1024];
+    (void)snprintf(text, sizeof text, "/proc/%lld/stat", (long long)pid);
+    const int file = open(text, O_RDONLY | O_CLOEXEC);
+    if (file < 0)
+        return 0;
+    const ssize_t length = read(file, text, sizeof text - 1);
+    close(file);
+    text[length > 0 ? length : 0] = 0;
+    // The name, second field, may hold anything; the state follows its last parenthesis, the start time is number 22.
+    const char *after = strrchr(text, ')');
+    char state = 0;
+    unsigned long long birth = 0;
+    if (!after || sscanf(after + 1, " %c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu",
+                         &state, &birth) != 2)
+        return 0;
+    return state == 'Z' || state == 'X' ? 0 : birth;
+}
+
+char **os_process_environment(void)
+{
+    size_t count = 0;
+    size_t bytes = 0;
+    for (; environ && environ[count]; count++)
+        bytes += strlen(environ[count]) + 1;
+    char **list = broodi_alloc((count + 1) * sizeof *list + bytes);
+    if (!list)
+        return NULL;
+    char *text = (char *)(list + count + 1);
+    for (size_t i = 0; i < count; i++) {
+        const size_t size = strlen(environ[i]) + 1;
+        list[i] = memcpy(text, environ[i], size);
+        text += size;
+    }
+    list[count] = NULL;
+    return list;
+}
+
+bool os_process_same_name(const char *a, const char *b, size_t length)
+{
+    return memcmp(a, b, length) == 0;
+}
+
+static bool lives(int64_t pid, uint64_t birth)
+{
+    return birth != 0 && os_process_birth(pid) == birth;
+}
+
+brood_status os_parent_await_end(int64_t pid, uint64_t birth, int64_t deadline)
+{
+    const int pidfd = open_pidfd(pid);
+    struct pollfd ended = { .fd = pidfd, .events = POLLIN };
+    bool over = !lives(pid, birth);
+    if (pidfd >= 0 && !over)
+        over = poll_until(&ended, 1, deadline);
+    while (pidfd < 0 && !over && os_clock() < deadline) {
+        const int64_t next = os_clock() + 20000000;
+        os_sleep_until(next < deadline ? next : deadline);
+        over = !lives(pid, birth);
+    }
+    if (pidfd >= 0)
+        close(pidfd);
+    return over ? BROOD_OK : BROOD_TIMEOUT;
+}

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: MIT
+#include "os/os_random.h"
+
+#include "os/os_error.h"
+
+#include <errno.h>
+#include <sys/random.h>
+
+brood_status os_random(void *buffer, size_t size)
+{
+    unsigned char *next = buffer;
+    while (size > 0) {
+        const ssize_t got = getrandom(next, size, 0);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return os_error("getrandom", errno);
+        next += got;
+        size -= (size_t)got;
+    }
+    return BROOD_OK;
+}

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: MIT
+#include "os/os_stdio.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+// A stream that another thread is inside of is left alone: that thread may sit in a read.
+static void flush_if_free(FILE *stream)
+{
+    if (ftrylockfile(stream) != 0)
+        return;
+    (void)fflush_unlocked(stream);
+    funlockfile(stream);
+}
+
+void os_stdio_flush(bool all)
+{
+    flush_if_free(stdout);
+    flush_if_free(stderr);
+    if (all)
+        (void)fflush(NULL);
+}
+
+noreturn void os_process_exit(int code)
+{
+    _exit(code);
+}
+
+noreturn void os_process_refuse(const char *line)
+{
+    char prefix[] = "brood: ";
+    char end[] = "\n";
+    char text[1024];
+    const size_t length = strnlen(line, sizeof text);
+    memcpy(text, line, length);
+    const struct iovec parts[] = {
+        { prefix, sizeof prefix - 1 },
+        { text, length },
+        { end, 1 },
+    };
+    (void)!writev(STDERR_FILENO, parts, 3);
+    _exit(70);
+}

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: MIT
+#include "os/os_thread.h"
+
+#include "starter.h"
+
+#include "fault.h"
+#include "os/os_error.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+_Static_assert(sizeof(pthread_t) <= sizeof(uintptr_t), "a pthread_t fits into os_thread");
+
+static pthread_key_t at_end;
+static _Thread_local void *self;
+
+struct start {
+    void (*entry)(void *);
+    void *arg;
+};
+
+static void *run(void *arg)
+{
+    const struct start start = *(struct start *)arg;
+    free(arg);
+    start.entry(start.arg);
+    return NULL;
+}
+
+static int set_stack(pthread_attr_t *attributes, size_t size)
+{
+    if (size == 0)
+        return 0;
+    const size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    const size_t least = (size_t)PTHREAD_STACK_MIN;
+    if (size < least)
+        size = least;
+    if (size > SIZE_MAX - page)
+        return ENOMEM;
+    return pthread_attr_setstacksize(attributes, (size + page - 1) / page * page);
+}
+
+brood_status os_thread_start(os_thread *out, void (*entry)(void *), void *arg, size_t stack_size)
+{
+    struct start *start = broodi_alloc(sizeof *start);
+    pthread_attr_t attributes;
+    if (!start || pthread_attr_init(&attributes) != 0) {
+        free(start);
+        return os_error("malloc", ENOMEM);
+    }
+    *start = (struct start){ entry, arg };
+    pthread_t thread;
+    int error = set_stack(&attributes, stack_size);
+    if (!error)
+        error = broodi_fault() ? EAGAIN : pthread_create(&thread, &attributes, run, start);
+    pthread_attr_destroy(&attributes);
+    if (error) {
+        free(start);
+        return os_error("pthread_create", error);
+    }
+    *out = (os_thread){ (uintptr_t)thread };
+    return BROOD_OK;
+}
+
+void os_thread_join(os_thread thread)
+{
+    pthread_join((pthread_t)thread.handle, NULL);
+}
+
+// Threads that are not the program's: a thread sanitizer runs one.
+#if defined(__SANITIZE_THREAD__)
+enum { FOREIGN_THREADS = 1 };
+#else
+enum { FOREIGN_THREADS = 0 };
+#endif
+
+// The links of this directory are ".", ".." and one for each thread.
+unsigned os_thread_count(void)
+{
+    struct stat facts;
+    if (stat("/proc/self/task", &facts) != 0 || facts.st_nlink < 3)
+        return 1;
+    const unsigned own = FOREIGN_THREADS + (starter_exists() ? 1 : 0);
+    const unsigned all = (unsigned)facts.st_nlink - 2;
+    return all > own ? all - own : 1;
+}
+
+void os_thread_yield(void)
+{
+    sched_yield();
+}
+
+void os_thread_pause(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("isb");
+#endif
+}
+
+void *os_self_get(void)
+{
+    return self;
+}
+
+brood_status os_self_set(void *value)
+{
+    const int error = broodi_fault() ? ENOMEM : pthread_setspecific(at_end, value);
+    if (error)
+        return os_error("pthread_setspecific", error);
+    self = value;
+    return BROOD_OK;
+}
+
+brood_status os_self_prepare(void (*at_thread_end)(void *))
+{
+    const int error = broodi_fault() ? EAGAIN : pthread_key_create(&at_end, at_thread_end);
+    return error ? os_error("pthread_key_create", error) : BROOD_OK;
+}

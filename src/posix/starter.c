@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: MIT
+#include "starter.h"
+
+#include "fault.h"
+#include "os/os_error.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stddef.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+struct request {
+    void (*job)(void *);
+    void *arg;
+    bool done;
+    struct request *next;
+};
+
+// Guarded by `mutex`. A request lives on the stack of who waits for it.
+static struct {
+    pthread_mutex_t mutex;
+    pthread_cond_t changed; // a request came, or was done
+    bool watches_fork;
+    bool exists;
+    struct request *first;
+} starter = { .mutex = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER };
+
+static void lock(void)
+{
+    pthread_mutex_lock(&starter.mutex);
+}
+
+static void unlock(void)
+{
+    pthread_mutex_unlock(&starter.mutex);
+}
+
+// The thread was not copied, nor those who wait for it.
+static void forget_in_child(void)
+{
+    starter.exists = false;
+    starter.first = NULL;
+    starter.changed = (pthread_cond_t)PTHREAD_COND_INITIALIZER;
+    unlock();
+}
+
+static void *serve(void *unused)
+{
+    (void)unused;
+    lock();
+    for (;;) {
+        while (!starter.first)
+            pthread_cond_wait(&starter.changed, &starter.mutex);
+        struct request *request = starter.first;
+        starter.first = request->next;
+        unlock();
+        request->job(request->arg);
+        lock();
+        request->done = true;
+        pthread_cond_broadcast(&starter.changed);
+    }
+    return NULL;
+}
+
+static int create_thread(void)
+{
+    sigset_t all;
+    sigset_t before;
+    pthread_t thread;
+    pthread_attr_t detached;
+    int error = pthread_attr_init(&detached);
+    if (error)
+        return error;
+    pthread_attr_setdetachstate(&detached, PTHREAD_CREATE_DETACHED);
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    error = broodi_fault() ? EAGAIN : pthread_create(&thread, &detached, serve, NULL);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    pthread_attr_destroy(&detached);
+    return error;
+}
+
+static int ensure(void)
+{
+    if (!starter.watches_fork) {
+        const int error = pthread_atfork(lock, unlock, forget_in_child);
+        if (error)
+            return error;
+        starter.watches_fork = true;
+    }
+    if (!starter.exists) {
+        const int error = create_thread();
+        if (error)
+            return error;
+        starter.exists = true;
+    }
+    return 0;
+}
+
+static void enqueue_and_wait(struct request *request)
+{
+    struct request **last = &starter.first;
+    while (*last)
+        last = &(*last)->next;
+    *last = request;
+    pthread_cond_broadcast(&starter.changed);
+    while (!request->done)
+        pthread_cond_wait(&starter.changed, &starter.mutex);
+}
+
+brood_status starter_run(void (*job)(void *), void *arg)
+{
+    if (syscall(SYS_gettid) == getpid()) {
+        job(arg);
+        return BROOD_OK;
+    }
+    struct request request = { .job = job, .arg = arg };
+    lock();
+    const int error = ensure();
+    if (!error)
+        enqueue_and_wait(&request);
+    unlock();
+    return error ? os_error("the starter thread", error) : BROOD_OK;
+}
+
+bool starter_exists(void)
+{
+    lock();
+    const bool exists = starter.exists;
+    unlock();
+    return exists;
+}

@@ -1,0 +1,338 @@
+// SPDX-License-Identifier: MIT
+// Children after their start: who waits for them, who reaps them, how they ended.
+//
+// A child is reaped once, under the guard, by whoever first looks when it has ended. How it ended is put together from three
+// sources: the record that the child left in the arena comes first; then that it was brood who ended it; then what the
+// operating system saw.
+#include "children.h"
+
+#include "deadline.h"
+#include "fail.h"
+#include "family.h"
+#include "fault.h"
+#include "os/os_guard.h"
+#include "self.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+// Guarded by the guard.
+static struct {
+    brood_process *first;
+    brood_process *inherited; // what a forked child found here: reachable, never used
+    unsigned started;
+    bool closed;
+} children;
+
+// References
+
+brood_process *broodi_child_new(const char *name, bool daemon)
+{
+    const size_t length = strlen(name) + 1;
+    brood_process *process = broodi_alloc(sizeof *process + length);
+    if (!process)
+        return NULL;
+    memset(process, 0, sizeof *process);
+    memcpy(process->name, name, length);
+    atomic_init(&process->references, 1);
+    process->serial = broodi_here.serial;
+    process->slot = BROODI_NONE;
+    process->daemon = daemon;
+    process->child = (os_child){ .handle = -1, .channel = -1, .memory = -1 };
+    return process;
+}
+
+void broodi_child_retain(brood_process *process)
+{
+    atomic_fetch_add_explicit(&process->references, 1, memory_order_relaxed);
+}
+
+void brood_process_drop(brood_process *process)
+{
+    if (!process || atomic_fetch_sub_explicit(&process->references, 1, memory_order_acq_rel) > 1)
+        return;
+    if (process->serial == broodi_here.serial)
+        os_process_forget(&process->child);
+    free(process);
+}
+
+// Ends
+
+static bool was_asked(const brood_process *process, brood_exit seen)
+{
+    const bool by_signal = seen.kind == BROOD_SIGNALLED && (seen.native == 15 || seen.native == 9);
+    const bool by_code = seen.kind == BROOD_EXITED && (seen.native == 0x10000 + 15 || seen.native == 0x10000 + 9);
+    return process->asked && (by_signal || by_code);
+}
+
+static brood_exit conclude(const brood_process *process, brood_exit seen)
+{
+    const struct broodi_process_slot *slot = broodi_slot(BROODI_PROCESS, process->slot);
+    switch (atomic_load_explicit(&slot->record, memory_order_acquire)) {
+    case BROODI_RECORD_CODE:
+        return (brood_exit){ .kind = BROOD_EXITED,
+                             .code = atomic_load_explicit(&slot->code, memory_order_relaxed),
+                             .native = seen.native };
+    case BROODI_RECORD_ORDERLY: // Windows' 0 is believed only with this
+        if (seen.kind == BROOD_EXITED || (seen.kind == BROOD_LOST && !os_process_can_fork()))
+            return (brood_exit){ .kind = BROOD_EXITED, .code = (int32_t)seen.native, .native = seen.native };
+        break;
+    default:
+        break;
+    }
+    if (was_asked(process, seen))
+        return (brood_exit){ .kind = BROOD_TERMINATED, .native = seen.native & 0xff };
+    return seen;
+}
+
+static void unlink_child(brood_process *process)
+{
+    brood_process **link = &children.first;
+    while (*link && *link != process)
+        link = &(*link)->next;
+    if (*link)
+        *link = process->next;
+}
+
+// Under the guard: reaps the child if it has ended. True when that happened now.
+static bool reap(brood_process *process)
+{
+    brood_exit seen = { .kind = BROOD_RUNNING };
+    if (process->ended || !os_process_reap(&process->child, &seen))
+        return false;
+    process->end = conclude(process, seen);
+    process->ended = true;
+    unlink_child(process);
+    return true;
+}
+
+// After a reaping, without the guard: frees what the child had in the arena, and the list's reference.
+static void clear_up(brood_process *process)
+{
+    broodi_process_slot_end(process->slot);
+    brood_process_drop(process);
+}
+
+// One look at the child; `change` is added to the number of those who wait. True when it has ended.
+static bool look(brood_process *process, unsigned change)
+{
+    os_guard_lock();
+    process->waiting += change;
+    const bool now = reap(process);
+    const bool ended = process->ended;
+    if (ended && process->waiting == 0)
+        os_process_forget(&process->child);
+    os_guard_unlock();
+    if (now)
+        clear_up(process);
+    return ended;
+}
+
+brood_status broodi_child_join(brood_process *process, int64_t deadline)
+{
+    if (look(process, 1)) {
+        (void)look(process, UINT32_MAX);
+        return BROOD_OK;
+    }
+    brood_status status = os_process_await_end(&process->child, deadline);
+    bool ended = look(process, UINT32_MAX);
+    while (status == BROOD_OK && !ended) // the system may show the end before it can be reaped
+        ended = look(process, 0);
+    return ended ? BROOD_OK : status;
+}
+
+// The list
+
+bool broodi_children_add(brood_process *process)
+{
+    os_guard_lock();
+    const bool open = !children.closed;
+    if (open) {
+        broodi_child_retain(process);
+        brood_process **last = &children.first;
+        while (*last)
+            last = &(*last)->next;
+        *last = process;
+    }
+    os_guard_unlock();
+    return open;
+}
+
+void broodi_children_close(void)
+{
+    os_guard_lock();
+    children.closed = true;
+    os_guard_unlock();
+}
+
+unsigned broodi_children_number(void)
+{
+    os_guard_lock();
+    const unsigned number = ++children.started;
+    os_guard_unlock();
+    return number;
+}
+
+// A child that has just been found ended, or NULL when there is none.
+static brood_process *reap_one(void)
+{
+    os_guard_lock();
+    brood_process *process = children.first;
+    while (process && !reap(process))
+        process = process->next;
+    os_guard_unlock();
+    return process;
+}
+
+void broodi_children_reap(void)
+{
+    brood_process *process;
+    while ((process = reap_one()) != NULL)
+        clear_up(process);
+}
+
+brood_process *broodi_children_any(bool daemon)
+{
+    os_guard_lock();
+    brood_process *process = children.first;
+    while (process && process->daemon != daemon)
+        process = process->next;
+    if (process)
+        broodi_child_retain(process);
+    os_guard_unlock();
+    return process;
+}
+
+// Under the guard, so that the child is not reaped meanwhile and its number is still its own.
+static brood_status end_now(brood_process *process, bool hard)
+{
+    const brood_status status = process->ended ? BROOD_OK : os_process_end(&process->child, hard);
+    if (status == BROOD_OK)
+        process->asked = hard ? 9 : 15;
+    return status;
+}
+
+brood_status broodi_children_stop_daemons(int64_t deadline)
+{
+    os_guard_lock();
+    for (brood_process *process = children.first; process; process = process->next)
+        if (process->daemon)
+            (void)end_now(process, false);
+    os_guard_unlock();
+    const int64_t patience = broodi_deadline(BROOD_SECONDS(1));
+    brood_process *process;
+    brood_status status = BROOD_OK;
+    while (status == BROOD_OK && (process = broodi_children_any(true)) != NULL) {
+        status = broodi_child_join(process, patience < deadline ? patience : deadline);
+        if (status == BROOD_TIMEOUT) {
+            (void)brood_process_kill(process);
+            status = broodi_child_join(process, deadline);
+        }
+        brood_process_drop(process);
+    }
+    return status;
+}
+
+void broodi_children_forget(void)
+{
+    for (brood_process *process = children.first; process; process = process->next)
+        os_process_forget(&process->child);
+    children.inherited = children.first;
+    children.first = NULL;
+    children.started = 0;
+    children.closed = false;
+}
+
+size_t brood_active_children(brood_process **out, size_t capacity)
+{
+    if (broodi_ready() != BROOD_OK)
+        return 0;
+    broodi_children_reap();
+    size_t count = 0;
+    os_guard_lock();
+    for (brood_process *process = children.first; process; process = process->next, count++) {
+        if (!out || count >= capacity)
+            continue;
+        broodi_child_retain(process);
+        out[count] = process;
+    }
+    os_guard_unlock();
+    return count;
+}
+
+// Public calls on one child
+
+static bool is_ours(const brood_process *process)
+{
+    return process && process->serial == broodi_here.serial;
+}
+
+static brood_status check(const brood_process *process)
+{
+    if (!process)
+        return broodi_fail(BROOD_INVALID, "no process");
+    return is_ours(process) ? BROOD_OK
+                            : broodi_fail(BROOD_WRONG_STATE, "the child of another process: %s", process->name);
+}
+
+static brood_status join(brood_process *process, int64_t deadline, brood_exit *out)
+{
+    brood_status status = check(process);
+    if (status == BROOD_OK)
+        status = broodi_child_join(process, deadline);
+    if (status == BROOD_OK && out)
+        *out = process->end; // does not change any more
+    return status;
+}
+
+brood_status brood_process_join(brood_process *process, brood_duration timeout, brood_exit *out)
+{
+    return broodi_answer("brood_process_join", join(process, broodi_deadline(timeout), out));
+}
+
+brood_status brood_process_report(brood_process *process, brood_exit *out)
+{
+    const brood_status status = join(process, 0, out);
+    return broodi_answer("brood_process_report", status == BROOD_TIMEOUT ? BROOD_BUSY : status);
+}
+
+bool brood_process_is_alive(brood_process *process)
+{
+    return is_ours(process) && !look(process, 0);
+}
+
+static brood_status end(brood_process *process, bool hard)
+{
+    brood_status status = check(process);
+    if (status != BROOD_OK)
+        return status;
+    os_guard_lock();
+    status = end_now(process, hard);
+    os_guard_unlock();
+    return status;
+}
+
+brood_status brood_process_terminate(brood_process *process)
+{
+    return broodi_answer("brood_process_terminate", end(process, false));
+}
+
+brood_status brood_process_kill(brood_process *process)
+{
+    return broodi_answer("brood_process_kill", end(process, true));
+}
+
+brood_pid brood_process_pid(const brood_process *process)
+{
+    return process ? process->child.pid : 0;
+}
+
+const char *brood_process_name(const brood_process *process)
+{
+    return process ? process->name : "";
+}
+
+bool brood_process_is_daemon(const brood_process *process)
+{
+    return process && process->daemon;
+}

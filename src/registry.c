@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: MIT
+// The family registry: names with 64-bit values. Written under a lock of the family, read without: an entry's name never changes while the
+// entry is taken, so a reader that finds the same state before and after has read a whole one. A writer that dies leaves an
+// entry that is either not seen yet or whole.
+#include "registry.h"
+
+#include "fail.h"
+#include "family.h"
+#include "lock.h"
+#include "self.h"
+
+#include <brood/brood.h>
+#include <string.h>
+
+enum { WHOLE = 1 };
+
+static brood_lock names_lock(void)
+{
+    return (brood_lock){ broodi_family.header->names };
+}
+
+brood_status broodi_registry_prepare(void)
+{
+    brood_lock lock;
+    const brood_status status = broodi_lock_make(&lock, false);
+    if (status == BROOD_OK)
+        broodi_family.header->names = lock.id;
+    return status;
+}
+
+static struct broodi_name_slot *name_at(uint32_t index)
+{
+    return broodi_slot(BROODI_NAME, index);
+}
+
+// Looks through the entries; `out_state` is that of the one found.
+static bool find(const char *name, size_t length, uint32_t *out_index, uint64_t *out_state)
+{
+    const uint32_t limit = broodi_slot_limit(BROODI_NAME);
+    for (uint32_t index = 0; index < limit; index++) {
+        struct broodi_name_slot *entry = name_at(index);
+        const uint64_t state = atomic_load_explicit(&entry->state.state, memory_order_acquire);
+        if (!broodi_slot_is_live(state) || broodi_low(state) != WHOLE)
+            continue;
+        if (entry->length != length || memcmp(entry->name, name, length) != 0)
+            continue;
+        *out_index = index;
+        *out_state = state;
+        return true;
+    }
+    return false;
+}
+
+static brood_status add(const char *name, size_t length, uint64_t id)
+{
+    uint32_t index;
+    const brood_status status = broodi_slot_take(BROODI_NAME, 0, &index);
+    if (status != BROOD_OK)
+        return status;
+    struct broodi_name_slot *entry = name_at(index);
+    const uint64_t state = atomic_load_explicit(&entry->state.state, memory_order_relaxed);
+    atomic_store_explicit(&entry->id, id, memory_order_relaxed);
+    entry->length = (uint32_t)length;
+    memcpy(entry->name, name, length);
+    atomic_store_explicit(&entry->state.state, broodi_state(broodi_generation(state), WHOLE), memory_order_release);
+    return BROOD_OK;
+}
+
+// Under the lock, so nobody else changes an entry.
+static brood_status put(const char *name, size_t length, uint64_t id)
+{
+    uint32_t index;
+    uint64_t state;
+    if (!find(name, length, &index, &state))
+        return id ? add(name, length, id) : BROOD_OK;
+    if (id)
+        atomic_store_explicit(&name_at(index)->id, id, memory_order_release);
+    else
+        (void)broodi_slot_give(BROODI_NAME, index, state);
+    return BROOD_OK;
+}
+
+static brood_status check(const char *name, size_t *out_length)
+{
+    const brood_status status = broodi_ready();
+    if (status != BROOD_OK)
+        return status;
+    if (!name || !name[0])
+        return broodi_fail(BROOD_INVALID, "a name has at least one byte");
+    *out_length = strlen(name);
+    if (*out_length > BROOD_REGISTRY_NAME_MAX)
+        return broodi_fail(BROOD_TOO_LARGE, "a name has %d bytes at most", BROOD_REGISTRY_NAME_MAX);
+    return BROOD_OK;
+}
+
+static brood_status set(const char *name, uint64_t id)
+{
+    size_t length;
+    brood_status status = check(name, &length);
+    if (status != BROOD_OK)
+        return status;
+    status = brood_lock_acquire(names_lock(), BROOD_FOREVER);
+    if (!brood_status_acquired(status)) // a setter that died has left whole entries
+        return status;
+    status = put(name, length, id);
+    (void)brood_lock_release(names_lock());
+    return status;
+}
+
+brood_status brood_registry_set(const char *name, uint64_t id)
+{
+    return broodi_answer("brood_registry_set", set(name, id));
+}
+
+static brood_status get(const char *name, uint64_t *out_id)
+{
+    size_t length;
+    const brood_status status = check(name, &length);
+    if (status != BROOD_OK)
+        return status;
+    if (!out_id)
+        return broodi_fail(BROOD_INVALID, "no place for the value");
+    uint32_t index;
+    uint64_t state;
+    while (find(name, length, &index, &state)) {
+        const uint64_t id = atomic_load_explicit(&name_at(index)->id, memory_order_acquire);
+        if (atomic_load_explicit(&name_at(index)->state.state, memory_order_acquire) != state)
+            continue; // it was taken away meanwhile
+        *out_id = id;
+        return BROOD_OK;
+    }
+    return broodi_fail(BROOD_NOT_FOUND, "\"%s\"", name);
+}
+
+brood_status brood_registry_get(const char *name, uint64_t *out_id)
+{
+    return broodi_answer("brood_registry_get", get(name, out_id));
+}

@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: MIT
+#include "self.h"
+
+#include "children.h"
+#include "deadline.h"
+#include "ending.h"
+#include "fail.h"
+#include "family.h"
+#include "fault.h"
+#include "locals.h"
+#include "os/os_boot.h"
+#include "os/os_guard.h"
+#include "os/os_process.h"
+#include "os/os_stdio.h"
+#include "os/os_thread.h"
+#include "threads.h"
+
+#include <stdlib.h>
+
+struct broodi_process_self broodi_here = { .name = "MainProcess", .identity = "", .process = BROODI_NONE };
+
+brood_status broodi_ready(void)
+{
+    if (broodi_here.initialized)
+        return BROOD_OK;
+    if (os_boot_is_announced())
+        os_process_refuse("this process was started as a child, but its main used brood before brood_init(), "
+                          "which must be the first statement");
+    return broodi_fail(BROOD_NOT_INITIALIZED, "brood_init() must be the first statement of main");
+}
+
+struct broodi_self *broodi_self(void)
+{
+    struct broodi_self *self = os_self_get();
+    if (self && self->serial == broodi_here.serial)
+        return self;
+    struct broodi_self fresh = { .serial = broodi_here.serial, .slot = BROODI_NONE };
+    if (self) { // over a fork: the locals of this thread stay, its place in the family was the parent's
+        fresh.locals = self->locals;
+        fresh.local_count = self->local_count;
+        *self = fresh;
+        return self;
+    }
+    self = broodi_alloc(sizeof *self);
+    if (!self) {
+        (void)broodi_fail(BROOD_NO_RESOURCES, "out of memory for a thread that is new to brood");
+        return NULL;
+    }
+    *self = fresh;
+    if (os_self_set(self) == BROOD_OK)
+        return self;
+    free(self);
+    return NULL;
+}
+
+static _Atomic uint64_t birth; // 0 until somebody asks; every thread finds the same
+
+uint64_t broodi_self_birth(void)
+{
+    uint64_t known = atomic_load_explicit(&birth, memory_order_relaxed);
+    if (known == 0) {
+        known = os_process_birth(broodi_here.pid);
+        atomic_store_explicit(&birth, known, memory_order_relaxed);
+    }
+    return known;
+}
+
+uint64_t broodi_thread_number(void)
+{
+    return atomic_fetch_add_explicit(&broodi_family.header->thread_ids, 1, memory_order_relaxed) + 1;
+}
+
+static bool begin_slot(struct broodi_self *self, uint32_t process)
+{
+    uint32_t index;
+    const uint32_t starting = broodi_thread_low(BROODI_THREAD_STARTING, process);
+    if (broodi_slot_take(BROODI_THREAD, starting, &index) != BROOD_OK)
+        return false;
+    struct broodi_thread_slot *slot = broodi_slot(BROODI_THREAD, index);
+    const uint64_t state = atomic_load_explicit(&slot->state.state, memory_order_relaxed);
+    const os_life_id id = broodi_life_id(index);
+    atomic_store_explicit(&slot->waiting, 0, memory_order_relaxed);
+    atomic_store_explicit(&slot->held, 0, memory_order_relaxed);
+    if (os_life_begin(&slot->life, &id) != BROOD_OK) {
+        (void)broodi_slot_give(BROODI_THREAD, index, state);
+        return false;
+    }
+    if (self->id == 0)
+        self->id = broodi_thread_number();
+    atomic_store_explicit(&slot->id, self->id, memory_order_relaxed);
+    const uint32_t live = broodi_thread_low(BROODI_THREAD_LIVE, process);
+    atomic_store_explicit(&slot->state.state, broodi_state(broodi_generation(state), live), memory_order_release);
+    self->slot = index;
+    return true;
+}
+
+uint32_t broodi_self_take_slot(void)
+{
+    struct broodi_self *self = broodi_self();
+    if (!self)
+        return BROODI_NONE;
+    if (self->slot != BROODI_NONE)
+        return self->slot;
+    const uint32_t process = broodi_self_process();
+    if (process == BROODI_NONE || !begin_slot(self, process))
+        return BROODI_NONE;
+    return self->slot;
+}
+
+uint32_t broodi_self_process(void)
+{
+    if (broodi_here.role != BROODI_GUEST)
+        return broodi_here.process;
+    os_guard_lock();
+    if (broodi_here.process == BROODI_NONE) {
+        uint32_t index;
+        if (broodi_process_slot_take(BROODI_NONE, &index) == BROOD_OK) {
+            broodi_process_slot_name(index, broodi_here.pid);
+            broodi_here.process = index;
+        }
+    }
+    const uint32_t process = broodi_here.process;
+    os_guard_unlock();
+    return process;
+}
+
+// In the order that lets others go on last: who joins this thread finds all of it gone.
+void broodi_self_end(void *arg)
+{
+    struct broodi_self *self = arg;
+    const struct broodi_self was = *self;
+    broodi_locals_end(self);
+    (void)os_self_set(NULL);
+    free(self);
+    if (was.serial != broodi_here.serial)
+        return;
+    if (was.slot != BROODI_NONE)
+        broodi_thread_slot_end(was.slot);
+    if (was.thread)
+        broodi_thread_complete(was.thread);
+}
+
+// In the child of any fork, first of all, in its only thread.
+static void become_guest(void)
+{
+    const int64_t parent = broodi_here.pid;
+    const uint64_t parent_birth = atomic_load_explicit(&birth, memory_order_relaxed);
+    broodi_here.serial++;
+    broodi_here.role = BROODI_GUEST;
+    broodi_here.process = BROODI_NONE;
+    broodi_here.parent_pid = parent;
+    broodi_here.parent_birth = parent_birth ? parent_birth : os_process_birth(parent);
+    broodi_here.pid = os_process_id();
+    atomic_store_explicit(&birth, 0, memory_order_relaxed);
+    broodi_children_forget();
+    broodi_threads_forget();
+    broodi_ending_forget();
+}
+
+brood_status broodi_self_prepare(void)
+{
+    broodi_here.serial = 1;
+    broodi_here.pid = os_process_id();
+    const brood_status status = os_self_prepare(broodi_self_end);
+    return status == BROOD_OK ? os_guard_watch_fork(become_guest) : status;
+}
+
+brood_pid brood_self_pid(void)
+{
+    return os_process_id();
+}
+
+const char *brood_self_name(void)
+{
+    return broodi_here.name;
+}
+
+brood_pid brood_parent_pid(void)
+{
+    return broodi_here.parent_pid;
+}
+
+bool brood_parent_is_alive(void)
+{
+    return broodi_here.parent_pid != 0 &&
+           os_parent_await_end(broodi_here.parent_pid, broodi_here.parent_birth, 0) == BROOD_TIMEOUT;
+}
+
+brood_status brood_parent_wait(brood_duration timeout)
+{
+    static const char *const operation = "brood_parent_wait";
+    brood_status status = broodi_ready();
+    if (status == BROOD_OK && broodi_here.parent_pid == 0)
+        status = broodi_fail(BROOD_WRONG_STATE, "the main process has no parent in the family");
+    if (status == BROOD_OK)
+        status = os_parent_await_end(broodi_here.parent_pid, broodi_here.parent_birth, broodi_deadline(timeout));
+    return broodi_answer(operation, status);
+}
+
+uint64_t brood_self_thread_id(void)
+{
+    struct broodi_self *self = broodi_ready() == BROOD_OK ? broodi_self() : NULL;
+    if (!self)
+        return 0;
+    if (self->id == 0)
+        self->id = broodi_thread_number();
+    return self->id;
+}

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: MIT
+// Who we are: this process, and the calling thread.
+#ifndef SELF_H
+#define SELF_H
+
+#include "os/os_thread.h"
+#include "shared.h"
+
+#include <brood/brood.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+enum broodi_role {
+    BROODI_MAIN,  // called brood_init on its own account
+    BROODI_CHILD, // started by brood
+    BROODI_GUEST  // forked by the program: uses the shared objects; nothing is done on its behalf
+};
+
+// This process. Written by brood_init and in the child of a fork, when there is one thread; constant otherwise.
+struct broodi_process_self {
+    bool initialized;
+    enum broodi_role role;
+    uint64_t serial;  // this image among those it was forked from: objects of an ancestor are told by it
+    uint32_t process; // slot; BROODI_NONE for a guest that has not needed one
+    bool daemon;
+    bool forked_with_threads; // a stream may be locked for ever by a thread that was not copied
+    int64_t pid;
+    int64_t parent_pid;
+    uint64_t parent_birth;
+    const char *name;
+    const char *identity; // "1:2" is the second child of the first; "" in the main process
+};
+
+extern struct broodi_process_self broodi_here;
+
+// What a thread keeps for itself.
+struct broodi_self {
+    uint64_t serial; // of the process; another one: the rest came over a fork
+    uint32_t slot;   // BROODI_NONE until a shared object is used
+    uint64_t id;
+    struct brood_thread *thread;       // that it is, when brood started it
+    struct broodi_local_value *locals; // local.c
+    uint32_t local_count;
+};
+
+// BROOD_OK once brood_init has run. In a child that was announced and has not passed it: one line, and the end.
+brood_status broodi_ready(void);
+
+// The calling thread's own; made at its first call. NULL, with a sentence, when out of memory.
+struct broodi_self *broodi_self(void);
+
+// The slot of the calling thread, taken at its first call; BROODI_NONE, with a sentence, when there is none.
+uint32_t broodi_self_take_slot(void);
+
+static inline uint32_t broodi_self_slot(void)
+{
+    const struct broodi_self *self = os_self_get();
+    const bool known = self && self->serial == broodi_here.serial && self->slot != BROODI_NONE;
+    return known ? self->slot : broodi_self_take_slot();
+}
+
+// The slot of this process; a guest takes one at its first call. BROODI_NONE when there is none.
+uint32_t broodi_self_process(void);
+
+// Ends what the calling thread keeps: its locals, its slot, and the thread object that it is.
+void broodi_self_end(void *self);
+
+// When this process was started, as os_process_birth has it; looked up at the first call.
+uint64_t broodi_self_birth(void);
+
+// The next number for a thread.
+uint64_t broodi_thread_number(void);
+
+// Prepares threads and forks; once per image.
+brood_status broodi_self_prepare(void);
+
+#endif

@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: MIT
+// The life of process and thread slots.
+//
+// A thread slot goes STARTING -> LIVE -> DEAD -> free. DEAD is a quarantine: a lock names its holder by slot, so the slot is
+// not used again while any lock still names it. A thread that ends in order, holding nothing, skips it.
+#include "shared.h"
+
+#include "family.h"
+#include "lock.h"
+#include "os/os_process.h"
+#include "wait.h"
+
+enum { PHASE_BITS = 2, PHASE_MASK = 3 };
+
+static struct broodi_thread_slot *thread_at(uint32_t index)
+{
+    return broodi_slot(BROODI_THREAD, index);
+}
+
+static struct broodi_process_slot *process_at(uint32_t index)
+{
+    return broodi_slot(BROODI_PROCESS, index);
+}
+
+static uint32_t phase_of(uint64_t state)
+{
+    return broodi_slot_is_live(state) ? broodi_low(state) & PHASE_MASK : 0;
+}
+
+uint32_t broodi_thread_low(enum broodi_thread_phase phase, uint32_t process)
+{
+    return process << PHASE_BITS | (uint32_t)phase;
+}
+
+os_life_id broodi_life_id(uint32_t index)
+{
+    const struct broodi_header *header = broodi_family.header;
+    const uint64_t state = atomic_load_explicit(&thread_at(index)->state.state, memory_order_relaxed);
+    return (os_life_id){ .family = { header->family[0], header->family[1] },
+                         .slot = index,
+                         .generation = broodi_generation(state) };
+}
+
+// LIVE or STARTING to DEAD; false when the slot has become something else.
+static bool mark_dead(uint32_t index, uint64_t state)
+{
+    const uint64_t dead = (state & ~(uint64_t)PHASE_MASK) | BROODI_THREAD_DEAD;
+    return atomic_compare_exchange_strong_explicit(&thread_at(index)->state.state, &state, dead,
+                                                   memory_order_acq_rel, memory_order_relaxed);
+}
+
+bool broodi_thread_is_over(uint32_t index)
+{
+    const uint64_t state = atomic_load_explicit(&thread_at(index)->state.state, memory_order_acquire);
+    const os_life_id id = broodi_life_id(index);
+    switch (phase_of(state)) {
+    case BROODI_THREAD_STARTING:
+        return false;
+    case BROODI_THREAD_LIVE:
+        if (!os_life_is_over(&thread_at(index)->life, &id))
+            return false;
+        (void)mark_dead(index, state);
+        return true;
+    default:
+        return true;
+    }
+}
+
+// Frees a DEAD slot unless a lock still names it.
+static void bury(uint32_t index)
+{
+    struct broodi_thread_slot *slot = thread_at(index);
+    const uint64_t state = atomic_load_explicit(&slot->state.state, memory_order_acquire);
+    if (phase_of(state) != BROODI_THREAD_DEAD)
+        return;
+    broodi_wait_bury(slot);
+    if (atomic_load_explicit(&slot->held, memory_order_relaxed) > 0 && broodi_lock_names(index))
+        return;
+    (void)broodi_slot_give(BROODI_THREAD, index, state);
+}
+
+void broodi_thread_slot_end(uint32_t index)
+{
+    struct broodi_thread_slot *slot = thread_at(index);
+    const uint64_t state = atomic_load_explicit(&slot->state.state, memory_order_relaxed);
+    const bool holds = atomic_load_explicit(&slot->held, memory_order_relaxed) > 0;
+    if (holds)
+        (void)mark_dead(index, state);
+    os_life_end(&slot->life);
+    if (!holds)
+        (void)broodi_slot_give(BROODI_THREAD, index, state);
+}
+
+void broodi_threads_bury(uint32_t process)
+{
+    const uint32_t limit = broodi_slot_limit(BROODI_THREAD);
+    for (uint32_t index = 0; index < limit; index++) {
+        const uint64_t state = atomic_load_explicit(&thread_at(index)->state.state, memory_order_acquire);
+        const uint32_t phase = phase_of(state);
+        if (!phase || broodi_low(state) >> PHASE_BITS != process)
+            continue;
+        if (phase != BROODI_THREAD_DEAD)
+            (void)mark_dead(index, state);
+        bury(index);
+    }
+}
+
+static void sweep_threads(void)
+{
+    const uint32_t limit = broodi_slot_limit(BROODI_THREAD);
+    for (uint32_t index = 0; index < limit; index++) {
+        const uint64_t state = atomic_load_explicit(&thread_at(index)->state.state, memory_order_acquire);
+        if (phase_of(state) && broodi_thread_is_over(index))
+            bury(index);
+    }
+}
+
+// Processes
+
+brood_status broodi_process_slot_take(uint32_t parent, uint32_t *out_index)
+{
+    const brood_status status = broodi_slot_take(BROODI_PROCESS, BROODI_PROCESS_LIVE, out_index);
+    if (status != BROOD_OK)
+        return status;
+    struct broodi_process_slot *slot = process_at(*out_index);
+    uint64_t state = 0;
+    if (parent != BROODI_NONE)
+        state = atomic_load_explicit(&process_at(parent)->state.state, memory_order_relaxed);
+    atomic_store_explicit(&slot->pid, 0, memory_order_relaxed);
+    atomic_store_explicit(&slot->parent_generation, broodi_generation(state), memory_order_relaxed);
+    atomic_store_explicit(&slot->parent, parent, memory_order_relaxed);
+    atomic_store_explicit(&slot->code, 0, memory_order_relaxed);
+    atomic_store_explicit(&slot->record, BROODI_RECORD_NONE, memory_order_release);
+    return BROOD_OK;
+}
+
+void broodi_process_slot_name(uint32_t index, int64_t pid)
+{
+    atomic_store_explicit(&process_at(index)->pid, pid, memory_order_release);
+}
+
+void broodi_process_slot_end(uint32_t index)
+{
+    broodi_threads_bury(index);
+    const uint64_t state = atomic_load_explicit(&process_at(index)->state.state, memory_order_relaxed);
+    (void)broodi_slot_give(BROODI_PROCESS, index, state);
+}
+
+static bool has_starter(const struct broodi_process_slot *slot)
+{
+    const uint32_t parent = atomic_load_explicit(&slot->parent, memory_order_relaxed);
+    if (parent == BROODI_NONE)
+        return false;
+    const uint64_t state = atomic_load_explicit(&process_at(parent)->state.state, memory_order_relaxed);
+    return broodi_slot_is_live(state) &&
+           broodi_generation(state) == atomic_load_explicit(&slot->parent_generation, memory_order_relaxed);
+}
+
+// A number that the system has given to somebody else keeps the slot a while longer.
+static bool is_gone(const struct broodi_process_slot *slot)
+{
+    const int64_t pid = atomic_load_explicit(&slot->pid, memory_order_relaxed);
+    return pid != 0 && os_process_birth(pid) == 0;
+}
+
+// A slot whose starter has one is the starter's to free, from its record. Freeing one may orphan others: they are
+// found at the next sweep.
+static void sweep_processes(void)
+{
+    const uint32_t limit = broodi_slot_limit(BROODI_PROCESS);
+    for (uint32_t index = 0; index < limit; index++) {
+        struct broodi_process_slot *slot = process_at(index);
+        const uint64_t state = atomic_load_explicit(&slot->state.state, memory_order_acquire);
+        if (broodi_slot_is_live(state) && !has_starter(slot) && is_gone(slot))
+            broodi_process_slot_end(index);
+    }
+}
+
+void broodi_shared_sweep(enum broodi_kind kind)
+{
+    if (kind == BROODI_THREAD)
+        sweep_threads();
+    if (kind == BROODI_PROCESS)
+        sweep_processes();
+}

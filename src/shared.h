@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: MIT
+// What stands in the slots of the arena. All of it is plain data that any process of the family may look at, and that stays
+// whole when a process dies at any instruction.
+#ifndef SHARED_H
+#define SHARED_H
+
+#include "handle.h"
+#include "os/os_life.h"
+#include "word.h"
+
+#include <brood/brood.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+// A process of the family. Taken by the starter, freed by who reaps it, or when it is found dead and nobody else can.
+struct broodi_process_slot {
+    broodi_word state; // low: enum broodi_process_phase
+    _Atomic int64_t pid;
+    _Atomic uint32_t parent; // slot of the starter, and its generation; BROODI_NONE: the main process, a guest
+    _Atomic uint32_t parent_generation;
+    // The exit record. The process itself writes it, last of all; whoever reaps it reads it afterwards.
+    _Atomic uint32_t record; // enum broodi_record
+    _Atomic int32_t code;
+    uint64_t reserved[3];
+};
+
+enum broodi_process_phase { BROODI_PROCESS_LIVE = 1 };
+
+enum broodi_record {
+    BROODI_RECORD_NONE,
+    BROODI_RECORD_ORDERLY, // it came to the end of its life by exit(): the system knows the code
+    BROODI_RECORD_CODE,    // `code` is what the target returned
+};
+
+// A thread of the family. Taken by the thread when it first needs one.
+struct broodi_thread_slot {
+    broodi_word state;        // low: phase in two bits, the slot of its process above
+    _Atomic uint64_t waiting; // wait_portable.c: the key it waits for
+    _Atomic uint64_t id;
+    _Atomic uint32_t held; // locks it holds or is about to; an upper bound, written by the thread alone
+    uint32_t reserved;
+    os_life life;
+};
+
+enum broodi_thread_phase {
+    BROODI_THREAD_STARTING = 1, // its liveness cannot be asked yet
+    BROODI_THREAD_LIVE,
+    BROODI_THREAD_DEAD, // kept until nothing names it as its holder
+};
+
+struct broodi_lock_slot {
+    broodi_word state; // low: see lock.c
+    // Written by the holder, or before the handle is known.
+    uint32_t recursive;
+    uint32_t depth; // how often the holder has taken it
+    uint64_t reserved[6]; // a cache line for each lock
+};
+
+struct broodi_name_slot {
+    broodi_word state; // low: 1 once the rest is whole
+    _Atomic uint64_t id;
+    uint32_t length;
+    char name[BROOD_REGISTRY_NAME_MAX + 1];
+};
+
+#define BROODI_NONE UINT32_MAX
+
+// Frees slots of the kind whose process or thread has died, where nobody else does.
+void broodi_shared_sweep(enum broodi_kind kind);
+
+// Whether the thread in this slot has ended; a slot found dead is marked so.
+bool broodi_thread_is_over(uint32_t index);
+
+// The low word of a thread slot.
+uint32_t broodi_thread_low(enum broodi_thread_phase phase, uint32_t process);
+
+// Who the thread is, for the port.
+os_life_id broodi_life_id(uint32_t index);
+
+// Marks all threads of a process that has ended, frees those that hold nothing, and wakes anew whom they were to wake.
+void broodi_threads_bury(uint32_t process);
+
+// Ends a thread slot by its own thread.
+void broodi_thread_slot_end(uint32_t index);
+
+// Takes a slot for a process; its parent is this one, or nobody. And frees it, with what is left of its threads.
+brood_status broodi_process_slot_take(uint32_t parent, uint32_t *out_index);
+void broodi_process_slot_end(uint32_t index);
+void broodi_process_slot_name(uint32_t index, int64_t pid);
+
+#endif

@@ -1,0 +1,258 @@
+// SPDX-License-Identifier: MIT
+// brood_process_start: plan -> method -> launch -> boot record -> handshake. The child's half is init.c's.
+//
+// Everything a start has made stands in one struct, and one function gives back what has not been moved out of it, however
+// far the start has come.
+#include "boot.h"
+#include "children.h"
+#include "deadline.h"
+#include "ending.h"
+#include "environment.h"
+#include "fail.h"
+#include "family.h"
+#include "fault.h"
+#include "init.h"
+#include "method.h"
+#include "os/os_boot.h"
+#include "os/os_module.h"
+#include "os/os_random.h"
+#include "os/os_stdio.h"
+#include "os/os_thread.h"
+#include "self.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+// How long a child may take from its birth to brood_init.
+#define PATIENCE BROOD_SECONDS(60)
+
+struct start {
+    brood_target target;
+    const void *arg;
+    size_t size;
+    const brood_process_options *options;
+    brood_start_method method;
+    char *identity;         // "1:2"
+    const char **merged;    // the environment, for a fresh image
+    char **merged_storage;  // and what its texts stand in
+    struct broodi_boot boot;
+    unsigned char *record;  // encoded
+    size_t record_size;
+    brood_process *process; // the child-to-be, or the child
+    bool launched;
+    bool replied;
+};
+
+// Plan
+
+static brood_status check(const struct start *start)
+{
+    const brood_process_options *options = start->options;
+    brood_status status = broodi_ready();
+    if (status != BROOD_OK)
+        return status;
+    if (!start->target)
+        return broodi_fail(BROOD_INVALID, "no target");
+    if ((start->size == 0) != (start->arg == NULL))
+        return broodi_fail(BROOD_INVALID, "an argument of %zu bytes at %p", start->size, start->arg);
+    if (options->daemon < BROOD_DAEMON_INHERIT || options->daemon > BROOD_DAEMON_NO)
+        return broodi_fail(BROOD_INVALID, "%d is no daemon mode", (int)options->daemon);
+    if (options->input < BROOD_INPUT_NULL || options->input > BROOD_INPUT_INHERIT)
+        return broodi_fail(BROOD_INVALID, "%d is no input mode", (int)options->input);
+    for (size_t i = 0; i < sizeof options->reserved / sizeof options->reserved[0]; i++)
+        if (options->reserved[i])
+            return broodi_fail(BROOD_INVALID, "a reserved word of the options is not zero");
+    status = broodi_environment_check(options->environment);
+    if (status == BROOD_OK && broodi_ending_has_begun())
+        status = broodi_fail(BROOD_WRONG_STATE, "the process is ending");
+    return status;
+}
+
+static bool is_daemon(const brood_process_options *options)
+{
+    if (options->daemon == BROOD_DAEMON_INHERIT)
+        return broodi_here.daemon;
+    return options->daemon == BROOD_DAEMON_YES;
+}
+
+// "Process-1:2" and "1:2" behind it.
+static char *make_name(size_t *out_identity)
+{
+    const unsigned number = broodi_children_number();
+    const size_t capacity = sizeof "Process-" + strlen(broodi_here.identity) + 16;
+    char *name = broodi_alloc(capacity);
+    if (name)
+        (void)snprintf(name, capacity, "Process-%s%s%u", broodi_here.identity, broodi_here.identity[0] ? ":" : "",
+                       number);
+    *out_identity = strlen("Process-");
+    return name;
+}
+
+static brood_status make_child(struct start *start)
+{
+    size_t identity_at;
+    const brood_process_options *options = start->options;
+    char *name = make_name(&identity_at);
+    if (!name)
+        return broodi_fail(BROOD_NO_MEMORY, "the name of the child");
+    start->process = broodi_child_new(options->name ? options->name : name, is_daemon(options));
+    memmove(name, name + identity_at, strlen(name + identity_at) + 1);
+    start->identity = name;
+    return start->process ? BROOD_OK : broodi_fail(BROOD_NO_MEMORY, "the child");
+}
+
+static brood_status make_environment(struct start *start)
+{
+    if (start->method == BROOD_START_FORK) // which lays the changes over its copy
+        return BROOD_OK;
+    start->merged = broodi_environment_merge(start->options->environment, &start->merged_storage);
+    return start->merged ? BROOD_OK : broodi_fail(BROOD_NO_MEMORY, "the environment of the child");
+}
+
+static brood_status make_record(struct start *start)
+{
+    const struct broodi_header *header = broodi_family.header;
+    struct broodi_boot *boot = &start->boot;
+    brood_status status = os_random(&boot->token, sizeof boot->token);
+    if (status == BROOD_OK)
+        status = os_module_find((void (*)(void))start->target, &boot->target);
+    if (status == BROOD_OK)
+        status = broodi_process_slot_take(broodi_self_process(), &start->process->slot);
+    if (status != BROOD_OK)
+        return status;
+    memcpy(boot->family, header->family, sizeof boot->family);
+    boot->window = header->window;
+    boot->process = start->process->slot;
+    boot->daemon = start->process->daemon;
+    boot->method = (int32_t)broodi_method_chosen();
+    boot->parent_pid = broodi_here.pid;
+    boot->parent_birth = broodi_self_birth();
+    boot->name = start->process->name;
+    boot->identity = start->identity;
+    boot->arg = start->arg;
+    boot->arg_size = start->size;
+    start->record = broodi_boot_encode(boot, &start->record_size);
+    return start->record ? BROOD_OK : broodi_fail(BROOD_NO_MEMORY, "a boot record with %zu bytes", start->size);
+}
+
+static brood_status plan(struct start *start)
+{
+    brood_status status = check(start);
+    if (status == BROOD_OK)
+        status = broodi_method_resolve(start->options->method, start->options->fork_with_threads, &start->method);
+    if (status == BROOD_OK && start->method == BROOD_START_SPAWN && os_boot_is_privileged())
+        status = broodi_fail(BROOD_DENIED, "a program with raised privileges is not executed again");
+    if (status == BROOD_OK)
+        status = make_child(start);
+    if (status == BROOD_OK && start->process->daemon && start->options->survive_parent)
+        status = broodi_fail(BROOD_INVALID, "a daemon cannot survive its parent");
+    if (status == BROOD_OK)
+        status = make_environment(start);
+    return status == BROOD_OK ? make_record(start) : status;
+}
+
+// Launch
+
+// The child of a fork has the record too: its argument stands there aligned.
+static void enter_fork(void *arg, intptr_t channel)
+{
+    const struct start *start = arg;
+    struct broodi_boot boot;
+    const bool with_threads = start->options->fork_with_threads;
+    if (broodi_boot_decode(start->record, start->record_size, start->boot.token, &boot) != BROOD_OK)
+        os_process_exit(70);
+    broodi_here.forked_with_threads = with_threads;
+    broodi_child_of_fork(&boot, channel, (void (*)(void))start->target);
+}
+
+static brood_status launch(struct start *start)
+{
+    const brood_process_options *options = start->options;
+    const bool forks = start->method == BROOD_START_FORK;
+    const os_plan plan = {
+        .record = start->record,
+        .size = start->record_size,
+        .token = start->boot.token,
+        .arena = &broodi_family.arena,
+        .directory = options->directory,
+        .environment = forks ? options->environment : start->merged,
+        .null_input = options->input == BROOD_INPUT_NULL,
+        .tied = !options->survive_parent,
+    };
+    os_stdio_flush(forks && !options->fork_with_threads);
+    const brood_status status = forks ? os_process_fork(&plan, enter_fork, start, &start->process->child)
+                                      : os_process_spawn(&plan, &start->process->child);
+    start->launched = status == BROOD_OK;
+    return status;
+}
+
+// Handshake
+
+static brood_status handshake(struct start *start)
+{
+    os_reply reply = { .status = BROOD_SYSTEM };
+    os_child *child = &start->process->child;
+    brood_status status = os_process_await_ready(child, broodi_deadline(PATIENCE), &reply);
+    if (status == BROOD_TIMEOUT)
+        return broodi_fail(status, "the child did not reach brood_init() within a minute");
+    start->replied = status == BROOD_OK;
+    if (status == BROOD_OK && reply.status != BROOD_OK)
+        return broodi_fail(reply.status, "%s", reply.text);
+    if (status == BROOD_OK && !broodi_children_add(start->process))
+        return broodi_fail(BROOD_WRONG_STATE, "the process is ending");
+    return status;
+}
+
+// Ends a child that is not wanted, or has said that it ends.
+static void undo_launch(struct start *start, brood_status status)
+{
+    brood_exit end;
+    char text[128];
+    os_child *child = &start->process->child;
+    if (status == BROOD_TIMEOUT || status == BROOD_WRONG_STATE)
+        (void)os_process_end(child, true);
+    (void)os_process_await_end(child, INT64_MAX);
+    while (!os_process_reap(child, &end))
+        os_thread_yield();
+    if (start->replied || status != BROOD_SYSTEM)
+        return;
+    (void)brood_exit_text(end, text, sizeof text);
+    (void)broodi_fail(status, "the child ended before it reached its target: %s", text);
+}
+
+static void discard(struct start *start, brood_status status)
+{
+    if (status != BROOD_OK && start->launched)
+        undo_launch(start, status);
+    if (status != BROOD_OK && start->process) {
+        if (start->process->slot != BROODI_NONE)
+            broodi_process_slot_end(start->process->slot);
+        brood_process_drop(start->process);
+    }
+    free(start->boot.target.path);
+    free(start->identity);
+    free((void *)start->merged);
+    free(start->merged_storage);
+    free(start->record);
+}
+
+brood_status brood_process_start(brood_process **out, brood_target target, const void *arg, size_t size,
+                                 const brood_process_options *options)
+{
+    static const brood_process_options defaults = BROOD_PROCESS_OPTIONS_INIT;
+    struct start start = { .target = target, .arg = arg, .size = size, .options = options ? options : &defaults };
+    brood_status status = plan(&start);
+    if (status == BROOD_OK) {
+        broodi_children_reap();
+        status = launch(&start);
+    }
+    if (status == BROOD_OK)
+        status = handshake(&start);
+    discard(&start, status);
+    if (status == BROOD_OK && out)
+        *out = start.process;
+    else if (status == BROOD_OK)
+        brood_process_drop(start.process);
+    return broodi_answer("brood_process_start", status);
+}

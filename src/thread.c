@@ -1,0 +1,313 @@
+// SPDX-License-Identifier: MIT
+// Threads. The state of one goes RUNNING -> ENDED -> REAPING -> REAPED: its target has returned; somebody waits for the system's thread, a
+// matter of microseconds; nothing of it is left. Any number may join, one reaps.
+#include "threads.h"
+
+#include "deadline.h"
+#include "ending.h"
+#include "fail.h"
+#include "fault.h"
+#include "os/os_guard.h"
+#include "os/os_thread.h"
+#include "self.h"
+#include "wait.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { RUNNING, ENDED, REAPING, REAPED };
+
+struct brood_thread {
+    _Atomic uint32_t references;
+    uint64_t serial; // of the process that it belongs to
+    uint64_t id;
+    broodi_word state;
+    os_thread thread;
+    brood_target target;
+    void *arg;
+    void *copy; // of the argument; NULL when the pointer was passed
+    int code;   // written before ENDED
+    bool daemon;
+    brood_thread *next; // guarded by the guard
+    char name[];
+};
+
+// Guarded by the guard.
+static struct {
+    brood_thread *first;
+    brood_thread *inherited; // what a forked child found here: reachable, never used
+    unsigned started;
+} threads;
+
+static uint64_t state_of(const brood_thread *thread)
+{
+    return atomic_load_explicit(&thread->state.state, memory_order_acquire);
+}
+
+static void set_state(brood_thread *thread, uint32_t state)
+{
+    atomic_store_explicit(&thread->state.state, state, memory_order_seq_cst);
+    broodi_wake(&thread->state, BROODI_ALL);
+}
+
+static void retain(brood_thread *thread)
+{
+    atomic_fetch_add_explicit(&thread->references, 1, memory_order_relaxed);
+}
+
+void brood_thread_drop(brood_thread *thread)
+{
+    if (!thread || atomic_fetch_sub_explicit(&thread->references, 1, memory_order_acq_rel) > 1)
+        return;
+    free(thread->copy);
+    free(thread);
+}
+
+// Starting
+
+static brood_thread *create(const char *name, const void *arg, size_t size)
+{
+    const size_t length = strlen(name) + 1;
+    brood_thread *thread = broodi_alloc(sizeof *thread + length);
+    void *copy = size && thread ? broodi_alloc(size) : NULL;
+    if (!thread || (size && !copy)) {
+        free(thread);
+        return NULL;
+    }
+    memset(thread, 0, sizeof *thread);
+    memcpy(thread->name, name, length);
+    thread->arg = size ? memcpy(copy, arg, size) : (void *)(uintptr_t)arg;
+    thread->copy = copy;
+    thread->serial = broodi_here.serial;
+    thread->id = broodi_thread_number();
+    atomic_init(&thread->references, 1);
+    return thread;
+}
+
+static void run(void *arg)
+{
+    brood_thread *thread = arg;
+    struct broodi_self *self = broodi_self();
+    if (self) {
+        self->thread = thread;
+        self->id = thread->id;
+    }
+    thread->code = thread->target(thread->arg);
+    if (self)
+        broodi_self_end(self);
+    else
+        broodi_thread_complete(thread);
+}
+
+static brood_status check(brood_target target, const void *arg, size_t size, const brood_thread_options *options)
+{
+    const brood_status status = broodi_ready();
+    if (status != BROOD_OK)
+        return status;
+    if (!target)
+        return broodi_fail(BROOD_INVALID, "no target");
+    if (size > 0 && !arg)
+        return broodi_fail(BROOD_INVALID, "an argument of %zu bytes at NULL", size);
+    if (options->daemon < BROOD_DAEMON_INHERIT || options->daemon > BROOD_DAEMON_NO)
+        return broodi_fail(BROOD_INVALID, "%d is no daemon mode", (int)options->daemon);
+    for (size_t i = 0; i < sizeof options->reserved / sizeof options->reserved[0]; i++)
+        if (options->reserved[i])
+            return broodi_fail(BROOD_INVALID, "a reserved word of the options is not zero");
+    return broodi_ending_has_begun() ? broodi_fail(BROOD_WRONG_STATE, "the process is ending") : BROOD_OK;
+}
+
+static bool is_daemon(int32_t mode)
+{
+    const struct broodi_self *self = os_self_get();
+    const bool inherited = self && self->thread && self->thread->daemon;
+    return mode == BROOD_DAEMON_YES || (mode == BROOD_DAEMON_INHERIT && inherited);
+}
+
+static void add(brood_thread *thread)
+{
+    retain(thread);
+    os_guard_lock();
+    thread->next = threads.first;
+    threads.first = thread;
+    os_guard_unlock();
+}
+
+static void reap_ended(void);
+
+static brood_status start(brood_thread **out, brood_target target, const void *arg, size_t size,
+                          const brood_thread_options *options)
+{
+    char counted[32];
+    brood_status status = check(target, arg, size, options);
+    if (status != BROOD_OK)
+        return status;
+    reap_ended();
+    os_guard_lock();
+    (void)snprintf(counted, sizeof counted, "Thread-%u", ++threads.started);
+    os_guard_unlock();
+    brood_thread *thread = create(options->name ? options->name : counted, arg, size);
+    if (!thread)
+        return broodi_fail(BROOD_NO_MEMORY, "a thread with an argument of %zu bytes", size);
+    thread->target = target;
+    thread->daemon = is_daemon(options->daemon);
+    retain(thread); // the thread's own
+    status = os_thread_start(&thread->thread, run, thread, options->stack_size);
+    if (status != BROOD_OK) {
+        brood_thread_drop(thread);
+        brood_thread_drop(thread);
+        return status;
+    }
+    add(thread);
+    if (out)
+        *out = thread;
+    else
+        brood_thread_drop(thread);
+    return BROOD_OK;
+}
+
+brood_status brood_thread_start(brood_thread **out, brood_target target, const void *arg, size_t size,
+                                const brood_thread_options *options)
+{
+    static const brood_thread_options defaults = BROOD_THREAD_OPTIONS_INIT;
+    return broodi_answer("brood_thread_start", start(out, target, arg, size, options ? options : &defaults));
+}
+
+// Ending
+
+void broodi_thread_complete(brood_thread *thread)
+{
+    set_state(thread, ENDED);
+    brood_thread_drop(thread);
+}
+
+static bool unlink_thread(brood_thread *thread)
+{
+    os_guard_lock();
+    brood_thread **link = &threads.first;
+    while (*link && *link != thread)
+        link = &(*link)->next;
+    const bool found = *link;
+    if (found)
+        *link = thread->next;
+    os_guard_unlock();
+    return found;
+}
+
+// Of an ended thread: by one caller, or waits for the one.
+static void reap(brood_thread *thread)
+{
+    uint64_t state = ENDED;
+    if (!atomic_compare_exchange_strong_explicit(&thread->state.state, &state, REAPING, memory_order_acq_rel,
+                                                 memory_order_acquire)) {
+        while (state_of(thread) == REAPING)
+            broodi_wait(&thread->state, REAPING, BROODI_NONE, INT64_MAX);
+        return;
+    }
+    os_thread_join(thread->thread);
+    set_state(thread, REAPED);
+    if (unlink_thread(thread))
+        brood_thread_drop(thread);
+}
+
+// A reference to the first thread of the list that fits; NULL when there is none.
+static brood_thread *find(bool (*fits)(const brood_thread *))
+{
+    os_guard_lock();
+    brood_thread *thread = threads.first;
+    while (thread && !fits(thread))
+        thread = thread->next;
+    if (thread)
+        retain(thread);
+    os_guard_unlock();
+    return thread;
+}
+
+static bool has_ended(const brood_thread *thread)
+{
+    return state_of(thread) == ENDED;
+}
+
+// In passing, those that nobody joins.
+static void reap_ended(void)
+{
+    brood_thread *thread;
+    while ((thread = find(has_ended)) != NULL) {
+        reap(thread);
+        brood_thread_drop(thread);
+    }
+}
+
+static bool is_self(const brood_thread *thread)
+{
+    const struct broodi_self *self = os_self_get();
+    return self && self->serial == thread->serial && self->thread == thread;
+}
+
+static bool is_to_be_joined(const brood_thread *thread)
+{
+    return !thread->daemon && !is_self(thread);
+}
+
+brood_thread *broodi_threads_any(void)
+{
+    reap_ended();
+    return find(is_to_be_joined);
+}
+
+brood_status broodi_thread_join(brood_thread *thread, int64_t deadline)
+{
+    while (state_of(thread) == RUNNING) {
+        if (deadline == 0 || (deadline != INT64_MAX && brood_clock() >= deadline))
+            return BROOD_TIMEOUT;
+        broodi_wait(&thread->state, RUNNING, BROODI_NONE, deadline);
+    }
+    reap(thread);
+    return BROOD_OK;
+}
+
+static bool is_ours(const brood_thread *thread)
+{
+    return thread && thread->serial == broodi_here.serial;
+}
+
+static brood_status join(brood_thread *thread, brood_duration timeout, int *out_code)
+{
+    if (!thread)
+        return broodi_fail(BROOD_INVALID, "no thread");
+    if (!is_ours(thread))
+        return broodi_fail(BROOD_WRONG_STATE, "a thread of another process: %s", thread->name);
+    if (is_self(thread))
+        return broodi_fail(BROOD_DEADLOCK, "a thread cannot join itself");
+    const brood_status status = broodi_thread_join(thread, broodi_deadline(timeout));
+    if (status == BROOD_OK && out_code)
+        *out_code = thread->code;
+    return status;
+}
+
+brood_status brood_thread_join(brood_thread *thread, brood_duration timeout, int *out_code)
+{
+    return broodi_answer("brood_thread_join", join(thread, timeout, out_code));
+}
+
+bool brood_thread_is_alive(brood_thread *thread)
+{
+    return is_ours(thread) && state_of(thread) == RUNNING;
+}
+
+uint64_t brood_thread_id(const brood_thread *thread)
+{
+    return thread ? thread->id : 0;
+}
+
+const char *brood_thread_name(const brood_thread *thread)
+{
+    return thread ? thread->name : "";
+}
+
+void broodi_threads_forget(void)
+{
+    threads.inherited = threads.first;
+    threads.first = NULL;
+    threads.started = 0;
+}

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: MIT
+// Waiting by the kernel's futexes, which work between processes: the key is the page, so nothing is needed but the word.
+#include "wait.h"
+
+#include "deadline.h"
+#include "family.h"
+#include "os/os_clock.h"
+#include "os/os_futex.h"
+
+// The half of the state that is the futex word.
+static const uint32_t *low_half(const broodi_word *word)
+{
+    const uint32_t one = 1;
+    const unsigned little_endian = *(const unsigned char *)&one;
+    return (const uint32_t *)(const void *)word + (1 - little_endian);
+}
+
+void broodi_wait(broodi_word *word, uint64_t expected, uint32_t holder, int64_t deadline)
+{
+    const int64_t now = os_clock();
+    const int64_t until = broodi_until(deadline, now, 1000000000);
+    os_life *life = NULL;
+    if (holder != BROODI_NONE)
+        life = &((struct broodi_thread_slot *)broodi_slot(BROODI_THREAD, holder))->life;
+    if (until > now && atomic_load_explicit(&word->state, memory_order_relaxed) == expected)
+        (void)os_futex_wait(low_half(word), broodi_low(expected), life, until - now);
+}
+
+void broodi_wake(broodi_word *word, uint32_t count)
+{
+    (void)os_futex_wake(low_half(word), count);
+}
+
+// The kernel keeps no wake for one who has died; the net of broodi_wait is below it.
+void broodi_wait_bury(struct broodi_thread_slot *slot)
+{
+    (void)slot;
+}

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: MIT
+// Waiting over one doorbell for each thread, for systems whose own ways do not cross processes.
+//
+// A waiter publishes the key of the word in its slot, looks at the word again, and awaits its bell. A waker, who has changed the word, looks
+// through the slots, claims those with the key by compare-and-swap, and rings their bells. Both write before they
+// read, in one total order (seq_cst): either the waiter sees the new word, or the waker sees the key.
+//
+//   0 --publish--> key --claim--> key|CLAIMED --leave--> 0
+//
+// A wake is never lost: one that claims a waiter who is just leaving has still woken it, since that waiter looks at the word again; and if
+// the claimed thread dies before it has looked, whoever buries its slot wakes the key again.
+#include "wait.h"
+
+#include "deadline.h"
+#include "family.h"
+#include "os/os_clock.h"
+#include "os/os_life.h"
+#include "self.h"
+
+#define CLAIMED (UINT64_C(1) << 63)
+#define PRIVATE (UINT64_C(1) << 62)
+
+// Words are eight bytes wide. One of the arena has the same key everywhere; one of this process's memory has the
+// process in its key: user addresses take 48 bits at most, 45 without the alignment, and a process slot 16.
+static uint64_t key_of(const broodi_word *word)
+{
+    const uintptr_t at = (uintptr_t)word;
+    const uintptr_t base = (uintptr_t)broodi_family.arena.base;
+    if (at - base < broodi_family.arena.size)
+        return (at - base) / sizeof *word + 1;
+    return PRIVATE | (uint64_t)(broodi_self_process() & 0xffff) << 45 | (at / sizeof *word & ((UINT64_C(1) << 45) - 1));
+}
+
+static struct broodi_thread_slot *slot_at(uint32_t index)
+{
+    return broodi_slot(BROODI_THREAD, index);
+}
+
+static void await(struct broodi_thread_slot *own, uint32_t holder, int64_t timeout)
+{
+    if (holder == BROODI_NONE) {
+        os_bell_await(&own->life, NULL, NULL, timeout);
+        return;
+    }
+    const os_life_id id = broodi_life_id(holder);
+    os_bell_await(&own->life, &slot_at(holder)->life, &id, timeout);
+}
+
+void broodi_wait(broodi_word *word, uint64_t expected, uint32_t holder, int64_t deadline)
+{
+    const int64_t now = os_clock();
+    const int64_t until = broodi_until(deadline, now, 1000000000);
+    const uint32_t self = broodi_self_slot();
+    if (until <= now)
+        return;
+    if (self == BROODI_NONE) { // no slot, no bell: looks again soon
+        os_sleep_until(broodi_until(until, now, 1000000));
+        return;
+    }
+    struct broodi_thread_slot *own = slot_at(self);
+    atomic_store_explicit(&own->waiting, key_of(word), memory_order_seq_cst);
+    if (atomic_load_explicit(&word->state, memory_order_seq_cst) == expected)
+        await(own, holder, until - now);
+    atomic_store_explicit(&own->waiting, 0, memory_order_release);
+}
+
+static bool claim(struct broodi_thread_slot *slot, uint64_t key)
+{
+    uint64_t seen = key;
+    return atomic_load_explicit(&slot->waiting, memory_order_seq_cst) == key &&
+           atomic_compare_exchange_strong_explicit(&slot->waiting, &seen, key | CLAIMED, memory_order_seq_cst,
+                                                   memory_order_relaxed);
+}
+
+static void wake_key(uint64_t key, uint32_t count)
+{
+    const uint32_t limit = broodi_slot_limit(BROODI_THREAD);
+    atomic_thread_fence(memory_order_seq_cst); // the caller's change before the look at the slots
+    for (uint32_t index = 0; index < limit && count > 0; index++) {
+        if (!claim(slot_at(index), key))
+            continue;
+        const os_life_id id = broodi_life_id(index);
+        os_bell_ring(&slot_at(index)->life, &id);
+        count--;
+    }
+}
+
+void broodi_wake(broodi_word *word, uint32_t count)
+{
+    wake_key(key_of(word), count);
+}
+
+void broodi_wait_bury(struct broodi_thread_slot *slot)
+{
+    const uint64_t waiting = atomic_exchange_explicit(&slot->waiting, 0, memory_order_acq_rel);
+    if (waiting & CLAIMED)
+        wake_key(waiting & ~CLAIMED, 1);
+}

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: MIT
+// Inside the Windows port: what lies between a starter and its child. One mapping carries the boot
+// record there and the reply back; an event says that the reply is there.
+#ifndef WIN32_CHANNEL_H
+#define WIN32_CHANNEL_H
+
+#include <stdint.h>
+#include <windows.h>
+
+// In the environment: "<mapping>:<event>:<arena>:<token>", each in hexadecimal digits.
+#define CHANNEL_VARIABLE "BROOD_BOOT"
+
+// The mapping begins with this. The record stands behind it.
+typedef struct channel_letter {
+    uint64_t magic;
+    uint64_t size;       // of the record
+    volatile LONG state; // CHANNEL_REPLIED publishes the reply
+    int32_t status;
+    char text[512];
+} channel_letter;
+
+#define CHANNEL_MAGIC UINT64_C(0x31766465746F6F62)
+
+enum {
+    CHANNEL_REPLIED = 1,
+    // Where the record is: aligned for any type.
+    CHANNEL_RECORD = (sizeof(channel_letter) + 63) / 64 * 64,
+};
+
+#endif

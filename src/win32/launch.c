@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: MIT
+// A child is the running program once more. It inherits the handles of a list and nothing else: the
+// mapping with its boot record, the event of its reply, the arena and its standard handles. What is
+// made inheritable for that exists during the call only.
+//
+// A tied child is born into this process's own job, which the system closes, and with it all that
+// is inside, when this process ends in whatever way. What the child itself starts breaks away
+// silently: other programs are no concern of the job, and its brood children are in a job of its
+// own.
+#include "launch.h"
+
+#include "environment.h"
+#include "win32.h"
+
+#include "fail.h"
+#include "os/os_error.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <wchar.h>
+#include <windows.h>
+
+// The job that tied children are in, made when the first of them is. Its handle is never closed.
+static HANDLE tied_job;
+static SRWLOCK tied_job_guard = SRWLOCK_INIT;
+
+static HANDLE make_job(void)
+{
+    HANDLE job = win32_fault() ? NULL : CreateJobObjectW(NULL, NULL);
+    if (!job)
+        return NULL;
+    JOBOBJECT_EXTENDED_LIMIT_INFORMATION limits;
+    memset(&limits, 0, sizeof limits);
+    limits.BasicLimitInformation.LimitFlags =
+        JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE | JOB_OBJECT_LIMIT_SILENT_BREAKAWAY_OK;
+    const JOBOBJECTINFOCLASS kind = JobObjectExtendedLimitInformation;
+    if (!win32_fault() && SetInformationJobObject(job, kind, &limits, sizeof limits))
+        return job;
+    const DWORD code = GetLastError();
+    CloseHandle(job);
+    SetLastError(code);
+    return NULL;
+}
+
+static brood_status find_job(struct launch *launch)
+{
+    AcquireSRWLockExclusive(&tied_job_guard);
+    if (!tied_job)
+        tied_job = make_job();
+    const DWORD code = GetLastError();
+    launch->job = tied_job;
+    ReleaseSRWLockExclusive(&tied_job_guard);
+    return launch->job ? BROOD_OK : os_error("CreateJobObjectW", code);
+}
+
+static brood_status find_directory(struct launch *launch, const char *directory)
+{
+    if (!directory)
+        return BROOD_OK;
+    const brood_status status = win32_wide(directory, &launch->directory);
+    if (status != BROOD_OK)
+        return status;
+    const DWORD facts = GetFileAttributesW(launch->directory);
+    if (facts == INVALID_FILE_ATTRIBUTES)
+        return os_error("GetFileAttributesW", GetLastError());
+    if (!(facts & FILE_ATTRIBUTE_DIRECTORY))
+        return broodi_fail(BROOD_NOT_FOUND, "%s is no directory", directory);
+    return BROOD_OK;
+}
+
+static brood_status find_program(struct launch *launch)
+{
+    const brood_status status = win32_module_path(NULL, &launch->program);
+    if (status != BROOD_OK)
+        return status;
+    // A copy: CreateProcessW writes into it.
+    const wchar_t *command = GetCommandLineW();
+    const size_t size = (wcslen(command) + 1) * sizeof *command;
+    launch->command = broodi_alloc(size);
+    if (!launch->command)
+        return os_error("malloc", ERROR_NOT_ENOUGH_MEMORY);
+    memcpy(launch->command, command, size);
+    return BROOD_OK;
+}
+
+// Makes the child's copy of a handle; `out` receives it.
+static brood_status hand(struct launch *launch, HANDLE own, HANDLE *out)
+{
+    HANDLE self = GetCurrentProcess();
+    HANDLE copy;
+    if (win32_fault() || !DuplicateHandle(self, own, self, &copy, 0, TRUE, DUPLICATE_SAME_ACCESS))
+        return os_error("DuplicateHandle", GetLastError());
+    launch->inherited[launch->inherited_count++] = copy;
+    *out = copy;
+    return BROOD_OK;
+}
+
+static brood_status write_letter(struct launch *launch, const os_plan *plan, HANDLE *out)
+{
+    const uint64_t size = CHANNEL_RECORD + (uint64_t)plan->size;
+    HANDLE mapping = win32_fault() ? NULL
+                                   : CreateFileMappingW(INVALID_HANDLE_VALUE, NULL, PAGE_READWRITE,
+                                                        (DWORD)(size >> 32), (DWORD)size, NULL);
+    if (!mapping)
+        return os_error("CreateFileMappingW", GetLastError());
+    launch->letter = win32_fault() ? NULL : MapViewOfFile(mapping, FILE_MAP_WRITE, 0, 0, 0);
+    const DWORD code = GetLastError();
+    const brood_status status =
+        launch->letter ? hand(launch, mapping, out) : os_error("MapViewOfFile", code);
+    CloseHandle(mapping);
+    if (status != BROOD_OK)
+        return status;
+    launch->letter->magic = CHANNEL_MAGIC;
+    launch->letter->size = plan->size;
+    memcpy((unsigned char *)launch->letter + CHANNEL_RECORD, plan->record, plan->size);
+    return BROOD_OK;
+}
+
+static brood_status hand_reply(struct launch *launch, HANDLE *out)
+{
+    launch->reply = win32_fault() ? NULL : CreateEventW(NULL, TRUE, FALSE, NULL);
+    if (!launch->reply)
+        return os_error("CreateEventW", GetLastError());
+    return hand(launch, launch->reply, out);
+}
+
+static brood_status announce(struct launch *launch, const os_plan *plan)
+{
+    HANDLE mapping;
+    HANDLE reply;
+    HANDLE arena;
+    brood_status status = write_letter(launch, plan, &mapping);
+    if (status == BROOD_OK)
+        status = hand_reply(launch, &reply);
+    if (status == BROOD_OK)
+        status = hand(launch, (HANDLE)plan->arena->object, &arena);
+    if (status != BROOD_OK)
+        return status;
+    (void)snprintf(launch->announcement, sizeof launch->announcement,
+                   CHANNEL_VARIABLE "=%llx:%llx:%llx:%llx", (unsigned long long)(uintptr_t)mapping,
+                   (unsigned long long)(uintptr_t)reply, (unsigned long long)(uintptr_t)arena,
+                   (unsigned long long)plan->token);
+    return BROOD_OK;
+}
+
+// A process may be without a standard handle, or with one that somebody has closed: so is its
+// child.
+static brood_status hand_standard(struct launch *launch, DWORD which, HANDLE *out)
+{
+    HANDLE own = GetStdHandle(which);
+    DWORD facts;
+    if (!own || own == INVALID_HANDLE_VALUE || !GetHandleInformation(own, &facts))
+        return BROOD_OK;
+    return hand(launch, own, out);
+}
+
+static brood_status hand_null(struct launch *launch, HANDLE *out)
+{
+    SECURITY_ATTRIBUTES inheritable = { sizeof inheritable, NULL, TRUE };
+    const DWORD share = FILE_SHARE_READ | FILE_SHARE_WRITE;
+    HANDLE null = win32_fault() ? INVALID_HANDLE_VALUE
+                                : CreateFileW(L"NUL", GENERIC_READ, share, &inheritable,
+                                              OPEN_EXISTING, 0, NULL);
+    if (null == INVALID_HANDLE_VALUE)
+        return os_error("CreateFileW", GetLastError());
+    launch->inherited[launch->inherited_count++] = null;
+    *out = null;
+    return BROOD_OK;
+}
+
+static brood_status hand_all_standard(struct launch *launch, bool null_input)
+{
+    STARTUPINFOW *info = &launch->startup.StartupInfo;
+    info->dwFlags = STARTF_USESTDHANDLES;
+    brood_status status = null_input ? hand_null(launch, &info->hStdInput)
+                                     : hand_standard(launch, STD_INPUT_HANDLE, &info->hStdInput);
+    if (status == BROOD_OK)
+        status = hand_standard(launch, STD_OUTPUT_HANDLE, &info->hStdOutput);
+    if (status == BROOD_OK)
+        status = hand_standard(launch, STD_ERROR_HANDLE, &info->hStdError);
+    return status;
+}
+
+static brood_status set_attribute(struct launch *launch, DWORD_PTR which, HANDLE *handles,
+                                  DWORD count)
+{
+    const size_t size = count * sizeof *handles;
+    if (win32_fault() ||
+        !UpdateProcThreadAttribute(launch->attributes, 0, which, handles, size, NULL, NULL))
+        return os_error("UpdateProcThreadAttribute", GetLastError());
+    return BROOD_OK;
+}
+
+static brood_status make_attributes(struct launch *launch, DWORD count)
+{
+    SIZE_T size = 0;
+    (void)InitializeProcThreadAttributeList(NULL, count, 0, &size);
+    LPPROC_THREAD_ATTRIBUTE_LIST attributes = broodi_alloc(size);
+    if (!attributes)
+        return os_error("malloc", ERROR_NOT_ENOUGH_MEMORY);
+    if (win32_fault() || !InitializeProcThreadAttributeList(attributes, count, 0, &size)) {
+        const DWORD code = GetLastError();
+        free(attributes);
+        return os_error("InitializeProcThreadAttributeList", code);
+    }
+    launch->attributes = attributes;
+    launch->startup.lpAttributeList = attributes;
+    return BROOD_OK;
+}
+
+// The child is in its job from its first moment: this process may be killed in the next one.
+static brood_status list_attributes(struct launch *launch, bool tied)
+{
+    brood_status status = make_attributes(launch, tied ? 2 : 1);
+    if (status == BROOD_OK)
+        status = set_attribute(launch, PROC_THREAD_ATTRIBUTE_HANDLE_LIST, launch->inherited,
+                               launch->inherited_count);
+    if (status == BROOD_OK && tied)
+        status = set_attribute(launch, PROC_THREAD_ATTRIBUTE_JOB_LIST, &launch->job, 1);
+    return status;
+}
+
+brood_status launch_prepare(struct launch *launch, const os_plan *plan)
+{
+    brood_status status = find_directory(launch, plan->directory);
+    if (status == BROOD_OK)
+        status = find_program(launch);
+    if (status == BROOD_OK && plan->tied)
+        status = find_job(launch);
+    if (status == BROOD_OK)
+        status = announce(launch, plan);
+    if (status == BROOD_OK)
+        status = hand_all_standard(launch, plan->null_input);
+    if (status == BROOD_OK)
+        status = environment_block(plan->environment, launch->announcement, &launch->environment);
+    if (status == BROOD_OK)
+        status = list_attributes(launch, plan->tied);
+    return status;
+}
+
+void launch_finish(struct launch *launch)
+{
+    for (DWORD i = 0; i < launch->inherited_count; i++)
+        CloseHandle(launch->inherited[i]);
+    if (launch->attributes)
+        DeleteProcThreadAttributeList(launch->attributes);
+    if (launch->reply)
+        CloseHandle(launch->reply);
+    if (launch->letter)
+        UnmapViewOfFile(launch->letter);
+    free(launch->attributes);
+    free(launch->environment);
+    free(launch->directory);
+    free(launch->command);
+    free(launch->program);
+}

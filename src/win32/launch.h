@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: MIT
+// Inside the Windows port: what CreateProcessW needs for a child.
+#ifndef WIN32_LAUNCH_H
+#define WIN32_LAUNCH_H
+
+#include "channel.h"
+
+#include "os/os_process.h"
+#include <windows.h>
+
+enum { LAUNCH_HANDLES = 6, LAUNCH_ANNOUNCEMENT = sizeof CHANNEL_VARIABLE + 4 * 17 };
+
+// All that a launch makes. What nobody has moved out is taken back at its end; zero is nothing.
+struct launch {
+    wchar_t *program;
+    wchar_t *command;
+    wchar_t *directory;
+    wchar_t *environment;
+    channel_letter *letter; // mapped; goes into os_child
+    HANDLE reply;           // goes into os_child
+    HANDLE inherited[LAUNCH_HANDLES];
+    DWORD inherited_count;
+    HANDLE job;
+    char announcement[LAUNCH_ANNOUNCEMENT];
+    LPPROC_THREAD_ATTRIBUTE_LIST attributes;
+    STARTUPINFOEXW startup;
+};
+
+// Fills a launch that is all zero. Whatever comes of it, launch_finish is next.
+brood_status launch_prepare(struct launch *launch, const os_plan *plan);
+
+void launch_finish(struct launch *launch);
+
+#endif

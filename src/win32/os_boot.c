@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: MIT
+#include "os/os_boot.h"
+
+#include "channel.h"
+
+#include "fail.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <windows.h>
+
+enum {
+    RECORD_MAPPING,
+    REPLY_EVENT,
+    ARENA,
+    TOKEN,
+    FIELDS,
+    DIGITS = 16,
+    LONGEST = FIELDS * (DIGITS + 1)
+};
+
+// A process is a child once: what its reply needs.
+static struct channel {
+    channel_letter *letter;
+    HANDLE event;
+} channel;
+
+bool os_boot_is_announced(void)
+{
+    return GetEnvironmentVariableW(L"" CHANNEL_VARIABLE, NULL, 0) > 0;
+}
+
+// The C library has a copy of its own. What a child of this process inherits is the system's.
+static void erase_announcement(void)
+{
+    (void)_wputenv(L"" CHANNEL_VARIABLE L"=");
+    (void)SetEnvironmentVariableW(L"" CHANNEL_VARIABLE, NULL);
+}
+
+static int digit(wchar_t letter)
+{
+    static const wchar_t digits[] = L"0123456789abcdef";
+    const wchar_t *found = letter ? wcschr(digits, letter) : NULL;
+    return found ? (int)(found - digits) : -1;
+}
+
+// Reads a number and the character that closes it; NULL when they are not there.
+static const wchar_t *read_field(const wchar_t *at, wchar_t end, uint64_t *out)
+{
+    *out = 0;
+    int count = 0;
+    for (; digit(*at) >= 0; at++, count++)
+        *out = *out << 4 | (uint64_t)digit(*at);
+    return count > 0 && count <= DIGITS && *at == end ? at + 1 : NULL;
+}
+
+static bool read_announcement(const wchar_t *text, uint64_t fields[FIELDS])
+{
+    for (int i = 0; i < FIELDS && text; i++)
+        text = read_field(text, i < FIELDS - 1 ? L':' : L'\0', &fields[i]);
+    return text != NULL;
+}
+
+// The handles came by inheritance and are not to go further that way.
+static bool are_handles(const uint64_t fields[FIELDS])
+{
+    for (int i = RECORD_MAPPING; i <= ARENA; i++) {
+        HANDLE handle = (HANDLE)(uintptr_t)fields[i];
+        if (fields[i] > UINTPTR_MAX || !SetHandleInformation(handle, HANDLE_FLAG_INHERIT, 0))
+            return false;
+    }
+    return fields[RECORD_MAPPING] != fields[REPLY_EVENT] &&
+           fields[RECORD_MAPPING] != fields[ARENA] && fields[REPLY_EVENT] != fields[ARENA];
+}
+
+// Whether a view begins with a letter that lies in it as a whole. Memory that is reserved only
+// cannot be looked at.
+static bool is_letter(const channel_letter *view)
+{
+    MEMORY_BASIC_INFORMATION facts;
+    if (VirtualQuery(view, &facts, sizeof facts) == 0 || facts.State != MEM_COMMIT ||
+        facts.Protect != PAGE_READWRITE || facts.RegionSize < CHANNEL_RECORD)
+        return false;
+    return view->magic == CHANNEL_MAGIC && view->size <= facts.RegionSize - CHANNEL_RECORD;
+}
+
+static channel_letter *open_letter(HANDLE mapping)
+{
+    channel_letter *view = MapViewOfFile(mapping, FILE_MAP_WRITE, 0, 0, 0);
+    if (!view)
+        return NULL;
+    if (is_letter(view))
+        return view;
+    UnmapViewOfFile(view);
+    return NULL;
+}
+
+brood_status os_boot_take(os_boot *out)
+{
+    wchar_t text[LONGEST + 1];
+    const DWORD length = GetEnvironmentVariableW(L"" CHANNEL_VARIABLE, text, LONGEST + 1);
+    erase_announcement();
+    uint64_t fields[FIELDS];
+    if (length == 0 || length > LONGEST || !read_announcement(text, fields))
+        return broodi_fail(BROOD_INVALID, "the announcement in " CHANNEL_VARIABLE " is none");
+    // What is wrong is left open from here on: a number that is no handle of ours may be somebody
+    // else's.
+    HANDLE event = (HANDLE)(uintptr_t)fields[REPLY_EVENT];
+    if (!are_handles(fields) || !ResetEvent(event))
+        return broodi_fail(BROOD_INVALID, "the announced handles are not there");
+    HANDLE mapping = (HANDLE)(uintptr_t)fields[RECORD_MAPPING];
+    channel_letter *letter = open_letter(mapping);
+    if (!letter)
+        return broodi_fail(BROOD_INVALID, "the announced record is none");
+    CloseHandle(mapping);
+    channel = (struct channel){ letter, event };
+    *out = (os_boot){
+        .record = (unsigned char *)letter + CHANNEL_RECORD,
+        .size = (size_t)letter->size,
+        .token = fields[TOKEN],
+        .arena = (intptr_t)fields[ARENA],
+        .channel = (intptr_t)&channel,
+    };
+    return BROOD_OK;
+}
+
+static void copy_text(char *to, size_t room, const char *text)
+{
+    const size_t length = strlen(text);
+    const size_t part = length < room ? length : room - 1;
+    memcpy(to, text, part);
+    to[part] = '\0';
+}
+
+void os_boot_reply(intptr_t to, brood_status status, const char *text)
+{
+    struct channel *const reply = (struct channel *)to;
+    reply->letter->status = status;
+    copy_text(reply->letter->text, sizeof reply->letter->text, text);
+    // Pairs with the starter's read in os_process_await_ready.
+    (void)InterlockedExchange(&reply->letter->state, CHANNEL_REPLIED);
+    (void)SetEvent(reply->event);
+    CloseHandle(reply->event);
+    *reply = (struct channel){ NULL, NULL };
+}
+
+// A child gets the rights of its starter, and nobody else can hand it a handle.
+bool os_boot_is_privileged(void)
+{
+    return false;
+}

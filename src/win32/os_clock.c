@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: MIT
+#include "os/os_clock.h"
+
+#include "win32.h"
+
+#include <windows.h>
+
+#define SECOND INT64_C(1000000000)
+
+int64_t os_clock(void)
+{
+    LARGE_INTEGER frequency;
+    LARGE_INTEGER count;
+    (void)QueryPerformanceFrequency(&frequency);
+    (void)QueryPerformanceCounter(&count);
+    // In two parts: the product of the whole would overflow within minutes.
+    const int64_t seconds = count.QuadPart / frequency.QuadPart;
+    const int64_t rest = count.QuadPart % frequency.QuadPart;
+    return seconds * SECOND + rest * SECOND / frequency.QuadPart;
+}
+
+void os_sleep_until(int64_t deadline)
+{
+    while (os_clock() < deadline)
+        Sleep(win32_until(deadline));
+}

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: MIT
+#include "os/os_error.h"
+
+#include "fail.h"
+
+#include <stddef.h>
+#include <windows.h>
+
+static const struct {
+    DWORD code;
+    brood_status status;
+} table[] = {
+    { ERROR_NOT_ENOUGH_MEMORY, BROOD_NO_MEMORY },
+    { ERROR_OUTOFMEMORY, BROOD_NO_MEMORY },
+    { ERROR_COMMITMENT_LIMIT, BROOD_NO_MEMORY },
+    { ERROR_COMMITMENT_MINIMUM, BROOD_NO_MEMORY },
+    { ERROR_PAGEFILE_QUOTA, BROOD_NO_MEMORY },
+    { ERROR_WORKING_SET_QUOTA, BROOD_NO_MEMORY },
+    { ERROR_NOT_ENOUGH_QUOTA, BROOD_NO_MEMORY },
+    { ERROR_NO_SYSTEM_RESOURCES, BROOD_NO_RESOURCES },
+    { ERROR_NONPAGED_SYSTEM_RESOURCES, BROOD_NO_RESOURCES },
+    { ERROR_PAGED_SYSTEM_RESOURCES, BROOD_NO_RESOURCES },
+    { ERROR_TOO_MANY_OPEN_FILES, BROOD_NO_RESOURCES },
+    { ERROR_MAX_THRDS_REACHED, BROOD_NO_RESOURCES },
+    { ERROR_NO_PROC_SLOTS, BROOD_NO_RESOURCES },
+    { ERROR_TOO_MANY_TCBS, BROOD_NO_RESOURCES },
+    { ERROR_ACCESS_DENIED, BROOD_DENIED },
+    { ERROR_PRIVILEGE_NOT_HELD, BROOD_DENIED },
+    { ERROR_ACCESS_DISABLED_BY_POLICY, BROOD_DENIED },
+    { ERROR_FILE_NOT_FOUND, BROOD_NOT_FOUND },
+    { ERROR_PATH_NOT_FOUND, BROOD_NOT_FOUND },
+    { ERROR_DIRECTORY, BROOD_NOT_FOUND },
+    { ERROR_INVALID_NAME, BROOD_NOT_FOUND },
+    { ERROR_BAD_PATHNAME, BROOD_NOT_FOUND },
+    { ERROR_BAD_NETPATH, BROOD_NOT_FOUND },
+    { ERROR_BAD_NET_NAME, BROOD_NOT_FOUND },
+    { ERROR_INVALID_DRIVE, BROOD_NOT_FOUND },
+    { ERROR_MOD_NOT_FOUND, BROOD_NOT_FOUND },
+    { ERROR_FILENAME_EXCED_RANGE, BROOD_TOO_LARGE },
+    { ERROR_CALL_NOT_IMPLEMENTED, BROOD_UNSUPPORTED },
+    { ERROR_NOT_SUPPORTED, BROOD_UNSUPPORTED },
+};
+
+brood_status os_error(const char *what, int64_t code)
+{
+    brood_status status = BROOD_SYSTEM;
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++)
+        if (table[i].code == code)
+            status = table[i].status;
+    return broodi_fail(status, "%s (%lld)", what, (long long)code);
+}

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: MIT
+#include "os/os_guard.h"
+
+#include <windows.h>
+
+static SRWLOCK guard = SRWLOCK_INIT;
+
+void os_guard_lock(void)
+{
+    AcquireSRWLockExclusive(&guard);
+}
+
+void os_guard_unlock(void)
+{
+    ReleaseSRWLockExclusive(&guard);
+}
+
+// There is no fork to watch.
+brood_status os_guard_watch_fork(void (*in_child)(void))
+{
+    (void)in_child;
+    return BROOD_OK;
+}

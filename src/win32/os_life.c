@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: MIT
+// A thread holds a kernel mutex for its life: the system abandons it at any end of the thread. Its
+// doorbell is an event. Both go by names that are made from the family's random number, the slot
+// and its generation, so that any process of the family can open them, and no two threads ever meet
+// under one name.
+#include "os/os_life.h"
+
+#include "win32.h"
+
+#include "os/os_error.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <windows.h>
+
+// What stands in os_life. The handles mean something to the thread itself only; the rest says who
+// it is.
+struct life {
+    HANDLE mutex;
+    HANDLE bell;
+    uint64_t birth;
+    DWORD process;
+    DWORD thread;
+    uint32_t generation;
+};
+
+_Static_assert(sizeof(struct life) <= sizeof(os_life), "the life fits into its room");
+
+enum {
+    NAME = 80,           // room for a name
+    HOLDER_PERIOD = 50,  // ms
+    MOST_BELLS = 1 << 20 // a power of two; beyond it each ring opens the bell anew
+};
+
+#define LIFE L'l'
+#define BELL L'b'
+
+// The doorbells of other threads that this process has opened, by slot.
+static struct bell {
+    HANDLE event; // NULL: none
+    uint32_t generation;
+} *bells;
+static uint32_t bell_count;
+// Guards both. Who rings shares it, so that no handle is closed under the ring.
+static SRWLOCK bells_guard = SRWLOCK_INIT;
+
+static wchar_t *put_hex(wchar_t *at, uint64_t value, int digits)
+{
+    for (int i = digits - 1; i >= 0; i--)
+        *at++ = L"0123456789abcdef"[value >> (4 * i) & 15];
+    *at++ = L'-';
+    return at;
+}
+
+// "Local\brood-<family>-<slot>-<generation>-<kind>".
+static void make_name(wchar_t name[NAME], const os_life_id *id, wchar_t kind)
+{
+    static const wchar_t prefix[] = L"Local\\brood-";
+    memcpy(name, prefix, sizeof prefix);
+    wchar_t *at = name + sizeof prefix / sizeof *prefix - 1;
+    at = put_hex(at, id->family[0], 16);
+    at = put_hex(at, id->family[1], 16);
+    at = put_hex(at, id->slot, 8);
+    at = put_hex(at, id->generation, 8);
+    *at++ = kind;
+    *at = L'\0';
+}
+
+// Tells the calling thread from one that had its number before.
+static uint64_t own_birth(void)
+{
+    FILETIME birth = { 0, 0 };
+    FILETIME unused;
+    (void)GetThreadTimes(GetCurrentThread(), &birth, &unused, &unused, &unused);
+    return (uint64_t)birth.dwHighDateTime << 32 | birth.dwLowDateTime;
+}
+
+static struct life read_life(const os_life *life)
+{
+    struct life state;
+    memcpy(&state, life->opaque, sizeof state);
+    return state;
+}
+
+// A name that is there already is a stranger's, and tells nothing about this thread.
+static bool is_ours(HANDLE object)
+{
+    return object && GetLastError() != ERROR_ALREADY_EXISTS;
+}
+
+brood_status os_life_begin(os_life *life, const os_life_id *id)
+{
+    wchar_t name[NAME];
+    make_name(name, id, LIFE);
+    SetLastError(ERROR_SUCCESS);
+    HANDLE mutex = win32_fault() ? NULL : CreateMutexW(NULL, TRUE, name);
+    if (!is_ours(mutex)) {
+        const brood_status status = os_error("CreateMutexW", GetLastError());
+        if (mutex)
+            CloseHandle(mutex);
+        return status;
+    }
+    make_name(name, id, BELL);
+    HANDLE bell = win32_fault() ? NULL : CreateEventW(NULL, FALSE, FALSE, name);
+    if (!is_ours(bell)) {
+        const brood_status status = os_error("CreateEventW", GetLastError());
+        if (bell)
+            CloseHandle(bell);
+        ReleaseMutex(mutex);
+        CloseHandle(mutex);
+        return status;
+    }
+    const struct life state = {
+        .mutex = mutex,
+        .bell = bell,
+        .birth = own_birth(),
+        .process = GetCurrentProcessId(),
+        .thread = GetCurrentThreadId(),
+        .generation = id->generation,
+    };
+    memcpy(life->opaque, &state, sizeof state);
+    return BROOD_OK;
+}
+
+void os_life_end(os_life *life)
+{
+    const struct life state = read_life(life);
+    ReleaseMutex(state.mutex);
+    CloseHandle(state.mutex);
+    CloseHandle(state.bell);
+}
+
+static bool is_caller(const os_life *life, const os_life_id *id)
+{
+    const struct life state = read_life(life);
+    return state.generation == id->generation && state.thread == GetCurrentThreadId() &&
+           state.process == GetCurrentProcessId() && state.birth == own_birth();
+}
+
+static HANDLE open_mutex(const os_life_id *id)
+{
+    wchar_t name[NAME];
+    make_name(name, id, LIFE);
+    return OpenMutexW(SYNCHRONIZE | MUTEX_MODIFY_STATE, FALSE, name);
+}
+
+// A mutex goes with its last handle, and those who hold one beside the thread do so for a moment.
+bool os_life_is_over(os_life *life, const os_life_id *id)
+{
+    // The thread would get its own mutex once more.
+    if (is_caller(life, id))
+        return false;
+    HANDLE mutex = open_mutex(id);
+    if (!mutex)
+        return GetLastError() == ERROR_FILE_NOT_FOUND;
+    const DWORD answer = WaitForSingleObject(mutex, 0);
+    const bool over = answer == WAIT_OBJECT_0 || answer == WAIT_ABANDONED;
+    if (over)
+        ReleaseMutex(mutex);
+    CloseHandle(mutex);
+    return over;
+}
+
+static bool ring_known(const os_life_id *id)
+{
+    AcquireSRWLockShared(&bells_guard);
+    const struct bell *bell = id->slot < bell_count ? &bells[id->slot] : NULL;
+    const bool known = bell && bell->event && bell->generation == id->generation;
+    if (known)
+        (void)SetEvent(bell->event);
+    ReleaseSRWLockShared(&bells_guard);
+    return known;
+}
+
+// Called with the guard held. False when memory is short.
+static bool make_room(uint32_t slot)
+{
+    if (slot < bell_count)
+        return true;
+    if (slot >= MOST_BELLS)
+        return false;
+    uint32_t count = bell_count > 0 ? bell_count : 64;
+    while (count <= slot)
+        count *= 2;
+    struct bell *grown = broodi_fault() ? NULL : realloc(bells, count * sizeof *grown);
+    if (!grown)
+        return false;
+    memset(grown + bell_count, 0, (count - bell_count) * sizeof *grown);
+    bells = grown;
+    bell_count = count;
+    return true;
+}
+
+// Keeps a bell in the place of what the slot had; gives back the handle that nobody needs.
+static HANDLE keep(const os_life_id *id, HANDLE event)
+{
+    HANDLE spare = event;
+    AcquireSRWLockExclusive(&bells_guard);
+    if (make_room(id->slot)) {
+        spare = bells[id->slot].event;
+        bells[id->slot] = (struct bell){ event, id->generation };
+    }
+    ReleaseSRWLockExclusive(&bells_guard);
+    return spare;
+}
+
+void os_bell_ring(os_life *life, const os_life_id *id)
+{
+    (void)life;
+    if (ring_known(id))
+        return;
+    wchar_t name[NAME];
+    make_name(name, id, BELL);
+    HANDLE event = OpenEventW(EVENT_MODIFY_STATE, FALSE, name);
+    if (!event)
+        return;
+    (void)SetEvent(event);
+    HANDLE spare = keep(id, event);
+    if (spare)
+        CloseHandle(spare);
+}
+
+static void await_with_holder(HANDLE bell, HANDLE holder, DWORD timeout)
+{
+    const HANDLE both[] = { bell, holder };
+    const DWORD answer = WaitForMultipleObjects(2, both, FALSE, timeout);
+    if (answer == WAIT_OBJECT_0 + 1 || answer == WAIT_ABANDONED_0 + 1)
+        ReleaseMutex(holder);
+}
+
+void os_bell_await(os_life *own, os_life *holder, const os_life_id *holder_id, int64_t timeout)
+{
+    HANDLE bell = read_life(own).bell;
+    const DWORD limit = win32_milliseconds(timeout);
+    if (!holder) {
+        (void)WaitForSingleObject(bell, limit);
+        return;
+    }
+    HANDLE mutex = open_mutex(holder_id);
+    if (mutex) {
+        await_with_holder(bell, mutex, limit);
+        CloseHandle(mutex);
+        return;
+    }
+    // A holder without a mutex has ended. When something else is wrong, its end cannot be awaited.
+    if (GetLastError() != ERROR_FILE_NOT_FOUND)
+        (void)WaitForSingleObject(bell, limit < HOLDER_PERIOD ? limit : HOLDER_PERIOD);
+}

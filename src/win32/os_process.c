@@ -1,0 +1,303 @@
+// SPDX-License-Identifier: MIT
+#include "os/os_process.h"
+
+#include "channel.h"
+#include "launch.h"
+#include "win32.h"
+
+#include "fail.h"
+#include "os/os_error.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <wchar.h>
+#include <windows.h>
+
+// The exit codes of what is ended from here: these and the number of a POSIX signal.
+enum { ENDED_BASE = 0x10000, ENDED_SOFTLY = ENDED_BASE + 15, ENDED_HARD = ENDED_BASE + 9 };
+
+static brood_status create(struct launch *launch, os_child *out)
+{
+    launch->startup.StartupInfo.cb = sizeof launch->startup;
+    // Where there is no console, none is to open for the child.
+    const DWORD console = GetConsoleCP() != 0 ? 0 : DETACHED_PROCESS;
+    const DWORD flags = EXTENDED_STARTUPINFO_PRESENT | CREATE_UNICODE_ENVIRONMENT | console;
+    PROCESS_INFORMATION process;
+    if (win32_fault() || !CreateProcessW(launch->program, launch->command, NULL, NULL, TRUE, flags,
+                                         launch->environment, launch->directory,
+                                         &launch->startup.StartupInfo, &process))
+        return os_error("CreateProcessW", GetLastError());
+    CloseHandle(process.hThread);
+    *out = (os_child){
+        .pid = process.dwProcessId,
+        .handle = (intptr_t)process.hProcess,
+        .channel = (intptr_t)launch->reply,
+        .memory = (intptr_t)launch->letter,
+    };
+    launch->reply = NULL;
+    launch->letter = NULL;
+    return BROOD_OK;
+}
+
+brood_status os_process_spawn(const os_plan *plan, os_child *out)
+{
+    struct launch launch = { .program = NULL };
+    brood_status status = launch_prepare(&launch, plan);
+    if (status == BROOD_OK)
+        status = create(&launch, out);
+    launch_finish(&launch);
+    return status;
+}
+
+bool os_process_can_fork(void)
+{
+    return false;
+}
+
+brood_status os_process_fork(const os_plan *plan, void (*entry)(void *, intptr_t), void *arg,
+                             os_child *out)
+{
+    (void)plan, (void)entry, (void)arg, (void)out;
+    return broodi_fail(BROOD_UNSUPPORTED, "Windows has no fork");
+}
+
+// The text is the child's: nothing says that it ends.
+static bool read_reply(channel_letter *letter, os_reply *out)
+{
+    _Static_assert(sizeof out->text == sizeof letter->text, "a reply fits");
+    // Pairs with the child's write in os_boot_reply.
+    if (InterlockedCompareExchange(&letter->state, 0, 0) != CHANNEL_REPLIED)
+        return false;
+    out->status = (brood_status)letter->status;
+    memcpy(out->text, letter->text, sizeof out->text);
+    out->text[sizeof out->text - 1] = '\0';
+    return true;
+}
+
+// Waits for the first of some objects; WAIT_TIMEOUT at the deadline.
+static DWORD await_any(const HANDLE *objects, DWORD count, int64_t deadline)
+{
+    for (;;) {
+        const DWORD left = win32_until(deadline);
+        const DWORD answer = WaitForMultipleObjects(count, objects, FALSE, left);
+        if (answer != WAIT_TIMEOUT || left == 0)
+            return answer;
+    }
+}
+
+static brood_status await_reply(const os_child *child, int64_t deadline, os_reply *out)
+{
+    const HANDLE either[] = { (HANDLE)child->channel, (HANDLE)child->handle };
+    const DWORD answer = await_any(either, 2, deadline);
+    const DWORD error = GetLastError();
+    // The reply may have come just before the end that was seen first.
+    if (read_reply((channel_letter *)child->memory, out))
+        return BROOD_OK;
+    if (answer == WAIT_TIMEOUT)
+        return BROOD_TIMEOUT;
+    if (answer == WAIT_FAILED)
+        return os_error("WaitForMultipleObjects", error);
+    DWORD code = 0;
+    (void)GetExitCodeProcess((HANDLE)child->handle, &code);
+    return broodi_fail(BROOD_SYSTEM, "the child ended with exit code 0x%lx before it was ready",
+                       code);
+}
+
+static void close_channel(os_child *child)
+{
+    if (child->channel)
+        CloseHandle((HANDLE)child->channel);
+    if (child->memory)
+        UnmapViewOfFile((void *)child->memory);
+    child->channel = 0;
+    child->memory = 0;
+}
+
+brood_status os_process_await_ready(os_child *child, int64_t deadline, os_reply *out)
+{
+    const brood_status status = await_reply(child, deadline, out);
+    close_channel(child);
+    return status;
+}
+
+static brood_status await_process(HANDLE process, int64_t deadline)
+{
+    const DWORD answer = await_any(&process, 1, deadline);
+    if (answer == WAIT_FAILED)
+        return os_error("WaitForMultipleObjects", GetLastError());
+    return answer == WAIT_TIMEOUT ? BROOD_TIMEOUT : BROOD_OK;
+}
+
+brood_status os_process_await_end(const os_child *child, int64_t deadline)
+{
+    return await_process((HANDLE)child->handle, deadline);
+}
+
+// What an exit code says: the first row that it lies in.
+static const struct {
+    DWORD first;
+    DWORD last;
+    brood_exit_kind kind;
+    brood_crash crash;
+} meanings[] = {
+    // A true 0 is known from the child's own record: under Wine what is killed from outside has it.
+    { 0, 0, BROOD_LOST, BROOD_CRASH_NONE },
+    { 3, 3, BROOD_CRASHED, BROOD_CRASH_ABORT }, // abort() of the C library
+    { ENDED_HARD, ENDED_HARD, BROOD_TERMINATED, BROOD_CRASH_NONE },
+    { ENDED_SOFTLY, ENDED_SOFTLY, BROOD_TERMINATED, BROOD_CRASH_NONE },
+    { 0x80000002, 0x80000002, BROOD_CRASHED, BROOD_CRASH_BUS },        // misaligned
+    { 0x80000003, 0x80000004, BROOD_CRASHED, BROOD_CRASH_OTHER },      // breakpoint, single step
+    { 0xC0000005, 0xC0000005, BROOD_CRASHED, BROOD_CRASH_ACCESS },     // access violation
+    { 0xC0000006, 0xC0000006, BROOD_CRASHED, BROOD_CRASH_BUS },        // the page cannot be read
+    { 0xC000001D, 0xC000001D, BROOD_CRASHED, BROOD_CRASH_ILLEGAL },    // illegal instruction
+    { 0xC000008C, 0xC0000095, BROOD_CRASHED, BROOD_CRASH_ARITHMETIC }, // bounds, float, integer
+    { 0xC0000096, 0xC0000096, BROOD_CRASHED, BROOD_CRASH_ILLEGAL },    // privileged instruction
+    { 0xC00000FD, 0xC00000FD, BROOD_CRASHED, BROOD_CRASH_STACK },      // stack overflow
+    { 0xC0000409, 0xC0000409, BROOD_CRASHED, BROOD_CRASH_ABORT },      // fast fail
+    { 0xC0000602, 0xC0000602, BROOD_CRASHED, BROOD_CRASH_ABORT },      // fail fast exception
+    // Other errors, of the system and of programs: an exception of C++ is one. Bit 28 is never set
+    // in them, so that exit(-1) is none.
+    { 0xC0000000, 0xCFFFFFFF, BROOD_CRASHED, BROOD_CRASH_OTHER },
+    { 0xE0000000, 0xEFFFFFFF, BROOD_CRASHED, BROOD_CRASH_OTHER },
+    { 0, MAXDWORD, BROOD_EXITED, BROOD_CRASH_NONE },
+};
+
+static brood_exit explain(DWORD code)
+{
+    size_t row = 0;
+    while (code < meanings[row].first || code > meanings[row].last)
+        row++;
+    brood_exit ended = { .native = code };
+    ended.kind = (int32_t)meanings[row].kind;
+    ended.crash = (int32_t)meanings[row].crash;
+    if (ended.kind == BROOD_EXITED)
+        ended.code = (int32_t)code;
+    if (ended.kind == BROOD_TERMINATED)
+        ended.native = code - ENDED_BASE;
+    return ended;
+}
+
+bool os_process_reap(const os_child *child, brood_exit *out)
+{
+    HANDLE process = (HANDLE)child->handle;
+    // The exit code alone does not tell: 259, "still active", may be a true one.
+    if (WaitForSingleObject(process, 0) == WAIT_TIMEOUT)
+        return false;
+    DWORD code = 0;
+    (void)GetExitCodeProcess(process, &code);
+    *out = explain(code);
+    return true;
+}
+
+brood_status os_process_end(const os_child *child, bool hard)
+{
+    if (TerminateProcess((HANDLE)child->handle, hard ? ENDED_HARD : ENDED_SOFTLY))
+        return BROOD_OK;
+    const DWORD code = GetLastError();
+    // The handle has every right: denied is only what is ending already.
+    return code == ERROR_ACCESS_DENIED ? BROOD_OK : os_error("TerminateProcess", code);
+}
+
+void os_process_forget(os_child *child)
+{
+    close_channel(child);
+    if (child->handle)
+        CloseHandle((HANDLE)child->handle);
+    child->handle = 0;
+}
+
+int64_t os_process_id(void)
+{
+    return GetCurrentProcessId();
+}
+
+// NULL with the last error ERROR_INVALID_PARAMETER when there is no such process.
+static HANDLE open_process(int64_t pid)
+{
+    SetLastError(ERROR_INVALID_PARAMETER);
+    if (pid <= 0 || pid > MAXDWORD)
+        return NULL;
+    return OpenProcess(PROCESS_QUERY_LIMITED_INFORMATION | SYNCHRONIZE, FALSE, (DWORD)pid);
+}
+
+// 0 for a process that has ended: it is there as long as somebody has a handle of it.
+static uint64_t read_birth(HANDLE process)
+{
+    FILETIME birth;
+    FILETIME unused;
+    if (WaitForSingleObject(process, 0) != WAIT_TIMEOUT ||
+        !GetProcessTimes(process, &birth, &unused, &unused, &unused))
+        return 0;
+    return (uint64_t)birth.dwHighDateTime << 32 | birth.dwLowDateTime;
+}
+
+uint64_t os_process_birth(int64_t pid)
+{
+    HANDLE process = open_process(pid);
+    if (!process)
+        return 0;
+    const uint64_t birth = read_birth(process);
+    CloseHandle(process);
+    return birth;
+}
+
+brood_status os_parent_await_end(int64_t pid, uint64_t birth, int64_t deadline)
+{
+    HANDLE process = open_process(pid);
+    const DWORD code = GetLastError();
+    if (!process && code != ERROR_INVALID_PARAMETER && code != ERROR_ACCESS_DENIED)
+        return os_error("OpenProcess", code);
+    // It is gone, or the number is that of a stranger who lets nobody look.
+    if (!process)
+        return BROOD_OK;
+    const bool lives = read_birth(process) == birth;
+    const brood_status status = lives ? await_process(process, deadline) : BROOD_OK;
+    CloseHandle(process);
+    return status;
+}
+
+static void fill_list(char **list, size_t count, const wchar_t *strings, int room)
+{
+    char *at = (char *)(list + count + 1);
+    for (size_t i = 0; i < count; i++) {
+        list[i] = at;
+        const int bytes = WideCharToMultiByte(CP_UTF8, 0, strings, -1, at, room, NULL, NULL);
+        at += bytes;
+        room -= bytes;
+        strings += wcslen(strings) + 1;
+    }
+    list[count] = NULL;
+}
+
+char **os_process_environment(void)
+{
+    wchar_t *const strings = win32_fault() ? NULL : GetEnvironmentStringsW();
+    if (!strings)
+        return NULL;
+    size_t count = 0;
+    size_t units = 0;
+    for (; strings[units]; units += wcslen(strings + units) + 1)
+        count++;
+    // A unit of UTF-16 takes three bytes of UTF-8 at most.
+    char **list = broodi_alloc((count + 1) * sizeof *list + units * 3);
+    if (list)
+        fill_list(list, count, strings, (int)units * 3);
+    FreeEnvironmentStringsW(strings);
+    return list;
+}
+
+// The system ignores case, by a table of its own.
+bool os_process_same_name(const char *a, const char *b, size_t length)
+{
+    if (memcmp(a, b, length) == 0)
+        return true;
+    const int room = (int)length;
+    wchar_t *wide = broodi_alloc(2 * length * sizeof *wide);
+    if (!wide)
+        return false;
+    const int first = MultiByteToWideChar(CP_UTF8, 0, a, room, wide, room);
+    const int second = MultiByteToWideChar(CP_UTF8, 0, b, room, wide + length, room);
+    const int order = CompareStringOrdinal(wide, first, wide + length, second, TRUE);
+    free(wide);
+    return order == CSTR_EQUAL;
+}

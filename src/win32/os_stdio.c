@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: MIT
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <windows.h>
+// Last of all: the word "noreturn" has a meaning of its own in the headers of the system.
+#include "win32.h"
+
+#include "os/os_stdio.h"
+
+enum { REFUSED = 70 };
+
+// The C library has no way to try a stream's lock. A thread that reads holds that of its own stream
+// only.
+void os_stdio_flush(bool all)
+{
+    (void)fflush(stdout);
+    (void)fflush(stderr);
+    if (all)
+        (void)fflush(NULL);
+}
+
+_Noreturn void os_process_exit(int code)
+{
+    win32_set_ending();
+    _exit(code);
+}
+
+static size_t append(char *text, size_t at, size_t room, const char *what)
+{
+    const size_t length = strlen(what);
+    const size_t part = length < room - at ? length : room - at;
+    memcpy(text + at, what, part);
+    return at + part;
+}
+
+_Noreturn void os_process_refuse(const char *line)
+{
+    enum { ROOM = 1024, END = 2 };
+    char text[ROOM];
+    size_t length = append(text, 0, ROOM - END, "brood: ");
+    length = append(text, length, ROOM - END, line);
+    length = append(text, length, ROOM, "\r\n");
+    DWORD written;
+    (void)WriteFile(GetStdHandle(STD_ERROR_HANDLE), text, (DWORD)length, &written, NULL);
+    os_process_exit(REFUSED);
+}

@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: MIT
+// The calling thread's pointer lies in a TLS slot. A second slot, of the FLS kind, only holds a
+// mark: the system calls its function at the end of any thread that has set one. It does so also in
+// the thread that ends the process, which must be told apart, and perhaps under a lock of the
+// loader: threads that were started here call the function by themselves before.
+#include "os/os_thread.h"
+
+#include "win32.h"
+
+#include "fail.h"
+#include "os/os_error.h"
+
+#include <limits.h>
+#include <process.h>
+#include <stdlib.h>
+#include <windows.h>
+// After windows.h, which it needs.
+#include <tlhelp32.h>
+
+typedef BOOLEAN(NTAPI *shutdown_query)(void);
+typedef LONG(NTAPI *thread_query)(HANDLE thread, int what, PVOID out, ULONG size, PULONG written);
+
+enum { AM_LAST_THREAD = 12 }; // ThreadAmILastThread
+
+static DWORD self_slot;
+static DWORD mark_slot;
+static char mark;
+static void (*at_end)(void *self);
+static volatile LONG ending;
+static shutdown_query is_shutting_down;
+static thread_query query_thread;
+
+struct start {
+    void (*entry)(void *);
+    void *arg;
+};
+
+void win32_set_ending(void)
+{
+    (void)InterlockedExchange(&ending, 1);
+}
+
+// At the end of a process the system ends all threads but one before it calls anybody; and a thread
+// that ends as the last one ends the process.
+static bool is_last_thread(void)
+{
+    ULONG last = 0;
+    if (query_thread)
+        (void)query_thread(GetCurrentThread(), AM_LAST_THREAD, &last, sizeof last, NULL);
+    return last != 0;
+}
+
+static bool process_is_ending(void)
+{
+    return ending != 0 || (is_shutting_down && is_shutting_down()) || is_last_thread();
+}
+
+static void end_self(void)
+{
+    void *const self = os_self_get();
+    if (!self || !at_end)
+        return;
+    at_end(self);
+    (void)TlsSetValue(self_slot, NULL);
+}
+
+static void NTAPI meet_mark(void *value)
+{
+    (void)value;
+    if (!process_is_ending())
+        end_self();
+}
+
+static unsigned __stdcall run(void *arg)
+{
+    const struct start start = *(struct start *)arg;
+    free(arg);
+    start.entry(start.arg);
+    end_self();
+    return 0;
+}
+
+// The system's code behind the errno of the C library.
+static brood_status refuse_thread(void)
+{
+    const int64_t code = (int64_t)_doserrno;
+    return os_error("_beginthreadex", code != 0 ? code : ERROR_MAX_THRDS_REACHED);
+}
+
+brood_status os_thread_start(os_thread *out, void (*entry)(void *), void *arg, size_t stack_size)
+{
+    if (stack_size > UINT_MAX)
+        return broodi_fail(BROOD_NO_MEMORY, "a stack of %llu bytes",
+                           (unsigned long long)stack_size);
+    struct start *start = broodi_alloc(sizeof *start);
+    if (!start)
+        return os_error("malloc", ERROR_NOT_ENOUGH_MEMORY);
+    *start = (struct start){ entry, arg };
+    _doserrno = 0;
+    const unsigned flags = stack_size > 0 ? STACK_SIZE_PARAM_IS_A_RESERVATION : 0;
+    const uintptr_t handle =
+        broodi_fault() ? 0 : _beginthreadex(NULL, (unsigned)stack_size, run, start, flags, NULL);
+    if (handle == 0) {
+        const brood_status status = refuse_thread();
+        free(start);
+        return status;
+    }
+    *out = (os_thread){ handle };
+    return BROOD_OK;
+}
+
+void os_thread_join(os_thread thread)
+{
+    (void)WaitForSingleObject((HANDLE)thread.handle, INFINITE);
+    CloseHandle((HANDLE)thread.handle);
+}
+
+unsigned os_thread_count(void)
+{
+    HANDLE snapshot = CreateToolhelp32Snapshot(TH32CS_SNAPTHREAD, 0);
+    if (snapshot == INVALID_HANDLE_VALUE)
+        return 1;
+    const DWORD process = GetCurrentProcessId();
+    unsigned count = 0;
+    THREADENTRY32 entry = { .dwSize = sizeof entry };
+    for (BOOL more = Thread32First(snapshot, &entry); more; more = Thread32Next(snapshot, &entry))
+        if (entry.th32OwnerProcessID == process)
+            count++;
+    CloseHandle(snapshot);
+    return count > 0 ? count : 1;
+}
+
+void os_thread_yield(void)
+{
+    (void)SwitchToThread();
+}
+
+void os_thread_pause(void)
+{
+    YieldProcessor();
+}
+
+// Reading the slot clears the last error, which is the caller's business.
+void *os_self_get(void)
+{
+    const DWORD code = GetLastError();
+    void *const self = TlsGetValue(self_slot);
+    SetLastError(code);
+    return self;
+}
+
+brood_status os_self_set(void *self)
+{
+    if (self && !FlsGetValue(mark_slot) && (win32_fault() || !FlsSetValue(mark_slot, &mark)))
+        return os_error("FlsSetValue", GetLastError());
+    if (!TlsSetValue(self_slot, self))
+        return os_error("TlsSetValue", GetLastError());
+    return BROOD_OK;
+}
+
+// The function of the mark must stay in memory as long as the process, also when this is a DLL that
+// gets unloaded.
+static void stay_loaded(void)
+{
+    HMODULE module;
+    (void)GetModuleHandleExW(GET_MODULE_HANDLE_EX_FLAG_PIN | GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS,
+                             (const wchar_t *)(uintptr_t)meet_mark, &module);
+}
+
+static void find_queries(void)
+{
+    HMODULE ntdll = GetModuleHandleW(L"ntdll.dll");
+    if (!ntdll)
+        return;
+    is_shutting_down = (shutdown_query)(uintptr_t)GetProcAddress(ntdll, "RtlDllShutdownInProgress");
+    query_thread = (thread_query)(uintptr_t)GetProcAddress(ntdll, "NtQueryInformationThread");
+}
+
+brood_status os_self_prepare(void (*at_thread_end)(void *))
+{
+    find_queries();
+    stay_loaded();
+    self_slot = win32_fault() ? TLS_OUT_OF_INDEXES : TlsAlloc();
+    if (self_slot == TLS_OUT_OF_INDEXES)
+        return os_error("TlsAlloc", GetLastError());
+    at_end = at_thread_end;
+    mark_slot = win32_fault() ? FLS_OUT_OF_INDEXES : FlsAlloc(meet_mark);
+    if (mark_slot != FLS_OUT_OF_INDEXES)
+        return BROOD_OK;
+    const DWORD code = GetLastError();
+    TlsFree(self_slot);
+    return os_error("FlsAlloc", code);
+}

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: MIT
+// How the parts of a test meet, be they threads or processes: by numbers that stand under names in the family's registry, and by the
+// code that a child ends with. A child never asserts: it says with CHECK in which line its expectation failed.
+#ifndef MEETING_H
+#define MEETING_H
+
+// clang-format off
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+#include <cmocka.h>
+// clang-format on
+
+#include <brood/brood.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+// Nothing here takes that long: who waits longer has failed.
+#define MEETING_PATIENCE BROOD_SECONDS(60)
+
+// In a target: ends it with this line as its code.
+#define CHECK(condition)                                                                                              \
+    do {                                                                                                              \
+        if (!(condition))                                                                                             \
+            return __LINE__;                                                                                          \
+    } while (0)
+
+// In a test: a status of brood, with the library's own sentence where it is another one.
+#define assert_status(call, expected) meeting_expect((call), (expected), #call, __FILE__, __LINE__)
+
+static inline void meeting_expect(brood_status status, brood_status expected, const char *call, const char *file,
+                                  int line)
+{
+    if (status == expected)
+        return;
+    print_error("%s: %s instead of %s (%s)\n", call, brood_status_name(status), brood_status_name(expected),
+                brood_last_error());
+    _fail(file, line);
+}
+
+// 0: nothing stands there.
+static inline uint64_t noted(const char *name)
+{
+    uint64_t value = 0;
+    return brood_registry_get(name, &value) == BROOD_OK ? value : 0;
+}
+
+static inline void note(const char *name, uint64_t value)
+{
+    if (brood_registry_set(name, value) == BROOD_OK)
+        return;
+    (void)fprintf(stderr, "note %s: %s\n", name, brood_last_error());
+    abort();
+}
+
+// Waits until the number is at least `least`; false when the patience is over.
+static inline bool await_note(const char *name, uint64_t least)
+{
+    const int64_t deadline = brood_clock() + MEETING_PATIENCE;
+    while (noted(name) < least) {
+        if (brood_clock() > deadline)
+            return false;
+        brood_sleep(BROOD_MILLISECONDS(1));
+    }
+    return true;
+}
+
+static inline brood_process *started_process(brood_target target, const void *arg, size_t size)
+{
+    brood_process *process = NULL;
+    assert_status(brood_process_start(&process, target, arg, size, NULL), BROOD_OK);
+    assert_non_null(process);
+    return process;
+}
+
+static inline brood_thread *started_thread(brood_target target, const void *arg, size_t size)
+{
+    brood_thread *thread = NULL;
+    assert_status(brood_thread_start(&thread, target, arg, size, NULL), BROOD_OK);
+    assert_non_null(thread);
+    return thread;
+}
+
+// Joins the child, which must end by itself with `code`, and drops it.
+static inline void assert_process_ends(brood_process *process, int code)
+{
+    brood_exit ended = { .kind = BROOD_RUNNING };
+    assert_status(brood_process_join(process, MEETING_PATIENCE, &ended), BROOD_OK);
+    if (ended.kind != BROOD_EXITED || ended.code != code) {
+        char text[128];
+        (void)brood_exit_text(ended, text, sizeof text);
+        fail_msg("%s %s instead of code %d", brood_process_name(process), text, code);
+    }
+    brood_process_drop(process);
+}
+
+static inline void assert_thread_ends(brood_thread *thread, int code)
+{
+    int ended = -1;
+    assert_status(brood_thread_join(thread, MEETING_PATIENCE, &ended), BROOD_OK);
+    assert_int_equal(ended, code);
+    brood_thread_drop(thread);
+}
+
+// Kills the child, waits for its end, and drops it.
+static inline void kill_process(brood_process *process)
+{
+    assert_status(brood_process_kill(process), BROOD_OK);
+    assert_status(brood_process_join(process, MEETING_PATIENCE, NULL), BROOD_OK);
+    brood_process_drop(process);
+}
+
+#endif
