@@ -14,7 +14,7 @@ set(BROOD_PORT_SOURCES
 
 # What one port has for itself.
 set(BROOD_POSIX_SOURCES launch.c starter.c)
-set(BROOD_WIN32_SOURCES launch.c win32.c)
+set(BROOD_WIN32_SOURCES environment.c launch.c win32.c)
 
 if(WIN32)
   set(BROOD_PORT win32)

@@ -193,7 +193,7 @@ static void flush_streams(void)
         broodi_wait(&flushed, 0, BROODI_NONE, deadline);
 }
 
-noreturn void broodi_ending_of_child(int code)
+_Noreturn void broodi_ending_of_child(int code)
 {
     (void)end_all(INT64_MAX);
     flush_streams();

@@ -5,7 +5,6 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include <stdnoreturn.h>
 
 // Nothing can be started any more.
 bool broodi_ending_has_begun(void);
@@ -14,7 +13,7 @@ bool broodi_ending_has_begun(void);
 void broodi_ending_at_exit(void);
 
 // The end of a child whose target has returned `code`.
-noreturn void broodi_ending_of_child(int code);
+_Noreturn void broodi_ending_of_child(int code);
 
 // In a forked child: the end is not near, and the handlers are the parent's.
 void broodi_ending_forget(void);

@@ -38,7 +38,7 @@ const char *brood_version(void)
 }
 
 // One line and the end, with the last cause.
-noreturn static void refuse(const char *what, brood_status status)
+_Noreturn static void refuse(const char *what, brood_status status)
 {
     char line[768];
     (void)broodi_answer(what, status);
@@ -62,14 +62,14 @@ static void become(const struct broodi_boot *boot)
 }
 
 // Steps 10 to 12
-noreturn static void run(const struct broodi_boot *boot, intptr_t channel, void (*target)(void))
+_Noreturn static void run(const struct broodi_boot *boot, intptr_t channel, void (*target)(void))
 {
     os_boot_reply(channel, BROOD_OK, "");
     const brood_target fn = (brood_target)target;
     broodi_ending_of_child(fn((void *)(uintptr_t)boot->arg));
 }
 
-noreturn void broodi_child_of_fork(const struct broodi_boot *boot, intptr_t channel, void (*target)(void))
+_Noreturn void broodi_child_of_fork(const struct broodi_boot *boot, intptr_t channel, void (*target)(void))
 {
     become(boot);
     run(boot, channel, target);
@@ -90,14 +90,14 @@ static brood_status enter(const os_boot *boot, struct broodi_boot *out, void (**
 }
 
 // The starter prints nothing and gets the cause; the child has nobody else to tell.
-noreturn static void reject(intptr_t channel, brood_status status)
+_Noreturn static void reject(intptr_t channel, brood_status status)
 {
     (void)broodi_answer("in the child", status);
     os_boot_reply(channel, status, brood_last_error());
     os_process_exit(70);
 }
 
-noreturn static void begin_child(int (*executable_atexit)(void (*)(void)))
+_Noreturn static void begin_child(int (*executable_atexit)(void (*)(void)))
 {
     os_boot boot;
     struct broodi_boot decoded;

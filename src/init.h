@@ -5,9 +5,8 @@
 #include "boot.h"
 
 #include <stdint.h>
-#include <stdnoreturn.h>
 
 // A forked child becomes what `boot` says, replies on `channel`, runs the target and ends.
-noreturn void broodi_child_of_fork(const struct broodi_boot *boot, intptr_t channel, void (*target)(void));
+_Noreturn void broodi_child_of_fork(const struct broodi_boot *boot, intptr_t channel, void (*target)(void));
 
 #endif

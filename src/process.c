@@ -73,8 +73,8 @@ static brood_exit conclude(const brood_process *process, brood_exit seen)
         return (brood_exit){ .kind = BROOD_EXITED,
                              .code = atomic_load_explicit(&slot->code, memory_order_relaxed),
                              .native = seen.native };
-    case BROODI_RECORD_ORDERLY: // Windows' 0 is believed only with this
-        if (seen.kind == BROOD_EXITED || (seen.kind == BROOD_LOST && !os_process_can_fork()))
+    case BROODI_RECORD_ORDERLY: // where all ends are exit codes, 0 and those of crashes are believed only with this
+        if (seen.kind == BROOD_EXITED || (seen.kind != BROOD_TERMINATED && !os_process_can_fork()))
             return (brood_exit){ .kind = BROOD_EXITED, .code = (int32_t)seen.native, .native = seen.native };
         break;
     default:

@@ -6,6 +6,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <stdnoreturn.h>
 
 // A start of a process costs tens of milliseconds and each call of the system ten microseconds: loops are to be short. So it is under Wine.
@@ -28,8 +29,11 @@ void (*foreign_library_function(void *library, const char *name))(void);
 // Where the module is mapped that this function belongs to.
 const void *foreign_module_base(void (*code)(void));
 
+// Takes the page at this address, so that nothing else can come to lie there. No harm when it is taken already.
+void foreign_address_take(uintptr_t address);
+
 // Copies a file. A file that is loaded somewhere is replaced by foreign_file_replace as an installer does it: the old one is moved aside
-// and `from` takes its name.
+// and `from` takes its name; foreign_file_remove removes both.
 void foreign_file_copy(const char *from, const char *to);
 void foreign_file_replace(const char *from, const char *to);
 void foreign_file_remove(const char *path);

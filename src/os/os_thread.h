@@ -33,7 +33,7 @@ void *os_self_get(void);
 
 // Sets it. When the thread ends, by return, exit of the thread or cancellation, the function given to os_self_prepare is
 // called in it with the pointer, if that is not NULL. Not called at the end of the process, nor for other threads then.
-// Fails with BROOD_NO_MEMORY.
+// Fails with BROOD_NO_MEMORY; taking it back, with NULL, never fails.
 brood_status os_self_set(void *self);
 
 // Once per process, before any other call of the two above; a forked child inherits it.

@@ -14,7 +14,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-noreturn static void give_up(int channel, const char *call)
+_Noreturn static void give_up(int channel, const char *call)
 {
     struct channel_reply reply = { .status = CHANNEL_SYSTEM_ERROR, .code = errno };
     for (size_t i = 0; call[i] && i < sizeof reply.text - 1; i++)
@@ -107,7 +107,7 @@ static int set_descriptors(const struct launch *launch)
     return CHANNEL_DESCRIPTOR;
 }
 
-noreturn void launch_exec(const struct launch *launch)
+_Noreturn void launch_exec(const struct launch *launch)
 {
     tie(launch);
     reset_handlers();
@@ -130,7 +130,7 @@ static void set_environment(const struct launch *launch)
     }
 }
 
-noreturn void launch_entry(const struct launch *launch)
+_Noreturn void launch_entry(const struct launch *launch)
 {
     tie(launch);
     restore_mask(launch);

@@ -6,7 +6,6 @@
 #include "os/os_process.h"
 #include <signal.h>
 #include <stdbool.h>
-#include <stdnoreturn.h>
 #include <sys/types.h>
 
 // Everything that a child needs, prepared before it exists: between its birth and exec it makes system calls only.
@@ -24,7 +23,7 @@ struct launch {
 };
 
 // The child's side. Never returns; an error goes to the channel.
-noreturn void launch_exec(const struct launch *launch);
-noreturn void launch_entry(const struct launch *launch);
+_Noreturn void launch_exec(const struct launch *launch);
+_Noreturn void launch_entry(const struct launch *launch);
 
 #endif

@@ -23,12 +23,12 @@ void os_stdio_flush(bool all)
         (void)fflush(NULL);
 }
 
-noreturn void os_process_exit(int code)
+_Noreturn void os_process_exit(int code)
 {
     _exit(code);
 }
 
-noreturn void os_process_refuse(const char *line)
+_Noreturn void os_process_refuse(const char *line)
 {
     char prefix[] = "brood: ";
     char end[] = "\n";

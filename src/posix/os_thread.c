@@ -6,11 +6,14 @@
 #include "fault.h"
 #include "os/os_error.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <limits.h>
 #include <pthread.h>
 #include <sched.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -79,6 +82,38 @@ enum { FOREIGN_THREADS = 1 };
 enum { FOREIGN_THREADS = 0 };
 #endif
 
+// Whether the thread has run its last instruction in this process.
+static bool is_exiting(const char *id)
+{
+    enum { PF_EXITING = 4 }; // of the kernel
+    char text[512];
+    unsigned long flags = 0;
+    (void)snprintf(text, sizeof text, "/proc/self/task/%s/stat", id);
+    FILE *file = fopen(text, "re");
+    if (!file)
+        return errno == ENOENT;
+    const size_t length = fread(text, 1, sizeof text - 1, file);
+    (void)fclose(file);
+    text[length] = 0;
+    // The name, second field, may hold anything; the flags are number 9.
+    const char *end = strrchr(text, ')');
+    return length == 0 || (end && sscanf(end + 1, " %*c %*d %*d %*d %*d %*d %lu", &flags) == 1 && (flags & PF_EXITING));
+}
+
+// Those in the kernel's list that go on: one that has been joined stands there for some microseconds more. 0 when the
+// list cannot be had.
+static unsigned count_running(void)
+{
+    DIR *list = opendir("/proc/self/task");
+    const struct dirent *entry;
+    unsigned count = 0;
+    while (list && (entry = readdir(list)) != NULL)
+        count += entry->d_name[0] != '.' && !is_exiting(entry->d_name);
+    if (list)
+        closedir(list);
+    return count;
+}
+
 // The links of this directory are ".", ".." and one for each thread.
 unsigned os_thread_count(void)
 {
@@ -87,7 +122,10 @@ unsigned os_thread_count(void)
         return 1;
     const unsigned own = FOREIGN_THREADS + (starter_exists() ? 1 : 0);
     const unsigned all = (unsigned)facts.st_nlink - 2;
-    return all > own ? all - own : 1;
+    if (all <= own + 1)
+        return 1;
+    const unsigned running = count_running();
+    return (running ? running : all) - own;
 }
 
 void os_thread_yield(void)
@@ -111,7 +149,7 @@ void *os_self_get(void)
 
 brood_status os_self_set(void *value)
 {
-    const int error = broodi_fault() ? ENOMEM : pthread_setspecific(at_end, value);
+    const int error = value && broodi_fault() ? ENOMEM : pthread_setspecific(at_end, value);
     if (error)
         return os_error("pthread_setspecific", error);
     self = value;

@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 struct foreign_thread {
@@ -78,6 +79,11 @@ const void *foreign_module_base(void (*code)(void))
     } address = { code };
     Dl_info facts;
     return dladdr(address.object, &facts) ? facts.dli_fbase : NULL;
+}
+
+void foreign_address_take(uintptr_t address)
+{
+    (void)mmap((void *)address, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
 }
 
 void foreign_file_copy(const char *from, const char *to)

@@ -84,6 +84,11 @@ const void *foreign_module_base(void (*code)(void))
     return GetModuleHandleExW(flags, (const wchar_t *)(uintptr_t)code, &module) ? (const void *)module : NULL;
 }
 
+void foreign_address_take(uintptr_t address)
+{
+    (void)VirtualAlloc((void *)address, 4096, MEM_RESERVE, PAGE_NOACCESS);
+}
+
 void foreign_file_copy(const char *from, const char *to)
 {
     wchar_t source[MAX_PATH];
@@ -106,8 +111,11 @@ void foreign_file_replace(const char *from, const char *to)
 
 void foreign_file_remove(const char *path)
 {
+    char aside[MAX_PATH];
     wchar_t buffer[MAX_PATH];
+    (void)snprintf(aside, sizeof aside, "%s.old", path);
     (void)DeleteFileW(wide(buffer, path));
+    (void)DeleteFileW(wide(buffer, aside));
 }
 
 void foreign_file_name(char *buffer, size_t capacity, const char *name)

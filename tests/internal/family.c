@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: MIT
+// Handles, and the slots that they name. The table of names is the test's own here: nothing is put into the registry.
+#include "../meeting.h"
+
+#include "../foreign.h"
+#include "family.h"
+#include "shared.h"
+
+#include <stdatomic.h>
+#include <string.h>
+
+enum { NAMES = 4096 };
+
+static broodi_word *word_at(uint32_t index)
+{
+    return broodi_slot(BROODI_NAME, index);
+}
+
+static uint32_t taken(void)
+{
+    uint32_t index = 0;
+    assert_status(broodi_slot_take(BROODI_NAME, 1, &index), BROOD_OK);
+    assert_true(index < broodi_slot_limit(BROODI_NAME));
+    assert_true(broodi_slot_is_live(atomic_load(&word_at(index)->state)));
+    assert_int_equal(broodi_low(atomic_load(&word_at(index)->state)), 1);
+    return index;
+}
+
+static void give(uint32_t index)
+{
+    assert_true(broodi_slot_give(BROODI_NAME, index, atomic_load(&word_at(index)->state)));
+    assert_false(broodi_slot_is_live(atomic_load(&word_at(index)->state)));
+}
+
+static void a_handle_keeps_its_parts(void **state)
+{
+    (void)state;
+    uint64_t seed = 88172645463325252;
+    for (int i = 0; i < 100000; i++) {
+        seed ^= seed << 13;
+        seed ^= seed >> 7;
+        seed ^= seed << 17;
+        const struct broodi_handle out = broodi_handle_unpack(seed);
+        assert_true(broodi_handle_pack(out) == seed);
+        const struct broodi_handle in = {
+            .tag = (uint32_t)(seed >> 3) & 0xffff,
+            .kind = (uint32_t)(seed >> 20) & 63,
+            .generation = (uint32_t)(seed >> 29) & BROODI_GENERATION_MASK,
+            .slot = (uint32_t)(seed >> 11) & ((1U << BROODI_SLOT_BITS) - 1),
+        };
+        const struct broodi_handle back = broodi_handle_unpack(broodi_handle_pack(in));
+        assert_int_equal(back.tag, in.tag);
+        assert_int_equal(back.kind, in.kind);
+        assert_int_equal(back.generation, in.generation);
+        assert_int_equal(back.slot, in.slot);
+    }
+}
+
+static void a_handle_finds_its_slot_until_that_is_given_back(void **state)
+{
+    (void)state;
+    const uint32_t index = taken();
+    const uint64_t id = broodi_handle_of(BROODI_NAME, index);
+    uint32_t found = BROODI_NONE;
+    assert_status(broodi_handle_find(BROODI_NAME, id, &found), BROOD_OK);
+    assert_int_equal(found, index);
+    assert_true(broodi_handle_is_current(id, atomic_load(&word_at(index)->state)));
+    assert_int_not_equal(broodi_handle_unpack(id).tag, 0);
+    give(index);
+    assert_status(broodi_handle_find(BROODI_NAME, id, &found), BROOD_STALE);
+    assert_false(broodi_handle_is_current(id, atomic_load(&word_at(index)->state)));
+}
+
+static void a_slot_is_given_back_once(void **state)
+{
+    (void)state;
+    const uint32_t index = taken();
+    const uint64_t before = atomic_load(&word_at(index)->state);
+    assert_false(broodi_slot_give(BROODI_NAME, index, before + 1)); // somebody has changed the low word
+    assert_false(broodi_slot_give(BROODI_NAME, index, before + (UINT64_C(2) << 32)));
+    assert_true(broodi_slot_give(BROODI_NAME, index, before));
+    assert_false(broodi_slot_give(BROODI_NAME, index, before));
+}
+
+static void what_names_no_slot_is_invalid(void **state)
+{
+    (void)state;
+    const uint32_t index = taken();
+    const uint64_t id = broodi_handle_of(BROODI_NAME, index);
+    const struct broodi_handle good = broodi_handle_unpack(id);
+    struct broodi_handle evil[7];
+    for (size_t i = 0; i < 7; i++)
+        evil[i] = good;
+    evil[0].tag ^= 1;
+    evil[1].tag = 0;
+    evil[2].kind = BROODI_LOCK;
+    evil[3].kind = 63;
+    evil[4].generation ^= 1; // never one of a taken slot
+    evil[5].slot = broodi_slot_limit(BROODI_NAME);
+    evil[6].slot = (1U << BROODI_SLOT_BITS) - 1;
+    uint32_t found = 77;
+    for (size_t i = 0; i < 7; i++)
+        assert_status(broodi_handle_find(BROODI_NAME, broodi_handle_pack(evil[i]), &found), BROOD_INVALID);
+    assert_status(broodi_handle_find(BROODI_LOCK, id, &found), BROOD_INVALID);
+    assert_status(broodi_handle_find(BROODI_NAME, 0, &found), BROOD_INVALID);
+    assert_status(broodi_handle_find(BROODI_NAME, UINT64_MAX, &found), BROOD_INVALID);
+    assert_int_equal(found, 77);
+    // A later generation than there has been, as a random number may have it.
+    struct broodi_handle later = good;
+    later.generation += 2;
+    assert_status(broodi_handle_find(BROODI_NAME, broodi_handle_pack(later), &found), BROOD_STALE);
+    give(index);
+}
+
+static void a_slot_that_was_given_back_waits_for_its_turn(void **state)
+{
+    (void)state;
+    const uint32_t first = taken();
+    give(first);
+    const uint32_t limit = broodi_slot_limit(BROODI_NAME);
+    // All others come before it: the longest time for a stale handle to be seen as one.
+    for (uint32_t i = 1; i < limit; i++) {
+        const uint32_t next = taken();
+        assert_int_not_equal(next, first);
+        give(next);
+    }
+    assert_int_equal(taken(), first);
+    give(first);
+    assert_int_equal(broodi_slot_limit(BROODI_NAME), limit);
+}
+
+static void generations_go_around(void **state)
+{
+    (void)state;
+    const uint32_t index = taken();
+    uint32_t found;
+    atomic_store(&word_at(index)->state, broodi_state(BROODI_GENERATION_MASK, 1)); // the last odd one that a handle can tell
+    const uint64_t last = broodi_handle_of(BROODI_NAME, index);
+    assert_status(broodi_handle_find(BROODI_NAME, last, &found), BROOD_OK);
+    give(index);
+    assert_status(broodi_handle_find(BROODI_NAME, last, &found), BROOD_STALE);
+    while (taken() != index)
+        continue;
+    const uint64_t next = broodi_handle_of(BROODI_NAME, index);
+    assert_int_equal(broodi_handle_unpack(next).generation, 1);
+    assert_status(broodi_handle_find(BROODI_NAME, next, &found), BROOD_OK);
+    assert_status(broodi_handle_find(BROODI_NAME, last, &found), BROOD_STALE);
+    atomic_store(&word_at(index)->state, broodi_state(UINT32_MAX, 1));
+    give(index);
+    assert_int_equal(atomic_load(&word_at(index)->state), 0);
+    const uint32_t limit = broodi_slot_limit(BROODI_NAME);
+    for (uint32_t i = 0; i < limit; i++)
+        if (broodi_slot_is_live(atomic_load(&word_at(i)->state)))
+            give(i);
+}
+
+static void a_table_grows_to_its_limit_and_says_so(void **state)
+{
+    (void)state;
+    static uint32_t slots[NAMES];
+    static bool seen[NAMES];
+    memset(seen, 0, sizeof seen);
+    for (uint32_t i = 0; i < NAMES; i++) {
+        slots[i] = taken();
+        assert_true(slots[i] < NAMES);
+        assert_false(seen[slots[i]]);
+        seen[slots[i]] = true;
+    }
+    uint32_t none = 7;
+    assert_status(broodi_slot_take(BROODI_NAME, 1, &none), BROOD_NO_RESOURCES);
+    assert_int_equal(none, 7);
+    assert_status(brood_registry_set("one too many", 1), BROOD_NO_RESOURCES);
+    assert_non_null(strstr(brood_last_error(), "4096"));
+    // One is given back: one can be taken.
+    give(slots[1000]);
+    assert_int_equal(taken(), slots[1000]);
+    assert_status(broodi_slot_take(BROODI_NAME, 1, &none), BROOD_NO_RESOURCES);
+    for (uint32_t i = 0; i < NAMES; i++)
+        give(slots[i]);
+    assert_status(brood_registry_set("one too many", 1), BROOD_OK);
+    assert_status(brood_registry_set("one too many", 0), BROOD_OK);
+}
+
+// Many at once: nobody gets what another has.
+
+static _Atomic uint32_t owners[NAMES];
+
+static int take_and_give(void *arg)
+{
+    const uint32_t own = *(uint32_t *)arg;
+    const int rounds = foreign_is_slow() ? 5000 : 20000;
+    for (int i = 0; i < rounds; i++) {
+        uint32_t index;
+        uint32_t nobody = 0;
+        CHECK(broodi_slot_take(BROODI_NAME, own, &index) == BROOD_OK);
+        CHECK(atomic_compare_exchange_strong(&owners[index], &nobody, own));
+        const uint64_t state = atomic_load(&word_at(index)->state);
+        CHECK(broodi_low(state) == own);
+        atomic_store(&owners[index], 0);
+        CHECK(broodi_slot_give(BROODI_NAME, index, state));
+    }
+    return 0;
+}
+
+static void threads_do_not_get_the_same_slot(void **state)
+{
+    (void)state;
+    enum { THREADS = 4 };
+    brood_thread *threads[THREADS];
+    for (uint32_t i = 0; i < THREADS; i++)
+        threads[i] = started_thread(take_and_give, &(uint32_t){ i + 1 }, sizeof(uint32_t));
+    for (int i = 0; i < THREADS; i++)
+        assert_thread_ends(threads[i], 0);
+}
+
+// What only the inside can bring about in a lock.
+static void a_recursive_lock_does_not_overflow(void **state)
+{
+    (void)state;
+    brood_lock lock;
+    assert_status(brood_lock_create_recursive(&lock), BROOD_OK);
+    assert_status(brood_lock_acquire(lock, BROOD_NOW), BROOD_OK);
+    struct broodi_lock_slot *slot = broodi_slot(BROODI_LOCK, broodi_handle_unpack(lock.id).slot);
+    slot->depth = UINT32_MAX - 1;
+    assert_status(brood_lock_acquire(lock, BROOD_NOW), BROOD_OK);
+    assert_status(brood_lock_acquire(lock, BROOD_FOREVER), BROOD_OVERFLOW);
+    assert_int_equal(slot->depth, UINT32_MAX);
+    slot->depth = 1;
+    assert_status(brood_lock_release(lock), BROOD_OK);
+    assert_status(brood_lock_destroy(lock), BROOD_OK);
+}
+
+int main(void)
+{
+    brood_init();
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_handle_keeps_its_parts),
+        cmocka_unit_test(a_handle_finds_its_slot_until_that_is_given_back),
+        cmocka_unit_test(a_slot_is_given_back_once),
+        cmocka_unit_test(what_names_no_slot_is_invalid),
+        cmocka_unit_test(a_slot_that_was_given_back_waits_for_its_turn),
+        cmocka_unit_test(generations_go_around),
+        cmocka_unit_test(a_table_grows_to_its_limit_and_says_so),
+        cmocka_unit_test(threads_do_not_get_the_same_slot),
+        cmocka_unit_test(a_recursive_lock_does_not_overflow),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

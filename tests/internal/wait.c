@@ -1,0 +1,438 @@
+// SPDX-License-Identifier: MIT
+// Waiting and waking, by whichever provider the program is linked with. A wait that ended by the net of one second had missed its
+// wake: the tests count such waits and want none.
+#include "../meeting.h"
+
+#include "../foreign.h"
+#include "family.h"
+#include "self.h"
+#include "wait.h"
+
+#include <stdatomic.h>
+
+#define NET BROOD_MILLISECONDS(950)
+
+// A word in the arena: the state of a lock that nobody takes.
+static broodi_word *arena_word(uint32_t *out_index)
+{
+    assert_status(broodi_slot_take(BROODI_LOCK, 0, out_index), BROOD_OK);
+    return broodi_slot(BROODI_LOCK, *out_index);
+}
+
+static void free_word(uint32_t index)
+{
+    const broodi_word *word = broodi_slot(BROODI_LOCK, index);
+    assert_true(broodi_slot_give(BROODI_LOCK, index, atomic_load(&word->state)));
+}
+
+// Waits until the low half is `wanted`; the number of waits that the net ended.
+static unsigned wait_for(broodi_word *word, uint32_t wanted)
+{
+    unsigned missed = 0;
+    for (;;) {
+        const uint64_t state = atomic_load(&word->state);
+        if (broodi_low(state) == wanted)
+            return missed;
+        const int64_t before = brood_clock();
+        broodi_wait(word, state, BROODI_NONE, INT64_MAX);
+        if (brood_clock() - before >= NET)
+            missed++;
+    }
+}
+
+static void set_low(broodi_word *word, uint32_t low, uint32_t wakes)
+{
+    const uint64_t state = atomic_load(&word->state);
+    atomic_store(&word->state, broodi_state(broodi_generation(state), low)); // seq_cst: before the wake
+    broodi_wake(word, wakes);
+}
+
+// A token goes around: who has number `own` of `count` waits for it and passes it on.
+
+struct player {
+    broodi_word *word; // NULL: in the arena, at `index`
+    uint32_t index;
+    uint32_t own;
+    uint32_t count;
+    uint32_t rounds;
+    uint32_t wakes;
+};
+
+// The code is the number of missed wakes.
+static int play(void *arg)
+{
+    const struct player *player = arg;
+    broodi_word *word = player->word ? player->word : broodi_slot(BROODI_LOCK, player->index);
+    unsigned missed = 0;
+    for (uint32_t round = 0; round < player->rounds; round++) {
+        missed += wait_for(word, round * player->count + player->own);
+        set_low(word, round * player->count + player->own + 1, player->wakes);
+    }
+    return (int)missed;
+}
+
+static void play_with_threads(broodi_word *word, uint32_t index, uint32_t count, uint32_t rounds)
+{
+    brood_thread *threads[8];
+    for (uint32_t i = 0; i < count; i++) {
+        const struct player player = { word, index, i, count, rounds, count > 2 ? BROODI_ALL : 1 };
+        threads[i] = started_thread(play, &player, sizeof player);
+    }
+    for (uint32_t i = 0; i < count; i++)
+        assert_thread_ends(threads[i], 0);
+}
+
+static uint32_t rounds(uint32_t many, uint32_t few)
+{
+    return foreign_is_slow() ? few : many;
+}
+
+static void two_threads_lose_no_wake_on_a_word_of_the_arena(void **state)
+{
+    (void)state;
+    uint32_t index;
+    broodi_word *word = arena_word(&index);
+    play_with_threads(NULL, index, 2, rounds(100000, 3000));
+    assert_int_equal(broodi_low(atomic_load(&word->state)), 2 * rounds(100000, 3000));
+    free_word(index);
+}
+
+static void two_threads_lose_no_wake_on_a_word_of_their_own(void **state)
+{
+    (void)state;
+    static broodi_word word;
+    play_with_threads(&word, 0, 2, rounds(100000, 3000));
+}
+
+static void a_ring_of_threads_loses_no_wake(void **state)
+{
+    (void)state;
+    static broodi_word word;
+    uint32_t index;
+    (void)arena_word(&index);
+    play_with_threads(NULL, index, 6, rounds(4000, 200));
+    play_with_threads(&word, 0, 6, rounds(4000, 200));
+    free_word(index);
+}
+
+static void two_processes_lose_no_wake(void **state)
+{
+    (void)state;
+    uint32_t index;
+    (void)arena_word(&index);
+    struct player player = { NULL, index, 1, 2, rounds(50000, 2000), 1 };
+    brood_process *other = started_process(play, &player, sizeof player);
+    player.own = 0;
+    assert_int_equal(play(&player), 0);
+    assert_process_ends(other, 0);
+    free_word(index);
+}
+
+// Words that look alike: private ones at the same address in two processes, neighbours, halves of the same number.
+
+static broodi_word twin;
+
+static int wake_my_twin(void *arg)
+{
+    (void)arg;
+    for (int i = 0; i < 200; i++)
+        broodi_wake(&twin, BROODI_ALL);
+    static broodi_word word;
+    brood_thread *threads[2];
+    for (uint32_t i = 0; i < 2; i++) {
+        const struct player player = { &word, 0, i, 2, rounds(2000, 200), 1 };
+        CHECK(brood_thread_start(&threads[i], play, &player, sizeof player, NULL) == BROOD_OK);
+    }
+    for (int i = 0; i < 2; i++) {
+        int code = -1;
+        CHECK(brood_thread_join(threads[i], MEETING_PATIENCE, &code) == BROOD_OK);
+        CHECK(code == 0);
+        brood_thread_drop(threads[i]);
+    }
+    return 0;
+}
+
+static void private_words_of_two_processes_are_two(void **state)
+{
+    (void)state;
+    brood_process *other = started_process(wake_my_twin, NULL, 0);
+    play_with_threads(&twin, 0, 2, rounds(2000, 200));
+    assert_process_ends(other, 0);
+}
+
+// Numbers of wakes
+
+enum { SLEEPERS = 6 };
+
+static broodi_word bed;
+static _Atomic unsigned asleep;
+static _Atomic unsigned awake;
+static _Atomic unsigned overslept;
+
+static int sleep_once(void *arg)
+{
+    (void)arg;
+    const int64_t before = brood_clock();
+    atomic_fetch_add(&asleep, 1);
+    broodi_wait(&bed, 0, BROODI_NONE, INT64_MAX);
+    if (brood_clock() - before >= NET)
+        atomic_fetch_add(&overslept, 1);
+    atomic_fetch_add(&awake, 1);
+    return 0;
+}
+
+// True when the machine was quick enough for the test to tell something.
+static bool wake_two_of_six(void)
+{
+    brood_thread *threads[SLEEPERS];
+    atomic_store(&asleep, 0);
+    atomic_store(&awake, 0);
+    atomic_store(&overslept, 0);
+    for (int i = 0; i < SLEEPERS; i++)
+        threads[i] = started_thread(sleep_once, NULL, 0);
+    while (atomic_load(&asleep) < SLEEPERS)
+        brood_sleep(BROOD_MILLISECONDS(1));
+    brood_sleep(BROOD_MILLISECONDS(50)); // makes it likely that they sleep indeed; else this is tried again
+    broodi_wake(&bed, 2);
+    brood_sleep(BROOD_MILLISECONDS(100));
+    const unsigned woken = atomic_load(&awake);
+    broodi_wake(&bed, BROODI_ALL);
+    for (int i = 0; i < SLEEPERS; i++)
+        assert_thread_ends(threads[i], 0);
+    return woken == 2 && atomic_load(&overslept) == 0;
+}
+
+static void a_wake_wakes_as_many_as_it_says(void **state)
+{
+    (void)state;
+    int tries = 20;
+    while (tries > 0 && !wake_two_of_six())
+        tries--;
+    assert_true(tries > 0);
+}
+
+// Ends of waits
+
+static void a_wait_for_a_word_that_has_changed_does_not_block(void **state)
+{
+    (void)state;
+    static broodi_word word;
+    atomic_store(&word.state, broodi_state(1, 7));
+    const int64_t before = brood_clock();
+    for (int i = 0; i < 100; i++)
+        broodi_wait(&word, broodi_state(1, 6), BROODI_NONE, INT64_MAX);
+    assert_true(brood_clock() - before < BROOD_SECONDS(20)); // a hundred nets would be more
+}
+
+static void a_wait_ends_at_its_deadline(void **state)
+{
+    (void)state;
+    static broodi_word word;
+    const int64_t begin = brood_clock();
+    broodi_wait(&word, 0, BROODI_NONE, 0);
+    broodi_wait(&word, 0, BROODI_NONE, begin);
+    const int64_t deadline = begin + BROOD_MILLISECONDS(50);
+    while (brood_clock() < deadline)
+        broodi_wait(&word, 0, BROODI_NONE, deadline);
+    assert_true(brood_clock() - begin < BROOD_SECONDS(20));
+    // The net: a wait without end returns.
+    broodi_wait(&word, 0, BROODI_NONE, INT64_MAX);
+}
+
+// Dead holders
+
+struct mortal {
+    brood_lock lock;
+};
+
+// Leaves a slot that stays, because a lock names it.
+static int die_holding(void *arg)
+{
+    const struct mortal *self = arg;
+    CHECK(brood_lock_acquire(self->lock, BROOD_NOW) == BROOD_OK);
+    note("slot", (uint64_t)broodi_self_slot() + 1);
+    CHECK(await_note("die", 1));
+    return 0;
+}
+
+static int die_slowly(void *arg)
+{
+    const struct mortal *self = arg;
+    CHECK(brood_lock_acquire(self->lock, BROOD_NOW) == BROOD_OK);
+    note("slot", (uint64_t)broodi_self_slot() + 1);
+    brood_sleep(MEETING_PATIENCE);
+    return 0;
+}
+
+static struct mortal made_mortal(void)
+{
+    struct mortal mortal = { { 0 } };
+    assert_status(brood_lock_create(&mortal.lock), BROOD_OK);
+    note("slot", 0);
+    note("die", 0);
+    return mortal;
+}
+
+static uint32_t slot_of_mortal(void)
+{
+    assert_true(await_note("slot", 1));
+    return (uint32_t)noted("slot") - 1;
+}
+
+static void bury(struct mortal mortal)
+{
+    assert_status(brood_lock_acquire(mortal.lock, BROOD_SECONDS(10)), BROOD_OWNER_DIED);
+    assert_status(brood_lock_release(mortal.lock), BROOD_OK);
+    assert_status(brood_lock_destroy(mortal.lock), BROOD_OK);
+}
+
+// Waits may return early, but not on and on: that would be a busy wait.
+static void assert_wait_blocks(uint32_t holder)
+{
+    static broodi_word word;
+    const int64_t deadline = brood_clock() + BROOD_MILLISECONDS(60);
+    unsigned waits = 0;
+    while (brood_clock() < deadline) {
+        broodi_wait(&word, 0, holder, deadline);
+        waits++;
+    }
+    assert_true(waits < 60);
+    assert_false(broodi_thread_is_over(holder));
+}
+
+static void assert_wait_returns(uint32_t holder)
+{
+    static broodi_word word;
+    const int64_t before = brood_clock();
+    while (!broodi_thread_is_over(holder) && brood_clock() - before < BROOD_SECONDS(10))
+        broodi_wait(&word, 0, holder, INT64_MAX);
+    broodi_wait(&word, 0, holder, INT64_MAX); // it is dead already
+    const int64_t took = brood_clock() - before;
+    assert_true(broodi_thread_is_over(holder));
+    assert_true(took < NET);
+}
+
+static void a_wait_ends_with_the_thread_that_it_watches(void **state)
+{
+    (void)state;
+    const struct mortal mortal = made_mortal();
+    brood_thread *thread = started_thread(die_holding, &mortal, sizeof mortal);
+    const uint32_t slot = slot_of_mortal();
+    assert_wait_blocks(slot);
+    note("die", 1);
+    assert_wait_returns(slot);
+    assert_thread_ends(thread, 0);
+    assert_wait_returns(slot);
+    bury(mortal);
+}
+
+static void a_wait_ends_with_the_process_that_it_watches(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 3; i++) {
+        const struct mortal mortal = made_mortal();
+        brood_process *process = started_process(die_slowly, &mortal, sizeof mortal);
+        const uint32_t slot = slot_of_mortal();
+        assert_wait_blocks(slot);
+        assert_status(brood_process_kill(process), BROOD_OK);
+        assert_wait_returns(slot);
+        assert_status(brood_process_join(process, MEETING_PATIENCE, NULL), BROOD_OK);
+        brood_process_drop(process);
+        assert_wait_returns(slot);
+        bury(mortal);
+    }
+}
+
+static broodi_word watched_word;
+static _Atomic unsigned watchers_done;
+
+static int watch(void *arg)
+{
+    const uint32_t holder = *(uint32_t *)arg;
+    const int64_t limit = brood_clock() + BROOD_SECONDS(10);
+    while (!broodi_thread_is_over(holder) && brood_clock() < limit)
+        broodi_wait(&watched_word, 0, holder, INT64_MAX);
+    CHECK(broodi_thread_is_over(holder));
+    atomic_fetch_add(&watchers_done, 1);
+    return 0;
+}
+
+static void all_who_watch_a_thread_notice_its_end(void **state)
+{
+    (void)state;
+    enum { WATCHERS = 5 };
+    brood_thread *watchers[WATCHERS];
+    const struct mortal mortal = made_mortal();
+    brood_process *process = started_process(die_slowly, &mortal, sizeof mortal);
+    const uint32_t slot = slot_of_mortal();
+    atomic_store(&watchers_done, 0);
+    for (int i = 0; i < WATCHERS; i++)
+        watchers[i] = started_thread(watch, &slot, sizeof slot);
+    brood_sleep(BROOD_MILLISECONDS(30));
+    assert_int_equal(atomic_load(&watchers_done), 0);
+    kill_process(process);
+    for (int i = 0; i < WATCHERS; i++)
+        assert_thread_ends(watchers[i], 0);
+    bury(mortal);
+}
+
+// Burial
+
+static _Atomic uint32_t napper;
+static _Atomic unsigned nap_done;
+
+static int nap(void *arg)
+{
+    (void)arg;
+    static broodi_word word;
+    atomic_store(&napper, broodi_self_slot());
+    const int64_t before = brood_clock();
+    broodi_wait(&word, 0, BROODI_NONE, INT64_MAX);
+    atomic_store(&nap_done, 1);
+    return brood_clock() - before >= NET;
+}
+
+// A wake that was given to a thread which died then goes to the next who waits. Only the portable provider keeps wakes.
+static void a_wake_of_the_dead_is_passed_on(void **state)
+{
+    (void)state;
+    enum { CLAIMED_BIT = 63 };
+    atomic_store(&napper, BROODI_NONE);
+    atomic_store(&nap_done, 0);
+    brood_thread *thread = started_thread(nap, NULL, 0);
+    struct broodi_thread_slot dead = { .held = 0 };
+    while (atomic_load(&nap_done) == 0 && atomic_load(&dead.waiting) == 0) {
+        const uint32_t slot = atomic_load(&napper);
+        if (slot != BROODI_NONE)
+            atomic_store(&dead.waiting, atomic_load(&((struct broodi_thread_slot *)broodi_slot(BROODI_THREAD, slot))->waiting));
+    }
+    if (atomic_load(&dead.waiting) == 0) {
+        assert_status(brood_thread_join(thread, MEETING_PATIENCE, NULL), BROOD_OK);
+        brood_thread_drop(thread);
+        return;
+    }
+    atomic_fetch_or(&dead.waiting, UINT64_C(1) << CLAIMED_BIT);
+    broodi_wait_bury(&dead);
+    assert_thread_ends(thread, 0);
+    assert_int_equal(atomic_load(&dead.waiting), 0);
+}
+
+int main(void)
+{
+    brood_init();
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(two_threads_lose_no_wake_on_a_word_of_the_arena),
+        cmocka_unit_test(two_threads_lose_no_wake_on_a_word_of_their_own),
+        cmocka_unit_test(a_ring_of_threads_loses_no_wake),
+        cmocka_unit_test(two_processes_lose_no_wake),
+        cmocka_unit_test(private_words_of_two_processes_are_two),
+        cmocka_unit_test(a_wake_wakes_as_many_as_it_says),
+        cmocka_unit_test(a_wait_for_a_word_that_has_changed_does_not_block),
+        cmocka_unit_test(a_wait_ends_at_its_deadline),
+        cmocka_unit_test(a_wait_ends_with_the_thread_that_it_watches),
+        cmocka_unit_test(a_wait_ends_with_the_process_that_it_watches),
+        cmocka_unit_test(all_who_watch_a_thread_notice_its_end),
+        cmocka_unit_test(a_wake_of_the_dead_is_passed_on),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: MIT
+// What the tests ask the system itself about processes, past the library. What a system does not have is said by the answer, so
+// that one test serves them all. A function that fails otherwise ends the program.
+#ifndef PLATFORM_H
+#define PLATFORM_H
+
+#include <brood/process.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdnoreturn.h>
+
+// Whether a process can be copied: BROOD_START_FORK.
+bool platform_has_fork(void);
+
+// Whether the end by a signal is told from others.
+bool platform_has_signals(void);
+
+// The descriptors or handles that this process has open.
+size_t platform_descriptor_count(void);
+
+// Lets this process open `more` descriptors than it has now and no further one; false where there is no such limit.
+bool platform_descriptors_limit(unsigned more);
+void platform_descriptors_unlimit(void);
+
+// Whether the process runs; a zombie does not.
+bool platform_process_lives(brood_pid pid);
+
+// Ends a process from outside, without the library: SIGKILL, TerminateProcess. It may have ended.
+void platform_process_kill(brood_pid pid);
+
+// Whether this process has a child that the system still knows, be it alive or a zombie. Where there are no zombies: false.
+bool platform_has_child(void);
+
+// Waits, as programs do that reap all their children themselves, until this child is reaped; false where nobody reaps.
+bool platform_reap(brood_pid pid);
+
+// Has the system forget children at their end (SIGCHLD ignored), or not any more; false where it never keeps them.
+bool platform_children_ignore(bool ignore);
+
+// Makes a copy of this process without brood, waits for it and gives back what fn(arg) returned there, 0 to 255; -1 where no process
+// can be copied, -2 when the copy did not end by itself.
+int platform_guest(int (*fn)(void *arg), void *arg);
+
+// Writes to memory that is not there. No sanitizer and no core dump comes between.
+noreturn void platform_crash(void);
+
+// Changes the environment of this process; NULL removes.
+void platform_environment_set(const char *name, const char *value);
+
+#endif

@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: MIT
+#include "platform.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+noreturn static void give_up(const char *what)
+{
+    perror(what);
+    abort();
+}
+
+bool platform_has_fork(void)
+{
+    return true;
+}
+
+bool platform_has_signals(void)
+{
+    return true;
+}
+
+size_t platform_descriptor_count(void)
+{
+    DIR *directory = opendir("/proc/self/fd");
+    if (!directory)
+        give_up("/proc/self/fd");
+    size_t count = 0;
+    while (readdir(directory))
+        count++;
+    closedir(directory);
+    return count - 3; // ".", ".." and that of the look itself
+}
+
+static rlim_t own_limit;
+
+static void set_limit(rlim_t current)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        give_up("getrlimit");
+    if (own_limit == 0)
+        own_limit = limit.rlim_cur;
+    limit.rlim_cur = current;
+    if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
+        give_up("setrlimit");
+}
+
+bool platform_descriptors_limit(unsigned more)
+{
+    int taken[64];
+    if (more >= sizeof taken / sizeof taken[0])
+        give_up("platform_descriptors_limit");
+    // The limit is one above the highest number: the lowest free ones are looked for.
+    for (unsigned i = 0; i <= more; i++)
+        if ((taken[i] = dup(STDERR_FILENO)) < 0)
+            give_up("dup");
+    const int first_refused = taken[more];
+    for (unsigned i = 0; i <= more; i++)
+        close(taken[i]);
+    set_limit((rlim_t)first_refused);
+    return true;
+}
+
+void platform_descriptors_unlimit(void)
+{
+    if (own_limit)
+        set_limit(own_limit);
+}
+
+bool platform_process_lives(brood_pid pid)
+{
+    char text[512];
+    (void)snprintf(text, sizeof text, "/proc/%lld/stat", (long long)pid);
+    FILE *file = fopen(text, "r");
+    if (!file)
+        return false;
+    const size_t length = fread(text, 1, sizeof text - 1, file);
+    (void)fclose(file);
+    text[length] = 0;
+    // The state follows the name, which may hold anything.
+    const char *end = strrchr(text, ')');
+    return end && end[1] && end[2] != 'Z' && end[2] != 'X';
+}
+
+void platform_process_kill(brood_pid pid)
+{
+    if (pid <= 1)
+        give_up("platform_process_kill");
+    if (kill((pid_t)pid, SIGKILL) != 0 && errno != ESRCH)
+        give_up("kill");
+}
+
+bool platform_has_child(void)
+{
+    siginfo_t info;
+    return waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == 0 || errno != ECHILD;
+}
+
+bool platform_reap(brood_pid pid)
+{
+    for (;;) {
+        const pid_t reaped = waitpid(-1, NULL, 0);
+        if (reaped == (pid_t)pid)
+            return true;
+        if (reaped < 0 && errno != EINTR)
+            give_up("waitpid");
+    }
+}
+
+bool platform_children_ignore(bool ignore)
+{
+    if (signal(SIGCHLD, ignore ? SIG_IGN : SIG_DFL) == SIG_ERR)
+        give_up("signal");
+    return true;
+}
+
+int platform_guest(int (*fn)(void *arg), void *arg)
+{
+    int status;
+    (void)fflush(NULL);
+    const pid_t guest = fork();
+    if (guest < 0)
+        give_up("fork");
+    if (guest == 0) {
+        const int code = fn(arg);
+        _exit(code >= 0 && code < 255 ? code : 255);
+    }
+    while (waitpid(guest, &status, 0) < 0)
+        if (errno != EINTR)
+            give_up("waitpid");
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -2;
+}
+
+noreturn void platform_crash(void)
+{
+    const struct rlimit none = { 0, 0 };
+    (void)setrlimit(RLIMIT_CORE, &none);
+    (void)signal(SIGSEGV, SIG_DFL);
+    volatile int *volatile nowhere = (volatile int *)(uintptr_t)64;
+    *nowhere = 1;
+    abort();
+}
+
+void platform_environment_set(const char *name, const char *value)
+{
+    if ((value ? setenv(name, value, 1) : unsetenv(name)) != 0)
+        give_up("setenv");
+}

@@ -1,0 +1,1261 @@
+// SPDX-License-Identifier: MIT
+#include "meeting.h"
+
+#include "foreign.h"
+#include "platform.h"
+
+#include <limits.h>
+#include <stdalign.h>
+#include <string.h>
+
+// Longer than any call may take that does not block, however loaded the machine is.
+#define AT_ONCE BROOD_SECONDS(10)
+
+static brood_process *started_with(brood_target target, const void *arg, size_t size,
+                                   const brood_process_options *options)
+{
+    brood_process *process = NULL;
+    assert_status(brood_process_start(&process, target, arg, size, options), BROOD_OK);
+    assert_non_null(process);
+    return process;
+}
+
+// Joins the child and drops it.
+static brood_exit end_of(brood_process *process)
+{
+    brood_exit ended = { .kind = BROOD_RUNNING };
+    assert_status(brood_process_join(process, MEETING_PATIENCE, &ended), BROOD_OK);
+    brood_process_drop(process);
+    return ended;
+}
+
+static void assert_end(brood_exit ended, brood_exit_kind kind, brood_crash crash, int number)
+{
+    char text[128];
+    (void)brood_exit_text(ended, text, sizeof text);
+    if (ended.kind != (int32_t)kind || ended.crash != (int32_t)crash || brood_exit_number(ended) != number)
+        fail_msg("kind %d, crash %d, number %d (%s) instead of %d, %d, %d", (int)ended.kind, (int)ended.crash,
+                 brood_exit_number(ended), text, (int)kind, (int)crash, number);
+    for (size_t i = 0; i < sizeof ended.reserved / sizeof ended.reserved[0]; i++)
+        assert_true(ended.reserved[i] == 0);
+}
+
+static void assert_last_error_names(const char *operation)
+{
+    if (!strstr(brood_last_error(), operation))
+        fail_msg("\"%s\" does not name %s", brood_last_error(), operation);
+}
+
+// Targets that many tests use
+
+static int nothing(void *arg)
+{
+    (void)arg;
+    return 0;
+}
+
+static int code_of_argument(void *arg)
+{
+    return *(int *)arg;
+}
+
+// Lives until the test notes "leave".
+static int stay(void *arg)
+{
+    (void)arg;
+    CHECK(await_note("leave", 1));
+    return 0;
+}
+
+static brood_process *started_stayer(void)
+{
+    note("leave", 0);
+    return started_process(stay, NULL, 0);
+}
+
+static void send_home(brood_process *process)
+{
+    note("leave", 1);
+    assert_process_ends(process, 0);
+}
+
+// Names. First of all, while no child has been counted.
+
+static int expect_name(void *arg)
+{
+    CHECK(strcmp(brood_self_name(), arg) == 0);
+    return 0;
+}
+
+// Started as the second child; starts two of its own.
+static int expect_names_of_generations(void *arg)
+{
+    static const char first[] = "Process-2:1";
+    static const char nameless_second[] = "renamed";
+    const brood_process_options renamed = { .name = nameless_second };
+    brood_process *process;
+    CHECK(strcmp(brood_self_name(), arg) == 0);
+    CHECK(brood_process_start(&process, expect_name, first, sizeof first, NULL) == BROOD_OK);
+    CHECK(strcmp(brood_process_name(process), first) == 0);
+    brood_exit ended;
+    CHECK(brood_process_join(process, MEETING_PATIENCE, &ended) == BROOD_OK && brood_exit_number(ended) == 0);
+    brood_process_drop(process);
+    CHECK(brood_process_start(&process, expect_name, nameless_second, sizeof nameless_second, &renamed) ==
+          BROOD_OK);
+    CHECK(strcmp(brood_process_name(process), nameless_second) == 0);
+    CHECK(brood_process_join(process, MEETING_PATIENCE, &ended) == BROOD_OK && brood_exit_number(ended) == 0);
+    brood_process_drop(process);
+    return 0;
+}
+
+static void children_are_named_by_number_and_generation(void **state)
+{
+    (void)state;
+    static const char first[] = "Process-1";
+    static const char second[] = "Process-2";
+    assert_string_equal(brood_self_name(), "MainProcess");
+    brood_process *process = started_process(expect_name, first, sizeof first);
+    assert_string_equal(brood_process_name(process), first);
+    assert_process_ends(process, 0);
+    assert_process_ends(started_process(expect_names_of_generations, second, sizeof second), 0);
+}
+
+// The number of a renamed child still counts: its first child goes by it.
+static int expect_child_by_number(void *arg)
+{
+    brood_process *process;
+    CHECK(brood_process_start(&process, nothing, NULL, 0, NULL) == BROOD_OK);
+    CHECK(strcmp(brood_process_name(process), arg) == 0);
+    CHECK(brood_process_join(process, MEETING_PATIENCE, NULL) == BROOD_OK);
+    brood_process_drop(process);
+    return 0;
+}
+
+static void a_given_name_is_copied_and_seen_by_the_child(void **state)
+{
+    (void)state;
+    char name[] = "worker for \xc3\xa9t\xc3\xa9 & \"winter\"";
+    char copy[sizeof name];
+    memcpy(copy, name, sizeof name);
+    const brood_process_options options = { .name = name };
+    brood_process *process = started_with(expect_name, copy, sizeof copy, &options);
+    name[0] = 'X';
+    assert_string_equal(brood_process_name(process), copy);
+    assert_process_ends(process, 0);
+    static const char grandchild[] = "Process-4:1";
+    const brood_process_options renamed = { .name = "somebody" };
+    assert_process_ends(started_with(expect_child_by_number, grandchild, sizeof grandchild, &renamed), 0);
+}
+
+static void a_name_may_be_empty_or_long(void **state)
+{
+    (void)state;
+    static char name[10000];
+    const brood_process_options options = { .name = name };
+    assert_process_ends(started_with(expect_name, name, 1, &options), 0);
+    memset(name, 'n', sizeof name - 1);
+    assert_process_ends(started_with(expect_name, name, sizeof name, &options), 0);
+}
+
+// Ends
+
+static void a_child_returns_all_32_bits_of_its_code(void **state)
+{
+    (void)state;
+    static const int codes[] = { 0,       1,  3,   8,          70,      255,     256,     259,
+                                 0x1000F, -1, -15, 0x12345678, INT_MAX, INT_MIN, 0x10009, 0x40000005 };
+    for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++) {
+        const brood_exit ended = end_of(started_process(code_of_argument, &codes[i], sizeof codes[i]));
+        assert_end(ended, BROOD_EXITED, BROOD_CRASH_NONE, codes[i]);
+        assert_int_equal(ended.code, codes[i]);
+    }
+}
+
+static int leave_by_exit(void *arg)
+{
+    exit(*(int *)arg);
+}
+
+static void a_child_may_leave_by_exit(void **state)
+{
+    (void)state;
+    static const int codes[] = { 0, 1, 3, 5, 255 };
+    for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++)
+        assert_end(end_of(started_process(leave_by_exit, &codes[i], sizeof codes[i])), BROOD_EXITED,
+                   BROOD_CRASH_NONE, codes[i]);
+}
+
+static int leave_without_a_word(void *arg)
+{
+    _Exit(*(int *)arg);
+}
+
+static void a_child_may_leave_by_the_system_itself(void **state)
+{
+    (void)state;
+    const int code = 4;
+    assert_end(end_of(started_process(leave_without_a_word, &code, sizeof code)), BROOD_EXITED,
+               BROOD_CRASH_NONE, 4);
+}
+
+static int crash_by_access(void *arg)
+{
+    (void)arg;
+    platform_crash();
+}
+
+static int crash_by_abort(void *arg)
+{
+    (void)arg;
+    abort();
+}
+
+static void a_bad_access_is_a_crash_with_number_minus_11(void **state)
+{
+    (void)state;
+    assert_end(end_of(started_process(crash_by_access, NULL, 0)), BROOD_CRASHED, BROOD_CRASH_ACCESS, -11);
+}
+
+static void an_abort_is_a_crash_with_number_minus_6(void **state)
+{
+    (void)state;
+    assert_end(end_of(started_process(crash_by_abort, NULL, 0)), BROOD_CRASHED, BROOD_CRASH_ABORT, -6);
+}
+
+static void terminate_ends_a_child_with_number_minus_15(void **state)
+{
+    (void)state;
+    brood_process *process = started_stayer();
+    assert_status(brood_process_terminate(process), BROOD_OK);
+    const brood_exit ended = end_of(process);
+    assert_end(ended, BROOD_TERMINATED, BROOD_CRASH_NONE, -15);
+    assert_int_equal(ended.native, 15);
+}
+
+static void kill_ends_a_child_with_number_minus_9(void **state)
+{
+    (void)state;
+    brood_process *process = started_stayer();
+    assert_status(brood_process_kill(process), BROOD_OK);
+    const brood_exit ended = end_of(process);
+    assert_end(ended, BROOD_TERMINATED, BROOD_CRASH_NONE, -9);
+    assert_int_equal(ended.native, 9);
+}
+
+static void a_child_killed_from_outside_is_not_taken_for_terminated(void **state)
+{
+    (void)state;
+    brood_process *process = started_stayer();
+    platform_process_kill(brood_process_pid(process));
+    const brood_exit ended = end_of(process);
+    if (platform_has_signals()) {
+        assert_end(ended, BROOD_SIGNALLED, BROOD_CRASH_NONE, -9);
+        assert_int_equal(ended.native, 9);
+    } else {
+        assert_true(ended.kind == BROOD_EXITED || ended.kind == BROOD_LOST);
+        assert_int_not_equal(brood_exit_number(ended), 0);
+    }
+}
+
+static void ending_an_ended_child_changes_nothing(void **state)
+{
+    (void)state;
+    const int code = 11;
+    brood_process *process = started_process(code_of_argument, &code, sizeof code);
+    assert_status(brood_process_join(process, MEETING_PATIENCE, NULL), BROOD_OK);
+    assert_status(brood_process_terminate(process), BROOD_OK);
+    assert_status(brood_process_kill(process), BROOD_OK);
+    assert_end(end_of(process), BROOD_EXITED, BROOD_CRASH_NONE, code);
+}
+
+static void exit_texts_tell_each_kind(void **state)
+{
+    (void)state;
+    static const struct {
+        brood_exit ended;
+        int number;
+    } rows[] = {
+        { { .kind = BROOD_RUNNING }, 0 },
+        { { .kind = BROOD_EXITED, .code = 3 }, 3 },
+        { { .kind = BROOD_CRASHED, .crash = BROOD_CRASH_ACCESS }, -11 },
+        { { .kind = BROOD_CRASHED, .crash = BROOD_CRASH_ABORT }, -6 },
+        { { .kind = BROOD_CRASHED, .crash = BROOD_CRASH_ILLEGAL }, -4 },
+        { { .kind = BROOD_CRASHED, .crash = BROOD_CRASH_ARITHMETIC }, -8 },
+        { { .kind = BROOD_CRASHED, .crash = BROOD_CRASH_STACK }, -11 },
+        { { .kind = BROOD_CRASHED, .crash = BROOD_CRASH_BUS }, -7 },
+        { { .kind = BROOD_SIGNALLED, .native = 9 }, -9 },
+        { { .kind = BROOD_TERMINATED, .native = 15 }, -15 },
+        { { .kind = BROOD_LOST }, 255 },
+        { { .kind = 77 }, 255 },
+        { { .kind = BROOD_CRASHED, .crash = 77 }, -5 },
+        { { .kind = BROOD_CRASHED, .crash = -1 }, -5 },
+    };
+    char seen[sizeof rows / sizeof rows[0]][128];
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        assert_int_equal(brood_exit_number(rows[i].ended), rows[i].number);
+        const size_t length = brood_exit_text(rows[i].ended, seen[i], sizeof seen[i]);
+        assert_true(length > 0 && length == strlen(seen[i]));
+        assert_true(brood_exit_text(rows[i].ended, NULL, 0) == length);
+        char cut[6] = "xxxxx";
+        assert_true(brood_exit_text(rows[i].ended, cut, sizeof cut) == length);
+        assert_int_equal(strlen(cut), sizeof cut - 1);
+        assert_memory_equal(cut, seen[i], sizeof cut - 1);
+    }
+    assert_string_equal(seen[1], "exited with code 3");
+}
+
+// Joining
+
+static void joining_a_live_child_with_no_time_returns_at_once(void **state)
+{
+    (void)state;
+    static const brood_duration none[] = { BROOD_NOW, -1, -BROOD_SECONDS(100), INT64_MIN };
+    brood_process *process = started_stayer();
+    brood_exit ended = { .kind = 99 };
+    const int64_t before = brood_clock();
+    for (size_t i = 0; i < sizeof none / sizeof none[0]; i++)
+        assert_status(brood_process_join(process, none[i], &ended), BROOD_TIMEOUT);
+    assert_true(brood_clock() - before < AT_ONCE);
+    assert_last_error_names("brood_process_join");
+    assert_status(brood_process_report(process, &ended), BROOD_BUSY);
+    assert_last_error_names("brood_process_report");
+    assert_int_equal(ended.kind, 99); // untouched on failure
+    assert_true(brood_process_is_alive(process));
+    send_home(process);
+}
+
+static void a_join_waits_no_less_than_its_timeout(void **state)
+{
+    (void)state;
+    static const brood_duration some[] = { 1, BROOD_MICROSECONDS(700), BROOD_MILLISECONDS(30),
+                                           BROOD_MILLISECONDS(150) };
+    brood_process *process = started_stayer();
+    for (size_t i = 0; i < sizeof some / sizeof some[0]; i++) {
+        const int64_t before = brood_clock();
+        assert_status(brood_process_join(process, some[i], NULL), BROOD_TIMEOUT);
+        const int64_t took = brood_clock() - before;
+        assert_true(took >= some[i] && took < AT_ONCE);
+    }
+    send_home(process);
+}
+
+static void a_child_is_joined_and_reported_any_number_of_times(void **state)
+{
+    (void)state;
+    const int code = -77;
+    brood_process *process = started_process(code_of_argument, &code, sizeof code);
+    for (int i = 0; i < 5; i++) {
+        brood_exit ended = { .kind = BROOD_RUNNING };
+        assert_status(brood_process_join(process, i % 2 ? BROOD_NOW : BROOD_FOREVER, &ended), BROOD_OK);
+        assert_end(ended, BROOD_EXITED, BROOD_CRASH_NONE, code);
+        memset(&ended, 0, sizeof ended);
+        assert_status(brood_process_report(process, &ended), BROOD_OK);
+        assert_end(ended, BROOD_EXITED, BROOD_CRASH_NONE, code);
+        assert_false(brood_process_is_alive(process));
+    }
+    assert_status(brood_process_join(process, BROOD_FOREVER, NULL), BROOD_OK);
+    brood_process_drop(process);
+}
+
+static void is_alive_turns_false_without_a_join(void **state)
+{
+    (void)state;
+    brood_process *process = started_stayer();
+    assert_true(brood_process_is_alive(process));
+    note("leave", 1);
+    const int64_t deadline = brood_clock() + MEETING_PATIENCE;
+    while (brood_process_is_alive(process) && brood_clock() < deadline)
+        brood_sleep(BROOD_MILLISECONDS(1));
+    assert_false(brood_process_is_alive(process));
+    brood_exit ended;
+    assert_status(brood_process_report(process, &ended), BROOD_OK);
+    assert_end(ended, BROOD_EXITED, BROOD_CRASH_NONE, 0);
+    brood_process_drop(process);
+}
+
+static int join_for_ever(void *arg)
+{
+    brood_process *process = *(brood_process **)arg;
+    brood_exit ended = { .kind = BROOD_RUNNING };
+    CHECK(brood_process_join(process, MEETING_PATIENCE, &ended) == BROOD_OK);
+    CHECK(ended.kind == BROOD_EXITED && ended.code == 0);
+    return 0;
+}
+
+static void many_threads_join_one_child(void **state)
+{
+    (void)state;
+    enum { JOINERS = 8 };
+    brood_thread *joiners[JOINERS];
+    brood_process *process = started_stayer();
+    for (int i = 0; i < JOINERS; i++)
+        joiners[i] = started_thread(join_for_ever, &process, sizeof process);
+    assert_status(brood_process_join(process, BROOD_MILLISECONDS(20), NULL), BROOD_TIMEOUT);
+    note("leave", 1);
+    for (int i = 0; i < JOINERS; i++)
+        assert_thread_ends(joiners[i], 0);
+    assert_process_ends(process, 0);
+}
+
+// Numbers
+
+static int tell_who(void *arg)
+{
+    (void)arg;
+    note("pid", (uint64_t)brood_self_pid());
+    note("parent", (uint64_t)brood_parent_pid());
+    return 0;
+}
+
+static void parent_and_child_know_the_numbers_of_each_other(void **state)
+{
+    (void)state;
+    brood_process *process = started_process(tell_who, NULL, 0);
+    const brood_pid pid = brood_process_pid(process);
+    assert_true(pid > 0);
+    assert_process_ends(process, 0);
+    assert_int_equal(noted("pid"), pid);
+    assert_int_equal(noted("parent"), brood_self_pid());
+    assert_true(pid != brood_self_pid());
+    assert_false(platform_process_lives(pid));
+    assert_true(platform_process_lives(brood_self_pid()));
+}
+
+static void the_main_process_has_no_parent(void **state)
+{
+    (void)state;
+    assert_int_equal(brood_parent_pid(), 0);
+    assert_false(brood_parent_is_alive());
+    assert_status(brood_parent_wait(BROOD_NOW), BROOD_WRONG_STATE);
+    assert_last_error_names("brood_parent_wait");
+}
+
+static int expect_living_parent(void *arg)
+{
+    (void)arg;
+    CHECK(brood_parent_is_alive());
+    CHECK(brood_parent_wait(BROOD_NOW) == BROOD_TIMEOUT);
+    CHECK(brood_parent_wait(-5) == BROOD_TIMEOUT);
+    const int64_t before = brood_clock();
+    CHECK(brood_parent_wait(BROOD_MILLISECONDS(50)) == BROOD_TIMEOUT);
+    CHECK(brood_clock() - before >= BROOD_MILLISECONDS(50));
+    CHECK(brood_clock() - before < AT_ONCE);
+    return 0;
+}
+
+static void a_child_can_wait_for_its_parent(void **state)
+{
+    (void)state;
+    assert_process_ends(started_process(expect_living_parent, NULL, 0), 0);
+}
+
+static int await_parent(void *arg)
+{
+    (void)arg;
+    note("orphan", (uint64_t)brood_self_pid());
+    CHECK(brood_parent_is_alive());
+    note("parent ended", brood_parent_wait(MEETING_PATIENCE) == BROOD_OK ? 1 : 2);
+    note("parent alive", brood_parent_is_alive() ? 2 : 1);
+    note("parent known", (uint64_t)brood_parent_pid());
+    note("orphan done", 1);
+    return 0;
+}
+
+// Starts a child that stays when this process is killed, and is killed.
+static int leave_an_orphan(void *arg)
+{
+    const brood_process_options options = { .survive_parent = true };
+    (void)arg;
+    CHECK(brood_process_start(NULL, await_parent, NULL, 0, &options) == BROOD_OK);
+    CHECK(await_note("orphan", 1));
+    note("adopted", 1);
+    CHECK(await_note("never", 1));
+    return 0;
+}
+
+static void a_child_learns_of_the_end_of_its_parent(void **state)
+{
+    (void)state;
+    brood_process *parent = started_process(leave_an_orphan, NULL, 0);
+    const brood_pid pid = brood_process_pid(parent);
+    assert_true(await_note("adopted", 1));
+    assert_int_equal(noted("parent ended"), 0);
+    kill_process(parent);
+    assert_true(await_note("orphan done", 1));
+    assert_int_equal(noted("parent ended"), 1);
+    assert_int_equal(noted("parent alive"), 1);
+    assert_int_equal(noted("parent known"), pid);
+    const int64_t deadline = brood_clock() + MEETING_PATIENCE;
+    while (platform_process_lives((brood_pid)noted("orphan")) && brood_clock() < deadline)
+        brood_sleep(BROOD_MILLISECONDS(1));
+    assert_false(platform_process_lives((brood_pid)noted("orphan")));
+}
+
+// Generations
+
+static int start_the_next(void *arg)
+{
+    const int left = *(int *)arg;
+    const int next = left - 1;
+    brood_process *process;
+    brood_exit ended;
+    if (left == 0)
+        return 1;
+    CHECK(brood_process_start(&process, start_the_next, &next, sizeof next, NULL) == BROOD_OK);
+    CHECK(brood_process_join(process, MEETING_PATIENCE, &ended) == BROOD_OK);
+    brood_process_drop(process);
+    CHECK(ended.kind == BROOD_EXITED);
+    return 2 * ended.code;
+}
+
+static void children_start_children(void **state)
+{
+    (void)state;
+    const int generations = 4;
+    assert_process_ends(started_process(start_the_next, &generations, sizeof generations), 16);
+}
+
+// The list of children
+
+static void active_children_are_listed_in_the_order_of_their_starts(void **state)
+{
+    (void)state;
+    enum { CHILDREN = 3 };
+    brood_process *started[CHILDREN];
+    brood_process *listed[CHILDREN + 2] = { NULL };
+    assert_int_equal(brood_active_children(NULL, 0), 0);
+    started[0] = started_stayer();
+    started[1] = started_process(stay, NULL, 0);
+    started[2] = started_process(stay, NULL, 0);
+    assert_int_equal(brood_active_children(NULL, 0), CHILDREN);
+    assert_int_equal(brood_active_children(listed, CHILDREN + 2), CHILDREN);
+    for (int i = 0; i < CHILDREN; i++) {
+        assert_ptr_equal(listed[i], started[i]);
+        brood_process_drop(listed[i]);
+    }
+    assert_null(listed[CHILDREN]);
+    assert_int_equal(brood_active_children(listed, 1), CHILDREN);
+    assert_ptr_equal(listed[0], started[0]);
+    brood_process_drop(listed[0]);
+    kill_process(started[1]);
+    assert_int_equal(brood_active_children(listed, CHILDREN), CHILDREN - 1);
+    assert_ptr_equal(listed[1], started[2]);
+    brood_process_drop(listed[0]);
+    brood_process_drop(listed[1]);
+    send_home(started[0]);
+    send_home(started[2]);
+    assert_int_equal(brood_active_children(NULL, 0), 0);
+}
+
+static void a_child_without_a_reference_is_listed_and_reaped_in_passing(void **state)
+{
+    (void)state;
+    brood_process *listed = NULL;
+    note("leave", 0);
+    assert_status(brood_process_start(NULL, stay, NULL, 0, NULL), BROOD_OK);
+    assert_int_equal(brood_active_children(&listed, 1), 1);
+    assert_true(brood_process_is_alive(listed));
+    brood_process_drop(listed);
+    note("leave", 1);
+    const int64_t deadline = brood_clock() + MEETING_PATIENCE;
+    while (brood_active_children(NULL, 0) > 0 && brood_clock() < deadline)
+        brood_sleep(BROOD_MILLISECONDS(1));
+    assert_int_equal(brood_active_children(NULL, 0), 0);
+    assert_false(platform_has_child());
+}
+
+static void dropping_does_not_end_a_child(void **state)
+{
+    (void)state;
+    note("seen after drop", 0);
+    brood_process *process = started_stayer();
+    brood_process *again = NULL;
+    brood_process_drop(process);
+    assert_int_equal(brood_active_children(&again, 1), 1);
+    assert_true(brood_process_is_alive(again));
+    send_home(again);
+}
+
+// Hundreds
+
+static void start_some_and_end_them(int count, bool terminate)
+{
+    enum { BATCH = 10 };
+    brood_process *batch[BATCH];
+    for (int begun = 0; begun < count; begun += BATCH) {
+        for (int i = 0; i < BATCH; i++) {
+            const int code = begun + i;
+            batch[i] = terminate ? started_process(stay, NULL, 0)
+                                 : started_process(code_of_argument, &code, sizeof code);
+        }
+        for (int i = 0; i < BATCH; i++) {
+            if (terminate)
+                assert_status(brood_process_terminate(batch[i]), BROOD_OK);
+            const brood_exit ended = end_of(batch[i]);
+            assert_end(ended, terminate ? BROOD_TERMINATED : BROOD_EXITED, BROOD_CRASH_NONE,
+                       terminate ? -15 : begun + i);
+        }
+    }
+}
+
+static void a_hundred_starts_and_a_hundred_terminates_leave_nothing(void **state)
+{
+    (void)state;
+    note("leave", 0);
+    start_some_and_end_them(10, true); // what is made once is made now
+    const size_t before = platform_descriptor_count();
+    start_some_and_end_them(100, false);
+    start_some_and_end_them(100, true);
+    assert_int_equal(brood_active_children(NULL, 0), 0);
+    assert_false(platform_has_child());
+    assert_int_equal(platform_descriptor_count(), before);
+}
+
+// Daemons
+
+static int expect_daemon_children(void *arg)
+{
+    (void)arg;
+    const brood_process_options explicit_no = { .daemon = BROOD_DAEMON_NO };
+    brood_process *inherits;
+    brood_process *does_not;
+    CHECK(brood_process_start(&inherits, nothing, NULL, 0, NULL) == BROOD_OK);
+    CHECK(brood_process_start(&does_not, nothing, NULL, 0, &explicit_no) == BROOD_OK);
+    CHECK(brood_process_is_daemon(inherits));
+    CHECK(!brood_process_is_daemon(does_not));
+    CHECK(brood_process_join(inherits, MEETING_PATIENCE, NULL) == BROOD_OK);
+    CHECK(brood_process_join(does_not, MEETING_PATIENCE, NULL) == BROOD_OK);
+    brood_process_drop(inherits);
+    brood_process_drop(does_not);
+    return 0;
+}
+
+static void being_a_daemon_is_inherited(void **state)
+{
+    (void)state;
+    const brood_process_options daemon = { .daemon = BROOD_DAEMON_YES };
+    brood_process *process = started_with(expect_daemon_children, NULL, 0, &daemon);
+    assert_true(brood_process_is_daemon(process));
+    assert_process_ends(process, 0);
+    process = started_process(nothing, NULL, 0);
+    assert_false(brood_process_is_daemon(process));
+    assert_process_ends(process, 0);
+}
+
+// Misuse
+
+static int somewhere_in_memory = 7;
+
+static brood_target as_target(void *data)
+{
+    return (brood_target)(uintptr_t)data;
+}
+
+static void a_pointer_to_no_function_is_no_target(void **state)
+{
+    (void)state;
+    int on_stack = 0;
+    void *on_heap = malloc(64);
+    assert_non_null(on_heap);
+    const brood_target targets[] = { NULL,
+                                     as_target(&on_stack),
+                                     as_target(on_heap),
+                                     as_target(&somewhere_in_memory),
+                                     (brood_target)(uintptr_t)1,
+                                     (brood_target)UINTPTR_MAX };
+    for (size_t i = 0; i < sizeof targets / sizeof targets[0]; i++) {
+        brood_process *process = (brood_process *)&on_stack;
+        if (brood_process_start(&process, targets[i], NULL, 0, NULL) != BROOD_INVALID)
+            fail_msg("target %d: %s", (int)i, brood_last_error());
+        assert_last_error_names("brood_process_start");
+        assert_ptr_equal(process, &on_stack); // untouched on failure
+    }
+    free(on_heap);
+}
+
+static void bad_options_are_refused(void **state)
+{
+    (void)state;
+    static const char *const empty_entry[] = { "A=1", "", NULL };
+    static const char *const nameless_entry[] = { "=x", NULL };
+    const struct {
+        const void *arg;
+        size_t size;
+        brood_process_options options;
+    } rows[] = {
+        { NULL, 4, BROOD_PROCESS_OPTIONS_INIT },
+        { NULL, SIZE_MAX, BROOD_PROCESS_OPTIONS_INIT },
+        { "arg", 0, BROOD_PROCESS_OPTIONS_INIT },
+        { NULL, 0, { .daemon = 3 } },
+        { NULL, 0, { .daemon = -1 } },
+        { NULL, 0, { .daemon = INT32_MAX } },
+        { NULL, 0, { .method = 4 } },
+        { NULL, 0, { .method = -1 } },
+        { NULL, 0, { .method = INT32_MIN } },
+        { NULL, 0, { .input = 2 } },
+        { NULL, 0, { .input = -1 } },
+        { NULL, 0, { .reserved = { 1 } } },
+        { NULL, 0, { .reserved = { 0, 0, 0, UINT64_MAX } } },
+        { NULL, 0, { .daemon = BROOD_DAEMON_YES, .survive_parent = true } },
+        { NULL, 0, { .environment = empty_entry } },
+        { NULL, 0, { .environment = nameless_entry } },
+    };
+    const size_t before = platform_descriptor_count();
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        brood_process *process = NULL;
+        if (brood_process_start(&process, nothing, rows[i].arg, rows[i].size, &rows[i].options) !=
+            BROOD_INVALID)
+            fail_msg("row %d: %s", (int)i, brood_last_error());
+        assert_last_error_names("brood_process_start");
+        assert_null(process);
+    }
+    assert_int_equal(platform_descriptor_count(), before);
+    assert_false(platform_has_child());
+}
+
+// Returns the line of what the library let pass.
+static int try_a_daemon_that_inherits_and_survives(void *arg)
+{
+    const brood_process_options options = { .survive_parent = true };
+    (void)arg;
+    CHECK(brood_process_start(NULL, nothing, NULL, 0, &options) == BROOD_INVALID);
+    return 0;
+}
+
+static void a_daemon_by_inheritance_cannot_survive_its_parent_either(void **state)
+{
+    (void)state;
+    const brood_process_options daemon = { .daemon = BROOD_DAEMON_YES };
+    assert_process_ends(started_with(try_a_daemon_that_inherits_and_survives, NULL, 0, &daemon), 0);
+}
+
+static void calls_without_a_process_are_harmless(void **state)
+{
+    (void)state;
+    brood_exit ended = { .kind = 99 };
+    assert_status(brood_process_join(NULL, BROOD_FOREVER, &ended), BROOD_INVALID);
+    assert_last_error_names("brood_process_join");
+    assert_status(brood_process_report(NULL, &ended), BROOD_INVALID);
+    assert_status(brood_process_terminate(NULL), BROOD_INVALID);
+    assert_last_error_names("brood_process_terminate");
+    assert_status(brood_process_kill(NULL), BROOD_INVALID);
+    assert_last_error_names("brood_process_kill");
+    assert_int_equal(ended.kind, 99);
+    assert_false(brood_process_is_alive(NULL));
+    assert_false(brood_process_is_daemon(NULL));
+    assert_int_equal(brood_process_pid(NULL), 0);
+    assert_string_equal(brood_process_name(NULL), "");
+    brood_process_drop(NULL);
+}
+
+// Arguments
+
+static unsigned char pattern_at(size_t at)
+{
+    return (unsigned char)(at * 7 + at / 251);
+}
+
+static int expect_argument(void *arg)
+{
+    const unsigned char *bytes = arg;
+    const size_t size = (size_t)noted("argument size");
+    CHECK((size == 0) == (arg == NULL));
+    CHECK((uintptr_t)arg % alignof(max_align_t) == 0);
+    for (size_t at = 0; at < size; at++)
+        CHECK(bytes[at] == pattern_at(at));
+    if (size > 0) // it is the child's own
+        memset(arg, 0, size);
+    return 0;
+}
+
+static void an_argument_of_any_size_arrives_whole_and_aligned(void **state)
+{
+    (void)state;
+    static const size_t sizes[] = { 0, 1, 15, 4096, (1 << 20) + 3, 16 << 20 };
+    unsigned char *bytes = malloc(16 << 20);
+    assert_non_null(bytes);
+    for (size_t at = 0; at < 16 << 20; at++)
+        bytes[at] = pattern_at(at);
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        note("argument size", sizes[i]);
+        brood_process *process = started_process(expect_argument, sizes[i] ? bytes : NULL, sizes[i]);
+        assert_process_ends(process, 0);
+        assert_true(bytes[0] == pattern_at(0) && bytes[4095] == pattern_at(4095)); // a copy went
+    }
+    free(bytes);
+}
+
+// Directory, environment, input
+
+// Finds a file by a name without directory.
+static int read_file_here(void *arg)
+{
+    FILE *file = fopen(arg, "r");
+    CHECK(file);
+    const int first = fgetc(file);
+    (void)fclose(file);
+    return first;
+}
+
+// Makes a file with the letter 'x' in a directory of its own choice; `directory` is long enough for all of it.
+static const char *made_file(char *path, size_t capacity, char *directory)
+{
+    foreign_file_name(path, capacity, "brood.txt");
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    assert_true(fputs("xyz\n", file) >= 0);
+    assert_int_equal(fclose(file), 0);
+    memcpy(directory, path, strlen(path) + 1);
+    char *last = directory;
+    for (char *at = directory; *at; at++)
+        if (*at == '/' || *at == '\\')
+            last = at;
+    *last = 0;
+    return path + (last - directory) + 1;
+}
+
+static void a_child_begins_in_the_directory_it_was_given(void **state)
+{
+    (void)state;
+    char path[512];
+    char directory[512];
+    const char *name = made_file(path, sizeof path, directory);
+    const brood_process_options options = { .directory = directory };
+    assert_process_ends(started_with(read_file_here, name, strlen(name) + 1, &options), 'x');
+    assert_null(fopen(name, "r")); // this process has stayed where it was
+    foreign_file_remove(path);
+}
+
+static void a_directory_that_is_not_there_is_not_found(void **state)
+{
+    (void)state;
+    char path[512];
+    char directory[512];
+    (void)made_file(path, sizeof path, directory);
+    const size_t before = platform_descriptor_count();
+    const char *const wrong[] = { "no such directory", "/no/such/directory/either", path };
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        const brood_process_options options = { .directory = wrong[i] };
+        brood_process *process = NULL;
+        if (brood_process_start(&process, nothing, NULL, 0, &options) != BROOD_NOT_FOUND)
+            fail_msg("row %d: %s", (int)i, brood_last_error());
+        assert_last_error_names("brood_process_start");
+        assert_null(process);
+    }
+    assert_int_equal(brood_active_children(NULL, 0), 0);
+    assert_false(platform_has_child());
+    assert_int_equal(platform_descriptor_count(), before);
+    foreign_file_remove(path);
+}
+
+static bool has(const char *name, const char *value)
+{
+    const char *found = getenv(name);
+    return value ? found && strcmp(found, value) == 0 : !found;
+}
+
+static int expect_changed_environment(void *arg)
+{
+    (void)arg;
+    CHECK(has("BROOD_TEST_KEPT", "kept"));
+    CHECK(has("BROOD_TEST_CHANGED", "new=value"));
+    CHECK(has("BROOD_TEST_REMOVED", NULL));
+    CHECK(has("BROOD_TEST_ADDED", "added"));
+    CHECK(has("BROOD_TEST_TWICE", "second"));
+    CHECK(has("BROOD_TEST_ABSENT", NULL));
+    CHECK(has("BROOD_BOOT", NULL));
+    return 0;
+}
+
+// The grandchild gets what its parent has.
+static int expect_inherited_environment(void *arg)
+{
+    brood_process *process;
+    brood_exit ended;
+    CHECK(expect_changed_environment(arg) == 0);
+    CHECK(brood_process_start(&process, expect_changed_environment, NULL, 0, NULL) == BROOD_OK);
+    CHECK(brood_process_join(process, MEETING_PATIENCE, &ended) == BROOD_OK);
+    brood_process_drop(process);
+    return brood_exit_number(ended);
+}
+
+static void the_environment_is_laid_over_that_of_the_starter(void **state)
+{
+    (void)state;
+    static const char *const changes[] = { "BROOD_TEST_CHANGED=new=value",
+                                           "BROOD_TEST_REMOVED",
+                                           "BROOD_TEST_TWICE=first",
+                                           "BROOD_TEST_ADDED=added",
+                                           "BROOD_TEST_TWICE=second",
+                                           "BROOD_TEST_ABSENT",
+                                           NULL };
+    platform_environment_set("BROOD_TEST_KEPT", "kept");
+    platform_environment_set("BROOD_TEST_CHANGED", "old");
+    platform_environment_set("BROOD_TEST_REMOVED", "here");
+    const brood_process_options options = { .environment = changes };
+    assert_process_ends(started_with(expect_inherited_environment, NULL, 0, &options), 0);
+    assert_true(has("BROOD_TEST_KEPT", "kept"));
+    assert_true(has("BROOD_TEST_CHANGED", "old"));
+    assert_true(has("BROOD_TEST_REMOVED", "here"));
+    assert_true(has("BROOD_TEST_ADDED", NULL));
+    assert_true(has("BROOD_BOOT", NULL));
+    static const char *const none[] = { NULL };
+    const brood_process_options unchanged = { .environment = none };
+    assert_process_ends(started_with(nothing, NULL, 0, &unchanged), 0);
+    platform_environment_set("BROOD_TEST_KEPT", NULL);
+    platform_environment_set("BROOD_TEST_CHANGED", NULL);
+    platform_environment_set("BROOD_TEST_REMOVED", NULL);
+}
+
+static int read_input(void *arg)
+{
+    (void)arg;
+    const int first = getchar();
+    return first == EOF ? 1000 : first;
+}
+
+static void a_child_reads_nothing_unless_the_input_is_inherited(void **state)
+{
+    (void)state;
+    char path[512];
+    char directory[512];
+    (void)made_file(path, sizeof path, directory);
+    assert_non_null(freopen(path, "r", stdin));
+    assert_process_ends(started_process(read_input, NULL, 0), 1000);
+    const brood_process_options inherit = { .input = BROOD_INPUT_INHERIT };
+    assert_process_ends(started_with(read_input, NULL, 0, &inherit), 'x');
+    assert_non_null(freopen(platform_has_fork() ? "/dev/null" : "NUL", "r", stdin));
+    foreign_file_remove(path);
+}
+
+// Methods
+
+static void the_start_method_can_be_chosen_and_taken_back(void **state)
+{
+    (void)state;
+    const brood_start_method usual = brood_start_method_get();
+    assert_true(usual == BROOD_START_SPAWN || usual == BROOD_START_FORK);
+    assert_status(brood_start_method_set(BROOD_START_SPAWN), BROOD_OK);
+    assert_int_equal(brood_start_method_get(), BROOD_START_SPAWN);
+    assert_process_ends(started_process(nothing, NULL, 0), 0);
+    assert_status(brood_start_method_set(BROOD_START_FORK),
+                  platform_has_fork() ? BROOD_OK : BROOD_UNSUPPORTED);
+    assert_int_equal(brood_start_method_get(), platform_has_fork() ? BROOD_START_FORK : BROOD_START_SPAWN);
+    assert_process_ends(started_process(nothing, NULL, 0), 0);
+    assert_status(brood_start_method_set(BROOD_START_FORKSERVER), BROOD_UNSUPPORTED);
+    assert_last_error_names("brood_start_method_set");
+    assert_status(brood_start_method_set((brood_start_method)4), BROOD_INVALID);
+    assert_status(brood_start_method_set((brood_start_method)77), BROOD_INVALID);
+    assert_status(brood_start_method_set(BROOD_START_DEFAULT), BROOD_OK);
+    assert_int_equal(brood_start_method_get(), usual);
+}
+
+static int tell_method(void *arg)
+{
+    (void)arg;
+    return (int)brood_start_method_get();
+}
+
+static void a_child_has_the_start_method_of_its_starter(void **state)
+{
+    (void)state;
+    const brood_start_method chosen = platform_has_fork() ? BROOD_START_FORK : BROOD_START_SPAWN;
+    const brood_process_options fresh = { .method = BROOD_START_SPAWN };
+    assert_status(brood_start_method_set(chosen), BROOD_OK);
+    assert_process_ends(started_with(tell_method, NULL, 0, &fresh), (int)chosen);
+    assert_status(brood_start_method_set(BROOD_START_SPAWN), BROOD_OK);
+    assert_process_ends(started_with(tell_method, NULL, 0, &fresh), BROOD_START_SPAWN);
+    assert_status(brood_start_method_set(BROOD_START_DEFAULT), BROOD_OK);
+    assert_process_ends(started_with(tell_method, NULL, 0, &fresh), (int)brood_start_method_get());
+}
+
+static void a_method_that_the_system_lacks_is_unsupported(void **state)
+{
+    (void)state;
+    const brood_process_options server = { .method = BROOD_START_FORKSERVER };
+    assert_status(brood_process_start(NULL, nothing, NULL, 0, &server), BROOD_UNSUPPORTED);
+    const brood_process_options copy = { .method = BROOD_START_FORK };
+    if (platform_has_fork())
+        assert_process_ends(started_with(nothing, NULL, 0, &copy), 0);
+    else
+        assert_status(brood_process_start(NULL, nothing, NULL, 0, &copy), BROOD_UNSUPPORTED);
+}
+
+static int tell_memory(void *arg)
+{
+    (void)arg;
+    return somewhere_in_memory++;
+}
+
+static void a_copy_sees_the_memory_of_its_starter_and_a_fresh_image_does_not(void **state)
+{
+    (void)state;
+    const brood_process_options fresh = { .method = BROOD_START_SPAWN };
+    const brood_process_options copy = { .method = BROOD_START_FORK };
+    somewhere_in_memory = 42;
+    assert_process_ends(started_with(tell_memory, NULL, 0, &fresh), 7);
+    if (platform_has_fork())
+        assert_process_ends(started_with(tell_memory, NULL, 0, &copy), 42);
+    assert_int_equal(somewhere_in_memory, 42);
+    somewhere_in_memory = 7;
+}
+
+static int linger(void *arg)
+{
+    (void)arg;
+    CHECK(await_note("linger", 1));
+    return 0;
+}
+
+static void a_copy_beside_other_threads_is_made_only_when_allowed(void **state)
+{
+    (void)state;
+    const brood_process_options copy = { .method = BROOD_START_FORK };
+    const brood_process_options allowed = { .method = BROOD_START_FORK, .fork_with_threads = true };
+    note("linger", 0);
+    brood_thread *thread = started_thread(linger, NULL, 0);
+    if (platform_has_fork()) {
+        assert_status(brood_process_start(NULL, nothing, NULL, 0, &copy), BROOD_WRONG_STATE);
+        assert_process_ends(started_with(nothing, NULL, 0, &allowed), 0);
+        assert_status(brood_start_method_set(BROOD_START_FORK), BROOD_OK);
+        assert_status(brood_process_start(NULL, nothing, NULL, 0, NULL), BROOD_WRONG_STATE);
+        assert_status(brood_start_method_set(BROOD_START_DEFAULT), BROOD_OK);
+    } else {
+        assert_status(brood_process_start(NULL, nothing, NULL, 0, &copy), BROOD_UNSUPPORTED);
+        assert_status(brood_process_start(NULL, nothing, NULL, 0, &allowed), BROOD_UNSUPPORTED);
+    }
+    assert_process_ends(started_process(nothing, NULL, 0), 0); // by the variable it is a fresh image then
+    note("linger", 1);
+    assert_thread_ends(thread, 0);
+}
+
+static void a_joined_thread_does_not_hinder_a_copy(void **state)
+{
+    (void)state;
+    const brood_process_options copy = { .method = BROOD_START_FORK };
+    for (int i = 0; i < 200 && platform_has_fork(); i++) {
+        assert_thread_ends(started_thread(nothing, NULL, 0), 0);
+        assert_process_ends(started_with(nothing, NULL, 0, &copy), 0);
+    }
+}
+
+// What belongs to another process
+
+static int use_what_is_not_ours(void *arg)
+{
+    brood_process *process = *(brood_process **)arg;
+    brood_exit ended;
+    CHECK(brood_process_join(process, BROOD_FOREVER, &ended) == BROOD_WRONG_STATE);
+    CHECK(brood_process_report(process, &ended) == BROOD_WRONG_STATE);
+    CHECK(brood_process_terminate(process) == BROOD_WRONG_STATE);
+    CHECK(brood_process_kill(process) == BROOD_WRONG_STATE);
+    CHECK(!brood_process_is_alive(process));
+    CHECK(brood_active_children(NULL, 0) == 0);
+    brood_process_drop(process);
+    return 0;
+}
+
+static void a_copy_cannot_use_the_children_of_its_starter(void **state)
+{
+    (void)state;
+    const brood_process_options copy = { .method = BROOD_START_FORK };
+    brood_process *process = started_stayer();
+    if (platform_has_fork())
+        assert_process_ends(started_with(use_what_is_not_ours, &process, sizeof process, &copy), 0);
+    const int guest = platform_guest(use_what_is_not_ours, &process);
+    assert_int_equal(guest, platform_has_fork() ? 0 : -1);
+    assert_true(brood_process_is_alive(process));
+    send_home(process);
+}
+
+// Threads and starts
+
+struct hand_over {
+    brood_process **process;
+    const brood_process_options *options;
+};
+
+static int start_a_stayer(void *arg)
+{
+    const struct hand_over *to = arg;
+    CHECK(brood_process_start(to->process, stay, NULL, 0, to->options) == BROOD_OK);
+    return 0;
+}
+
+// The child outlives the thread that has started it: it is no part of the thread.
+static void expect_a_child_to_outlive_a_thread(const brood_process_options *options)
+{
+    brood_process *process = NULL;
+    const struct hand_over to = { &process, options };
+    note("leave", 0);
+    assert_thread_ends(started_thread(start_a_stayer, &to, sizeof to), 0);
+    assert_non_null(process);
+    // If the system were to end it, it would now.
+    assert_status(brood_process_join(process, BROOD_MILLISECONDS(200), NULL), BROOD_TIMEOUT);
+    send_home(process);
+}
+
+static void a_child_outlives_the_thread_that_started_it(void **state)
+{
+    (void)state;
+    const brood_process_options fresh = { .method = BROOD_START_SPAWN };
+    const brood_process_options copy = { .method = BROOD_START_FORK, .fork_with_threads = true };
+    expect_a_child_to_outlive_a_thread(NULL);
+    expect_a_child_to_outlive_a_thread(&fresh);
+    if (platform_has_fork())
+        expect_a_child_to_outlive_a_thread(&copy);
+}
+
+static int start_and_join_some(void *arg)
+{
+    (void)arg;
+    for (int i = 0; i < 5; i++) {
+        brood_process *process;
+        brood_exit ended;
+        CHECK(brood_process_start(&process, code_of_argument, &i, sizeof i, NULL) == BROOD_OK);
+        CHECK(brood_process_join(process, MEETING_PATIENCE, &ended) == BROOD_OK);
+        CHECK(ended.kind == BROOD_EXITED && ended.code == i);
+        brood_process_drop(process);
+    }
+    return 0;
+}
+
+static void threads_start_children_at_the_same_time(void **state)
+{
+    (void)state;
+    enum { THREADS = 4 };
+    brood_thread *threads[THREADS];
+    for (int i = 0; i < THREADS; i++)
+        threads[i] = started_thread(start_and_join_some, NULL, 0);
+    for (int i = 0; i < THREADS; i++)
+        assert_thread_ends(threads[i], 0);
+    assert_false(platform_has_child());
+}
+
+// Programs that reap everything themselves
+
+static void a_code_is_known_although_somebody_else_reaped_the_child(void **state)
+{
+    (void)state;
+    const int code = 0x1234567;
+    brood_process *process = started_process(code_of_argument, &code, sizeof code);
+    (void)platform_reap(brood_process_pid(process));
+    assert_end(end_of(process), BROOD_EXITED, BROOD_CRASH_NONE, code);
+}
+
+static void the_end_of_a_killed_child_is_lost_when_somebody_else_reaped_it(void **state)
+{
+    (void)state;
+    brood_process *process = started_stayer();
+    platform_process_kill(brood_process_pid(process));
+    const bool reaped = platform_reap(brood_process_pid(process));
+    const brood_exit ended = end_of(process);
+    if (reaped)
+        assert_end(ended, BROOD_LOST, BROOD_CRASH_NONE, 255);
+    else
+        assert_true(ended.kind == BROOD_EXITED || ended.kind == BROOD_LOST);
+}
+
+static void children_are_joined_while_the_system_forgets_them(void **state)
+{
+    (void)state;
+    const int code = -5;
+    const bool forgets = platform_children_ignore(true);
+    brood_process *process = started_process(code_of_argument, &code, sizeof code);
+    assert_end(end_of(process), BROOD_EXITED, BROOD_CRASH_NONE, code);
+    process = started_stayer();
+    assert_status(brood_process_join(process, BROOD_MILLISECONDS(20), NULL), BROOD_TIMEOUT);
+    platform_process_kill(brood_process_pid(process));
+    const brood_exit ended = end_of(process);
+    assert_true(ended.kind == BROOD_LOST || (!forgets && ended.kind == BROOD_EXITED));
+    assert_int_equal(brood_active_children(NULL, 0), 0);
+    (void)platform_children_ignore(false);
+}
+
+// Want
+
+static void a_start_without_descriptors_fails_and_leaves_nothing(void **state)
+{
+    (void)state;
+    assert_process_ends(started_process(nothing, NULL, 0), 0);
+    const size_t before = platform_descriptor_count();
+    brood_status status = BROOD_NO_RESOURCES;
+    unsigned failed = 0;
+    for (unsigned more = 0; status != BROOD_OK && more < 32; more++) {
+        brood_process *process = NULL;
+        const bool limited = platform_descriptors_limit(more);
+        status = brood_process_start(&process, nothing, NULL, 0, NULL);
+        platform_descriptors_unlimit();
+        if (status == BROOD_OK) {
+            assert_process_ends(process, 0);
+        } else {
+            failed++;
+            assert_true(limited);
+            assert_status(status, BROOD_NO_RESOURCES);
+            assert_last_error_names("brood_process_start");
+            assert_null(process);
+        }
+        assert_int_equal(platform_descriptor_count(), before);
+        assert_false(platform_has_child());
+    }
+    assert_int_equal(status, BROOD_OK);
+    assert_true(failed > 0 || !platform_has_fork());
+}
+
+int main(void)
+{
+    brood_init();
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(children_are_named_by_number_and_generation),
+        cmocka_unit_test(a_given_name_is_copied_and_seen_by_the_child),
+        cmocka_unit_test(a_name_may_be_empty_or_long),
+        cmocka_unit_test(a_child_returns_all_32_bits_of_its_code),
+        cmocka_unit_test(a_child_may_leave_by_exit),
+        cmocka_unit_test(a_child_may_leave_by_the_system_itself),
+        cmocka_unit_test(a_bad_access_is_a_crash_with_number_minus_11),
+        cmocka_unit_test(an_abort_is_a_crash_with_number_minus_6),
+        cmocka_unit_test(terminate_ends_a_child_with_number_minus_15),
+        cmocka_unit_test(kill_ends_a_child_with_number_minus_9),
+        cmocka_unit_test(a_child_killed_from_outside_is_not_taken_for_terminated),
+        cmocka_unit_test(ending_an_ended_child_changes_nothing),
+        cmocka_unit_test(exit_texts_tell_each_kind),
+        cmocka_unit_test(joining_a_live_child_with_no_time_returns_at_once),
+        cmocka_unit_test(a_join_waits_no_less_than_its_timeout),
+        cmocka_unit_test(a_child_is_joined_and_reported_any_number_of_times),
+        cmocka_unit_test(is_alive_turns_false_without_a_join),
+        cmocka_unit_test(many_threads_join_one_child),
+        cmocka_unit_test(parent_and_child_know_the_numbers_of_each_other),
+        cmocka_unit_test(the_main_process_has_no_parent),
+        cmocka_unit_test(a_child_can_wait_for_its_parent),
+        cmocka_unit_test(a_child_learns_of_the_end_of_its_parent),
+        cmocka_unit_test(children_start_children),
+        cmocka_unit_test(active_children_are_listed_in_the_order_of_their_starts),
+        cmocka_unit_test(a_child_without_a_reference_is_listed_and_reaped_in_passing),
+        cmocka_unit_test(dropping_does_not_end_a_child),
+        cmocka_unit_test(a_hundred_starts_and_a_hundred_terminates_leave_nothing),
+        cmocka_unit_test(being_a_daemon_is_inherited),
+        cmocka_unit_test(a_pointer_to_no_function_is_no_target),
+        cmocka_unit_test(bad_options_are_refused),
+        cmocka_unit_test(a_daemon_by_inheritance_cannot_survive_its_parent_either),
+        cmocka_unit_test(calls_without_a_process_are_harmless),
+        cmocka_unit_test(an_argument_of_any_size_arrives_whole_and_aligned),
+        cmocka_unit_test(a_child_begins_in_the_directory_it_was_given),
+        cmocka_unit_test(a_directory_that_is_not_there_is_not_found),
+        cmocka_unit_test(the_environment_is_laid_over_that_of_the_starter),
+        cmocka_unit_test(a_child_reads_nothing_unless_the_input_is_inherited),
+        cmocka_unit_test(the_start_method_can_be_chosen_and_taken_back),
+        cmocka_unit_test(a_child_has_the_start_method_of_its_starter),
+        cmocka_unit_test(a_method_that_the_system_lacks_is_unsupported),
+        cmocka_unit_test(a_copy_sees_the_memory_of_its_starter_and_a_fresh_image_does_not),
+        cmocka_unit_test(a_copy_beside_other_threads_is_made_only_when_allowed),
+        cmocka_unit_test(a_joined_thread_does_not_hinder_a_copy),
+        cmocka_unit_test(a_copy_cannot_use_the_children_of_its_starter),
+        cmocka_unit_test(a_child_outlives_the_thread_that_started_it),
+        cmocka_unit_test(threads_start_children_at_the_same_time),
+        cmocka_unit_test(a_code_is_known_although_somebody_else_reaped_the_child),
+        cmocka_unit_test(the_end_of_a_killed_child_is_lost_when_somebody_else_reaped_it),
+        cmocka_unit_test(children_are_joined_while_the_system_forgets_them),
+        cmocka_unit_test(a_start_without_descriptors_fails_and_leaves_nothing),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
