@@ -193,7 +193,7 @@ int main(int argc, char **argv)
         return 0;
     brood_init();
 
-    struct plan plan = {.rounds = 9, .starts = 10, .program = argv[0]};
+    struct plan plan = { .rounds = 9, .starts = 10, .program = argv[0] };
     if (!read_plan(&plan, argc, argv)) {
         fputs("usage: start_cost [--rounds N] [--starts N]\n", stderr);
         return EXIT_FAILURE;
@@ -201,12 +201,12 @@ int main(int argc, char **argv)
 
     // One row for each peer, and what is compared with it.
     struct row rows[] = {
-        {peer_name(PEER_IMAGE), PEER_IMAGE, NULL, NULL},
-        {"brood process, spawn", PEER_IMAGE, run_spawn, NULL},
-        {peer_name(PEER_COPY), PEER_COPY, NULL, NULL},
-        {"brood process, fork", PEER_COPY, run_fork, NULL},
-        {peer_name(PEER_THREAD), PEER_THREAD, NULL, NULL},
-        {"brood thread", PEER_THREAD, run_thread, NULL},
+        { peer_name(PEER_IMAGE), PEER_IMAGE, NULL, NULL },
+        { "brood process, spawn", PEER_IMAGE, run_spawn, NULL },
+        { peer_name(PEER_COPY), PEER_COPY, NULL, NULL },
+        { "brood process, fork", PEER_COPY, run_fork, NULL },
+        { peer_name(PEER_THREAD), PEER_THREAD, NULL, NULL },
+        { "brood thread", PEER_THREAD, run_thread, NULL },
     };
     const int count = (int)(sizeof rows / sizeof rows[0]);
     measure(rows, count, &plan);

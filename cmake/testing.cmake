@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: MIT
 # How tests are built and registered.
 #
-#   brood_public_test(name [TIMEOUT seconds])    tests/<name>.c against the library, under every start method,
-#                                                and natively against the portable wait provider too
-#   brood_internal_test(name [TIMEOUT seconds])  tests/internal/<name>.c, with faults on demand and the inner names;
-#                                                natively with both wait providers
+#   brood_public_test(name)     tests/<name>.c against the library, under every start method, and natively against the
+#                               portable wait provider too
+#   brood_internal_test(name)   tests/internal/<name>.c, with faults on demand and the inner names; natively with both
+#                               wait providers
+#                               both take TIMEOUT <seconds>, and LINK <library...> for what the test needs besides
 #   brood_register(test [TIMEOUT s] [METHOD m])  what all tests have in common, for tests made otherwise
 #
 # Programs for Windows are run through tools/wine-run; one Wine server serves all of them (tests wine.up, wine.down).
@@ -60,23 +61,23 @@ function(brood_register test)
 endfunction()
 
 function(brood_public_test name)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "" "TIMEOUT" "")
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "TIMEOUT" "LINK")
   brood_test_program(test_${name} ${name}.c brood::brood)
-  target_link_libraries(test_${name} PRIVATE cmocka brood_test_platform)
+  target_link_libraries(test_${name} PRIVATE cmocka brood_test_platform ${arg_LINK})
   foreach(method IN LISTS BROOD_METHODS)
     add_test(NAME ${name}.${method} COMMAND test_${name})
     brood_register(${name}.${method} METHOD ${method} TIMEOUT ${arg_TIMEOUT})
   endforeach()
   if(NOT WIN32)
     brood_test_program(test_${name}_portable ${name}.c brood_portable)
-    target_link_libraries(test_${name}_portable PRIVATE cmocka brood_test_platform)
+    target_link_libraries(test_${name}_portable PRIVATE cmocka brood_test_platform ${arg_LINK})
     add_test(NAME ${name}.portable COMMAND test_${name}_portable)
     brood_register(${name}.portable METHOD spawn TIMEOUT ${arg_TIMEOUT})
   endif()
 endfunction()
 
 function(brood_internal_test name)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "" "TIMEOUT" "")
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "TIMEOUT" "LINK")
   set(variants brood_testing)
   if(NOT WIN32)
     list(APPEND variants brood_testing_portable)
@@ -85,7 +86,7 @@ function(brood_internal_test name)
     string(REPLACE brood_testing "" suffix ${library})
     string(REPLACE _ . dotted "${suffix}")
     brood_test_program(internal_${name}${suffix} internal/${name}.c ${library})
-    target_link_libraries(internal_${name}${suffix} PRIVATE cmocka brood_test_platform)
+    target_link_libraries(internal_${name}${suffix} PRIVATE cmocka brood_test_platform ${arg_LINK})
     add_test(NAME internal.${name}${dotted} COMMAND internal_${name}${suffix})
     brood_register(internal.${name}${dotted} TIMEOUT ${arg_TIMEOUT})
   endforeach()

@@ -18,8 +18,8 @@ struct head {
     uint32_t version;
     uint32_t library; // BROOD_VERSION_NUMBER
     uint64_t head_size;
-    uint64_t size;     // of the whole record
-    uint64_t checksum; // of the whole record, with this field zero
+    uint64_t size;             // of the whole record
+    uint64_t checksum;         // of the whole record, with this field zero
     struct broodi_boot fields; // pointers as zeros
     uint64_t name_at;          // from the start of the record
     uint64_t identity_at;
@@ -53,7 +53,9 @@ static uint64_t checksum_of(const unsigned char *record, size_t size)
 
 unsigned char *broodi_boot_encode(const struct broodi_boot *boot, size_t *out_size)
 {
-    struct head head = { .magic = MAGIC, .version = VERSION, .library = BROOD_VERSION_NUMBER, .fields = *boot };
+    struct head head = {
+        .magic = MAGIC, .version = VERSION, .library = BROOD_VERSION_NUMBER, .fields = *boot
+    };
     head.head_size = sizeof head;
     head.name_at = sizeof head;
     head.identity_at = head.name_at + strlen(boot->name) + 1;
@@ -90,7 +92,8 @@ static const char *text_at(const unsigned char *record, const struct head *head,
     return (const char *)record + at;
 }
 
-brood_status broodi_boot_decode(const unsigned char *record, size_t size, uint64_t token, struct broodi_boot *out)
+brood_status broodi_boot_decode(const unsigned char *record, size_t size, uint64_t token,
+                                struct broodi_boot *out)
 {
     struct head head;
     if (size < sizeof head)

@@ -21,7 +21,7 @@ struct broodi_boot {
     uint64_t parent_birth;
     const char *name;
     const char *identity;
-    os_module target;
+    brood_os_module target;
     const void *arg; // aligned for any type if the record is
     uint64_t arg_size;
 };
@@ -30,6 +30,7 @@ struct broodi_boot {
 unsigned char *broodi_boot_encode(const struct broodi_boot *boot, size_t *out_size);
 
 // Believes nothing: BROOD_MISMATCH for a record of another version, BROOD_INVALID for one that is damaged or not meant for `token`.
-brood_status broodi_boot_decode(const unsigned char *record, size_t size, uint64_t token, struct broodi_boot *out);
+brood_status broodi_boot_decode(const unsigned char *record, size_t size, uint64_t token,
+                                struct broodi_boot *out);
 
 #endif

@@ -12,10 +12,10 @@
 
 struct brood_process {
     _Atomic uint32_t references;
-    uint64_t serial;  // of the process that it belongs to
-    uint32_t slot;    // in the arena, until it is reaped
+    uint64_t serial; // of the process that it belongs to
+    uint32_t slot;   // in the arena, until it is reaped
     bool daemon;
-    os_child child; // the descriptors stay until it has ended and nobody waits
+    brood_os_child child; // the descriptors stay until it has ended and nobody waits
     // Guarded by the guard.
     int64_t asked;    // 15 or 9 once brood has ended it
     unsigned waiting; // threads that wait for it

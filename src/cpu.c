@@ -5,12 +5,12 @@
 
 unsigned brood_cpu_count(void)
 {
-    return os_cpu_count();
+    return brood_os_cpu_count();
 }
 
 unsigned brood_cpu_usable(void)
 {
-    const unsigned usable = os_cpu_usable();
-    const unsigned count = os_cpu_count();
+    const unsigned usable = brood_os_cpu_usable();
+    const unsigned count = brood_os_cpu_count();
     return usable < count ? usable : count;
 }

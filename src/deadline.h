@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Deadlines: inside the library a timeout is a point on os_clock(), INT64_MAX being never.
+// Deadlines: inside the library a timeout is a point on brood_os_clock(), INT64_MAX being never.
 #ifndef DEADLINE_H
 #define DEADLINE_H
 

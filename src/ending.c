@@ -64,12 +64,12 @@ static brood_status join_children(int64_t deadline)
 // The newest handler, taken off the list; NULL when all have run.
 static struct handler *pop_handler(void)
 {
-    os_guard_lock();
+    brood_os_guard_lock();
     struct handler *handler = ending.handlers;
     if (handler)
         ending.handlers = handler->next;
     ending.handlers_done = !handler;
-    os_guard_unlock();
+    brood_os_guard_unlock();
     return handler;
 }
 
@@ -88,7 +88,7 @@ static void run_handlers(void)
 // gone nothing can be started.
 static brood_status end_all(int64_t deadline)
 {
-    os_stdio_flush(false);
+    brood_os_stdio_flush(false);
     brood_status status = join_threads(deadline);
     atomic_store_explicit(&ending.begun, true, memory_order_release);
     broodi_children_close();
@@ -104,7 +104,7 @@ static brood_status end_all(int64_t deadline)
 brood_status brood_shutdown(brood_duration timeout)
 {
     brood_status status = broodi_ready();
-    const struct broodi_self *self = os_self_get();
+    const struct broodi_self *self = brood_os_self_get();
     if (status == BROOD_OK && (in_handler || (self && self->thread)))
         status = broodi_fail(BROOD_DEADLOCK, "the end of the process would wait for its caller");
     if (status == BROOD_OK)
@@ -116,13 +116,13 @@ brood_status brood_shutdown(brood_duration timeout)
 
 static brood_status push(struct handler *handler)
 {
-    os_guard_lock();
+    brood_os_guard_lock();
     const bool late = ending.handlers_done;
     if (!late) {
         handler->next = ending.handlers;
         ending.handlers = handler;
     }
-    os_guard_unlock();
+    brood_os_guard_unlock();
     return late ? broodi_fail(BROOD_WRONG_STATE, "the handlers have run") : BROOD_OK;
 }
 
@@ -154,7 +154,8 @@ static void record(enum broodi_record what, int code)
 {
     struct broodi_process_slot *slot = broodi_slot(BROODI_PROCESS, broodi_here.process);
     atomic_store_explicit(&slot->code, code, memory_order_relaxed);
-    atomic_store_explicit(&slot->record, (uint32_t)what, memory_order_release); // pairs with conclude in process.c
+    atomic_store_explicit(&slot->record, (uint32_t)what,
+                          memory_order_release); // pairs with conclude in process.c
 }
 
 void broodi_ending_at_exit(void)
@@ -171,7 +172,7 @@ static broodi_word flushed;
 static void flush_all(void *unused)
 {
     (void)unused;
-    os_stdio_flush(true);
+    brood_os_stdio_flush(true);
     atomic_store_explicit(&flushed.state, 1, memory_order_seq_cst);
     broodi_wake(&flushed, BROODI_ALL);
 }
@@ -180,13 +181,13 @@ static void flush_all(void *unused)
 // threads run, a helper does it and is waited for a second at most.
 static void flush_streams(void)
 {
-    if (os_thread_count() == 1 && !broodi_here.forked_with_threads) {
-        os_stdio_flush(true);
+    if (brood_os_thread_count() == 1 && !broodi_here.forked_with_threads) {
+        brood_os_stdio_flush(true);
         return;
     }
-    os_thread helper;
-    os_stdio_flush(false);
-    if (os_thread_start(&helper, flush_all, NULL, 0) != BROOD_OK)
+    brood_os_thread helper;
+    brood_os_stdio_flush(false);
+    if (brood_os_thread_start(&helper, flush_all, NULL, 0) != BROOD_OK)
         return;
     const int64_t deadline = broodi_deadline(BROOD_SECONDS(1));
     while (atomic_load_explicit(&flushed.state, memory_order_acquire) == 0 && brood_clock() < deadline)
@@ -198,7 +199,7 @@ _Noreturn void broodi_ending_of_child(int code)
     (void)end_all(INT64_MAX);
     flush_streams();
     record(BROODI_RECORD_CODE, code);
-    os_process_exit(code);
+    brood_os_process_exit(code);
 }
 
 void broodi_ending_forget(void)

@@ -18,7 +18,7 @@ static size_t name_length(const char *entry)
 static bool same_name(const char *a, const char *b)
 {
     const size_t length = name_length(a);
-    return length == name_length(b) && os_process_same_name(a, b, length);
+    return length == name_length(b) && brood_os_process_same_name(a, b, length);
 }
 
 static size_t count_of(const char *const *list)
@@ -48,7 +48,7 @@ static bool is_mentioned(const char *entry, const char *const *list)
 
 const char **broodi_environment_merge(const char *const *changes, char ***storage)
 {
-    char **own = os_process_environment();
+    char **own = brood_os_process_environment();
     if (!own)
         return NULL;
     const size_t most = count_of((const char *const *)own) + count_of(changes) + 1;

@@ -40,7 +40,7 @@ const struct broodi_table broodi_tables[BROODI_KINDS] = {
 
 struct broodi_family broodi_family;
 
-static void attach(const os_arena *arena)
+static void attach(const brood_os_arena *arena)
 {
     broodi_family.arena = *arena;
     broodi_family.header = (struct broodi_header *)(void *)arena->base;
@@ -50,13 +50,13 @@ static void attach(const os_arena *arena)
 
 brood_status broodi_family_create(void)
 {
-    os_arena arena;
+    brood_os_arena arena;
     uint64_t family[2];
-    brood_status status = os_random(family, sizeof family);
+    brood_status status = brood_os_random(family, sizeof family);
     if (status == BROOD_OK)
-        status = os_arena_create(&arena, ROUND_UP(END));
+        status = brood_os_arena_create(&arena, ROUND_UP(END));
     if (status == BROOD_OK)
-        status = os_arena_commit(&arena, HEADER_AT, CHUNK);
+        status = brood_os_arena_commit(&arena, HEADER_AT, CHUNK);
     if (status != BROOD_OK)
         return status;
     struct broodi_header *header = (struct broodi_header *)(void *)arena.base;
@@ -71,10 +71,10 @@ brood_status broodi_family_create(void)
 
 brood_status broodi_family_open(intptr_t object, uint64_t window, const uint64_t family[2])
 {
-    os_arena arena;
+    brood_os_arena arena;
     if (window < ROUND_UP(END) || window > SIZE_MAX)
         return broodi_fail(BROOD_INVALID, "an arena of %llu bytes", (unsigned long long)window);
-    const brood_status status = os_arena_open(&arena, object, (size_t)window);
+    const brood_status status = brood_os_arena_open(&arena, object, (size_t)window);
     if (status != BROOD_OK)
         return status;
     const struct broodi_header *header = (const struct broodi_header *)(void *)arena.base;
@@ -124,12 +124,14 @@ static brood_status grow(enum broodi_kind kind)
     struct broodi_table_state *table = &broodi_family.header->tables[kind];
     uint32_t limit = broodi_slot_limit(kind);
     if (limit >= broodi_tables[kind].capacity)
-        return broodi_fail(BROOD_NO_RESOURCES, "all %u slots of the family are taken", broodi_tables[kind].capacity);
+        return broodi_fail(BROOD_NO_RESOURCES, "all %u slots of the family are taken",
+                           broodi_tables[kind].capacity);
     const size_t used = ROUND_UP(limit * broodi_tables[kind].stride);
     const size_t whole = ROUND_UP(broodi_tables[kind].capacity * broodi_tables[kind].stride);
     const size_t wanted = used ? 2 * used : CHUNK;
     const size_t size = wanted < whole ? wanted : whole;
-    const brood_status status = os_arena_commit(&broodi_family.arena, broodi_tables[kind].at + used, size - used);
+    const brood_status status =
+        brood_os_arena_commit(&broodi_family.arena, broodi_tables[kind].at + used, size - used);
     if (status != BROOD_OK)
         return status;
     const size_t fit = size / broodi_tables[kind].stride;
@@ -178,8 +180,6 @@ bool broodi_slot_give(enum broodi_kind kind, uint32_t index, uint64_t state)
 uint64_t broodi_handle_of(enum broodi_kind kind, uint32_t index)
 {
     const uint64_t state = atomic_load_explicit(&word_of(kind, index)->state, memory_order_relaxed);
-    return broodi_handle_pack((struct broodi_handle){ .tag = broodi_family.tag,
-                                                      .kind = kind,
-                                                      .generation = broodi_generation(state),
-                                                      .slot = index });
+    return broodi_handle_pack((struct broodi_handle){
+        .tag = broodi_family.tag, .kind = kind, .generation = broodi_generation(state), .slot = index });
 }

@@ -39,7 +39,7 @@ struct broodi_header {
 };
 
 struct broodi_family {
-    os_arena arena;
+    brood_os_arena arena;
     struct broodi_header *header;
     uint32_t tag;
 };

@@ -4,13 +4,13 @@
 //    1  the starter checks and plans: name, daemon, environment, slot, target     plan
 //    2  it chooses the method                                                      broodi_method_resolve
 //    3  it writes the boot record                                                  broodi_boot_encode
-//    4  the process is made, and tied to its starter's life                        os_process_spawn, _fork
-//    5  the record is sent; the starter awaits the reply                           os_process_await_ready
-//    6  the child reaches brood_init and takes the announcement, once              os_boot_take
+//    4  the process is made, and tied to its starter's life                        brood_os_process_spawn, _fork
+//    5  the record is sent; the starter awaits the reply                           brood_os_process_await_ready
+//    6  the child reaches brood_init and takes the announcement, once              brood_os_boot_take
 //    7  it checks the record, and believes it                                      broodi_boot_decode
 //    8  it opens the family's arena and becomes a member                           become
-//    9  it finds its target, in the same build of the same module                  os_module_resolve
-//   10  it replies: ready, or why not                                              os_boot_reply
+//    9  it finds its target, in the same build of the same module                  brood_os_module_resolve
+//   10  it replies: ready, or why not                                              brood_os_boot_reply
 //   11  the target runs                                                            run
 //   12  threads, children, handlers, streams; the exit record; the end             broodi_ending_of_child
 #include "init.h"
@@ -43,7 +43,7 @@ _Noreturn static void refuse(const char *what, brood_status status)
     char line[768];
     (void)broodi_answer(what, status);
     (void)snprintf(line, sizeof line, "%s", brood_last_error());
-    os_process_refuse(line);
+    brood_os_process_refuse(line);
 }
 
 // Step 8
@@ -64,7 +64,7 @@ static void become(const struct broodi_boot *boot)
 // Steps 10 to 12
 _Noreturn static void run(const struct broodi_boot *boot, intptr_t channel, void (*target)(void))
 {
-    os_boot_reply(channel, BROOD_OK, "");
+    brood_os_boot_reply(channel, BROOD_OK, "");
     const brood_target fn = (brood_target)target;
     broodi_ending_of_child(fn((void *)(uintptr_t)boot->arg));
 }
@@ -76,7 +76,7 @@ _Noreturn void broodi_child_of_fork(const struct broodi_boot *boot, intptr_t cha
 }
 
 // Steps 7 to 9; `out` is whole on BROOD_OK only.
-static brood_status enter(const os_boot *boot, struct broodi_boot *out, void (**target)(void))
+static brood_status enter(const brood_os_boot *boot, struct broodi_boot *out, void (**target)(void))
 {
     brood_status status = broodi_boot_decode(boot->record, boot->size, boot->token, out);
     if (status == BROOD_OK)
@@ -86,23 +86,23 @@ static brood_status enter(const os_boot *boot, struct broodi_boot *out, void (**
     if (status != BROOD_OK)
         return status;
     become(out);
-    return os_module_resolve(&out->target, target);
+    return brood_os_module_resolve(&out->target, target);
 }
 
 // The starter prints nothing and gets the cause; the child has nobody else to tell.
 _Noreturn static void reject(intptr_t channel, brood_status status)
 {
     (void)broodi_answer("in the child", status);
-    os_boot_reply(channel, status, brood_last_error());
-    os_process_exit(70);
+    brood_os_boot_reply(channel, status, brood_last_error());
+    brood_os_process_exit(70);
 }
 
 _Noreturn static void begin_child(int (*executable_atexit)(void (*)(void)))
 {
-    os_boot boot;
+    brood_os_boot boot;
     struct broodi_boot decoded;
     void (*target)(void) = NULL;
-    brood_status status = os_boot_take(&boot);
+    brood_status status = brood_os_boot_take(&boot);
     if (status != BROOD_OK)
         refuse("brood_init: announced as a child", status);
     status = enter(&boot, &decoded, &target);
@@ -134,14 +134,15 @@ void brood_init_with(uint32_t header_version, int (*executable_atexit)(void (*)(
 {
     if (header_version / 1000000 != BROOD_VERSION_MAJOR || header_version > BROOD_VERSION_NUMBER) {
         char line[160];
-        (void)snprintf(line, sizeof line, "brood_init: the program was built for version %u.%u.%u, the library is %s",
+        (void)snprintf(line, sizeof line,
+                       "brood_init: the program was built for version %u.%u.%u, the library is %s",
                        (unsigned)(header_version / 1000000), (unsigned)(header_version / 1000 % 1000),
                        (unsigned)(header_version % 1000), brood_version());
-        os_process_refuse(line);
+        brood_os_process_refuse(line);
     }
     if (broodi_here.initialized)
         return;
-    if (os_boot_is_announced())
+    if (brood_os_boot_is_announced())
         begin_child(executable_atexit);
     begin_main(executable_atexit);
 }

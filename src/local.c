@@ -94,7 +94,7 @@ static brood_status create(brood_local *out, void (*destructor)(void *))
     if (!out)
         return broodi_fail(BROOD_INVALID, "no place for the local");
     uint32_t index = 0;
-    os_guard_lock();
+    brood_os_guard_lock();
     struct entry *entry = find_free(&index);
     if (entry) {
         generation = generation == UINT32_MAX ? 1 : generation + 1;
@@ -102,7 +102,7 @@ static brood_status create(brood_local *out, void (*destructor)(void *))
         atomic_store_explicit(&entry->generation, generation, memory_order_release);
         out->id = (uint64_t)generation << 32 | (index + 1);
     }
-    os_guard_unlock();
+    brood_os_guard_unlock();
     return entry ? BROOD_OK : broodi_fail(BROOD_NO_MEMORY, "a local");
 }
 
@@ -113,7 +113,7 @@ brood_status brood_local_create(brood_local *out, void (*destructor)(void *))
 
 void *brood_local_get(brood_local local)
 {
-    const struct broodi_self *self = os_self_get();
+    const struct broodi_self *self = brood_os_self_get();
     const uint32_t index = index_of(local);
     if (!self || index >= self->local_count || self->locals[index].generation != generation_of(local))
         return NULL;
@@ -165,10 +165,10 @@ brood_status brood_local_set(brood_local local, void *value)
 void brood_local_destroy(brood_local local)
 {
     struct entry *entry = local.id ? entry_at(index_of(local)) : NULL;
-    os_guard_lock();
+    brood_os_guard_lock();
     if (is_alive(entry, generation_of(local)))
         atomic_store_explicit(&entry->generation, 0, memory_order_release);
-    os_guard_unlock();
+    brood_os_guard_unlock();
 }
 
 // Takes the value out of its place and hands it to its destructor; true when there was one to call.
@@ -180,10 +180,10 @@ static bool end_value(struct broodi_self *self, uint32_t index)
     self->locals[index].value = NULL;
     if (!was.value)
         return false;
-    os_guard_lock();
+    brood_os_guard_lock();
     if (is_alive(entry, was.generation))
         destructor = entry->destructor;
-    os_guard_unlock();
+    brood_os_guard_unlock();
     if (!destructor)
         return false;
     destructor(was.value);

@@ -173,7 +173,7 @@ static unsigned spins(void)
     static _Atomic unsigned known; // plus one; every thread finds the same
     unsigned value = atomic_load_explicit(&known, memory_order_relaxed);
     if (value == 0) {
-        value = (os_cpu_usable() > 1 ? SPINS : 0) + 1;
+        value = (brood_os_cpu_usable() > 1 ? SPINS : 0) + 1;
         atomic_store_explicit(&known, value, memory_order_relaxed);
     }
     return value - 1;
@@ -186,7 +186,7 @@ static void spin(const struct attempt *attempt)
         const uint64_t state = atomic_load_explicit(&attempt->lock->state.state, memory_order_relaxed);
         if (!(broodi_low(state) & HOLDER) || (broodi_low(state) & WAITERS))
             return;
-        os_thread_pause();
+        brood_os_thread_pause();
     }
 }
 
@@ -226,8 +226,8 @@ static void wait_once(struct attempt *attempt, uint64_t state, int64_t now)
     if (low != broodi_low(state) && !swap(attempt->lock, state, low))
         return;
     const int64_t span = !holder ? STARVES_AFTER : settled ? LONG_WAIT : SHORT_WAIT;
-    broodi_wait(&attempt->lock->state, broodi_state(broodi_generation(state), low), holder ? holder - 1 : BROODI_NONE,
-                broodi_until(attempt->deadline, now, span));
+    broodi_wait(&attempt->lock->state, broodi_state(broodi_generation(state), low),
+                holder ? holder - 1 : BROODI_NONE, broodi_until(attempt->deadline, now, span));
     attempt->waited = true;
 }
 
@@ -240,7 +240,7 @@ static brood_status persist(struct attempt *attempt)
         const uint32_t low = broodi_low(state);
         if (!broodi_handle_is_current(attempt->id, state))
             return BROOD_STALE;
-        const int64_t now = os_clock();
+        const int64_t now = brood_os_clock();
         const bool expired = now >= attempt->deadline;
         if (may_take(attempt, low, expired)) {
             if (take(attempt, state))
@@ -267,7 +267,7 @@ static brood_status acquire_contended(brood_lock lock, struct broodi_lock_slot *
         .id = lock.id,
         .self = self,
         .deadline = broodi_deadline(timeout),
-        .since = os_clock(),
+        .since = brood_os_clock(),
     };
     return persist(&attempt);
 }

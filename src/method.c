@@ -30,7 +30,8 @@ static brood_status check(int32_t method)
     case BROOD_START_SPAWN:
         return BROOD_OK;
     case BROOD_START_FORK:
-        return os_process_can_fork() ? BROOD_OK : broodi_fail(BROOD_UNSUPPORTED, "this system has no fork");
+        return brood_os_process_can_fork() ? BROOD_OK
+                                           : broodi_fail(BROOD_UNSUPPORTED, "this system has no fork");
     case BROOD_START_FORKSERVER:
         return broodi_fail(BROOD_UNSUPPORTED, "there is no fork server in this version");
     default:
@@ -42,7 +43,7 @@ static brood_status check(int32_t method)
 static brood_start_method from_environment(void)
 {
     const char *word = getenv("BROOD_START_METHOD");
-    if (word && strcmp(word, "fork") == 0 && os_process_can_fork())
+    if (word && strcmp(word, "fork") == 0 && brood_os_process_can_fork())
         return BROOD_START_FORK;
     return BROOD_START_SPAWN;
 }
@@ -69,7 +70,7 @@ brood_status broodi_method_resolve(int32_t wanted, bool with_threads, brood_star
     const brood_start_method asked = (brood_start_method)wanted;
     const bool by_name = asked != BROOD_START_DEFAULT || broodi_method_chosen() != BROOD_START_DEFAULT;
     *out = asked != BROOD_START_DEFAULT ? asked : brood_start_method_get();
-    if (*out != BROOD_START_FORK || with_threads || os_thread_count() == 1)
+    if (*out != BROOD_START_FORK || with_threads || brood_os_thread_count() == 1)
         return BROOD_OK;
     if (by_name)
         return broodi_fail(BROOD_WRONG_STATE, "a fork while other threads run; see fork_with_threads");

@@ -20,7 +20,7 @@ static void wait_for(broodi_word *word)
     if (broodi_here.initialized)
         broodi_wait(word, running_here(), BROODI_NONE, INT64_MAX);
     else
-        os_thread_yield();
+        brood_os_thread_yield();
 }
 
 void brood_once(brood_once_flag *flag, void (*fn)(void))

@@ -38,7 +38,7 @@ brood_process *broodi_child_new(const char *name, bool daemon)
     process->serial = broodi_here.serial;
     process->slot = BROODI_NONE;
     process->daemon = daemon;
-    process->child = (os_child){ .handle = -1, .channel = -1, .memory = -1 };
+    process->child = (brood_os_child){ .handle = -1, .channel = -1, .memory = -1 };
     return process;
 }
 
@@ -52,7 +52,7 @@ void brood_process_drop(brood_process *process)
     if (!process || atomic_fetch_sub_explicit(&process->references, 1, memory_order_acq_rel) > 1)
         return;
     if (process->serial == broodi_here.serial)
-        os_process_forget(&process->child);
+        brood_os_process_forget(&process->child);
     free(process);
 }
 
@@ -61,7 +61,8 @@ void brood_process_drop(brood_process *process)
 static bool was_asked(const brood_process *process, brood_exit seen)
 {
     const bool by_signal = seen.kind == BROOD_SIGNALLED && (seen.native == 15 || seen.native == 9);
-    const bool by_code = seen.kind == BROOD_EXITED && (seen.native == 0x10000 + 15 || seen.native == 0x10000 + 9);
+    const bool by_code =
+        seen.kind == BROOD_EXITED && (seen.native == 0x10000 + 15 || seen.native == 0x10000 + 9);
     return process->asked && (by_signal || by_code);
 }
 
@@ -74,7 +75,7 @@ static brood_exit conclude(const brood_process *process, brood_exit seen)
                              .code = atomic_load_explicit(&slot->code, memory_order_relaxed),
                              .native = seen.native };
     case BROODI_RECORD_ORDERLY: // where all ends are exit codes, 0 and those of crashes are believed only with this
-        if (seen.kind == BROOD_EXITED || (seen.kind != BROOD_TERMINATED && !os_process_can_fork()))
+        if (seen.kind == BROOD_EXITED || (seen.kind != BROOD_TERMINATED && !brood_os_process_can_fork()))
             return (brood_exit){ .kind = BROOD_EXITED, .code = (int32_t)seen.native, .native = seen.native };
         break;
     default:
@@ -98,7 +99,7 @@ static void unlink_child(brood_process *process)
 static bool reap(brood_process *process)
 {
     brood_exit seen = { .kind = BROOD_RUNNING };
-    if (process->ended || !os_process_reap(&process->child, &seen))
+    if (process->ended || !brood_os_process_reap(&process->child, &seen))
         return false;
     process->end = conclude(process, seen);
     process->ended = true;
@@ -116,13 +117,13 @@ static void clear_up(brood_process *process)
 // One look at the child; `change` is added to the number of those who wait. True when it has ended.
 static bool look(brood_process *process, unsigned change)
 {
-    os_guard_lock();
+    brood_os_guard_lock();
     process->waiting += change;
     const bool now = reap(process);
     const bool ended = process->ended;
     if (ended && process->waiting == 0)
-        os_process_forget(&process->child);
-    os_guard_unlock();
+        brood_os_process_forget(&process->child);
+    brood_os_guard_unlock();
     if (now)
         clear_up(process);
     return ended;
@@ -134,7 +135,7 @@ brood_status broodi_child_join(brood_process *process, int64_t deadline)
         (void)look(process, UINT32_MAX);
         return BROOD_OK;
     }
-    brood_status status = os_process_await_end(&process->child, deadline);
+    brood_status status = brood_os_process_await_end(&process->child, deadline);
     bool ended = look(process, UINT32_MAX);
     while (status == BROOD_OK && !ended) // the system may show the end before it can be reaped
         ended = look(process, 0);
@@ -145,7 +146,7 @@ brood_status broodi_child_join(brood_process *process, int64_t deadline)
 
 bool broodi_children_add(brood_process *process)
 {
-    os_guard_lock();
+    brood_os_guard_lock();
     const bool open = !children.closed;
     if (open) {
         broodi_child_retain(process);
@@ -154,33 +155,33 @@ bool broodi_children_add(brood_process *process)
             last = &(*last)->next;
         *last = process;
     }
-    os_guard_unlock();
+    brood_os_guard_unlock();
     return open;
 }
 
 void broodi_children_close(void)
 {
-    os_guard_lock();
+    brood_os_guard_lock();
     children.closed = true;
-    os_guard_unlock();
+    brood_os_guard_unlock();
 }
 
 unsigned broodi_children_number(void)
 {
-    os_guard_lock();
+    brood_os_guard_lock();
     const unsigned number = ++children.started;
-    os_guard_unlock();
+    brood_os_guard_unlock();
     return number;
 }
 
 // A child that has just been found ended, or NULL when there is none.
 static brood_process *reap_one(void)
 {
-    os_guard_lock();
+    brood_os_guard_lock();
     brood_process *process = children.first;
     while (process && !reap(process))
         process = process->next;
-    os_guard_unlock();
+    brood_os_guard_unlock();
     return process;
 }
 
@@ -193,20 +194,20 @@ void broodi_children_reap(void)
 
 brood_process *broodi_children_any(bool daemon)
 {
-    os_guard_lock();
+    brood_os_guard_lock();
     brood_process *process = children.first;
     while (process && process->daemon != daemon)
         process = process->next;
     if (process)
         broodi_child_retain(process);
-    os_guard_unlock();
+    brood_os_guard_unlock();
     return process;
 }
 
 // Under the guard, so that the child is not reaped meanwhile and its number is still its own.
 static brood_status end_now(brood_process *process, bool hard)
 {
-    const brood_status status = process->ended ? BROOD_OK : os_process_end(&process->child, hard);
+    const brood_status status = process->ended ? BROOD_OK : brood_os_process_end(&process->child, hard);
     if (status == BROOD_OK)
         process->asked = hard ? 9 : 15;
     return status;
@@ -214,11 +215,11 @@ static brood_status end_now(brood_process *process, bool hard)
 
 brood_status broodi_children_stop_daemons(int64_t deadline)
 {
-    os_guard_lock();
+    brood_os_guard_lock();
     for (brood_process *process = children.first; process; process = process->next)
         if (process->daemon)
             (void)end_now(process, false);
-    os_guard_unlock();
+    brood_os_guard_unlock();
     const int64_t patience = broodi_deadline(BROOD_SECONDS(1));
     brood_process *process;
     brood_status status = BROOD_OK;
@@ -236,7 +237,7 @@ brood_status broodi_children_stop_daemons(int64_t deadline)
 void broodi_children_forget(void)
 {
     for (brood_process *process = children.first; process; process = process->next)
-        os_process_forget(&process->child);
+        brood_os_process_forget(&process->child);
     children.inherited = children.first;
     children.first = NULL;
     children.started = 0;
@@ -249,14 +250,14 @@ size_t brood_active_children(brood_process **out, size_t capacity)
         return 0;
     broodi_children_reap();
     size_t count = 0;
-    os_guard_lock();
+    brood_os_guard_lock();
     for (brood_process *process = children.first; process; process = process->next, count++) {
         if (!out || count >= capacity)
             continue;
         broodi_child_retain(process);
         out[count] = process;
     }
-    os_guard_unlock();
+    brood_os_guard_unlock();
     return count;
 }
 
@@ -271,8 +272,9 @@ static brood_status check(const brood_process *process)
 {
     if (!process)
         return broodi_fail(BROOD_INVALID, "no process");
-    return is_ours(process) ? BROOD_OK
-                            : broodi_fail(BROOD_WRONG_STATE, "the child of another process: %s", process->name);
+    return is_ours(process)
+               ? BROOD_OK
+               : broodi_fail(BROOD_WRONG_STATE, "the child of another process: %s", process->name);
 }
 
 static brood_status join(brood_process *process, int64_t deadline, brood_exit *out)
@@ -306,9 +308,9 @@ static brood_status end(brood_process *process, bool hard)
     brood_status status = check(process);
     if (status != BROOD_OK)
         return status;
-    os_guard_lock();
+    brood_os_guard_lock();
     status = end_now(process, hard);
-    os_guard_unlock();
+    brood_os_guard_unlock();
     return status;
 }
 

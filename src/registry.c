@@ -62,7 +62,8 @@ static brood_status add(const char *name, size_t length, uint64_t id)
     atomic_store_explicit(&entry->id, id, memory_order_relaxed);
     entry->length = (uint32_t)length;
     memcpy(entry->name, name, length);
-    atomic_store_explicit(&entry->state.state, broodi_state(broodi_generation(state), WHOLE), memory_order_release);
+    atomic_store_explicit(&entry->state.state, broodi_state(broodi_generation(state), WHOLE),
+                          memory_order_release);
     return BROOD_OK;
 }
 

@@ -23,15 +23,16 @@ brood_status broodi_ready(void)
 {
     if (broodi_here.initialized)
         return BROOD_OK;
-    if (os_boot_is_announced())
-        os_process_refuse("this process was started as a child, but its main used brood before brood_init(), "
-                          "which must be the first statement");
+    if (brood_os_boot_is_announced())
+        brood_os_process_refuse(
+            "this process was started as a child, but its main used brood before brood_init(), "
+            "which must be the first statement");
     return broodi_fail(BROOD_NOT_INITIALIZED, "brood_init() must be the first statement of main");
 }
 
 struct broodi_self *broodi_self(void)
 {
-    struct broodi_self *self = os_self_get();
+    struct broodi_self *self = brood_os_self_get();
     if (self && self->serial == broodi_here.serial)
         return self;
     struct broodi_self fresh = { .serial = broodi_here.serial, .slot = BROODI_NONE };
@@ -47,7 +48,7 @@ struct broodi_self *broodi_self(void)
         return NULL;
     }
     *self = fresh;
-    if (os_self_set(self) == BROOD_OK)
+    if (brood_os_self_set(self) == BROOD_OK)
         return self;
     free(self);
     return NULL;
@@ -59,7 +60,7 @@ uint64_t broodi_self_birth(void)
 {
     uint64_t known = atomic_load_explicit(&birth, memory_order_relaxed);
     if (known == 0) {
-        known = os_process_birth(broodi_here.pid);
+        known = brood_os_process_birth(broodi_here.pid);
         atomic_store_explicit(&birth, known, memory_order_relaxed);
     }
     return known;
@@ -78,10 +79,10 @@ static bool begin_slot(struct broodi_self *self, uint32_t process)
         return false;
     struct broodi_thread_slot *slot = broodi_slot(BROODI_THREAD, index);
     const uint64_t state = atomic_load_explicit(&slot->state.state, memory_order_relaxed);
-    const os_life_id id = broodi_life_id(index);
+    const brood_os_life_id id = broodi_life_id(index);
     atomic_store_explicit(&slot->waiting, 0, memory_order_relaxed);
     atomic_store_explicit(&slot->held, 0, memory_order_relaxed);
-    if (os_life_begin(&slot->life, &id) != BROOD_OK) {
+    if (brood_os_life_begin(&slot->life, &id) != BROOD_OK) {
         (void)broodi_slot_give(BROODI_THREAD, index, state);
         return false;
     }
@@ -89,7 +90,8 @@ static bool begin_slot(struct broodi_self *self, uint32_t process)
         self->id = broodi_thread_number();
     atomic_store_explicit(&slot->id, self->id, memory_order_relaxed);
     const uint32_t live = broodi_thread_low(BROODI_THREAD_LIVE, process);
-    atomic_store_explicit(&slot->state.state, broodi_state(broodi_generation(state), live), memory_order_release);
+    atomic_store_explicit(&slot->state.state, broodi_state(broodi_generation(state), live),
+                          memory_order_release);
     self->slot = index;
     return true;
 }
@@ -111,7 +113,7 @@ uint32_t broodi_self_process(void)
 {
     if (broodi_here.role != BROODI_GUEST)
         return broodi_here.process;
-    os_guard_lock();
+    brood_os_guard_lock();
     if (broodi_here.process == BROODI_NONE) {
         uint32_t index;
         if (broodi_process_slot_take(BROODI_NONE, &index) == BROOD_OK) {
@@ -120,7 +122,7 @@ uint32_t broodi_self_process(void)
         }
     }
     const uint32_t process = broodi_here.process;
-    os_guard_unlock();
+    brood_os_guard_unlock();
     return process;
 }
 
@@ -130,7 +132,7 @@ void broodi_self_end(void *arg)
     struct broodi_self *self = arg;
     const struct broodi_self was = *self;
     broodi_locals_end(self);
-    (void)os_self_set(NULL);
+    (void)brood_os_self_set(NULL);
     free(self);
     if (was.serial != broodi_here.serial)
         return;
@@ -149,8 +151,8 @@ static void become_guest(void)
     broodi_here.role = BROODI_GUEST;
     broodi_here.process = BROODI_NONE;
     broodi_here.parent_pid = parent;
-    broodi_here.parent_birth = parent_birth ? parent_birth : os_process_birth(parent);
-    broodi_here.pid = os_process_id();
+    broodi_here.parent_birth = parent_birth ? parent_birth : brood_os_process_birth(parent);
+    broodi_here.pid = brood_os_process_id();
     atomic_store_explicit(&birth, 0, memory_order_relaxed);
     broodi_children_forget();
     broodi_threads_forget();
@@ -160,14 +162,14 @@ static void become_guest(void)
 brood_status broodi_self_prepare(void)
 {
     broodi_here.serial = 1;
-    broodi_here.pid = os_process_id();
-    const brood_status status = os_self_prepare(broodi_self_end);
-    return status == BROOD_OK ? os_guard_watch_fork(become_guest) : status;
+    broodi_here.pid = brood_os_process_id();
+    const brood_status status = brood_os_self_prepare(broodi_self_end);
+    return status == BROOD_OK ? brood_os_guard_watch_fork(become_guest) : status;
 }
 
 brood_pid brood_self_pid(void)
 {
-    return os_process_id();
+    return brood_os_process_id();
 }
 
 const char *brood_self_name(void)
@@ -183,7 +185,7 @@ brood_pid brood_parent_pid(void)
 bool brood_parent_is_alive(void)
 {
     return broodi_here.parent_pid != 0 &&
-           os_parent_await_end(broodi_here.parent_pid, broodi_here.parent_birth, 0) == BROOD_TIMEOUT;
+           brood_os_parent_await_end(broodi_here.parent_pid, broodi_here.parent_birth, 0) == BROOD_TIMEOUT;
 }
 
 brood_status brood_parent_wait(brood_duration timeout)
@@ -193,7 +195,8 @@ brood_status brood_parent_wait(brood_duration timeout)
     if (status == BROOD_OK && broodi_here.parent_pid == 0)
         status = broodi_fail(BROOD_WRONG_STATE, "the main process has no parent in the family");
     if (status == BROOD_OK)
-        status = os_parent_await_end(broodi_here.parent_pid, broodi_here.parent_birth, broodi_deadline(timeout));
+        status = brood_os_parent_await_end(broodi_here.parent_pid, broodi_here.parent_birth,
+                                           broodi_deadline(timeout));
     return broodi_answer(operation, status);
 }
 

@@ -54,7 +54,7 @@ uint32_t broodi_self_take_slot(void);
 
 static inline uint32_t broodi_self_slot(void)
 {
-    const struct broodi_self *self = os_self_get();
+    const struct broodi_self *self = brood_os_self_get();
     const bool known = self && self->serial == broodi_here.serial && self->slot != BROODI_NONE;
     return known ? self->slot : broodi_self_take_slot();
 }
@@ -65,7 +65,7 @@ uint32_t broodi_self_process(void);
 // Ends what the calling thread keeps: its locals, its slot, and the thread object that it is.
 void broodi_self_end(void *self);
 
-// When this process was started, as os_process_birth has it; looked up at the first call.
+// When this process was started, as brood_os_process_birth has it; looked up at the first call.
 uint64_t broodi_self_birth(void);
 
 // The next number for a thread.

@@ -32,13 +32,13 @@ uint32_t broodi_thread_low(enum broodi_thread_phase phase, uint32_t process)
     return process << PHASE_BITS | (uint32_t)phase;
 }
 
-os_life_id broodi_life_id(uint32_t index)
+brood_os_life_id broodi_life_id(uint32_t index)
 {
     const struct broodi_header *header = broodi_family.header;
     const uint64_t state = atomic_load_explicit(&thread_at(index)->state.state, memory_order_relaxed);
-    return (os_life_id){ .family = { header->family[0], header->family[1] },
-                         .slot = index,
-                         .generation = broodi_generation(state) };
+    return (brood_os_life_id){ .family = { header->family[0], header->family[1] },
+                               .slot = index,
+                               .generation = broodi_generation(state) };
 }
 
 // LIVE or STARTING to DEAD; false when the slot has become something else.
@@ -52,12 +52,12 @@ static bool mark_dead(uint32_t index, uint64_t state)
 bool broodi_thread_is_over(uint32_t index)
 {
     const uint64_t state = atomic_load_explicit(&thread_at(index)->state.state, memory_order_acquire);
-    const os_life_id id = broodi_life_id(index);
+    const brood_os_life_id id = broodi_life_id(index);
     switch (phase_of(state)) {
     case BROODI_THREAD_STARTING:
         return false;
     case BROODI_THREAD_LIVE:
-        if (!os_life_is_over(&thread_at(index)->life, &id))
+        if (!brood_os_life_is_over(&thread_at(index)->life, &id))
             return false;
         (void)mark_dead(index, state);
         return true;
@@ -86,7 +86,7 @@ void broodi_thread_slot_end(uint32_t index)
     const bool holds = atomic_load_explicit(&slot->held, memory_order_relaxed) > 0;
     if (holds)
         (void)mark_dead(index, state);
-    os_life_end(&slot->life);
+    brood_os_life_end(&slot->life);
     if (!holds)
         (void)broodi_slot_give(BROODI_THREAD, index, state);
 }
@@ -160,7 +160,7 @@ static bool has_starter(const struct broodi_process_slot *slot)
 static bool is_gone(const struct broodi_process_slot *slot)
 {
     const int64_t pid = atomic_load_explicit(&slot->pid, memory_order_relaxed);
-    return pid != 0 && os_process_birth(pid) == 0;
+    return pid != 0 && brood_os_process_birth(pid) == 0;
 }
 
 // A slot whose starter has one is the starter's to free, from its record. Freeing one may orphan others: they are

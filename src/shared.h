@@ -16,7 +16,8 @@
 struct broodi_process_slot {
     broodi_word state; // low: enum broodi_process_phase
     _Atomic int64_t pid;
-    _Atomic uint32_t parent; // slot of the starter, and its generation; BROODI_NONE: the main process, a guest
+    _Atomic uint32_t
+        parent; // slot of the starter, and its generation; BROODI_NONE: the main process, a guest
     _Atomic uint32_t parent_generation;
     // The exit record. The process itself writes it, last of all; whoever reaps it reads it afterwards.
     _Atomic uint32_t record; // enum broodi_record
@@ -39,7 +40,7 @@ struct broodi_thread_slot {
     _Atomic uint64_t id;
     _Atomic uint32_t held; // locks it holds or is about to; an upper bound, written by the thread alone
     uint32_t reserved;
-    os_life life;
+    brood_os_life life;
 };
 
 enum broodi_thread_phase {
@@ -52,7 +53,7 @@ struct broodi_lock_slot {
     broodi_word state; // low: see lock.c
     // Written by the holder, or before the handle is known.
     uint32_t recursive;
-    uint32_t depth; // how often the holder has taken it
+    uint32_t depth;       // how often the holder has taken it
     uint64_t reserved[6]; // a cache line for each lock
 };
 
@@ -75,7 +76,7 @@ bool broodi_thread_is_over(uint32_t index);
 uint32_t broodi_thread_low(enum broodi_thread_phase phase, uint32_t process);
 
 // Who the thread is, for the port.
-os_life_id broodi_life_id(uint32_t index);
+brood_os_life_id broodi_life_id(uint32_t index);
 
 // Marks all threads of a process that has ended, frees those that hold nothing, and wakes anew whom they were to wake.
 void broodi_threads_bury(uint32_t process);

@@ -33,11 +33,11 @@ struct start {
     size_t size;
     const brood_process_options *options;
     brood_start_method method;
-    char *identity;         // "1:2"
-    const char **merged;    // the environment, for a fresh image
-    char **merged_storage;  // and what its texts stand in
+    char *identity;        // "1:2"
+    const char **merged;   // the environment, for a fresh image
+    char **merged_storage; // and what its texts stand in
     struct broodi_boot boot;
-    unsigned char *record;  // encoded
+    unsigned char *record; // encoded
     size_t record_size;
     brood_process *process; // the child-to-be, or the child
     bool launched;
@@ -83,8 +83,8 @@ static char *make_name(size_t *out_identity)
     const size_t capacity = sizeof "Process-" + strlen(broodi_here.identity) + 16;
     char *name = broodi_alloc(capacity);
     if (name)
-        (void)snprintf(name, capacity, "Process-%s%s%u", broodi_here.identity, broodi_here.identity[0] ? ":" : "",
-                       number);
+        (void)snprintf(name, capacity, "Process-%s%s%u", broodi_here.identity,
+                       broodi_here.identity[0] ? ":" : "", number);
     *out_identity = strlen("Process-");
     return name;
 }
@@ -114,9 +114,9 @@ static brood_status make_record(struct start *start)
 {
     const struct broodi_header *header = broodi_family.header;
     struct broodi_boot *boot = &start->boot;
-    brood_status status = os_random(&boot->token, sizeof boot->token);
+    brood_status status = brood_os_random(&boot->token, sizeof boot->token);
     if (status == BROOD_OK)
-        status = os_module_find((void (*)(void))start->target, &boot->target);
+        status = brood_os_module_find((void (*)(void))start->target, &boot->target);
     if (status == BROOD_OK)
         status = broodi_process_slot_take(broodi_self_process(), &start->process->slot);
     if (status != BROOD_OK)
@@ -133,15 +133,17 @@ static brood_status make_record(struct start *start)
     boot->arg = start->arg;
     boot->arg_size = start->size;
     start->record = broodi_boot_encode(boot, &start->record_size);
-    return start->record ? BROOD_OK : broodi_fail(BROOD_NO_MEMORY, "a boot record with %zu bytes", start->size);
+    return start->record ? BROOD_OK
+                         : broodi_fail(BROOD_NO_MEMORY, "a boot record with %zu bytes", start->size);
 }
 
 static brood_status plan(struct start *start)
 {
     brood_status status = check(start);
     if (status == BROOD_OK)
-        status = broodi_method_resolve(start->options->method, start->options->fork_with_threads, &start->method);
-    if (status == BROOD_OK && start->method == BROOD_START_SPAWN && os_boot_is_privileged())
+        status =
+            broodi_method_resolve(start->options->method, start->options->fork_with_threads, &start->method);
+    if (status == BROOD_OK && start->method == BROOD_START_SPAWN && brood_os_boot_is_privileged())
         status = broodi_fail(BROOD_DENIED, "a program with raised privileges is not executed again");
     if (status == BROOD_OK)
         status = make_child(start);
@@ -161,7 +163,7 @@ static void enter_fork(void *arg, intptr_t channel)
     struct broodi_boot boot;
     const bool with_threads = start->options->fork_with_threads;
     if (broodi_boot_decode(start->record, start->record_size, start->boot.token, &boot) != BROOD_OK)
-        os_process_exit(70);
+        brood_os_process_exit(70);
     broodi_here.forked_with_threads = with_threads;
     broodi_child_of_fork(&boot, channel, (void (*)(void))start->target);
 }
@@ -170,7 +172,7 @@ static brood_status launch(struct start *start)
 {
     const brood_process_options *options = start->options;
     const bool forks = start->method == BROOD_START_FORK;
-    const os_plan plan = {
+    const brood_os_plan plan = {
         .record = start->record,
         .size = start->record_size,
         .token = start->boot.token,
@@ -180,9 +182,10 @@ static brood_status launch(struct start *start)
         .null_input = options->input == BROOD_INPUT_NULL,
         .tied = !options->survive_parent,
     };
-    os_stdio_flush(forks && !options->fork_with_threads);
-    const brood_status status = forks ? os_process_fork(&plan, enter_fork, start, &start->process->child)
-                                      : os_process_spawn(&plan, &start->process->child);
+    brood_os_stdio_flush(forks && !options->fork_with_threads);
+    const brood_status status = forks
+                                    ? brood_os_process_fork(&plan, enter_fork, start, &start->process->child)
+                                    : brood_os_process_spawn(&plan, &start->process->child);
     start->launched = status == BROOD_OK;
     return status;
 }
@@ -191,9 +194,9 @@ static brood_status launch(struct start *start)
 
 static brood_status handshake(struct start *start)
 {
-    os_reply reply = { .status = BROOD_SYSTEM };
-    os_child *child = &start->process->child;
-    brood_status status = os_process_await_ready(child, broodi_deadline(PATIENCE), &reply);
+    brood_os_reply reply = { .status = BROOD_SYSTEM };
+    brood_os_child *child = &start->process->child;
+    brood_status status = brood_os_process_await_ready(child, broodi_deadline(PATIENCE), &reply);
     if (status == BROOD_TIMEOUT)
         return broodi_fail(status, "the child did not reach brood_init() within a minute");
     start->replied = status == BROOD_OK;
@@ -209,12 +212,12 @@ static void undo_launch(struct start *start, brood_status status)
 {
     brood_exit end;
     char text[128];
-    os_child *child = &start->process->child;
+    brood_os_child *child = &start->process->child;
     if (status == BROOD_TIMEOUT || status == BROOD_WRONG_STATE)
-        (void)os_process_end(child, true);
-    (void)os_process_await_end(child, INT64_MAX);
-    while (!os_process_reap(child, &end))
-        os_thread_yield();
+        (void)brood_os_process_end(child, true);
+    (void)brood_os_process_await_end(child, INT64_MAX);
+    while (!brood_os_process_reap(child, &end))
+        brood_os_thread_yield();
     if (start->replied || status != BROOD_SYSTEM)
         return;
     (void)brood_exit_text(end, text, sizeof text);
@@ -241,7 +244,9 @@ brood_status brood_process_start(brood_process **out, brood_target target, const
                                  const brood_process_options *options)
 {
     static const brood_process_options defaults = BROOD_PROCESS_OPTIONS_INIT;
-    struct start start = { .target = target, .arg = arg, .size = size, .options = options ? options : &defaults };
+    struct start start = {
+        .target = target, .arg = arg, .size = size, .options = options ? options : &defaults
+    };
     brood_status status = plan(&start);
     if (status == BROOD_OK) {
         broodi_children_reap();

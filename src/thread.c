@@ -23,7 +23,7 @@ struct brood_thread {
     uint64_t serial; // of the process that it belongs to
     uint64_t id;
     broodi_word state;
-    os_thread thread;
+    brood_os_thread thread;
     brood_target target;
     void *arg;
     void *copy; // of the argument; NULL when the pointer was passed
@@ -100,7 +100,8 @@ static void run(void *arg)
         broodi_thread_complete(thread);
 }
 
-static brood_status check(brood_target target, const void *arg, size_t size, const brood_thread_options *options)
+static brood_status check(brood_target target, const void *arg, size_t size,
+                          const brood_thread_options *options)
 {
     const brood_status status = broodi_ready();
     if (status != BROOD_OK)
@@ -119,7 +120,7 @@ static brood_status check(brood_target target, const void *arg, size_t size, con
 
 static bool is_daemon(int32_t mode)
 {
-    const struct broodi_self *self = os_self_get();
+    const struct broodi_self *self = brood_os_self_get();
     const bool inherited = self && self->thread && self->thread->daemon;
     return mode == BROOD_DAEMON_YES || (mode == BROOD_DAEMON_INHERIT && inherited);
 }
@@ -127,10 +128,10 @@ static bool is_daemon(int32_t mode)
 static void add(brood_thread *thread)
 {
     retain(thread);
-    os_guard_lock();
+    brood_os_guard_lock();
     thread->next = threads.first;
     threads.first = thread;
-    os_guard_unlock();
+    brood_os_guard_unlock();
 }
 
 static void reap_ended(void);
@@ -143,16 +144,16 @@ static brood_status start(brood_thread **out, brood_target target, const void *a
     if (status != BROOD_OK)
         return status;
     reap_ended();
-    os_guard_lock();
+    brood_os_guard_lock();
     (void)snprintf(counted, sizeof counted, "Thread-%u", ++threads.started);
-    os_guard_unlock();
+    brood_os_guard_unlock();
     brood_thread *thread = create(options->name ? options->name : counted, arg, size);
     if (!thread)
         return broodi_fail(BROOD_NO_MEMORY, "a thread with an argument of %zu bytes", size);
     thread->target = target;
     thread->daemon = is_daemon(options->daemon);
     retain(thread); // the thread's own
-    status = os_thread_start(&thread->thread, run, thread, options->stack_size);
+    status = brood_os_thread_start(&thread->thread, run, thread, options->stack_size);
     if (status != BROOD_OK) {
         brood_thread_drop(thread);
         brood_thread_drop(thread);
@@ -183,14 +184,14 @@ void broodi_thread_complete(brood_thread *thread)
 
 static bool unlink_thread(brood_thread *thread)
 {
-    os_guard_lock();
+    brood_os_guard_lock();
     brood_thread **link = &threads.first;
     while (*link && *link != thread)
         link = &(*link)->next;
     const bool found = *link;
     if (found)
         *link = thread->next;
-    os_guard_unlock();
+    brood_os_guard_unlock();
     return found;
 }
 
@@ -204,7 +205,7 @@ static void reap(brood_thread *thread)
             broodi_wait(&thread->state, REAPING, BROODI_NONE, INT64_MAX);
         return;
     }
-    os_thread_join(thread->thread);
+    brood_os_thread_join(thread->thread);
     set_state(thread, REAPED);
     if (unlink_thread(thread))
         brood_thread_drop(thread);
@@ -213,13 +214,13 @@ static void reap(brood_thread *thread)
 // A reference to the first thread of the list that fits; NULL when there is none.
 static brood_thread *find(bool (*fits)(const brood_thread *))
 {
-    os_guard_lock();
+    brood_os_guard_lock();
     brood_thread *thread = threads.first;
     while (thread && !fits(thread))
         thread = thread->next;
     if (thread)
         retain(thread);
-    os_guard_unlock();
+    brood_os_guard_unlock();
     return thread;
 }
 
@@ -240,7 +241,7 @@ static void reap_ended(void)
 
 static bool is_self(const brood_thread *thread)
 {
-    const struct broodi_self *self = os_self_get();
+    const struct broodi_self *self = brood_os_self_get();
     return self && self->serial == thread->serial && self->thread == thread;
 }
 

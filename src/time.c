@@ -5,7 +5,7 @@
 
 int64_t brood_clock(void)
 {
-    return os_clock();
+    return brood_os_clock();
 }
 
 int64_t broodi_deadline(brood_duration timeout)
@@ -14,7 +14,7 @@ int64_t broodi_deadline(brood_duration timeout)
         return 0;
     if (timeout == BROOD_FOREVER)
         return INT64_MAX;
-    return broodi_until(INT64_MAX, os_clock(), timeout);
+    return broodi_until(INT64_MAX, brood_os_clock(), timeout);
 }
 
 int64_t broodi_until(int64_t deadline, int64_t now, int64_t span)
@@ -25,5 +25,5 @@ int64_t broodi_until(int64_t deadline, int64_t now, int64_t span)
 void brood_sleep(brood_duration duration)
 {
     if (duration > 0)
-        os_sleep_until(broodi_deadline(duration));
+        brood_os_sleep_until(broodi_deadline(duration));
 }

@@ -17,18 +17,18 @@ static const uint32_t *low_half(const broodi_word *word)
 
 void broodi_wait(broodi_word *word, uint64_t expected, uint32_t holder, int64_t deadline)
 {
-    const int64_t now = os_clock();
+    const int64_t now = brood_os_clock();
     const int64_t until = broodi_until(deadline, now, 1000000000);
-    os_life *life = NULL;
+    brood_os_life *life = NULL;
     if (holder != BROODI_NONE)
         life = &((struct broodi_thread_slot *)broodi_slot(BROODI_THREAD, holder))->life;
     if (until > now && atomic_load_explicit(&word->state, memory_order_relaxed) == expected)
-        (void)os_futex_wait(low_half(word), broodi_low(expected), life, until - now);
+        (void)brood_os_futex_wait(low_half(word), broodi_low(expected), life, until - now);
 }
 
 void broodi_wake(broodi_word *word, uint32_t count)
 {
-    (void)os_futex_wake(low_half(word), count);
+    (void)brood_os_futex_wake(low_half(word), count);
 }
 
 // The kernel keeps no wake for one who has died; the net of broodi_wait is below it.

@@ -28,7 +28,8 @@ static uint64_t key_of(const broodi_word *word)
     const uintptr_t base = (uintptr_t)broodi_family.arena.base;
     if (at - base < broodi_family.arena.size)
         return (at - base) / sizeof *word + 1;
-    return PRIVATE | (uint64_t)(broodi_self_process() & 0xffff) << 45 | (at / sizeof *word & ((UINT64_C(1) << 45) - 1));
+    return PRIVATE | (uint64_t)(broodi_self_process() & 0xffff) << 45 |
+           (at / sizeof *word & ((UINT64_C(1) << 45) - 1));
 }
 
 static struct broodi_thread_slot *slot_at(uint32_t index)
@@ -39,22 +40,22 @@ static struct broodi_thread_slot *slot_at(uint32_t index)
 static void await(struct broodi_thread_slot *own, uint32_t holder, int64_t timeout)
 {
     if (holder == BROODI_NONE) {
-        os_bell_await(&own->life, NULL, NULL, timeout);
+        brood_os_bell_await(&own->life, NULL, NULL, timeout);
         return;
     }
-    const os_life_id id = broodi_life_id(holder);
-    os_bell_await(&own->life, &slot_at(holder)->life, &id, timeout);
+    const brood_os_life_id id = broodi_life_id(holder);
+    brood_os_bell_await(&own->life, &slot_at(holder)->life, &id, timeout);
 }
 
 void broodi_wait(broodi_word *word, uint64_t expected, uint32_t holder, int64_t deadline)
 {
-    const int64_t now = os_clock();
+    const int64_t now = brood_os_clock();
     const int64_t until = broodi_until(deadline, now, 1000000000);
     const uint32_t self = broodi_self_slot();
     if (until <= now)
         return;
     if (self == BROODI_NONE) { // no slot, no bell: looks again soon
-        os_sleep_until(broodi_until(until, now, 1000000));
+        brood_os_sleep_until(broodi_until(until, now, 1000000));
         return;
     }
     struct broodi_thread_slot *own = slot_at(self);
@@ -79,8 +80,8 @@ static void wake_key(uint64_t key, uint32_t count)
     for (uint32_t index = 0; index < limit && count > 0; index++) {
         if (!claim(slot_at(index), key))
             continue;
-        const os_life_id id = broodi_life_id(index);
-        os_bell_ring(&slot_at(index)->life, &id);
+        const brood_os_life_id id = broodi_life_id(index);
+        brood_os_bell_ring(&slot_at(index)->life, &id);
         count--;
     }
 }

@@ -135,7 +135,8 @@ static void expect_timeouts(bool as_process)
     const brood_duration none[] = { BROOD_NOW, -1, -BROOD_SECONDS(5), INT64_MIN };
     for (size_t i = 0; i < sizeof none / sizeof none[0]; i++)
         assert_status(brood_lock_acquire(lock, none[i]), BROOD_TIMEOUT);
-    const brood_duration some[] = { 1, BROOD_MICROSECONDS(300), BROOD_MILLISECONDS(20), BROOD_MILLISECONDS(120) };
+    const brood_duration some[] = { 1, BROOD_MICROSECONDS(300), BROOD_MILLISECONDS(20),
+                                    BROOD_MILLISECONDS(120) };
     for (size_t i = 0; i < sizeof some / sizeof some[0]; i++) {
         const int64_t before = brood_clock();
         assert_status(brood_lock_acquire(lock, some[i]), BROOD_TIMEOUT);
@@ -187,7 +188,8 @@ static void an_endless_timeout_is_not_taken_for_a_past_one(void **state)
 static void a_holder_that_acquires_again_is_told_whatever_the_timeout(void **state)
 {
     (void)state;
-    const brood_duration timeouts[] = { BROOD_NOW, -1, BROOD_MILLISECONDS(1), BROOD_SECONDS(3), BROOD_FOREVER };
+    const brood_duration timeouts[] = { BROOD_NOW, -1, BROOD_MILLISECONDS(1), BROOD_SECONDS(3),
+                                        BROOD_FOREVER };
     const brood_lock lock = made_lock();
     assert_status(brood_lock_acquire(lock, BROOD_NOW), BROOD_OK);
     for (size_t i = 0; i < sizeof timeouts / sizeof timeouts[0]; i++)
@@ -957,7 +959,8 @@ static int by_id(const void *a, const void *b)
 
 static int use_the_last(void *arg)
 {
-    return hold_many((brood_lock[]){ *(brood_lock *)arg, { 0 } }) || brood_lock_release(*(brood_lock *)arg) != BROOD_OK;
+    return hold_many((brood_lock[]){ *(brood_lock *)arg, { 0 } }) ||
+           brood_lock_release(*(brood_lock *)arg) != BROOD_OK;
 }
 
 static void there_may_be_many_locks_at_once(void **state)

@@ -21,17 +21,17 @@
 #define MEETING_PATIENCE BROOD_SECONDS(60)
 
 // In a target: ends it with this line as its code.
-#define CHECK(condition)                                                                                              \
-    do {                                                                                                              \
-        if (!(condition))                                                                                             \
-            return __LINE__;                                                                                          \
+#define CHECK(condition)     \
+    do {                     \
+        if (!(condition))    \
+            return __LINE__; \
     } while (0)
 
 // In a test: a status of brood, with the library's own sentence where it is another one.
 #define assert_status(call, expected) meeting_expect((call), (expected), #call, __FILE__, __LINE__)
 
-static inline void meeting_expect(brood_status status, brood_status expected, const char *call, const char *file,
-                                  int line)
+static inline void meeting_expect(brood_status status, brood_status expected, const char *call,
+                                  const char *file, int line)
 {
     if (status == expected)
         return;

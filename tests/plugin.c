@@ -14,7 +14,7 @@
 static brood_target target_in(void *library, const char *getter)
 {
     assert_non_null(library);
-    plugin_function (*get)(void) = (plugin_function (*)(void))foreign_library_function(library, getter);
+    plugin_function (*get)(void) = (plugin_function(*)(void))foreign_library_function(library, getter);
     assert_non_null(get);
     return get();
 }
@@ -28,7 +28,7 @@ static void expect_sum(brood_target add, int extra)
 static void a_static_function_of_an_opened_library_is_a_target(void **state)
 {
     (void)state;
-    expect_sum(target_in(foreign_library_open(PLUGIN_FILE), "plugin_adder"), 0);
+    expect_sum(target_in(foreign_library_open(PLUGIN_FILE_1), "plugin_adder"), 0);
 }
 
 static void a_function_is_found_where_the_child_has_the_library(void **state)
@@ -37,7 +37,7 @@ static void a_function_is_found_where_the_child_has_the_library(void **state)
     char avoid[64];
     const char *environment[] = { avoid, NULL };
     const brood_process_options options = { .method = BROOD_START_SPAWN, .environment = environment };
-    const brood_target tell = target_in(foreign_library_open(PLUGIN_FILE), "plugin_teller");
+    const brood_target tell = target_in(foreign_library_open(PLUGIN_FILE_1), "plugin_teller");
     const void *base = foreign_module_base((void (*)(void))tell);
     const int here = tell(NULL);
     (void)snprintf(avoid, sizeof avoid, AVOID "=%" PRIxPTR, (uintptr_t)base);
@@ -55,7 +55,7 @@ static void a_function_is_found_where_the_child_has_the_library(void **state)
 static void *opened_copy(char *path, size_t capacity, const char *name)
 {
     foreign_file_name(path, capacity, name);
-    foreign_file_copy(PLUGIN_FILE, path);
+    foreign_file_copy(PLUGIN_FILE_1, path);
     void *library = foreign_library_open(path);
     assert_non_null(library);
     return library;
@@ -80,7 +80,7 @@ static void a_library_that_was_replaced_is_refused(void **state)
     const struct plugin_sum sum = { 30, 12 };
     const brood_target add = target_in(opened_copy(path, sizeof path, "replaced.dll"), "plugin_adder");
     expect_sum(add, 0);
-    foreign_file_replace(PLUGIN_OTHER_FILE, path);
+    foreign_file_replace(PLUGIN_FILE_2, path);
     brood_process *process = NULL;
     for (int i = 0; i < 2; i++) {
         assert_status(brood_process_start(&process, add, &sum, sizeof sum, &fresh), BROOD_MISMATCH);
@@ -98,7 +98,7 @@ static void a_library_that_is_gone_is_not_found(void **state)
     char path[512];
     const struct plugin_sum sum = { 30, 12 };
     const brood_target add = target_in(opened_copy(path, sizeof path, "gone.dll"), "plugin_adder");
-    foreign_file_replace(PLUGIN_OTHER_FILE, path);
+    foreign_file_replace(PLUGIN_FILE_2, path);
     foreign_file_remove(path);
     brood_process *process = NULL;
     assert_status(brood_process_start(&process, add, &sum, sizeof sum, &fresh), BROOD_NOT_FOUND);
@@ -106,7 +106,7 @@ static void a_library_that_is_gone_is_not_found(void **state)
     if (!strstr(brood_last_error(), tail_of(path)))
         fail_msg("\"%s\" does not name %s", brood_last_error(), tail_of(path));
     // What was refused has spoiled nothing.
-    expect_sum(target_in(foreign_library_open(PLUGIN_FILE), "plugin_adder"), 0);
+    expect_sum(target_in(foreign_library_open(PLUGIN_FILE_1), "plugin_adder"), 0);
 }
 
 static void a_function_of_the_c_library_is_a_target(void **state)

@@ -27,7 +27,7 @@ static bool run_image(const char *program)
 {
     static char name[] = "nothing";
     static char argument[] = PEER_NOTHING;
-    char *const argv[] = {name, argument, NULL};
+    char *const argv[] = { name, argument, NULL };
     pid_t pid;
     return posix_spawnp(&pid, program, NULL, NULL, argv, environ) == 0 && wait_for(pid);
 }

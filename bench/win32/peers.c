@@ -24,7 +24,7 @@ static bool run_image(void)
 
     wchar_t command_line[sizeof arguments / sizeof arguments[0]]; // CreateProcessW() may write into it
     wmemcpy(command_line, arguments, sizeof arguments / sizeof arguments[0]);
-    STARTUPINFOW startup = {.cb = sizeof startup};
+    STARTUPINFOW startup = { .cb = sizeof startup };
     PROCESS_INFORMATION process;
     if (!CreateProcessW(path, command_line, NULL, NULL, FALSE, 0, NULL, NULL, &startup, &process))
         return false;

@@ -50,7 +50,7 @@ int main(void)
 
     printf("Parent process %" PRId64 ".\n", brood_self_pid());
     for (int i = 0; i < 5; i++) {
-        struct job job = {.seconds = i};
+        struct job job = { .seconds = i };
         snprintf(job.name, sizeof job.name, "test%d", i);
         puts("Child Process will start.");
         check(brood_process_start(NULL, run_proc, &job, sizeof job, NULL));

@@ -32,8 +32,8 @@ int main(void)
 {
     brood_init(); // a child runs its target in here, and never returns
 
-    static const char *const items[] = {"chinese", "english", "spanish", "japanese"};
-    struct job job = {0};
+    static const char *const items[] = { "chinese", "english", "spanish", "japanese" };
+    struct job job = { 0 };
     check(brood_lock_create(&job.lock));
     for (size_t i = 0; i < sizeof items / sizeof items[0]; i++) {
         snprintf(job.item, sizeof job.item, "%s", items[i]);

@@ -34,7 +34,7 @@ int main(void)
     brood_init();
 
     for (int i = 0; i < 10; i++) {
-        const struct my_process process = {i};
+        const struct my_process process = { i };
         check(my_process_start(&process));
     }
     return 0;

@@ -34,7 +34,7 @@ int main(void)
     brood_init();
 
     for (int i = 0; i < 10; i++) {
-        const struct my_thread thread = {i};
+        const struct my_thread thread = { i };
         check(my_thread_start(&thread));
     }
     return 0;

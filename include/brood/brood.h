@@ -34,7 +34,7 @@ BROOD_BEGIN_DECLS
 #define BROOD_VERSION_PATCH 0 /**< Changes when something is mended. */
 
 /** @brief The version of these headers as one number, handed to the library by brood_init(). */
-#define BROOD_VERSION_NUMBER                                                                         \
+#define BROOD_VERSION_NUMBER \
     ((uint32_t)(BROOD_VERSION_MAJOR * 1000000 + BROOD_VERSION_MINOR * 1000 + BROOD_VERSION_PATCH))
 
 /**

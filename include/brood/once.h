@@ -17,9 +17,9 @@ typedef struct brood_once_flag {
 } brood_once_flag;
 
 /** @brief The value of a flag whose function has not run. */
-#define BROOD_ONCE_INIT                                                                              \
-    {                                                                                                \
-        0                                                                                            \
+#define BROOD_ONCE_INIT \
+    {                   \
+        0               \
     }
 
 /**

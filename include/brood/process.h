@@ -69,23 +69,24 @@ typedef struct brood_process_options {
 } brood_process_options;
 
 /** @brief The defaults. */
-#define BROOD_PROCESS_OPTIONS_INIT                                                                   \
-    {                                                                                                \
-        0, 0, 0, 0, 0, 0, 0, 0,                                                                      \
-        {                                                                                            \
-            0, 0, 0, 0                                                                               \
-        }                                                                                            \
+#define BROOD_PROCESS_OPTIONS_INIT \
+    {                              \
+        0, 0, 0, 0, 0, 0, 0, 0,    \
+        {                          \
+            0, 0, 0, 0             \
+        }                          \
     }
 
 /** @brief How a process ended. */
 typedef enum brood_exit_kind {
-    BROOD_RUNNING = 0,    /**< It has not ended. */
-    BROOD_EXITED = 1,     /**< By itself; `code` is what the target returned, or what exit() was given. */
-    BROOD_CRASHED = 2,    /**< By a fault of its own; `crash` says which. */
-    BROOD_SIGNALLED = 3,  /**< By a signal that brood did not send; `native` is its number. */
-    BROOD_TERMINATED = 4, /**< By brood_process_terminate(), brood_process_kill(), or as a daemon at its starter's end. */
-    BROOD_DEADLINE = 5,   /**< Killed at a deadline. */
-    BROOD_LOST = 6        /**< It has ended, and nobody knows how. */
+    BROOD_RUNNING = 0,   /**< It has not ended. */
+    BROOD_EXITED = 1,    /**< By itself; `code` is what the target returned, or what exit() was given. */
+    BROOD_CRASHED = 2,   /**< By a fault of its own; `crash` says which. */
+    BROOD_SIGNALLED = 3, /**< By a signal that brood did not send; `native` is its number. */
+    BROOD_TERMINATED =
+        4, /**< By brood_process_terminate(), brood_process_kill(), or as a daemon at its starter's end. */
+    BROOD_DEADLINE = 5, /**< Killed at a deadline. */
+    BROOD_LOST = 6      /**< It has ended, and nobody knows how. */
 } brood_exit_kind;
 
 /** @brief What a crashed process died of. */
@@ -102,10 +103,12 @@ typedef enum brood_crash {
 
 /** @brief The report about the end of a process. */
 typedef struct brood_exit {
-    int32_t kind;         /**< A #brood_exit_kind. */
-    int32_t code;         /**< For `BROOD_EXITED`: all 32 bits of what the target returned; after exit() POSIX keeps 8. */
-    int32_t crash;        /**< A #brood_crash. */
-    int64_t native;       /**< The signal number (POSIX), the exit code (Windows); 15 or 9 for `BROOD_TERMINATED`. */
+    int32_t kind; /**< A #brood_exit_kind. */
+    int32_t
+        code; /**< For `BROOD_EXITED`: all 32 bits of what the target returned; after exit() POSIX keeps 8. */
+    int32_t crash; /**< A #brood_crash. */
+    int64_t
+        native; /**< The signal number (POSIX), the exit code (Windows); 15 or 9 for `BROOD_TERMINATED`. */
     uint64_t reserved[4]; /**< Zero. */
 } brood_exit;
 

@@ -20,32 +20,32 @@ BROOD_BEGIN_DECLS
  *
  * Values are pinned, lie within 0..63, and never change their meaning.
  */
-#define BROOD_STATUS_LIST(X)                                                                         \
-    X(OK, 0, "done")                                                                                 \
-    X(TIMEOUT, 1, "the deadline passed")                                                             \
-    X(OWNER_DIED, 2, "acquired; the holder before ended without releasing")                          \
-    X(CLOSED, 3, "closed, and nothing is left in it")                                                \
-    X(BROKEN, 4, "broken")                                                                           \
-    X(CANCELLED, 5, "cancelled")                                                                     \
-    X(WORKER_DIED, 6, "the worker that ran the task ended")                                          \
-    X(PEER_DIED, 7, "everybody at the other end has ended")                                          \
-    X(INVALID, 8, "a bad argument")                                                                  \
-    X(STALE, 9, "the object was destroyed")                                                          \
-    X(NOT_OWNER, 10, "held by somebody else, or by nobody")                                          \
-    X(WRONG_STATE, 11, "not at this moment of its life, or not in this process")                     \
-    X(BUSY, 12, "still running, or in use")                                                          \
-    X(TOO_SMALL, 13, "the buffer is too small")                                                      \
-    X(TOO_LARGE, 14, "larger than the limit")                                                        \
-    X(OVERFLOW, 15, "the count would pass its maximum")                                              \
-    X(DEADLOCK, 16, "would wait for itself")                                                         \
-    X(NO_MEMORY, 17, "out of memory")                                                                \
-    X(NO_RESOURCES, 18, "out of descriptors, processes, threads or slots")                           \
-    X(TASK_FAILED, 19, "a task returned a value other than zero")                                    \
-    X(NOT_INITIALIZED, 20, "brood_init has not run in this process")                                 \
-    X(UNSUPPORTED, 21, "not available on this system")                                               \
-    X(DENIED, 22, "the operating system refused permission")                                         \
-    X(NOT_FOUND, 23, "nothing has that name")                                                        \
-    X(MISMATCH, 24, "the two processes do not run the same image")                                   \
+#define BROOD_STATUS_LIST(X)                                                     \
+    X(OK, 0, "done")                                                             \
+    X(TIMEOUT, 1, "the deadline passed")                                         \
+    X(OWNER_DIED, 2, "acquired; the holder before ended without releasing")      \
+    X(CLOSED, 3, "closed, and nothing is left in it")                            \
+    X(BROKEN, 4, "broken")                                                       \
+    X(CANCELLED, 5, "cancelled")                                                 \
+    X(WORKER_DIED, 6, "the worker that ran the task ended")                      \
+    X(PEER_DIED, 7, "everybody at the other end has ended")                      \
+    X(INVALID, 8, "a bad argument")                                              \
+    X(STALE, 9, "the object was destroyed")                                      \
+    X(NOT_OWNER, 10, "held by somebody else, or by nobody")                      \
+    X(WRONG_STATE, 11, "not at this moment of its life, or not in this process") \
+    X(BUSY, 12, "still running, or in use")                                      \
+    X(TOO_SMALL, 13, "the buffer is too small")                                  \
+    X(TOO_LARGE, 14, "larger than the limit")                                    \
+    X(OVERFLOW, 15, "the count would pass its maximum")                          \
+    X(DEADLOCK, 16, "would wait for itself")                                     \
+    X(NO_MEMORY, 17, "out of memory")                                            \
+    X(NO_RESOURCES, 18, "out of descriptors, processes, threads or slots")       \
+    X(TASK_FAILED, 19, "a task returned a value other than zero")                \
+    X(NOT_INITIALIZED, 20, "brood_init has not run in this process")             \
+    X(UNSUPPORTED, 21, "not available on this system")                           \
+    X(DENIED, 22, "the operating system refused permission")                     \
+    X(NOT_FOUND, 23, "nothing has that name")                                    \
+    X(MISMATCH, 24, "the two processes do not run the same image")               \
     X(SYSTEM, 25, "the operating system failed in an unexpected way")
 
 /** @brief What a call answers; see #BROOD_STATUS_LIST for the meaning of each value. */

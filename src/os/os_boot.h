@@ -9,25 +9,25 @@
 #include <stdint.h>
 
 // What a child has got from its starter.
-typedef struct os_boot {
+typedef struct brood_os_boot {
     unsigned char *record; // aligned for any type; stays for the life of the process
     size_t size;
     uint64_t token;   // from the announcement; the record repeats it
-    intptr_t arena;   // the object for os_arena_open
+    intptr_t arena;   // the object for brood_os_arena_open
     intptr_t channel; // where the reply goes
-} os_boot;
+} brood_os_boot;
 
 // Tells whether this process was announced as a child and the announcement has not been taken.
-bool os_boot_is_announced(void);
+bool brood_os_boot_is_announced(void);
 
 // Erases the announcement, whatever follows, then takes what it announces. Nothing of it is believed: a descriptor that is not
 // there, a size that is absurd or a sender that goes away are BROOD_INVALID, with a sentence.
-brood_status os_boot_take(os_boot *out);
+brood_status brood_os_boot_take(brood_os_boot *out);
 
 // Answers the starter: BROOD_OK, about to run the target; or the status and the sentence of what went wrong. Once; closes the channel.
-void os_boot_reply(intptr_t channel, brood_status status, const char *text);
+void brood_os_boot_reply(intptr_t channel, brood_status status, const char *text);
 
 // Whether the program runs with raised privileges, so that no announcement may be believed nor made.
-bool os_boot_is_privileged(void);
+bool brood_os_boot_is_privileged(void);
 
 #endif

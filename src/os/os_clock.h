@@ -7,9 +7,9 @@
 
 // Nanoseconds on the monotonic clock that all processes of the machine share. Never fails, never goes
 // back; async-signal-safe.
-int64_t os_clock(void);
+int64_t brood_os_clock(void);
 
-// Blocks the calling thread until os_clock() has reached `deadline`, whatever signals come.
-void os_sleep_until(int64_t deadline);
+// Blocks the calling thread until brood_os_clock() has reached `deadline`, whatever signals come.
+void brood_os_sleep_until(int64_t deadline);
 
 #endif

@@ -4,9 +4,9 @@
 #define OS_CPU_H
 
 // Logical processors online.
-unsigned os_cpu_count(void);
+unsigned brood_os_cpu_count(void);
 
 // Those that this process may use: affinity, and on Linux the quota of the control group, rounded up.
-unsigned os_cpu_usable(void);
+unsigned brood_os_cpu_usable(void);
 
 #endif

@@ -8,6 +8,6 @@
 
 // Turns a code of the operating system (errno, GetLastError) into the status that a caller can act on, by the one
 // table of the port, and leaves the sentence "what (code)" for brood_last_error(). Never answers BROOD_OK.
-brood_status os_error(const char *what, int64_t code);
+brood_status brood_os_error(const char *what, int64_t code);
 
 #endif

@@ -10,9 +10,10 @@
 // Blocks while the 32 bits at `word` equal `value`, until a wake, until the thread `holder` (may be NULL) has ended, or for
 // `timeout` ns. May return early. Where the end of a holder cannot be awaited too, it returns after 50 ms at most when there is a
 // holder. BROOD_UNSUPPORTED on a system without; BROOD_OK otherwise, whatever ended the wait.
-brood_status os_futex_wait(const uint32_t *word, uint32_t value, os_life *holder, int64_t timeout);
+brood_status brood_os_futex_wait(const uint32_t *word, uint32_t value, brood_os_life *holder,
+                                 int64_t timeout);
 
 // Wakes up to `count` of those who wait for `word`, in any process. Async-signal-safe.
-brood_status os_futex_wake(const uint32_t *word, uint32_t count);
+brood_status brood_os_futex_wake(const uint32_t *word, uint32_t count);
 
 #endif

@@ -6,12 +6,12 @@
 
 #include <brood/status.h>
 
-void os_guard_lock(void);
-void os_guard_unlock(void);
+void brood_os_guard_lock(void);
+void brood_os_guard_unlock(void);
 
 // Arranges that every fork() of this process, whoever calls it, finds the guard free, and that `in_child` runs
 // in the child first of all, in the only thread there is. Called once, before anything is started. Where there is no
 // fork this does nothing. Fails with BROOD_NO_MEMORY.
-brood_status os_guard_watch_fork(void (*in_child)(void));
+brood_status brood_os_guard_watch_fork(void (*in_child)(void));
 
 #endif

@@ -8,36 +8,37 @@
 #include <stdint.h>
 
 // What a port keeps in a thread's slot.
-typedef struct os_life {
+typedef struct brood_os_life {
     _Alignas(8) unsigned char opaque[96];
-} os_life;
+} brood_os_life;
 
 // Who a thread is, for ports that go by names: the random number of the family, and the slot with its generation, which
 // is never the same for two threads.
-typedef struct os_life_id {
+typedef struct brood_os_life_id {
     uint64_t family[2];
     uint32_t slot;
     uint32_t generation;
-} os_life_id;
+} brood_os_life_id;
 
 // Called by the thread itself: from now on its end, however it comes, is noticed; and it has a doorbell. The bytes of
 // `life` may be anything. Fails with BROOD_NO_RESOURCES, BROOD_NO_MEMORY.
-brood_status os_life_begin(os_life *life, const os_life_id *id);
+brood_status brood_os_life_begin(brood_os_life *life, const brood_os_life_id *id);
 
 // Called by the thread itself at its orderly end.
-void os_life_end(os_life *life);
+void brood_os_life_end(brood_os_life *life);
 
 // Tells whether a thread that began has ended, orderly or not. Any process may ask; never blocks. One answer "no" may be
 // wrong while the system still cleans up.
-bool os_life_is_over(os_life *life, const os_life_id *id);
+bool brood_os_life_is_over(brood_os_life *life, const brood_os_life_id *id);
 
 // Rings the doorbell of a thread, in any process; that of a thread that has ended is nobody's. A ring is remembered
 // until the thread awaits its bell.
-void os_bell_ring(os_life *life, const os_life_id *id);
+void brood_os_bell_ring(brood_os_life *life, const brood_os_life_id *id);
 
 // Blocks the calling thread, whose `own` life it is, until its bell was rung since the last return, until the thread
 // `holder` (may be NULL; with `holder_id`) has ended, or for `timeout` ns. May also return early: the caller looks
 // again. Where the end of a holder cannot be awaited, it returns after 50 ms at most when there is a holder.
-void os_bell_await(os_life *own, os_life *holder, const os_life_id *holder_id, int64_t timeout);
+void brood_os_bell_await(brood_os_life *own, brood_os_life *holder, const brood_os_life_id *holder_id,
+                         int64_t timeout);
 
 #endif

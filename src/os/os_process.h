@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Port contract: making, awaiting and ending child processes.
 //
-// A start is: os_process_spawn or os_process_fork (the child exists), os_process_await_ready (it has replied, or died),
-// later os_process_await_end, os_process_reap, os_process_forget.
+// A start is: brood_os_process_spawn or brood_os_process_fork (the child exists), brood_os_process_await_ready (it has replied, or died),
+// later brood_os_process_await_end, brood_os_process_reap, brood_os_process_forget.
 #ifndef OS_PROCESS_H
 #define OS_PROCESS_H
 
@@ -14,78 +14,78 @@
 #include <stdint.h>
 
 // What a new process is made from. All of it is borrowed for the call.
-typedef struct os_plan {
+typedef struct brood_os_plan {
     const unsigned char *record; // the boot record, and its size
     size_t size;
     uint64_t token;                 // goes into the announcement
-    const os_arena *arena;          // handed to the child
+    const brood_os_arena *arena;    // handed to the child
     const char *directory;          // NULL: as here
     const char *const *environment; // spawn: the whole of it; fork: the changes, or NULL
     bool null_input;
     bool tied; // dies with this process
-} os_plan;
+} brood_os_plan;
 
 // A child, as the operating system knows it.
-typedef struct os_child {
+typedef struct brood_os_child {
     int64_t pid;
     intptr_t handle;  // process HANDLE or pidfd; -1 where there is no pidfd
     intptr_t channel; // where the child's reply comes from
     intptr_t memory;  // the record's own object, on systems that hand it over in one
-} os_child;
+} brood_os_child;
 
 // What a child has replied.
-typedef struct os_reply {
+typedef struct brood_os_reply {
     brood_status status;
     char text[512];
-} os_reply;
+} brood_os_reply;
 
 // Makes a fresh image of the running program, with the announcement in its environment. Standard output and error are this
-// process's, all other descriptors are closed but those that the child takes with os_boot_take. A missing
+// process's, all other descriptors are closed but those that the child takes with brood_os_boot_take. A missing
 // directory is BROOD_NOT_FOUND. Fails with BROOD_DENIED, BROOD_NO_MEMORY, BROOD_NO_RESOURCES, BROOD_SYSTEM; then there is no child.
 // An error that only the child can meet may come with its reply instead.
-brood_status os_process_spawn(const os_plan *plan, os_child *out);
+brood_status brood_os_process_spawn(const brood_os_plan *plan, brood_os_child *out);
 
-// Copies this process. In the parent it returns like os_process_spawn; the child runs entry(arg, channel), which must not return, after
+// Copies this process. In the parent it returns like brood_os_process_spawn; the child runs entry(arg, channel), which must not return, after
 // directory, environment and input were set; its reply goes to `channel`. BROOD_UNSUPPORTED where there is no fork.
-brood_status os_process_fork(const os_plan *plan, void (*entry)(void *arg, intptr_t channel), void *arg,
-                             os_child *out);
+brood_status brood_os_process_fork(const brood_os_plan *plan, void (*entry)(void *arg, intptr_t channel),
+                                   void *arg, brood_os_child *out);
 
 // Waits for the child's reply until `deadline`. BROOD_OK: it has come. BROOD_SYSTEM: the child ended without one.
 // BROOD_TIMEOUT. Closes the channel in every case.
-brood_status os_process_await_ready(os_child *child, int64_t deadline, os_reply *out);
+brood_status brood_os_process_await_ready(brood_os_child *child, int64_t deadline, brood_os_reply *out);
 
 // Waits until the child has ended, or until `deadline` (BROOD_TIMEOUT). Does not reap; many threads may wait. Blocks for that child only.
-brood_status os_process_await_end(const os_child *child, int64_t deadline);
+brood_status brood_os_process_await_end(const brood_os_child *child, int64_t deadline);
 
 // Reaps the child if it has ended and tells how the operating system saw that; false while it runs. One thread
 // at a time. When somebody else has reaped it: true, with BROOD_LOST.
-bool os_process_reap(const os_child *child, brood_exit *out);
+bool brood_os_process_reap(const brood_os_child *child, brood_exit *out);
 
 // Ends the child: softly (SIGTERM), or so that it cannot resist. The same on Windows. Only for a child that has not been reaped.
 // BROOD_OK when it has just ended.
-brood_status os_process_end(const os_child *child, bool hard);
+brood_status brood_os_process_end(const brood_os_child *child, bool hard);
 
-// Gives back what os_child holds; not the process.
-void os_process_forget(os_child *child);
+// Gives back what brood_os_child holds; not the process.
+void brood_os_process_forget(brood_os_child *child);
 
 // This process.
-int64_t os_process_id(void);
+int64_t brood_os_process_id(void);
 
 // When that process was started, in units of the system's own; 0 when there is none (a zombie is none). With the pid it names a
 // process for ever.
-uint64_t os_process_birth(int64_t pid);
+uint64_t brood_os_process_birth(int64_t pid);
 
 // The environment of this process as a list of "NAME=value" that ends with NULL, in one block from malloc; NULL when out of memory.
-char **os_process_environment(void);
+char **brood_os_process_environment(void);
 
 // Whether two names of environment variables of these lengths are the same one.
-bool os_process_same_name(const char *a, const char *b, size_t length);
+bool brood_os_process_same_name(const char *a, const char *b, size_t length);
 
 // Waits until the process that started this one has ended, or until `deadline`: BROOD_TIMEOUT. `pid` and `birth` are the starter's;
 // pid reuse is no concern.
-brood_status os_parent_await_end(int64_t pid, uint64_t birth, int64_t deadline);
+brood_status brood_os_parent_await_end(int64_t pid, uint64_t birth, int64_t deadline);
 
 // Whether this system has the method.
-bool os_process_can_fork(void);
+bool brood_os_process_can_fork(void);
 
 #endif

@@ -7,6 +7,6 @@
 #include <stddef.h>
 
 // Fills `buffer` from the system's generator. Fails with BROOD_SYSTEM.
-brood_status os_random(void *buffer, size_t size);
+brood_status brood_os_random(void *buffer, size_t size);
 
 #endif

@@ -7,12 +7,12 @@
 
 // Flushes stdout and stderr, as far as no other thread is inside them; with `all`, every stream too, which the
 // caller does only while no other thread can sit in one. Never blocks on another thread's read.
-void os_stdio_flush(bool all);
+void brood_os_stdio_flush(bool all);
 
 // Ends the process at once, with this status, without running any handler.
-_Noreturn void os_process_exit(int code);
+_Noreturn void brood_os_process_exit(int code);
 
 // Prints "brood: <line>" to stderr as one write and ends the process with status 70. For a process that cannot go on.
-_Noreturn void os_process_refuse(const char *line);
+_Noreturn void brood_os_process_refuse(const char *line);
 
 #endif

@@ -8,35 +8,35 @@
 #include <stddef.h>
 #include <stdint.h>
 
-typedef struct os_thread {
+typedef struct brood_os_thread {
     uintptr_t handle;
-} os_thread;
+} brood_os_thread;
 
 // Runs entry(arg) in a new thread with a stack of at least `stack_size` bytes (0: the system's default). Must be joined
 // once. Fails with BROOD_NO_RESOURCES, BROOD_NO_MEMORY.
-brood_status os_thread_start(os_thread *out, void (*entry)(void *), void *arg, size_t stack_size);
+brood_status brood_os_thread_start(brood_os_thread *out, void (*entry)(void *), void *arg, size_t stack_size);
 
 // Waits until the thread has left the system, and frees what it used.
-void os_thread_join(os_thread thread);
+void brood_os_thread_join(brood_os_thread thread);
 
 // How many threads run in this process, without those that the port itself started; at least 1.
-unsigned os_thread_count(void);
+unsigned brood_os_thread_count(void);
 
 // Lets another thread run.
-void os_thread_yield(void);
+void brood_os_thread_yield(void);
 
 // Tells the processor that this is a spin loop.
-void os_thread_pause(void);
+void brood_os_thread_pause(void);
 
 // The calling thread's own pointer, NULL until it is set.
-void *os_self_get(void);
+void *brood_os_self_get(void);
 
-// Sets it. When the thread ends, by return, exit of the thread or cancellation, the function given to os_self_prepare is
+// Sets it. When the thread ends, by return, exit of the thread or cancellation, the function given to brood_os_self_prepare is
 // called in it with the pointer, if that is not NULL. Not called at the end of the process, nor for other threads then.
 // Fails with BROOD_NO_MEMORY; taking it back, with NULL, never fails.
-brood_status os_self_set(void *self);
+brood_status brood_os_self_set(void *self);
 
 // Once per process, before any other call of the two above; a forked child inherits it.
-brood_status os_self_prepare(void (*at_thread_end)(void *self));
+brood_status brood_os_self_prepare(void (*at_thread_end)(void *self));
 
 #endif

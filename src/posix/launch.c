@@ -107,7 +107,7 @@ static int set_descriptors(const struct launch *launch)
     return CHANNEL_DESCRIPTOR;
 }
 
-_Noreturn void launch_exec(const struct launch *launch)
+_Noreturn void broodi_launch_exec(const struct launch *launch)
 {
     tie(launch);
     reset_handlers();
@@ -130,7 +130,7 @@ static void set_environment(const struct launch *launch)
     }
 }
 
-_Noreturn void launch_entry(const struct launch *launch)
+_Noreturn void broodi_launch_entry(const struct launch *launch)
 {
     tie(launch);
     restore_mask(launch);

@@ -10,7 +10,7 @@
 
 // Everything that a child needs, prepared before it exists: between its birth and exec it makes system calls only.
 struct launch {
-    const os_plan *plan;
+    const brood_os_plan *plan;
     int channel;       // the child's end
     pid_t starter;     // this process
     sigset_t mask;     // of the thread that starts
@@ -23,7 +23,7 @@ struct launch {
 };
 
 // The child's side. Never returns; an error goes to the channel.
-_Noreturn void launch_exec(const struct launch *launch);
-_Noreturn void launch_entry(const struct launch *launch);
+_Noreturn void broodi_launch_exec(const struct launch *launch);
+_Noreturn void broodi_launch_entry(const struct launch *launch);
 
 #endif

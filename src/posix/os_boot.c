@@ -18,14 +18,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-bool os_boot_is_privileged(void)
+bool brood_os_boot_is_privileged(void)
 {
     return getauxval(AT_SECURE) != 0;
 }
 
-bool os_boot_is_announced(void)
+bool brood_os_boot_is_announced(void)
 {
-    return !os_boot_is_privileged() && getenv(CHANNEL_VARIABLE);
+    return !brood_os_boot_is_privileged() && getenv(CHANNEL_VARIABLE);
 }
 
 // Reads exactly `size` bytes; false when they do not come.
@@ -52,11 +52,12 @@ static bool is_socket(int descriptor)
     return fstat(descriptor, &facts) == 0 && S_ISSOCK(facts.st_mode);
 }
 
-static brood_status receive_record(os_boot *boot)
+static brood_status receive_record(brood_os_boot *boot)
 {
     uint64_t size = 0;
     const int channel = (int)boot->channel;
-    if (!is_socket(channel) || fcntl(channel, F_SETFD, FD_CLOEXEC) != 0 || !receive(channel, &size, sizeof size))
+    if (!is_socket(channel) || fcntl(channel, F_SETFD, FD_CLOEXEC) != 0 ||
+        !receive(channel, &size, sizeof size))
         return broodi_fail(BROOD_INVALID, "nobody sends a boot record");
     if (size == 0 || size > PTRDIFF_MAX)
         return broodi_fail(BROOD_INVALID, "a boot record of %" PRIu64 " bytes", size);
@@ -70,11 +71,11 @@ static brood_status receive_record(os_boot *boot)
     return broodi_fail(BROOD_INVALID, "the boot record ends early");
 }
 
-brood_status os_boot_take(os_boot *out)
+brood_status brood_os_boot_take(brood_os_boot *out)
 {
     int channel = -1;
     int arena = -1;
-    os_boot boot = { 0 };
+    brood_os_boot boot = { 0 };
     char text[64] = "";
     const char *announced = getenv(CHANNEL_VARIABLE);
     if (announced)
@@ -90,7 +91,7 @@ brood_status os_boot_take(os_boot *out)
     return status;
 }
 
-void os_boot_reply(intptr_t channel, brood_status status, const char *text)
+void brood_os_boot_reply(intptr_t channel, brood_status status, const char *text)
 {
     struct channel_reply reply = { .status = (int32_t)status };
     (void)snprintf(reply.text, sizeof reply.text, "%s", text);

@@ -4,14 +4,14 @@
 #include <errno.h>
 #include <time.h>
 
-int64_t os_clock(void)
+int64_t brood_os_clock(void)
 {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
     return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
-void os_sleep_until(int64_t deadline)
+void brood_os_sleep_until(int64_t deadline)
 {
     const struct timespec until = {
         .tv_sec = (time_t)(deadline / 1000000000),

@@ -9,7 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-unsigned os_cpu_count(void)
+unsigned brood_os_cpu_count(void)
 {
     const long online = sysconf(_SC_NPROCESSORS_ONLN);
     return online > 0 ? (unsigned)online : 1;
@@ -28,7 +28,7 @@ static unsigned by_affinity(void)
         if (found > 0)
             return (unsigned)found;
     }
-    return os_cpu_count();
+    return brood_os_cpu_count();
 }
 
 // Reads a small file into `text`; false when it is not there.
@@ -95,7 +95,7 @@ static unsigned by_quota(void)
     return least;
 }
 
-unsigned os_cpu_usable(void)
+unsigned brood_os_cpu_usable(void)
 {
     const unsigned allowed = by_affinity();
     const unsigned paid = by_quota();

@@ -60,11 +60,11 @@ static bool wait_two(const uint32_t *word, uint32_t value, const uint32_t *life,
     if (woken < 0 && (errno == ENOSYS || errno == EPERM))
         return false;
     if (woken == 1) // the holder has ended: the kernel wakes one, who passes it on
-        (void)os_futex_wake(life, INT_MAX);
+        (void)brood_os_futex_wake(life, INT_MAX);
     return true;
 }
 
-brood_status os_futex_wait(const uint32_t *word, uint32_t value, os_life *holder, int64_t timeout)
+brood_status brood_os_futex_wait(const uint32_t *word, uint32_t value, brood_os_life *holder, int64_t timeout)
 {
     if (!holder) {
         wait_one(word, value, timeout);
@@ -72,7 +72,7 @@ brood_status os_futex_wait(const uint32_t *word, uint32_t value, os_life *holder
     }
     const uint32_t *life;
     uint32_t life_value;
-    if (!life_watch(holder, &life, &life_value))
+    if (!broodi_life_watch(holder, &life, &life_value))
         return BROOD_OK;
     if (!life || atomic_load_explicit(&no_waitv, memory_order_relaxed) ||
         !wait_two(word, value, life, life_value, timeout)) {
@@ -82,7 +82,7 @@ brood_status os_futex_wait(const uint32_t *word, uint32_t value, os_life *holder
     return BROOD_OK;
 }
 
-brood_status os_futex_wake(const uint32_t *word, uint32_t count)
+brood_status brood_os_futex_wake(const uint32_t *word, uint32_t count)
 {
     (void)syscall(SYS_futex, word, FUTEX_WAKE, count > INT_MAX ? INT_MAX : (int)count, NULL, NULL, 0);
     return BROOD_OK;

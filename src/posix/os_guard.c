@@ -11,12 +11,12 @@
 static pthread_mutex_t guard = PTHREAD_MUTEX_INITIALIZER;
 static void (*run_in_child)(void);
 
-void os_guard_lock(void)
+void brood_os_guard_lock(void)
 {
     pthread_mutex_lock(&guard);
 }
 
-void os_guard_unlock(void)
+void brood_os_guard_unlock(void)
 {
     pthread_mutex_unlock(&guard);
 }
@@ -24,13 +24,14 @@ void os_guard_unlock(void)
 // The forking thread holds the guard over the fork, so the child's copy is held by its only thread.
 static void after_in_child(void)
 {
-    os_guard_unlock();
+    brood_os_guard_unlock();
     run_in_child();
 }
 
-brood_status os_guard_watch_fork(void (*in_child)(void))
+brood_status brood_os_guard_watch_fork(void (*in_child)(void))
 {
     run_in_child = in_child;
-    const int error = broodi_fault() ? ENOMEM : pthread_atfork(os_guard_lock, os_guard_unlock, after_in_child);
-    return error ? os_error("pthread_atfork", error) : BROOD_OK;
+    const int error =
+        broodi_fault() ? ENOMEM : pthread_atfork(brood_os_guard_lock, brood_os_guard_unlock, after_in_child);
+    return error ? brood_os_error("pthread_atfork", error) : BROOD_OK;
 }

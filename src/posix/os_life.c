@@ -21,10 +21,10 @@ struct life {
     uint32_t heard;        // the owner's: rings it has awaited
 };
 
-_Static_assert(sizeof(struct life) <= sizeof(os_life), "a life fits into its place");
-_Static_assert(_Alignof(struct life) <= _Alignof(os_life), "and is aligned there");
+_Static_assert(sizeof(struct life) <= sizeof(brood_os_life), "a life fits into its place");
+_Static_assert(_Alignof(struct life) <= _Alignof(brood_os_life), "and is aligned there");
 
-static struct life *in(os_life *life)
+static struct life *in(brood_os_life *life)
 {
     return (struct life *)(void *)life->opaque;
 }
@@ -53,18 +53,18 @@ static int make_mutex(pthread_mutex_t *mutex)
     return error ? error : pthread_mutex_trylock(mutex);
 }
 
-brood_status os_life_begin(os_life *life, const os_life_id *id)
+brood_status brood_os_life_begin(brood_os_life *life, const brood_os_life_id *id)
 {
     (void)id;
     struct life *own = in(life);
     const int error = make_mutex(&own->mutex);
     if (error)
-        return os_error("pthread_mutex_init", error);
+        return brood_os_error("pthread_mutex_init", error);
     own->heard = atomic_load_explicit(&own->bell, memory_order_relaxed);
     return BROOD_OK;
 }
 
-void os_life_end(os_life *life)
+void brood_os_life_end(brood_os_life *life)
 {
     pthread_mutex_unlock(&in(life)->mutex);
 }
@@ -74,13 +74,13 @@ static bool is_over(uint32_t word)
     return word == 0 || (word & FUTEX_OWNER_DIED);
 }
 
-bool os_life_is_over(os_life *life, const os_life_id *id)
+bool brood_os_life_is_over(brood_os_life *life, const brood_os_life_id *id)
 {
     (void)id;
     return is_over(atomic_load_explicit(word_of(in(life)), memory_order_acquire));
 }
 
-bool life_watch(os_life *life, const uint32_t **word, uint32_t *value)
+bool broodi_life_watch(brood_os_life *life, const uint32_t **word, uint32_t *value)
 {
     _Atomic uint32_t *state = word_of(in(life));
     uint32_t seen = atomic_load_explicit(state, memory_order_acquire);
@@ -98,19 +98,21 @@ static const uint32_t *bell_of(struct life *life)
     return (const uint32_t *)(uintptr_t)&life->bell;
 }
 
-void os_bell_ring(os_life *life, const os_life_id *id)
+void brood_os_bell_ring(brood_os_life *life, const brood_os_life_id *id)
 {
     (void)id;
     struct life *of = in(life);
-    atomic_fetch_add_explicit(&of->bell, 1, memory_order_release); // pairs with the load in os_bell_await
-    (void)os_futex_wake(bell_of(of), 1);
+    atomic_fetch_add_explicit(&of->bell, 1,
+                              memory_order_release); // pairs with the load in brood_os_bell_await
+    (void)brood_os_futex_wake(bell_of(of), 1);
 }
 
-void os_bell_await(os_life *own, os_life *holder, const os_life_id *holder_id, int64_t timeout)
+void brood_os_bell_await(brood_os_life *own, brood_os_life *holder, const brood_os_life_id *holder_id,
+                         int64_t timeout)
 {
     (void)holder_id;
     struct life *mine = in(own);
     if (atomic_load_explicit(&mine->bell, memory_order_acquire) == mine->heard)
-        (void)os_futex_wait(bell_of(mine), mine->heard, holder, timeout);
+        (void)brood_os_futex_wait(bell_of(mine), mine->heard, holder, timeout);
     mine->heard = atomic_load_explicit(&mine->bell, memory_order_acquire);
 }

@@ -17,23 +17,24 @@
 
 #define WINDOW ((size_t)(SIZE_MAX > UINT32_MAX ? (UINT64_C(16) << 30) : (UINT64_C(256) << 20)))
 
-static brood_status map(os_arena *out, int object, size_t size)
+static brood_status map(brood_os_arena *out, int object, size_t size)
 {
-    void *base = broodi_fault() ? MAP_FAILED
-                                : mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, object, 0);
+    void *base = broodi_fault()
+                     ? MAP_FAILED
+                     : mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, object, 0);
     if (base == MAP_FAILED)
         return broodi_fail(BROOD_NO_MEMORY, "mmap of %zu bytes (%d)", size, errno);
     // Not in core files: another process's half of a secret may stand in it.
     (void)madvise(base, size, MADV_DONTDUMP);
-    *out = (os_arena){ .base = base, .size = size, .object = object };
+    *out = (brood_os_arena){ .base = base, .size = size, .object = object };
     return BROOD_OK;
 }
 
-brood_status os_arena_create(os_arena *out, size_t least)
+brood_status brood_os_arena_create(brood_os_arena *out, size_t least)
 {
     const int object = broodi_fault() ? -1 : memfd_create("brood", MFD_CLOEXEC);
     if (object < 0)
-        return os_error("memfd_create", errno);
+        return brood_os_error("memfd_create", errno);
     brood_status status = BROOD_NO_MEMORY;
     for (size_t size = WINDOW; status != BROOD_OK && size >= least; size /= 2)
         status = map(out, object, size);
@@ -42,14 +43,14 @@ brood_status os_arena_create(os_arena *out, size_t least)
     return status;
 }
 
-brood_status os_arena_open(os_arena *out, intptr_t object, size_t size)
+brood_status brood_os_arena_open(brood_os_arena *out, intptr_t object, size_t size)
 {
     struct stat facts;
     brood_status status = BROOD_INVALID;
     if (fstat((int)object, &facts) != 0 || !S_ISREG(facts.st_mode) || facts.st_size == 0)
         (void)broodi_fail(status, "descriptor %d is no arena", (int)object);
     else if (fcntl((int)object, F_SETFD, FD_CLOEXEC) != 0)
-        status = os_error("fcntl", errno);
+        status = brood_os_error("fcntl", errno);
     else
         status = map(out, (int)object, size);
     if (status != BROOD_OK)
@@ -57,7 +58,7 @@ brood_status os_arena_open(os_arena *out, intptr_t object, size_t size)
     return status;
 }
 
-brood_status os_arena_commit(const os_arena *arena, size_t offset, size_t length)
+brood_status brood_os_arena_commit(const brood_os_arena *arena, size_t offset, size_t length)
 {
     if (broodi_fault() || offset > arena->size || length > arena->size - offset)
         return broodi_fail(BROOD_NO_MEMORY, "the arena's window of %zu bytes is full", arena->size);
@@ -69,6 +70,6 @@ brood_status os_arena_commit(const os_arena *arena, size_t offset, size_t length
                            (unsigned long long)limit.rlim_cur);
     while (fallocate((int)arena->object, 0, (off_t)offset, (off_t)length) != 0)
         if (errno != EINTR)
-            return os_error("fallocate", errno);
+            return brood_os_error("fallocate", errno);
     return BROOD_OK;
 }

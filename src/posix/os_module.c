@@ -19,8 +19,8 @@ struct search {
     uintptr_t address; // some code of it
     uintptr_t base;    // what addresses in its file are relative to
     bool found;
-    bool executable;   // it is the first, which is the program
-    const char *name;   // as the loader has it
+    bool executable;  // it is the first, which is the program
+    const char *name; // as the loader has it
     const ElfW(Phdr) * headers;
     size_t count;
 };
@@ -103,7 +103,8 @@ static size_t build_id(const unsigned char *note, size_t size, unsigned char *ou
         if (next > size)
             return 0;
         if (header.n_type == NT_GNU_BUILD_ID && header.n_namesz == 4 && memcmp(note + name, "GNU", 4) == 0) {
-            const size_t length = header.n_descsz < OS_MODULE_IDENTITY ? header.n_descsz : OS_MODULE_IDENTITY;
+            const size_t length =
+                header.n_descsz < BROOD_OS_MODULE_IDENTITY ? header.n_descsz : BROOD_OS_MODULE_IDENTITY;
             memcpy(out, note + text, length);
             return length;
         }
@@ -132,7 +133,7 @@ static void fingerprint(const struct search *module, uint64_t offset, unsigned c
 
 static void identify(const struct search *module, uint64_t offset, unsigned char *out)
 {
-    memset(out, 0, OS_MODULE_IDENTITY);
+    memset(out, 0, BROOD_OS_MODULE_IDENTITY);
     for (size_t i = 0; i < module->count; i++) {
         const ElfW(Phdr) *part = &module->headers[i];
         if (part->p_type == PT_NOTE &&
@@ -177,7 +178,7 @@ static char *path_of(const struct search *module, uintptr_t address)
     return module->name[0] == '/' ? strdup(module->name) : mapped_path(address);
 }
 
-brood_status os_module_find(void (*code)(void), os_module *out)
+brood_status brood_os_module_find(void (*code)(void), brood_os_module *out)
 {
     struct search module = { .address = (uintptr_t)code };
     if (!code || !find(&module, holds_address))
@@ -185,7 +186,7 @@ brood_status os_module_find(void (*code)(void), os_module *out)
     char *path = path_of(&module, (uintptr_t)code);
     if (!path)
         return broodi_fail(BROOD_NO_MEMORY, "the path of the target's module");
-    *out = (os_module){ .path = path, .offset = (uintptr_t)code - module.base };
+    *out = (brood_os_module){ .path = path, .offset = (uintptr_t)code - module.base };
     identify(&module, out->offset, out->identity);
     return BROOD_OK;
 }
@@ -203,17 +204,18 @@ static brood_status load(const char *path, struct search *out)
     return find(out, has_base) ? BROOD_OK : broodi_fail(BROOD_NOT_FOUND, "%s is loaded and not listed", path);
 }
 
-brood_status os_module_resolve(const os_module *module, void (**out)(void))
+brood_status brood_os_module_resolve(const brood_os_module *module, void (**out)(void))
 {
     struct search here = { .found = false };
     const brood_status status =
         module->path[0] ? load(module->path, &here) : (find(&here, is_executable) ? BROOD_OK : BROOD_SYSTEM);
     if (status != BROOD_OK)
         return status;
-    unsigned char identity[OS_MODULE_IDENTITY];
+    unsigned char identity[BROOD_OS_MODULE_IDENTITY];
     const uintptr_t address = here.base + module->offset;
     if (!code_at(&here, address))
-        return broodi_fail(BROOD_MISMATCH, "no code at offset %#llx of %s", (unsigned long long)module->offset,
+        return broodi_fail(BROOD_MISMATCH, "no code at offset %#llx of %s",
+                           (unsigned long long)module->offset,
                            module->path[0] ? module->path : "the program");
     identify(&here, module->offset, identity);
     if (memcmp(identity, module->identity, sizeof identity) != 0)

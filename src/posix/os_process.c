@@ -37,7 +37,7 @@ static int open_pidfd(int64_t pid)
 static brood_status open_channel(int ends[2])
 {
     if (broodi_fault() || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
-        return os_error("socketpair", errno ? errno : EMFILE);
+        return brood_os_error("socketpair", errno ? errno : EMFILE);
     return BROOD_OK;
 }
 
@@ -50,7 +50,7 @@ static void start_by_vfork(void *arg)
     pthread_sigmask(SIG_SETMASK, &all, &before);
     const pid_t child = broodi_fault() ? (errno = EAGAIN, -1) : vfork();
     if (child == 0)
-        launch_exec(launch);
+        broodi_launch_exec(launch);
     launch->error = errno;
     launch->child = child;
     pthread_sigmask(SIG_SETMASK, &before, NULL);
@@ -61,7 +61,7 @@ static void start_by_fork(void *arg)
     struct launch *launch = arg;
     const pid_t child = broodi_fault() ? (errno = EAGAIN, -1) : fork();
     if (child == 0)
-        launch_entry(launch);
+        broodi_launch_entry(launch);
     launch->error = errno;
     launch->child = child;
 }
@@ -73,12 +73,12 @@ static brood_status make_child(struct launch *launch, void (*start)(void *), con
     pthread_sigmask(SIG_SETMASK, NULL, &launch->mask);
     if (!launch->plan->tied)
         start(launch);
-    else if (starter_run(start, launch) != BROOD_OK)
+    else if (broodi_starter_run(start, launch) != BROOD_OK)
         return BROOD_NO_RESOURCES;
-    return launch->child < 0 ? os_error(call, launch->error) : BROOD_OK;
+    return launch->child < 0 ? brood_os_error(call, launch->error) : BROOD_OK;
 }
 
-static brood_status start(struct launch *launch, void (*by)(void *), const char *call, os_child *out)
+static brood_status start(struct launch *launch, void (*by)(void *), const char *call, brood_os_child *out)
 {
     int ends[2];
     brood_status status = open_channel(ends);
@@ -91,7 +91,9 @@ static brood_status start(struct launch *launch, void (*by)(void *), const char 
         close(ends[0]);
         return status;
     }
-    *out = (os_child){ .pid = launch->child, .handle = open_pidfd(launch->child), .channel = ends[0], .memory = -1 };
+    *out = (brood_os_child){
+        .pid = launch->child, .handle = open_pidfd(launch->child), .channel = ends[0], .memory = -1
+    };
     return BROOD_OK;
 }
 
@@ -155,7 +157,7 @@ static char **own_arguments(char **storage)
 }
 
 // The plan's environment and the announcement.
-static const char **announced(const os_plan *plan, char *announcement, size_t capacity)
+static const char **announced(const brood_os_plan *plan, char *announcement, size_t capacity)
 {
     size_t count = 0;
     while (plan->environment[count])
@@ -163,15 +165,15 @@ static const char **announced(const os_plan *plan, char *announcement, size_t ca
     const char **list = broodi_alloc((count + 2) * sizeof *list);
     if (!list)
         return NULL;
-    (void)snprintf(announcement, capacity, CHANNEL_VARIABLE "=%d:%d:%" PRIx64, CHANNEL_DESCRIPTOR, CHANNEL_ARENA,
-                   plan->token);
+    (void)snprintf(announcement, capacity, CHANNEL_VARIABLE "=%d:%d:%" PRIx64, CHANNEL_DESCRIPTOR,
+                   CHANNEL_ARENA, plan->token);
     memcpy(list, plan->environment, count * sizeof *list);
     list[count] = announcement;
     list[count + 1] = NULL;
     return list;
 }
 
-brood_status os_process_spawn(const os_plan *plan, os_child *out)
+brood_status brood_os_process_spawn(const brood_os_plan *plan, brood_os_child *out)
 {
     char announcement[96];
     char nameless[] = "brood";
@@ -179,9 +181,11 @@ brood_status os_process_spawn(const os_plan *plan, os_child *out)
     char *storage = NULL;
     const char **envp = announced(plan, announcement, sizeof announcement);
     if (!envp)
-        return os_error("malloc", ENOMEM);
+        return brood_os_error("malloc", ENOMEM);
     char **argv = own_arguments(&storage);
-    struct launch launch = { .plan = plan, .argv = argv ? argv : standard, .envp = (char *const *)(uintptr_t)envp };
+    struct launch launch = { .plan = plan,
+                             .argv = argv ? argv : standard,
+                             .envp = (char *const *)(uintptr_t)envp };
     const brood_status status = start(&launch, start_by_vfork, "vfork", out);
     free(argv);
     free(storage);
@@ -194,13 +198,14 @@ brood_status os_process_spawn(const os_plan *plan, os_child *out)
     return BROOD_OK;
 }
 
-brood_status os_process_fork(const os_plan *plan, void (*entry)(void *, intptr_t), void *arg, os_child *out)
+brood_status brood_os_process_fork(const brood_os_plan *plan, void (*entry)(void *, intptr_t), void *arg,
+                                   brood_os_child *out)
 {
     struct launch launch = { .plan = plan, .entry = entry, .arg = arg };
     return start(&launch, start_by_fork, "fork", out);
 }
 
-bool os_process_can_fork(void)
+bool brood_os_process_can_fork(void)
 {
     return true;
 }
@@ -212,7 +217,7 @@ static int until(int64_t deadline)
 {
     if (deadline == INT64_MAX)
         return -1;
-    const int64_t now = os_clock();
+    const int64_t now = brood_os_clock();
     if (deadline <= now)
         return 0;
     const int64_t left = (deadline - now - 1) / 1000000 + 1;
@@ -227,12 +232,12 @@ static bool poll_until(struct pollfd *descriptors, nfds_t count, int64_t deadlin
         const int ready = poll(descriptors, count, timeout);
         if (ready > 0)
             return true;
-        if (ready == 0 && timeout >= 0 && os_clock() >= deadline)
+        if (ready == 0 && timeout >= 0 && brood_os_clock() >= deadline)
             return false;
     }
 }
 
-static brood_status take_reply(int channel, os_reply *out)
+static brood_status take_reply(int channel, brood_os_reply *out)
 {
     struct channel_reply reply;
     const ssize_t got = recv(channel, &reply, sizeof reply, MSG_DONTWAIT);
@@ -241,12 +246,12 @@ static brood_status take_reply(int channel, os_reply *out)
     reply.text[sizeof reply.text - 1] = 0;
     out->status = (brood_status)reply.status;
     if (reply.status == CHANNEL_SYSTEM_ERROR)
-        out->status = os_error(reply.text, reply.code);
+        out->status = brood_os_error(reply.text, reply.code);
     (void)snprintf(out->text, sizeof out->text, "%s", reply.text);
     return BROOD_OK;
 }
 
-brood_status os_process_await_ready(os_child *child, int64_t deadline, os_reply *out)
+brood_status brood_os_process_await_ready(brood_os_child *child, int64_t deadline, brood_os_reply *out)
 {
     struct pollfd either[] = {
         { .fd = (int)child->channel, .events = POLLIN },
@@ -270,15 +275,15 @@ static brood_status await_by_pid(int64_t pid, int64_t deadline)
         const int got = waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT | (blocks ? 0 : WNOHANG));
         if ((got == 0 && info.si_pid != 0) || (got != 0 && errno != EINTR))
             return BROOD_OK;
-        const int64_t now = os_clock();
+        const int64_t now = brood_os_clock();
         if (now >= deadline)
             return BROOD_TIMEOUT;
         if (!blocks)
-            os_sleep_until(now + pause < deadline ? now + pause : deadline);
+            brood_os_sleep_until(now + pause < deadline ? now + pause : deadline);
     }
 }
 
-brood_status os_process_await_end(const os_child *child, int64_t deadline)
+brood_status brood_os_process_await_end(const brood_os_child *child, int64_t deadline)
 {
     if (child->handle < 0)
         return await_by_pid(child->pid, deadline);
@@ -309,7 +314,7 @@ static brood_exit describe(const siginfo_t *info)
     return (brood_exit){ .kind = BROOD_SIGNALLED, .native = info->si_status };
 }
 
-static int wait_now(const os_child *child, siginfo_t *info)
+static int wait_now(const brood_os_child *child, siginfo_t *info)
 {
     if (child->handle >= 0) {
         const int got = waitid((idtype_t)WAIT_PIDFD, (id_t)child->handle, info, WEXITED | WNOHANG);
@@ -319,7 +324,7 @@ static int wait_now(const os_child *child, siginfo_t *info)
     return waitid(P_PID, (id_t)child->pid, info, WEXITED | WNOHANG);
 }
 
-bool os_process_reap(const os_child *child, brood_exit *out)
+bool brood_os_process_reap(const brood_os_child *child, brood_exit *out)
 {
     siginfo_t info = { .si_pid = 0 };
     int got;
@@ -332,7 +337,7 @@ bool os_process_reap(const os_child *child, brood_exit *out)
     return true;
 }
 
-brood_status os_process_end(const os_child *child, bool hard)
+brood_status brood_os_process_end(const brood_os_child *child, bool hard)
 {
     const int signal = hard ? SIGKILL : SIGTERM;
     long sent = -1;
@@ -340,10 +345,10 @@ brood_status os_process_end(const os_child *child, bool hard)
         sent = syscall(PIDFD_SEND_SIGNAL, (int)child->handle, signal, NULL, 0);
     else
         sent = kill((pid_t)child->pid, signal);
-    return sent == 0 || errno == ESRCH ? BROOD_OK : os_error("kill", errno);
+    return sent == 0 || errno == ESRCH ? BROOD_OK : brood_os_error("kill", errno);
 }
 
-void os_process_forget(os_child *child)
+void brood_os_process_forget(brood_os_child *child)
 {
     if (child->handle >= 0)
         close((int)child->handle);
@@ -355,12 +360,12 @@ void os_process_forget(os_child *child)
 
 // Facts
 
-int64_t os_process_id(void)
+int64_t brood_os_process_id(void)
 {
     return getpid();
 }
 
-uint64_t os_process_birth(int64_t pid)
+uint64_t brood_os_process_birth(int64_t pid)
 {
     char text[1024];
     (void)snprintf(text, sizeof text, "/proc/%lld/stat", (long long)pid);
@@ -374,13 +379,14 @@ uint64_t os_process_birth(int64_t pid)
     const char *after = strrchr(text, ')');
     char state = 0;
     unsigned long long birth = 0;
-    if (!after || sscanf(after + 1, " %c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu",
-                         &state, &birth) != 2)
+    if (!after ||
+        sscanf(after + 1, " %c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu",
+               &state, &birth) != 2)
         return 0;
     return state == 'Z' || state == 'X' ? 0 : birth;
 }
 
-char **os_process_environment(void)
+char **brood_os_process_environment(void)
 {
     size_t count = 0;
     size_t bytes = 0;
@@ -399,26 +405,26 @@ char **os_process_environment(void)
     return list;
 }
 
-bool os_process_same_name(const char *a, const char *b, size_t length)
+bool brood_os_process_same_name(const char *a, const char *b, size_t length)
 {
     return memcmp(a, b, length) == 0;
 }
 
 static bool lives(int64_t pid, uint64_t birth)
 {
-    return birth != 0 && os_process_birth(pid) == birth;
+    return birth != 0 && brood_os_process_birth(pid) == birth;
 }
 
-brood_status os_parent_await_end(int64_t pid, uint64_t birth, int64_t deadline)
+brood_status brood_os_parent_await_end(int64_t pid, uint64_t birth, int64_t deadline)
 {
     const int pidfd = open_pidfd(pid);
     struct pollfd ended = { .fd = pidfd, .events = POLLIN };
     bool over = !lives(pid, birth);
     if (pidfd >= 0 && !over)
         over = poll_until(&ended, 1, deadline);
-    while (pidfd < 0 && !over && os_clock() < deadline) {
-        const int64_t next = os_clock() + 20000000;
-        os_sleep_until(next < deadline ? next : deadline);
+    while (pidfd < 0 && !over && brood_os_clock() < deadline) {
+        const int64_t next = brood_os_clock() + 20000000;
+        brood_os_sleep_until(next < deadline ? next : deadline);
         over = !lives(pid, birth);
     }
     if (pidfd >= 0)

@@ -6,7 +6,7 @@
 #include <errno.h>
 #include <sys/random.h>
 
-brood_status os_random(void *buffer, size_t size)
+brood_status brood_os_random(void *buffer, size_t size)
 {
     unsigned char *next = buffer;
     while (size > 0) {
@@ -14,7 +14,7 @@ brood_status os_random(void *buffer, size_t size)
         if (got < 0 && errno == EINTR)
             continue;
         if (got < 0)
-            return os_error("getrandom", errno);
+            return brood_os_error("getrandom", errno);
         next += got;
         size -= (size_t)got;
     }

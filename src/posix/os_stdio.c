@@ -15,7 +15,7 @@ static void flush_if_free(FILE *stream)
     funlockfile(stream);
 }
 
-void os_stdio_flush(bool all)
+void brood_os_stdio_flush(bool all)
 {
     flush_if_free(stdout);
     flush_if_free(stderr);
@@ -23,12 +23,12 @@ void os_stdio_flush(bool all)
         (void)fflush(NULL);
 }
 
-_Noreturn void os_process_exit(int code)
+_Noreturn void brood_os_process_exit(int code)
 {
     _exit(code);
 }
 
-_Noreturn void os_process_refuse(const char *line)
+_Noreturn void brood_os_process_refuse(const char *line)
 {
     char prefix[] = "brood: ";
     char end[] = "\n";

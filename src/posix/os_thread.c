@@ -17,7 +17,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-_Static_assert(sizeof(pthread_t) <= sizeof(uintptr_t), "a pthread_t fits into os_thread");
+_Static_assert(sizeof(pthread_t) <= sizeof(uintptr_t), "a pthread_t fits into brood_os_thread");
 
 static pthread_key_t at_end;
 static _Thread_local void *self;
@@ -48,13 +48,13 @@ static int set_stack(pthread_attr_t *attributes, size_t size)
     return pthread_attr_setstacksize(attributes, (size + page - 1) / page * page);
 }
 
-brood_status os_thread_start(os_thread *out, void (*entry)(void *), void *arg, size_t stack_size)
+brood_status brood_os_thread_start(brood_os_thread *out, void (*entry)(void *), void *arg, size_t stack_size)
 {
     struct start *start = broodi_alloc(sizeof *start);
     pthread_attr_t attributes;
     if (!start || pthread_attr_init(&attributes) != 0) {
         free(start);
-        return os_error("malloc", ENOMEM);
+        return brood_os_error("malloc", ENOMEM);
     }
     *start = (struct start){ entry, arg };
     pthread_t thread;
@@ -64,13 +64,13 @@ brood_status os_thread_start(os_thread *out, void (*entry)(void *), void *arg, s
     pthread_attr_destroy(&attributes);
     if (error) {
         free(start);
-        return os_error("pthread_create", error);
+        return brood_os_error("pthread_create", error);
     }
-    *out = (os_thread){ (uintptr_t)thread };
+    *out = (brood_os_thread){ (uintptr_t)thread };
     return BROOD_OK;
 }
 
-void os_thread_join(os_thread thread)
+void brood_os_thread_join(brood_os_thread thread)
 {
     pthread_join((pthread_t)thread.handle, NULL);
 }
@@ -97,7 +97,8 @@ static bool is_exiting(const char *id)
     text[length] = 0;
     // The name, second field, may hold anything; the flags are number 9.
     const char *end = strrchr(text, ')');
-    return length == 0 || (end && sscanf(end + 1, " %*c %*d %*d %*d %*d %*d %lu", &flags) == 1 && (flags & PF_EXITING));
+    return length == 0 ||
+           (end && sscanf(end + 1, " %*c %*d %*d %*d %*d %*d %lu", &flags) == 1 && (flags & PF_EXITING));
 }
 
 // Those in the kernel's list that go on: one that has been joined stands there for some microseconds more. 0 when the
@@ -115,25 +116,26 @@ static unsigned count_running(void)
 }
 
 // The links of this directory are ".", ".." and one for each thread.
-unsigned os_thread_count(void)
+unsigned brood_os_thread_count(void)
 {
     struct stat facts;
     if (stat("/proc/self/task", &facts) != 0 || facts.st_nlink < 3)
         return 1;
-    const unsigned own = FOREIGN_THREADS + (starter_exists() ? 1 : 0);
+    const unsigned own = FOREIGN_THREADS + (broodi_starter_exists() ? 1 : 0);
     const unsigned all = (unsigned)facts.st_nlink - 2;
     if (all <= own + 1)
         return 1;
     const unsigned running = count_running();
-    return (running ? running : all) - own;
+    const unsigned known = running ? running : all;
+    return known > own ? known - own : 1;
 }
 
-void os_thread_yield(void)
+void brood_os_thread_yield(void)
 {
     sched_yield();
 }
 
-void os_thread_pause(void)
+void brood_os_thread_pause(void)
 {
 #if defined(__x86_64__) || defined(__i386__)
     __builtin_ia32_pause();
@@ -142,22 +144,22 @@ void os_thread_pause(void)
 #endif
 }
 
-void *os_self_get(void)
+void *brood_os_self_get(void)
 {
     return self;
 }
 
-brood_status os_self_set(void *value)
+brood_status brood_os_self_set(void *value)
 {
     const int error = value && broodi_fault() ? ENOMEM : pthread_setspecific(at_end, value);
     if (error)
-        return os_error("pthread_setspecific", error);
+        return brood_os_error("pthread_setspecific", error);
     self = value;
     return BROOD_OK;
 }
 
-brood_status os_self_prepare(void (*at_thread_end)(void *))
+brood_status brood_os_self_prepare(void (*at_thread_end)(void *))
 {
     const int error = broodi_fault() ? EAGAIN : pthread_key_create(&at_end, at_thread_end);
-    return error ? os_error("pthread_key_create", error) : BROOD_OK;
+    return error ? brood_os_error("pthread_key_create", error) : BROOD_OK;
 }

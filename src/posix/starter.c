@@ -110,7 +110,7 @@ static void enqueue_and_wait(struct request *request)
         pthread_cond_wait(&starter.changed, &starter.mutex);
 }
 
-brood_status starter_run(void (*job)(void *), void *arg)
+brood_status broodi_starter_run(void (*job)(void *), void *arg)
 {
     if (syscall(SYS_gettid) == getpid()) {
         job(arg);
@@ -122,10 +122,10 @@ brood_status starter_run(void (*job)(void *), void *arg)
     if (!error)
         enqueue_and_wait(&request);
     unlock();
-    return error ? os_error("the starter thread", error) : BROOD_OK;
+    return error ? brood_os_error("the starter thread", error) : BROOD_OK;
 }
 
-bool starter_exists(void)
+bool broodi_starter_exists(void)
 {
     lock();
     const bool exists = starter.exists;

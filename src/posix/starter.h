@@ -11,9 +11,9 @@
 #include <stdbool.h>
 
 // Runs job(arg) in a thread of this process that lives as long as the process, and waits for it.
-brood_status starter_run(void (*job)(void *), void *arg);
+brood_status broodi_starter_run(void (*job)(void *), void *arg);
 
 // Whether the starter thread exists: it is not counted among the program's threads.
-bool starter_exists(void);
+bool broodi_starter_exists(void);
 
 #endif

@@ -20,8 +20,7 @@ static int by_name(const void *a, const void *b)
 {
     const wchar_t *left = *(const wchar_t *const *)a;
     const wchar_t *right = *(const wchar_t *const *)b;
-    return CompareStringOrdinal(left, name_length(left), right, name_length(right), TRUE) -
-           CSTR_EQUAL;
+    return CompareStringOrdinal(left, name_length(left), right, name_length(right), TRUE) - CSTR_EQUAL;
 }
 
 // Appends an entry to the list in UTF-16; gives back the place behind its text, NULL when it is
@@ -57,8 +56,8 @@ static wchar_t *join_entries(wchar_t **list, size_t count, size_t room)
     return block;
 }
 
-static brood_status convert(const char *const *entries, const char *first, wchar_t **list,
-                            wchar_t *at, size_t *out_count)
+static brood_status convert(const char *const *entries, const char *first, wchar_t **list, wchar_t *at,
+                            size_t *out_count)
 {
     size_t count = 0;
     at = add_entry(list, &count, at, first);
@@ -71,7 +70,7 @@ static brood_status convert(const char *const *entries, const char *first, wchar
     return BROOD_OK;
 }
 
-brood_status environment_block(const char *const *entries, const char *first, wchar_t **out)
+brood_status broodi_environment_block(const char *const *entries, const char *first, wchar_t **out)
 {
     size_t capacity = 1;
     size_t room = strlen(first) + 1;
@@ -79,12 +78,12 @@ brood_status environment_block(const char *const *entries, const char *first, wc
         room += strlen(*entry) + 1;
     wchar_t **list = broodi_alloc(capacity * sizeof *list + room * sizeof **list);
     if (!list)
-        return os_error("malloc", ERROR_NOT_ENOUGH_MEMORY);
+        return brood_os_error("malloc", ERROR_NOT_ENOUGH_MEMORY);
     size_t count = 0;
     brood_status status = convert(entries, first, list, (wchar_t *)(list + capacity), &count);
     if (status == BROOD_OK) {
         *out = join_entries(list, count, room);
-        status = *out ? BROOD_OK : os_error("malloc", ERROR_NOT_ENOUGH_MEMORY);
+        status = *out ? BROOD_OK : brood_os_error("malloc", ERROR_NOT_ENOUGH_MEMORY);
     }
     free(list);
     return status;

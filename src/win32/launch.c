@@ -27,7 +27,7 @@ static SRWLOCK tied_job_guard = SRWLOCK_INIT;
 
 static HANDLE make_job(void)
 {
-    HANDLE job = win32_fault() ? NULL : CreateJobObjectW(NULL, NULL);
+    HANDLE job = broodi_win32_fault() ? NULL : CreateJobObjectW(NULL, NULL);
     if (!job)
         return NULL;
     JOBOBJECT_EXTENDED_LIMIT_INFORMATION limits;
@@ -35,7 +35,7 @@ static HANDLE make_job(void)
     limits.BasicLimitInformation.LimitFlags =
         JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE | JOB_OBJECT_LIMIT_SILENT_BREAKAWAY_OK;
     const JOBOBJECTINFOCLASS kind = JobObjectExtendedLimitInformation;
-    if (!win32_fault() && SetInformationJobObject(job, kind, &limits, sizeof limits))
+    if (!broodi_win32_fault() && SetInformationJobObject(job, kind, &limits, sizeof limits))
         return job;
     const DWORD code = GetLastError();
     CloseHandle(job);
@@ -51,19 +51,19 @@ static brood_status find_job(struct launch *launch)
     const DWORD code = GetLastError();
     launch->job = tied_job;
     ReleaseSRWLockExclusive(&tied_job_guard);
-    return launch->job ? BROOD_OK : os_error("CreateJobObjectW", code);
+    return launch->job ? BROOD_OK : brood_os_error("CreateJobObjectW", code);
 }
 
 static brood_status find_directory(struct launch *launch, const char *directory)
 {
     if (!directory)
         return BROOD_OK;
-    const brood_status status = win32_wide(directory, &launch->directory);
+    const brood_status status = broodi_win32_wide(directory, &launch->directory);
     if (status != BROOD_OK)
         return status;
     const DWORD facts = GetFileAttributesW(launch->directory);
     if (facts == INVALID_FILE_ATTRIBUTES)
-        return os_error("GetFileAttributesW", GetLastError());
+        return brood_os_error("GetFileAttributesW", GetLastError());
     if (!(facts & FILE_ATTRIBUTE_DIRECTORY))
         return broodi_fail(BROOD_NOT_FOUND, "%s is no directory", directory);
     return BROOD_OK;
@@ -71,7 +71,7 @@ static brood_status find_directory(struct launch *launch, const char *directory)
 
 static brood_status find_program(struct launch *launch)
 {
-    const brood_status status = win32_module_path(NULL, &launch->program);
+    const brood_status status = broodi_win32_module_path(NULL, &launch->program);
     if (status != BROOD_OK)
         return status;
     // A copy: CreateProcessW writes into it.
@@ -79,7 +79,7 @@ static brood_status find_program(struct launch *launch)
     const size_t size = (wcslen(command) + 1) * sizeof *command;
     launch->command = broodi_alloc(size);
     if (!launch->command)
-        return os_error("malloc", ERROR_NOT_ENOUGH_MEMORY);
+        return brood_os_error("malloc", ERROR_NOT_ENOUGH_MEMORY);
     memcpy(launch->command, command, size);
     return BROOD_OK;
 }
@@ -89,25 +89,25 @@ static brood_status hand(struct launch *launch, HANDLE own, HANDLE *out)
 {
     HANDLE self = GetCurrentProcess();
     HANDLE copy;
-    if (win32_fault() || !DuplicateHandle(self, own, self, &copy, 0, TRUE, DUPLICATE_SAME_ACCESS))
-        return os_error("DuplicateHandle", GetLastError());
+    if (broodi_win32_fault() || !DuplicateHandle(self, own, self, &copy, 0, TRUE, DUPLICATE_SAME_ACCESS))
+        return brood_os_error("DuplicateHandle", GetLastError());
     launch->inherited[launch->inherited_count++] = copy;
     *out = copy;
     return BROOD_OK;
 }
 
-static brood_status write_letter(struct launch *launch, const os_plan *plan, HANDLE *out)
+static brood_status write_letter(struct launch *launch, const brood_os_plan *plan, HANDLE *out)
 {
     const uint64_t size = CHANNEL_RECORD + (uint64_t)plan->size;
-    HANDLE mapping = win32_fault() ? NULL
-                                   : CreateFileMappingW(INVALID_HANDLE_VALUE, NULL, PAGE_READWRITE,
-                                                        (DWORD)(size >> 32), (DWORD)size, NULL);
+    HANDLE mapping = broodi_win32_fault() ? NULL
+                                          : CreateFileMappingW(INVALID_HANDLE_VALUE, NULL, PAGE_READWRITE,
+                                                               (DWORD)(size >> 32), (DWORD)size, NULL);
     if (!mapping)
-        return os_error("CreateFileMappingW", GetLastError());
-    launch->letter = win32_fault() ? NULL : MapViewOfFile(mapping, FILE_MAP_WRITE, 0, 0, 0);
+        return brood_os_error("CreateFileMappingW", GetLastError());
+    launch->letter = broodi_win32_fault() ? NULL : MapViewOfFile(mapping, FILE_MAP_WRITE, 0, 0, 0);
     const DWORD code = GetLastError();
     const brood_status status =
-        launch->letter ? hand(launch, mapping, out) : os_error("MapViewOfFile", code);
+        launch->letter ? hand(launch, mapping, out) : brood_os_error("MapViewOfFile", code);
     CloseHandle(mapping);
     if (status != BROOD_OK)
         return status;
@@ -119,13 +119,13 @@ static brood_status write_letter(struct launch *launch, const os_plan *plan, HAN
 
 static brood_status hand_reply(struct launch *launch, HANDLE *out)
 {
-    launch->reply = win32_fault() ? NULL : CreateEventW(NULL, TRUE, FALSE, NULL);
+    launch->reply = broodi_win32_fault() ? NULL : CreateEventW(NULL, TRUE, FALSE, NULL);
     if (!launch->reply)
-        return os_error("CreateEventW", GetLastError());
+        return brood_os_error("CreateEventW", GetLastError());
     return hand(launch, launch->reply, out);
 }
 
-static brood_status announce(struct launch *launch, const os_plan *plan)
+static brood_status announce(struct launch *launch, const brood_os_plan *plan)
 {
     HANDLE mapping;
     HANDLE reply;
@@ -137,10 +137,9 @@ static brood_status announce(struct launch *launch, const os_plan *plan)
         status = hand(launch, (HANDLE)plan->arena->object, &arena);
     if (status != BROOD_OK)
         return status;
-    (void)snprintf(launch->announcement, sizeof launch->announcement,
-                   CHANNEL_VARIABLE "=%llx:%llx:%llx:%llx", (unsigned long long)(uintptr_t)mapping,
-                   (unsigned long long)(uintptr_t)reply, (unsigned long long)(uintptr_t)arena,
-                   (unsigned long long)plan->token);
+    (void)snprintf(launch->announcement, sizeof launch->announcement, CHANNEL_VARIABLE "=%llx:%llx:%llx:%llx",
+                   (unsigned long long)(uintptr_t)mapping, (unsigned long long)(uintptr_t)reply,
+                   (unsigned long long)(uintptr_t)arena, (unsigned long long)plan->token);
     return BROOD_OK;
 }
 
@@ -159,11 +158,11 @@ static brood_status hand_null(struct launch *launch, HANDLE *out)
 {
     SECURITY_ATTRIBUTES inheritable = { sizeof inheritable, NULL, TRUE };
     const DWORD share = FILE_SHARE_READ | FILE_SHARE_WRITE;
-    HANDLE null = win32_fault() ? INVALID_HANDLE_VALUE
-                                : CreateFileW(L"NUL", GENERIC_READ, share, &inheritable,
-                                              OPEN_EXISTING, 0, NULL);
+    HANDLE null = broodi_win32_fault()
+                      ? INVALID_HANDLE_VALUE
+                      : CreateFileW(L"NUL", GENERIC_READ, share, &inheritable, OPEN_EXISTING, 0, NULL);
     if (null == INVALID_HANDLE_VALUE)
-        return os_error("CreateFileW", GetLastError());
+        return brood_os_error("CreateFileW", GetLastError());
     launch->inherited[launch->inherited_count++] = null;
     *out = null;
     return BROOD_OK;
@@ -182,13 +181,12 @@ static brood_status hand_all_standard(struct launch *launch, bool null_input)
     return status;
 }
 
-static brood_status set_attribute(struct launch *launch, DWORD_PTR which, HANDLE *handles,
-                                  DWORD count)
+static brood_status set_attribute(struct launch *launch, DWORD_PTR which, HANDLE *handles, DWORD count)
 {
     const size_t size = count * sizeof *handles;
-    if (win32_fault() ||
+    if (broodi_win32_fault() ||
         !UpdateProcThreadAttribute(launch->attributes, 0, which, handles, size, NULL, NULL))
-        return os_error("UpdateProcThreadAttribute", GetLastError());
+        return brood_os_error("UpdateProcThreadAttribute", GetLastError());
     return BROOD_OK;
 }
 
@@ -198,11 +196,11 @@ static brood_status make_attributes(struct launch *launch, DWORD count)
     (void)InitializeProcThreadAttributeList(NULL, count, 0, &size);
     LPPROC_THREAD_ATTRIBUTE_LIST attributes = broodi_alloc(size);
     if (!attributes)
-        return os_error("malloc", ERROR_NOT_ENOUGH_MEMORY);
-    if (win32_fault() || !InitializeProcThreadAttributeList(attributes, count, 0, &size)) {
+        return brood_os_error("malloc", ERROR_NOT_ENOUGH_MEMORY);
+    if (broodi_win32_fault() || !InitializeProcThreadAttributeList(attributes, count, 0, &size)) {
         const DWORD code = GetLastError();
         free(attributes);
-        return os_error("InitializeProcThreadAttributeList", code);
+        return brood_os_error("InitializeProcThreadAttributeList", code);
     }
     launch->attributes = attributes;
     launch->startup.lpAttributeList = attributes;
@@ -221,7 +219,7 @@ static brood_status list_attributes(struct launch *launch, bool tied)
     return status;
 }
 
-brood_status launch_prepare(struct launch *launch, const os_plan *plan)
+brood_status broodi_launch_prepare(struct launch *launch, const brood_os_plan *plan)
 {
     brood_status status = find_directory(launch, plan->directory);
     if (status == BROOD_OK)
@@ -233,13 +231,13 @@ brood_status launch_prepare(struct launch *launch, const os_plan *plan)
     if (status == BROOD_OK)
         status = hand_all_standard(launch, plan->null_input);
     if (status == BROOD_OK)
-        status = environment_block(plan->environment, launch->announcement, &launch->environment);
+        status = broodi_environment_block(plan->environment, launch->announcement, &launch->environment);
     if (status == BROOD_OK)
         status = list_attributes(launch, plan->tied);
     return status;
 }
 
-void launch_finish(struct launch *launch)
+void broodi_launch_finish(struct launch *launch)
 {
     for (DWORD i = 0; i < launch->inherited_count; i++)
         CloseHandle(launch->inherited[i]);

@@ -16,8 +16,8 @@ struct launch {
     wchar_t *command;
     wchar_t *directory;
     wchar_t *environment;
-    channel_letter *letter; // mapped; goes into os_child
-    HANDLE reply;           // goes into os_child
+    channel_letter *letter; // mapped; goes into brood_os_child
+    HANDLE reply;           // goes into brood_os_child
     HANDLE inherited[LAUNCH_HANDLES];
     DWORD inherited_count;
     HANDLE job;
@@ -26,9 +26,9 @@ struct launch {
     STARTUPINFOEXW startup;
 };
 
-// Fills a launch that is all zero. Whatever comes of it, launch_finish is next.
-brood_status launch_prepare(struct launch *launch, const os_plan *plan);
+// Fills a launch that is all zero. Whatever comes of it, broodi_launch_finish is next.
+brood_status broodi_launch_prepare(struct launch *launch, const brood_os_plan *plan);
 
-void launch_finish(struct launch *launch);
+void broodi_launch_finish(struct launch *launch);
 
 #endif

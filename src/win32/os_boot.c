@@ -9,15 +9,7 @@
 #include <string.h>
 #include <windows.h>
 
-enum {
-    RECORD_MAPPING,
-    REPLY_EVENT,
-    ARENA,
-    TOKEN,
-    FIELDS,
-    DIGITS = 16,
-    LONGEST = FIELDS * (DIGITS + 1)
-};
+enum { RECORD_MAPPING, REPLY_EVENT, ARENA, TOKEN, FIELDS, DIGITS = 16, LONGEST = FIELDS * (DIGITS + 1) };
 
 // A process is a child once: what its reply needs.
 static struct channel {
@@ -25,7 +17,7 @@ static struct channel {
     HANDLE event;
 } channel;
 
-bool os_boot_is_announced(void)
+bool brood_os_boot_is_announced(void)
 {
     return GetEnvironmentVariableW(L"" CHANNEL_VARIABLE, NULL, 0) > 0;
 }
@@ -69,8 +61,8 @@ static bool are_handles(const uint64_t fields[FIELDS])
         if (fields[i] > UINTPTR_MAX || !SetHandleInformation(handle, HANDLE_FLAG_INHERIT, 0))
             return false;
     }
-    return fields[RECORD_MAPPING] != fields[REPLY_EVENT] &&
-           fields[RECORD_MAPPING] != fields[ARENA] && fields[REPLY_EVENT] != fields[ARENA];
+    return fields[RECORD_MAPPING] != fields[REPLY_EVENT] && fields[RECORD_MAPPING] != fields[ARENA] &&
+           fields[REPLY_EVENT] != fields[ARENA];
 }
 
 // Whether a view begins with a letter that lies in it as a whole. Memory that is reserved only
@@ -95,7 +87,7 @@ static channel_letter *open_letter(HANDLE mapping)
     return NULL;
 }
 
-brood_status os_boot_take(os_boot *out)
+brood_status brood_os_boot_take(brood_os_boot *out)
 {
     wchar_t text[LONGEST + 1];
     const DWORD length = GetEnvironmentVariableW(L"" CHANNEL_VARIABLE, text, LONGEST + 1);
@@ -114,7 +106,7 @@ brood_status os_boot_take(os_boot *out)
         return broodi_fail(BROOD_INVALID, "the announced record is none");
     CloseHandle(mapping);
     channel = (struct channel){ letter, event };
-    *out = (os_boot){
+    *out = (brood_os_boot){
         .record = (unsigned char *)letter + CHANNEL_RECORD,
         .size = (size_t)letter->size,
         .token = fields[TOKEN],
@@ -132,12 +124,12 @@ static void copy_text(char *to, size_t room, const char *text)
     to[part] = '\0';
 }
 
-void os_boot_reply(intptr_t to, brood_status status, const char *text)
+void brood_os_boot_reply(intptr_t to, brood_status status, const char *text)
 {
     struct channel *const reply = (struct channel *)to;
     reply->letter->status = status;
     copy_text(reply->letter->text, sizeof reply->letter->text, text);
-    // Pairs with the starter's read in os_process_await_ready.
+    // Pairs with the starter's read in brood_os_process_await_ready.
     (void)InterlockedExchange(&reply->letter->state, CHANNEL_REPLIED);
     (void)SetEvent(reply->event);
     CloseHandle(reply->event);
@@ -145,7 +137,7 @@ void os_boot_reply(intptr_t to, brood_status status, const char *text)
 }
 
 // A child gets the rights of its starter, and nobody else can hand it a handle.
-bool os_boot_is_privileged(void)
+bool brood_os_boot_is_privileged(void)
 {
     return false;
 }

@@ -7,7 +7,7 @@
 
 #define SECOND INT64_C(1000000000)
 
-int64_t os_clock(void)
+int64_t brood_os_clock(void)
 {
     LARGE_INTEGER frequency;
     LARGE_INTEGER count;
@@ -19,8 +19,8 @@ int64_t os_clock(void)
     return seconds * SECOND + rest * SECOND / frequency.QuadPart;
 }
 
-void os_sleep_until(int64_t deadline)
+void brood_os_sleep_until(int64_t deadline)
 {
-    while (os_clock() < deadline)
-        Sleep(win32_until(deadline));
+    while (brood_os_clock() < deadline)
+        Sleep(broodi_win32_until(deadline));
 }

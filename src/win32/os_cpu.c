@@ -3,7 +3,7 @@
 
 #include <windows.h>
 
-unsigned os_cpu_count(void)
+unsigned brood_os_cpu_count(void)
 {
     const DWORD count = GetActiveProcessorCount(ALL_PROCESSOR_GROUPS);
     return count > 0 ? count : 1;
@@ -11,9 +11,9 @@ unsigned os_cpu_count(void)
 
 // A process without an affinity of its own may use every group of processors, of which the masks
 // show one or none.
-unsigned os_cpu_usable(void)
+unsigned brood_os_cpu_usable(void)
 {
-    const unsigned all = os_cpu_count();
+    const unsigned all = brood_os_cpu_count();
     DWORD_PTR own = 0;
     DWORD_PTR system = 0;
     if (!GetProcessAffinityMask(GetCurrentProcess(), &own, &system) || own == 0 || own == system)

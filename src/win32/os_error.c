@@ -41,7 +41,7 @@ static const struct {
     { ERROR_NOT_SUPPORTED, BROOD_UNSUPPORTED },
 };
 
-brood_status os_error(const char *what, int64_t code)
+brood_status brood_os_error(const char *what, int64_t code)
 {
     brood_status status = BROOD_SYSTEM;
     for (size_t i = 0; i < sizeof table / sizeof table[0]; i++)

@@ -5,18 +5,18 @@
 
 static SRWLOCK guard = SRWLOCK_INIT;
 
-void os_guard_lock(void)
+void brood_os_guard_lock(void)
 {
     AcquireSRWLockExclusive(&guard);
 }
 
-void os_guard_unlock(void)
+void brood_os_guard_unlock(void)
 {
     ReleaseSRWLockExclusive(&guard);
 }
 
 // There is no fork to watch.
-brood_status os_guard_watch_fork(void (*in_child)(void))
+brood_status brood_os_guard_watch_fork(void (*in_child)(void))
 {
     (void)in_child;
     return BROOD_OK;

@@ -13,7 +13,7 @@
 #include <string.h>
 #include <windows.h>
 
-// What stands in os_life. The handles mean something to the thread itself only; the rest says who
+// What stands in brood_os_life. The handles mean something to the thread itself only; the rest says who
 // it is.
 struct life {
     HANDLE mutex;
@@ -24,7 +24,7 @@ struct life {
     uint32_t generation;
 };
 
-_Static_assert(sizeof(struct life) <= sizeof(os_life), "the life fits into its room");
+_Static_assert(sizeof(struct life) <= sizeof(brood_os_life), "the life fits into its room");
 
 enum {
     NAME = 80,           // room for a name
@@ -39,7 +39,7 @@ enum {
 static struct bell {
     HANDLE event; // NULL: none
     uint32_t generation;
-} *bells;
+} * bells;
 static uint32_t bell_count;
 // Guards both. Who rings shares it, so that no handle is closed under the ring.
 static SRWLOCK bells_guard = SRWLOCK_INIT;
@@ -53,7 +53,7 @@ static wchar_t *put_hex(wchar_t *at, uint64_t value, int digits)
 }
 
 // "Local\brood-<family>-<slot>-<generation>-<kind>".
-static void make_name(wchar_t name[NAME], const os_life_id *id, wchar_t kind)
+static void make_name(wchar_t name[NAME], const brood_os_life_id *id, wchar_t kind)
 {
     static const wchar_t prefix[] = L"Local\\brood-";
     memcpy(name, prefix, sizeof prefix);
@@ -75,7 +75,7 @@ static uint64_t own_birth(void)
     return (uint64_t)birth.dwHighDateTime << 32 | birth.dwLowDateTime;
 }
 
-static struct life read_life(const os_life *life)
+static struct life read_life(const brood_os_life *life)
 {
     struct life state;
     memcpy(&state, life->opaque, sizeof state);
@@ -88,22 +88,22 @@ static bool is_ours(HANDLE object)
     return object && GetLastError() != ERROR_ALREADY_EXISTS;
 }
 
-brood_status os_life_begin(os_life *life, const os_life_id *id)
+brood_status brood_os_life_begin(brood_os_life *life, const brood_os_life_id *id)
 {
     wchar_t name[NAME];
     make_name(name, id, LIFE);
     SetLastError(ERROR_SUCCESS);
-    HANDLE mutex = win32_fault() ? NULL : CreateMutexW(NULL, TRUE, name);
+    HANDLE mutex = broodi_win32_fault() ? NULL : CreateMutexW(NULL, TRUE, name);
     if (!is_ours(mutex)) {
-        const brood_status status = os_error("CreateMutexW", GetLastError());
+        const brood_status status = brood_os_error("CreateMutexW", GetLastError());
         if (mutex)
             CloseHandle(mutex);
         return status;
     }
     make_name(name, id, BELL);
-    HANDLE bell = win32_fault() ? NULL : CreateEventW(NULL, FALSE, FALSE, name);
+    HANDLE bell = broodi_win32_fault() ? NULL : CreateEventW(NULL, FALSE, FALSE, name);
     if (!is_ours(bell)) {
-        const brood_status status = os_error("CreateEventW", GetLastError());
+        const brood_status status = brood_os_error("CreateEventW", GetLastError());
         if (bell)
             CloseHandle(bell);
         ReleaseMutex(mutex);
@@ -122,7 +122,7 @@ brood_status os_life_begin(os_life *life, const os_life_id *id)
     return BROOD_OK;
 }
 
-void os_life_end(os_life *life)
+void brood_os_life_end(brood_os_life *life)
 {
     const struct life state = read_life(life);
     ReleaseMutex(state.mutex);
@@ -130,14 +130,14 @@ void os_life_end(os_life *life)
     CloseHandle(state.bell);
 }
 
-static bool is_caller(const os_life *life, const os_life_id *id)
+static bool is_caller(const brood_os_life *life, const brood_os_life_id *id)
 {
     const struct life state = read_life(life);
     return state.generation == id->generation && state.thread == GetCurrentThreadId() &&
            state.process == GetCurrentProcessId() && state.birth == own_birth();
 }
 
-static HANDLE open_mutex(const os_life_id *id)
+static HANDLE open_mutex(const brood_os_life_id *id)
 {
     wchar_t name[NAME];
     make_name(name, id, LIFE);
@@ -145,7 +145,7 @@ static HANDLE open_mutex(const os_life_id *id)
 }
 
 // A mutex goes with its last handle, and those who hold one beside the thread do so for a moment.
-bool os_life_is_over(os_life *life, const os_life_id *id)
+bool brood_os_life_is_over(brood_os_life *life, const brood_os_life_id *id)
 {
     // The thread would get its own mutex once more.
     if (is_caller(life, id))
@@ -161,7 +161,7 @@ bool os_life_is_over(os_life *life, const os_life_id *id)
     return over;
 }
 
-static bool ring_known(const os_life_id *id)
+static bool ring_known(const brood_os_life_id *id)
 {
     AcquireSRWLockShared(&bells_guard);
     const struct bell *bell = id->slot < bell_count ? &bells[id->slot] : NULL;
@@ -192,7 +192,7 @@ static bool make_room(uint32_t slot)
 }
 
 // Keeps a bell in the place of what the slot had; gives back the handle that nobody needs.
-static HANDLE keep(const os_life_id *id, HANDLE event)
+static HANDLE keep(const brood_os_life_id *id, HANDLE event)
 {
     HANDLE spare = event;
     AcquireSRWLockExclusive(&bells_guard);
@@ -204,7 +204,7 @@ static HANDLE keep(const os_life_id *id, HANDLE event)
     return spare;
 }
 
-void os_bell_ring(os_life *life, const os_life_id *id)
+void brood_os_bell_ring(brood_os_life *life, const brood_os_life_id *id)
 {
     (void)life;
     if (ring_known(id))
@@ -228,10 +228,11 @@ static void await_with_holder(HANDLE bell, HANDLE holder, DWORD timeout)
         ReleaseMutex(holder);
 }
 
-void os_bell_await(os_life *own, os_life *holder, const os_life_id *holder_id, int64_t timeout)
+void brood_os_bell_await(brood_os_life *own, brood_os_life *holder, const brood_os_life_id *holder_id,
+                         int64_t timeout)
 {
     HANDLE bell = read_life(own).bell;
-    const DWORD limit = win32_milliseconds(timeout);
+    const DWORD limit = broodi_win32_milliseconds(timeout);
     if (!holder) {
         (void)WaitForSingleObject(bell, limit);
         return;

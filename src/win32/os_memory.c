@@ -14,30 +14,30 @@
 // family megabytes.
 #define WINDOW ((size_t)(SIZE_MAX > UINT32_MAX ? (UINT64_C(1) << 30) : (UINT64_C(256) << 20)))
 
-static brood_status map(os_arena *out, HANDLE section, size_t size)
+static brood_status map(brood_os_arena *out, HANDLE section, size_t size)
 {
-    void *base = win32_fault() ? NULL : MapViewOfFile(section, FILE_MAP_WRITE, 0, 0, size);
+    void *base = broodi_win32_fault() ? NULL : MapViewOfFile(section, FILE_MAP_WRITE, 0, 0, size);
     if (!base)
-        return os_error("MapViewOfFile", GetLastError());
-    *out = (os_arena){ .base = base, .size = size, .object = (intptr_t)section };
+        return brood_os_error("MapViewOfFile", GetLastError());
+    *out = (brood_os_arena){ .base = base, .size = size, .object = (intptr_t)section };
     return BROOD_OK;
 }
 
-static brood_status create(os_arena *out, size_t size)
+static brood_status create(brood_os_arena *out, size_t size)
 {
-    HANDLE section =
-        win32_fault() ? NULL
-                      : CreateFileMappingW(INVALID_HANDLE_VALUE, NULL, PAGE_READWRITE | SEC_RESERVE,
-                                           (DWORD)((uint64_t)size >> 32), (DWORD)size, NULL);
+    HANDLE section = broodi_win32_fault()
+                         ? NULL
+                         : CreateFileMappingW(INVALID_HANDLE_VALUE, NULL, PAGE_READWRITE | SEC_RESERVE,
+                                              (DWORD)((uint64_t)size >> 32), (DWORD)size, NULL);
     if (!section)
-        return os_error("CreateFileMappingW", GetLastError());
+        return brood_os_error("CreateFileMappingW", GetLastError());
     const brood_status status = map(out, section, size);
     if (status != BROOD_OK)
         CloseHandle(section);
     return status;
 }
 
-brood_status os_arena_create(os_arena *out, size_t least)
+brood_status brood_os_arena_create(brood_os_arena *out, size_t least)
 {
     size_t size = least < WINDOW ? WINDOW : least;
     brood_status status = create(out, size);
@@ -48,7 +48,7 @@ brood_status os_arena_create(os_arena *out, size_t least)
     return status;
 }
 
-brood_status os_arena_open(os_arena *out, intptr_t object, size_t size)
+brood_status brood_os_arena_open(brood_os_arena *out, intptr_t object, size_t size)
 {
     HANDLE section = (HANDLE)object;
     // The handle came by inheritance and is not to go further that way.
@@ -65,15 +65,15 @@ brood_status os_arena_open(os_arena *out, intptr_t object, size_t size)
     return status;
 }
 
-brood_status os_arena_commit(const os_arena *arena, size_t offset, size_t length)
+brood_status brood_os_arena_commit(const brood_os_arena *arena, size_t offset, size_t length)
 {
     if (offset > arena->size || length > arena->size - offset)
         return broodi_fail(BROOD_NO_MEMORY, "the arena's window of %llu bytes is full",
                            (unsigned long long)arena->size);
-    if (win32_fault() || !VirtualAlloc(arena->base + offset, length, MEM_COMMIT, PAGE_READWRITE)) {
+    if (broodi_win32_fault() || !VirtualAlloc(arena->base + offset, length, MEM_COMMIT, PAGE_READWRITE)) {
         const DWORD code = GetLastError();
-        return broodi_fail(BROOD_NO_MEMORY, "VirtualAlloc of %llu bytes (%lu)",
-                           (unsigned long long)length, code);
+        return broodi_fail(BROOD_NO_MEMORY, "VirtualAlloc of %llu bytes (%lu)", (unsigned long long)length,
+                           code);
     }
     return BROOD_OK;
 }

@@ -30,7 +30,7 @@ static uint64_t hash(const void *data, size_t size)
     return value;
 }
 
-static void identify(HMODULE module, unsigned char identity[OS_MODULE_IDENTITY])
+static void identify(HMODULE module, unsigned char identity[BROOD_OS_MODULE_IDENTITY])
 {
     const IMAGE_NT_HEADERS *headers = headers_of(module);
     const size_t table = headers->FileHeader.NumberOfSections * sizeof(IMAGE_SECTION_HEADER);
@@ -44,8 +44,8 @@ static void identify(HMODULE module, unsigned char identity[OS_MODULE_IDENTITY])
         (DWORD)sections,
         (DWORD)(sections >> 32),
     };
-    _Static_assert(sizeof words <= OS_MODULE_IDENTITY, "the facts fit into the identity");
-    memset(identity, 0, OS_MODULE_IDENTITY);
+    _Static_assert(sizeof words <= BROOD_OS_MODULE_IDENTITY, "the facts fit into the identity");
+    memset(identity, 0, BROOD_OS_MODULE_IDENTITY);
     memcpy(identity, words, sizeof words);
 }
 
@@ -65,20 +65,19 @@ static bool is_code(HMODULE module, uint64_t offset)
 static brood_status name_module(HMODULE module, char **out)
 {
     if (module == GetModuleHandleW(NULL))
-        return win32_narrow(L"", out);
+        return broodi_win32_narrow(L"", out);
     wchar_t *path;
-    brood_status status = win32_module_path(module, &path);
+    brood_status status = broodi_win32_module_path(module, &path);
     if (status != BROOD_OK)
         return status;
-    status = win32_narrow(path, out);
+    status = broodi_win32_narrow(path, out);
     free(path);
     return status;
 }
 
-brood_status os_module_find(void (*code)(void), os_module *out)
+brood_status brood_os_module_find(void (*code)(void), brood_os_module *out)
 {
-    const DWORD flags =
-        GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS | GET_MODULE_HANDLE_EX_FLAG_UNCHANGED_REFCOUNT;
+    const DWORD flags = GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS | GET_MODULE_HANDLE_EX_FLAG_UNCHANGED_REFCOUNT;
     HMODULE module;
     if (!code || !GetModuleHandleExW(flags, (const wchar_t *)(uintptr_t)code, &module))
         return broodi_fail(BROOD_INVALID, "the function is in no module");
@@ -110,7 +109,7 @@ static brood_status find_module(const char *path, HMODULE *out)
     if (!*path)
         return BROOD_OK;
     wchar_t *wide;
-    const brood_status status = win32_wide(path, &wide);
+    const brood_status status = broodi_win32_wide(path, &wide);
     if (status != BROOD_OK)
         return status;
     *out = load(wide);
@@ -119,13 +118,13 @@ static brood_status find_module(const char *path, HMODULE *out)
     return *out ? BROOD_OK : broodi_fail(BROOD_NOT_FOUND, "LoadLibraryW of %s (%lu)", path, code);
 }
 
-brood_status os_module_resolve(const os_module *module, void (**out)(void))
+brood_status brood_os_module_resolve(const brood_os_module *module, void (**out)(void))
 {
     HMODULE found;
     const brood_status status = find_module(module->path, &found);
     if (status != BROOD_OK)
         return status;
-    unsigned char identity[OS_MODULE_IDENTITY];
+    unsigned char identity[BROOD_OS_MODULE_IDENTITY];
     identify(found, identity);
     if (memcmp(identity, module->identity, sizeof identity) != 0 || !is_code(found, module->offset))
         return broodi_fail(BROOD_MISMATCH, "the child has another version of %s",

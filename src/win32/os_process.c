@@ -16,19 +16,19 @@
 // The exit codes of what is ended from here: these and the number of a POSIX signal.
 enum { ENDED_BASE = 0x10000, ENDED_SOFTLY = ENDED_BASE + 15, ENDED_HARD = ENDED_BASE + 9 };
 
-static brood_status create(struct launch *launch, os_child *out)
+static brood_status create(struct launch *launch, brood_os_child *out)
 {
     launch->startup.StartupInfo.cb = sizeof launch->startup;
     // Where there is no console, none is to open for the child.
     const DWORD console = GetConsoleCP() != 0 ? 0 : DETACHED_PROCESS;
     const DWORD flags = EXTENDED_STARTUPINFO_PRESENT | CREATE_UNICODE_ENVIRONMENT | console;
     PROCESS_INFORMATION process;
-    if (win32_fault() || !CreateProcessW(launch->program, launch->command, NULL, NULL, TRUE, flags,
-                                         launch->environment, launch->directory,
-                                         &launch->startup.StartupInfo, &process))
-        return os_error("CreateProcessW", GetLastError());
+    if (broodi_win32_fault() ||
+        !CreateProcessW(launch->program, launch->command, NULL, NULL, TRUE, flags, launch->environment,
+                        launch->directory, &launch->startup.StartupInfo, &process))
+        return brood_os_error("CreateProcessW", GetLastError());
     CloseHandle(process.hThread);
-    *out = (os_child){
+    *out = (brood_os_child){
         .pid = process.dwProcessId,
         .handle = (intptr_t)process.hProcess,
         .channel = (intptr_t)launch->reply,
@@ -39,33 +39,33 @@ static brood_status create(struct launch *launch, os_child *out)
     return BROOD_OK;
 }
 
-brood_status os_process_spawn(const os_plan *plan, os_child *out)
+brood_status brood_os_process_spawn(const brood_os_plan *plan, brood_os_child *out)
 {
     struct launch launch = { .program = NULL };
-    brood_status status = launch_prepare(&launch, plan);
+    brood_status status = broodi_launch_prepare(&launch, plan);
     if (status == BROOD_OK)
         status = create(&launch, out);
-    launch_finish(&launch);
+    broodi_launch_finish(&launch);
     return status;
 }
 
-bool os_process_can_fork(void)
+bool brood_os_process_can_fork(void)
 {
     return false;
 }
 
-brood_status os_process_fork(const os_plan *plan, void (*entry)(void *, intptr_t), void *arg,
-                             os_child *out)
+brood_status brood_os_process_fork(const brood_os_plan *plan, void (*entry)(void *, intptr_t), void *arg,
+                                   brood_os_child *out)
 {
     (void)plan, (void)entry, (void)arg, (void)out;
     return broodi_fail(BROOD_UNSUPPORTED, "Windows has no fork");
 }
 
 // The text is the child's: nothing says that it ends.
-static bool read_reply(channel_letter *letter, os_reply *out)
+static bool read_reply(channel_letter *letter, brood_os_reply *out)
 {
     _Static_assert(sizeof out->text == sizeof letter->text, "a reply fits");
-    // Pairs with the child's write in os_boot_reply.
+    // Pairs with the child's write in brood_os_boot_reply.
     if (InterlockedCompareExchange(&letter->state, 0, 0) != CHANNEL_REPLIED)
         return false;
     out->status = (brood_status)letter->status;
@@ -78,14 +78,14 @@ static bool read_reply(channel_letter *letter, os_reply *out)
 static DWORD await_any(const HANDLE *objects, DWORD count, int64_t deadline)
 {
     for (;;) {
-        const DWORD left = win32_until(deadline);
+        const DWORD left = broodi_win32_until(deadline);
         const DWORD answer = WaitForMultipleObjects(count, objects, FALSE, left);
         if (answer != WAIT_TIMEOUT || left == 0)
             return answer;
     }
 }
 
-static brood_status await_reply(const os_child *child, int64_t deadline, os_reply *out)
+static brood_status await_reply(const brood_os_child *child, int64_t deadline, brood_os_reply *out)
 {
     const HANDLE either[] = { (HANDLE)child->channel, (HANDLE)child->handle };
     const DWORD answer = await_any(either, 2, deadline);
@@ -96,14 +96,13 @@ static brood_status await_reply(const os_child *child, int64_t deadline, os_repl
     if (answer == WAIT_TIMEOUT)
         return BROOD_TIMEOUT;
     if (answer == WAIT_FAILED)
-        return os_error("WaitForMultipleObjects", error);
+        return brood_os_error("WaitForMultipleObjects", error);
     DWORD code = 0;
     (void)GetExitCodeProcess((HANDLE)child->handle, &code);
-    return broodi_fail(BROOD_SYSTEM, "the child ended with exit code 0x%lx before it was ready",
-                       code);
+    return broodi_fail(BROOD_SYSTEM, "the child ended with exit code 0x%lx before it was ready", code);
 }
 
-static void close_channel(os_child *child)
+static void close_channel(brood_os_child *child)
 {
     if (child->channel)
         CloseHandle((HANDLE)child->channel);
@@ -113,7 +112,7 @@ static void close_channel(os_child *child)
     child->memory = 0;
 }
 
-brood_status os_process_await_ready(os_child *child, int64_t deadline, os_reply *out)
+brood_status brood_os_process_await_ready(brood_os_child *child, int64_t deadline, brood_os_reply *out)
 {
     const brood_status status = await_reply(child, deadline, out);
     close_channel(child);
@@ -124,11 +123,11 @@ static brood_status await_process(HANDLE process, int64_t deadline)
 {
     const DWORD answer = await_any(&process, 1, deadline);
     if (answer == WAIT_FAILED)
-        return os_error("WaitForMultipleObjects", GetLastError());
+        return brood_os_error("WaitForMultipleObjects", GetLastError());
     return answer == WAIT_TIMEOUT ? BROOD_TIMEOUT : BROOD_OK;
 }
 
-brood_status os_process_await_end(const os_child *child, int64_t deadline)
+brood_status brood_os_process_await_end(const brood_os_child *child, int64_t deadline)
 {
     return await_process((HANDLE)child->handle, deadline);
 }
@@ -177,7 +176,7 @@ static brood_exit explain(DWORD code)
     return ended;
 }
 
-bool os_process_reap(const os_child *child, brood_exit *out)
+bool brood_os_process_reap(const brood_os_child *child, brood_exit *out)
 {
     HANDLE process = (HANDLE)child->handle;
     // The exit code alone does not tell: 259, "still active", may be a true one.
@@ -189,16 +188,16 @@ bool os_process_reap(const os_child *child, brood_exit *out)
     return true;
 }
 
-brood_status os_process_end(const os_child *child, bool hard)
+brood_status brood_os_process_end(const brood_os_child *child, bool hard)
 {
     if (TerminateProcess((HANDLE)child->handle, hard ? ENDED_HARD : ENDED_SOFTLY))
         return BROOD_OK;
     const DWORD code = GetLastError();
     // The handle has every right: denied is only what is ending already.
-    return code == ERROR_ACCESS_DENIED ? BROOD_OK : os_error("TerminateProcess", code);
+    return code == ERROR_ACCESS_DENIED ? BROOD_OK : brood_os_error("TerminateProcess", code);
 }
 
-void os_process_forget(os_child *child)
+void brood_os_process_forget(brood_os_child *child)
 {
     close_channel(child);
     if (child->handle)
@@ -206,7 +205,7 @@ void os_process_forget(os_child *child)
     child->handle = 0;
 }
 
-int64_t os_process_id(void)
+int64_t brood_os_process_id(void)
 {
     return GetCurrentProcessId();
 }
@@ -231,7 +230,7 @@ static uint64_t read_birth(HANDLE process)
     return (uint64_t)birth.dwHighDateTime << 32 | birth.dwLowDateTime;
 }
 
-uint64_t os_process_birth(int64_t pid)
+uint64_t brood_os_process_birth(int64_t pid)
 {
     HANDLE process = open_process(pid);
     if (!process)
@@ -241,12 +240,12 @@ uint64_t os_process_birth(int64_t pid)
     return birth;
 }
 
-brood_status os_parent_await_end(int64_t pid, uint64_t birth, int64_t deadline)
+brood_status brood_os_parent_await_end(int64_t pid, uint64_t birth, int64_t deadline)
 {
     HANDLE process = open_process(pid);
     const DWORD code = GetLastError();
     if (!process && code != ERROR_INVALID_PARAMETER && code != ERROR_ACCESS_DENIED)
-        return os_error("OpenProcess", code);
+        return brood_os_error("OpenProcess", code);
     // It is gone, or the number is that of a stranger who lets nobody look.
     if (!process)
         return BROOD_OK;
@@ -269,9 +268,9 @@ static void fill_list(char **list, size_t count, const wchar_t *strings, int roo
     list[count] = NULL;
 }
 
-char **os_process_environment(void)
+char **brood_os_process_environment(void)
 {
-    wchar_t *const strings = win32_fault() ? NULL : GetEnvironmentStringsW();
+    wchar_t *const strings = broodi_win32_fault() ? NULL : GetEnvironmentStringsW();
     if (!strings)
         return NULL;
     size_t count = 0;
@@ -287,7 +286,7 @@ char **os_process_environment(void)
 }
 
 // The system ignores case, by a table of its own.
-bool os_process_same_name(const char *a, const char *b, size_t length)
+bool brood_os_process_same_name(const char *a, const char *b, size_t length)
 {
     if (memcmp(a, b, length) == 0)
         return true;

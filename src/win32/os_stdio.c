@@ -12,7 +12,7 @@ enum { REFUSED = 70 };
 
 // The C library has no way to try a stream's lock. A thread that reads holds that of its own stream
 // only.
-void os_stdio_flush(bool all)
+void brood_os_stdio_flush(bool all)
 {
     (void)fflush(stdout);
     (void)fflush(stderr);
@@ -20,9 +20,9 @@ void os_stdio_flush(bool all)
         (void)fflush(NULL);
 }
 
-_Noreturn void os_process_exit(int code)
+_Noreturn void brood_os_process_exit(int code)
 {
-    win32_set_ending();
+    broodi_win32_set_ending();
     _exit(code);
 }
 
@@ -34,7 +34,7 @@ static size_t append(char *text, size_t at, size_t room, const char *what)
     return at + part;
 }
 
-_Noreturn void os_process_refuse(const char *line)
+_Noreturn void brood_os_process_refuse(const char *line)
 {
     enum { ROOM = 1024, END = 2 };
     char text[ROOM];
@@ -43,5 +43,5 @@ _Noreturn void os_process_refuse(const char *line)
     length = append(text, length, ROOM, "\r\n");
     DWORD written;
     (void)WriteFile(GetStdHandle(STD_ERROR_HANDLE), text, (DWORD)length, &written, NULL);
-    os_process_exit(REFUSED);
+    brood_os_process_exit(REFUSED);
 }

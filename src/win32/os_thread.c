@@ -35,7 +35,7 @@ struct start {
     void *arg;
 };
 
-void win32_set_ending(void)
+void broodi_win32_set_ending(void)
 {
     (void)InterlockedExchange(&ending, 1);
 }
@@ -57,7 +57,7 @@ static bool process_is_ending(void)
 
 static void end_self(void)
 {
-    void *const self = os_self_get();
+    void *const self = brood_os_self_get();
     if (!self || !at_end)
         return;
     at_end(self);
@@ -84,17 +84,16 @@ static unsigned __stdcall run(void *arg)
 static brood_status refuse_thread(void)
 {
     const int64_t code = (int64_t)_doserrno;
-    return os_error("_beginthreadex", code != 0 ? code : ERROR_MAX_THRDS_REACHED);
+    return brood_os_error("_beginthreadex", code != 0 ? code : ERROR_MAX_THRDS_REACHED);
 }
 
-brood_status os_thread_start(os_thread *out, void (*entry)(void *), void *arg, size_t stack_size)
+brood_status brood_os_thread_start(brood_os_thread *out, void (*entry)(void *), void *arg, size_t stack_size)
 {
     if (stack_size > UINT_MAX)
-        return broodi_fail(BROOD_NO_MEMORY, "a stack of %llu bytes",
-                           (unsigned long long)stack_size);
+        return broodi_fail(BROOD_NO_MEMORY, "a stack of %llu bytes", (unsigned long long)stack_size);
     struct start *start = broodi_alloc(sizeof *start);
     if (!start)
-        return os_error("malloc", ERROR_NOT_ENOUGH_MEMORY);
+        return brood_os_error("malloc", ERROR_NOT_ENOUGH_MEMORY);
     *start = (struct start){ entry, arg };
     _doserrno = 0;
     const unsigned flags = stack_size > 0 ? STACK_SIZE_PARAM_IS_A_RESERVATION : 0;
@@ -105,17 +104,17 @@ brood_status os_thread_start(os_thread *out, void (*entry)(void *), void *arg, s
         free(start);
         return status;
     }
-    *out = (os_thread){ handle };
+    *out = (brood_os_thread){ handle };
     return BROOD_OK;
 }
 
-void os_thread_join(os_thread thread)
+void brood_os_thread_join(brood_os_thread thread)
 {
     (void)WaitForSingleObject((HANDLE)thread.handle, INFINITE);
     CloseHandle((HANDLE)thread.handle);
 }
 
-unsigned os_thread_count(void)
+unsigned brood_os_thread_count(void)
 {
     HANDLE snapshot = CreateToolhelp32Snapshot(TH32CS_SNAPTHREAD, 0);
     if (snapshot == INVALID_HANDLE_VALUE)
@@ -130,18 +129,18 @@ unsigned os_thread_count(void)
     return count > 0 ? count : 1;
 }
 
-void os_thread_yield(void)
+void brood_os_thread_yield(void)
 {
     (void)SwitchToThread();
 }
 
-void os_thread_pause(void)
+void brood_os_thread_pause(void)
 {
     YieldProcessor();
 }
 
 // Reading the slot clears the last error, which is the caller's business.
-void *os_self_get(void)
+void *brood_os_self_get(void)
 {
     const DWORD code = GetLastError();
     void *const self = TlsGetValue(self_slot);
@@ -149,12 +148,12 @@ void *os_self_get(void)
     return self;
 }
 
-brood_status os_self_set(void *self)
+brood_status brood_os_self_set(void *self)
 {
-    if (self && !FlsGetValue(mark_slot) && (win32_fault() || !FlsSetValue(mark_slot, &mark)))
-        return os_error("FlsSetValue", GetLastError());
+    if (self && !FlsGetValue(mark_slot) && (broodi_win32_fault() || !FlsSetValue(mark_slot, &mark)))
+        return brood_os_error("FlsSetValue", GetLastError());
     if (!TlsSetValue(self_slot, self))
-        return os_error("TlsSetValue", GetLastError());
+        return brood_os_error("TlsSetValue", GetLastError());
     return BROOD_OK;
 }
 
@@ -176,18 +175,18 @@ static void find_queries(void)
     query_thread = (thread_query)(uintptr_t)GetProcAddress(ntdll, "NtQueryInformationThread");
 }
 
-brood_status os_self_prepare(void (*at_thread_end)(void *))
+brood_status brood_os_self_prepare(void (*at_thread_end)(void *))
 {
     find_queries();
     stay_loaded();
-    self_slot = win32_fault() ? TLS_OUT_OF_INDEXES : TlsAlloc();
+    self_slot = broodi_win32_fault() ? TLS_OUT_OF_INDEXES : TlsAlloc();
     if (self_slot == TLS_OUT_OF_INDEXES)
-        return os_error("TlsAlloc", GetLastError());
+        return brood_os_error("TlsAlloc", GetLastError());
     at_end = at_thread_end;
-    mark_slot = win32_fault() ? FLS_OUT_OF_INDEXES : FlsAlloc(meet_mark);
+    mark_slot = broodi_win32_fault() ? FLS_OUT_OF_INDEXES : FlsAlloc(meet_mark);
     if (mark_slot != FLS_OUT_OF_INDEXES)
         return BROOD_OK;
     const DWORD code = GetLastError();
     TlsFree(self_slot);
-    return os_error("FlsAlloc", code);
+    return brood_os_error("FlsAlloc", code);
 }

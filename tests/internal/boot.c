@@ -234,10 +234,14 @@ int main(void)
 {
     brood_init();
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(what_was_encoded_is_decoded),    cmocka_unit_test(texts_may_be_empty_or_long),
-        cmocka_unit_test(an_absurd_size_is_out_of_memory), cmocka_unit_test(every_damaged_byte_is_noticed),
-        cmocka_unit_test(two_damaged_words_are_noticed),  cmocka_unit_test(every_cut_is_noticed),
-        cmocka_unit_test(noise_is_no_record),             cmocka_unit_test(a_record_is_for_one_child),
+        cmocka_unit_test(what_was_encoded_is_decoded),
+        cmocka_unit_test(texts_may_be_empty_or_long),
+        cmocka_unit_test(an_absurd_size_is_out_of_memory),
+        cmocka_unit_test(every_damaged_byte_is_noticed),
+        cmocka_unit_test(two_damaged_words_are_noticed),
+        cmocka_unit_test(every_cut_is_noticed),
+        cmocka_unit_test(noise_is_no_record),
+        cmocka_unit_test(a_record_is_for_one_child),
         cmocka_unit_test(another_version_is_a_mismatch),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

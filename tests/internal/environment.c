@@ -12,7 +12,8 @@ static void a_change_needs_a_name(void **state)
     (void)state;
     assert_status(broodi_environment_check(NULL), BROOD_OK);
     assert_status(broodi_environment_check((const char *[]){ NULL }), BROOD_OK);
-    assert_status(broodi_environment_check((const char *[]){ "A", "B=", "C=D=E", "D=\xc3\xa4", NULL }), BROOD_OK);
+    assert_status(broodi_environment_check((const char *[]){ "A", "B=", "C=D=E", "D=\xc3\xa4", NULL }),
+                  BROOD_OK);
     static const char *const evil[] = { "", "=", "=A", "=C:=C:\\" };
     for (size_t i = 0; i < sizeof evil / sizeof evil[0]; i++) {
         assert_status(broodi_environment_check((const char *[]){ evil[i], NULL }), BROOD_INVALID);
@@ -35,7 +36,8 @@ static const char *entry_of(const char *const *list, const char *name)
     const char *found = NULL;
     const size_t length = strlen(name);
     for (; *list; list++)
-        if (strlen(*list) > length && (*list)[length] == '=' && os_process_same_name(*list, name, length)) {
+        if (strlen(*list) > length && (*list)[length] == '=' &&
+            brood_os_process_same_name(*list, name, length)) {
             assert_null(found);
             found = *list;
         }
@@ -91,7 +93,7 @@ static void all_else_stays_as_it_is(void **state)
 {
     (void)state;
     char **storage = NULL;
-    char **own = os_process_environment();
+    char **own = brood_os_process_environment();
     assert_non_null(own);
     const char **merged = broodi_environment_merge(NULL, &storage);
     assert_non_null(merged);
@@ -138,9 +140,10 @@ static void many_changes_are_fine(void **state)
 static void names_are_compared_as_the_system_does(void **state)
 {
     (void)state;
-    const bool same = os_process_same_name("BROOD_TEST_A", "brood_test_a", strlen("BROOD_TEST_A"));
+    const bool same = brood_os_process_same_name("BROOD_TEST_A", "brood_test_a", strlen("BROOD_TEST_A"));
     platform_environment_set("BROOD_TEST_A", "old");
-    assert_becomes((const char *[]){ "brood_test_a=new", NULL }, same ? "brood_test_a=new" : "BROOD_TEST_A=old");
+    assert_becomes((const char *[]){ "brood_test_a=new", NULL },
+                   same ? "brood_test_a=new" : "BROOD_TEST_A=old");
     platform_environment_set("BROOD_TEST_A", NULL);
 }
 
@@ -148,8 +151,10 @@ int main(void)
 {
     brood_init();
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_change_needs_a_name),   cmocka_unit_test(the_last_change_of_a_name_counts),
-        cmocka_unit_test(all_else_stays_as_it_is), cmocka_unit_test(many_changes_are_fine),
+        cmocka_unit_test(a_change_needs_a_name),
+        cmocka_unit_test(the_last_change_of_a_name_counts),
+        cmocka_unit_test(all_else_stays_as_it_is),
+        cmocka_unit_test(many_changes_are_fine),
         cmocka_unit_test(names_are_compared_as_the_system_does),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -35,8 +35,8 @@ static void assert_same(const struct scenario *scenario, unsigned n, struct hold
 {
     const struct holdings after = take_stock();
     if (!scenario->cold && after.descriptors != before.descriptors)
-        fail_msg("%s, fault %u: %u descriptors have become %u", scenario->name, n, (unsigned)before.descriptors,
-                 (unsigned)after.descriptors);
+        fail_msg("%s, fault %u: %u descriptors have become %u", scenario->name, n,
+                 (unsigned)before.descriptors, (unsigned)after.descriptors);
     for (int kind = 1; kind < BROODI_KINDS; kind++)
         if (after.live[kind] != before.live[kind] && !scenario->cold)
             fail_msg("%s, fault %u: %u slots of kind %d have become %u", scenario->name, n,
@@ -142,8 +142,8 @@ static void a_fork_that_fails_leaves_nothing(void **state)
         assert_status(fork_and_join(), BROOD_UNSUPPORTED);
         return;
     }
-    walk_twice(
-        &(struct scenario){ "fork", fork_and_join, { BROOD_NO_MEMORY, BROOD_NO_RESOURCES, BROOD_SYSTEM }, false });
+    walk_twice(&(struct scenario){
+        "fork", fork_and_join, { BROOD_NO_MEMORY, BROOD_NO_RESOURCES, BROOD_SYSTEM }, false });
 }
 
 // In a thread that is new to brood. What it found is for the thread of the test to judge.
@@ -243,7 +243,8 @@ static void a_thread_that_fails_leaves_nothing(void **state)
 {
     (void)state;
     assert_status(brood_lock_create(&shared_lock), BROOD_OK);
-    walk_twice(&(struct scenario){ "thread", thread_and_join, { BROOD_NO_MEMORY, BROOD_NO_RESOURCES }, false });
+    walk_twice(
+        &(struct scenario){ "thread", thread_and_join, { BROOD_NO_MEMORY, BROOD_NO_RESOURCES }, false });
     assert_status(brood_lock_destroy(shared_lock), BROOD_OK);
 }
 
@@ -264,8 +265,8 @@ static void an_acquire_by_a_new_thread_that_fails_leaves_the_lock_free(void **st
 {
     (void)state;
     assert_status(brood_lock_create(&shared_lock), BROOD_OK);
-    walk_twice(
-        &(struct scenario){ "acquire by a new thread", acquire_in_fresh_thread, { BROOD_NO_RESOURCES }, false });
+    walk_twice(&(struct scenario){
+        "acquire by a new thread", acquire_in_fresh_thread, { BROOD_NO_RESOURCES }, false });
     assert_status(brood_lock_acquire(shared_lock, BROOD_NOW), BROOD_OK);
     assert_status(brood_lock_release(shared_lock), BROOD_OK);
     assert_status(brood_lock_destroy(shared_lock), BROOD_OK);
@@ -335,8 +336,8 @@ static void locals_that_fail_leave_nothing(void **state)
 {
     (void)state;
     walk_twice(&(struct scenario){ "locals", use_locals, { BROOD_NO_MEMORY }, false });
-    walk_twice(
-        &(struct scenario){ "locals in a new thread", use_locals_in_fresh_thread, { BROOD_NO_MEMORY }, false });
+    walk_twice(&(struct scenario){
+        "locals in a new thread", use_locals_in_fresh_thread, { BROOD_NO_MEMORY }, false });
     assert_int_equal(use_lock_and_local(&(brood_lock){ 0 }), 0);
 }
 

@@ -16,13 +16,13 @@ static int own_function(void *arg)
 }
 
 // Names the function, finds it again: the same one.
-static os_module assert_round_trip(code function)
+static brood_os_module assert_round_trip(code function)
 {
-    os_module module;
+    brood_os_module module;
     code found = NULL;
-    assert_status(os_module_find(function, &module), BROOD_OK);
+    assert_status(brood_os_module_find(function, &module), BROOD_OK);
     assert_non_null(module.path);
-    assert_status(os_module_resolve(&module, &found), BROOD_OK);
+    assert_status(brood_os_module_resolve(&module, &found), BROOD_OK);
     assert_true(found == function);
     return module;
 }
@@ -30,7 +30,7 @@ static os_module assert_round_trip(code function)
 static void the_program_has_the_empty_path(void **state)
 {
     (void)state;
-    os_module module = assert_round_trip((code)own_function);
+    brood_os_module module = assert_round_trip((code)own_function);
     assert_string_equal(module.path, "");
     free(module.path);
     module = assert_round_trip((code)brood_clock);
@@ -40,8 +40,8 @@ static void the_program_has_the_empty_path(void **state)
 static void two_functions_of_a_module_differ_in_their_offsets(void **state)
 {
     (void)state;
-    os_module one = assert_round_trip((code)own_function);
-    os_module two = assert_round_trip((code)two_functions_of_a_module_differ_in_their_offsets);
+    brood_os_module one = assert_round_trip((code)own_function);
+    brood_os_module two = assert_round_trip((code)two_functions_of_a_module_differ_in_their_offsets);
     assert_string_equal(one.path, two.path);
     assert_true(one.offset != two.offset);
     free(one.path);
@@ -60,11 +60,12 @@ static bool ends_with(const char *text, const char *end)
     return length >= strlen(end) && strcmp(text + length - strlen(end), end) == 0;
 }
 
-static os_module module_of_plugin(void)
+static brood_os_module module_of_plugin(void)
 {
-    void *library = foreign_library_open(PLUGIN_FILE);
+    void *library = foreign_library_open(PLUGIN_FILE_1);
     assert_non_null(library);
-    plugin_function (*get)(void) = (plugin_function (*)(void))foreign_library_function(library, "plugin_adder");
+    plugin_function (*get)(void) =
+        (plugin_function(*)(void))foreign_library_function(library, "plugin_adder");
     assert_non_null(get);
     return assert_round_trip((code)get());
 }
@@ -72,9 +73,9 @@ static os_module module_of_plugin(void)
 static void a_library_has_its_absolute_path(void **state)
 {
     (void)state;
-    static const char file[] = PLUGIN_FILE;
+    static const char file[] = PLUGIN_FILE_1;
     const char *name = strrchr(file, '/');
-    os_module module = module_of_plugin();
+    brood_os_module module = module_of_plugin();
     assert_true(module.path[0] == '/' || module.path[1] == ':');
     assert_true(ends_with(module.path, name ? name + 1 : file));
     free(module.path);
@@ -96,38 +97,38 @@ static void what_is_no_code_is_invalid(void **state)
                                  UINTPTR_MAX,
                                  UINTPTR_MAX / 2 };
     for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
-        os_module module = { .path = NULL };
-        assert_status(os_module_find((code)places[i], &module), BROOD_INVALID);
+        brood_os_module module = { .path = NULL };
+        assert_status(brood_os_module_find((code)places[i], &module), BROOD_INVALID);
         assert_null(module.path);
     }
     free(heap);
 }
 
-static void assert_refused(const os_module *module, brood_status expected)
+static void assert_refused(const brood_os_module *module, brood_status expected)
 {
     code found = NULL;
-    assert_status(broodi_answer("resolve", os_module_resolve(module, &found)), expected);
+    assert_status(broodi_answer("resolve", brood_os_module_resolve(module, &found)), expected);
     assert_null(found);
 }
 
 static void another_build_is_a_mismatch(void **state)
 {
     (void)state;
-    os_module modules[] = { assert_round_trip((code)own_function), module_of_plugin() };
+    brood_os_module modules[] = { assert_round_trip((code)own_function), module_of_plugin() };
     for (size_t i = 0; i < sizeof modules / sizeof modules[0]; i++) {
-        os_module *module = &modules[i];
+        brood_os_module *module = &modules[i];
         unsigned changed = 0;
-        for (size_t at = 0; at < OS_MODULE_IDENTITY; at++) {
+        for (size_t at = 0; at < BROOD_OS_MODULE_IDENTITY; at++) {
             module->identity[at] ^= 0x40;
             assert_refused(module, BROOD_MISMATCH);
             module->identity[at] ^= 0x40;
             changed++;
         }
-        assert_int_equal(changed, OS_MODULE_IDENTITY);
+        assert_int_equal(changed, BROOD_OS_MODULE_IDENTITY);
         if (module->path[0])
             assert_non_null(strstr(brood_last_error(), module->path));
         code found = NULL;
-        assert_status(os_module_resolve(module, &found), BROOD_OK);
+        assert_status(brood_os_module_resolve(module, &found), BROOD_OK);
     }
     free(modules[0].path);
     free(modules[1].path);
@@ -137,12 +138,13 @@ static void an_offset_that_is_no_code_is_a_mismatch(void **state)
 {
     (void)state;
     static int data;
-    os_module modules[] = { assert_round_trip((code)own_function), module_of_plugin() };
+    brood_os_module modules[] = { assert_round_trip((code)own_function), module_of_plugin() };
     for (size_t i = 0; i < sizeof modules / sizeof modules[0]; i++) {
-        os_module *module = &modules[i];
+        brood_os_module *module = &modules[i];
         const uint64_t offset = module->offset;
         const uint64_t distance = (uint64_t)((uintptr_t)&data - (uintptr_t)own_function);
-        const uint64_t evil[] = { 0, UINT64_MAX, UINT64_MAX / 2, UINT32_MAX, UINT64_C(1) << 47, offset + (1 << 30) };
+        const uint64_t evil[] = { 0,          UINT64_MAX,        UINT64_MAX / 2,
+                                  UINT32_MAX, UINT64_C(1) << 47, offset + (1 << 30) };
         for (size_t j = 0; j < sizeof evil / sizeof evil[0]; j++) {
             module->offset = evil[j];
             assert_refused(module, BROOD_MISMATCH);
@@ -160,7 +162,7 @@ static void a_file_that_is_not_there_is_not_found(void **state)
 {
     (void)state;
     char text[600];
-    os_module module = module_of_plugin();
+    brood_os_module module = module_of_plugin();
     free(module.path);
     foreign_file_name(text, sizeof text, "nowhere.dll");
     module.path = text;
@@ -179,8 +181,8 @@ static void a_file_that_is_not_there_is_not_found(void **state)
 static void another_library_is_a_mismatch(void **state)
 {
     (void)state;
-    static char other[] = PLUGIN_OTHER_FILE;
-    os_module module = module_of_plugin();
+    static char other[] = PLUGIN_FILE_2;
+    brood_os_module module = module_of_plugin();
     free(module.path);
     module.path = other;
     assert_refused(&module, BROOD_MISMATCH);

@@ -404,7 +404,9 @@ static void a_wake_of_the_dead_is_passed_on(void **state)
     while (atomic_load(&nap_done) == 0 && atomic_load(&dead.waiting) == 0) {
         const uint32_t slot = atomic_load(&napper);
         if (slot != BROODI_NONE)
-            atomic_store(&dead.waiting, atomic_load(&((struct broodi_thread_slot *)broodi_slot(BROODI_THREAD, slot))->waiting));
+            atomic_store(
+                &dead.waiting,
+                atomic_load(&((struct broodi_thread_slot *)broodi_slot(BROODI_THREAD, slot))->waiting));
     }
     if (atomic_load(&dead.waiting) == 0) {
         assert_status(brood_thread_join(thread, MEETING_PATIENCE, NULL), BROOD_OK);

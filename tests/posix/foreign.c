@@ -116,5 +116,6 @@ void foreign_file_remove(const char *path)
 void foreign_file_name(char *buffer, size_t capacity, const char *name)
 {
     const char *directory = getenv("TMPDIR");
-    (void)snprintf(buffer, capacity, "%s/brood-test-%d-%s", directory ? directory : "/tmp", (int)getpid(), name);
+    (void)snprintf(buffer, capacity, "%s/brood-test-%d-%s", directory ? directory : "/tmp", (int)getpid(),
+                   name);
 }

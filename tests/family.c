@@ -1,0 +1,329 @@
+// SPDX-License-Identifier: MIT
+// Who dies with whom. The end of the main process itself is in programs/main_killed.c.
+#include "meeting.h"
+
+#include "platform.h"
+
+#include <string.h>
+
+// The promise is two seconds; a loaded machine gets more.
+#define SOON BROOD_SECONDS(10)
+
+// How a process comes to its end, by itself or by others.
+enum way { BY_STRANGER, BY_KILL, BY_TERMINATE, BY_ABORT, BY_ACCESS, BY_LEAVING };
+
+// A process in the middle of the family, its two children, and a child of each of those.
+enum { MEMBERS = 5 };
+
+struct member {
+    int number; // 0 is the one in the middle
+    int32_t method;
+    bool from_thread; // starts its children in a thread, which ends
+    int way;
+};
+
+static const char *name_of(int number)
+{
+    static const char *const names[MEMBERS] = { "member 0", "member 1", "member 2", "member 3", "member 4" };
+    return names[number];
+}
+
+static brood_pid pid_of(int number)
+{
+    return (brood_pid)noted(name_of(number));
+}
+
+static int be_member(void *arg);
+
+static int start_children_of(void *arg)
+{
+    const struct member *of = arg;
+    const brood_process_options options = { .method = of->method, .fork_with_threads = true };
+    const int first = of->number == 0 ? 1 : of->number + 2;
+    const int count = of->number == 0 ? 2 : 1;
+    for (int i = 0; i < count; i++) {
+        struct member child = *of;
+        child.number = first + i;
+        CHECK(brood_process_start(NULL, be_member, &child, sizeof child, &options) == BROOD_OK);
+    }
+    return 0;
+}
+
+static int start_children_in_a_thread(struct member *of)
+{
+    brood_thread *thread;
+    int code;
+    CHECK(brood_thread_start(&thread, start_children_of, of, sizeof *of, NULL) == BROOD_OK);
+    CHECK(brood_thread_join(thread, MEETING_PATIENCE, &code) == BROOD_OK);
+    brood_thread_drop(thread);
+    return code;
+}
+
+static void end_by_oneself(int way)
+{
+    if (way == BY_ABORT)
+        abort();
+    if (way == BY_ACCESS)
+        platform_crash();
+    if (way == BY_LEAVING)
+        _Exit(0);
+}
+
+static int be_member(void *arg)
+{
+    struct member *member = arg;
+    const int failed = member->number > 2    ? 0
+                       : member->from_thread ? start_children_in_a_thread(member)
+                                             : start_children_of(member);
+    CHECK(failed == 0);
+    note(name_of(member->number), (uint64_t)brood_self_pid());
+    CHECK(await_note("the end", 1));
+    if (member->number == 0)
+        end_by_oneself(member->way);
+    (void)await_note("never", 1);
+    return 0;
+}
+
+// Whether the process is gone within the time.
+static bool is_gone_soon(brood_pid pid)
+{
+    const int64_t deadline = brood_clock() + SOON;
+    while (platform_process_lives(pid) && brood_clock() < deadline)
+        brood_sleep(BROOD_MILLISECONDS(2));
+    return !platform_process_lives(pid);
+}
+
+static void make_an_end(brood_process *middle, int way)
+{
+    if (way == BY_STRANGER)
+        platform_process_kill(brood_process_pid(middle));
+    if (way == BY_KILL)
+        assert_status(brood_process_kill(middle), BROOD_OK);
+    if (way == BY_TERMINATE)
+        assert_status(brood_process_terminate(middle), BROOD_OK);
+    note("the end", 1);
+}
+
+static void expect_all_to_die_with_the_middle(struct member middle)
+{
+    note("the end", 0);
+    for (int i = 0; i < MEMBERS; i++)
+        note(name_of(i), 0);
+    brood_process *process = started_process(be_member, &middle, sizeof middle);
+    for (int i = 0; i < MEMBERS; i++)
+        assert_true(await_note(name_of(i), 1));
+    // A child is no part of the thread that started it: had it been ended with that, it would be by now.
+    brood_sleep(BROOD_MILLISECONDS(50));
+    for (int i = 0; i < MEMBERS; i++)
+        assert_true(platform_process_lives(pid_of(i)));
+    make_an_end(process, middle.way);
+    for (int i = 0; i < MEMBERS; i++)
+        if (!is_gone_soon(pid_of(i)))
+            fail_msg("%s lives on", name_of(i));
+    assert_status(brood_process_join(process, MEETING_PATIENCE, NULL), BROOD_OK);
+    brood_process_drop(process);
+}
+
+static void a_killed_process_takes_its_descendants_along(void **state)
+{
+    (void)state;
+    expect_all_to_die_with_the_middle((struct member){ .way = BY_STRANGER });
+    expect_all_to_die_with_the_middle((struct member){ .way = BY_KILL });
+}
+
+static void a_terminated_process_takes_its_descendants_along(void **state)
+{
+    (void)state;
+    expect_all_to_die_with_the_middle((struct member){ .way = BY_TERMINATE });
+}
+
+static void a_crashed_process_takes_its_descendants_along(void **state)
+{
+    (void)state;
+    expect_all_to_die_with_the_middle((struct member){ .way = BY_ABORT });
+    expect_all_to_die_with_the_middle((struct member){ .way = BY_ACCESS });
+}
+
+static void a_process_that_leaves_without_a_word_takes_its_descendants_along(void **state)
+{
+    (void)state;
+    expect_all_to_die_with_the_middle((struct member){ .way = BY_LEAVING });
+}
+
+static void children_started_from_a_thread_die_with_the_process(void **state)
+{
+    (void)state;
+    expect_all_to_die_with_the_middle((struct member){ .from_thread = true });
+    expect_all_to_die_with_the_middle((struct member){ .from_thread = true, .method = BROOD_START_SPAWN });
+    if (platform_has_fork())
+        expect_all_to_die_with_the_middle((struct member){ .from_thread = true, .method = BROOD_START_FORK });
+}
+
+// Survivors
+
+static int outlive(void *arg)
+{
+    (void)arg;
+    note("heir", (uint64_t)brood_self_pid());
+    CHECK(await_note("leave", 1));
+    return 0;
+}
+
+// A survivor's own children are tied to it, not to who started it.
+static int survive(void *arg)
+{
+    brood_process *heir;
+    brood_exit ended;
+    (void)arg;
+    CHECK(brood_process_start(&heir, outlive, NULL, 0, NULL) == BROOD_OK);
+    CHECK(await_note("heir", 1));
+    note("survivor", (uint64_t)brood_self_pid());
+    CHECK(await_note("leave", 1));
+    CHECK(brood_process_join(heir, MEETING_PATIENCE, &ended) == BROOD_OK);
+    brood_process_drop(heir);
+    note("survivor's code", brood_exit_number(ended) == 0 ? 1 : 2);
+    return 0;
+}
+
+static int stay_tied(void *arg)
+{
+    (void)arg;
+    note("tied", (uint64_t)brood_self_pid());
+    (void)await_note("never", 1);
+    return 0;
+}
+
+static int start_a_survivor_and_a_tied_one(void *arg)
+{
+    const brood_process_options surviving = { .survive_parent = true };
+    (void)arg;
+    CHECK(brood_process_start(NULL, survive, NULL, 0, &surviving) == BROOD_OK);
+    CHECK(brood_process_start(NULL, stay_tied, NULL, 0, NULL) == BROOD_OK);
+    CHECK(await_note("survivor", 1) && await_note("tied", 1));
+    note("all there", 1);
+    (void)await_note("never", 1);
+    return 0;
+}
+
+static void a_survivor_and_its_children_stay_when_the_starter_is_killed(void **state)
+{
+    (void)state;
+    note("leave", 0);
+    brood_process *starter = started_process(start_a_survivor_and_a_tied_one, NULL, 0);
+    assert_true(await_note("all there", 1));
+    kill_process(starter);
+    assert_true(is_gone_soon((brood_pid)noted("tied")));
+    assert_true(platform_process_lives((brood_pid)noted("survivor")));
+    assert_true(platform_process_lives((brood_pid)noted("heir")));
+    note("leave", 1);
+    assert_true(is_gone_soon((brood_pid)noted("heir")));
+    assert_true(is_gone_soon((brood_pid)noted("survivor")));
+    assert_int_equal(noted("survivor's code"), 1);
+}
+
+// Daemons
+
+static int be_the_daemons_child(void *arg)
+{
+    (void)arg;
+    note("daemon's child", (uint64_t)brood_self_pid());
+    (void)await_note("never", 1);
+    return 0;
+}
+
+static int be_daemon(void *arg)
+{
+    const brood_process_options options = { .daemon = *(int32_t *)arg };
+    CHECK(brood_process_start(NULL, be_the_daemons_child, NULL, 0, &options) == BROOD_OK);
+    note("daemon", (uint64_t)brood_self_pid());
+    (void)await_note("never", 1);
+    return 0;
+}
+
+static int leave_a_daemon(void *arg)
+{
+    const brood_process_options options = { .daemon = BROOD_DAEMON_YES };
+    CHECK(brood_process_start(NULL, be_daemon, arg, sizeof(int32_t), &options) == BROOD_OK);
+    CHECK(await_note("daemon", 1) && await_note("daemon's child", 1));
+    return 3;
+}
+
+static void a_daemon_and_its_children_end_with_its_starter(void **state)
+{
+    (void)state;
+    for (int32_t mode = BROOD_DAEMON_INHERIT; mode <= BROOD_DAEMON_NO; mode++) {
+        note("daemon", 0);
+        note("daemon's child", 0);
+        assert_process_ends(started_process(leave_a_daemon, &mode, sizeof mode), 3);
+        assert_false(platform_process_lives((brood_pid)noted("daemon")));
+        assert_true(is_gone_soon((brood_pid)noted("daemon's child")));
+    }
+}
+
+// In the middle of a start
+
+enum { MOST_BORN = 12 };
+
+static void name_the_born(char *name, size_t capacity, int number)
+{
+    (void)snprintf(name, capacity, "born %d", number);
+}
+
+static int be_born(void *arg)
+{
+    char name[32];
+    name_the_born(name, sizeof name, *(int *)arg);
+    note(name, (uint64_t)brood_self_pid());
+    (void)await_note("never", 1);
+    return 0;
+}
+
+static int start_one_after_the_other(void *arg)
+{
+    (void)arg;
+    for (int i = 0; i < MOST_BORN; i++) {
+        note("starts", (uint64_t)i + 1);
+        CHECK(brood_process_start(NULL, be_born, &i, sizeof i, NULL) == BROOD_OK);
+    }
+    (void)await_note("never", 1);
+    return 0;
+}
+
+static void nobody_is_left_when_a_process_is_killed_while_it_starts_others(void **state)
+{
+    (void)state;
+    char name[32];
+    for (int round = 1; round <= 8; round++) {
+        note("starts", 0);
+        for (int i = 0; i < MOST_BORN; i++) {
+            name_the_born(name, sizeof name, i);
+            note(name, 0);
+        }
+        brood_process *starter = started_process(start_one_after_the_other, NULL, 0);
+        assert_true(await_note("starts", (uint64_t)round));
+        brood_sleep(BROOD_MICROSECONDS(round * 37)); // anywhere in a start
+        platform_process_kill(brood_process_pid(starter));
+        assert_status(brood_process_join(starter, MEETING_PATIENCE, NULL), BROOD_OK);
+        brood_process_drop(starter);
+        for (int i = 0; i < MOST_BORN; i++) {
+            name_the_born(name, sizeof name, i);
+            assert_true(is_gone_soon((brood_pid)noted(name)));
+        }
+    }
+}
+
+int main(void)
+{
+    brood_init();
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_killed_process_takes_its_descendants_along),
+        cmocka_unit_test(a_terminated_process_takes_its_descendants_along),
+        cmocka_unit_test(a_crashed_process_takes_its_descendants_along),
+        cmocka_unit_test(a_process_that_leaves_without_a_word_takes_its_descendants_along),
+        cmocka_unit_test(children_started_from_a_thread_die_with_the_process),
+        cmocka_unit_test(a_survivor_and_its_children_stay_when_the_starter_is_killed),
+        cmocka_unit_test(a_daemon_and_its_children_end_with_its_starter),
+        cmocka_unit_test(nobody_is_left_when_a_process_is_killed_while_it_starts_others),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
