@@ -12,6 +12,10 @@
 // Whether a process can be copied: BROOD_START_FORK.
 bool platform_has_fork(void);
 
+// Whether a copy of a process that runs other threads can be made, and start threads of its own. The thread sanitizer cannot: "starting new
+// threads after multi-threaded fork is not supported".
+bool platform_has_fork_with_threads(void);
+
 // Whether the end by a signal is told from others.
 bool platform_has_signals(void);
 

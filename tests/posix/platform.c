@@ -23,6 +23,21 @@ bool platform_has_fork(void)
     return true;
 }
 
+#if defined(__has_feature)
+#define HAS_FEATURE(name) __has_feature(name)
+#else
+#define HAS_FEATURE(name) 0
+#endif
+
+bool platform_has_fork_with_threads(void)
+{
+#if defined(__SANITIZE_THREAD__) || HAS_FEATURE(thread_sanitizer)
+    return false;
+#else
+    return true;
+#endif
+}
+
 bool platform_has_signals(void)
 {
     return true;

@@ -20,6 +20,11 @@ bool platform_has_fork(void)
     return false;
 }
 
+bool platform_has_fork_with_threads(void)
+{
+    return false;
+}
+
 bool platform_has_signals(void)
 {
     return false;
