@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Who dies with whom. The end of the main process itself is in programs/main_killed.c.
+// Who dies with whom. The end of the main process itself is in program.c.
 #include "meeting.h"
 
 #include "platform.h"

@@ -7,6 +7,7 @@
 #include <brood/process.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <stdnoreturn.h>
 
 // Whether a process can be copied: BROOD_START_FORK.
@@ -44,6 +45,19 @@ bool platform_children_ignore(bool ignore);
 // Makes a copy of this process without brood, waits for it and gives back what fn(arg) returned there, 0 to 255; -1 where no process
 // can be copied, -2 when the copy did not end by itself.
 int platform_guest(int (*fn)(void *arg), void *arg);
+
+// A program of its own: this executable once more, with one argument. `variable` ("NAME=value", or NULL) is added to its environment. What it
+// prints, on both streams, is appended to the file `output`; it reads nothing until its input is closed.
+typedef struct platform_program {
+    brood_pid pid;
+    intptr_t handle;
+    intptr_t input;
+} platform_program;
+platform_program platform_program_start(const char *argument, const char *variable, const char *output);
+void platform_program_close_input(platform_program program);
+
+// Waits for its end, and gives back the low eight bits of its exit code; -1 when it did not end by itself.
+int platform_program_wait(platform_program program);
 
 // Writes to memory that is not there. No sanitizer and no core dump comes between.
 noreturn void platform_crash(void);

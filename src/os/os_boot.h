@@ -17,7 +17,7 @@ typedef struct brood_os_boot {
     intptr_t channel; // where the reply goes
 } brood_os_boot;
 
-// Tells whether this process was announced as a child and the announcement has not been taken.
+// Tells whether this process was announced as a child and the announcement has not been taken. An empty variable announces nothing.
 bool brood_os_boot_is_announced(void);
 
 // Erases the announcement, whatever follows, then takes what it announces. Nothing of it is believed: a descriptor that is not

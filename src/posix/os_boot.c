@@ -25,7 +25,8 @@ bool brood_os_boot_is_privileged(void)
 
 bool brood_os_boot_is_announced(void)
 {
-    return !brood_os_boot_is_privileged() && getenv(CHANNEL_VARIABLE);
+    const char *announcement = getenv(CHANNEL_VARIABLE);
+    return announcement && announcement[0] && !brood_os_boot_is_privileged();
 }
 
 // Reads exactly `size` bytes; false when they do not come.

@@ -156,7 +156,7 @@ static char **own_arguments(char **storage)
     return argv;
 }
 
-// The plan's environment and the announcement.
+// The plan's environment behind the announcement: the first of its name is the one that counts.
 static const char **announced(const brood_os_plan *plan, char *announcement, size_t capacity)
 {
     size_t count = 0;
@@ -167,9 +167,8 @@ static const char **announced(const brood_os_plan *plan, char *announcement, siz
         return NULL;
     (void)snprintf(announcement, capacity, CHANNEL_VARIABLE "=%d:%d:%" PRIx64, CHANNEL_DESCRIPTOR,
                    CHANNEL_ARENA, plan->token);
-    memcpy(list, plan->environment, count * sizeof *list);
-    list[count] = announcement;
-    list[count + 1] = NULL;
+    list[0] = announcement;
+    memcpy(list + 1, plan->environment, (count + 1) * sizeof *list);
     return list;
 }
 

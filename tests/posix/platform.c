@@ -3,7 +3,9 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
+#include <spawn.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -153,6 +155,58 @@ int platform_guest(int (*fn)(void *arg), void *arg)
         if (errno != EINTR)
             give_up("waitpid");
     return WIFEXITED(status) ? WEXITSTATUS(status) : -2;
+}
+
+extern char **environ;
+
+// The environment with one more entry, from malloc.
+static char **environment_with(const char *variable)
+{
+    size_t count = 0;
+    while (environ[count])
+        count++;
+    char **list = calloc(count + 2, sizeof *list);
+    if (!list)
+        give_up("calloc");
+    memcpy(list + (variable ? 1 : 0), environ, count * sizeof *list);
+    if (variable)
+        list[0] = (char *)(uintptr_t)variable;
+    return list;
+}
+
+platform_program platform_program_start(const char *argument, const char *variable, const char *output)
+{
+    static char self[] = "/proc/self/exe";
+    char *const argv[] = { self, (char *)(uintptr_t)argument, NULL };
+    char **environment = environment_with(variable);
+    int input[2];
+    posix_spawn_file_actions_t actions;
+    pid_t pid;
+    if (pipe2(input, O_CLOEXEC) != 0 || posix_spawn_file_actions_init(&actions) != 0 ||
+        posix_spawn_file_actions_adddup2(&actions, input[0], STDIN_FILENO) != 0 ||
+        posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, output, O_WRONLY | O_CREAT | O_APPEND,
+                                         0600) != 0 ||
+        posix_spawn_file_actions_adddup2(&actions, STDOUT_FILENO, STDERR_FILENO) != 0 ||
+        posix_spawn(&pid, self, &actions, NULL, argv, environment) != 0)
+        give_up(argument);
+    posix_spawn_file_actions_destroy(&actions);
+    free(environment);
+    close(input[0]);
+    return (platform_program){ .pid = pid, .handle = -1, .input = input[1] };
+}
+
+void platform_program_close_input(platform_program program)
+{
+    close((int)program.input);
+}
+
+int platform_program_wait(platform_program program)
+{
+    int status;
+    while (waitpid((pid_t)program.pid, &status, 0) < 0)
+        if (errno != EINTR)
+            give_up("waitpid");
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
 noreturn void platform_crash(void)

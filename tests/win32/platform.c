@@ -4,6 +4,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <windows.h>
 
 // What a process that was ended from outside has as its exit code. No other one has it.
@@ -96,6 +97,66 @@ int platform_guest(int (*fn)(void *arg), void *arg)
     (void)fn;
     (void)arg;
     return -1;
+}
+
+static HANDLE inheritable(HANDLE handle)
+{
+    if (handle == INVALID_HANDLE_VALUE ||
+        !SetHandleInformation(handle, HANDLE_FLAG_INHERIT, HANDLE_FLAG_INHERIT))
+        give_up("SetHandleInformation");
+    return handle;
+}
+
+// "NAME=value" into the environment of this process, for a child to inherit it; with `set` false out of it again.
+static void put_variable(const char *variable, bool set)
+{
+    char name[64];
+    const char *sign = variable ? strchr(variable, '=') : NULL;
+    if (!sign)
+        return;
+    (void)snprintf(name, sizeof name, "%.*s", (int)(sign - variable), variable);
+    if (!SetEnvironmentVariableA(name, set ? sign + 1 : NULL) && set)
+        give_up(variable);
+}
+
+platform_program platform_program_start(const char *argument, const char *variable, const char *output)
+{
+    char program[MAX_PATH];
+    char command[MAX_PATH + 128];
+    HANDLE ends[2];
+    PROCESS_INFORMATION process;
+    if (GetModuleFileNameA(NULL, program, sizeof program) == 0 || !CreatePipe(&ends[0], &ends[1], NULL, 0))
+        give_up("platform_program_start");
+    (void)snprintf(command, sizeof command, "\"%s\" %s", program, argument);
+    STARTUPINFOA info = { .cb = sizeof info, .dwFlags = STARTF_USESTDHANDLES };
+    info.hStdInput = inheritable(ends[0]);
+    info.hStdOutput =
+        inheritable(CreateFileA(output, FILE_APPEND_DATA | SYNCHRONIZE, FILE_SHARE_READ | FILE_SHARE_WRITE,
+                                NULL, OPEN_ALWAYS, FILE_ATTRIBUTE_NORMAL, NULL));
+    info.hStdError = info.hStdOutput;
+    put_variable(variable, true);
+    if (!CreateProcessA(program, command, NULL, NULL, TRUE, 0, NULL, NULL, &info, &process))
+        give_up(command);
+    put_variable(variable, false);
+    CloseHandle(info.hStdInput);
+    CloseHandle(info.hStdOutput);
+    CloseHandle(process.hThread);
+    return (platform_program){ process.dwProcessId, (intptr_t)process.hProcess, (intptr_t)ends[1] };
+}
+
+void platform_program_close_input(platform_program program)
+{
+    CloseHandle((HANDLE)program.input);
+}
+
+int platform_program_wait(platform_program program)
+{
+    DWORD code = KILLED;
+    if (WaitForSingleObject((HANDLE)program.handle, INFINITE) != WAIT_OBJECT_0 ||
+        !GetExitCodeProcess((HANDLE)program.handle, &code))
+        give_up("platform_program_wait");
+    CloseHandle((HANDLE)program.handle);
+    return code == KILLED ? -1 : (int)(code & 0xff);
 }
 
 noreturn void platform_crash(void)
