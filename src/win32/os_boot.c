@@ -19,7 +19,8 @@ static struct channel {
 
 bool brood_os_boot_is_announced(void)
 {
-    return GetEnvironmentVariableW(L"" CHANNEL_VARIABLE, NULL, 0) > 0;
+    const DWORD zero_only = 1; // what an empty one needs
+    return GetEnvironmentVariableW(L"" CHANNEL_VARIABLE, NULL, 0) > zero_only;
 }
 
 // The C library has a copy of its own. What a child of this process inherits is the system's.
