@@ -13,6 +13,9 @@
 // Whether a process can be copied: BROOD_START_FORK.
 bool platform_has_fork(void);
 
+// Whether a copy of a process that has other threads can start some. A thread sanitizer does not let it.
+bool platform_copy_may_start_threads(void);
+
 // Whether a copy of a process that runs other threads can be made, and start threads of its own. The thread sanitizer cannot: "starting new
 // threads after multi-threaded fork is not supported".
 bool platform_has_fork_with_threads(void);

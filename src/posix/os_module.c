@@ -153,8 +153,7 @@ static char *mapped_path(uintptr_t address)
     char *line = NULL;
     size_t capacity = 0;
     char *path = NULL;
-    ssize_t length = 0;
-    while (!path && (length = getline(&line, &capacity, maps)) > 0) {
+    while (!path && getline(&line, &capacity, maps) > 0) {
         unsigned long long from = 0;
         unsigned long long to = 0;
         if (sscanf(line, "%llx-%llx", &from, &to) != 2 || address < from || address >= to)

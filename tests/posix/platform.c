@@ -40,6 +40,15 @@ bool platform_has_fork_with_threads(void)
 #endif
 }
 
+bool platform_copy_may_start_threads(void)
+{
+#if defined(__SANITIZE_THREAD__)
+    return false;
+#else
+    return true;
+#endif
+}
+
 bool platform_has_signals(void)
 {
     return true;

@@ -26,6 +26,11 @@ bool platform_has_fork_with_threads(void)
     return false;
 }
 
+bool platform_copy_may_start_threads(void)
+{
+    return false;
+}
+
 bool platform_has_signals(void)
 {
     return false;
