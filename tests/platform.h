@@ -13,7 +13,7 @@
 // Whether a process can be copied: BROOD_START_FORK.
 bool platform_has_fork(void);
 
-// Whether a copy of a process that has other threads can start some. A thread sanitizer does not let it.
+// Whether a copy of this process can start threads. A thread sanitizer allows it only where the copied process had none but one.
 bool platform_copy_may_start_threads(void);
 
 // Whether a copy of a process that runs other threads can be made, and start threads of its own. The thread sanitizer cannot: "starting new
