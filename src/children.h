@@ -10,12 +10,17 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+// Also the fork server of this process is one, which is on no list.
 struct brood_process {
     _Atomic uint32_t references;
     uint64_t serial; // of the process that it belongs to
     uint32_t slot;   // in the arena, until it is reaped
+    uint64_t born;   // the slot's state until then, unless its server reports
     bool daemon;
+    bool detached;        // the fork server: its slot goes with the last reference
     brood_os_child child; // the descriptors stay until it has ended and nobody waits
+    brood_process
+        *server; // a reference to the fork server that made it, and reaps it; NULL: this process did
     // Guarded by the guard.
     int64_t asked;    // 15 or 9 once brood has ended it
     unsigned waiting; // threads that wait for it
@@ -28,6 +33,9 @@ struct brood_process {
 // A child-to-be with one reference; NULL when out of memory.
 brood_process *broodi_child_new(const char *name, bool daemon);
 void broodi_child_retain(brood_process *process);
+
+// After its first sign of life: makes sure that what we hold of a child that another process reaps is still that child.
+void broodi_child_meet(brood_process *process);
 
 // Puts a started child on the list; false when the end of the process has closed it.
 bool broodi_children_add(brood_process *process);

@@ -10,6 +10,7 @@
 #include "os/os_stdio.h"
 #include "os/os_thread.h"
 #include "self.h"
+#include "server.h"
 #include "threads.h"
 #include "wait.h"
 
@@ -97,6 +98,8 @@ static brood_status end_all(int64_t deadline)
     if (status == BROOD_OK)
         status = join_children(deadline);
     if (status == BROOD_OK)
+        broodi_server_close();
+    if (status == BROOD_OK)
         run_handlers();
     return status;
 }
@@ -104,7 +107,7 @@ static brood_status end_all(int64_t deadline)
 brood_status brood_shutdown(brood_duration timeout)
 {
     brood_status status = broodi_ready();
-    const struct broodi_self *self = brood_os_self_get();
+    const struct broodi_self *self = broodi_self_known();
     if (status == BROOD_OK && (in_handler || (self && self->thread)))
         status = broodi_fail(BROOD_DEADLOCK, "the end of the process would wait for its caller");
     if (status == BROOD_OK)

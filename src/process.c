@@ -12,6 +12,8 @@
 #include "fault.h"
 #include "os/os_guard.h"
 #include "self.h"
+#include "server.h"
+#include "wait.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -51,8 +53,12 @@ void brood_process_drop(brood_process *process)
 {
     if (!process || atomic_fetch_sub_explicit(&process->references, 1, memory_order_acq_rel) > 1)
         return;
-    if (process->serial == broodi_here.serial)
+    if (process->serial == broodi_here.serial) {
         brood_os_process_forget(&process->child);
+        if (process->detached && process->slot != BROODI_NONE)
+            broodi_process_slot_end(process->slot);
+    }
+    brood_process_drop(process->server);
     free(process);
 }
 
@@ -86,6 +92,40 @@ static brood_exit conclude(const brood_process *process, brood_exit seen)
     return seen;
 }
 
+// A child of the fork server: the system tells us that it has ended, and the record how; without a record its server does, if that
+// lives long enough.
+static bool see_served(const brood_process *process, brood_exit *seen)
+{
+    const struct broodi_process_slot *slot = broodi_slot(BROODI_PROCESS, process->slot);
+    if (broodi_process_slot_reported(process->slot, seen))
+        return true;
+    const bool server_lives = broodi_server_lives(process->server);
+    const brood_status waited = brood_os_process_await_end(&process->child, 0);
+    if (waited == BROOD_TIMEOUT || (waited != BROOD_OK && server_lives))
+        return false;
+    if (broodi_process_slot_reported(process->slot, seen))
+        return true;
+    *seen = (brood_exit){ .kind = BROOD_LOST };
+    if (atomic_load_explicit(&slot->record, memory_order_acquire) != BROODI_RECORD_CODE)
+        return !server_lives;
+    seen->native =
+        atomic_load_explicit(&slot->code, memory_order_relaxed) & 0xff; // as the system would say it
+    return true;
+}
+
+static bool see(const brood_process *process, brood_exit *seen)
+{
+    return process->server ? see_served(process, seen) : brood_os_process_reap(&process->child, seen);
+}
+
+void broodi_child_meet(brood_process *process)
+{
+    brood_exit seen;
+    if (process->server &&
+        (broodi_process_slot_reported(process->slot, &seen) || !broodi_server_lives(process->server)))
+        brood_os_process_forget(&process->child); // its number may be somebody else's
+}
+
 static void unlink_child(brood_process *process)
 {
     brood_process **link = &children.first;
@@ -99,7 +139,7 @@ static void unlink_child(brood_process *process)
 static bool reap(brood_process *process)
 {
     brood_exit seen = { .kind = BROOD_RUNNING };
-    if (process->ended || !brood_os_process_reap(&process->child, &seen))
+    if (process->ended || !see(process, &seen))
         return false;
     process->end = conclude(process, seen);
     process->ended = true;
@@ -129,16 +169,40 @@ static bool look(brood_process *process, unsigned change)
     return ended;
 }
 
+// The report of the child's server comes right behind the end that the system shows; where the system shows none, it is the end.
+static void await_report(const brood_process *process, int64_t deadline)
+{
+    struct broodi_process_slot *slot = broodi_slot(BROODI_PROCESS, process->slot);
+    const int64_t period = BROOD_MILLISECONDS(20); // between two looks at the server
+    if (broodi_server_lives(process->server))
+        broodi_wait(&slot->state, process->born, BROODI_NONE, broodi_until(deadline, brood_clock(), period));
+}
+
+static brood_status await_end(const brood_process *process, int64_t deadline)
+{
+    const brood_status status = brood_os_process_await_end(&process->child, deadline);
+    brood_exit seen;
+    if (!process->server || status == BROOD_TIMEOUT || see_served(process, &seen))
+        return status == BROOD_TIMEOUT ? status : BROOD_OK;
+    if (deadline <= brood_clock())
+        return BROOD_TIMEOUT;
+    await_report(process, deadline);
+    return BROOD_OK;
+}
+
 brood_status broodi_child_join(brood_process *process, int64_t deadline)
 {
     if (look(process, 1)) {
         (void)look(process, UINT32_MAX);
         return BROOD_OK;
     }
-    brood_status status = brood_os_process_await_end(&process->child, deadline);
-    bool ended = look(process, UINT32_MAX);
-    while (status == BROOD_OK && !ended) // the system may show the end before it can be reaped
+    bool ended = false;
+    brood_status status = BROOD_OK;
+    while (status == BROOD_OK && !ended) { // the system may show the end before it can be reaped
+        status = await_end(process, deadline);
         ended = look(process, 0);
+    }
+    (void)look(process, UINT32_MAX);
     return ended ? BROOD_OK : status;
 }
 
@@ -207,7 +271,10 @@ brood_process *broodi_children_any(bool daemon)
 // Under the guard, so that the child is not reaped meanwhile and its number is still its own.
 static brood_status end_now(brood_process *process, bool hard)
 {
-    const brood_status status = process->ended ? BROOD_OK : brood_os_process_end(&process->child, hard);
+    brood_exit seen;
+    const bool over =
+        process->ended || (process->server && broodi_process_slot_reported(process->slot, &seen));
+    const brood_status status = over ? BROOD_OK : brood_os_process_end(&process->child, hard);
     if (status == BROOD_OK)
         process->asked = hard ? 9 : 15;
     return status;
@@ -238,6 +305,7 @@ void broodi_children_forget(void)
 {
     for (brood_process *process = children.first; process; process = process->next)
         brood_os_process_forget(&process->child);
+    broodi_server_forget();
     children.inherited = children.first;
     children.first = NULL;
     children.started = 0;

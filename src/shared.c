@@ -139,11 +139,65 @@ void broodi_process_slot_name(uint32_t index, int64_t pid)
     atomic_store_explicit(&process_at(index)->pid, pid, memory_order_release);
 }
 
+// Its fork server may report at the same moment.
 void broodi_process_slot_end(uint32_t index)
 {
     broodi_threads_bury(index);
-    const uint64_t state = atomic_load_explicit(&process_at(index)->state.state, memory_order_relaxed);
-    (void)broodi_slot_give(BROODI_PROCESS, index, state);
+    uint64_t state;
+    do
+        state = atomic_load_explicit(&process_at(index)->state.state, memory_order_relaxed);
+    while (broodi_slot_is_live(state) && !broodi_slot_give(BROODI_PROCESS, index, state));
+}
+
+// Reports, in the low word with the phase: kind, crash, and what the system says, which has 8 bits on systems with fork servers.
+
+enum { KIND_AT = 2, CRASH_AT = 6, NATIVE_AT = 10, FIELD = 15, NATIVE_FIELD = 0xffff };
+
+static uint32_t pack(brood_exit seen)
+{
+    return BROODI_PROCESS_ENDED | ((uint32_t)seen.kind & FIELD) << KIND_AT |
+           ((uint32_t)seen.crash & FIELD) << CRASH_AT | ((uint32_t)seen.native & NATIVE_FIELD) << NATIVE_AT;
+}
+
+static brood_exit unpack(uint32_t low)
+{
+    brood_exit seen = { .kind = (int32_t)(low >> KIND_AT & FIELD),
+                        .crash = (int32_t)(low >> CRASH_AT & FIELD),
+                        .native = low >> NATIVE_AT & NATIVE_FIELD };
+    if (seen.kind == BROOD_EXITED)
+        seen.code = (int32_t)seen.native;
+    return seen;
+}
+
+uint64_t broodi_process_slot_state(uint32_t index)
+{
+    return atomic_load_explicit(&process_at(index)->state.state, memory_order_acquire);
+}
+
+void broodi_process_slot_report(int64_t pid, brood_exit seen)
+{
+    const uint32_t limit = broodi_slot_limit(BROODI_PROCESS);
+    for (uint32_t index = 0; index < limit; index++) {
+        struct broodi_process_slot *slot = process_at(index);
+        uint64_t state = atomic_load_explicit(&slot->state.state, memory_order_acquire);
+        if (atomic_load_explicit(&slot->pid, memory_order_relaxed) != pid || !broodi_slot_is_live(state) ||
+            broodi_low(state) != BROODI_PROCESS_LIVE)
+            continue;
+        if (atomic_compare_exchange_strong_explicit(&slot->state.state, &state,
+                                                    broodi_state(broodi_generation(state), pack(seen)),
+                                                    memory_order_acq_rel, memory_order_relaxed))
+            broodi_wake(&slot->state, BROODI_ALL);
+        return;
+    }
+}
+
+bool broodi_process_slot_reported(uint32_t index, brood_exit *out)
+{
+    const uint32_t low = broodi_low(broodi_process_slot_state(index));
+    if ((low & PHASE_MASK) != BROODI_PROCESS_ENDED)
+        return false;
+    *out = unpack(low);
+    return true;
 }
 
 static bool has_starter(const struct broodi_process_slot *slot)

@@ -14,7 +14,8 @@
 
 // A process of the family. Taken by the starter, freed by who reaps it, or when it is found dead and nobody else can.
 struct broodi_process_slot {
-    broodi_word state; // low: enum broodi_process_phase
+    broodi_word
+        state; // low: enum broodi_process_phase; with ENDED, how its fork server saw it end (shared.c)
     _Atomic int64_t pid;
     _Atomic uint32_t
         parent; // slot of the starter, and its generation; BROODI_NONE: the main process, a guest
@@ -25,7 +26,10 @@ struct broodi_process_slot {
     uint64_t reserved[3];
 };
 
-enum broodi_process_phase { BROODI_PROCESS_LIVE = 1 };
+enum broodi_process_phase {
+    BROODI_PROCESS_LIVE = 1,
+    BROODI_PROCESS_ENDED = 2, // said by who reaped it, if that is not its starter
+};
 
 enum broodi_record {
     BROODI_RECORD_NONE,
@@ -88,5 +92,13 @@ void broodi_thread_slot_end(uint32_t index);
 brood_status broodi_process_slot_take(uint32_t parent, uint32_t *out_index);
 void broodi_process_slot_end(uint32_t index);
 void broodi_process_slot_name(uint32_t index, int64_t pid);
+
+uint64_t broodi_process_slot_state(uint32_t index);
+
+// Says in the slot of the process with this number how it ended, and wakes who waits for that; before the number is given away by reaping it.
+void broodi_process_slot_report(int64_t pid, brood_exit seen);
+
+// What has been said so; false when nothing has.
+bool broodi_process_slot_reported(uint32_t index, brood_exit *out);
 
 #endif

@@ -16,9 +16,11 @@
 #include "os/os_boot.h"
 #include "os/os_module.h"
 #include "os/os_random.h"
+#include "os/os_server.h"
 #include "os/os_stdio.h"
 #include "os/os_thread.h"
 #include "self.h"
+#include "server.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,6 +30,7 @@
 #define PATIENCE BROOD_SECONDS(60)
 
 struct start {
+    bool detached; // the fork server of this process is started, not a child
     brood_target target;
     const void *arg;
     size_t size;
@@ -46,6 +49,16 @@ struct start {
 
 // Plan
 
+static brood_status check_resources(const brood_process_options *options)
+{
+    brood_status status = BROOD_OK;
+    if (options->resource_count > 0 && !options->resources)
+        return broodi_fail(BROOD_INVALID, "%zu resources at NULL", options->resource_count);
+    for (size_t i = 0; status == BROOD_OK && i < options->resource_count; i++)
+        status = brood_os_resource_check(&options->resources[i]);
+    return status;
+}
+
 static brood_status check(const struct start *start)
 {
     const brood_process_options *options = start->options;
@@ -63,7 +76,9 @@ static brood_status check(const struct start *start)
     for (size_t i = 0; i < sizeof options->reserved / sizeof options->reserved[0]; i++)
         if (options->reserved[i])
             return broodi_fail(BROOD_INVALID, "a reserved word of the options is not zero");
-    status = broodi_environment_check(options->environment);
+    status = check_resources(options);
+    if (status == BROOD_OK)
+        status = broodi_environment_check(options->environment);
     if (status == BROOD_OK && broodi_ending_has_begun())
         status = broodi_fail(BROOD_WRONG_STATE, "the process is ending");
     return status;
@@ -77,9 +92,9 @@ static bool is_daemon(const brood_process_options *options)
 }
 
 // "Process-1:2" and "1:2" behind it.
-static char *make_name(size_t *out_identity)
+static char *make_name(bool counted, size_t *out_identity)
 {
-    const unsigned number = broodi_children_number();
+    const unsigned number = counted ? broodi_children_number() : 0;
     const size_t capacity = sizeof "Process-" + strlen(broodi_here.identity) + 16;
     char *name = broodi_alloc(capacity);
     if (name)
@@ -93,10 +108,12 @@ static brood_status make_child(struct start *start)
 {
     size_t identity_at;
     const brood_process_options *options = start->options;
-    char *name = make_name(&identity_at);
+    char *name = make_name(!start->detached, &identity_at);
     if (!name)
         return broodi_fail(BROOD_NO_MEMORY, "the name of the child");
     start->process = broodi_child_new(options->name ? options->name : name, is_daemon(options));
+    if (start->process)
+        start->process->detached = start->detached;
     memmove(name, name + identity_at, strlen(name + identity_at) + 1);
     start->identity = name;
     return start->process ? BROOD_OK : broodi_fail(BROOD_NO_MEMORY, "the child");
@@ -121,6 +138,7 @@ static brood_status make_record(struct start *start)
         status = broodi_process_slot_take(broodi_self_process(), &start->process->slot);
     if (status != BROOD_OK)
         return status;
+    start->process->born = broodi_process_slot_state(start->process->slot);
     memcpy(boot->family, header->family, sizeof boot->family);
     boot->window = header->window;
     boot->process = start->process->slot;
@@ -137,16 +155,30 @@ static brood_status make_record(struct start *start)
                          : broodi_fail(BROOD_NO_MEMORY, "a boot record with %zu bytes", start->size);
 }
 
+// Where the choice is ours, a child that the server cannot make is executed.
+static brood_status find_server(struct start *start)
+{
+    if (start->method != BROOD_START_FORKSERVER)
+        return BROOD_OK;
+    const brood_status status = broodi_server_get(&start->process->server);
+    if (status == BROOD_OK || !broodi_method_is_free(start->options->method))
+        return status;
+    start->method = BROOD_START_SPAWN;
+    return BROOD_OK;
+}
+
 static brood_status plan(struct start *start)
 {
     brood_status status = check(start);
     if (status == BROOD_OK)
         status =
             broodi_method_resolve(start->options->method, start->options->fork_with_threads, &start->method);
-    if (status == BROOD_OK && start->method == BROOD_START_SPAWN && brood_os_boot_is_privileged())
+    if (status == BROOD_OK && start->method != BROOD_START_FORK && brood_os_boot_is_privileged())
         status = broodi_fail(BROOD_DENIED, "a program with raised privileges is not executed again");
     if (status == BROOD_OK)
         status = make_child(start);
+    if (status == BROOD_OK)
+        status = find_server(start);
     if (status == BROOD_OK && start->process->daemon && start->options->survive_parent)
         status = broodi_fail(BROOD_INVALID, "a daemon cannot survive its parent");
     if (status == BROOD_OK)
@@ -165,7 +197,20 @@ static void enter_fork(void *arg, intptr_t channel)
     if (broodi_boot_decode(start->record, start->record_size, start->boot.token, &boot) != BROOD_OK)
         brood_os_process_exit(70);
     broodi_here.forked_with_threads = with_threads;
-    broodi_child_of_fork(&boot, channel, (void (*)(void))start->target);
+    broodi_child_of_fork(&boot, channel, start->options, (void (*)(void))start->target);
+}
+
+static brood_status launch_by(const struct start *start, const brood_os_plan *plan)
+{
+    brood_os_child *child = &start->process->child;
+    switch (start->method) {
+    case BROOD_START_FORK:
+        return brood_os_process_fork(plan, enter_fork, (void *)(uintptr_t)start, child);
+    case BROOD_START_FORKSERVER:
+        return brood_os_server_start(&start->process->server->child, plan, child);
+    default:
+        return brood_os_process_spawn(plan, child);
+    }
 }
 
 static brood_status launch(struct start *start)
@@ -180,12 +225,13 @@ static brood_status launch(struct start *start)
         .directory = options->directory,
         .environment = forks ? options->environment : start->merged,
         .null_input = options->input == BROOD_INPUT_NULL,
-        .tied = !options->survive_parent,
+        .tied = !options->survive_parent && !start->detached,
+        .detached = start->detached,
+        .resources = options->resources,
+        .resource_count = options->resource_count,
     };
     brood_os_stdio_flush(forks && !options->fork_with_threads);
-    const brood_status status = forks
-                                    ? brood_os_process_fork(&plan, enter_fork, start, &start->process->child)
-                                    : brood_os_process_spawn(&plan, &start->process->child);
+    const brood_status status = launch_by(start, &plan);
     start->launched = status == BROOD_OK;
     return status;
 }
@@ -202,7 +248,9 @@ static brood_status handshake(struct start *start)
     start->replied = status == BROOD_OK;
     if (status == BROOD_OK && reply.status != BROOD_OK)
         return broodi_fail(reply.status, "%s", reply.text);
-    if (status == BROOD_OK && !broodi_children_add(start->process))
+    if (status == BROOD_OK)
+        broodi_child_meet(start->process);
+    if (status == BROOD_OK && !start->detached && !broodi_children_add(start->process))
         return broodi_fail(BROOD_WRONG_STATE, "the process is ending");
     return status;
 }
@@ -213,8 +261,11 @@ static void undo_launch(struct start *start, brood_status status)
     brood_exit end;
     char text[128];
     brood_os_child *child = &start->process->child;
-    if (status == BROOD_TIMEOUT || status == BROOD_WRONG_STATE)
+    const bool others = start->detached || start->process->server; // who reap it
+    if ((status == BROOD_TIMEOUT || status == BROOD_WRONG_STATE) && child->pid > 0)
         (void)brood_os_process_end(child, true);
+    if (others)
+        return;
     (void)brood_os_process_await_end(child, INT64_MAX);
     while (!brood_os_process_reap(child, &end))
         brood_os_thread_yield();
@@ -229,7 +280,7 @@ static void discard(struct start *start, brood_status status)
     if (status != BROOD_OK && start->launched)
         undo_launch(start, status);
     if (status != BROOD_OK && start->process) {
-        if (start->process->slot != BROODI_NONE)
+        if (start->process->slot != BROODI_NONE && !start->detached)
             broodi_process_slot_end(start->process->slot);
         brood_process_drop(start->process);
     }
@@ -240,6 +291,45 @@ static void discard(struct start *start, brood_status status)
     free(start->record);
 }
 
+static brood_status begin(struct start *start)
+{
+    const brood_status status = launch(start);
+    return status == BROOD_OK ? handshake(start) : status;
+}
+
+// A server that died took the child-to-be with it before its target ran: another one is asked, once.
+static brood_status begin_again(struct start *start)
+{
+    brood_process *dead = start->process->server;
+    start->process->server = NULL;
+    brood_process_drop(dead);
+    const brood_status status = find_server(start);
+    return status == BROOD_OK ? begin(start) : status;
+}
+
+static brood_status begin_served(struct start *start)
+{
+    const brood_status status = begin(start);
+    const bool in_vain = status != BROOD_OK && !start->replied && start->process->server &&
+                         !broodi_server_lives(start->process->server);
+    return in_vain ? begin_again(start) : status;
+}
+
+static brood_status run(struct start *start, brood_process **out)
+{
+    brood_status status = plan(start);
+    if (status == BROOD_OK) {
+        broodi_children_reap();
+        status = begin_served(start);
+    }
+    discard(start, status);
+    if (status == BROOD_OK && out)
+        *out = start->process;
+    else if (status == BROOD_OK)
+        brood_process_drop(start->process);
+    return status;
+}
+
 brood_status brood_process_start(brood_process **out, brood_target target, const void *arg, size_t size,
                                  const brood_process_options *options)
 {
@@ -247,17 +337,17 @@ brood_status brood_process_start(brood_process **out, brood_target target, const
     struct start start = {
         .target = target, .arg = arg, .size = size, .options = options ? options : &defaults
     };
-    brood_status status = plan(&start);
-    if (status == BROOD_OK) {
-        broodi_children_reap();
-        status = launch(&start);
-    }
-    if (status == BROOD_OK)
-        status = handshake(&start);
-    discard(&start, status);
-    if (status == BROOD_OK && out)
-        *out = start.process;
-    else if (status == BROOD_OK)
-        brood_process_drop(start.process);
-    return broodi_answer("brood_process_start", status);
+    return broodi_answer("brood_process_start", run(&start, out));
+}
+
+brood_status broodi_start_server(brood_target serve, const brood_resource *resources, size_t count,
+                                 brood_process **out)
+{
+    const brood_process_options options = { .name = "ForkServer",
+                                            .daemon = BROOD_DAEMON_NO,
+                                            .method = BROOD_START_SPAWN,
+                                            .resources = resources,
+                                            .resource_count = count };
+    struct start start = { .detached = true, .target = serve, .options = &options };
+    return run(&start, out);
 }

@@ -120,7 +120,7 @@ static brood_status check(brood_target target, const void *arg, size_t size,
 
 static bool is_daemon(int32_t mode)
 {
-    const struct broodi_self *self = brood_os_self_get();
+    const struct broodi_self *self = broodi_self_known();
     const bool inherited = self && self->thread && self->thread->daemon;
     return mode == BROOD_DAEMON_YES || (mode == BROOD_DAEMON_INHERIT && inherited);
 }
@@ -241,8 +241,8 @@ static void reap_ended(void)
 
 static bool is_self(const brood_thread *thread)
 {
-    const struct broodi_self *self = brood_os_self_get();
-    return self && self->serial == thread->serial && self->thread == thread;
+    const struct broodi_self *self = broodi_self_known();
+    return self && self->thread == thread;
 }
 
 static bool is_to_be_joined(const brood_thread *thread)

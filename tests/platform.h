@@ -39,7 +39,8 @@ void platform_process_kill(brood_pid pid);
 // Whether this process has a child that the system still knows, be it alive or a zombie. Where there are no zombies: false.
 bool platform_has_child(void);
 
-// Waits, as programs do that reap all their children themselves, until this child is reaped; false where nobody reaps.
+// Waits, as programs do that reap all their children themselves, until this child is reaped; false where nobody reaps,
+// and when it is the child of somebody else.
 bool platform_reap(brood_pid pid);
 
 // Has the system forget children at their end (SIGCHLD ignored), or not any more; false where it never keeps them.

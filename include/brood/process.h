@@ -54,6 +54,20 @@ typedef enum brood_input_mode {
     BROOD_INPUT_INHERIT = 1 /**< The starter's. */
 } brood_input_mode;
 
+/** @brief What kind of thing a #brood_resource is. */
+typedef enum brood_resource_kind {
+    BROOD_RESOURCE_DESCRIPTOR =
+        1, /**< A descriptor of the C library; on Windows the child's copy is in binary mode. */
+    BROOD_RESOURCE_HANDLE = 2, /**< A HANDLE; Windows only. */
+    BROOD_RESOURCE_SOCKET = 3  /**< A SOCKET on Windows, a descriptor elsewhere. */
+} brood_resource_kind;
+
+/** @brief Something of the system that is handed to a child: the child gets a copy of its own, under any start method. */
+typedef struct brood_resource {
+    int32_t kind;   /**< A #brood_resource_kind. */
+    intptr_t value; /**< The descriptor, HANDLE or SOCKET. */
+} brood_resource;
+
 /** @brief How to start a child. All zero means the defaults. */
 typedef struct brood_process_options {
     const char *name;       /**< NULL: "Process-1", counted; a child of that one "Process-1:1". Copied. */
@@ -63,18 +77,20 @@ typedef struct brood_process_options {
     bool survive_parent;    /**< Stay when the starter is killed; not for daemons. */
     const char *directory;  /**< Working directory, UTF-8; NULL: the starter's. */
     int32_t input;          /**< A #brood_input_mode. */
+    const brood_resource *resources; /**< What to hand over; the child finds it with brood_self_resource(). */
+    size_t resource_count;           /**< How many there are. */
     /** NULL, or a list that ends with NULL, laid over the starter's environment: "NAME=value" sets, "NAME" removes. */
     const char *const *environment;
     uint64_t reserved[4]; /**< Zero. */
 } brood_process_options;
 
 /** @brief The defaults. */
-#define BROOD_PROCESS_OPTIONS_INIT \
-    {                              \
-        0, 0, 0, 0, 0, 0, 0, 0,    \
-        {                          \
-            0, 0, 0, 0             \
-        }                          \
+#define BROOD_PROCESS_OPTIONS_INIT    \
+    {                                 \
+        0, 0, 0, 0, 0, 0, 0, 0, 0, 0, \
+        {                             \
+            0, 0, 0, 0                \
+        }                             \
     }
 
 /** @brief How a process ended. */
@@ -208,6 +224,15 @@ BROOD_API void brood_process_drop(brood_process *process);
  * @return how many there are, which can be more than `capacity`.
  */
 BROOD_API size_t brood_active_children(brood_process **out, size_t capacity);
+
+/**
+ * @brief Gives what the starter handed over as `options.resources[index]`.
+ *
+ * The copy belongs to this process, which may close it; programs that this process starts do not inherit it. In a forked child it is the
+ * starter's own number.
+ * @return `BROOD_NOT_FOUND` when there is no such index; `BROOD_INVALID` without `out`; `BROOD_NOT_INITIALIZED`.
+ */
+BROOD_API BROOD_NODISCARD brood_status brood_self_resource(size_t index, brood_resource *out);
 
 /** @brief Gives the number of this process. */
 BROOD_API brood_pid brood_self_pid(void);

@@ -22,7 +22,10 @@ typedef struct brood_os_plan {
     const char *directory;          // NULL: as here
     const char *const *environment; // spawn: the whole of it; fork: the changes, or NULL
     bool null_input;
-    bool tied; // dies with this process
+    bool tied;                       // dies with this process
+    bool detached;                   // spawn: no child of this process, which the system would keep for it
+    const brood_resource *resources; // to hand over; checked
+    size_t resource_count;
 } brood_os_plan;
 
 // A child, as the operating system knows it.
@@ -31,13 +34,18 @@ typedef struct brood_os_child {
     intptr_t handle;  // process HANDLE or pidfd; -1 where there is no pidfd
     intptr_t channel; // where the child's reply comes from
     intptr_t memory;  // the record's own object, on systems that hand it over in one
+    bool served;      // made, and reaped, by a fork server; its pid and handle come with its reply
 } brood_os_child;
 
 // What a child has replied.
 typedef struct brood_os_reply {
     brood_status status;
+    int64_t pid; // of a served child
     char text[512];
 } brood_os_reply;
+
+// Whether a resource is of a kind that this system has (BROOD_UNSUPPORTED) and open (BROOD_INVALID).
+brood_status brood_os_resource_check(const brood_resource *resource);
 
 // Makes a fresh image of the running program, with the announcement in its environment. Standard output and error are this
 // process's, all other descriptors are closed but those that the child takes with brood_os_boot_take. A missing
@@ -55,6 +63,7 @@ brood_status brood_os_process_fork(const brood_os_plan *plan, void (*entry)(void
 brood_status brood_os_process_await_ready(brood_os_child *child, int64_t deadline, brood_os_reply *out);
 
 // Waits until the child has ended, or until `deadline` (BROOD_TIMEOUT). Does not reap; many threads may wait. Blocks for that child only.
+// BROOD_UNSUPPORTED for a served child whose handle is gone.
 brood_status brood_os_process_await_end(const brood_os_child *child, int64_t deadline);
 
 // Reaps the child if it has ended and tells how the operating system saw that; false while it runs. One thread

@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: MIT
 // Inside the POSIX port: what travels between a starter and its child over their socket pair.
 //
-// To the child: the size of the boot record as 64 bits, then the record. Back: one `struct channel_reply`. In a fresh image the
-// child's end and the arena stand at fixed numbers.
+// To the child: one `struct channel_letter`, the kinds of its resources, the boot record. Back: one `struct channel_reply`. In a
+// fresh image the child's end, the arena and the resources stand at fixed numbers.
 #ifndef POSIX_CHANNEL_H
 #define POSIX_CHANNEL_H
 
+#include "os/os_boot.h"
+#include "os/os_process.h"
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #define CHANNEL_VARIABLE "BROOD_BOOT"
@@ -13,15 +17,38 @@
 enum {
     CHANNEL_DESCRIPTOR = 3,
     CHANNEL_ARENA = 4,
-    CHANNEL_FIRST_FREE = 5,
+    CHANNEL_RESOURCES = 5,     // and those above it
     CHANNEL_SYSTEM_ERROR = -1, // a status: `code` is an errno and `text` the call
     CHANNEL_PATIENCE = 60000,  // ms that either side waits for the other to read or write
+};
+
+struct channel_letter {
+    uint64_t size;      // of the record
+    uint64_t resources; // how many; the kind of each in 32 bits
 };
 
 struct channel_reply {
     int32_t status;
     int32_t code;
-    char text[504];
+    int64_t pid; // of the child
+    char text[496];
 };
+
+// Sends bytes, or the whole letter. Blocks while the other side takes them; that it does not take them is for the one to notice who awaits
+// its reply.
+void broodi_channel_send(int channel, const void *data, size_t size);
+void broodi_channel_send_letter(int channel, const brood_os_plan *plan);
+
+// From a child, instead of a reply: a call of the system has failed with this code. The second one ends the process with that.
+// Async-signal-safe.
+void broodi_channel_send_error(int channel, int code, const char *call);
+_Noreturn void broodi_channel_give_up(int channel, int code, const char *call);
+
+// Receives exactly so many bytes; false when they do not come.
+bool broodi_channel_receive(int channel, void *buffer, size_t size);
+
+// Receives a letter from boot->channel, into its record and resources. When there are resources already, their values are known, and it must
+// be as many. BROOD_INVALID, BROOD_NO_MEMORY: nothing is left in `boot`.
+brood_status broodi_channel_receive_letter(brood_os_boot *boot);
 
 #endif

@@ -16,11 +16,7 @@
 
 _Noreturn static void give_up(int channel, const char *call)
 {
-    struct channel_reply reply = { .status = CHANNEL_SYSTEM_ERROR, .code = errno };
-    for (size_t i = 0; call[i] && i < sizeof reply.text - 1; i++)
-        reply.text[i] = call[i];
-    (void)send(channel, &reply, sizeof reply, MSG_NOSIGNAL);
-    _exit(70);
+    broodi_channel_give_up(channel, errno, call);
 }
 
 // Dies with the starter; if that is dead already, now.
@@ -94,16 +90,31 @@ static void close_one_by_one(unsigned first)
     close(directory);
 }
 
-// Channel and arena to their numbers, by way of high ones because the two may stand in each other's place; all else closed.
+static int move_up(const struct launch *launch, intptr_t descriptor, int least)
+{
+    const int moved = fcntl((int)descriptor, F_DUPFD, least);
+    if (moved < 0)
+        give_up(launch->channel, "dup");
+    return moved;
+}
+
+// Channel, arena and resources to their numbers, by way of higher ones because one may stand in the place of another; all else closed.
 static int set_descriptors(const struct launch *launch)
 {
-    const int channel = fcntl(launch->channel, F_DUPFD, CHANNEL_FIRST_FREE);
-    const int arena = fcntl((int)launch->plan->arena->object, F_DUPFD, CHANNEL_FIRST_FREE);
-    if (channel < 0 || arena < 0 || dup2(channel, CHANNEL_DESCRIPTOR) < 0 || dup2(arena, CHANNEL_ARENA) < 0)
-        give_up(launch->channel, "dup");
+    const int count = (int)launch->plan->resource_count;
+    const int first_free = CHANNEL_RESOURCES + count;
+    const int channel = move_up(launch, launch->channel, first_free);
+    const int arena = move_up(launch, launch->plan->arena->object, first_free);
+    for (int i = 0; i < count; i++)
+        launch->moved[i] = move_up(launch, launch->plan->resources[i].value, first_free);
+    bool placed = dup2(channel, CHANNEL_DESCRIPTOR) >= 0 && dup2(arena, CHANNEL_ARENA) >= 0;
+    for (int i = 0; i < count; i++)
+        placed = placed && dup2(launch->moved[i], CHANNEL_RESOURCES + i) >= 0;
+    if (!placed)
+        give_up(channel, "dup");
     enum { CLOSE_RANGE = 436 };
-    if (syscall(CLOSE_RANGE, (unsigned)CHANNEL_FIRST_FREE, ~0U, 0) != 0)
-        close_one_by_one(CHANNEL_FIRST_FREE);
+    if (syscall(CLOSE_RANGE, (unsigned)first_free, ~0U, 0) != 0)
+        close_one_by_one((unsigned)first_free);
     return CHANNEL_DESCRIPTOR;
 }
 

@@ -62,6 +62,8 @@ brood_status brood_os_thread_start(brood_os_thread *out, void (*entry)(void *), 
     if (!error)
         error = broodi_fault() ? EAGAIN : pthread_create(&thread, &attributes, run, start);
     pthread_attr_destroy(&attributes);
+    if (error == EINVAL) // of all attributes the stack alone can be wrong, and then it is too large
+        error = ENOMEM;
     if (error) {
         free(start);
         return brood_os_error("pthread_create", error);

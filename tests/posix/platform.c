@@ -137,6 +137,8 @@ bool platform_reap(brood_pid pid)
         const pid_t reaped = waitpid(-1, NULL, 0);
         if (reaped == (pid_t)pid)
             return true;
+        if (reaped < 0 && errno == ECHILD)
+            return false;
         if (reaped < 0 && errno != EINTR)
             give_up("waitpid");
     }
