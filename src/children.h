@@ -18,12 +18,11 @@ struct brood_process {
     uint64_t born;   // the slot's state until then, unless its server reports
     bool daemon;
     bool detached;        // the fork server: its slot goes with the last reference
-    brood_os_child child; // the descriptors stay until it has ended and nobody waits
+    brood_os_child child; // the descriptors stay until the last reference goes
     brood_process
         *server; // a reference to the fork server that made it, and reaps it; NULL: this process did
     // Guarded by the guard.
-    int64_t asked;    // 15 or 9 once brood has ended it
-    unsigned waiting; // threads that wait for it
+    int64_t asked; // 15 or 9 once brood has ended it
     bool ended;
     brood_exit end;
     struct brood_process *next;

@@ -13,10 +13,14 @@
 #include "os/os_guard.h"
 #include "self.h"
 #include "server.h"
+#include "stop.h"
 #include "wait.h"
 
 #include <stdlib.h>
 #include <string.h>
+
+// The system ends a killed process at once, unless a device holds it.
+#define AFTER_A_KILL BROOD_SECONDS(10)
 
 // Guarded by the guard.
 static struct {
@@ -154,15 +158,12 @@ static void clear_up(brood_process *process)
     brood_process_drop(process);
 }
 
-// One look at the child; `change` is added to the number of those who wait. True when it has ended.
-static bool look(brood_process *process, unsigned change)
+// One look at the child. True when it has ended.
+static bool look(brood_process *process)
 {
     brood_os_guard_lock();
-    process->waiting += change;
     const bool now = reap(process);
     const bool ended = process->ended;
-    if (ended && process->waiting == 0)
-        brood_os_process_forget(&process->child);
     brood_os_guard_unlock();
     if (now)
         clear_up(process);
@@ -192,17 +193,12 @@ static brood_status await_end(const brood_process *process, int64_t deadline)
 
 brood_status broodi_child_join(brood_process *process, int64_t deadline)
 {
-    if (look(process, 1)) {
-        (void)look(process, UINT32_MAX);
-        return BROOD_OK;
-    }
-    bool ended = false;
+    bool ended = look(process);
     brood_status status = BROOD_OK;
     while (status == BROOD_OK && !ended) { // the system may show the end before it can be reaped
         status = await_end(process, deadline);
-        ended = look(process, 0);
+        ended = look(process);
     }
-    (void)look(process, UINT32_MAX);
     return ended ? BROOD_OK : status;
 }
 
@@ -368,7 +364,7 @@ brood_status brood_process_report(brood_process *process, brood_exit *out)
 
 bool brood_process_is_alive(brood_process *process)
 {
-    return is_ours(process) && !look(process, 0);
+    return is_ours(process) && !look(process);
 }
 
 static brood_status end(brood_process *process, bool hard)
@@ -390,6 +386,60 @@ brood_status brood_process_terminate(brood_process *process)
 brood_status brood_process_kill(brood_process *process)
 {
     return broodi_answer("brood_process_kill", end(process, true));
+}
+
+static brood_status request_stop(brood_process *process)
+{
+    const brood_status status = check(process);
+    if (status != BROOD_OK)
+        return status;
+    brood_os_guard_lock();
+    if (!process->ended) // its slot is still its own
+        broodi_stop_request(process->slot);
+    brood_os_guard_unlock();
+    return BROOD_OK;
+}
+
+brood_status brood_process_request_stop(brood_process *process)
+{
+    return broodi_answer("brood_process_request_stop", request_stop(process));
+}
+
+// One stage after the other until one has worked.
+static brood_status stop(brood_process *process, brood_duration grace, brood_exit *out)
+{
+    brood_status status = request_stop(process);
+    if (status == BROOD_OK)
+        status = join(process, broodi_deadline(grace), out);
+    for (int hard = 0; hard <= 1 && status == BROOD_TIMEOUT; hard++) {
+        status = end(process, hard);
+        if (status == BROOD_OK)
+            status = join(process, broodi_deadline(hard ? AFTER_A_KILL : grace), out);
+    }
+    return status;
+}
+
+brood_status brood_process_stop(brood_process *process, brood_duration grace, brood_exit *out)
+{
+    return broodi_answer("brood_process_stop", stop(process, grace, out));
+}
+
+static brood_status native(const brood_process *process, intptr_t *out)
+{
+    const brood_status status = check(process);
+    if (status != BROOD_OK)
+        return status;
+    if (!out)
+        return broodi_fail(BROOD_INVALID, "no place for the handle");
+    if (process->child.handle == -1)
+        return broodi_fail(BROOD_UNSUPPORTED, "this system shows the end of a process in no descriptor");
+    *out = process->child.handle;
+    return BROOD_OK;
+}
+
+brood_status brood_process_native(brood_process *process, intptr_t *out)
+{
+    return broodi_answer("brood_process_native", native(process, out));
 }
 
 brood_pid brood_process_pid(const brood_process *process)

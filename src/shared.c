@@ -130,6 +130,7 @@ brood_status broodi_process_slot_take(uint32_t parent, uint32_t *out_index)
     atomic_store_explicit(&slot->parent_generation, broodi_generation(state), memory_order_relaxed);
     atomic_store_explicit(&slot->parent, parent, memory_order_relaxed);
     atomic_store_explicit(&slot->code, 0, memory_order_relaxed);
+    atomic_store_explicit(&slot->stop.state, 0, memory_order_relaxed);
     atomic_store_explicit(&slot->record, BROODI_RECORD_NONE, memory_order_release);
     return BROOD_OK;
 }

@@ -23,7 +23,8 @@ struct broodi_process_slot {
     // The exit record. The process itself writes it, last of all; whoever reaps it reads it afterwards.
     _Atomic uint32_t record; // enum broodi_record
     _Atomic int32_t code;
-    uint64_t reserved[3];
+    broodi_word stop; // low: see stop.h
+    uint64_t reserved[2];
 };
 
 enum broodi_process_phase {

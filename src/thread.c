@@ -10,6 +10,7 @@
 #include "os/os_guard.h"
 #include "os/os_thread.h"
 #include "self.h"
+#include "stop.h"
 #include "wait.h"
 
 #include <stdio.h>
@@ -29,6 +30,7 @@ struct brood_thread {
     void *copy; // of the argument; NULL when the pointer was passed
     int code;   // written before ENDED
     bool daemon;
+    atomic_bool asked;  // to stop
     brood_thread *next; // guarded by the guard
     char name[];
 };
@@ -272,15 +274,43 @@ static bool is_ours(const brood_thread *thread)
     return thread && thread->serial == broodi_here.serial;
 }
 
-static brood_status join(brood_thread *thread, brood_duration timeout, int *out_code)
+bool broodi_thread_is_asked(const brood_thread *thread)
+{
+    return atomic_load_explicit(&thread->asked, memory_order_acquire);
+}
+
+static brood_status check_ours(const brood_thread *thread)
 {
     if (!thread)
         return broodi_fail(BROOD_INVALID, "no thread");
     if (!is_ours(thread))
         return broodi_fail(BROOD_WRONG_STATE, "a thread of another process: %s", thread->name);
+    return BROOD_OK;
+}
+
+static brood_status request_stop(brood_thread *thread)
+{
+    const brood_status status = check_ours(thread);
+    if (status != BROOD_OK)
+        return status;
+    atomic_store_explicit(&thread->asked, true, memory_order_release);
+    broodi_stop_tell_threads();
+    return BROOD_OK;
+}
+
+brood_status brood_thread_request_stop(brood_thread *thread)
+{
+    return broodi_answer("brood_thread_request_stop", request_stop(thread));
+}
+
+static brood_status join(brood_thread *thread, brood_duration timeout, int *out_code)
+{
+    brood_status status = check_ours(thread);
+    if (status != BROOD_OK)
+        return status;
     if (is_self(thread))
         return broodi_fail(BROOD_DEADLOCK, "a thread cannot join itself");
-    const brood_status status = broodi_thread_join(thread, broodi_deadline(timeout));
+    status = broodi_thread_join(thread, broodi_deadline(timeout));
     if (status == BROOD_OK && out_code)
         *out_code = thread->code;
     return status;

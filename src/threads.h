@@ -10,6 +10,9 @@
 // By the thread itself, as the last thing: it has ended.
 void broodi_thread_complete(brood_thread *thread);
 
+// Whether it was asked to stop.
+bool broodi_thread_is_asked(const brood_thread *thread);
+
 // A reference to a thread that is no daemon and not the calling one; NULL when there is none.
 brood_thread *broodi_threads_any(void);
 

@@ -50,6 +50,20 @@ bool platform_children_ignore(bool ignore);
 // can be copied, -2 when the copy did not end by itself.
 int platform_guest(int (*fn)(void *arg), void *arg);
 
+// A pipe as two descriptors of the C library, the reading end first; it is not inherited unless it is `inheritable`. Reading blocks until there
+// is something, and gives 0 at the end.
+void platform_pipe(intptr_t ends[2]);
+void platform_pipe_inheritable(intptr_t ends[2]);
+size_t platform_read(intptr_t descriptor, char *buffer, size_t capacity);
+void platform_write(intptr_t descriptor, const char *text);
+void platform_close(intptr_t descriptor);
+
+// Whether what brood_process_native() gives becomes ready within the time.
+bool platform_is_ready(intptr_t native, brood_duration timeout);
+
+// From now on this process is not ended by SIGTERM; no harm where there is none.
+void platform_terminate_ignore(void);
+
 // A program of its own: this executable once more, with one argument. `variable` ("NAME=value", or NULL) is added to its environment. What it
 // prints, on both streams, is appended to the file `output`; it reads nothing until its input is closed.
 typedef struct platform_program {

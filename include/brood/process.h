@@ -191,6 +191,29 @@ BROOD_API bool brood_process_is_alive(brood_process *process);
 BROOD_API brood_status brood_process_report(brood_process *process, brood_exit *out);
 
 /**
+ * @brief Gives what becomes ready at the child's end, for poll() and its like: a descriptor (readable) on Linux, a HANDLE on Windows.
+ *
+ * It belongs to the reference: it is neither to be closed nor to be used after brood_process_drop().
+ * @return `BROOD_UNSUPPORTED` where there is none (a Linux before 5.3); `BROOD_INVALID`, `BROOD_WRONG_STATE` as brood_process_join().
+ */
+BROOD_API BROOD_NODISCARD brood_status brood_process_native(brood_process *process, intptr_t *out);
+
+/**
+ * @brief Asks the child to stop: brood_stop_requested() turns true in it, and brood_stop_wait() returns. It need not obey.
+ * @return `BROOD_INVALID` for NULL; `BROOD_WRONG_STATE` in another process. `BROOD_OK` also when it has ended.
+ */
+BROOD_API brood_status brood_process_request_stop(brood_process *process);
+
+/**
+ * @brief Stops the child by three stages: asks it, brood_process_terminate() after a first `grace`, brood_process_kill() after a second one.
+ * @param process  the child.
+ * @param grace    how long it has for each of the first two; not positive: it is killed at once.
+ * @param out      receives how it ended; may be NULL.
+ * @return `BROOD_OK` when it has ended; `BROOD_TIMEOUT` when it has not even 10 seconds after the kill; otherwise as brood_process_kill().
+ */
+BROOD_API brood_status brood_process_stop(brood_process *process, brood_duration grace, brood_exit *out);
+
+/**
  * @brief Ends the child: SIGTERM, which the child may handle; TerminateProcess() on Windows.
  *
  * Does not wait. `BROOD_OK` for a child that has ended. Nothing of the child's own end runs: its
@@ -251,6 +274,18 @@ BROOD_API bool brood_parent_is_alive(void);
  * @return `BROOD_TIMEOUT` while it lives; `BROOD_WRONG_STATE` in the main process; `BROOD_NOT_INITIALIZED`.
  */
 BROOD_API brood_status brood_parent_wait(brood_duration timeout);
+
+/**
+ * @brief Tells whether this process was asked to stop, by brood_process_request_stop() or brood_process_stop(), or this thread, by
+ * brood_thread_request_stop(). False before brood_init(). Never blocks.
+ */
+BROOD_API bool brood_stop_requested(void);
+
+/**
+ * @brief Waits until brood_stop_requested() is true: a sleep that a request to stop ends.
+ * @return `BROOD_TIMEOUT`; `BROOD_NO_RESOURCES` in a process forked by the program, when the family is full; `BROOD_NOT_INITIALIZED`.
+ */
+BROOD_API brood_status brood_stop_wait(brood_duration timeout);
 
 /**
  * @brief Chooses what `BROOD_START_DEFAULT` means in this process and in the children it starts from now on.

@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdint.h>
@@ -166,6 +167,56 @@ int platform_guest(int (*fn)(void *arg), void *arg)
         if (errno != EINTR)
             give_up("waitpid");
     return WIFEXITED(status) ? WEXITSTATUS(status) : -2;
+}
+
+void platform_pipe(intptr_t ends[2])
+{
+    int both[2];
+    if (pipe2(both, O_CLOEXEC) != 0)
+        give_up("pipe2");
+    ends[0] = both[0];
+    ends[1] = both[1];
+}
+
+void platform_pipe_inheritable(intptr_t ends[2])
+{
+    int both[2];
+    if (pipe(both) != 0)
+        give_up("pipe");
+    ends[0] = both[0];
+    ends[1] = both[1];
+}
+
+size_t platform_read(intptr_t descriptor, char *buffer, size_t capacity)
+{
+    const ssize_t got = read((int)descriptor, buffer, capacity);
+    if (got < 0)
+        give_up("read");
+    return (size_t)got;
+}
+
+void platform_write(intptr_t descriptor, const char *text)
+{
+    if (write((int)descriptor, text, strlen(text)) != (ssize_t)strlen(text))
+        give_up("write");
+}
+
+void platform_close(intptr_t descriptor)
+{
+    if (close((int)descriptor) != 0)
+        give_up("close");
+}
+
+bool platform_is_ready(intptr_t native, brood_duration timeout)
+{
+    struct pollfd ready = { .fd = (int)native, .events = POLLIN };
+    return poll(&ready, 1, (int)(timeout / 1000000)) == 1;
+}
+
+void platform_terminate_ignore(void)
+{
+    if (signal(SIGTERM, SIG_IGN) == SIG_ERR)
+        give_up("signal");
 }
 
 extern char **environ;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "platform.h"
 
+#include <fcntl.h>
+#include <io.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -102,6 +104,54 @@ int platform_guest(int (*fn)(void *arg), void *arg)
     (void)fn;
     (void)arg;
     return -1;
+}
+
+static void make_pipe(intptr_t ends[2], int flags)
+{
+    int both[2];
+    if (_pipe(both, 4096, _O_BINARY | flags) != 0)
+        give_up("_pipe");
+    ends[0] = both[0];
+    ends[1] = both[1];
+}
+
+void platform_pipe(intptr_t ends[2])
+{
+    make_pipe(ends, _O_NOINHERIT);
+}
+
+void platform_pipe_inheritable(intptr_t ends[2])
+{
+    make_pipe(ends, 0);
+}
+
+size_t platform_read(intptr_t descriptor, char *buffer, size_t capacity)
+{
+    const int got = _read((int)descriptor, buffer, (unsigned)capacity);
+    if (got < 0)
+        give_up("_read");
+    return (size_t)got;
+}
+
+void platform_write(intptr_t descriptor, const char *text)
+{
+    if (_write((int)descriptor, text, (unsigned)strlen(text)) != (int)strlen(text))
+        give_up("_write");
+}
+
+void platform_close(intptr_t descriptor)
+{
+    if (_close((int)descriptor) != 0)
+        give_up("_close");
+}
+
+bool platform_is_ready(intptr_t native, brood_duration timeout)
+{
+    return WaitForSingleObject((HANDLE)native, (DWORD)(timeout / 1000000)) == WAIT_OBJECT_0;
+}
+
+void platform_terminate_ignore(void)
+{
 }
 
 static HANDLE inheritable(HANDLE handle)
