@@ -191,6 +191,14 @@ static brood_status await_end(const brood_process *process, int64_t deadline)
     return BROOD_OK;
 }
 
+bool broodi_child_await_report(const brood_process *process)
+{
+    brood_exit seen;
+    while (broodi_server_lives(process->server) && !broodi_process_slot_reported(process->slot, &seen))
+        await_report(process, INT64_MAX);
+    return broodi_process_slot_reported(process->slot, &seen);
+}
+
 brood_status broodi_child_join(brood_process *process, int64_t deadline)
 {
     bool ended = look(process);

@@ -170,6 +170,11 @@ static brood_exit unpack(uint32_t low)
     return seen;
 }
 
+bool broodi_process_slot_is_named(uint32_t index)
+{
+    return atomic_load_explicit(&process_at(index)->pid, memory_order_acquire) != 0;
+}
+
 uint64_t broodi_process_slot_state(uint32_t index)
 {
     return atomic_load_explicit(&process_at(index)->state.state, memory_order_acquire);

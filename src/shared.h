@@ -96,6 +96,9 @@ void broodi_process_slot_name(uint32_t index, int64_t pid);
 
 uint64_t broodi_process_slot_state(uint32_t index);
 
+// Whether the process has come so far that it has said its number.
+bool broodi_process_slot_is_named(uint32_t index);
+
 // Says in the slot of the process with this number how it ended, and wakes who waits for that; before the number is given away by reaping it.
 void broodi_process_slot_report(int64_t pid, brood_exit seen);
 

@@ -133,8 +133,6 @@ static brood_status make_record(struct start *start)
     struct broodi_boot *boot = &start->boot;
     brood_status status = brood_os_random(&boot->token, sizeof boot->token);
     if (status == BROOD_OK)
-        status = brood_os_module_find((void (*)(void))start->target, &boot->target);
-    if (status == BROOD_OK)
         status = broodi_process_slot_take(broodi_self_process(), &start->process->slot);
     if (status != BROOD_OK)
         return status;
@@ -183,6 +181,8 @@ static brood_status plan(struct start *start)
         status = broodi_fail(BROOD_INVALID, "a daemon cannot survive its parent");
     if (status == BROOD_OK)
         status = make_environment(start);
+    if (status == BROOD_OK)
+        status = brood_os_module_find((void (*)(void))start->target, &start->boot.target);
     return status == BROOD_OK ? make_record(start) : status;
 }
 
@@ -264,12 +264,14 @@ static void undo_launch(struct start *start, brood_status status)
     const bool others = start->detached || start->process->server; // who reap it
     if ((status == BROOD_TIMEOUT || status == BROOD_WRONG_STATE) && child->pid > 0)
         (void)brood_os_process_end(child, true);
-    if (others)
-        return;
-    (void)brood_os_process_await_end(child, INT64_MAX);
-    while (!brood_os_process_reap(child, &end))
-        brood_os_thread_yield();
+    if (!others) {
+        (void)brood_os_process_await_end(child, INT64_MAX);
+        while (!brood_os_process_reap(child, &end))
+            brood_os_thread_yield();
+    }
     if (start->replied || status != BROOD_SYSTEM)
+        return;
+    if (others && !broodi_process_slot_reported(start->process->slot, &end))
         return;
     (void)brood_exit_text(end, text, sizeof text);
     (void)broodi_fail(status, "the child ended before it reached its target: %s", text);
@@ -297,22 +299,43 @@ static brood_status begin(struct start *start)
     return status == BROOD_OK ? handshake(start) : status;
 }
 
-// A server that died took the child-to-be with it before its target ran: another one is asked, once.
+// Once more, with another slot, since that one may have said already who it was.
 static brood_status begin_again(struct start *start)
 {
-    brood_process *dead = start->process->server;
+    brood_process *server = start->process->server;
+    broodi_process_slot_end(start->process->slot);
+    free(start->record);
+    start->process->slot = BROODI_NONE;
     start->process->server = NULL;
-    brood_process_drop(dead);
-    const brood_status status = find_server(start);
+    start->record = NULL;
+    start->launched = false;
+    brood_process_drop(server);
+    brood_status status = find_server(start);
+    if (status == BROOD_OK)
+        status = make_record(start);
     return status == BROOD_OK ? begin(start) : status;
+}
+
+// Whether a child of the server ended without a reply and through no fault of its own: with the server, or as a spare. Then its target has not
+// run, and the start can be tried again.
+static bool was_in_vain(const struct start *start, brood_status status)
+{
+    const brood_process *process = start->process;
+    if (status != BROOD_SYSTEM || start->replied || !process->server)
+        return false;
+    if (broodi_process_slot_is_named(process->slot))
+        return !broodi_child_await_report(process);
+    (void)brood_os_process_await_end(&process->server->child, broodi_deadline(BROOD_MILLISECONDS(5)));
+    return true;
 }
 
 static brood_status begin_served(struct start *start)
 {
-    const brood_status status = begin(start);
-    const bool in_vain = status != BROOD_OK && !start->replied && start->process->server &&
-                         !broodi_server_lives(start->process->server);
-    return in_vain ? begin_again(start) : status;
+    enum { TRIES = 10 };
+    brood_status status = begin(start);
+    for (int i = 1; i < TRIES && was_in_vain(start, status); i++)
+        status = begin_again(start);
+    return status;
 }
 
 static brood_status run(struct start *start, brood_process **out)

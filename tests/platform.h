@@ -43,8 +43,21 @@ bool platform_has_child(void);
 // and when it is the child of somebody else.
 bool platform_reap(brood_pid pid);
 
+// The process that has made this one, by the system's own account, and those that it has made; 0 where there is no such account.
+brood_pid platform_parent_of(brood_pid pid);
+size_t platform_children_of(brood_pid pid, brood_pid *out, size_t capacity);
+
+// The group that gets a terminal's signals; a process can leave the one it is in. 0 and nothing where there is none.
+brood_pid platform_group_of(brood_pid pid);
+void platform_group_leave(void);
+
+// Standard output goes to this file until it is put back.
+int platform_output_redirect(const char *path);
+void platform_output_restore(int saved);
+
 // Has the system forget children at their end (SIGCHLD ignored), or not any more; false where it never keeps them.
 bool platform_children_ignore(bool ignore);
+bool platform_children_are_ignored(void);
 
 // Makes a copy of this process without brood, waits for it and gives back what fn(arg) returned there, 0 to 255; -1 where no process
 // can be copied, -2 when the copy did not end by itself.

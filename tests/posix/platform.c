@@ -118,6 +118,81 @@ bool platform_process_lives(brood_pid pid)
     return end && end[1] && end[2] != 'Z' && end[2] != 'X';
 }
 
+// A field of /proc/<pid>/stat behind the name, which may hold anything: the state is number 0. -1 when there is no such process.
+static long long stat_field(brood_pid pid, int number)
+{
+    char text[512];
+    (void)snprintf(text, sizeof text, "/proc/%lld/stat", (long long)pid);
+    FILE *file = fopen(text, "r");
+    if (!file)
+        return -1;
+    const size_t length = fread(text, 1, sizeof text - 1, file);
+    (void)fclose(file);
+    text[length] = 0;
+    const char *at = strrchr(text, ')');
+    for (int i = 0; at && i <= number; i++)
+        at = strchr(at + 1, ' ');
+    return at ? strtoll(at, NULL, 10) : -1;
+}
+
+brood_pid platform_parent_of(brood_pid pid)
+{
+    const long long parent = stat_field(pid, 1);
+    return parent > 0 ? parent : 0;
+}
+
+size_t platform_children_of(brood_pid pid, brood_pid *out, size_t capacity)
+{
+    DIR *directory = opendir("/proc");
+    const struct dirent *entry;
+    size_t count = 0;
+    while (directory && (entry = readdir(directory)) != NULL) {
+        const long long child = strtoll(entry->d_name, NULL, 10);
+        if (child > 0 && stat_field(child, 1) == pid && count < capacity)
+            out[count++] = child;
+    }
+    if (directory)
+        closedir(directory);
+    return count;
+}
+
+brood_pid platform_group_of(brood_pid pid)
+{
+    return getpgid((pid_t)pid);
+}
+
+void platform_group_leave(void)
+{
+    (void)setpgid(0, 0);
+}
+
+int platform_output_redirect(const char *path)
+{
+    (void)fflush(stdout);
+    const int saved = dup(STDOUT_FILENO);
+    const int file = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    if (saved < 0 || file < 0 || dup2(file, STDOUT_FILENO) < 0)
+        give_up(path);
+    close(file);
+    return saved;
+}
+
+void platform_output_restore(int saved)
+{
+    (void)fflush(stdout);
+    if (dup2(saved, STDOUT_FILENO) < 0)
+        give_up("dup2");
+    close(saved);
+}
+
+bool platform_children_are_ignored(void)
+{
+    struct sigaction action;
+    if (sigaction(SIGCHLD, NULL, &action) != 0)
+        give_up("sigaction");
+    return action.sa_handler == SIG_IGN;
+}
+
 void platform_process_kill(brood_pid pid)
 {
     if (pid <= 1)

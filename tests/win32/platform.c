@@ -3,10 +3,12 @@
 
 #include <fcntl.h>
 #include <io.h>
+#include <share.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <windows.h>
 
 // What a process that was ended from outside has as its exit code. No other one has it.
@@ -80,6 +82,54 @@ void platform_process_kill(brood_pid pid)
     if (!TerminateProcess(process, KILLED) && GetLastError() != ERROR_ACCESS_DENIED)
         give_up("TerminateProcess");
     CloseHandle(process);
+}
+
+brood_pid platform_parent_of(brood_pid pid)
+{
+    (void)pid;
+    return 0;
+}
+
+size_t platform_children_of(brood_pid pid, brood_pid *out, size_t capacity)
+{
+    (void)pid, (void)out, (void)capacity;
+    return 0;
+}
+
+brood_pid platform_group_of(brood_pid pid)
+{
+    (void)pid;
+    return 0;
+}
+
+void platform_group_leave(void)
+{
+}
+
+int platform_output_redirect(const char *path)
+{
+    int file;
+    (void)fflush(stdout);
+    const int saved = _dup(1);
+    if (saved < 0 ||
+        _sopen_s(&file, path, _O_WRONLY | _O_CREAT | _O_TRUNC, _SH_DENYNO, _S_IREAD | _S_IWRITE) != 0 ||
+        _dup2(file, 1) != 0)
+        give_up(path);
+    (void)_close(file);
+    return saved;
+}
+
+void platform_output_restore(int saved)
+{
+    (void)fflush(stdout);
+    if (_dup2(saved, 1) != 0)
+        give_up("_dup2");
+    (void)_close(saved);
+}
+
+bool platform_children_are_ignored(void)
+{
+    return false;
 }
 
 bool platform_has_child(void)
