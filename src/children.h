@@ -33,9 +33,6 @@ struct brood_process {
 brood_process *broodi_child_new(const char *name, bool daemon);
 void broodi_child_retain(brood_process *process);
 
-// After its first sign of life: makes sure that what we hold of a child that another process reaps is still that child.
-void broodi_child_meet(brood_process *process);
-
 // Waits for what its server says of a child that has ended; false when the server has died before.
 bool broodi_child_await_report(const brood_process *process);
 

@@ -122,14 +122,6 @@ static bool see(const brood_process *process, brood_exit *seen)
     return process->server ? see_served(process, seen) : brood_os_process_reap(&process->child, seen);
 }
 
-void broodi_child_meet(brood_process *process)
-{
-    brood_exit seen;
-    if (process->server &&
-        (broodi_process_slot_reported(process->slot, &seen) || !broodi_server_lives(process->server)))
-        brood_os_process_forget(&process->child); // its number may be somebody else's
-}
-
 static void unlink_child(brood_process *process)
 {
     brood_process **link = &children.first;

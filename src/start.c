@@ -37,8 +37,8 @@ struct start {
     const brood_process_options *options;
     brood_start_method method;
     char *identity;        // "1:2"
-    const char **merged;   // the environment, for a fresh image
-    char **merged_storage; // and what its texts stand in
+    const char **merged;   // the environment
+    char **merged_storage; // and what its texts stand in; a forked child keeps both
     struct broodi_boot boot;
     unsigned char *record; // encoded
     size_t record_size;
@@ -121,8 +121,6 @@ static brood_status make_child(struct start *start)
 
 static brood_status make_environment(struct start *start)
 {
-    if (start->method == BROOD_START_FORK) // which lays the changes over its copy
-        return BROOD_OK;
     start->merged = broodi_environment_merge(start->options->environment, &start->merged_storage);
     return start->merged ? BROOD_OK : broodi_fail(BROOD_NO_MEMORY, "the environment of the child");
 }
@@ -223,7 +221,7 @@ static brood_status launch(struct start *start)
         .token = start->boot.token,
         .arena = &broodi_family.arena,
         .directory = options->directory,
-        .environment = forks ? options->environment : start->merged,
+        .environment = start->merged,
         .null_input = options->input == BROOD_INPUT_NULL,
         .tied = !options->survive_parent && !start->detached,
         .detached = start->detached,
@@ -248,8 +246,6 @@ static brood_status handshake(struct start *start)
     start->replied = status == BROOD_OK;
     if (status == BROOD_OK && reply.status != BROOD_OK)
         return broodi_fail(reply.status, "%s", reply.text);
-    if (status == BROOD_OK)
-        broodi_child_meet(start->process);
     if (status == BROOD_OK && !start->detached && !broodi_children_add(start->process))
         return broodi_fail(BROOD_WRONG_STATE, "the process is ending");
     return status;
@@ -262,7 +258,8 @@ static void undo_launch(struct start *start, brood_status status)
     char text[128];
     brood_os_child *child = &start->process->child;
     const bool others = start->detached || start->process->server; // who reap it
-    if ((status == BROOD_TIMEOUT || status == BROOD_WRONG_STATE) && child->pid > 0)
+    // One that has not replied may run its target all the same: then nobody would know of it.
+    if ((!start->replied || status == BROOD_WRONG_STATE) && child->pid > 0)
         (void)brood_os_process_end(child, true);
     if (!others) {
         (void)brood_os_process_await_end(child, INT64_MAX);

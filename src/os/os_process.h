@@ -20,7 +20,7 @@ typedef struct brood_os_plan {
     uint64_t token;                 // goes into the announcement
     const brood_os_arena *arena;    // handed to the child
     const char *directory;          // NULL: as here
-    const char *const *environment; // spawn: the whole of it; fork: the changes, or NULL
+    const char *const *environment; // the whole of it; stays as it is in a forked child
     bool null_input;
     bool tied;                       // dies with this process
     bool detached;                   // spawn: no child of this process, which the system would keep for it
@@ -40,7 +40,6 @@ typedef struct brood_os_child {
 // What a child has replied.
 typedef struct brood_os_reply {
     brood_status status;
-    int64_t pid; // of a served child
     char text[512];
 } brood_os_reply;
 
@@ -80,8 +79,9 @@ void brood_os_process_forget(brood_os_child *child);
 // This process.
 int64_t brood_os_process_id(void);
 
-// When that process was started, in units of the system's own; 0 when there is none (a zombie is none). With the pid it names a
-// process for ever.
+// When that process was started, in units of the system's own; 0 when there is none (a zombie is none), BROOD_OS_BIRTH_UNKNOWN when that
+// cannot be told now. With the pid it names a process for ever.
+#define BROOD_OS_BIRTH_UNKNOWN UINT64_MAX
 uint64_t brood_os_process_birth(int64_t pid);
 
 // The environment of this process as a list of "NAME=value" that ends with NULL, in one block from malloc; NULL when out of memory.

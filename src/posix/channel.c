@@ -9,6 +9,7 @@
 #include <inttypes.h>
 #include <poll.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -53,6 +54,82 @@ _Noreturn void broodi_channel_give_up(int channel, int code, const char *call)
 {
     broodi_channel_send_error(channel, code, call);
     _exit(70);
+}
+
+bool broodi_channel_send_with(int socket, const void *data, size_t size, const int *descriptors, size_t count)
+{
+    union {
+        struct cmsghdr header;
+        char room[CMSG_SPACE(CHANNEL_MOST_DESCRIPTORS * sizeof(int))];
+    } control;
+    memset(&control, 0, sizeof control);
+    struct iovec part = { .iov_base = (void *)(uintptr_t)data, .iov_len = size };
+    struct msghdr message = { .msg_iov = &part, .msg_iovlen = 1 };
+    if (count > 0) {
+        message.msg_control = &control;
+        message.msg_controllen = CMSG_SPACE(count * sizeof(int));
+        control.header.cmsg_level = SOL_SOCKET;
+        control.header.cmsg_type = SCM_RIGHTS;
+        control.header.cmsg_len = CMSG_LEN(count * sizeof(int));
+        memcpy(CMSG_DATA(&control.header), descriptors, count * sizeof(int));
+    }
+    for (;;) {
+        struct pollfd room = { .fd = socket, .events = POLLOUT };
+        if (sendmsg(socket, &message, MSG_NOSIGNAL | MSG_DONTWAIT) >= 0)
+            return true;
+        if (errno != EINTR && (errno != EAGAIN || poll(&room, 1, CHANNEL_PATIENCE) == 0))
+            return false;
+    }
+}
+
+bool broodi_channel_receive_with(int socket, void *data, size_t size, int flags, int *descriptors,
+                                 size_t *count)
+{
+    union {
+        struct cmsghdr header;
+        char room[CMSG_SPACE(CHANNEL_MOST_DESCRIPTORS * sizeof(int))];
+    } control;
+    struct iovec part = { .iov_base = data, .iov_len = size };
+    struct msghdr message = {
+        .msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control
+    };
+    ssize_t got;
+    do
+        got = recvmsg(socket, &message, flags | MSG_CMSG_CLOEXEC);
+    while (got < 0 && errno == EINTR);
+    *count = 0;
+    for (struct cmsghdr *entry = CMSG_FIRSTHDR(&message); got > 0 && entry;
+         entry = CMSG_NXTHDR(&message, entry)) {
+        if (entry->cmsg_level != SOL_SOCKET || entry->cmsg_type != SCM_RIGHTS)
+            continue;
+        *count = (entry->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+        memcpy(descriptors, CMSG_DATA(entry), *count * sizeof(int));
+    }
+    const bool whole = got == (ssize_t)size;
+    if (whole && !(message.msg_flags & MSG_CTRUNC))
+        return true;
+    for (size_t i = 0; i < *count; i++)
+        close(descriptors[i]);
+    *count = 0;
+    if (whole)
+        errno = EMFILE;
+    return whole;
+}
+
+static int shown = -1;
+
+void broodi_channel_show(int descriptor)
+{
+    shown = descriptor;
+}
+
+bool broodi_channel_reply(int channel, const struct channel_reply *reply)
+{
+    const bool heard = broodi_channel_send_with(channel, reply, sizeof *reply, &shown, shown >= 0);
+    if (shown >= 0)
+        close(shown);
+    shown = -1;
+    return heard;
 }
 
 bool broodi_channel_receive(int channel, void *buffer, size_t size)

@@ -17,9 +17,10 @@
 enum {
     CHANNEL_DESCRIPTOR = 3,
     CHANNEL_ARENA = 4,
-    CHANNEL_RESOURCES = 5,     // and those above it
-    CHANNEL_SYSTEM_ERROR = -1, // a status: `code` is an errno and `text` the call
-    CHANNEL_PATIENCE = 60000,  // ms that either side waits for the other to read or write
+    CHANNEL_RESOURCES = 5,          // and those above it
+    CHANNEL_SYSTEM_ERROR = -1,      // a status: `code` is an errno and `text` the call
+    CHANNEL_PATIENCE = 60000,       // ms that either side waits for the other to read or write
+    CHANNEL_MOST_DESCRIPTORS = 200, // with one message; the system's limit is 253
 };
 
 struct channel_letter {
@@ -43,6 +44,20 @@ void broodi_channel_send_letter(int channel, const brood_os_plan *plan);
 // Async-signal-safe.
 void broodi_channel_send_error(int channel, int code, const char *call);
 _Noreturn void broodi_channel_give_up(int channel, int code, const char *call);
+
+// One message with descriptors; false, with errno, when it cannot be sent.
+bool broodi_channel_send_with(int socket, const void *data, size_t size, const int *descriptors,
+                              size_t count);
+
+// Receives one: exactly so many bytes, and what comes with them; false, with errno, otherwise. When this process cannot have so many
+// descriptors it gets none, and errno is EMFILE.
+bool broodi_channel_receive_with(int socket, void *data, size_t size, int flags, int *descriptors,
+                                 size_t *count);
+
+// From the child: its reply, with the descriptor that was shown before, if any: a pidfd of itself, when its starter cannot get one that is
+// surely its own. False when nobody listens.
+void broodi_channel_show(int descriptor);
+bool broodi_channel_reply(int channel, const struct channel_reply *reply);
 
 // Receives exactly so many bytes; false when they do not come.
 bool broodi_channel_receive(int channel, void *buffer, size_t size);

@@ -7,12 +7,17 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdio_ext.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+extern char **environ;
 
 _Noreturn static void give_up(int channel, const char *call)
 {
@@ -49,13 +54,14 @@ static void restore_mask(const struct launch *launch)
     (void)sigprocmask(SIG_SETMASK, &launch->mask, NULL);
 }
 
-static void set_input(const struct launch *launch)
+// After all that the child is given has been brought above the standard numbers.
+static void set_input(const struct launch *launch, int channel)
 {
     if (!launch->plan->null_input)
         return;
     const int null = open("/dev/null", O_RDONLY);
     if (null < 0 || (null != STDIN_FILENO && dup2(null, STDIN_FILENO) < 0))
-        give_up(launch->channel, "opening /dev/null");
+        give_up(channel, "opening /dev/null");
     if (null > STDERR_FILENO)
         close(null);
 }
@@ -123,31 +129,33 @@ _Noreturn void broodi_launch_exec(const struct launch *launch)
     tie(launch);
     reset_handlers();
     restore_mask(launch);
-    set_input(launch);
     set_directory(launch);
     const int channel = set_descriptors(launch);
+    set_input(launch, channel);
     execve("/proc/self/exe", launch->argv, launch->envp);
     give_up(channel, "execve of /proc/self/exe");
 }
 
-static void set_environment(const struct launch *launch)
+// What was read ahead is the starter's.
+static void forget_input(const struct launch *launch)
 {
-    for (const char *const *change = launch->plan->environment; change && *change; change++) {
-        const char *value = strchr(*change, '=');
-        char *name = value ? strndup(*change, (size_t)(value - *change)) : strdup(*change);
-        if (!name || (value ? setenv(name, value + 1, 1) : unsetenv(name)) != 0)
-            give_up(launch->channel, "changing the environment");
-        free(name);
-    }
+    if (!launch->plan->null_input || ftrylockfile(stdin) != 0)
+        return;
+    __fpurge(stdin);
+    clearerr_unlocked(stdin);
+    funlockfile(stdin);
 }
 
 _Noreturn void broodi_launch_entry(const struct launch *launch)
 {
     tie(launch);
+    close(launch->starters_end);
     restore_mask(launch);
-    set_input(launch);
+    set_input(launch, launch->channel);
+    forget_input(launch);
     set_directory(launch);
-    set_environment(launch);
+    environ =
+        (char **)(uintptr_t)launch->plan->environment; // no setenv: another thread may have held its lock
     launch->entry(launch->arg, launch->channel);
     _exit(70);
 }

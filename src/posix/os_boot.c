@@ -64,7 +64,7 @@ bool brood_os_boot_reply(intptr_t channel, brood_status status, const char *text
 {
     struct channel_reply reply = { .status = (int32_t)status, .pid = getpid() };
     (void)snprintf(reply.text, sizeof reply.text, "%s", text);
-    const bool heard = send((int)channel, &reply, sizeof reply, MSG_NOSIGNAL) == (ssize_t)sizeof reply;
+    const bool heard = broodi_channel_reply((int)channel, &reply);
     close((int)channel);
     return heard;
 }

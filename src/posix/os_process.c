@@ -2,6 +2,7 @@
 #include "os/os_process.h"
 
 #include "channel.h"
+#include "descriptor.h"
 #include "launch.h"
 #include "starter.h"
 
@@ -24,7 +25,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { PIDFD_OPEN = 434, PIDFD_SEND_SIGNAL = 424, WAIT_PIDFD = 3 };
+enum { PIDFD_SEND_SIGNAL = 424, WAIT_PIDFD = 3 };
 
 extern char **environ;
 
@@ -41,18 +42,6 @@ brood_status brood_os_resource_check(const brood_resource *resource)
 }
 
 // Starting
-
-static int open_pidfd(int64_t pid)
-{
-    return broodi_fault() ? -1 : (int)syscall(PIDFD_OPEN, (pid_t)pid, 0);
-}
-
-static brood_status open_channel(int ends[2])
-{
-    if (broodi_fault() || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
-        return brood_os_error("socketpair", errno ? errno : EMFILE);
-    return BROOD_OK;
-}
 
 // A detached child is the child of one that ends at once.
 _Noreturn static void detach(struct launch *launch)
@@ -118,19 +107,20 @@ static brood_status make_child(struct launch *launch, void (*start)(void *), con
 static brood_status start(struct launch *launch, void (*by)(void *), const char *call, brood_os_child *out)
 {
     int ends[2];
-    brood_status status = open_channel(ends);
-    if (status != BROOD_OK)
-        return status;
+    if (!broodi_descriptor_pair(SOCK_STREAM, ends))
+        return brood_os_error("socketpair", errno);
     launch->channel = ends[1];
-    status = make_child(launch, by, call);
+    launch->starters_end = ends[0];
+    const brood_status status = make_child(launch, by, call);
     close(ends[1]);
     if (status != BROOD_OK) {
         close(ends[0]);
         return status;
     }
-    *out = (brood_os_child){
-        .pid = launch->child, .handle = open_pidfd(launch->child), .channel = ends[0], .memory = -1
-    };
+    *out = (brood_os_child){ .pid = launch->child,
+                             .handle = broodi_descriptor_of_process(launch->child),
+                             .channel = ends[0],
+                             .memory = -1 };
     return BROOD_OK;
 }
 
@@ -249,23 +239,30 @@ static bool poll_until(struct pollfd *descriptors, nfds_t count, int64_t deadlin
         const int ready = poll(descriptors, count, timeout);
         if (ready > 0)
             return true;
-        if (ready == 0 && timeout >= 0 && brood_os_clock() >= deadline)
+        if (brood_os_clock() >= deadline)
             return false;
+        if (ready < 0 && errno != EINTR) // a limit of descriptors below those that are open, for one
+            brood_os_sleep_until(brood_os_clock() + 1000000);
     }
 }
 
-static brood_status take_reply(int channel, brood_os_reply *out)
+static brood_status take_reply(brood_os_child *child, brood_os_reply *out)
 {
     struct channel_reply reply;
-    const ssize_t got = recv(channel, &reply, sizeof reply, MSG_DONTWAIT);
-    if (got != (ssize_t)sizeof reply)
+    int shown[CHANNEL_MOST_DESCRIPTORS];
+    size_t count = 0;
+    const int channel = (int)child->channel;
+    if (!broodi_channel_receive_with(channel, &reply, sizeof reply, MSG_DONTWAIT, shown, &count))
         return broodi_fail(BROOD_SYSTEM, "the child ended before it reached its target");
     reply.text[sizeof reply.text - 1] = 0;
     out->status = (brood_status)reply.status;
-    out->pid = reply.pid;
     if (reply.status == CHANNEL_SYSTEM_ERROR)
         out->status = brood_os_error(reply.text, reply.code);
     (void)snprintf(out->text, sizeof out->text, "%s", reply.text);
+    if (child->served)
+        child->pid = reply.pid;
+    if (count > 0)
+        child->handle = broodi_descriptor_up(shown[0]);
     return BROOD_OK;
 }
 
@@ -281,19 +278,14 @@ brood_status brood_os_process_await_ready(brood_os_child *child, int64_t deadlin
         { .fd = (int)child->channel, .events = POLLIN },
         { .fd = (int)child->handle, .events = POLLIN }, // ignored when negative
     };
-    out->pid = 0;
     bool replied = poll_until(either, 2, deadline);
     if (!replied) { // from now on the child cannot reply any more; what it has said is heard
         (void)shutdown((int)child->channel, SHUT_RD);
         replied = poll_until(either, 1, 0) && is_something_left((int)child->channel);
     }
-    const brood_status status = replied ? take_reply((int)child->channel, out) : BROOD_TIMEOUT;
+    const brood_status status = replied ? take_reply(child, out) : BROOD_TIMEOUT;
     close((int)child->channel);
     child->channel = -1;
-    if (child->served && out->pid > 0) {
-        child->pid = out->pid;
-        child->handle = open_pidfd(out->pid);
-    }
     return status;
 }
 
@@ -403,10 +395,13 @@ uint64_t brood_os_process_birth(int64_t pid)
     (void)snprintf(text, sizeof text, "/proc/%lld/stat", (long long)pid);
     const int file = open(text, O_RDONLY | O_CLOEXEC);
     if (file < 0)
-        return 0;
+        return errno == ENOENT ? 0 : BROOD_OS_BIRTH_UNKNOWN;
     const ssize_t length = read(file, text, sizeof text - 1);
+    const int error = errno;
     close(file);
-    text[length > 0 ? length : 0] = 0;
+    if (length <= 0)
+        return length < 0 && error == ESRCH ? 0 : BROOD_OS_BIRTH_UNKNOWN;
+    text[length] = 0;
     // The name, second field, may hold anything; the state follows its last parenthesis, the start time is number 22.
     const char *after = strrchr(text, ')');
     char state = 0;
@@ -414,7 +409,7 @@ uint64_t brood_os_process_birth(int64_t pid)
     if (!after ||
         sscanf(after + 1, " %c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu",
                &state, &birth) != 2)
-        return 0;
+        return BROOD_OS_BIRTH_UNKNOWN;
     return state == 'Z' || state == 'X' ? 0 : birth;
 }
 
@@ -442,14 +437,16 @@ bool brood_os_process_same_name(const char *a, const char *b, size_t length)
     return memcmp(a, b, length) == 0;
 }
 
+// What cannot be told is taken to live: the caller looks again.
 static bool lives(int64_t pid, uint64_t birth)
 {
-    return birth != 0 && brood_os_process_birth(pid) == birth;
+    const uint64_t now = brood_os_process_birth(pid);
+    return now == BROOD_OS_BIRTH_UNKNOWN || (now != 0 && (now == birth || birth == BROOD_OS_BIRTH_UNKNOWN));
 }
 
 brood_status brood_os_parent_await_end(int64_t pid, uint64_t birth, int64_t deadline)
 {
-    const int pidfd = open_pidfd(pid);
+    const int pidfd = broodi_descriptor_of_process(pid);
     struct pollfd ended = { .fd = pidfd, .events = POLLIN };
     bool over = !lives(pid, birth);
     if (pidfd >= 0 && !over)

@@ -7,6 +7,7 @@
 #include "os/os_server.h"
 
 #include "channel.h"
+#include "descriptor.h"
 #include "warden.h"
 
 #include "fail.h"
@@ -24,11 +25,6 @@
 #include <unistd.h>
 
 enum { PIDFD_OPEN = 434 };
-
-static int open_own_pidfd(void)
-{
-    return broodi_fault() ? -1 : (int)syscall(PIDFD_OPEN, getpid(), 0);
-}
 
 // Without pidfds a server could not watch its requester, nor this one the end of what is not its child.
 bool brood_os_server_is_supported(void)
@@ -51,11 +47,11 @@ brood_status brood_os_server_prepare(brood_resource resources[BROOD_OS_SERVER_RE
     int ends[2];
     if (!brood_os_server_is_supported())
         return broodi_fail(BROOD_UNSUPPORTED, "a fork server needs pidfds");
-    if (broodi_fault() || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0)
-        return brood_os_error("socketpair", errno ? errno : EMFILE);
-    const int pidfd = open_own_pidfd();
+    if (!broodi_descriptor_pair(SOCK_SEQPACKET, ends))
+        return brood_os_error("socketpair", errno);
+    const int pidfd = broodi_descriptor_of_process(getpid());
     if (pidfd < 0) {
-        const brood_status status = brood_os_error("pidfd_open", errno ? errno : EMFILE);
+        const brood_status status = brood_os_error("pidfd_open", errno);
         close(ends[0]);
         close(ends[1]);
         return status;
@@ -99,39 +95,13 @@ uint64_t brood_os_server_epoch(void)
 
 // The descriptors that go with a message.
 struct parcel {
-    int descriptors[WARDEN_DESCRIPTORS];
+    int descriptors[CHANNEL_MOST_DESCRIPTORS];
     size_t count;
 };
 
 static void put(struct parcel *parcel, int descriptor)
 {
     parcel->descriptors[parcel->count++] = descriptor;
-}
-
-// One message with descriptors; false, with errno, when it cannot be sent.
-static bool send_with(int socket, const void *data, size_t size, const int *descriptors, size_t count)
-{
-    union {
-        struct cmsghdr header;
-        char room[CMSG_SPACE(WARDEN_DESCRIPTORS * sizeof(int))];
-    } control;
-    memset(&control, 0, sizeof control);
-    struct iovec part = { .iov_base = (void *)(uintptr_t)data, .iov_len = size };
-    struct msghdr message = { .msg_iov = &part,
-                              .msg_iovlen = 1,
-                              .msg_control = &control,
-                              .msg_controllen = CMSG_SPACE(count * sizeof(int)) };
-    control.header.cmsg_level = SOL_SOCKET;
-    control.header.cmsg_type = SCM_RIGHTS;
-    control.header.cmsg_len = CMSG_LEN(count * sizeof(int));
-    memcpy(CMSG_DATA(&control.header), descriptors, count * sizeof(int));
-    for (;;) {
-        struct pollfd room = { .fd = socket, .events = POLLOUT };
-        if (sendmsg(socket, &message, MSG_NOSIGNAL | MSG_DONTWAIT) >= 0)
-            return true;
-        if (errno != EINTR && (errno != EAGAIN || poll(&room, 1, CHANNEL_PATIENCE) == 0))
-            return false;
-    }
 }
 
 static uint64_t blocked_signals(void)
@@ -162,9 +132,10 @@ static brood_status describe(const brood_os_plan *plan, int channel, struct ward
                                 .texts = size_of_texts(plan),
                                 .resources = plan->resource_count,
                                 .tied = plan->tied };
+    errno = EMFILE; // of a fault
     *directory = broodi_fault() ? -1 : open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (*directory < 0)
-        return brood_os_error("opening the working directory", errno ? errno : EMFILE);
+        return brood_os_error("opening the working directory", errno);
     put(parcel, channel);
     put(parcel, *directory);
     for (int i = plan->null_input ? STDOUT_FILENO : STDIN_FILENO; i <= STDERR_FILENO; i++) {
@@ -183,7 +154,7 @@ static brood_status send_job(const brood_os_child *server, const brood_os_plan *
     int directory = -1;
     brood_status status = describe(plan, channel, &job, &parcel, &directory);
     if (status == BROOD_OK &&
-        !send_with((int)server->channel, &job, sizeof job, parcel.descriptors, parcel.count))
+        !broodi_channel_send_with((int)server->channel, &job, sizeof job, parcel.descriptors, parcel.count))
         status = brood_os_error("asking the fork server", errno);
     if (directory >= 0)
         close(directory);
@@ -193,13 +164,13 @@ static brood_status send_job(const brood_os_child *server, const brood_os_plan *
 // In the order in which warden.c takes them.
 static void send_rest(const brood_os_plan *plan, int channel)
 {
-    int batch[WARDEN_DESCRIPTORS];
+    int batch[CHANNEL_MOST_DESCRIPTORS];
     const char nothing = 0;
-    for (size_t first = 0; first < plan->resource_count; first += WARDEN_DESCRIPTORS) {
+    for (size_t first = 0; first < plan->resource_count; first += CHANNEL_MOST_DESCRIPTORS) {
         size_t count = 0;
-        for (; count < WARDEN_DESCRIPTORS && first + count < plan->resource_count; count++)
+        for (; count < CHANNEL_MOST_DESCRIPTORS && first + count < plan->resource_count; count++)
             batch[count] = (int)plan->resources[first + count].value;
-        if (!send_with(channel, &nothing, 1, batch, count))
+        if (!broodi_channel_send_with(channel, &nothing, 1, batch, count))
             return;
     }
     const char *directory = plan->directory ? plan->directory : "";
@@ -213,8 +184,8 @@ brood_status brood_os_server_start(const brood_os_child *server, const brood_os_
                                    brood_os_child *out)
 {
     int ends[2];
-    if (broodi_fault() || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
-        return brood_os_error("socketpair", errno ? errno : EMFILE);
+    if (!broodi_descriptor_pair(SOCK_STREAM, ends))
+        return brood_os_error("socketpair", errno);
     const brood_status status = send_job(server, plan, ends[1]);
     close(ends[1]);
     if (status != BROOD_OK) {

@@ -13,6 +13,7 @@
 #include "warden.h"
 
 #include "channel.h"
+#include "descriptor.h"
 #include "launch.h"
 
 #include "fail.h"
@@ -73,37 +74,6 @@ uint64_t broodi_warden_ignored_signals(void)
 
 // The child's side, from a spare to a child
 
-static bool receive_with(int socket, void *data, size_t size, int flags, int *descriptors, size_t *count)
-{
-    union {
-        struct cmsghdr header;
-        char room[CMSG_SPACE(WARDEN_DESCRIPTORS * sizeof(int))];
-    } control;
-    struct iovec part = { .iov_base = data, .iov_len = size };
-    struct msghdr message = {
-        .msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control
-    };
-    ssize_t got;
-    do
-        got = recvmsg(socket, &message, flags | MSG_CMSG_CLOEXEC);
-    while (got < 0 && errno == EINTR);
-    *count = 0;
-    for (struct cmsghdr *entry = CMSG_FIRSTHDR(&message); got > 0 && entry;
-         entry = CMSG_NXTHDR(&message, entry)) {
-        if (entry->cmsg_level != SOL_SOCKET || entry->cmsg_type != SCM_RIGHTS)
-            continue;
-        *count = (entry->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-        memcpy(descriptors, CMSG_DATA(entry), *count * sizeof(int));
-    }
-    if (got == (ssize_t)size && !(message.msg_flags & MSG_CTRUNC))
-        return true;
-    for (size_t i = 0; i < *count; i++)
-        close(descriptors[i]);
-    if (got > 0 && (message.msg_flags & MSG_CTRUNC))
-        errno = EMFILE;
-    return false;
-}
-
 // Descriptors are higher than the standard ones, which the warden keeps open.
 static void set_standard(const struct warden_job *job, const int *descriptors)
 {
@@ -132,10 +102,11 @@ static void receive_resources(brood_os_boot *boot, size_t count)
     if (count && !boot->resources)
         broodi_channel_give_up((int)boot->channel, ENOMEM, "malloc");
     for (size_t known = 0; known < count;) {
-        int batch[WARDEN_DESCRIPTORS];
+        int batch[CHANNEL_MOST_DESCRIPTORS];
         size_t got = 0;
         char byte;
-        if (!receive_with((int)boot->channel, &byte, 1, 0, batch, &got) || got == 0 || got > count - known)
+        if (!broodi_channel_receive_with((int)boot->channel, &byte, 1, 0, batch, &got) || got == 0 ||
+            got > count - known)
             broodi_channel_give_up((int)boot->channel, errno ? errno : EBADF, "receiving resources");
         for (size_t i = 0; i < got; i++)
             boot->resources[known++].value = batch[i];
@@ -189,6 +160,7 @@ static brood_status become_child(const struct warden_job *job, const int *descri
     receive_texts(descriptors[0], (size_t)job->texts);
     const brood_status status = broodi_channel_receive_letter(out);
     unblock(job->blocked);
+    broodi_channel_show(broodi_descriptor_of_process(getpid()));
     return status;
 }
 
@@ -200,7 +172,7 @@ static size_t count_of(const struct warden_job *job)
 static brood_status wait_for_job(int number, brood_os_boot *out)
 {
     struct warden_job job;
-    int descriptors[WARDEN_DESCRIPTORS];
+    int descriptors[CHANNEL_MOST_DESCRIPTORS];
     size_t count = 0;
     const uint64_t one = 1;
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -208,8 +180,8 @@ static brood_status wait_for_job(int number, brood_os_boot *out)
         _exit(0);
     close(warden.requester);
     close(warden.signals);
-    if (!receive_with(warden.jobs, &job, sizeof job, 0, descriptors, &count) || count != count_of(&job) ||
-        job.texts == 0)
+    if (!broodi_channel_receive_with(warden.jobs, &job, sizeof job, 0, descriptors, &count) ||
+        count != count_of(&job) || job.texts == 0)
         _exit(0); // the requester has let go
     atomic_store_explicit(&warden.flags[number], 1, memory_order_release);
     (void)!write(warden.taken, &one, sizeof one);
@@ -287,9 +259,9 @@ static void reap_children(void)
 static void refuse_job(void)
 {
     struct warden_job job;
-    int descriptors[WARDEN_DESCRIPTORS];
+    int descriptors[CHANNEL_MOST_DESCRIPTORS];
     size_t count = 0;
-    if (!receive_with(warden.jobs, &job, sizeof job, MSG_DONTWAIT, descriptors, &count))
+    if (!broodi_channel_receive_with(warden.jobs, &job, sizeof job, MSG_DONTWAIT, descriptors, &count))
         return;
     if (count > 0)
         broodi_channel_send_error(descriptors[0], warden.fork_error, "fork in the fork server");

@@ -2,7 +2,7 @@
 // Inside the POSIX port: what the fork server and its requester agree on.
 //
 // Of a job, the message itself comes first, with the descriptors: channel, directory, then standard input, output and error as far as `standard`
-// says. Over the channel follow the resources, in messages with up to WARDEN_DESCRIPTORS descriptors and one byte; the texts: the directory
+// says. Over the channel follow the resources, in messages with up to CHANNEL_MOST_DESCRIPTORS descriptors and one byte; the texts: the directory
 // to change to, or "", and the entries of the environment; the letter.
 #ifndef POSIX_WARDEN_H
 #define POSIX_WARDEN_H
@@ -10,9 +10,8 @@
 #include <stdint.h>
 
 enum {
-    WARDEN_JOBS = 0,          // the server's resources: its end of the socket pair
-    WARDEN_REQUESTER = 1,     // and a pidfd of its requester
-    WARDEN_DESCRIPTORS = 200, // with one message at most; the system's limit is 253
+    WARDEN_JOBS = 0,      // the server's resources: its end of the socket pair
+    WARDEN_REQUESTER = 1, // and a pidfd of its requester
 };
 
 struct warden_job {
