@@ -15,7 +15,7 @@ struct brood_process {
     _Atomic uint32_t references;
     uint64_t serial; // of the process that it belongs to
     uint32_t slot;   // in the arena, until it is reaped
-    uint64_t born;   // the slot's state until then, unless its server reports
+    uint64_t born;   // the slot's state while it lives, unless its server reports
     bool daemon;
     bool detached;        // the fork server: its slot goes with the last reference
     brood_os_child child; // the descriptors stay until the last reference goes

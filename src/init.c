@@ -59,7 +59,8 @@ static void become(const struct broodi_boot *boot, const brood_resource *resourc
     broodi_here.parent_pid = boot->parent_pid;
     broodi_here.parent_birth = boot->parent_birth;
     broodi_method_inherit((brood_start_method)boot->method);
-    broodi_process_slot_name(broodi_here.process, broodi_here.pid);
+    if (!broodi_process_slot_begin(broodi_here.process, broodi_here.pid))
+        brood_os_process_exit(70); // its starter is dead, and its place was taken away
     broodi_here.initialized = true;
 }
 
@@ -146,7 +147,7 @@ static void begin_main(int (*executable_atexit)(void (*)(void)))
         status = broodi_fail(BROOD_NO_MEMORY, "atexit");
     if (status != BROOD_OK)
         refuse("brood_init", status);
-    broodi_process_slot_name(broodi_here.process, broodi_here.pid);
+    (void)broodi_process_slot_begin(broodi_here.process, broodi_here.pid);
     broodi_here.initialized = true;
 }
 

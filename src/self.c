@@ -96,6 +96,7 @@ static bool begin_slot(struct broodi_self *self, uint32_t process)
     atomic_store_explicit(&slot->state.state, broodi_state(broodi_generation(state), live),
                           memory_order_release);
     self->slot = index;
+    self->turn = broodi_thread_turn(index);
     return true;
 }
 
@@ -120,7 +121,7 @@ uint32_t broodi_self_process(void)
     if (broodi_here.process == BROODI_NONE) {
         uint32_t index;
         if (broodi_process_slot_take(BROODI_NONE, &index) == BROOD_OK) {
-            broodi_process_slot_name(index, broodi_here.pid);
+            (void)broodi_process_slot_begin(index, broodi_here.pid);
             broodi_here.process = index;
         }
     }

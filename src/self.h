@@ -40,6 +40,7 @@ extern struct broodi_process_self broodi_here;
 struct broodi_self {
     uint64_t serial; // of the process; another one: the rest came over a fork
     uint32_t slot;   // BROODI_NONE until a shared object is used
+    uint32_t turn;   // of the slot
     uint64_t id;
     struct brood_thread *thread;       // that it is, when brood started it
     struct broodi_local_value *locals; // local.c

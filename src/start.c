@@ -134,7 +134,7 @@ static brood_status make_record(struct start *start)
         status = broodi_process_slot_take(broodi_self_process(), &start->process->slot);
     if (status != BROOD_OK)
         return status;
-    start->process->born = broodi_process_slot_state(start->process->slot);
+    start->process->born = broodi_process_slot_live(start->process->slot);
     memcpy(boot->family, header->family, sizeof boot->family);
     boot->window = header->window;
     boot->process = start->process->slot;
@@ -320,7 +320,7 @@ static bool was_in_vain(const struct start *start, brood_status status)
     const brood_process *process = start->process;
     if (status != BROOD_SYSTEM || start->replied || !process->server)
         return false;
-    if (broodi_process_slot_is_named(process->slot))
+    if (broodi_process_slot_has_begun(process->slot))
         return !broodi_child_await_report(process);
     (void)brood_os_process_await_end(&process->server->child, broodi_deadline(BROOD_MILLISECONDS(5)));
     return true;
