@@ -22,7 +22,7 @@ struct brood_process {
     brood_process
         *server; // a reference to the fork server that made it, and reaps it; NULL: this process did
     // Guarded by the guard.
-    int64_t asked; // 15 or 9 once brood has ended it
+    uint32_t asked; // the signals that brood has sent, one bit each
     bool ended;
     brood_exit end;
     struct brood_process *next;

@@ -28,6 +28,7 @@ static struct {
     brood_process *inherited; // what a forked child found here: reachable, never used
     unsigned started;
     bool closed;
+    int64_t daemons_asked; // to end, when first; 0: not yet
 } children;
 
 // References
@@ -195,9 +196,16 @@ brood_status broodi_child_join(brood_process *process, int64_t deadline)
 {
     bool ended = look(process);
     brood_status status = BROOD_OK;
-    while (status == BROOD_OK && !ended) { // the system may show the end before it can be reaped
+    for (int looks = 0; status == BROOD_OK && !ended; looks++) {
         status = await_end(process, deadline);
         ended = look(process);
+        if (ended || status != BROOD_OK)
+            break;
+        if (brood_clock() >= deadline)
+            return BROOD_TIMEOUT;
+        if (looks >
+            10) // the system shows the end before the child can be reaped: for long only if it is being traced
+            brood_sleep(BROOD_MILLISECONDS(1));
     }
     return ended ? BROOD_OK : status;
 }
@@ -264,31 +272,42 @@ brood_process *broodi_children_any(bool daemon)
     return process;
 }
 
-// Under the guard, so that the child is not reaped meanwhile and its number is still its own.
+// Under the guard, so that the child is not reaped meanwhile and its number is still its own. One that has ended already has not been ended by us.
 static brood_status end_now(brood_process *process, bool hard)
 {
     brood_exit seen;
-    const bool over =
-        process->ended || (process->server && broodi_process_slot_reported(process->slot, &seen));
-    const brood_status status = over ? BROOD_OK : brood_os_process_end(&process->child, hard);
+    if (process->ended || brood_os_process_await_end(&process->child, 0) == BROOD_OK ||
+        (process->server && broodi_process_slot_reported(process->slot, &seen)))
+        return BROOD_OK;
+    const brood_status status = brood_os_process_end(&process->child, hard);
     if (status == BROOD_OK)
-        process->asked = hard ? 9 : 15;
+        process->asked |= UINT32_C(1) << (hard ? 9 : 15);
     return status;
+}
+
+// When the daemons were first asked to end; they have a second from then on, whatever the deadlines of those who wait for it.
+static int64_t ask_daemons(void)
+{
+    brood_os_guard_lock();
+    const bool first = children.daemons_asked == 0;
+    if (first)
+        children.daemons_asked = brood_clock();
+    for (brood_process *process = children.first; process && first; process = process->next)
+        if (process->daemon)
+            (void)end_now(process, false);
+    const int64_t asked = children.daemons_asked;
+    brood_os_guard_unlock();
+    return asked;
 }
 
 brood_status broodi_children_stop_daemons(int64_t deadline)
 {
-    brood_os_guard_lock();
-    for (brood_process *process = children.first; process; process = process->next)
-        if (process->daemon)
-            (void)end_now(process, false);
-    brood_os_guard_unlock();
-    const int64_t patience = broodi_deadline(BROOD_SECONDS(1));
+    const int64_t patience = ask_daemons() + BROOD_SECONDS(1);
     brood_process *process;
     brood_status status = BROOD_OK;
     while (status == BROOD_OK && (process = broodi_children_any(true)) != NULL) {
         status = broodi_child_join(process, patience < deadline ? patience : deadline);
-        if (status == BROOD_TIMEOUT) {
+        if (status == BROOD_TIMEOUT && brood_clock() >= patience) {
             (void)brood_process_kill(process);
             status = broodi_child_join(process, deadline);
         }
@@ -306,6 +325,7 @@ void broodi_children_forget(void)
     children.first = NULL;
     children.started = 0;
     children.closed = false;
+    children.daemons_asked = 0;
 }
 
 size_t brood_active_children(brood_process **out, size_t capacity)

@@ -43,6 +43,7 @@ struct start {
     unsigned char *record; // encoded
     size_t record_size;
     brood_process *process; // the child-to-be, or the child
+    bool beside_threads;    // a fork, while others run
     bool launched;
     bool replied;
 };
@@ -79,7 +80,7 @@ static brood_status check(const struct start *start)
     status = check_resources(options);
     if (status == BROOD_OK)
         status = broodi_environment_check(options->environment);
-    if (status == BROOD_OK && broodi_ending_has_begun())
+    if (status == BROOD_OK && broodi_ending_refuses())
         status = broodi_fail(BROOD_WRONG_STATE, "the process is ending");
     return status;
 }
@@ -191,10 +192,9 @@ static void enter_fork(void *arg, intptr_t channel)
 {
     const struct start *start = arg;
     struct broodi_boot boot;
-    const bool with_threads = start->options->fork_with_threads;
     if (broodi_boot_decode(start->record, start->record_size, start->boot.token, &boot) != BROOD_OK)
         brood_os_process_exit(70);
-    broodi_here.forked_with_threads = with_threads;
+    broodi_here.forked_with_threads = start->beside_threads;
     broodi_child_of_fork(&boot, channel, start->options, (void (*)(void))start->target);
 }
 
@@ -228,7 +228,8 @@ static brood_status launch(struct start *start)
         .resources = options->resources,
         .resource_count = options->resource_count,
     };
-    brood_os_stdio_flush(forks && !options->fork_with_threads);
+    start->beside_threads = forks && options->fork_with_threads && brood_os_thread_count() > 1;
+    brood_os_stdio_flush(forks && !start->beside_threads);
     const brood_status status = launch_by(start, &plan);
     start->launched = status == BROOD_OK;
     return status;
@@ -335,7 +336,7 @@ static brood_status begin_served(struct start *start)
     return status;
 }
 
-static brood_status run(struct start *start, brood_process **out)
+static brood_status run_whole(struct start *start, brood_process **out)
 {
     brood_status status = plan(start);
     if (status == BROOD_OK) {
@@ -347,6 +348,14 @@ static brood_status run(struct start *start, brood_process **out)
         *out = start->process;
     else if (status == BROOD_OK)
         brood_process_drop(start->process);
+    return status;
+}
+
+static brood_status run(struct start *start, brood_process **out)
+{
+    const int before = brood_os_thread_protect();
+    const brood_status status = run_whole(start, out);
+    brood_os_thread_unprotect(before);
     return status;
 }
 

@@ -19,6 +19,11 @@ brood_thread *broodi_threads_any(void);
 // Waits for the thread, without the checks of brood_thread_join.
 brood_status broodi_thread_join(brood_thread *thread, int64_t deadline);
 
+// From now on none is started.
+void broodi_threads_close(void);
+
+bool broodi_thread_is_daemon(const brood_thread *thread);
+
 // In a forked child: they were not copied.
 void broodi_threads_forget(void);
 

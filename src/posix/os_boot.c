@@ -5,12 +5,14 @@
 
 #include "fail.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -54,6 +56,8 @@ brood_status brood_os_boot_take(brood_os_boot *out)
         return broodi_fail(BROOD_INVALID, "the announcement \"%s\" cannot be read", text);
     boot.channel = channel;
     boot.arena = arena;
+    (void)prctl(PR_SET_NAME,
+                program_invocation_short_name); // executed by /proc/self/exe, it would be called "exe"
     const brood_status status = receive_letter(&boot);
     if (status == BROOD_OK)
         *out = boot;
