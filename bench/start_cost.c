@@ -55,6 +55,11 @@ static brood_status run_spawn(void)
     return run_process(BROOD_START_SPAWN);
 }
 
+static brood_status run_forkserver(void)
+{
+    return run_process(BROOD_START_FORKSERVER);
+}
+
 static brood_status run_fork(void)
 {
     return run_process(BROOD_START_FORK);
@@ -204,6 +209,7 @@ int main(int argc, char **argv)
         { peer_name(PEER_IMAGE), PEER_IMAGE, NULL, NULL },
         { "brood process, spawn", PEER_IMAGE, run_spawn, NULL },
         { peer_name(PEER_COPY), PEER_COPY, NULL, NULL },
+        { "brood process, forkserver", PEER_COPY, run_forkserver, NULL },
         { "brood process, fork", PEER_COPY, run_fork, NULL },
         { peer_name(PEER_THREAD), PEER_THREAD, NULL, NULL },
         { "brood thread", PEER_THREAD, run_thread, NULL },

@@ -5,15 +5,15 @@
 
 set(BROOD_CORE_SOURCES
   boot.c cpu.c ending.c environment.c exit.c family.c init.c local.c lock.c method.c once.c process.c
-  registry.c self.c shared.c start.c status.c thread.c time.c)
+  registry.c self.c server.c shared.c start.c status.c stop.c thread.c time.c)
 
 # What both ports provide.
 set(BROOD_PORT_SOURCES
   os_boot.c os_clock.c os_cpu.c os_error.c os_futex.c os_guard.c os_life.c os_memory.c os_module.c
-  os_process.c os_random.c os_stdio.c os_thread.c)
+  os_process.c os_random.c os_server.c os_stdio.c os_thread.c)
 
 # What one port has for itself.
-set(BROOD_POSIX_SOURCES launch.c starter.c)
+set(BROOD_POSIX_SOURCES channel.c descriptor.c launch.c starter.c warden.c)
 set(BROOD_WIN32_SOURCES environment.c launch.c win32.c)
 
 if(WIN32)

@@ -32,10 +32,12 @@ endif()
 
 # The methods that this system can be put on as a whole. A thread sanitizer cannot start threads after a
 # fork of a process that had some.
-if(WIN32 OR BROOD_SANITIZER STREQUAL "thread")
+if(WIN32)
   set(BROOD_METHODS spawn)
+elseif(BROOD_SANITIZER STREQUAL "thread")
+  set(BROOD_METHODS spawn forkserver)
 else()
-  set(BROOD_METHODS spawn fork)
+  set(BROOD_METHODS spawn forkserver fork)
 endif()
 
 # An executable of the tests; a DLL that it needs stands beside it.

@@ -10,15 +10,19 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+// Also the fork server of this process is one, which is on no list.
 struct brood_process {
     _Atomic uint32_t references;
     uint64_t serial; // of the process that it belongs to
     uint32_t slot;   // in the arena, until it is reaped
+    uint64_t born;   // the slot's state while it lives, unless its server reports
     bool daemon;
-    brood_os_child child; // the descriptors stay until it has ended and nobody waits
+    bool detached;        // the fork server: its slot goes with the last reference
+    brood_os_child child; // the descriptors stay until the last reference goes
+    brood_process
+        *server; // a reference to the fork server that made it, and reaps it; NULL: this process did
     // Guarded by the guard.
-    int64_t asked;    // 15 or 9 once brood has ended it
-    unsigned waiting; // threads that wait for it
+    uint32_t asked; // the signals that brood has sent, one bit each
     bool ended;
     brood_exit end;
     struct brood_process *next;
@@ -28,6 +32,9 @@ struct brood_process {
 // A child-to-be with one reference; NULL when out of memory.
 brood_process *broodi_child_new(const char *name, bool daemon);
 void broodi_child_retain(brood_process *process);
+
+// Waits for what its server says of a child that has ended; false when the server has died before.
+bool broodi_child_await_report(const brood_process *process);
 
 // Puts a started child on the list; false when the end of the process has closed it.
 bool broodi_children_add(brood_process *process);

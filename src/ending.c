@@ -10,6 +10,7 @@
 #include "os/os_stdio.h"
 #include "os/os_thread.h"
 #include "self.h"
+#include "server.h"
 #include "threads.h"
 #include "wait.h"
 
@@ -24,7 +25,8 @@ struct handler {
 
 // Guarded by the guard, but for `begun`.
 static struct {
-    atomic_bool begun;
+    atomic_bool begun;  // what is still to be joined may start something
+    atomic_bool closed; // nobody may
     bool handlers_done;
     struct handler *handlers;
     struct handler *inherited; // what a forked child found here: reachable, never run
@@ -32,9 +34,14 @@ static struct {
 
 static _Thread_local bool in_handler;
 
-bool broodi_ending_has_begun(void)
+// Were all others allowed to start something, a daemon thread could keep the process from ever ending.
+bool broodi_ending_refuses(void)
 {
-    return atomic_load_explicit(&ending.begun, memory_order_acquire);
+    if (!atomic_load_explicit(&ending.begun, memory_order_acquire))
+        return false;
+    const struct broodi_self *self = broodi_self_known();
+    const bool joined = self && self->thread && !broodi_thread_is_daemon(self->thread);
+    return !joined || atomic_load_explicit(&ending.closed, memory_order_acquire);
 }
 
 // The order
@@ -84,18 +91,25 @@ static void run_handlers(void)
     in_handler = false;
 }
 
-// What was printed before comes before what the children print from now on. Threads may still start something; once they are
-// gone nothing can be started.
+// What was printed before comes before what the children print from now on. The threads that are joined may still start something; once they
+// are gone nobody can.
 static brood_status end_all(int64_t deadline)
 {
     brood_os_stdio_flush(false);
-    brood_status status = join_threads(deadline);
     atomic_store_explicit(&ending.begun, true, memory_order_release);
-    broodi_children_close();
+    brood_status status = join_threads(deadline);
+    if (status == BROOD_OK) {
+        atomic_store_explicit(&ending.closed, true, memory_order_release);
+        broodi_threads_close();
+        broodi_children_close();
+        status = join_threads(deadline); // what was started before the list was closed
+    }
     if (status == BROOD_OK)
         status = broodi_children_stop_daemons(deadline);
     if (status == BROOD_OK)
         status = join_children(deadline);
+    if (status == BROOD_OK)
+        broodi_server_close();
     if (status == BROOD_OK)
         run_handlers();
     return status;
@@ -104,7 +118,7 @@ static brood_status end_all(int64_t deadline)
 brood_status brood_shutdown(brood_duration timeout)
 {
     brood_status status = broodi_ready();
-    const struct broodi_self *self = brood_os_self_get();
+    const struct broodi_self *self = broodi_self_known();
     if (status == BROOD_OK && (in_handler || (self && self->thread)))
         status = broodi_fail(BROOD_DEADLOCK, "the end of the process would wait for its caller");
     if (status == BROOD_OK)
@@ -178,15 +192,18 @@ static void flush_all(void *unused)
 }
 
 // All streams. A daemon thread may sit in a read with its stream locked, and a flush of all would wait for it: so while other
-// threads run, a helper does it and is waited for a second at most.
+// threads run, a helper does it and is waited for a second at most. A copy that was made beside other threads leaves the other streams alone: what
+// they hold is its starter's, and their locks may be held by nobody.
 static void flush_streams(void)
 {
-    if (brood_os_thread_count() == 1 && !broodi_here.forked_with_threads) {
+    if (!broodi_here.forked_with_threads && brood_os_thread_count() == 1) {
         brood_os_stdio_flush(true);
         return;
     }
-    brood_os_thread helper;
     brood_os_stdio_flush(false);
+    if (broodi_here.forked_with_threads)
+        return;
+    brood_os_thread helper;
     if (brood_os_thread_start(&helper, flush_all, NULL, 0) != BROOD_OK)
         return;
     const int64_t deadline = broodi_deadline(BROOD_SECONDS(1));
@@ -205,6 +222,7 @@ _Noreturn void broodi_ending_of_child(int code)
 void broodi_ending_forget(void)
 {
     atomic_store_explicit(&ending.begun, false, memory_order_relaxed);
+    atomic_store_explicit(&ending.closed, false, memory_order_relaxed);
     ending.handlers_done = false;
     ending.inherited = ending.handlers;
     ending.handlers = NULL;

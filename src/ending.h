@@ -6,8 +6,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-// Nothing can be started any more.
-bool broodi_ending_has_begun(void);
+// Whether the end of the process keeps the calling thread from starting anything.
+bool broodi_ending_refuses(void);
 
 // For the executable's atexit: the end of a process that calls exit() or returns from main.
 void broodi_ending_at_exit(void);

@@ -24,9 +24,9 @@ enum {
     HEADER_AT = 0,
     PROCESSES_AT = HEADER_AT + CHUNK,
     THREADS_AT = PROCESSES_AT + PROCESSES * (int)sizeof(struct broodi_process_slot),
-    LOCKS_AT = THREADS_AT + THREADS * (int)sizeof(struct broodi_thread_slot),
-    NAMES_AT = LOCKS_AT + LOCKS * (int)sizeof(struct broodi_lock_slot),
-    END = NAMES_AT + NAMES * (int)sizeof(struct broodi_name_slot),
+    NAMES_AT = THREADS_AT + THREADS * (int)sizeof(struct broodi_thread_slot),
+    LOCKS_AT = NAMES_AT + NAMES * (int)sizeof(struct broodi_name_slot),
+    END = LOCKS_AT + LOCKS * (int)sizeof(struct broodi_lock_slot),
 };
 
 _Static_assert(sizeof(struct broodi_header) <= CHUNK, "the header has its chunk");
@@ -146,8 +146,19 @@ static brood_status grow(enum broodi_kind kind)
 static bool is_filling(enum broodi_kind kind)
 {
     const struct broodi_table_state *table = &broodi_family.header->tables[kind];
-    const uint64_t live = atomic_load_explicit(&table->live, memory_order_relaxed);
-    return live * 4 >= (uint64_t)broodi_slot_limit(kind) * 3;
+    const int32_t live =
+        (int32_t)atomic_load_explicit(&table->live, memory_order_relaxed); // a wrong count may be below zero
+    return live > 0 && (uint64_t)live * 4 >= (uint64_t)broodi_slot_limit(kind) * 3;
+}
+
+// The count goes wrong by one whenever a process dies between a slot and the count of it.
+static void recount(enum broodi_kind kind)
+{
+    uint32_t live = 0;
+    const uint32_t limit = broodi_slot_limit(kind);
+    for (uint32_t index = 0; index < limit; index++)
+        live += broodi_slot_is_live(atomic_load_explicit(&word_of(kind, index)->state, memory_order_relaxed));
+    atomic_store_explicit(&broodi_family.header->tables[kind].live, live, memory_order_relaxed);
 }
 
 brood_status broodi_slot_take(enum broodi_kind kind, uint32_t low, uint32_t *out_index)
@@ -155,6 +166,7 @@ brood_status broodi_slot_take(enum broodi_kind kind, uint32_t low, uint32_t *out
     brood_status grown = BROOD_OK;
     if (is_filling(kind)) {
         broodi_shared_sweep(kind);
+        recount(kind);
         if (is_filling(kind))
             grown = grow(kind);
     }

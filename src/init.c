@@ -47,8 +47,10 @@ _Noreturn static void refuse(const char *what, brood_status status)
 }
 
 // Step 8
-static void become(const struct broodi_boot *boot)
+static void become(const struct broodi_boot *boot, const brood_resource *resources, size_t count)
 {
+    broodi_here.resources = resources;
+    broodi_here.resource_count = count;
     broodi_here.role = BROODI_CHILD;
     broodi_here.process = boot->process;
     broodi_here.daemon = boot->daemon;
@@ -57,21 +59,24 @@ static void become(const struct broodi_boot *boot)
     broodi_here.parent_pid = boot->parent_pid;
     broodi_here.parent_birth = boot->parent_birth;
     broodi_method_inherit((brood_start_method)boot->method);
-    broodi_process_slot_name(broodi_here.process, broodi_here.pid);
+    if (!broodi_process_slot_begin(broodi_here.process, broodi_here.pid))
+        brood_os_process_exit(70); // its starter is dead, and its place was taken away
     broodi_here.initialized = true;
 }
 
 // Steps 10 to 12
 _Noreturn static void run(const struct broodi_boot *boot, intptr_t channel, void (*target)(void))
 {
-    brood_os_boot_reply(channel, BROOD_OK, "");
+    if (!brood_os_boot_reply(channel, BROOD_OK, ""))
+        brood_os_process_exit(70); // nobody waits for this child any more
     const brood_target fn = (brood_target)target;
     broodi_ending_of_child(fn((void *)(uintptr_t)boot->arg));
 }
 
-_Noreturn void broodi_child_of_fork(const struct broodi_boot *boot, intptr_t channel, void (*target)(void))
+_Noreturn void broodi_child_of_fork(const struct broodi_boot *boot, intptr_t channel,
+                                    const brood_process_options *options, void (*target)(void))
 {
-    become(boot);
+    become(boot, options->resources, options->resource_count);
     run(boot, channel, target);
 }
 
@@ -85,7 +90,7 @@ static brood_status enter(const brood_os_boot *boot, struct broodi_boot *out, vo
         status = broodi_self_prepare();
     if (status != BROOD_OK)
         return status;
-    become(out);
+    become(out, boot->resources, boot->resource_count);
     return brood_os_module_resolve(&out->target, target);
 }
 
@@ -93,8 +98,24 @@ static brood_status enter(const brood_os_boot *boot, struct broodi_boot *out, vo
 _Noreturn static void reject(intptr_t channel, brood_status status)
 {
     (void)broodi_answer("in the child", status);
-    brood_os_boot_reply(channel, status, brood_last_error());
+    (void)brood_os_boot_reply(channel, status, brood_last_error());
     brood_os_process_exit(70);
+}
+
+// Of the steps, 6 was the spare's, and the arena is open.
+_Noreturn void broodi_child_of_server(const brood_os_boot *boot, brood_status status)
+{
+    struct broodi_boot decoded;
+    void (*target)(void) = NULL;
+    if (status == BROOD_OK)
+        status = broodi_boot_decode(boot->record, boot->size, boot->token, &decoded);
+    if (status == BROOD_OK) {
+        become(&decoded, boot->resources, boot->resource_count);
+        status = brood_os_module_resolve(&decoded.target, &target);
+    }
+    if (status != BROOD_OK)
+        reject(boot->channel, status);
+    run(&decoded, boot->channel, target);
 }
 
 _Noreturn static void begin_child(int (*executable_atexit)(void (*)(void)))
@@ -126,7 +147,7 @@ static void begin_main(int (*executable_atexit)(void (*)(void)))
         status = broodi_fail(BROOD_NO_MEMORY, "atexit");
     if (status != BROOD_OK)
         refuse("brood_init", status);
-    broodi_process_slot_name(broodi_here.process, broodi_here.pid);
+    (void)broodi_process_slot_begin(broodi_here.process, broodi_here.pid);
     broodi_here.initialized = true;
 }
 

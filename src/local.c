@@ -113,7 +113,7 @@ brood_status brood_local_create(brood_local *out, void (*destructor)(void *))
 
 void *brood_local_get(brood_local local)
 {
-    const struct broodi_self *self = brood_os_self_get();
+    const struct broodi_self *self = broodi_here.initialized ? brood_os_self_get() : NULL;
     const uint32_t index = index_of(local);
     if (!self || index >= self->local_count || self->locals[index].generation != generation_of(local))
         return NULL;

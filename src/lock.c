@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Locks.
 //
-// The low word of a lock's state is the slot of the holder's thread plus one, 0 when free, and three flags:
+// The low word of a lock's state is its holder, 0 when free, and three flags. The holder is the slot of its thread plus one, with some bits of
+// the slot's generation, so that the next thread in the slot is not taken for it by one who looks twice. The flags:
 //
 //   WAITERS   somebody waits, or may: the release wakes one
 //   STARVING  somebody was woken, lost the lock to a newcomer, and has waited for a millisecond. The release leaves the flag on the free lock,
@@ -33,9 +34,11 @@
 #define WAITERS (UINT32_C(1) << 31)
 #define SETTLED (UINT32_C(1) << 30)
 #define STARVING (UINT32_C(1) << 29)
-#define HOLDER ((UINT32_C(1) << 21) - 1)
+#define SLOT ((UINT32_C(1) << TURN_AT) - 1)
+#define HOLDER ((UINT32_C(1) << (TURN_AT + BROODI_THREAD_TURN_BITS)) - 1)
 
 enum {
+    TURN_AT = 21,
     STARVES_AFTER = 1000000, // ns
     SHORT_WAIT = 50000000,
     LONG_WAIT = 1000000000,
@@ -46,17 +49,34 @@ enum {
 struct attempt {
     struct broodi_lock_slot *lock;
     uint64_t id;
-    uint32_t self; // our slot, plus one
+    uint32_t self; // as a holder
     int64_t deadline;
     int64_t since; // when it began
     bool waited;
-    uint32_t watched;      // the holder seen at the last wait, plus one
+    uint32_t watched;      // the holder seen at the last wait
     int64_t watched_since; // and since when
 };
 
 static struct broodi_thread_slot *thread_of(uint32_t self)
 {
-    return broodi_slot(BROODI_THREAD, self - 1);
+    return broodi_slot(BROODI_THREAD, (self & SLOT) - 1);
+}
+
+static uint32_t holder_of(uint32_t slot, uint32_t turn)
+{
+    return turn << TURN_AT | (slot + 1);
+}
+
+// The calling thread as a holder; 0 when there is no slot for it.
+static uint32_t find_self(void)
+{
+    const uint32_t slot = broodi_self_slot();
+    return slot == BROODI_NONE ? 0 : holder_of(slot, broodi_self_known()->turn);
+}
+
+static bool is_over(uint32_t holder)
+{
+    return broodi_thread_is_over((holder & SLOT) - 1, holder >> TURN_AT);
 }
 
 static void count_held(uint32_t self, uint32_t change)
@@ -130,7 +150,7 @@ static brood_status destroy(brood_lock lock)
         const uint32_t holder = broodi_low(state) & HOLDER;
         if (!broodi_handle_is_current(lock.id, state))
             return BROOD_STALE;
-        if (holder && !broodi_thread_is_over(holder - 1))
+        if (holder && !is_over(holder))
             return broodi_fail(BROOD_BUSY, "somebody holds the lock");
         if (!broodi_slot_give(BROODI_LOCK, broodi_handle_unpack(lock.id).slot, state))
             continue;
@@ -147,10 +167,11 @@ brood_status brood_lock_destroy(brood_lock lock)
 bool broodi_lock_names(uint32_t thread)
 {
     const uint32_t limit = broodi_slot_limit(BROODI_LOCK);
+    const uint32_t holder = holder_of(thread, broodi_thread_turn(thread));
     for (uint32_t index = 0; index < limit; index++) {
         const struct broodi_lock_slot *lock = broodi_slot(BROODI_LOCK, index);
         const uint64_t state = atomic_load_explicit(&lock->state.state, memory_order_acquire);
-        if (broodi_slot_is_live(state) && (broodi_low(state) & HOLDER) == thread + 1)
+        if (broodi_slot_is_live(state) && (broodi_low(state) & HOLDER) == holder)
             return true;
     }
     return false;
@@ -200,7 +221,7 @@ static bool may_take(const struct attempt *attempt, uint32_t low, bool expired)
 static bool holder_is_over(const struct attempt *attempt, uint32_t low, bool expired)
 {
     const uint32_t holder = low & HOLDER;
-    return holder && (expired || attempt->watched == holder) && broodi_thread_is_over(holder - 1);
+    return holder && (expired || attempt->watched == holder) && is_over(holder);
 }
 
 static bool take(const struct attempt *attempt, uint64_t state)
@@ -227,8 +248,16 @@ static void wait_once(struct attempt *attempt, uint64_t state, int64_t now)
         return;
     const int64_t span = !holder ? STARVES_AFTER : settled ? LONG_WAIT : SHORT_WAIT;
     broodi_wait(&attempt->lock->state, broodi_state(broodi_generation(state), low),
-                holder ? holder - 1 : BROODI_NONE, broodi_until(attempt->deadline, now, span));
+                holder ? (holder & SLOT) - 1 : BROODI_NONE, broodi_until(attempt->deadline, now, span));
     attempt->waited = true;
+}
+
+// A waiter that was woken and leaves without the lock may have been the only one to know of the others: the holder has to wake one of them.
+static bool leave(const struct attempt *attempt, uint64_t state)
+{
+    const uint32_t low = broodi_low(state);
+    return !attempt->waited || !(low & HOLDER) || (low & WAITERS) ||
+           swap(attempt->lock, state, low | WAITERS);
 }
 
 static brood_status persist(struct attempt *attempt)
@@ -249,7 +278,8 @@ static brood_status persist(struct attempt *attempt)
             if (take(attempt, state))
                 return BROOD_OWNER_DIED;
         } else if (expired) {
-            return BROOD_TIMEOUT;
+            if (leave(attempt, state))
+                return BROOD_TIMEOUT;
         } else {
             wait_once(attempt, state, now);
         }
@@ -277,10 +307,9 @@ static brood_status acquire(brood_lock lock, brood_duration timeout)
     struct broodi_lock_slot *slot = find(lock);
     if (!slot)
         return not_found();
-    const uint32_t thread = broodi_self_slot();
-    if (thread == BROODI_NONE)
+    const uint32_t self = find_self();
+    if (!self)
         return BROOD_NO_RESOURCES;
-    const uint32_t self = thread + 1;
     const uint64_t state = atomic_load_explicit(&slot->state.state, memory_order_relaxed);
     count_held(self, 1);
     if (broodi_low(state) == 0 && broodi_handle_is_current(lock.id, state) && swap(slot, state, self)) {
@@ -314,18 +343,18 @@ static brood_status release(brood_lock lock)
     struct broodi_lock_slot *slot = find(lock);
     if (!slot)
         return not_found();
-    const uint32_t thread = broodi_self_slot();
+    const uint32_t self = find_self();
     const uint64_t state = atomic_load_explicit(&slot->state.state, memory_order_relaxed);
     if (!broodi_handle_is_current(lock.id, state))
         return BROOD_STALE;
-    if (thread == BROODI_NONE || (broodi_low(state) & HOLDER) != thread + 1)
+    if (!self || (broodi_low(state) & HOLDER) != self)
         return broodi_fail(BROOD_NOT_OWNER, "this thread does not hold the lock");
     if (slot->depth > 1) {
         slot->depth--;
         return BROOD_OK;
     }
     release_last(slot, state);
-    count_held(thread + 1, UINT32_MAX);
+    count_held(self, UINT32_MAX);
     return BROOD_OK;
 }
 

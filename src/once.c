@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include <brood/once.h>
 
+#include "os/os_process.h"
 #include "os/os_thread.h"
 #include "self.h"
 #include "wait.h"
@@ -9,10 +10,10 @@ enum { FRESH, DONE, RUNNING };
 
 _Static_assert(sizeof(brood_once_flag) == sizeof(broodi_word), "a flag is a word");
 
-// RUNNING carries the process it runs in: a copy of it that came over a fork is as good as FRESH.
+// RUNNING carries the number of the process it runs in: a copy of it that came over a fork is as good as FRESH.
 static uint64_t running_here(void)
 {
-    return broodi_state((uint32_t)broodi_here.serial, RUNNING);
+    return broodi_state((uint32_t)brood_os_process_id(), RUNNING);
 }
 
 static void wait_for(broodi_word *word)

@@ -12,9 +12,15 @@
 #include "fault.h"
 #include "os/os_guard.h"
 #include "self.h"
+#include "server.h"
+#include "stop.h"
+#include "wait.h"
 
 #include <stdlib.h>
 #include <string.h>
+
+// The system ends a killed process at once, unless a device holds it.
+#define AFTER_A_KILL BROOD_SECONDS(10)
 
 // Guarded by the guard.
 static struct {
@@ -22,6 +28,7 @@ static struct {
     brood_process *inherited; // what a forked child found here: reachable, never used
     unsigned started;
     bool closed;
+    int64_t daemons_asked; // to end, when first; 0: not yet
 } children;
 
 // References
@@ -51,8 +58,12 @@ void brood_process_drop(brood_process *process)
 {
     if (!process || atomic_fetch_sub_explicit(&process->references, 1, memory_order_acq_rel) > 1)
         return;
-    if (process->serial == broodi_here.serial)
+    if (process->serial == broodi_here.serial) {
         brood_os_process_forget(&process->child);
+        if (process->detached && process->slot != BROODI_NONE)
+            broodi_process_slot_end(process->slot);
+    }
+    brood_process_drop(process->server);
     free(process);
 }
 
@@ -86,6 +97,32 @@ static brood_exit conclude(const brood_process *process, brood_exit seen)
     return seen;
 }
 
+// A child of the fork server: the system tells us that it has ended, and the record how; without a record its server does, if that
+// lives long enough.
+static bool see_served(const brood_process *process, brood_exit *seen)
+{
+    const struct broodi_process_slot *slot = broodi_slot(BROODI_PROCESS, process->slot);
+    if (broodi_process_slot_reported(process->slot, seen))
+        return true;
+    const bool server_lives = broodi_server_lives(process->server);
+    const brood_status waited = brood_os_process_await_end(&process->child, 0);
+    if (waited == BROOD_TIMEOUT || (waited != BROOD_OK && server_lives))
+        return false;
+    if (broodi_process_slot_reported(process->slot, seen))
+        return true;
+    *seen = (brood_exit){ .kind = BROOD_LOST };
+    if (atomic_load_explicit(&slot->record, memory_order_acquire) != BROODI_RECORD_CODE)
+        return !server_lives;
+    seen->native =
+        atomic_load_explicit(&slot->code, memory_order_relaxed) & 0xff; // as the system would say it
+    return true;
+}
+
+static bool see(const brood_process *process, brood_exit *seen)
+{
+    return process->server ? see_served(process, seen) : brood_os_process_reap(&process->child, seen);
+}
+
 static void unlink_child(brood_process *process)
 {
     brood_process **link = &children.first;
@@ -99,7 +136,7 @@ static void unlink_child(brood_process *process)
 static bool reap(brood_process *process)
 {
     brood_exit seen = { .kind = BROOD_RUNNING };
-    if (process->ended || !brood_os_process_reap(&process->child, &seen))
+    if (process->ended || !see(process, &seen))
         return false;
     process->end = conclude(process, seen);
     process->ended = true;
@@ -114,31 +151,62 @@ static void clear_up(brood_process *process)
     brood_process_drop(process);
 }
 
-// One look at the child; `change` is added to the number of those who wait. True when it has ended.
-static bool look(brood_process *process, unsigned change)
+// One look at the child. True when it has ended.
+static bool look(brood_process *process)
 {
     brood_os_guard_lock();
-    process->waiting += change;
     const bool now = reap(process);
     const bool ended = process->ended;
-    if (ended && process->waiting == 0)
-        brood_os_process_forget(&process->child);
     brood_os_guard_unlock();
     if (now)
         clear_up(process);
     return ended;
 }
 
+// The report of the child's server comes right behind the end that the system shows; where the system shows none, it is the end.
+static void await_report(const brood_process *process, int64_t deadline)
+{
+    struct broodi_process_slot *slot = broodi_slot(BROODI_PROCESS, process->slot);
+    const int64_t period = BROOD_MILLISECONDS(20); // between two looks at the server
+    if (broodi_server_lives(process->server))
+        broodi_wait(&slot->state, process->born, BROODI_NONE, broodi_until(deadline, brood_clock(), period));
+}
+
+static brood_status await_end(const brood_process *process, int64_t deadline)
+{
+    const brood_status status = brood_os_process_await_end(&process->child, deadline);
+    brood_exit seen;
+    if (!process->server || status == BROOD_TIMEOUT || see_served(process, &seen))
+        return status == BROOD_TIMEOUT ? status : BROOD_OK;
+    if (deadline <= brood_clock())
+        return BROOD_TIMEOUT;
+    await_report(process, deadline);
+    return BROOD_OK;
+}
+
+bool broodi_child_await_report(const brood_process *process)
+{
+    brood_exit seen;
+    while (broodi_server_lives(process->server) && !broodi_process_slot_reported(process->slot, &seen))
+        await_report(process, INT64_MAX);
+    return broodi_process_slot_reported(process->slot, &seen);
+}
+
 brood_status broodi_child_join(brood_process *process, int64_t deadline)
 {
-    if (look(process, 1)) {
-        (void)look(process, UINT32_MAX);
-        return BROOD_OK;
+    bool ended = look(process);
+    brood_status status = BROOD_OK;
+    for (int looks = 0; status == BROOD_OK && !ended; looks++) {
+        status = await_end(process, deadline);
+        ended = look(process);
+        if (ended || status != BROOD_OK)
+            break;
+        if (brood_clock() >= deadline)
+            return BROOD_TIMEOUT;
+        if (looks >
+            10) // the system shows the end before the child can be reaped: for long only if it is being traced
+            brood_sleep(BROOD_MILLISECONDS(1));
     }
-    brood_status status = brood_os_process_await_end(&process->child, deadline);
-    bool ended = look(process, UINT32_MAX);
-    while (status == BROOD_OK && !ended) // the system may show the end before it can be reaped
-        ended = look(process, 0);
     return ended ? BROOD_OK : status;
 }
 
@@ -204,28 +272,42 @@ brood_process *broodi_children_any(bool daemon)
     return process;
 }
 
-// Under the guard, so that the child is not reaped meanwhile and its number is still its own.
+// Under the guard, so that the child is not reaped meanwhile and its number is still its own. One that has ended already has not been ended by us.
 static brood_status end_now(brood_process *process, bool hard)
 {
-    const brood_status status = process->ended ? BROOD_OK : brood_os_process_end(&process->child, hard);
+    brood_exit seen;
+    if (process->ended || brood_os_process_await_end(&process->child, 0) == BROOD_OK ||
+        (process->server && broodi_process_slot_reported(process->slot, &seen)))
+        return BROOD_OK;
+    const brood_status status = brood_os_process_end(&process->child, hard);
     if (status == BROOD_OK)
-        process->asked = hard ? 9 : 15;
+        process->asked |= UINT32_C(1) << (hard ? 9 : 15);
     return status;
+}
+
+// When the daemons were first asked to end; they have a second from then on, whatever the deadlines of those who wait for it.
+static int64_t ask_daemons(void)
+{
+    brood_os_guard_lock();
+    const bool first = children.daemons_asked == 0;
+    if (first)
+        children.daemons_asked = brood_clock();
+    for (brood_process *process = children.first; process && first; process = process->next)
+        if (process->daemon)
+            (void)end_now(process, false);
+    const int64_t asked = children.daemons_asked;
+    brood_os_guard_unlock();
+    return asked;
 }
 
 brood_status broodi_children_stop_daemons(int64_t deadline)
 {
-    brood_os_guard_lock();
-    for (brood_process *process = children.first; process; process = process->next)
-        if (process->daemon)
-            (void)end_now(process, false);
-    brood_os_guard_unlock();
-    const int64_t patience = broodi_deadline(BROOD_SECONDS(1));
+    const int64_t patience = ask_daemons() + BROOD_SECONDS(1);
     brood_process *process;
     brood_status status = BROOD_OK;
     while (status == BROOD_OK && (process = broodi_children_any(true)) != NULL) {
         status = broodi_child_join(process, patience < deadline ? patience : deadline);
-        if (status == BROOD_TIMEOUT) {
+        if (status == BROOD_TIMEOUT && brood_clock() >= patience) {
             (void)brood_process_kill(process);
             status = broodi_child_join(process, deadline);
         }
@@ -238,10 +320,12 @@ void broodi_children_forget(void)
 {
     for (brood_process *process = children.first; process; process = process->next)
         brood_os_process_forget(&process->child);
+    broodi_server_forget();
     children.inherited = children.first;
     children.first = NULL;
     children.started = 0;
     children.closed = false;
+    children.daemons_asked = 0;
 }
 
 size_t brood_active_children(brood_process **out, size_t capacity)
@@ -300,7 +384,7 @@ brood_status brood_process_report(brood_process *process, brood_exit *out)
 
 bool brood_process_is_alive(brood_process *process)
 {
-    return is_ours(process) && !look(process, 0);
+    return is_ours(process) && !look(process);
 }
 
 static brood_status end(brood_process *process, bool hard)
@@ -322,6 +406,60 @@ brood_status brood_process_terminate(brood_process *process)
 brood_status brood_process_kill(brood_process *process)
 {
     return broodi_answer("brood_process_kill", end(process, true));
+}
+
+static brood_status request_stop(brood_process *process)
+{
+    const brood_status status = check(process);
+    if (status != BROOD_OK)
+        return status;
+    brood_os_guard_lock();
+    if (!process->ended) // its slot is still its own
+        broodi_stop_request(process->slot);
+    brood_os_guard_unlock();
+    return BROOD_OK;
+}
+
+brood_status brood_process_request_stop(brood_process *process)
+{
+    return broodi_answer("brood_process_request_stop", request_stop(process));
+}
+
+// One stage after the other until one has worked.
+static brood_status stop(brood_process *process, brood_duration grace, brood_exit *out)
+{
+    brood_status status = request_stop(process);
+    if (status == BROOD_OK)
+        status = join(process, broodi_deadline(grace), out);
+    for (int hard = 0; hard <= 1 && status == BROOD_TIMEOUT; hard++) {
+        status = end(process, hard);
+        if (status == BROOD_OK)
+            status = join(process, broodi_deadline(hard ? AFTER_A_KILL : grace), out);
+    }
+    return status;
+}
+
+brood_status brood_process_stop(brood_process *process, brood_duration grace, brood_exit *out)
+{
+    return broodi_answer("brood_process_stop", stop(process, grace, out));
+}
+
+static brood_status native(const brood_process *process, intptr_t *out)
+{
+    const brood_status status = check(process);
+    if (status != BROOD_OK)
+        return status;
+    if (!out)
+        return broodi_fail(BROOD_INVALID, "no place for the handle");
+    if (process->child.handle == -1)
+        return broodi_fail(BROOD_UNSUPPORTED, "this system shows the end of a process in no descriptor");
+    *out = process->child.handle;
+    return BROOD_OK;
+}
+
+brood_status brood_process_native(brood_process *process, intptr_t *out)
+{
+    return broodi_answer("brood_process_native", native(process, out));
 }
 
 brood_pid brood_process_pid(const brood_process *process)

@@ -42,7 +42,9 @@ static bool find(const char *name, size_t length, uint32_t *out_index, uint64_t 
         const uint64_t state = atomic_load_explicit(&entry->state.state, memory_order_acquire);
         if (!broodi_slot_is_live(state) || broodi_low(state) != WHOLE)
             continue;
-        if (entry->length != length || memcmp(entry->name, name, length) != 0)
+        const bool same = entry->length == length && memcmp(entry->name, name, length) == 0;
+        atomic_thread_fence(memory_order_acquire); // the name was read before the state is read again
+        if (!same || atomic_load_explicit(&entry->state.state, memory_order_relaxed) != state)
             continue;
         *out_index = index;
         *out_state = state;
@@ -65,6 +67,17 @@ static brood_status add(const char *name, size_t length, uint64_t id)
     atomic_store_explicit(&entry->state.state, broodi_state(broodi_generation(state), WHOLE),
                           memory_order_release);
     return BROOD_OK;
+}
+
+// Under the lock: an entry that is not whole now belongs to a setter that died.
+static void free_unfinished(void)
+{
+    const uint32_t limit = broodi_slot_limit(BROODI_NAME);
+    for (uint32_t index = 0; index < limit; index++) {
+        const uint64_t state = atomic_load_explicit(&name_at(index)->state.state, memory_order_acquire);
+        if (broodi_slot_is_live(state) && broodi_low(state) != WHOLE)
+            (void)broodi_slot_give(BROODI_NAME, index, state);
+    }
 }
 
 // Under the lock, so nobody else changes an entry.
@@ -103,6 +116,8 @@ static brood_status set(const char *name, uint64_t id)
     status = brood_lock_acquire(names_lock(), BROOD_FOREVER);
     if (!brood_status_acquired(status)) // a setter that died has left whole entries
         return status;
+    if (status == BROOD_OWNER_DIED)
+        free_unfinished();
     status = put(name, length, id);
     (void)brood_lock_release(names_lock());
     return status;

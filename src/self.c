@@ -17,7 +17,9 @@
 
 #include <stdlib.h>
 
-struct broodi_process_self broodi_here = { .name = "MainProcess", .identity = "", .process = BROODI_NONE };
+struct broodi_process_self broodi_here = {
+    .name = "MainProcess", .identity = "", .serial = 1, .process = BROODI_NONE
+};
 
 brood_status broodi_ready(void)
 {
@@ -32,9 +34,10 @@ brood_status broodi_ready(void)
 
 struct broodi_self *broodi_self(void)
 {
-    struct broodi_self *self = brood_os_self_get();
-    if (self && self->serial == broodi_here.serial)
+    struct broodi_self *self = broodi_self_known();
+    if (self)
         return self;
+    self = brood_os_self_get();
     struct broodi_self fresh = { .serial = broodi_here.serial, .slot = BROODI_NONE };
     if (self) { // over a fork: the locals of this thread stay, its place in the family was the parent's
         fresh.locals = self->locals;
@@ -93,6 +96,7 @@ static bool begin_slot(struct broodi_self *self, uint32_t process)
     atomic_store_explicit(&slot->state.state, broodi_state(broodi_generation(state), live),
                           memory_order_release);
     self->slot = index;
+    self->turn = broodi_thread_turn(index);
     return true;
 }
 
@@ -117,7 +121,7 @@ uint32_t broodi_self_process(void)
     if (broodi_here.process == BROODI_NONE) {
         uint32_t index;
         if (broodi_process_slot_take(BROODI_NONE, &index) == BROOD_OK) {
-            broodi_process_slot_name(index, broodi_here.pid);
+            (void)broodi_process_slot_begin(index, broodi_here.pid);
             broodi_here.process = index;
         }
     }
@@ -150,6 +154,8 @@ static void become_guest(void)
     broodi_here.serial++;
     broodi_here.role = BROODI_GUEST;
     broodi_here.process = BROODI_NONE;
+    broodi_here.resources = NULL;
+    broodi_here.resource_count = 0;
     broodi_here.parent_pid = parent;
     broodi_here.parent_birth = parent_birth ? parent_birth : brood_os_process_birth(parent);
     broodi_here.pid = brood_os_process_id();
@@ -161,7 +167,6 @@ static void become_guest(void)
 
 brood_status broodi_self_prepare(void)
 {
-    broodi_here.serial = 1;
     broodi_here.pid = brood_os_process_id();
     const brood_status status = brood_os_self_prepare(broodi_self_end);
     return status == BROOD_OK ? brood_os_guard_watch_fork(become_guest) : status;
@@ -208,4 +213,22 @@ uint64_t brood_self_thread_id(void)
     if (self->id == 0)
         self->id = broodi_thread_number();
     return self->id;
+}
+
+static brood_status resource(size_t index, brood_resource *out)
+{
+    const brood_status status = broodi_ready();
+    if (status != BROOD_OK)
+        return status;
+    if (!out)
+        return broodi_fail(BROOD_INVALID, "no place for the resource");
+    if (index >= broodi_here.resource_count)
+        return broodi_fail(BROOD_NOT_FOUND, "resource %zu of %zu", index, broodi_here.resource_count);
+    *out = broodi_here.resources[index];
+    return BROOD_OK;
+}
+
+brood_status brood_self_resource(size_t index, brood_resource *out)
+{
+    return broodi_answer("brood_self_resource", resource(index, out));
 }

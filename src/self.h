@@ -11,9 +11,10 @@
 #include <stdint.h>
 
 enum broodi_role {
-    BROODI_MAIN,  // called brood_init on its own account
-    BROODI_CHILD, // started by brood
-    BROODI_GUEST  // forked by the program: uses the shared objects; nothing is done on its behalf
+    BROODI_MAIN,   // called brood_init on its own account
+    BROODI_CHILD,  // started by brood
+    BROODI_SERVER, // started by brood, to serve
+    BROODI_GUEST   // forked by the program: uses the shared objects; nothing is done on its behalf
 };
 
 // This process. Written by brood_init and in the child of a fork, when there is one thread; constant otherwise.
@@ -28,6 +29,8 @@ struct broodi_process_self {
     int64_t parent_pid;
     uint64_t parent_birth;
     const char *name;
+    const brood_resource *resources; // handed over
+    size_t resource_count;
     const char *identity; // "1:2" is the second child of the first; "" in the main process
 };
 
@@ -37,6 +40,7 @@ extern struct broodi_process_self broodi_here;
 struct broodi_self {
     uint64_t serial; // of the process; another one: the rest came over a fork
     uint32_t slot;   // BROODI_NONE until a shared object is used
+    uint32_t turn;   // of the slot
     uint64_t id;
     struct brood_thread *thread;       // that it is, when brood started it
     struct broodi_local_value *locals; // local.c
@@ -49,14 +53,20 @@ brood_status broodi_ready(void);
 // The calling thread's own; made at its first call. NULL, with a sentence, when out of memory.
 struct broodi_self *broodi_self(void);
 
+// The same if it has been made in this process; NULL otherwise: what came over a fork is not looked at.
+static inline struct broodi_self *broodi_self_known(void)
+{
+    struct broodi_self *self = brood_os_self_get();
+    return self && self->serial == broodi_here.serial ? self : NULL;
+}
+
 // The slot of the calling thread, taken at its first call; BROODI_NONE, with a sentence, when there is none.
 uint32_t broodi_self_take_slot(void);
 
 static inline uint32_t broodi_self_slot(void)
 {
-    const struct broodi_self *self = brood_os_self_get();
-    const bool known = self && self->serial == broodi_here.serial && self->slot != BROODI_NONE;
-    return known ? self->slot : broodi_self_take_slot();
+    const struct broodi_self *self = broodi_self_known();
+    return self && self->slot != BROODI_NONE ? self->slot : broodi_self_take_slot();
 }
 
 // The slot of this process; a guest takes one at its first call. BROODI_NONE when there is none.

@@ -49,21 +49,39 @@ static bool mark_dead(uint32_t index, uint64_t state)
                                                    memory_order_acq_rel, memory_order_relaxed);
 }
 
-bool broodi_thread_is_over(uint32_t index)
+// Generations of a taken slot are odd.
+static uint32_t turn_of(uint64_t state)
 {
-    const uint64_t state = atomic_load_explicit(&thread_at(index)->state.state, memory_order_acquire);
-    const brood_os_life_id id = broodi_life_id(index);
+    return broodi_generation(state) >> 1 & ((1U << BROODI_THREAD_TURN_BITS) - 1);
+}
+
+uint32_t broodi_thread_turn(uint32_t index)
+{
+    return turn_of(atomic_load_explicit(&thread_at(index)->state.state, memory_order_relaxed));
+}
+
+static bool is_over(uint32_t index, uint64_t state)
+{
+    const brood_os_life_id id = { .family = { broodi_family.header->family[0],
+                                              broodi_family.header->family[1] },
+                                  .slot = index,
+                                  .generation = broodi_generation(state) };
     switch (phase_of(state)) {
-    case BROODI_THREAD_STARTING:
-        return false;
     case BROODI_THREAD_LIVE:
         if (!brood_os_life_is_over(&thread_at(index)->life, &id))
             return false;
-        (void)mark_dead(index, state);
+        return mark_dead(index, state);
+    case BROODI_THREAD_DEAD:
         return true;
-    default:
-        return true;
+    default: // one who starts, or nobody
+        return false;
     }
+}
+
+bool broodi_thread_is_over(uint32_t index, uint32_t turn)
+{
+    const uint64_t state = atomic_load_explicit(&thread_at(index)->state.state, memory_order_acquire);
+    return turn_of(state) == turn && is_over(index, state);
 }
 
 // Frees a DEAD slot unless a lock still names it.
@@ -110,16 +128,28 @@ static void sweep_threads(void)
     const uint32_t limit = broodi_slot_limit(BROODI_THREAD);
     for (uint32_t index = 0; index < limit; index++) {
         const uint64_t state = atomic_load_explicit(&thread_at(index)->state.state, memory_order_acquire);
-        if (phase_of(state) && broodi_thread_is_over(index))
+        if (is_over(index, state))
             bury(index);
     }
 }
 
 // Processes
 
+static uint32_t process_phase(uint64_t state)
+{
+    return broodi_slot_is_live(state) ? broodi_low(state) & PHASE_MASK : (uint32_t)BROODI_PROCESS_DYING;
+}
+
+static bool set_process_phase(uint32_t index, uint64_t state, enum broodi_process_phase phase)
+{
+    return atomic_compare_exchange_strong_explicit(&process_at(index)->state.state, &state,
+                                                   broodi_state(broodi_generation(state), (uint32_t)phase),
+                                                   memory_order_acq_rel, memory_order_relaxed);
+}
+
 brood_status broodi_process_slot_take(uint32_t parent, uint32_t *out_index)
 {
-    const brood_status status = broodi_slot_take(BROODI_PROCESS, BROODI_PROCESS_LIVE, out_index);
+    const brood_status status = broodi_slot_take(BROODI_PROCESS, BROODI_PROCESS_DYING, out_index);
     if (status != BROOD_OK)
         return status;
     struct broodi_process_slot *slot = process_at(*out_index);
@@ -130,20 +160,102 @@ brood_status broodi_process_slot_take(uint32_t parent, uint32_t *out_index)
     atomic_store_explicit(&slot->parent_generation, broodi_generation(state), memory_order_relaxed);
     atomic_store_explicit(&slot->parent, parent, memory_order_relaxed);
     atomic_store_explicit(&slot->code, 0, memory_order_relaxed);
-    atomic_store_explicit(&slot->record, BROODI_RECORD_NONE, memory_order_release);
+    atomic_store_explicit(&slot->stop.state, 0, memory_order_relaxed);
+    atomic_store_explicit(&slot->record, BROODI_RECORD_NONE, memory_order_relaxed);
+    // Now that all of it is this taker's, others may look at it.
+    const uint32_t generation =
+        broodi_generation(atomic_load_explicit(&slot->state.state, memory_order_relaxed));
+    atomic_store_explicit(&slot->state.state, broodi_state(generation, BROODI_PROCESS_STARTING),
+                          memory_order_release);
     return BROOD_OK;
 }
 
-void broodi_process_slot_name(uint32_t index, int64_t pid)
+bool broodi_process_slot_begin(uint32_t index, int64_t pid)
 {
-    atomic_store_explicit(&process_at(index)->pid, pid, memory_order_release);
+    struct broodi_process_slot *slot = process_at(index);
+    const uint64_t state = atomic_load_explicit(&slot->state.state, memory_order_acquire);
+    if (process_phase(state) != BROODI_PROCESS_STARTING)
+        return false;
+    atomic_store_explicit(&slot->pid, pid, memory_order_relaxed);
+    return set_process_phase(index, state, BROODI_PROCESS_LIVE);
 }
 
+uint64_t broodi_process_slot_live(uint32_t index)
+{
+    const uint64_t state = atomic_load_explicit(&process_at(index)->state.state, memory_order_relaxed);
+    return broodi_state(broodi_generation(state), BROODI_PROCESS_LIVE);
+}
+
+bool broodi_process_slot_has_begun(uint32_t index)
+{
+    const uint64_t state = atomic_load_explicit(&process_at(index)->state.state, memory_order_acquire);
+    return process_phase(state) != BROODI_PROCESS_STARTING;
+}
+
+// Frees the slot if it is as it was seen: whoever makes it DYING does the rest alone.
+static bool end_process(uint32_t index, uint64_t state)
+{
+    if (!set_process_phase(index, state, BROODI_PROCESS_DYING))
+        return false;
+    broodi_threads_bury(index);
+    (void)broodi_slot_give(BROODI_PROCESS, index,
+                           broodi_state(broodi_generation(state), BROODI_PROCESS_DYING));
+    return true;
+}
+
+// Its fork server may report at the same moment.
 void broodi_process_slot_end(uint32_t index)
 {
-    broodi_threads_bury(index);
-    const uint64_t state = atomic_load_explicit(&process_at(index)->state.state, memory_order_relaxed);
-    (void)broodi_slot_give(BROODI_PROCESS, index, state);
+    uint64_t state;
+    do
+        state = atomic_load_explicit(&process_at(index)->state.state, memory_order_relaxed);
+    while (process_phase(state) != BROODI_PROCESS_DYING && !end_process(index, state));
+}
+
+// Reports, in the low word with the phase: kind, crash, and what the system says, which has 8 bits on systems with fork servers.
+
+enum { KIND_AT = 2, CRASH_AT = 6, NATIVE_AT = 10, FIELD = 15, NATIVE_FIELD = 0xffff };
+
+static uint32_t pack(brood_exit seen)
+{
+    return BROODI_PROCESS_ENDED | ((uint32_t)seen.kind & FIELD) << KIND_AT |
+           ((uint32_t)seen.crash & FIELD) << CRASH_AT | ((uint32_t)seen.native & NATIVE_FIELD) << NATIVE_AT;
+}
+
+static brood_exit unpack(uint32_t low)
+{
+    brood_exit seen = { .kind = (int32_t)(low >> KIND_AT & FIELD),
+                        .crash = (int32_t)(low >> CRASH_AT & FIELD),
+                        .native = low >> NATIVE_AT & NATIVE_FIELD };
+    if (seen.kind == BROOD_EXITED)
+        seen.code = (int32_t)seen.native;
+    return seen;
+}
+
+void broodi_process_slot_report(int64_t pid, brood_exit seen)
+{
+    const uint32_t limit = broodi_slot_limit(BROODI_PROCESS);
+    for (uint32_t index = 0; index < limit; index++) {
+        struct broodi_process_slot *slot = process_at(index);
+        uint64_t state = atomic_load_explicit(&slot->state.state, memory_order_acquire);
+        if (atomic_load_explicit(&slot->pid, memory_order_relaxed) != pid || !broodi_slot_is_live(state) ||
+            process_phase(state) != BROODI_PROCESS_LIVE)
+            continue;
+        if (atomic_compare_exchange_strong_explicit(&slot->state.state, &state,
+                                                    broodi_state(broodi_generation(state), pack(seen)),
+                                                    memory_order_acq_rel, memory_order_relaxed))
+            broodi_wake(&slot->state, BROODI_ALL);
+        return;
+    }
+}
+
+bool broodi_process_slot_reported(uint32_t index, brood_exit *out)
+{
+    const uint64_t state = atomic_load_explicit(&process_at(index)->state.state, memory_order_acquire);
+    if (process_phase(state) != BROODI_PROCESS_ENDED)
+        return false;
+    *out = unpack(broodi_low(state));
+    return true;
 }
 
 static bool has_starter(const struct broodi_process_slot *slot)
@@ -156,11 +268,13 @@ static bool has_starter(const struct broodi_process_slot *slot)
            broodi_generation(state) == atomic_load_explicit(&slot->parent_generation, memory_order_relaxed);
 }
 
-// A number that the system has given to somebody else keeps the slot a while longer.
-static bool is_gone(const struct broodi_process_slot *slot)
+// One that has not begun will not, without its starter. A number that the system has given to somebody else keeps the slot a while longer.
+static bool is_gone(const struct broodi_process_slot *slot, uint64_t state)
 {
-    const int64_t pid = atomic_load_explicit(&slot->pid, memory_order_relaxed);
-    return pid != 0 && brood_os_process_birth(pid) == 0;
+    if (process_phase(state) == BROODI_PROCESS_STARTING)
+        return true;
+    return process_phase(state) != BROODI_PROCESS_DYING &&
+           brood_os_process_birth(atomic_load_explicit(&slot->pid, memory_order_relaxed)) == 0;
 }
 
 // A slot whose starter has one is the starter's to free, from its record. Freeing one may orphan others: they are
@@ -171,8 +285,8 @@ static void sweep_processes(void)
     for (uint32_t index = 0; index < limit; index++) {
         struct broodi_process_slot *slot = process_at(index);
         const uint64_t state = atomic_load_explicit(&slot->state.state, memory_order_acquire);
-        if (broodi_slot_is_live(state) && !has_starter(slot) && is_gone(slot))
-            broodi_process_slot_end(index);
+        if (broodi_slot_is_live(state) && !has_starter(slot) && is_gone(slot, state))
+            (void)end_process(index, state);
     }
 }
 

@@ -14,7 +14,8 @@
 
 // A process of the family. Taken by the starter, freed by who reaps it, or when it is found dead and nobody else can.
 struct broodi_process_slot {
-    broodi_word state; // low: enum broodi_process_phase
+    broodi_word
+        state; // low: enum broodi_process_phase; with ENDED, how its fork server saw it end (shared.c)
     _Atomic int64_t pid;
     _Atomic uint32_t
         parent; // slot of the starter, and its generation; BROODI_NONE: the main process, a guest
@@ -22,10 +23,16 @@ struct broodi_process_slot {
     // The exit record. The process itself writes it, last of all; whoever reaps it reads it afterwards.
     _Atomic uint32_t record; // enum broodi_record
     _Atomic int32_t code;
-    uint64_t reserved[3];
+    broodi_word stop; // low: see stop.h
+    uint64_t reserved[2];
 };
 
-enum broodi_process_phase { BROODI_PROCESS_LIVE = 1 };
+enum broodi_process_phase {
+    BROODI_PROCESS_DYING, // somebody frees the slot
+    BROODI_PROCESS_LIVE,
+    BROODI_PROCESS_ENDED,    // said by who reaped it, if that is not its starter
+    BROODI_PROCESS_STARTING, // its starter has taken the slot, and it has not come here yet
+};
 
 enum broodi_record {
     BROODI_RECORD_NONE,
@@ -69,8 +76,13 @@ struct broodi_name_slot {
 // Frees slots of the kind whose process or thread has died, where nobody else does.
 void broodi_shared_sweep(enum broodi_kind kind);
 
-// Whether the thread in this slot has ended; a slot found dead is marked so.
-bool broodi_thread_is_over(uint32_t index);
+// Some bits of a thread slot's generation, with which a lock names its holder beside the slot.
+enum { BROODI_THREAD_TURN_BITS = 8 };
+uint32_t broodi_thread_turn(uint32_t index);
+
+// Whether the thread that had this slot in that turn has ended; a slot found dead is marked so. False also when the slot is another one's by
+// now: then the name is outdated, and its reader looks again.
+bool broodi_thread_is_over(uint32_t index, uint32_t turn);
 
 // The low word of a thread slot.
 uint32_t broodi_thread_low(enum broodi_thread_phase phase, uint32_t process);
@@ -87,6 +99,20 @@ void broodi_thread_slot_end(uint32_t index);
 // Takes a slot for a process; its parent is this one, or nobody. And frees it, with what is left of its threads.
 brood_status broodi_process_slot_take(uint32_t parent, uint32_t *out_index);
 void broodi_process_slot_end(uint32_t index);
-void broodi_process_slot_name(uint32_t index, int64_t pid);
+
+// By the process itself: it is there, with this number. False when its starter has died and somebody has taken the slot away.
+bool broodi_process_slot_begin(uint32_t index, int64_t pid);
+
+// The state of a live process in the slot's present turn.
+uint64_t broodi_process_slot_live(uint32_t index);
+
+// Whether the process has come so far that it has said its number.
+bool broodi_process_slot_has_begun(uint32_t index);
+
+// Says in the slot of the process with this number how it ended, and wakes who waits for that; before the number is given away by reaping it.
+void broodi_process_slot_report(int64_t pid, brood_exit seen);
+
+// What has been said so; false when nothing has.
+bool broodi_process_slot_reported(uint32_t index, brood_exit *out);
 
 #endif

@@ -16,9 +16,11 @@
 #include "os/os_boot.h"
 #include "os/os_module.h"
 #include "os/os_random.h"
+#include "os/os_server.h"
 #include "os/os_stdio.h"
 #include "os/os_thread.h"
 #include "self.h"
+#include "server.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,23 +30,35 @@
 #define PATIENCE BROOD_SECONDS(60)
 
 struct start {
+    bool detached; // the fork server of this process is started, not a child
     brood_target target;
     const void *arg;
     size_t size;
     const brood_process_options *options;
     brood_start_method method;
     char *identity;        // "1:2"
-    const char **merged;   // the environment, for a fresh image
-    char **merged_storage; // and what its texts stand in
+    const char **merged;   // the environment
+    char **merged_storage; // and what its texts stand in; a forked child keeps both
     struct broodi_boot boot;
     unsigned char *record; // encoded
     size_t record_size;
     brood_process *process; // the child-to-be, or the child
+    bool beside_threads;    // a fork, while others run
     bool launched;
     bool replied;
 };
 
 // Plan
+
+static brood_status check_resources(const brood_process_options *options)
+{
+    brood_status status = BROOD_OK;
+    if (options->resource_count > 0 && !options->resources)
+        return broodi_fail(BROOD_INVALID, "%zu resources at NULL", options->resource_count);
+    for (size_t i = 0; status == BROOD_OK && i < options->resource_count; i++)
+        status = brood_os_resource_check(&options->resources[i]);
+    return status;
+}
 
 static brood_status check(const struct start *start)
 {
@@ -63,8 +77,10 @@ static brood_status check(const struct start *start)
     for (size_t i = 0; i < sizeof options->reserved / sizeof options->reserved[0]; i++)
         if (options->reserved[i])
             return broodi_fail(BROOD_INVALID, "a reserved word of the options is not zero");
-    status = broodi_environment_check(options->environment);
-    if (status == BROOD_OK && broodi_ending_has_begun())
+    status = check_resources(options);
+    if (status == BROOD_OK)
+        status = broodi_environment_check(options->environment);
+    if (status == BROOD_OK && broodi_ending_refuses())
         status = broodi_fail(BROOD_WRONG_STATE, "the process is ending");
     return status;
 }
@@ -77,9 +93,9 @@ static bool is_daemon(const brood_process_options *options)
 }
 
 // "Process-1:2" and "1:2" behind it.
-static char *make_name(size_t *out_identity)
+static char *make_name(bool counted, size_t *out_identity)
 {
-    const unsigned number = broodi_children_number();
+    const unsigned number = counted ? broodi_children_number() : 0;
     const size_t capacity = sizeof "Process-" + strlen(broodi_here.identity) + 16;
     char *name = broodi_alloc(capacity);
     if (name)
@@ -93,10 +109,12 @@ static brood_status make_child(struct start *start)
 {
     size_t identity_at;
     const brood_process_options *options = start->options;
-    char *name = make_name(&identity_at);
+    char *name = make_name(!start->detached, &identity_at);
     if (!name)
         return broodi_fail(BROOD_NO_MEMORY, "the name of the child");
     start->process = broodi_child_new(options->name ? options->name : name, is_daemon(options));
+    if (start->process)
+        start->process->detached = start->detached;
     memmove(name, name + identity_at, strlen(name + identity_at) + 1);
     start->identity = name;
     return start->process ? BROOD_OK : broodi_fail(BROOD_NO_MEMORY, "the child");
@@ -104,8 +122,6 @@ static brood_status make_child(struct start *start)
 
 static brood_status make_environment(struct start *start)
 {
-    if (start->method == BROOD_START_FORK) // which lays the changes over its copy
-        return BROOD_OK;
     start->merged = broodi_environment_merge(start->options->environment, &start->merged_storage);
     return start->merged ? BROOD_OK : broodi_fail(BROOD_NO_MEMORY, "the environment of the child");
 }
@@ -116,11 +132,10 @@ static brood_status make_record(struct start *start)
     struct broodi_boot *boot = &start->boot;
     brood_status status = brood_os_random(&boot->token, sizeof boot->token);
     if (status == BROOD_OK)
-        status = brood_os_module_find((void (*)(void))start->target, &boot->target);
-    if (status == BROOD_OK)
         status = broodi_process_slot_take(broodi_self_process(), &start->process->slot);
     if (status != BROOD_OK)
         return status;
+    start->process->born = broodi_process_slot_live(start->process->slot);
     memcpy(boot->family, header->family, sizeof boot->family);
     boot->window = header->window;
     boot->process = start->process->slot;
@@ -137,20 +152,36 @@ static brood_status make_record(struct start *start)
                          : broodi_fail(BROOD_NO_MEMORY, "a boot record with %zu bytes", start->size);
 }
 
+// Where the choice is ours, a child that the server cannot make is executed.
+static brood_status find_server(struct start *start)
+{
+    if (start->method != BROOD_START_FORKSERVER)
+        return BROOD_OK;
+    const brood_status status = broodi_server_get(&start->process->server);
+    if (status == BROOD_OK || !broodi_method_is_free(start->options->method))
+        return status;
+    start->method = BROOD_START_SPAWN;
+    return BROOD_OK;
+}
+
 static brood_status plan(struct start *start)
 {
     brood_status status = check(start);
     if (status == BROOD_OK)
         status =
             broodi_method_resolve(start->options->method, start->options->fork_with_threads, &start->method);
-    if (status == BROOD_OK && start->method == BROOD_START_SPAWN && brood_os_boot_is_privileged())
+    if (status == BROOD_OK && start->method != BROOD_START_FORK && brood_os_boot_is_privileged())
         status = broodi_fail(BROOD_DENIED, "a program with raised privileges is not executed again");
     if (status == BROOD_OK)
         status = make_child(start);
+    if (status == BROOD_OK)
+        status = find_server(start);
     if (status == BROOD_OK && start->process->daemon && start->options->survive_parent)
         status = broodi_fail(BROOD_INVALID, "a daemon cannot survive its parent");
     if (status == BROOD_OK)
         status = make_environment(start);
+    if (status == BROOD_OK)
+        status = brood_os_module_find((void (*)(void))start->target, &start->boot.target);
     return status == BROOD_OK ? make_record(start) : status;
 }
 
@@ -161,11 +192,23 @@ static void enter_fork(void *arg, intptr_t channel)
 {
     const struct start *start = arg;
     struct broodi_boot boot;
-    const bool with_threads = start->options->fork_with_threads;
     if (broodi_boot_decode(start->record, start->record_size, start->boot.token, &boot) != BROOD_OK)
         brood_os_process_exit(70);
-    broodi_here.forked_with_threads = with_threads;
-    broodi_child_of_fork(&boot, channel, (void (*)(void))start->target);
+    broodi_here.forked_with_threads = start->beside_threads;
+    broodi_child_of_fork(&boot, channel, start->options, (void (*)(void))start->target);
+}
+
+static brood_status launch_by(const struct start *start, const brood_os_plan *plan)
+{
+    brood_os_child *child = &start->process->child;
+    switch (start->method) {
+    case BROOD_START_FORK:
+        return brood_os_process_fork(plan, enter_fork, (void *)(uintptr_t)start, child);
+    case BROOD_START_FORKSERVER:
+        return brood_os_server_start(&start->process->server->child, plan, child);
+    default:
+        return brood_os_process_spawn(plan, child);
+    }
 }
 
 static brood_status launch(struct start *start)
@@ -178,14 +221,16 @@ static brood_status launch(struct start *start)
         .token = start->boot.token,
         .arena = &broodi_family.arena,
         .directory = options->directory,
-        .environment = forks ? options->environment : start->merged,
+        .environment = start->merged,
         .null_input = options->input == BROOD_INPUT_NULL,
-        .tied = !options->survive_parent,
+        .tied = !options->survive_parent && !start->detached,
+        .detached = start->detached,
+        .resources = options->resources,
+        .resource_count = options->resource_count,
     };
-    brood_os_stdio_flush(forks && !options->fork_with_threads);
-    const brood_status status = forks
-                                    ? brood_os_process_fork(&plan, enter_fork, start, &start->process->child)
-                                    : brood_os_process_spawn(&plan, &start->process->child);
+    start->beside_threads = forks && options->fork_with_threads && brood_os_thread_count() > 1;
+    brood_os_stdio_flush(forks && !start->beside_threads);
+    const brood_status status = launch_by(start, &plan);
     start->launched = status == BROOD_OK;
     return status;
 }
@@ -202,7 +247,7 @@ static brood_status handshake(struct start *start)
     start->replied = status == BROOD_OK;
     if (status == BROOD_OK && reply.status != BROOD_OK)
         return broodi_fail(reply.status, "%s", reply.text);
-    if (status == BROOD_OK && !broodi_children_add(start->process))
+    if (status == BROOD_OK && !start->detached && !broodi_children_add(start->process))
         return broodi_fail(BROOD_WRONG_STATE, "the process is ending");
     return status;
 }
@@ -213,12 +258,18 @@ static void undo_launch(struct start *start, brood_status status)
     brood_exit end;
     char text[128];
     brood_os_child *child = &start->process->child;
-    if (status == BROOD_TIMEOUT || status == BROOD_WRONG_STATE)
+    const bool others = start->detached || start->process->server; // who reap it
+    // One that has not replied may run its target all the same: then nobody would know of it.
+    if ((!start->replied || status == BROOD_WRONG_STATE) && child->pid > 0)
         (void)brood_os_process_end(child, true);
-    (void)brood_os_process_await_end(child, INT64_MAX);
-    while (!brood_os_process_reap(child, &end))
-        brood_os_thread_yield();
+    if (!others) {
+        (void)brood_os_process_await_end(child, INT64_MAX);
+        while (!brood_os_process_reap(child, &end))
+            brood_os_thread_yield();
+    }
     if (start->replied || status != BROOD_SYSTEM)
+        return;
+    if (others && !broodi_process_slot_reported(start->process->slot, &end))
         return;
     (void)brood_exit_text(end, text, sizeof text);
     (void)broodi_fail(status, "the child ended before it reached its target: %s", text);
@@ -229,7 +280,7 @@ static void discard(struct start *start, brood_status status)
     if (status != BROOD_OK && start->launched)
         undo_launch(start, status);
     if (status != BROOD_OK && start->process) {
-        if (start->process->slot != BROODI_NONE)
+        if (start->process->slot != BROODI_NONE && !start->detached)
             broodi_process_slot_end(start->process->slot);
         brood_process_drop(start->process);
     }
@@ -240,6 +291,74 @@ static void discard(struct start *start, brood_status status)
     free(start->record);
 }
 
+static brood_status begin(struct start *start)
+{
+    const brood_status status = launch(start);
+    return status == BROOD_OK ? handshake(start) : status;
+}
+
+// Once more, with another slot, since that one may have said already who it was.
+static brood_status begin_again(struct start *start)
+{
+    brood_process *server = start->process->server;
+    broodi_process_slot_end(start->process->slot);
+    free(start->record);
+    start->process->slot = BROODI_NONE;
+    start->process->server = NULL;
+    start->record = NULL;
+    start->launched = false;
+    brood_process_drop(server);
+    brood_status status = find_server(start);
+    if (status == BROOD_OK)
+        status = make_record(start);
+    return status == BROOD_OK ? begin(start) : status;
+}
+
+// Whether a child of the server ended without a reply and through no fault of its own: with the server, or as a spare. Then its target has not
+// run, and the start can be tried again.
+static bool was_in_vain(const struct start *start, brood_status status)
+{
+    const brood_process *process = start->process;
+    if (status != BROOD_SYSTEM || start->replied || !process->server)
+        return false;
+    if (broodi_process_slot_has_begun(process->slot))
+        return !broodi_child_await_report(process);
+    (void)brood_os_process_await_end(&process->server->child, broodi_deadline(BROOD_MILLISECONDS(5)));
+    return true;
+}
+
+static brood_status begin_served(struct start *start)
+{
+    enum { TRIES = 10 };
+    brood_status status = begin(start);
+    for (int i = 1; i < TRIES && was_in_vain(start, status); i++)
+        status = begin_again(start);
+    return status;
+}
+
+static brood_status run_whole(struct start *start, brood_process **out)
+{
+    brood_status status = plan(start);
+    if (status == BROOD_OK) {
+        broodi_children_reap();
+        status = begin_served(start);
+    }
+    discard(start, status);
+    if (status == BROOD_OK && out)
+        *out = start->process;
+    else if (status == BROOD_OK)
+        brood_process_drop(start->process);
+    return status;
+}
+
+static brood_status run(struct start *start, brood_process **out)
+{
+    const int before = brood_os_thread_protect();
+    const brood_status status = run_whole(start, out);
+    brood_os_thread_unprotect(before);
+    return status;
+}
+
 brood_status brood_process_start(brood_process **out, brood_target target, const void *arg, size_t size,
                                  const brood_process_options *options)
 {
@@ -247,17 +366,17 @@ brood_status brood_process_start(brood_process **out, brood_target target, const
     struct start start = {
         .target = target, .arg = arg, .size = size, .options = options ? options : &defaults
     };
-    brood_status status = plan(&start);
-    if (status == BROOD_OK) {
-        broodi_children_reap();
-        status = launch(&start);
-    }
-    if (status == BROOD_OK)
-        status = handshake(&start);
-    discard(&start, status);
-    if (status == BROOD_OK && out)
-        *out = start.process;
-    else if (status == BROOD_OK)
-        brood_process_drop(start.process);
-    return broodi_answer("brood_process_start", status);
+    return broodi_answer("brood_process_start", run(&start, out));
+}
+
+brood_status broodi_start_server(brood_target serve, const brood_resource *resources, size_t count,
+                                 brood_process **out)
+{
+    const brood_process_options options = { .name = "ForkServer",
+                                            .daemon = BROOD_DAEMON_NO,
+                                            .method = BROOD_START_SPAWN,
+                                            .resources = resources,
+                                            .resource_count = count };
+    struct start start = { .detached = true, .target = serve, .options = &options };
+    return run(&start, out);
 }

@@ -10,6 +10,7 @@
 #include "os/os_guard.h"
 #include "os/os_thread.h"
 #include "self.h"
+#include "stop.h"
 #include "wait.h"
 
 #include <stdio.h>
@@ -17,6 +18,8 @@
 #include <string.h>
 
 enum { RUNNING, ENDED, REAPING, REAPED };
+
+enum { BATCH = 32 }; // of threads to look after at once
 
 struct brood_thread {
     _Atomic uint32_t references;
@@ -29,6 +32,7 @@ struct brood_thread {
     void *copy; // of the argument; NULL when the pointer was passed
     int code;   // written before ENDED
     bool daemon;
+    atomic_bool asked;  // to stop
     brood_thread *next; // guarded by the guard
     char name[];
 };
@@ -38,6 +42,7 @@ static struct {
     brood_thread *first;
     brood_thread *inherited; // what a forked child found here: reachable, never used
     unsigned started;
+    bool closed; // nothing is started any more
 } threads;
 
 static uint64_t state_of(const brood_thread *thread)
@@ -115,23 +120,30 @@ static brood_status check(brood_target target, const void *arg, size_t size,
     for (size_t i = 0; i < sizeof options->reserved / sizeof options->reserved[0]; i++)
         if (options->reserved[i])
             return broodi_fail(BROOD_INVALID, "a reserved word of the options is not zero");
-    return broodi_ending_has_begun() ? broodi_fail(BROOD_WRONG_STATE, "the process is ending") : BROOD_OK;
+    return broodi_ending_refuses() ? broodi_fail(BROOD_WRONG_STATE, "the process is ending") : BROOD_OK;
 }
 
 static bool is_daemon(int32_t mode)
 {
-    const struct broodi_self *self = brood_os_self_get();
+    const struct broodi_self *self = broodi_self_known();
     const bool inherited = self && self->thread && self->thread->daemon;
     return mode == BROOD_DAEMON_YES || (mode == BROOD_DAEMON_INHERIT && inherited);
 }
 
-static void add(brood_thread *thread)
+// In one step, so that the end of the process finds every thread that there is, and none comes after it has looked.
+static brood_status start_and_list(brood_thread *thread, size_t stack_size)
 {
-    retain(thread);
+    brood_status status = BROOD_WRONG_STATE;
     brood_os_guard_lock();
-    thread->next = threads.first;
-    threads.first = thread;
+    if (!threads.closed)
+        status = brood_os_thread_start(&thread->thread, run, thread, stack_size);
+    if (status == BROOD_OK) {
+        retain(thread);
+        thread->next = threads.first;
+        threads.first = thread;
+    }
     brood_os_guard_unlock();
+    return status;
 }
 
 static void reap_ended(void);
@@ -153,13 +165,12 @@ static brood_status start(brood_thread **out, brood_target target, const void *a
     thread->target = target;
     thread->daemon = is_daemon(options->daemon);
     retain(thread); // the thread's own
-    status = brood_os_thread_start(&thread->thread, run, thread, options->stack_size);
+    status = start_and_list(thread, options->stack_size);
     if (status != BROOD_OK) {
         brood_thread_drop(thread);
         brood_thread_drop(thread);
         return status;
     }
-    add(thread);
     if (out)
         *out = thread;
     else
@@ -195,19 +206,18 @@ static bool unlink_thread(brood_thread *thread)
     return found;
 }
 
-// Of an ended thread: by one caller, or waits for the one.
-static void reap(brood_thread *thread)
+// Of an ended thread, which may still run destructors of the program's own: by one caller at a time, until `deadline`. Others look at the state
+// again.
+static void reap(brood_thread *thread, int64_t deadline)
 {
     uint64_t state = ENDED;
-    if (!atomic_compare_exchange_strong_explicit(&thread->state.state, &state, REAPING, memory_order_acq_rel,
-                                                 memory_order_acquire)) {
-        while (state_of(thread) == REAPING)
-            broodi_wait(&thread->state, REAPING, BROODI_NONE, INT64_MAX);
+    if (brood_os_thread_is_self(thread->thread) ||
+        !atomic_compare_exchange_strong_explicit(&thread->state.state, &state, REAPING, memory_order_acq_rel,
+                                                 memory_order_acquire))
         return;
-    }
-    brood_os_thread_join(thread->thread);
-    set_state(thread, REAPED);
-    if (unlink_thread(thread))
+    const bool joined = brood_os_thread_join(thread->thread, deadline) == BROOD_OK;
+    set_state(thread, joined ? REAPED : ENDED);
+    if (joined && unlink_thread(thread))
         brood_thread_drop(thread);
 }
 
@@ -224,25 +234,36 @@ static brood_thread *find(bool (*fits)(const brood_thread *))
     return thread;
 }
 
-static bool has_ended(const brood_thread *thread)
-{
-    return state_of(thread) == ENDED;
-}
-
-// In passing, those that nobody joins.
+// In passing, those that nobody joins. One that is not through waits for the next time.
 static void reap_ended(void)
 {
-    brood_thread *thread;
-    while ((thread = find(has_ended)) != NULL) {
-        reap(thread);
-        brood_thread_drop(thread);
-    }
+    size_t count;
+    brood_thread *ended[BATCH];
+    do {
+        count = 0;
+        brood_os_guard_lock();
+        for (brood_thread *thread = threads.first; thread && count < BATCH; thread = thread->next) {
+            if (state_of(thread) != ENDED)
+                continue;
+            retain(thread);
+            ended[count++] = thread;
+        }
+        brood_os_guard_unlock();
+        size_t reaped = 0;
+        for (size_t i = 0; i < count; i++) {
+            reap(ended[i], 0);
+            reaped += state_of(ended[i]) == REAPED;
+            brood_thread_drop(ended[i]);
+        }
+        if (reaped == 0)
+            return;
+    } while (count == BATCH);
 }
 
 static bool is_self(const brood_thread *thread)
 {
-    const struct broodi_self *self = brood_os_self_get();
-    return self && self->serial == thread->serial && self->thread == thread;
+    const struct broodi_self *self = broodi_self_known();
+    return self && self->thread == thread;
 }
 
 static bool is_to_be_joined(const brood_thread *thread)
@@ -258,13 +279,17 @@ brood_thread *broodi_threads_any(void)
 
 brood_status broodi_thread_join(brood_thread *thread, int64_t deadline)
 {
-    while (state_of(thread) == RUNNING) {
-        if (deadline == 0 || (deadline != INT64_MAX && brood_clock() >= deadline))
+    for (;;) {
+        const uint64_t state = state_of(thread);
+        if (state == REAPED)
+            return BROOD_OK;
+        if (state == ENDED)
+            reap(thread, deadline);
+        else if (deadline > 0)
+            broodi_wait(&thread->state, state, BROODI_NONE, deadline);
+        if (state_of(thread) != REAPED && (deadline == 0 || brood_clock() >= deadline))
             return BROOD_TIMEOUT;
-        broodi_wait(&thread->state, RUNNING, BROODI_NONE, deadline);
     }
-    reap(thread);
-    return BROOD_OK;
 }
 
 static bool is_ours(const brood_thread *thread)
@@ -272,15 +297,43 @@ static bool is_ours(const brood_thread *thread)
     return thread && thread->serial == broodi_here.serial;
 }
 
-static brood_status join(brood_thread *thread, brood_duration timeout, int *out_code)
+bool broodi_thread_is_asked(const brood_thread *thread)
+{
+    return atomic_load_explicit(&thread->asked, memory_order_acquire);
+}
+
+static brood_status check_ours(const brood_thread *thread)
 {
     if (!thread)
         return broodi_fail(BROOD_INVALID, "no thread");
     if (!is_ours(thread))
         return broodi_fail(BROOD_WRONG_STATE, "a thread of another process: %s", thread->name);
+    return BROOD_OK;
+}
+
+static brood_status request_stop(brood_thread *thread)
+{
+    const brood_status status = check_ours(thread);
+    if (status != BROOD_OK)
+        return status;
+    atomic_store_explicit(&thread->asked, true, memory_order_release);
+    broodi_stop_tell_threads();
+    return BROOD_OK;
+}
+
+brood_status brood_thread_request_stop(brood_thread *thread)
+{
+    return broodi_answer("brood_thread_request_stop", request_stop(thread));
+}
+
+static brood_status join(brood_thread *thread, brood_duration timeout, int *out_code)
+{
+    brood_status status = check_ours(thread);
+    if (status != BROOD_OK)
+        return status;
     if (is_self(thread))
         return broodi_fail(BROOD_DEADLOCK, "a thread cannot join itself");
-    const brood_status status = broodi_thread_join(thread, broodi_deadline(timeout));
+    status = broodi_thread_join(thread, broodi_deadline(timeout));
     if (status == BROOD_OK && out_code)
         *out_code = thread->code;
     return status;
@@ -306,9 +359,22 @@ const char *brood_thread_name(const brood_thread *thread)
     return thread ? thread->name : "";
 }
 
+void broodi_threads_close(void)
+{
+    brood_os_guard_lock();
+    threads.closed = true;
+    brood_os_guard_unlock();
+}
+
+bool broodi_thread_is_daemon(const brood_thread *thread)
+{
+    return thread->daemon;
+}
+
 void broodi_threads_forget(void)
 {
     threads.inherited = threads.first;
     threads.first = NULL;
     threads.started = 0;
+    threads.closed = false;
 }

@@ -93,7 +93,9 @@ void broodi_wake(broodi_word *word, uint32_t count)
 
 void broodi_wait_bury(struct broodi_thread_slot *slot)
 {
-    const uint64_t waiting = atomic_exchange_explicit(&slot->waiting, 0, memory_order_acq_rel);
-    if (waiting & CLAIMED)
+    // Only a claim is taken out: the slot may be another thread's by now.
+    uint64_t waiting = atomic_load_explicit(&slot->waiting, memory_order_acquire);
+    if ((waiting & CLAIMED) && atomic_compare_exchange_strong_explicit(
+                                   &slot->waiting, &waiting, 0, memory_order_acq_rel, memory_order_relaxed))
         wake_key(waiting & ~CLAIMED, 1);
 }

@@ -39,15 +39,43 @@ void platform_process_kill(brood_pid pid);
 // Whether this process has a child that the system still knows, be it alive or a zombie. Where there are no zombies: false.
 bool platform_has_child(void);
 
-// Waits, as programs do that reap all their children themselves, until this child is reaped; false where nobody reaps.
+// Waits, as programs do that reap all their children themselves, until this child is reaped; false where nobody reaps,
+// and when it is the child of somebody else.
 bool platform_reap(brood_pid pid);
+
+// The process that has made this one, by the system's own account, and those that it has made; 0 where there is no such account.
+brood_pid platform_parent_of(brood_pid pid);
+size_t platform_children_of(brood_pid pid, brood_pid *out, size_t capacity);
+
+// The group that gets a terminal's signals; a process can leave the one it is in. 0 and nothing where there is none.
+brood_pid platform_group_of(brood_pid pid);
+void platform_group_leave(void);
+
+// Standard output goes to this file until it is put back.
+int platform_output_redirect(const char *path);
+void platform_output_restore(int saved);
 
 // Has the system forget children at their end (SIGCHLD ignored), or not any more; false where it never keeps them.
 bool platform_children_ignore(bool ignore);
+bool platform_children_are_ignored(void);
 
 // Makes a copy of this process without brood, waits for it and gives back what fn(arg) returned there, 0 to 255; -1 where no process
 // can be copied, -2 when the copy did not end by itself.
 int platform_guest(int (*fn)(void *arg), void *arg);
+
+// A pipe as two descriptors of the C library, the reading end first; it is not inherited unless it is `inheritable`. Reading blocks until there
+// is something, and gives 0 at the end.
+void platform_pipe(intptr_t ends[2]);
+void platform_pipe_inheritable(intptr_t ends[2]);
+size_t platform_read(intptr_t descriptor, char *buffer, size_t capacity);
+void platform_write(intptr_t descriptor, const char *text);
+void platform_close(intptr_t descriptor);
+
+// Whether what brood_process_native() gives becomes ready within the time.
+bool platform_is_ready(intptr_t native, brood_duration timeout);
+
+// From now on this process is not ended by SIGTERM; no harm where there is none.
+void platform_terminate_ignore(void);
 
 // A program of its own: this executable once more, with one argument. `variable` ("NAME=value", or NULL) is added to its environment. What it
 // prints, on both streams, is appended to the file `output`; it reads nothing until its input is closed.

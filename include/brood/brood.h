@@ -74,7 +74,7 @@ BROOD_API brood_status brood_shutdown(brood_duration timeout);
  * inherit it.
  *
  * Handlers run newest first, each once, in the thread that ends the process, when threads and children are gone.
- * A process that is killed runs none.
+ * A process that is killed runs none. In a process that the program forked itself they run at brood_shutdown() only.
  * @return `BROOD_INVALID` without `fn`; `BROOD_NO_MEMORY`; `BROOD_NOT_INITIALIZED`; `BROOD_WRONG_STATE` once the handlers have run.
  */
 BROOD_API BROOD_NODISCARD brood_status brood_at_exit(void (*fn)(void *), void *arg);

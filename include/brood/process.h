@@ -54,6 +54,20 @@ typedef enum brood_input_mode {
     BROOD_INPUT_INHERIT = 1 /**< The starter's. */
 } brood_input_mode;
 
+/** @brief What kind of thing a #brood_resource is. */
+typedef enum brood_resource_kind {
+    BROOD_RESOURCE_DESCRIPTOR =
+        1, /**< A descriptor of the C library; on Windows the child's copy is in binary mode. */
+    BROOD_RESOURCE_HANDLE = 2, /**< A HANDLE; Windows only. */
+    BROOD_RESOURCE_SOCKET = 3  /**< A SOCKET on Windows, a descriptor elsewhere. */
+} brood_resource_kind;
+
+/** @brief Something of the system that is handed to a child: the child gets a copy of its own, under any start method. */
+typedef struct brood_resource {
+    int32_t kind;   /**< A #brood_resource_kind. */
+    intptr_t value; /**< The descriptor, HANDLE or SOCKET. */
+} brood_resource;
+
 /** @brief How to start a child. All zero means the defaults. */
 typedef struct brood_process_options {
     const char *name;       /**< NULL: "Process-1", counted; a child of that one "Process-1:1". Copied. */
@@ -63,18 +77,20 @@ typedef struct brood_process_options {
     bool survive_parent;    /**< Stay when the starter is killed; not for daemons. */
     const char *directory;  /**< Working directory, UTF-8; NULL: the starter's. */
     int32_t input;          /**< A #brood_input_mode. */
+    const brood_resource *resources; /**< What to hand over; the child finds it with brood_self_resource(). */
+    size_t resource_count;           /**< How many there are. */
     /** NULL, or a list that ends with NULL, laid over the starter's environment: "NAME=value" sets, "NAME" removes. */
     const char *const *environment;
     uint64_t reserved[4]; /**< Zero. */
 } brood_process_options;
 
 /** @brief The defaults. */
-#define BROOD_PROCESS_OPTIONS_INIT \
-    {                              \
-        0, 0, 0, 0, 0, 0, 0, 0,    \
-        {                          \
-            0, 0, 0, 0             \
-        }                          \
+#define BROOD_PROCESS_OPTIONS_INIT    \
+    {                                 \
+        0, 0, 0, 0, 0, 0, 0, 0, 0, 0, \
+        {                             \
+            0, 0, 0, 0                \
+        }                             \
     }
 
 /** @brief How a process ended. */
@@ -175,6 +191,29 @@ BROOD_API bool brood_process_is_alive(brood_process *process);
 BROOD_API brood_status brood_process_report(brood_process *process, brood_exit *out);
 
 /**
+ * @brief Gives what becomes ready at the child's end, for poll() and its like: a descriptor (readable) on Linux, a HANDLE on Windows.
+ *
+ * It belongs to the reference: it is neither to be closed nor to be used after brood_process_drop().
+ * @return `BROOD_UNSUPPORTED` where there is none (a Linux before 5.3); `BROOD_INVALID`, `BROOD_WRONG_STATE` as brood_process_join().
+ */
+BROOD_API BROOD_NODISCARD brood_status brood_process_native(brood_process *process, intptr_t *out);
+
+/**
+ * @brief Asks the child to stop: brood_stop_requested() turns true in it, and brood_stop_wait() returns. It need not obey.
+ * @return `BROOD_INVALID` for NULL; `BROOD_WRONG_STATE` in another process. `BROOD_OK` also when it has ended.
+ */
+BROOD_API brood_status brood_process_request_stop(brood_process *process);
+
+/**
+ * @brief Stops the child by three stages: asks it, brood_process_terminate() after a first `grace`, brood_process_kill() after a second one.
+ * @param process  the child.
+ * @param grace    how long it has for each of the first two; not positive: it is killed at once.
+ * @param out      receives how it ended; may be NULL.
+ * @return `BROOD_OK` when it has ended; `BROOD_TIMEOUT` when it has not even 10 seconds after the kill; otherwise as brood_process_kill().
+ */
+BROOD_API brood_status brood_process_stop(brood_process *process, brood_duration grace, brood_exit *out);
+
+/**
  * @brief Ends the child: SIGTERM, which the child may handle; TerminateProcess() on Windows.
  *
  * Does not wait. `BROOD_OK` for a child that has ended. Nothing of the child's own end runs: its
@@ -209,6 +248,15 @@ BROOD_API void brood_process_drop(brood_process *process);
  */
 BROOD_API size_t brood_active_children(brood_process **out, size_t capacity);
 
+/**
+ * @brief Gives what the starter handed over as `options.resources[index]`.
+ *
+ * The copy belongs to this process, which may close it; programs that this process starts do not inherit it. In a forked child it is the
+ * starter's own number.
+ * @return `BROOD_NOT_FOUND` when there is no such index; `BROOD_INVALID` without `out`; `BROOD_NOT_INITIALIZED`.
+ */
+BROOD_API BROOD_NODISCARD brood_status brood_self_resource(size_t index, brood_resource *out);
+
 /** @brief Gives the number of this process. */
 BROOD_API brood_pid brood_self_pid(void);
 
@@ -226,6 +274,18 @@ BROOD_API bool brood_parent_is_alive(void);
  * @return `BROOD_TIMEOUT` while it lives; `BROOD_WRONG_STATE` in the main process; `BROOD_NOT_INITIALIZED`.
  */
 BROOD_API brood_status brood_parent_wait(brood_duration timeout);
+
+/**
+ * @brief Tells whether this process was asked to stop, by brood_process_request_stop() or brood_process_stop(), or this thread, by
+ * brood_thread_request_stop(). False before brood_init(). Never blocks.
+ */
+BROOD_API bool brood_stop_requested(void);
+
+/**
+ * @brief Waits until brood_stop_requested() is true: a sleep that a request to stop ends.
+ * @return `BROOD_TIMEOUT`; `BROOD_NO_RESOURCES` in a process forked by the program, when the family is full; `BROOD_NOT_INITIALIZED`.
+ */
+BROOD_API brood_status brood_stop_wait(brood_duration timeout);
 
 /**
  * @brief Chooses what `BROOD_START_DEFAULT` means in this process and in the children it starts from now on.

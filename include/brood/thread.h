@@ -68,6 +68,12 @@ BROOD_API brood_status brood_thread_join(brood_thread *thread, brood_duration ti
 /** @brief Tells whether the target has not returned yet; false for NULL and in another process. */
 BROOD_API bool brood_thread_is_alive(brood_thread *thread);
 
+/**
+ * @brief Asks the thread to stop: brood_stop_requested() turns true in it, and brood_stop_wait() returns. It need not obey.
+ * @return `BROOD_INVALID` for NULL; `BROOD_WRONG_STATE` in another process. `BROOD_OK` also when it has ended.
+ */
+BROOD_API brood_status brood_thread_request_stop(brood_thread *thread);
+
 /** @brief Gives the number of the thread, never reused within a family; 0 for NULL. */
 BROOD_API uint64_t brood_thread_id(const brood_thread *thread);
 

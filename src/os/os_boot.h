@@ -3,6 +3,7 @@
 #ifndef OS_BOOT_H
 #define OS_BOOT_H
 
+#include <brood/process.h>
 #include <brood/status.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -12,9 +13,11 @@
 typedef struct brood_os_boot {
     unsigned char *record; // aligned for any type; stays for the life of the process
     size_t size;
-    uint64_t token;   // from the announcement; the record repeats it
-    intptr_t arena;   // the object for brood_os_arena_open
-    intptr_t channel; // where the reply goes
+    uint64_t token;            // from the announcement; the record repeats it
+    intptr_t arena;            // the object for brood_os_arena_open
+    intptr_t channel;          // where the reply goes
+    brood_resource *resources; // handed over, in their order; from malloc
+    size_t resource_count;
 } brood_os_boot;
 
 // Tells whether this process was announced as a child and the announcement has not been taken. An empty variable announces nothing.
@@ -25,7 +28,8 @@ bool brood_os_boot_is_announced(void);
 brood_status brood_os_boot_take(brood_os_boot *out);
 
 // Answers the starter: BROOD_OK, about to run the target; or the status and the sentence of what went wrong. Once; closes the channel.
-void brood_os_boot_reply(intptr_t channel, brood_status status, const char *text);
+// False when the starter does not listen any more: the target is not to run.
+bool brood_os_boot_reply(intptr_t channel, brood_status status, const char *text);
 
 // Whether the program runs with raised privileges, so that no announcement may be believed nor made.
 bool brood_os_boot_is_privileged(void);

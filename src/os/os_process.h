@@ -20,9 +20,12 @@ typedef struct brood_os_plan {
     uint64_t token;                 // goes into the announcement
     const brood_os_arena *arena;    // handed to the child
     const char *directory;          // NULL: as here
-    const char *const *environment; // spawn: the whole of it; fork: the changes, or NULL
+    const char *const *environment; // the whole of it; stays as it is in a forked child
     bool null_input;
-    bool tied; // dies with this process
+    bool tied;                       // dies with this process
+    bool detached;                   // spawn: no child of this process, which the system would keep for it
+    const brood_resource *resources; // to hand over; checked
+    size_t resource_count;
 } brood_os_plan;
 
 // A child, as the operating system knows it.
@@ -31,6 +34,7 @@ typedef struct brood_os_child {
     intptr_t handle;  // process HANDLE or pidfd; -1 where there is no pidfd
     intptr_t channel; // where the child's reply comes from
     intptr_t memory;  // the record's own object, on systems that hand it over in one
+    bool served;      // made, and reaped, by a fork server; its pid and handle come with its reply
 } brood_os_child;
 
 // What a child has replied.
@@ -38,6 +42,9 @@ typedef struct brood_os_reply {
     brood_status status;
     char text[512];
 } brood_os_reply;
+
+// Whether a resource is of a kind that this system has (BROOD_UNSUPPORTED) and open (BROOD_INVALID).
+brood_status brood_os_resource_check(const brood_resource *resource);
 
 // Makes a fresh image of the running program, with the announcement in its environment. Standard output and error are this
 // process's, all other descriptors are closed but those that the child takes with brood_os_boot_take. A missing
@@ -55,6 +62,7 @@ brood_status brood_os_process_fork(const brood_os_plan *plan, void (*entry)(void
 brood_status brood_os_process_await_ready(brood_os_child *child, int64_t deadline, brood_os_reply *out);
 
 // Waits until the child has ended, or until `deadline` (BROOD_TIMEOUT). Does not reap; many threads may wait. Blocks for that child only.
+// BROOD_UNSUPPORTED for a served child whose handle is gone.
 brood_status brood_os_process_await_end(const brood_os_child *child, int64_t deadline);
 
 // Reaps the child if it has ended and tells how the operating system saw that; false while it runs. One thread
@@ -71,8 +79,9 @@ void brood_os_process_forget(brood_os_child *child);
 // This process.
 int64_t brood_os_process_id(void);
 
-// When that process was started, in units of the system's own; 0 when there is none (a zombie is none). With the pid it names a
-// process for ever.
+// When that process was started, in units of the system's own; 0 when there is none (a zombie is none), BROOD_OS_BIRTH_UNKNOWN when that
+// cannot be told now. With the pid it names a process for ever.
+#define BROOD_OS_BIRTH_UNKNOWN UINT64_MAX
 uint64_t brood_os_process_birth(int64_t pid);
 
 // The environment of this process as a list of "NAME=value" that ends with NULL, in one block from malloc; NULL when out of memory.

@@ -16,11 +16,18 @@ typedef struct brood_os_thread {
 // once. Fails with BROOD_NO_RESOURCES, BROOD_NO_MEMORY.
 brood_status brood_os_thread_start(brood_os_thread *out, void (*entry)(void *), void *arg, size_t stack_size);
 
-// Waits until the thread has left the system, and frees what it used.
-void brood_os_thread_join(brood_os_thread thread);
+// Waits until the thread has left the system, or until `deadline` (BROOD_TIMEOUT; nothing has happened then), and frees what it used.
+brood_status brood_os_thread_join(brood_os_thread thread, int64_t deadline);
+
+// Whether it is the calling thread.
+bool brood_os_thread_is_self(brood_os_thread thread);
 
 // How many threads run in this process, without those that the port itself started; at least 1.
 unsigned brood_os_thread_count(void);
+
+// Until the second call, with what the first has given back, the calling thread is not cancelled: a call that has begun is finished. Nests.
+int brood_os_thread_protect(void);
+void brood_os_thread_unprotect(int before);
 
 // Lets another thread run.
 void brood_os_thread_yield(void);

@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: MIT
 // Inside the POSIX port: what travels between a starter and its child over their socket pair.
 //
-// To the child: the size of the boot record as 64 bits, then the record. Back: one `struct channel_reply`. In a fresh image the
-// child's end and the arena stand at fixed numbers.
+// To the child: one `struct channel_letter`, the kinds of its resources, the boot record. Back: one `struct channel_reply`. In a
+// fresh image the child's end, the arena and the resources stand at fixed numbers.
 #ifndef POSIX_CHANNEL_H
 #define POSIX_CHANNEL_H
 
+#include "os/os_boot.h"
+#include "os/os_process.h"
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #define CHANNEL_VARIABLE "BROOD_BOOT"
@@ -13,15 +17,53 @@
 enum {
     CHANNEL_DESCRIPTOR = 3,
     CHANNEL_ARENA = 4,
-    CHANNEL_FIRST_FREE = 5,
-    CHANNEL_SYSTEM_ERROR = -1, // a status: `code` is an errno and `text` the call
-    CHANNEL_PATIENCE = 60000,  // ms that either side waits for the other to read or write
+    CHANNEL_RESOURCES = 5,          // and those above it
+    CHANNEL_SYSTEM_ERROR = -1,      // a status: `code` is an errno and `text` the call
+    CHANNEL_PATIENCE = 60000,       // ms that either side waits for the other to read or write
+    CHANNEL_MOST_DESCRIPTORS = 200, // with one message; the system's limit is 253
+};
+
+struct channel_letter {
+    uint64_t size;      // of the record
+    uint64_t resources; // how many; the kind of each in 32 bits
 };
 
 struct channel_reply {
     int32_t status;
     int32_t code;
-    char text[504];
+    int64_t pid; // of the child
+    char text[496];
 };
+
+// Sends bytes, or the whole letter. Blocks while the other side takes them; that it does not take them is for the one to notice who awaits
+// its reply.
+void broodi_channel_send(int channel, const void *data, size_t size);
+void broodi_channel_send_letter(int channel, const brood_os_plan *plan);
+
+// From a child, instead of a reply: a call of the system has failed with this code. The second one ends the process with that.
+// Async-signal-safe.
+void broodi_channel_send_error(int channel, int code, const char *call);
+_Noreturn void broodi_channel_give_up(int channel, int code, const char *call);
+
+// One message with descriptors; false, with errno, when it cannot be sent.
+bool broodi_channel_send_with(int socket, const void *data, size_t size, const int *descriptors,
+                              size_t count);
+
+// Receives one: exactly so many bytes, and what comes with them; false, with errno, otherwise. When this process cannot have so many
+// descriptors it gets none, and errno is EMFILE.
+bool broodi_channel_receive_with(int socket, void *data, size_t size, int flags, int *descriptors,
+                                 size_t *count);
+
+// From the child: its reply, with the descriptor that was shown before, if any: a pidfd of itself, when its starter cannot get one that is
+// surely its own. False when nobody listens.
+void broodi_channel_show(int descriptor);
+bool broodi_channel_reply(int channel, const struct channel_reply *reply);
+
+// Receives exactly so many bytes; false when they do not come.
+bool broodi_channel_receive(int channel, void *buffer, size_t size);
+
+// Receives a letter from boot->channel, into its record and resources. When there are resources already, their values are known, and it must
+// be as many. BROOD_INVALID, BROOD_NO_MEMORY: nothing is left in `boot`.
+brood_status broodi_channel_receive_letter(brood_os_boot *boot);
 
 #endif

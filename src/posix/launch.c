@@ -7,6 +7,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdio_ext.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -14,13 +17,11 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+extern char **environ;
+
 _Noreturn static void give_up(int channel, const char *call)
 {
-    struct channel_reply reply = { .status = CHANNEL_SYSTEM_ERROR, .code = errno };
-    for (size_t i = 0; call[i] && i < sizeof reply.text - 1; i++)
-        reply.text[i] = call[i];
-    (void)send(channel, &reply, sizeof reply, MSG_NOSIGNAL);
-    _exit(70);
+    broodi_channel_give_up(channel, errno, call);
 }
 
 // Dies with the starter; if that is dead already, now.
@@ -53,13 +54,14 @@ static void restore_mask(const struct launch *launch)
     (void)sigprocmask(SIG_SETMASK, &launch->mask, NULL);
 }
 
-static void set_input(const struct launch *launch)
+// After all that the child is given has been brought above the standard numbers.
+static void set_input(const struct launch *launch, int channel)
 {
     if (!launch->plan->null_input)
         return;
     const int null = open("/dev/null", O_RDONLY);
     if (null < 0 || (null != STDIN_FILENO && dup2(null, STDIN_FILENO) < 0))
-        give_up(launch->channel, "opening /dev/null");
+        give_up(channel, "opening /dev/null");
     if (null > STDERR_FILENO)
         close(null);
 }
@@ -94,16 +96,31 @@ static void close_one_by_one(unsigned first)
     close(directory);
 }
 
-// Channel and arena to their numbers, by way of high ones because the two may stand in each other's place; all else closed.
+static int move_up(const struct launch *launch, intptr_t descriptor, int least)
+{
+    const int moved = fcntl((int)descriptor, F_DUPFD, least);
+    if (moved < 0)
+        give_up(launch->channel, "dup");
+    return moved;
+}
+
+// Channel, arena and resources to their numbers, by way of higher ones because one may stand in the place of another; all else closed.
 static int set_descriptors(const struct launch *launch)
 {
-    const int channel = fcntl(launch->channel, F_DUPFD, CHANNEL_FIRST_FREE);
-    const int arena = fcntl((int)launch->plan->arena->object, F_DUPFD, CHANNEL_FIRST_FREE);
-    if (channel < 0 || arena < 0 || dup2(channel, CHANNEL_DESCRIPTOR) < 0 || dup2(arena, CHANNEL_ARENA) < 0)
-        give_up(launch->channel, "dup");
+    const int count = (int)launch->plan->resource_count;
+    const int first_free = CHANNEL_RESOURCES + count;
+    const int channel = move_up(launch, launch->channel, first_free);
+    const int arena = move_up(launch, launch->plan->arena->object, first_free);
+    for (int i = 0; i < count; i++)
+        launch->moved[i] = move_up(launch, launch->plan->resources[i].value, first_free);
+    bool placed = dup2(channel, CHANNEL_DESCRIPTOR) >= 0 && dup2(arena, CHANNEL_ARENA) >= 0;
+    for (int i = 0; i < count; i++)
+        placed = placed && dup2(launch->moved[i], CHANNEL_RESOURCES + i) >= 0;
+    if (!placed)
+        give_up(channel, "dup");
     enum { CLOSE_RANGE = 436 };
-    if (syscall(CLOSE_RANGE, (unsigned)CHANNEL_FIRST_FREE, ~0U, 0) != 0)
-        close_one_by_one(CHANNEL_FIRST_FREE);
+    if (syscall(CLOSE_RANGE, (unsigned)first_free, ~0U, 0) != 0)
+        close_one_by_one((unsigned)first_free);
     return CHANNEL_DESCRIPTOR;
 }
 
@@ -112,31 +129,33 @@ _Noreturn void broodi_launch_exec(const struct launch *launch)
     tie(launch);
     reset_handlers();
     restore_mask(launch);
-    set_input(launch);
     set_directory(launch);
     const int channel = set_descriptors(launch);
+    set_input(launch, channel);
     execve("/proc/self/exe", launch->argv, launch->envp);
     give_up(channel, "execve of /proc/self/exe");
 }
 
-static void set_environment(const struct launch *launch)
+// What was read ahead is the starter's.
+static void forget_input(const struct launch *launch)
 {
-    for (const char *const *change = launch->plan->environment; change && *change; change++) {
-        const char *value = strchr(*change, '=');
-        char *name = value ? strndup(*change, (size_t)(value - *change)) : strdup(*change);
-        if (!name || (value ? setenv(name, value + 1, 1) : unsetenv(name)) != 0)
-            give_up(launch->channel, "changing the environment");
-        free(name);
-    }
+    if (!launch->plan->null_input || ftrylockfile(stdin) != 0)
+        return;
+    __fpurge(stdin);
+    clearerr_unlocked(stdin);
+    funlockfile(stdin);
 }
 
 _Noreturn void broodi_launch_entry(const struct launch *launch)
 {
     tie(launch);
+    close(launch->starters_end);
     restore_mask(launch);
-    set_input(launch);
+    set_input(launch, launch->channel);
+    forget_input(launch);
     set_directory(launch);
-    set_environment(launch);
+    environ =
+        (char **)(uintptr_t)launch->plan->environment; // no setenv: another thread may have held its lock
     launch->entry(launch->arg, launch->channel);
     _exit(70);
 }

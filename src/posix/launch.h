@@ -11,16 +11,21 @@
 // Everything that a child needs, prepared before it exists: between its birth and exec it makes system calls only.
 struct launch {
     const brood_os_plan *plan;
-    int channel;       // the child's end
+    int channel; // the child's end
+    int starters_end;
     pid_t starter;     // this process
     sigset_t mask;     // of the thread that starts
     char *const *argv; // for exec
     char *const *envp;
+    int *moved;                      // room for one number for each resource
     void (*entry)(void *, intptr_t); // instead of exec
     void *arg;
-    pid_t child; // the result
-    int error;   // errno when there is no child
+    volatile pid_t child; // the result; written by a detached child's other parent too, in this memory
+    int error;            // errno when there is no child
 };
+
+// How the system tells the end of a child.
+brood_exit broodi_launch_end(const siginfo_t *info);
 
 // The child's side. Never returns; an error goes to the channel.
 _Noreturn void broodi_launch_exec(const struct launch *launch);

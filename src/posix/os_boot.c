@@ -4,16 +4,15 @@
 #include "channel.h"
 
 #include "fail.h"
-#include "fault.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -29,47 +28,18 @@ bool brood_os_boot_is_announced(void)
     return announcement && announcement[0] && !brood_os_boot_is_privileged();
 }
 
-// Reads exactly `size` bytes; false when they do not come.
-static bool receive(int channel, void *buffer, size_t size)
-{
-    unsigned char *next = buffer;
-    while (size > 0) {
-        struct pollfd ready = { .fd = channel, .events = POLLIN };
-        const int polled = poll(&ready, 1, CHANNEL_PATIENCE);
-        if (polled < 0 && errno == EINTR)
-            continue;
-        const ssize_t got = polled > 0 ? recv(channel, next, size, 0) : -1;
-        if (got <= 0)
-            return false;
-        next += got;
-        size -= (size_t)got;
-    }
-    return true;
-}
-
 static bool is_socket(int descriptor)
 {
     struct stat facts;
     return fstat(descriptor, &facts) == 0 && S_ISSOCK(facts.st_mode);
 }
 
-static brood_status receive_record(brood_os_boot *boot)
+static brood_status receive_letter(brood_os_boot *boot)
 {
-    uint64_t size = 0;
     const int channel = (int)boot->channel;
-    if (!is_socket(channel) || fcntl(channel, F_SETFD, FD_CLOEXEC) != 0 ||
-        !receive(channel, &size, sizeof size))
+    if (!is_socket(channel) || fcntl(channel, F_SETFD, FD_CLOEXEC) != 0)
         return broodi_fail(BROOD_INVALID, "nobody sends a boot record");
-    if (size == 0 || size > PTRDIFF_MAX)
-        return broodi_fail(BROOD_INVALID, "a boot record of %" PRIu64 " bytes", size);
-    boot->size = (size_t)size;
-    boot->record = broodi_alloc(boot->size);
-    if (!boot->record)
-        return broodi_fail(BROOD_NO_MEMORY, "a boot record of %zu bytes", boot->size);
-    if (receive(channel, boot->record, boot->size))
-        return BROOD_OK;
-    free(boot->record);
-    return broodi_fail(BROOD_INVALID, "the boot record ends early");
+    return broodi_channel_receive_letter(boot);
 }
 
 brood_status brood_os_boot_take(brood_os_boot *out)
@@ -86,16 +56,19 @@ brood_status brood_os_boot_take(brood_os_boot *out)
         return broodi_fail(BROOD_INVALID, "the announcement \"%s\" cannot be read", text);
     boot.channel = channel;
     boot.arena = arena;
-    const brood_status status = receive_record(&boot);
+    (void)prctl(PR_SET_NAME,
+                program_invocation_short_name); // executed by /proc/self/exe, it would be called "exe"
+    const brood_status status = receive_letter(&boot);
     if (status == BROOD_OK)
         *out = boot;
     return status;
 }
 
-void brood_os_boot_reply(intptr_t channel, brood_status status, const char *text)
+bool brood_os_boot_reply(intptr_t channel, brood_status status, const char *text)
 {
-    struct channel_reply reply = { .status = (int32_t)status };
+    struct channel_reply reply = { .status = (int32_t)status, .pid = getpid() };
     (void)snprintf(reply.text, sizeof reply.text, "%s", text);
-    (void)send((int)channel, &reply, sizeof reply, MSG_NOSIGNAL);
+    const bool heard = broodi_channel_reply((int)channel, &reply);
     close((int)channel);
+    return heard;
 }

@@ -3,6 +3,7 @@
 
 #include "fault.h"
 #include "os/os_error.h"
+#include "os/os_thread.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -11,14 +12,21 @@
 static pthread_mutex_t guard = PTHREAD_MUTEX_INITIALIZER;
 static void (*run_in_child)(void);
 
+static int cancelable; // whether its holder was, before; guarded by it
+
+// Under it there are calls that a cancelled thread would not come back from.
 void brood_os_guard_lock(void)
 {
+    const int before = brood_os_thread_protect();
     pthread_mutex_lock(&guard);
+    cancelable = before;
 }
 
 void brood_os_guard_unlock(void)
 {
+    const int before = cancelable;
     pthread_mutex_unlock(&guard);
+    brood_os_thread_unprotect(before);
 }
 
 // The forking thread holds the guard over the fork, so the child's copy is held by its only thread.

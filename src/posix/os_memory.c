@@ -3,6 +3,8 @@
 // grows by what is committed, and a page that was committed can always be touched.
 #include "os/os_memory.h"
 
+#include "descriptor.h"
+
 #include "fail.h"
 #include "fault.h"
 #include "os/os_error.h"
@@ -32,7 +34,7 @@ static brood_status map(brood_os_arena *out, int object, size_t size)
 
 brood_status brood_os_arena_create(brood_os_arena *out, size_t least)
 {
-    const int object = broodi_fault() ? -1 : memfd_create("brood", MFD_CLOEXEC);
+    const int object = broodi_fault() ? -1 : broodi_descriptor_up(memfd_create("brood", MFD_CLOEXEC));
     if (object < 0)
         return brood_os_error("memfd_create", errno);
     brood_status status = BROOD_NO_MEMORY;

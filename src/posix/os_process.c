@@ -2,6 +2,7 @@
 #include "os/os_process.h"
 
 #include "channel.h"
+#include "descriptor.h"
 #include "launch.h"
 #include "starter.h"
 
@@ -13,6 +14,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -23,22 +25,40 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { PIDFD_OPEN = 434, PIDFD_SEND_SIGNAL = 424, WAIT_PIDFD = 3 };
+enum { PIDFD_SEND_SIGNAL = 424, WAIT_PIDFD = 3 };
 
 extern char **environ;
 
-// Starting
-
-static int open_pidfd(int64_t pid)
+brood_status brood_os_resource_check(const brood_resource *resource)
 {
-    return broodi_fault() ? -1 : (int)syscall(PIDFD_OPEN, (pid_t)pid, 0);
+    const int32_t kind = resource->kind;
+    if (kind == BROOD_RESOURCE_HANDLE)
+        return broodi_fail(BROOD_UNSUPPORTED, "this system has no handles");
+    if (kind != BROOD_RESOURCE_DESCRIPTOR && kind != BROOD_RESOURCE_SOCKET)
+        return broodi_fail(BROOD_INVALID, "%d is no kind of resource", (int)kind);
+    if (resource->value < 0 || resource->value > INT_MAX || fcntl((int)resource->value, F_GETFD) < 0)
+        return broodi_fail(BROOD_INVALID, "descriptor %lld is not open", (long long)resource->value);
+    return BROOD_OK;
 }
 
-static brood_status open_channel(int ends[2])
+// Starting
+
+// A detached child is the child of one that ends at once.
+_Noreturn static void detach(struct launch *launch)
 {
-    if (broodi_fault() || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
-        return brood_os_error("socketpair", errno ? errno : EMFILE);
-    return BROOD_OK;
+    const pid_t child = vfork();
+    if (child == 0)
+        broodi_launch_exec(launch);
+    launch->error = errno;
+    launch->child = child;
+    _exit(0);
+}
+
+static void reap_between(pid_t child)
+{
+    siginfo_t info;
+    while (waitid(P_PID, (id_t)child, &info, WEXITED) != 0 && errno == EINTR)
+        continue;
 }
 
 static void start_by_vfork(void *arg)
@@ -49,10 +69,16 @@ static void start_by_vfork(void *arg)
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     const pid_t child = broodi_fault() ? (errno = EAGAIN, -1) : vfork();
+    if (child == 0 && launch->plan->detached)
+        detach(launch);
     if (child == 0)
         broodi_launch_exec(launch);
-    launch->error = errno;
-    launch->child = child;
+    if (child > 0 && launch->plan->detached) {
+        reap_between(child);
+    } else {
+        launch->error = errno;
+        launch->child = child;
+    }
     pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
@@ -81,39 +107,21 @@ static brood_status make_child(struct launch *launch, void (*start)(void *), con
 static brood_status start(struct launch *launch, void (*by)(void *), const char *call, brood_os_child *out)
 {
     int ends[2];
-    brood_status status = open_channel(ends);
-    if (status != BROOD_OK)
-        return status;
+    if (!broodi_descriptor_pair(SOCK_STREAM, ends))
+        return brood_os_error("socketpair", errno);
     launch->channel = ends[1];
-    status = make_child(launch, by, call);
+    launch->starters_end = ends[0];
+    const brood_status status = make_child(launch, by, call);
     close(ends[1]);
     if (status != BROOD_OK) {
         close(ends[0]);
         return status;
     }
-    *out = (brood_os_child){
-        .pid = launch->child, .handle = open_pidfd(launch->child), .channel = ends[0], .memory = -1
-    };
+    *out = (brood_os_child){ .pid = launch->child,
+                             .handle = broodi_descriptor_of_process(launch->child),
+                             .channel = ends[0],
+                             .memory = -1 };
     return BROOD_OK;
-}
-
-// A child that does not take it has died or has sent its reply instead: the one who awaits that will see.
-static void send_bytes(int channel, const void *data, size_t size)
-{
-    const unsigned char *next = data;
-    while (size > 0) {
-        const ssize_t sent = send(channel, next, size, MSG_NOSIGNAL | MSG_DONTWAIT);
-        struct pollfd room = { .fd = channel, .events = POLLOUT };
-        if (sent > 0) {
-            next += sent;
-            size -= (size_t)sent;
-        } else if (sent < 0 && errno == EAGAIN) {
-            if (poll(&room, 1, CHANNEL_PATIENCE) == 0)
-                return;
-        } else if (sent == 0 || errno != EINTR) {
-            return;
-        }
-    }
 }
 
 // The whole of a file of unknown size, from malloc, and its length; NULL when it cannot be had.
@@ -181,20 +189,20 @@ brood_status brood_os_process_spawn(const brood_os_plan *plan, brood_os_child *o
     const char **envp = announced(plan, announcement, sizeof announcement);
     if (!envp)
         return brood_os_error("malloc", ENOMEM);
+    int *moved = broodi_alloc((plan->resource_count + 1) * sizeof *moved);
     char **argv = own_arguments(&storage);
-    struct launch launch = { .plan = plan,
-                             .argv = argv ? argv : standard,
-                             .envp = (char *const *)(uintptr_t)envp };
-    const brood_status status = start(&launch, start_by_vfork, "vfork", out);
+    struct launch launch = {
+        .plan = plan, .argv = argv ? argv : standard, .envp = (char *const *)(uintptr_t)envp, .moved = moved
+    };
+    const brood_status status =
+        moved ? start(&launch, start_by_vfork, "vfork", out) : brood_os_error("malloc", ENOMEM);
+    free(moved);
     free(argv);
     free(storage);
     free((void *)envp);
-    if (status != BROOD_OK)
-        return status;
-    const uint64_t size = plan->size;
-    send_bytes((int)out->channel, &size, sizeof size);
-    send_bytes((int)out->channel, plan->record, plan->size);
-    return BROOD_OK;
+    if (status == BROOD_OK)
+        broodi_channel_send_letter((int)out->channel, plan);
+    return status;
 }
 
 brood_status brood_os_process_fork(const brood_os_plan *plan, void (*entry)(void *, intptr_t), void *arg,
@@ -231,23 +239,37 @@ static bool poll_until(struct pollfd *descriptors, nfds_t count, int64_t deadlin
         const int ready = poll(descriptors, count, timeout);
         if (ready > 0)
             return true;
-        if (ready == 0 && timeout >= 0 && brood_os_clock() >= deadline)
+        if (brood_os_clock() >= deadline)
             return false;
+        if (ready < 0 && errno != EINTR) // a limit of descriptors below those that are open, for one
+            brood_os_sleep_until(brood_os_clock() + 1000000);
     }
 }
 
-static brood_status take_reply(int channel, brood_os_reply *out)
+static brood_status take_reply(brood_os_child *child, brood_os_reply *out)
 {
     struct channel_reply reply;
-    const ssize_t got = recv(channel, &reply, sizeof reply, MSG_DONTWAIT);
-    if (got != (ssize_t)sizeof reply)
+    int shown[CHANNEL_MOST_DESCRIPTORS];
+    size_t count = 0;
+    const int channel = (int)child->channel;
+    if (!broodi_channel_receive_with(channel, &reply, sizeof reply, MSG_DONTWAIT, shown, &count))
         return broodi_fail(BROOD_SYSTEM, "the child ended before it reached its target");
     reply.text[sizeof reply.text - 1] = 0;
     out->status = (brood_status)reply.status;
     if (reply.status == CHANNEL_SYSTEM_ERROR)
         out->status = brood_os_error(reply.text, reply.code);
     (void)snprintf(out->text, sizeof out->text, "%s", reply.text);
+    if (child->served)
+        child->pid = reply.pid;
+    if (count > 0)
+        child->handle = broodi_descriptor_up(shown[0]);
     return BROOD_OK;
+}
+
+static bool is_something_left(int channel)
+{
+    char byte;
+    return recv(channel, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 1;
 }
 
 brood_status brood_os_process_await_ready(brood_os_child *child, int64_t deadline, brood_os_reply *out)
@@ -256,9 +278,12 @@ brood_status brood_os_process_await_ready(brood_os_child *child, int64_t deadlin
         { .fd = (int)child->channel, .events = POLLIN },
         { .fd = (int)child->handle, .events = POLLIN }, // ignored when negative
     };
-    brood_status status = BROOD_TIMEOUT;
-    if (poll_until(either, 2, deadline))
-        status = take_reply((int)child->channel, out);
+    bool replied = poll_until(either, 2, deadline);
+    if (!replied) { // from now on the child cannot reply any more; what it has said is heard
+        (void)shutdown((int)child->channel, SHUT_RD);
+        replied = poll_until(either, 1, 0) && is_something_left((int)child->channel);
+    }
+    const brood_status status = replied ? take_reply(child, out) : BROOD_TIMEOUT;
     close((int)child->channel);
     child->channel = -1;
     return status;
@@ -285,7 +310,7 @@ static brood_status await_by_pid(int64_t pid, int64_t deadline)
 brood_status brood_os_process_await_end(const brood_os_child *child, int64_t deadline)
 {
     if (child->handle < 0)
-        return await_by_pid(child->pid, deadline);
+        return child->served ? BROOD_UNSUPPORTED : await_by_pid(child->pid, deadline);
     struct pollfd ended = { .fd = (int)child->handle, .events = POLLIN };
     return poll_until(&ended, 1, deadline) ? BROOD_OK : BROOD_TIMEOUT;
 }
@@ -301,7 +326,7 @@ static const struct {
     { SIGSYS, BROOD_CRASH_OTHER },
 };
 
-static brood_exit describe(const siginfo_t *info)
+brood_exit broodi_launch_end(const siginfo_t *info)
 {
     if (info->si_code == CLD_EXITED)
         return (brood_exit){ .kind = BROOD_EXITED, .code = info->si_status, .native = info->si_status };
@@ -332,7 +357,7 @@ bool brood_os_process_reap(const brood_os_child *child, brood_exit *out)
     while (got != 0 && errno == EINTR);
     if (got == 0 && info.si_pid == 0)
         return false;
-    *out = got == 0 ? describe(&info) : (brood_exit){ .kind = BROOD_LOST };
+    *out = got == 0 ? broodi_launch_end(&info) : (brood_exit){ .kind = BROOD_LOST };
     return true;
 }
 
@@ -370,10 +395,13 @@ uint64_t brood_os_process_birth(int64_t pid)
     (void)snprintf(text, sizeof text, "/proc/%lld/stat", (long long)pid);
     const int file = open(text, O_RDONLY | O_CLOEXEC);
     if (file < 0)
-        return 0;
+        return errno == ENOENT ? 0 : BROOD_OS_BIRTH_UNKNOWN;
     const ssize_t length = read(file, text, sizeof text - 1);
+    const int error = errno;
     close(file);
-    text[length > 0 ? length : 0] = 0;
+    if (length <= 0)
+        return length < 0 && error == ESRCH ? 0 : BROOD_OS_BIRTH_UNKNOWN;
+    text[length] = 0;
     // The name, second field, may hold anything; the state follows its last parenthesis, the start time is number 22.
     const char *after = strrchr(text, ')');
     char state = 0;
@@ -381,7 +409,7 @@ uint64_t brood_os_process_birth(int64_t pid)
     if (!after ||
         sscanf(after + 1, " %c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu",
                &state, &birth) != 2)
-        return 0;
+        return BROOD_OS_BIRTH_UNKNOWN;
     return state == 'Z' || state == 'X' ? 0 : birth;
 }
 
@@ -409,14 +437,16 @@ bool brood_os_process_same_name(const char *a, const char *b, size_t length)
     return memcmp(a, b, length) == 0;
 }
 
+// What cannot be told is taken to live: the caller looks again.
 static bool lives(int64_t pid, uint64_t birth)
 {
-    return birth != 0 && brood_os_process_birth(pid) == birth;
+    const uint64_t now = brood_os_process_birth(pid);
+    return now == BROOD_OS_BIRTH_UNKNOWN || (now != 0 && (now == birth || birth == BROOD_OS_BIRTH_UNKNOWN));
 }
 
 brood_status brood_os_parent_await_end(int64_t pid, uint64_t birth, int64_t deadline)
 {
-    const int pidfd = open_pidfd(pid);
+    const int pidfd = broodi_descriptor_of_process(pid);
     struct pollfd ended = { .fd = pidfd, .events = POLLIN };
     bool over = !lives(pid, birth);
     if (pidfd >= 0 && !over)

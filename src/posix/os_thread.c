@@ -4,6 +4,7 @@
 #include "starter.h"
 
 #include "fault.h"
+#include "os/os_clock.h"
 #include "os/os_error.h"
 
 #include <dirent.h>
@@ -62,6 +63,8 @@ brood_status brood_os_thread_start(brood_os_thread *out, void (*entry)(void *), 
     if (!error)
         error = broodi_fault() ? EAGAIN : pthread_create(&thread, &attributes, run, start);
     pthread_attr_destroy(&attributes);
+    if (error == EINVAL) // of all attributes the stack alone can be wrong, and then it is too large
+        error = ENOMEM;
     if (error) {
         free(start);
         return brood_os_error("pthread_create", error);
@@ -70,9 +73,40 @@ brood_status brood_os_thread_start(brood_os_thread *out, void (*entry)(void *), 
     return BROOD_OK;
 }
 
-void brood_os_thread_join(brood_os_thread thread)
+// The C libraries differ in joins with a deadline, and a thread that is to be joined is about to end: so the wait for one with a deadline looks
+// again, less and less often.
+brood_status brood_os_thread_join(brood_os_thread thread, int64_t deadline)
 {
-    pthread_join((pthread_t)thread.handle, NULL);
+    if (deadline == INT64_MAX) {
+        (void)pthread_join((pthread_t)thread.handle, NULL);
+        return BROOD_OK;
+    }
+    const int64_t longest = 1000000;
+    for (int64_t pause = 20000; pthread_tryjoin_np((pthread_t)thread.handle, NULL) == EBUSY;
+         pause = pause * 2 < longest ? pause * 2 : longest) {
+        const int64_t now = brood_os_clock();
+        if (now >= deadline)
+            return BROOD_TIMEOUT;
+        brood_os_sleep_until(now + pause < deadline ? now + pause : deadline);
+    }
+    return BROOD_OK;
+}
+
+bool brood_os_thread_is_self(brood_os_thread thread)
+{
+    return pthread_equal((pthread_t)thread.handle, pthread_self());
+}
+
+int brood_os_thread_protect(void)
+{
+    int before = 0;
+    (void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &before);
+    return before;
+}
+
+void brood_os_thread_unprotect(int before)
+{
+    (void)pthread_setcancelstate(before, NULL);
 }
 
 // Threads that are not the program's: a thread sanitizer runs one.

@@ -15,6 +15,7 @@
 #include "fail.h"
 #include "os/os_error.h"
 
+#include <io.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -98,7 +99,7 @@ static brood_status hand(struct launch *launch, HANDLE own, HANDLE *out)
 
 static brood_status write_letter(struct launch *launch, const brood_os_plan *plan, HANDLE *out)
 {
-    const uint64_t size = CHANNEL_RECORD + (uint64_t)plan->size;
+    const uint64_t size = channel_resources_at(plan->size) + plan->resource_count * sizeof(channel_resource);
     HANDLE mapping = broodi_win32_fault() ? NULL
                                           : CreateFileMappingW(INVALID_HANDLE_VALUE, NULL, PAGE_READWRITE,
                                                                (DWORD)(size >> 32), (DWORD)size, NULL);
@@ -113,6 +114,7 @@ static brood_status write_letter(struct launch *launch, const brood_os_plan *pla
         return status;
     launch->letter->magic = CHANNEL_MAGIC;
     launch->letter->size = plan->size;
+    launch->letter->resources = plan->resource_count;
     memcpy((unsigned char *)launch->letter + CHANNEL_RECORD, plan->record, plan->size);
     return BROOD_OK;
 }
@@ -125,6 +127,26 @@ static brood_status hand_reply(struct launch *launch, HANDLE *out)
     return hand(launch, launch->reply, out);
 }
 
+static HANDLE handle_of(const brood_resource *resource)
+{
+    if (resource->kind == BROOD_RESOURCE_DESCRIPTOR)
+        return (HANDLE)_get_osfhandle((int)resource->value);
+    return (HANDLE)resource->value;
+}
+
+static brood_status hand_resources(struct launch *launch, const brood_os_plan *plan)
+{
+    brood_status status = BROOD_OK;
+    unsigned char *place = (unsigned char *)launch->letter + channel_resources_at(plan->size);
+    channel_resource *list = (channel_resource *)(void *)place;
+    for (size_t i = 0; status == BROOD_OK && i < plan->resource_count; i++) {
+        HANDLE copy = NULL;
+        status = hand(launch, handle_of(&plan->resources[i]), &copy);
+        list[i] = (channel_resource){ (intptr_t)copy, plan->resources[i].kind, 0 };
+    }
+    return status;
+}
+
 static brood_status announce(struct launch *launch, const brood_os_plan *plan)
 {
     HANDLE mapping;
@@ -135,6 +157,8 @@ static brood_status announce(struct launch *launch, const brood_os_plan *plan)
         status = hand_reply(launch, &reply);
     if (status == BROOD_OK)
         status = hand(launch, (HANDLE)plan->arena->object, &arena);
+    if (status == BROOD_OK)
+        status = hand_resources(launch, plan);
     if (status != BROOD_OK)
         return status;
     (void)snprintf(launch->announcement, sizeof launch->announcement, CHANNEL_VARIABLE "=%llx:%llx:%llx:%llx",
@@ -219,9 +243,17 @@ static brood_status list_attributes(struct launch *launch, bool tied)
     return status;
 }
 
+static brood_status make_room(struct launch *launch, size_t resource_count)
+{
+    launch->inherited = broodi_alloc((LAUNCH_HANDLES + resource_count) * sizeof *launch->inherited);
+    return launch->inherited ? BROOD_OK : brood_os_error("malloc", ERROR_NOT_ENOUGH_MEMORY);
+}
+
 brood_status broodi_launch_prepare(struct launch *launch, const brood_os_plan *plan)
 {
-    brood_status status = find_directory(launch, plan->directory);
+    brood_status status = make_room(launch, plan->resource_count);
+    if (status == BROOD_OK)
+        status = find_directory(launch, plan->directory);
     if (status == BROOD_OK)
         status = find_program(launch);
     if (status == BROOD_OK && plan->tied)
@@ -247,6 +279,7 @@ void broodi_launch_finish(struct launch *launch)
         CloseHandle(launch->reply);
     if (launch->letter)
         UnmapViewOfFile(launch->letter);
+    free(launch->inherited);
     free(launch->attributes);
     free(launch->environment);
     free(launch->directory);

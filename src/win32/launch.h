@@ -8,6 +8,7 @@
 #include "os/os_process.h"
 #include <windows.h>
 
+// Beside the resources: record, reply, arena, three standard ones.
 enum { LAUNCH_HANDLES = 6, LAUNCH_ANNOUNCEMENT = sizeof CHANNEL_VARIABLE + 4 * 17 };
 
 // All that a launch makes. What nobody has moved out is taken back at its end; zero is nothing.
@@ -18,7 +19,7 @@ struct launch {
     wchar_t *environment;
     channel_letter *letter; // mapped; goes into brood_os_child
     HANDLE reply;           // goes into brood_os_child
-    HANDLE inherited[LAUNCH_HANDLES];
+    HANDLE *inherited;      // room for LAUNCH_HANDLES and the resources
     DWORD inherited_count;
     HANDLE job;
     char announcement[LAUNCH_ANNOUNCEMENT];

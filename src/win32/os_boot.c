@@ -4,7 +4,10 @@
 #include "channel.h"
 
 #include "fail.h"
+#include "fault.h"
 
+#include <fcntl.h>
+#include <io.h>
 #include <stdlib.h>
 #include <string.h>
 #include <windows.h>
@@ -74,7 +77,10 @@ static bool is_letter(const channel_letter *view)
     if (VirtualQuery(view, &facts, sizeof facts) == 0 || facts.State != MEM_COMMIT ||
         facts.Protect != PAGE_READWRITE || facts.RegionSize < CHANNEL_RECORD)
         return false;
-    return view->magic == CHANNEL_MAGIC && view->size <= facts.RegionSize - CHANNEL_RECORD;
+    if (view->magic != CHANNEL_MAGIC || view->size > facts.RegionSize - CHANNEL_RECORD)
+        return false;
+    const uint64_t at = channel_resources_at(view->size);
+    return at <= facts.RegionSize && view->resources <= (facts.RegionSize - at) / sizeof(channel_resource);
 }
 
 static channel_letter *open_letter(HANDLE mapping)
@@ -86,6 +92,33 @@ static channel_letter *open_letter(HANDLE mapping)
         return view;
     UnmapViewOfFile(view);
     return NULL;
+}
+
+// A descriptor is the C library's own name for a handle, in each process another one.
+static intptr_t adopt(const channel_resource *resource)
+{
+    HANDLE handle = (HANDLE)(intptr_t)resource->value;
+    if (!SetHandleInformation(handle, HANDLE_FLAG_INHERIT, 0))
+        return -1;
+    if (resource->kind == BROOD_RESOURCE_DESCRIPTOR)
+        return _open_osfhandle((intptr_t)handle, _O_BINARY);
+    return (intptr_t)handle;
+}
+
+static brood_status take_resources(const channel_letter *letter, brood_os_boot *out)
+{
+    const unsigned char *place = (const unsigned char *)letter + channel_resources_at(letter->size);
+    const channel_resource *list = (const channel_resource *)(const void *)place;
+    out->resource_count = (size_t)letter->resources;
+    out->resources = out->resource_count ? broodi_alloc(out->resource_count * sizeof *out->resources) : NULL;
+    if (out->resource_count && !out->resources)
+        return broodi_fail(BROOD_NO_MEMORY, "%llu resources", (unsigned long long)letter->resources);
+    for (size_t i = 0; i < out->resource_count; i++) {
+        out->resources[i] = (brood_resource){ list[i].kind, adopt(&list[i]) };
+        if (out->resources[i].value == -1)
+            return broodi_fail(BROOD_INVALID, "resource %llu is not there", (unsigned long long)i);
+    }
+    return BROOD_OK;
 }
 
 brood_status brood_os_boot_take(brood_os_boot *out)
@@ -114,7 +147,7 @@ brood_status brood_os_boot_take(brood_os_boot *out)
         .arena = (intptr_t)fields[ARENA],
         .channel = (intptr_t)&channel,
     };
-    return BROOD_OK;
+    return take_resources(letter, out);
 }
 
 static void copy_text(char *to, size_t room, const char *text)
@@ -125,7 +158,7 @@ static void copy_text(char *to, size_t room, const char *text)
     to[part] = '\0';
 }
 
-void brood_os_boot_reply(intptr_t to, brood_status status, const char *text)
+bool brood_os_boot_reply(intptr_t to, brood_status status, const char *text)
 {
     struct channel *const reply = (struct channel *)to;
     reply->letter->status = status;
@@ -135,6 +168,7 @@ void brood_os_boot_reply(intptr_t to, brood_status status, const char *text)
     (void)SetEvent(reply->event);
     CloseHandle(reply->event);
     *reply = (struct channel){ NULL, NULL };
+    return true; // a starter that is gone has taken this process along
 }
 
 // A child gets the rights of its starter, and nobody else can hand it a handle.

@@ -8,6 +8,7 @@
 #include "fail.h"
 #include "os/os_error.h"
 
+#include <io.h>
 #include <stdlib.h>
 #include <string.h>
 #include <wchar.h>
@@ -36,6 +37,26 @@ static brood_status create(struct launch *launch, brood_os_child *out)
     };
     launch->reply = NULL;
     launch->letter = NULL;
+    return BROOD_OK;
+}
+
+brood_status brood_os_resource_check(const brood_resource *resource)
+{
+    HANDLE handle = (HANDLE)resource->value;
+    DWORD facts;
+    switch ((brood_resource_kind)resource->kind) {
+    case BROOD_RESOURCE_DESCRIPTOR:
+        handle = resource->value < 0 ? NULL : (HANDLE)_get_osfhandle((int)resource->value);
+        break;
+    case BROOD_RESOURCE_HANDLE:
+    case BROOD_RESOURCE_SOCKET:
+        break;
+    default:
+        return broodi_fail(BROOD_INVALID, "%d is no kind of resource", (int)resource->kind);
+    }
+    // A pseudo handle, such as that of the current process, would be another thing in the child.
+    if (!handle || (intptr_t)handle < 0 || !GetHandleInformation(handle, &facts))
+        return broodi_fail(BROOD_INVALID, "resource %lld is not open", (long long)resource->value);
     return BROOD_OK;
 }
 

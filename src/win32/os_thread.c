@@ -108,10 +108,32 @@ brood_status brood_os_thread_start(brood_os_thread *out, void (*entry)(void *), 
     return BROOD_OK;
 }
 
-void brood_os_thread_join(brood_os_thread thread)
+brood_status brood_os_thread_join(brood_os_thread thread, int64_t deadline)
 {
-    (void)WaitForSingleObject((HANDLE)thread.handle, INFINITE);
+    DWORD left;
+    do
+        left = broodi_win32_until(deadline);
+    while (WaitForSingleObject((HANDLE)thread.handle, left) == WAIT_TIMEOUT && left > 0);
+    if (WaitForSingleObject((HANDLE)thread.handle, 0) == WAIT_TIMEOUT)
+        return BROOD_TIMEOUT;
     CloseHandle((HANDLE)thread.handle);
+    return BROOD_OK;
+}
+
+bool brood_os_thread_is_self(brood_os_thread thread)
+{
+    return GetThreadId((HANDLE)thread.handle) == GetCurrentThreadId();
+}
+
+// A thread is not cancelled here, but ended by force, against which nothing helps.
+int brood_os_thread_protect(void)
+{
+    return 0;
+}
+
+void brood_os_thread_unprotect(int before)
+{
+    (void)before;
 }
 
 unsigned brood_os_thread_count(void)

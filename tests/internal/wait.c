@@ -297,18 +297,19 @@ static void assert_wait_blocks(uint32_t holder)
         waits++;
     }
     assert_true(waits < 60);
-    assert_false(broodi_thread_is_over(holder));
+    assert_false(broodi_thread_is_over(holder, broodi_thread_turn(holder)));
 }
 
 static void assert_wait_returns(uint32_t holder)
 {
     static broodi_word word;
     const int64_t before = brood_clock();
-    while (!broodi_thread_is_over(holder) && brood_clock() - before < BROOD_SECONDS(10))
+    while (!broodi_thread_is_over(holder, broodi_thread_turn(holder)) &&
+           brood_clock() - before < BROOD_SECONDS(10))
         broodi_wait(&word, 0, holder, INT64_MAX);
     broodi_wait(&word, 0, holder, INT64_MAX); // it is dead already
     const int64_t took = brood_clock() - before;
-    assert_true(broodi_thread_is_over(holder));
+    assert_true(broodi_thread_is_over(holder, broodi_thread_turn(holder)));
     assert_true(took < NET);
 }
 
@@ -350,9 +351,9 @@ static int watch(void *arg)
 {
     const uint32_t holder = *(uint32_t *)arg;
     const int64_t limit = brood_clock() + BROOD_SECONDS(10);
-    while (!broodi_thread_is_over(holder) && brood_clock() < limit)
+    while (!broodi_thread_is_over(holder, broodi_thread_turn(holder)) && brood_clock() < limit)
         broodi_wait(&watched_word, 0, holder, INT64_MAX);
-    CHECK(broodi_thread_is_over(holder));
+    CHECK(broodi_thread_is_over(holder, broodi_thread_turn(holder)));
     atomic_fetch_add(&watchers_done, 1);
     return 0;
 }

@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdint.h>
@@ -117,6 +118,81 @@ bool platform_process_lives(brood_pid pid)
     return end && end[1] && end[2] != 'Z' && end[2] != 'X';
 }
 
+// A field of /proc/<pid>/stat behind the name, which may hold anything: the state is number 0. -1 when there is no such process.
+static long long stat_field(brood_pid pid, int number)
+{
+    char text[512];
+    (void)snprintf(text, sizeof text, "/proc/%lld/stat", (long long)pid);
+    FILE *file = fopen(text, "r");
+    if (!file)
+        return -1;
+    const size_t length = fread(text, 1, sizeof text - 1, file);
+    (void)fclose(file);
+    text[length] = 0;
+    const char *at = strrchr(text, ')');
+    for (int i = 0; at && i <= number; i++)
+        at = strchr(at + 1, ' ');
+    return at ? strtoll(at, NULL, 10) : -1;
+}
+
+brood_pid platform_parent_of(brood_pid pid)
+{
+    const long long parent = stat_field(pid, 1);
+    return parent > 0 ? parent : 0;
+}
+
+size_t platform_children_of(brood_pid pid, brood_pid *out, size_t capacity)
+{
+    DIR *directory = opendir("/proc");
+    const struct dirent *entry;
+    size_t count = 0;
+    while (directory && (entry = readdir(directory)) != NULL) {
+        const long long child = strtoll(entry->d_name, NULL, 10);
+        if (child > 0 && stat_field(child, 1) == pid && count < capacity)
+            out[count++] = child;
+    }
+    if (directory)
+        closedir(directory);
+    return count;
+}
+
+brood_pid platform_group_of(brood_pid pid)
+{
+    return getpgid((pid_t)pid);
+}
+
+void platform_group_leave(void)
+{
+    (void)setpgid(0, 0);
+}
+
+int platform_output_redirect(const char *path)
+{
+    (void)fflush(stdout);
+    const int saved = dup(STDOUT_FILENO);
+    const int file = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    if (saved < 0 || file < 0 || dup2(file, STDOUT_FILENO) < 0)
+        give_up(path);
+    close(file);
+    return saved;
+}
+
+void platform_output_restore(int saved)
+{
+    (void)fflush(stdout);
+    if (dup2(saved, STDOUT_FILENO) < 0)
+        give_up("dup2");
+    close(saved);
+}
+
+bool platform_children_are_ignored(void)
+{
+    struct sigaction action;
+    if (sigaction(SIGCHLD, NULL, &action) != 0)
+        give_up("sigaction");
+    return action.sa_handler == SIG_IGN;
+}
+
 void platform_process_kill(brood_pid pid)
 {
     if (pid <= 1)
@@ -137,6 +213,8 @@ bool platform_reap(brood_pid pid)
         const pid_t reaped = waitpid(-1, NULL, 0);
         if (reaped == (pid_t)pid)
             return true;
+        if (reaped < 0 && errno == ECHILD)
+            return false;
         if (reaped < 0 && errno != EINTR)
             give_up("waitpid");
     }
@@ -164,6 +242,56 @@ int platform_guest(int (*fn)(void *arg), void *arg)
         if (errno != EINTR)
             give_up("waitpid");
     return WIFEXITED(status) ? WEXITSTATUS(status) : -2;
+}
+
+void platform_pipe(intptr_t ends[2])
+{
+    int both[2];
+    if (pipe2(both, O_CLOEXEC) != 0)
+        give_up("pipe2");
+    ends[0] = both[0];
+    ends[1] = both[1];
+}
+
+void platform_pipe_inheritable(intptr_t ends[2])
+{
+    int both[2];
+    if (pipe(both) != 0)
+        give_up("pipe");
+    ends[0] = both[0];
+    ends[1] = both[1];
+}
+
+size_t platform_read(intptr_t descriptor, char *buffer, size_t capacity)
+{
+    const ssize_t got = read((int)descriptor, buffer, capacity);
+    if (got < 0)
+        give_up("read");
+    return (size_t)got;
+}
+
+void platform_write(intptr_t descriptor, const char *text)
+{
+    if (write((int)descriptor, text, strlen(text)) != (ssize_t)strlen(text))
+        give_up("write");
+}
+
+void platform_close(intptr_t descriptor)
+{
+    if (close((int)descriptor) != 0)
+        give_up("close");
+}
+
+bool platform_is_ready(intptr_t native, brood_duration timeout)
+{
+    struct pollfd ready = { .fd = (int)native, .events = POLLIN };
+    return poll(&ready, 1, (int)(timeout / 1000000)) == 1;
+}
+
+void platform_terminate_ignore(void)
+{
+    if (signal(SIGTERM, SIG_IGN) == SIG_ERR)
+        give_up("signal");
 }
 
 extern char **environ;

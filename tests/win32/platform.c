@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: MIT
 #include "platform.h"
 
+#include <fcntl.h>
+#include <io.h>
+#include <share.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <windows.h>
 
 // What a process that was ended from outside has as its exit code. No other one has it.
@@ -80,6 +84,54 @@ void platform_process_kill(brood_pid pid)
     CloseHandle(process);
 }
 
+brood_pid platform_parent_of(brood_pid pid)
+{
+    (void)pid;
+    return 0;
+}
+
+size_t platform_children_of(brood_pid pid, brood_pid *out, size_t capacity)
+{
+    (void)pid, (void)out, (void)capacity;
+    return 0;
+}
+
+brood_pid platform_group_of(brood_pid pid)
+{
+    (void)pid;
+    return 0;
+}
+
+void platform_group_leave(void)
+{
+}
+
+int platform_output_redirect(const char *path)
+{
+    int file;
+    (void)fflush(stdout);
+    const int saved = _dup(1);
+    if (saved < 0 ||
+        _sopen_s(&file, path, _O_WRONLY | _O_CREAT | _O_TRUNC, _SH_DENYNO, _S_IREAD | _S_IWRITE) != 0 ||
+        _dup2(file, 1) != 0)
+        give_up(path);
+    (void)_close(file);
+    return saved;
+}
+
+void platform_output_restore(int saved)
+{
+    (void)fflush(stdout);
+    if (_dup2(saved, 1) != 0)
+        give_up("_dup2");
+    (void)_close(saved);
+}
+
+bool platform_children_are_ignored(void)
+{
+    return false;
+}
+
 bool platform_has_child(void)
 {
     return false;
@@ -102,6 +154,54 @@ int platform_guest(int (*fn)(void *arg), void *arg)
     (void)fn;
     (void)arg;
     return -1;
+}
+
+static void make_pipe(intptr_t ends[2], int flags)
+{
+    int both[2];
+    if (_pipe(both, 4096, _O_BINARY | flags) != 0)
+        give_up("_pipe");
+    ends[0] = both[0];
+    ends[1] = both[1];
+}
+
+void platform_pipe(intptr_t ends[2])
+{
+    make_pipe(ends, _O_NOINHERIT);
+}
+
+void platform_pipe_inheritable(intptr_t ends[2])
+{
+    make_pipe(ends, 0);
+}
+
+size_t platform_read(intptr_t descriptor, char *buffer, size_t capacity)
+{
+    const int got = _read((int)descriptor, buffer, (unsigned)capacity);
+    if (got < 0)
+        give_up("_read");
+    return (size_t)got;
+}
+
+void platform_write(intptr_t descriptor, const char *text)
+{
+    if (_write((int)descriptor, text, (unsigned)strlen(text)) != (int)strlen(text))
+        give_up("_write");
+}
+
+void platform_close(intptr_t descriptor)
+{
+    if (_close((int)descriptor) != 0)
+        give_up("_close");
+}
+
+bool platform_is_ready(intptr_t native, brood_duration timeout)
+{
+    return WaitForSingleObject((HANDLE)native, (DWORD)(timeout / 1000000)) == WAIT_OBJECT_0;
+}
+
+void platform_terminate_ignore(void)
+{
 }
 
 static HANDLE inheritable(HANDLE handle)

@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: MIT
+#include "channel.h"
+
+#include "fail.h"
+#include "fault.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum { MOST_RESOURCES = 1 << 20 }; // as many descriptors as Linux gives a process by default
+
+void broodi_channel_send(int channel, const void *data, size_t size)
+{
+    const unsigned char *next = data;
+    while (size > 0) {
+        const ssize_t sent = send(channel, next, size, MSG_NOSIGNAL | MSG_DONTWAIT);
+        struct pollfd room = { .fd = channel, .events = POLLOUT };
+        if (sent > 0) {
+            next += sent;
+            size -= (size_t)sent;
+        } else if (sent < 0 && errno == EAGAIN) {
+            if (poll(&room, 1, CHANNEL_PATIENCE) == 0)
+                return;
+        } else if (sent == 0 || errno != EINTR) {
+            return;
+        }
+    }
+}
+
+void broodi_channel_send_letter(int channel, const brood_os_plan *plan)
+{
+    const struct channel_letter letter = { .size = plan->size, .resources = plan->resource_count };
+    broodi_channel_send(channel, &letter, sizeof letter);
+    for (size_t i = 0; i < plan->resource_count; i++)
+        broodi_channel_send(channel, &plan->resources[i].kind, sizeof plan->resources[i].kind);
+    broodi_channel_send(channel, plan->record, plan->size);
+}
+
+void broodi_channel_send_error(int channel, int code, const char *call)
+{
+    struct channel_reply reply = { .status = CHANNEL_SYSTEM_ERROR, .code = code };
+    for (size_t i = 0; call[i] && i < sizeof reply.text - 1; i++)
+        reply.text[i] = call[i];
+    (void)send(channel, &reply, sizeof reply, MSG_NOSIGNAL);
+}
+
+_Noreturn void broodi_channel_give_up(int channel, int code, const char *call)
+{
+    broodi_channel_send_error(channel, code, call);
+    _exit(70);
+}
+
+bool broodi_channel_send_with(int socket, const void *data, size_t size, const int *descriptors, size_t count)
+{
+    union {
+        struct cmsghdr header;
+        char room[CMSG_SPACE(CHANNEL_MOST_DESCRIPTORS * sizeof(int))];
+    } control;
+    memset(&control, 0, sizeof control);
+    struct iovec part = { .iov_base = (void *)(uintptr_t)data, .iov_len = size };
+    struct msghdr message = { .msg_iov = &part, .msg_iovlen = 1 };
+    if (count > 0) {
+        message.msg_control = &control;
+        message.msg_controllen = CMSG_SPACE(count * sizeof(int));
+        control.header.cmsg_level = SOL_SOCKET;
+        control.header.cmsg_type = SCM_RIGHTS;
+        control.header.cmsg_len = CMSG_LEN(count * sizeof(int));
+        memcpy(CMSG_DATA(&control.header), descriptors, count * sizeof(int));
+    }
+    for (;;) {
+        struct pollfd room = { .fd = socket, .events = POLLOUT };
+        if (sendmsg(socket, &message, MSG_NOSIGNAL | MSG_DONTWAIT) >= 0)
+            return true;
+        if (errno != EINTR && (errno != EAGAIN || poll(&room, 1, CHANNEL_PATIENCE) == 0))
+            return false;
+    }
+}
+
+bool broodi_channel_receive_with(int socket, void *data, size_t size, int flags, int *descriptors,
+                                 size_t *count)
+{
+    union {
+        struct cmsghdr header;
+        char room[CMSG_SPACE(CHANNEL_MOST_DESCRIPTORS * sizeof(int))];
+    } control;
+    struct iovec part = { .iov_base = data, .iov_len = size };
+    struct msghdr message = {
+        .msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control
+    };
+    ssize_t got;
+    do
+        got = recvmsg(socket, &message, flags | MSG_CMSG_CLOEXEC);
+    while (got < 0 && errno == EINTR);
+    *count = 0;
+    for (struct cmsghdr *entry = CMSG_FIRSTHDR(&message); got > 0 && entry;
+         entry = CMSG_NXTHDR(&message, entry)) {
+        if (entry->cmsg_level != SOL_SOCKET || entry->cmsg_type != SCM_RIGHTS)
+            continue;
+        *count = (entry->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+        memcpy(descriptors, CMSG_DATA(entry), *count * sizeof(int));
+    }
+    const bool whole = got == (ssize_t)size;
+    if (whole && !(message.msg_flags & MSG_CTRUNC))
+        return true;
+    for (size_t i = 0; i < *count; i++)
+        close(descriptors[i]);
+    *count = 0;
+    if (whole)
+        errno = EMFILE;
+    return whole;
+}
+
+static int shown = -1;
+
+void broodi_channel_show(int descriptor)
+{
+    shown = descriptor;
+}
+
+bool broodi_channel_reply(int channel, const struct channel_reply *reply)
+{
+    const bool heard = broodi_channel_send_with(channel, reply, sizeof *reply, &shown, shown >= 0);
+    if (shown >= 0)
+        close(shown);
+    shown = -1;
+    return heard;
+}
+
+bool broodi_channel_receive(int channel, void *buffer, size_t size)
+{
+    unsigned char *next = buffer;
+    while (size > 0) {
+        struct pollfd ready = { .fd = channel, .events = POLLIN };
+        const int polled = poll(&ready, 1, CHANNEL_PATIENCE);
+        if (polled < 0 && errno == EINTR)
+            continue;
+        const ssize_t got = polled > 0 ? recv(channel, next, size, 0) : -1;
+        if (got <= 0)
+            return false;
+        next += got;
+        size -= (size_t)got;
+    }
+    return true;
+}
+
+// In a fresh image the resources stand in a row.
+static brood_status make_row(brood_os_boot *boot)
+{
+    boot->resources = broodi_alloc(boot->resource_count * sizeof *boot->resources);
+    if (!boot->resources)
+        return broodi_fail(BROOD_NO_MEMORY, "%zu resources", boot->resource_count);
+    for (size_t i = 0; i < boot->resource_count; i++)
+        boot->resources[i].value = CHANNEL_RESOURCES + (intptr_t)i;
+    return BROOD_OK;
+}
+
+static brood_status receive_resources(brood_os_boot *boot)
+{
+    if (boot->resource_count == 0)
+        return BROOD_OK;
+    const brood_status status = boot->resources ? BROOD_OK : make_row(boot);
+    for (size_t i = 0; status == BROOD_OK && i < boot->resource_count; i++) {
+        brood_resource *resource = &boot->resources[i];
+        if (!broodi_channel_receive((int)boot->channel, &resource->kind, sizeof resource->kind) ||
+            fcntl((int)resource->value, F_SETFD, FD_CLOEXEC) != 0)
+            return broodi_fail(BROOD_INVALID, "resource %zu is not there", i);
+    }
+    return status;
+}
+
+static brood_status receive_record(brood_os_boot *boot)
+{
+    boot->record = broodi_alloc(boot->size);
+    if (!boot->record)
+        return broodi_fail(BROOD_NO_MEMORY, "a boot record of %zu bytes", boot->size);
+    if (!broodi_channel_receive((int)boot->channel, boot->record, boot->size))
+        return broodi_fail(BROOD_INVALID, "the boot record ends early");
+    return BROOD_OK;
+}
+
+static brood_status receive_head(brood_os_boot *boot)
+{
+    struct channel_letter letter = { .size = 0 };
+    if (!broodi_channel_receive((int)boot->channel, &letter, sizeof letter))
+        return broodi_fail(BROOD_INVALID, "nobody sends a boot record");
+    if (letter.size == 0 || letter.size > PTRDIFF_MAX)
+        return broodi_fail(BROOD_INVALID, "a boot record of %" PRIu64 " bytes", letter.size);
+    if (letter.resources > MOST_RESOURCES || (boot->resources && letter.resources != boot->resource_count))
+        return broodi_fail(BROOD_INVALID, "%" PRIu64 " resources", letter.resources);
+    boot->size = (size_t)letter.size;
+    boot->resource_count = (size_t)letter.resources;
+    return BROOD_OK;
+}
+
+brood_status broodi_channel_receive_letter(brood_os_boot *boot)
+{
+    brood_status status = receive_head(boot);
+    if (status == BROOD_OK)
+        status = receive_resources(boot);
+    if (status == BROOD_OK)
+        status = receive_record(boot);
+    if (status == BROOD_OK)
+        return status;
+    free(boot->record);
+    free(boot->resources);
+    boot->record = NULL;
+    boot->resources = NULL;
+    return status;
+}

@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: MIT
+// The requester's side of the fork server; the server's own is warden.c.
+//
+// All that the two share is one end each of a socket pair that keeps the bounds of messages. A job is one message on it, with descriptors: the
+// child's end of a channel as every child has it, the directory, the standard descriptors. Whichever spare takes the job is the child from then
+// on, and the rest comes over its channel.
+#include "os/os_server.h"
+
+#include "channel.h"
+#include "descriptor.h"
+#include "warden.h"
+
+#include "fail.h"
+#include "fault.h"
+#include "os/os_error.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+enum { PIDFD_OPEN = 434 };
+
+// Without pidfds a server could not watch its requester, nor this one the end of what is not its child.
+bool brood_os_server_is_supported(void)
+{
+    enum { UNKNOWN, YES, NO };
+    static _Atomic int known; // every thread finds the same
+    int answer = atomic_load_explicit(&known, memory_order_relaxed);
+    if (answer == UNKNOWN) {
+        const int pidfd = (int)syscall(PIDFD_OPEN, getpid(), 0);
+        answer = pidfd >= 0 || errno != ENOSYS ? YES : NO;
+        atomic_store_explicit(&known, answer, memory_order_relaxed);
+        if (pidfd >= 0)
+            close(pidfd);
+    }
+    return answer == YES;
+}
+
+brood_status brood_os_server_prepare(brood_resource resources[BROOD_OS_SERVER_RESOURCES], intptr_t *out_end)
+{
+    int ends[2];
+    if (!brood_os_server_is_supported())
+        return broodi_fail(BROOD_UNSUPPORTED, "a fork server needs pidfds");
+    if (!broodi_descriptor_pair(SOCK_SEQPACKET, ends))
+        return brood_os_error("socketpair", errno);
+    const int pidfd = broodi_descriptor_of_process(getpid());
+    if (pidfd < 0) {
+        const brood_status status = brood_os_error("pidfd_open", errno);
+        close(ends[0]);
+        close(ends[1]);
+        return status;
+    }
+    resources[WARDEN_JOBS] = (brood_resource){ BROOD_RESOURCE_SOCKET, ends[1] };
+    resources[WARDEN_REQUESTER] = (brood_resource){ BROOD_RESOURCE_DESCRIPTOR, pidfd };
+    *out_end = ends[0];
+    return BROOD_OK;
+}
+
+void brood_os_server_handed(const brood_resource resources[BROOD_OS_SERVER_RESOURCES])
+{
+    for (int i = 0; i < BROOD_OS_SERVER_RESOURCES; i++)
+        close((int)resources[i].value);
+}
+
+bool brood_os_server_lives(const brood_os_child *server)
+{
+    struct pollfd ended = { .fd = (int)server->handle, .events = POLLIN };
+    return server->handle >= 0 && poll(&ended, 1, 0) == 0;
+}
+
+static uint64_t mix(uint64_t sum, uint64_t number)
+{
+    return (sum ^ number) * UINT64_C(0x100000001b3);
+}
+
+uint64_t brood_os_server_epoch(void)
+{
+    uid_t users[3] = { 0, 0, 0 };
+    gid_t groups[3] = { 0, 0, 0 };
+    uint64_t sum = mix(mix(UINT64_C(0xcbf29ce484222325), (uint64_t)getpgrp()), (uint64_t)getsid(0));
+    (void)getresuid(&users[0], &users[1], &users[2]);
+    (void)getresgid(&groups[0], &groups[1], &groups[2]);
+    for (int i = 0; i < 3; i++)
+        sum = mix(mix(sum, users[i]), groups[i]);
+    return sum;
+}
+
+// A job
+
+// The descriptors that go with a message.
+struct parcel {
+    int descriptors[CHANNEL_MOST_DESCRIPTORS];
+    size_t count;
+};
+
+static void put(struct parcel *parcel, int descriptor)
+{
+    parcel->descriptors[parcel->count++] = descriptor;
+}
+
+static uint64_t blocked_signals(void)
+{
+    sigset_t set;
+    uint64_t bits = 0;
+    sigemptyset(&set);
+    pthread_sigmask(SIG_SETMASK, NULL, &set);
+    memcpy(&bits, &set, sizeof bits); // as the kernel has it
+    return bits;
+}
+
+static size_t size_of_texts(const brood_os_plan *plan)
+{
+    size_t size = (plan->directory ? strlen(plan->directory) : 0) + 1;
+    for (const char *const *entry = plan->environment; *entry; entry++)
+        size += strlen(*entry) + 1;
+    return size;
+}
+
+// The child's end, the directory, the standard descriptors that are open; `directory` is the caller's to close.
+static brood_status describe(const brood_os_plan *plan, int channel, struct warden_job *job,
+                             struct parcel *parcel, int *directory)
+{
+    *job = (struct warden_job){ .token = plan->token,
+                                .blocked = blocked_signals(),
+                                .ignored = broodi_warden_ignored_signals(),
+                                .texts = size_of_texts(plan),
+                                .resources = plan->resource_count,
+                                .tied = plan->tied };
+    errno = EMFILE; // of a fault
+    *directory = broodi_fault() ? -1 : open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (*directory < 0)
+        return brood_os_error("opening the working directory", errno);
+    put(parcel, channel);
+    put(parcel, *directory);
+    for (int i = plan->null_input ? STDOUT_FILENO : STDIN_FILENO; i <= STDERR_FILENO; i++) {
+        if (fcntl(i, F_GETFD) < 0)
+            continue;
+        job->standard |= 1U << i;
+        put(parcel, i);
+    }
+    return BROOD_OK;
+}
+
+static brood_status send_job(const brood_os_child *server, const brood_os_plan *plan, int channel)
+{
+    struct warden_job job;
+    struct parcel parcel = { .count = 0 };
+    int directory = -1;
+    brood_status status = describe(plan, channel, &job, &parcel, &directory);
+    if (status == BROOD_OK &&
+        !broodi_channel_send_with((int)server->channel, &job, sizeof job, parcel.descriptors, parcel.count))
+        status = brood_os_error("asking the fork server", errno);
+    if (directory >= 0)
+        close(directory);
+    return status;
+}
+
+// In the order in which warden.c takes them.
+static void send_rest(const brood_os_plan *plan, int channel)
+{
+    int batch[CHANNEL_MOST_DESCRIPTORS];
+    const char nothing = 0;
+    for (size_t first = 0; first < plan->resource_count; first += CHANNEL_MOST_DESCRIPTORS) {
+        size_t count = 0;
+        for (; count < CHANNEL_MOST_DESCRIPTORS && first + count < plan->resource_count; count++)
+            batch[count] = (int)plan->resources[first + count].value;
+        if (!broodi_channel_send_with(channel, &nothing, 1, batch, count))
+            return;
+    }
+    const char *directory = plan->directory ? plan->directory : "";
+    broodi_channel_send(channel, directory, strlen(directory) + 1);
+    for (const char *const *entry = plan->environment; *entry; entry++)
+        broodi_channel_send(channel, *entry, strlen(*entry) + 1);
+    broodi_channel_send_letter(channel, plan);
+}
+
+brood_status brood_os_server_start(const brood_os_child *server, const brood_os_plan *plan,
+                                   brood_os_child *out)
+{
+    int ends[2];
+    if (!broodi_descriptor_pair(SOCK_STREAM, ends))
+        return brood_os_error("socketpair", errno);
+    const brood_status status = send_job(server, plan, ends[1]);
+    close(ends[1]);
+    if (status != BROOD_OK) {
+        close(ends[0]);
+        return status;
+    }
+    send_rest(plan, ends[0]);
+    *out = (brood_os_child){ .handle = -1, .channel = ends[0], .memory = -1, .served = true };
+    return BROOD_OK;
+}

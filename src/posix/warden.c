@@ -1,0 +1,360 @@
+// SPDX-License-Identifier: MIT
+// The fork server, called the warden of its children. It has one thread, which sleeps in one poll; what can wake it:
+//
+//   its requester has ended           it ends, and the system ends its children with it (the death signal), but those that are not tied
+//   its requester has let go          no spare is made any more; it stays for those who live, to report their ends
+//   a spare has taken a job           another spare is made
+//   a child has ended                 its end is reported, then it is reaped
+//
+// A spare is a fork made ahead. All spares wait for a job on the same socket, and the kernel gives each job to one of them. When there is none
+// (no fork was possible), the warden takes the job itself and says why.
+//
+// The warden holds nothing that a child would inherit but what is closed here, and blocks all signals: those of a terminal are for the children.
+#include "warden.h"
+
+#include "channel.h"
+#include "descriptor.h"
+#include "launch.h"
+
+#include "fail.h"
+#include "fault.h"
+#include "os/os_error.h"
+#include "os/os_server.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+extern char **environ;
+
+enum { SPARES = 2, RETRY = 100 /* ms until the next try to fork */, SIGNALS = 32 };
+
+struct spare {
+    pid_t pid; // 0: no spare
+};
+
+// Shared with the spares: whether that one has taken a job.
+typedef _Atomic uint32_t taken_flag;
+
+static struct {
+    int jobs;
+    int requester;
+    int taken;   // an eventfd: a flag has been set
+    int signals; // a signalfd: SIGCHLD
+    pid_t pid;
+    uint64_t ignored;
+    unsigned children; // spares included
+    bool let_go;       // by the requester
+    int fork_error;    // of the last try
+    struct spare spares[SPARES];
+    taken_flag *flags;
+    void (*ended)(int64_t pid, brood_exit how);
+} warden;
+
+uint64_t broodi_warden_ignored_signals(void)
+{
+    uint64_t bits = 0;
+    struct sigaction action;
+    for (int number = 1; number < SIGNALS; number++)
+        if (sigaction(number, NULL, &action) == 0 && action.sa_handler == SIG_IGN)
+            bits |= UINT64_C(1) << number;
+    return bits;
+}
+
+// The child's side, from a spare to a child
+
+// Descriptors are higher than the standard ones, which the warden keeps open.
+static void set_standard(const struct warden_job *job, const int *descriptors)
+{
+    for (int i = STDIN_FILENO; i <= STDERR_FILENO; i++) {
+        if (!(job->standard & 1U << i)) {
+            if (i != STDIN_FILENO) // which is the null device
+                close(i);
+            continue;
+        }
+        (void)dup2(*descriptors, i);
+        close(*descriptors++);
+    }
+}
+
+static void set_ignored(uint64_t wanted)
+{
+    for (int number = 1; number < SIGNALS; number++)
+        if ((wanted ^ warden.ignored) >> number & 1)
+            (void)signal(number, wanted >> number & 1 ? SIG_IGN : SIG_DFL);
+}
+
+static void receive_resources(brood_os_boot *boot, size_t count)
+{
+    boot->resources = count ? broodi_alloc(count * sizeof *boot->resources) : NULL;
+    boot->resource_count = count;
+    if (count && !boot->resources)
+        broodi_channel_give_up((int)boot->channel, ENOMEM, "malloc");
+    for (size_t known = 0; known < count;) {
+        int batch[CHANNEL_MOST_DESCRIPTORS];
+        size_t got = 0;
+        char byte;
+        if (!broodi_channel_receive_with((int)boot->channel, &byte, 1, 0, batch, &got) || got == 0 ||
+            got > count - known)
+            broodi_channel_give_up((int)boot->channel, errno ? errno : EBADF, "receiving resources");
+        for (size_t i = 0; i < got; i++)
+            boot->resources[known++].value = batch[i];
+    }
+}
+
+// The directory, and the environment as a whole. The texts stay: they are the environment.
+static void receive_texts(int channel, size_t size)
+{
+    char *texts = broodi_alloc(size);
+    if (!texts)
+        broodi_channel_give_up(channel, ENOMEM, "malloc");
+    if (!broodi_channel_receive(channel, texts, size) || texts[size - 1] != 0)
+        broodi_channel_give_up(channel, EPIPE, "receiving the environment");
+    size_t count = 0;
+    for (size_t at = 0; at < size; at += strlen(texts + at) + 1)
+        count++;
+    char **list = broodi_alloc(count * sizeof *list); // without the directory, with the end
+    if (!list)
+        broodi_channel_give_up(channel, ENOMEM, "malloc");
+    const char *directory = texts;
+    size_t at = strlen(texts) + 1;
+    for (size_t i = 0; i < count - 1; i++, at += strlen(texts + at) + 1)
+        list[i] = texts + at;
+    list[count - 1] = NULL;
+    environ = list;
+    (void)unsetenv(CHANNEL_VARIABLE);
+    if (directory[0] && chdir(directory) != 0)
+        broodi_channel_give_up(channel, errno, "changing to the child's directory");
+}
+
+static void unblock(uint64_t blocked)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    memcpy(&set, &blocked, sizeof blocked);
+    (void)sigprocmask(SIG_SETMASK, &set, NULL);
+}
+
+static brood_status become_child(const struct warden_job *job, const int *descriptors, brood_os_boot *out)
+{
+    *out = (brood_os_boot){ .token = job->token, .arena = -1, .channel = descriptors[0] };
+    if (!job->tied)
+        (void)prctl(PR_SET_PDEATHSIG, 0);
+    set_standard(job, descriptors + 2);
+    set_ignored(job->ignored);
+    if (fchdir(descriptors[1]) != 0)
+        broodi_channel_give_up(descriptors[0], errno, "changing to the starter's directory");
+    close(descriptors[1]);
+    receive_resources(out, (size_t)job->resources);
+    receive_texts(descriptors[0], (size_t)job->texts);
+    const brood_status status = broodi_channel_receive_letter(out);
+    unblock(job->blocked);
+    broodi_channel_show(broodi_descriptor_of_process(getpid()));
+    return status;
+}
+
+static size_t count_of(const struct warden_job *job)
+{
+    return 2 + (size_t)__builtin_popcount(job->standard & 7U);
+}
+
+static brood_status wait_for_job(int number, brood_os_boot *out)
+{
+    struct warden_job job;
+    int descriptors[CHANNEL_MOST_DESCRIPTORS];
+    size_t count = 0;
+    const uint64_t one = 1;
+    (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != warden.pid)
+        _exit(0);
+    close(warden.requester);
+    close(warden.signals);
+    if (!broodi_channel_receive_with(warden.jobs, &job, sizeof job, 0, descriptors, &count) ||
+        count != count_of(&job) || job.texts == 0)
+        _exit(0); // the requester has let go
+    atomic_store_explicit(&warden.flags[number], 1, memory_order_release);
+    (void)!write(warden.taken, &one, sizeof one);
+    close(warden.taken);
+    close(warden.jobs);
+    return become_child(&job, descriptors, out);
+}
+
+// The warden's side
+
+// A spare that is still idle.
+static bool is_idle(int number)
+{
+    return warden.spares[number].pid && !atomic_load_explicit(&warden.flags[number], memory_order_acquire);
+}
+
+static unsigned count_idle(void)
+{
+    unsigned count = 0;
+    for (int i = 0; i < SPARES; i++)
+        count += is_idle(i);
+    return count;
+}
+
+// Makes spares up to their number. True in a spare, whose number is `*out`.
+static bool make_spares(int *out)
+{
+    warden.fork_error = 0;
+    for (int i = 0; i < SPARES && !warden.let_go; i++) {
+        if (is_idle(i))
+            continue;
+        atomic_store_explicit(&warden.flags[i], 0, memory_order_relaxed);
+        const pid_t pid = fork();
+        *out = i;
+        if (pid == 0)
+            return true;
+        warden.spares[i].pid = pid > 0 ? pid : 0;
+        if (pid < 0) {
+            warden.fork_error = errno;
+            return false;
+        }
+        warden.children++;
+    }
+    return false;
+}
+
+// Of a child that has ended: whether it was a spare that had no job, and so is nobody's.
+static bool forget_spare(pid_t pid)
+{
+    for (int i = 0; i < SPARES; i++) {
+        if (warden.spares[i].pid != pid)
+            continue;
+        const bool idle = is_idle(i);
+        warden.spares[i].pid = 0;
+        return idle;
+    }
+    return false;
+}
+
+static void reap_children(void)
+{
+    for (;;) {
+        siginfo_t info = { .si_pid = 0 };
+        if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) != 0 || info.si_pid == 0)
+            return;
+        const pid_t pid = info.si_pid;
+        if (!forget_spare(pid))
+            warden.ended(pid, broodi_launch_end(&info));
+        (void)waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG);
+        warden.children--;
+    }
+}
+
+// Nobody else is there to take it.
+static void refuse_job(void)
+{
+    struct warden_job job;
+    int descriptors[CHANNEL_MOST_DESCRIPTORS];
+    size_t count = 0;
+    if (!broodi_channel_receive_with(warden.jobs, &job, sizeof job, MSG_DONTWAIT, descriptors, &count))
+        return;
+    if (count > 0)
+        broodi_channel_send_error(descriptors[0], warden.fork_error, "fork in the fork server");
+    for (size_t i = 0; i < count; i++)
+        close(descriptors[i]);
+}
+
+static void drain(int descriptor)
+{
+    char bytes[sizeof(struct signalfd_siginfo) * 4];
+    while (read(descriptor, bytes, sizeof bytes) > 0)
+        continue;
+}
+
+static void wait_for_news(void)
+{
+    const bool helpless = warden.fork_error && count_idle() == 0;
+    struct pollfd news[] = {
+        { .fd = warden.requester, .events = POLLIN },
+        { .fd = warden.jobs, .events = helpless ? POLLIN : 0 },
+        { .fd = warden.taken, .events = POLLIN },
+        { .fd = warden.signals, .events = POLLIN },
+    };
+    if (poll(news, 4, warden.fork_error ? RETRY : -1) < 0)
+        return;
+    if (news[0].revents)
+        _exit(0);
+    if (news[1].revents & POLLIN)
+        refuse_job();
+    if (news[1].revents & (POLLHUP | POLLERR)) {
+        warden.let_go = true;
+        close(warden.jobs);
+        warden.jobs = -1; // poll passes it over
+    }
+    if (news[2].revents)
+        drain(warden.taken);
+    if (news[3].revents)
+        drain(warden.signals);
+    reap_children();
+}
+
+static bool prepare_signals(void)
+{
+    sigset_t set;
+    sigfillset(&set);
+    (void)sigprocmask(SIG_SETMASK, &set, NULL);
+    (void)signal(SIGCHLD, SIG_DFL); // or there would be nobody to reap
+    warden.ignored = broodi_warden_ignored_signals();
+    sigemptyset(&set);
+    sigaddset(&set, SIGCHLD);
+    warden.signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    return warden.signals >= 0;
+}
+
+// Nobody's pipe stays open because of a server.
+static bool let_standard_go(void)
+{
+    const int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    if (null < 0)
+        return false;
+    for (int i = STDIN_FILENO; i <= STDERR_FILENO; i++)
+        if (null != i && dup2(null, i) < 0)
+            return false;
+    if (null > STDERR_FILENO)
+        close(null);
+    return true;
+}
+
+static bool prepare(const brood_resource *resources)
+{
+    warden.jobs = (int)resources[WARDEN_JOBS].value;
+    warden.requester = (int)resources[WARDEN_REQUESTER].value;
+    warden.pid = getpid();
+    warden.taken = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    void *flags =
+        mmap(NULL, SPARES * sizeof *warden.flags, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (flags == MAP_FAILED)
+        return false;
+    warden.flags = flags;
+    return warden.taken >= 0 && let_standard_go() && prepare_signals();
+}
+
+brood_status brood_os_serve(const brood_resource *resources, void (*ended)(int64_t pid, brood_exit how),
+                            brood_os_boot *out)
+{
+    int spare = 0;
+    warden.ended = ended;
+    if (!prepare(resources))
+        _exit(70); // the requester sees its end
+    while (!make_spares(&spare)) {
+        if (warden.let_go && warden.children == 0)
+            _exit(0);
+        wait_for_news();
+    }
+    return wait_for_job(spare, out);
+}

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: MIT
+// The fork server. It is a child like others, executed with an inner function as its target; only that it is detached (a program that waits for
+// all of its children never meets it) and that its forks come out of that function as children of their own.
+//
+// A child of the server tells its end twice: the system shows it to who holds its pidfd, and the server, who reaps it, says how in the
+// child's slot before it lets the number go. process.c puts the two together.
+#include "server.h"
+
+#include "children.h"
+#include "fail.h"
+#include "init.h"
+#include "os/os_boot.h"
+#include "os/os_guard.h"
+#include "os/os_server.h"
+#include "os/os_thread.h"
+#include "self.h"
+#include "wait.h"
+
+#include <stddef.h>
+
+// A server costs as much to make as a child that is executed; then each child costs a third of that.
+enum { STARTS_BEFORE_IT_PAYS = 2 };
+
+static struct {
+    broodi_word gate;        // 1 while a thread looks after the next two
+    brood_process *process;  // NULL: none
+    uint64_t epoch;          // of this process when it was made
+    _Atomic uint32_t starts; // that could have used one
+    atomic_bool exists;
+} server;
+
+// In the server
+
+static int serve(void *unused)
+{
+    (void)unused;
+    brood_os_boot boot;
+    broodi_here.role = BROODI_SERVER;
+    (void)broodi_self_birth(); // which every child asks for
+    const brood_status status = brood_os_serve(broodi_here.resources, broodi_process_slot_report, &boot);
+    broodi_child_of_server(&boot, status);
+}
+
+// In its requester
+
+static void enter_gate(void)
+{
+    uint64_t open = 0;
+    while (!atomic_compare_exchange_strong_explicit(&server.gate.state, &open, 1, memory_order_acquire,
+                                                    memory_order_relaxed)) {
+        broodi_wait(&server.gate, 1, BROODI_NONE, INT64_MAX);
+        open = 0;
+    }
+}
+
+static void leave_gate(void)
+{
+    atomic_store_explicit(&server.gate.state, 0, memory_order_seq_cst);
+    broodi_wake(&server.gate, 1);
+}
+
+static brood_status make(void)
+{
+    brood_resource resources[BROOD_OS_SERVER_RESOURCES];
+    intptr_t end;
+    brood_status status = brood_os_server_prepare(resources, &end);
+    if (status != BROOD_OK)
+        return status;
+    status = broodi_start_server(serve, resources, BROOD_OS_SERVER_RESOURCES, &server.process);
+    brood_os_server_handed(resources);
+    if (status == BROOD_OK) {
+        server.process->child.channel = end;
+        atomic_store_explicit(&server.exists, true, memory_order_relaxed);
+        return status;
+    }
+    brood_os_child unused = { .handle = -1, .channel = end, .memory = -1 };
+    brood_os_process_forget(&unused);
+    return status;
+}
+
+// Those who still need it, its children, hold references of their own.
+static void let_go(void)
+{
+    brood_process_drop(server.process);
+    server.process = NULL;
+    atomic_store_explicit(&server.exists, false, memory_order_relaxed);
+}
+
+brood_status broodi_server_get(brood_process **out)
+{
+    brood_status status = BROOD_OK;
+    enter_gate();
+    const uint64_t epoch = brood_os_server_epoch();
+    if (server.process && (server.epoch != epoch || !broodi_server_lives(server.process)))
+        let_go();
+    if (!server.process)
+        status = make();
+    if (status == BROOD_OK) {
+        server.epoch = epoch;
+        broodi_child_retain(server.process);
+        *out = server.process;
+    }
+    leave_gate();
+    return status;
+}
+
+bool broodi_server_lives(const brood_process *process)
+{
+    return brood_os_server_lives(&process->child);
+}
+
+bool broodi_server_pays(bool starting)
+{
+    if (!brood_os_server_is_supported() || brood_os_boot_is_privileged())
+        return false;
+    if (atomic_load_explicit(&server.exists, memory_order_relaxed))
+        return true;
+    if (!starting)
+        return atomic_load_explicit(&server.starts, memory_order_relaxed) >= STARTS_BEFORE_IT_PAYS;
+    return atomic_fetch_add_explicit(&server.starts, 1, memory_order_relaxed) >= STARTS_BEFORE_IT_PAYS;
+}
+
+void broodi_server_forget(void)
+{
+    if (server.process)
+        brood_os_process_forget(&server.process->child);
+    server.process = NULL;
+    atomic_store_explicit(&server.exists, false, memory_order_relaxed);
+    atomic_store_explicit(&server.starts, 0, memory_order_relaxed);
+    atomic_store_explicit(&server.gate.state, 0, memory_order_relaxed);
+}
+
+void broodi_server_close(void)
+{
+    enter_gate();
+    if (server.process)
+        let_go();
+    leave_gate();
+}

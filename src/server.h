@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: MIT
+// The fork server of this process, as its requester sees it.
+#ifndef SERVER_H
+#define SERVER_H
+
+#include <brood/process.h>
+#include <stdbool.h>
+
+// A reference to the server, which is made if there is none, or none that still fits.
+brood_status broodi_server_get(brood_process **out);
+
+// Whether the server runs.
+bool broodi_server_lives(const brood_process *server);
+
+// Whether there is one, or making one would pay by now: `starting` counts this question as a start.
+bool broodi_server_pays(bool starting);
+
+// In a forked child: the server is the parent's.
+void broodi_server_forget(void);
+
+// At the end of the process: nobody asks for children any more.
+void broodi_server_close(void);
+
+// Starts the process that serves; start.c.
+brood_status broodi_start_server(brood_target serve, const brood_resource *resources, size_t count,
+                                 brood_process **out);
+
+#endif
