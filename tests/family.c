@@ -155,7 +155,7 @@ static void children_started_from_a_thread_die_with_the_process(void **state)
     (void)state;
     expect_all_to_die_with_the_middle((struct member){ .from_thread = true });
     expect_all_to_die_with_the_middle((struct member){ .from_thread = true, .method = BROOD_START_SPAWN });
-    if (platform_has_fork_with_threads())
+    if (platform_copy_may_start_threads())
         expect_all_to_die_with_the_middle((struct member){ .from_thread = true, .method = BROOD_START_FORK });
 }
 

@@ -13,12 +13,9 @@
 // Whether a process can be copied: BROOD_START_FORK.
 bool platform_has_fork(void);
 
-// Whether a copy of this process can start threads. A thread sanitizer allows it only where the copied process had none but one.
+// Whether a copy of this process can start threads. The thread sanitizer allows it only where the copied process had none but one: "starting
+// new threads after multi-threaded fork is not supported".
 bool platform_copy_may_start_threads(void);
-
-// Whether a copy of a process that runs other threads can be made, and start threads of its own. The thread sanitizer cannot: "starting new
-// threads after multi-threaded fork is not supported".
-bool platform_has_fork_with_threads(void);
 
 // Whether the end by a signal is told from others.
 bool platform_has_signals(void);

@@ -1021,7 +1021,7 @@ static void a_copy_beside_other_threads_is_made_only_when_allowed(void **state)
     brood_thread *thread = started_thread(linger, NULL, 0);
     if (platform_has_fork()) {
         assert_status(brood_process_start(NULL, nothing, NULL, 0, &copy), BROOD_WRONG_STATE);
-        if (platform_has_fork_with_threads())
+        if (platform_copy_may_start_threads())
             assert_process_ends(started_with(nothing, NULL, 0, &allowed), 0);
         assert_status(brood_start_method_set(BROOD_START_FORK), BROOD_OK);
         assert_status(brood_process_start(NULL, nothing, NULL, 0, NULL), BROOD_WRONG_STATE);
@@ -1108,7 +1108,7 @@ static void a_child_outlives_the_thread_that_started_it(void **state)
     const brood_process_options copy = { .method = BROOD_START_FORK, .fork_with_threads = true };
     expect_a_child_to_outlive_a_thread(NULL);
     expect_a_child_to_outlive_a_thread(&fresh);
-    if (platform_has_fork_with_threads())
+    if (platform_copy_may_start_threads())
         expect_a_child_to_outlive_a_thread(&copy);
 }
 

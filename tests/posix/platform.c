@@ -32,18 +32,9 @@ bool platform_has_fork(void)
 #define HAS_FEATURE(name) 0
 #endif
 
-bool platform_has_fork_with_threads(void)
-{
-#if defined(__SANITIZE_THREAD__) || HAS_FEATURE(thread_sanitizer)
-    return false;
-#else
-    return true;
-#endif
-}
-
 bool platform_copy_may_start_threads(void)
 {
-#if defined(__SANITIZE_THREAD__)
+#if defined(__SANITIZE_THREAD__) || HAS_FEATURE(thread_sanitizer)
     return false;
 #else
     return true;

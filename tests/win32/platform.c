@@ -25,11 +25,6 @@ bool platform_has_fork(void)
     return false;
 }
 
-bool platform_has_fork_with_threads(void)
-{
-    return false;
-}
-
 bool platform_copy_may_start_threads(void)
 {
     return false;
