@@ -12,7 +12,7 @@
 #include <brood/brood.h>
 #include <string.h>
 
-enum { WHOLE = 1 };
+enum { WHOLE = 1, WORDS = (BROOD_REGISTRY_NAME_MAX + 1) / sizeof(uint64_t) };
 
 static brood_lock names_lock(void)
 {
@@ -33,6 +33,24 @@ static struct broodi_name_slot *name_at(uint32_t index)
     return broodi_slot(BROODI_NAME, index);
 }
 
+// The n-th eight bytes of a name, with zeros behind its end.
+static uint64_t word_of(const char *name, size_t length, size_t n)
+{
+    uint64_t word = 0;
+    const size_t at = n * sizeof word;
+    if (at < length)
+        memcpy(&word, name + at, length - at < sizeof word ? length - at : sizeof word);
+    return word;
+}
+
+static bool has_name(const struct broodi_name_slot *entry, const char *name, size_t length)
+{
+    for (size_t i = 0; i < WORDS; i++)
+        if (atomic_load_explicit(&entry->name[i], memory_order_relaxed) != word_of(name, length, i))
+            return false;
+    return true;
+}
+
 // Looks through the entries; `out_state` is that of the one found.
 static bool find(const char *name, size_t length, uint32_t *out_index, uint64_t *out_state)
 {
@@ -42,7 +60,7 @@ static bool find(const char *name, size_t length, uint32_t *out_index, uint64_t 
         const uint64_t state = atomic_load_explicit(&entry->state.state, memory_order_acquire);
         if (!broodi_slot_is_live(state) || broodi_low(state) != WHOLE)
             continue;
-        const bool same = entry->length == length && memcmp(entry->name, name, length) == 0;
+        const bool same = has_name(entry, name, length);
         atomic_thread_fence(memory_order_acquire); // the name was read before the state is read again
         if (!same || atomic_load_explicit(&entry->state.state, memory_order_relaxed) != state)
             continue;
@@ -62,8 +80,8 @@ static brood_status add(const char *name, size_t length, uint64_t id)
     struct broodi_name_slot *entry = name_at(index);
     const uint64_t state = atomic_load_explicit(&entry->state.state, memory_order_relaxed);
     atomic_store_explicit(&entry->id, id, memory_order_relaxed);
-    entry->length = (uint32_t)length;
-    memcpy(entry->name, name, length);
+    for (size_t i = 0; i < WORDS; i++)
+        atomic_store_explicit(&entry->name[i], word_of(name, length, i), memory_order_relaxed);
     atomic_store_explicit(&entry->state.state, broodi_state(broodi_generation(state), WHOLE),
                           memory_order_release);
     return BROOD_OK;

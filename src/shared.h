@@ -67,8 +67,8 @@ struct broodi_lock_slot {
 struct broodi_name_slot {
     broodi_word state; // low: 1 once the rest is whole
     _Atomic uint64_t id;
-    uint32_t length;
-    char name[BROOD_REGISTRY_NAME_MAX + 1];
+    // Readers may look while a slot is written anew; they see by the state that it was.
+    _Atomic uint64_t name[(BROOD_REGISTRY_NAME_MAX + 1) / sizeof(uint64_t)]; // padded with zeros
 };
 
 #define BROODI_NONE UINT32_MAX

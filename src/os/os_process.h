@@ -34,7 +34,8 @@ typedef struct brood_os_child {
     intptr_t handle;  // process HANDLE or pidfd; -1 where there is no pidfd
     intptr_t channel; // where the child's reply comes from
     intptr_t memory;  // the record's own object, on systems that hand it over in one
-    bool served;      // made, and reaped, by a fork server; its pid and handle come with its reply
+    bool
+        served; // not reaped by this process: made by a fork server, or detached; its pid and handle come with its reply
 } brood_os_child;
 
 // What a child has replied.

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "channel.h"
 
+#include "descriptor.h"
+
 #include "fail.h"
 #include "fault.h"
 
@@ -35,7 +37,9 @@ void broodi_channel_send(int channel, const void *data, size_t size)
 
 void broodi_channel_send_letter(int channel, const brood_os_plan *plan)
 {
-    const struct channel_letter letter = { .size = plan->size, .resources = plan->resource_count };
+    const struct channel_letter letter = { .size = plan->size,
+                                           .resources = plan->resource_count,
+                                           .shows = plan->detached };
     broodi_channel_send(channel, &letter, sizeof letter);
     for (size_t i = 0; i < plan->resource_count; i++)
         broodi_channel_send(channel, &plan->resources[i].kind, sizeof plan->resources[i].kind);
@@ -195,6 +199,8 @@ static brood_status receive_head(brood_os_boot *boot)
         return broodi_fail(BROOD_INVALID, "%" PRIu64 " resources", letter.resources);
     boot->size = (size_t)letter.size;
     boot->resource_count = (size_t)letter.resources;
+    if (letter.shows)
+        broodi_channel_show(broodi_descriptor_of_process(getpid()));
     return BROOD_OK;
 }
 

@@ -20,8 +20,8 @@ struct launch {
     int *moved;                      // room for one number for each resource
     void (*entry)(void *, intptr_t); // instead of exec
     void *arg;
-    volatile pid_t child; // the result; written by a detached child's other parent too, in this memory
-    int error;            // errno when there is no child
+    pid_t child; // the result
+    int error;   // errno when there is no child
 };
 
 // How the system tells the end of a child.

@@ -43,14 +43,15 @@ brood_status brood_os_resource_check(const brood_resource *resource)
 
 // Starting
 
-// A detached child is the child of one that ends at once.
-_Noreturn static void detach(struct launch *launch)
+// A detached child is the child of one that ends at once. It tells its number itself: memory is not shared with it where vfork is a fork in
+// truth, under a sanitizer or an emulator.
+_Noreturn static void detach(const struct launch *launch)
 {
     const pid_t child = vfork();
     if (child == 0)
         broodi_launch_exec(launch);
-    launch->error = errno;
-    launch->child = child;
+    if (child < 0)
+        broodi_channel_give_up(launch->channel, errno, "vfork");
     _exit(0);
 }
 
@@ -73,12 +74,10 @@ static void start_by_vfork(void *arg)
         detach(launch);
     if (child == 0)
         broodi_launch_exec(launch);
-    if (child > 0 && launch->plan->detached) {
+    launch->error = errno;
+    launch->child = child;
+    if (child > 0 && launch->plan->detached)
         reap_between(child);
-    } else {
-        launch->error = errno;
-        launch->child = child;
-    }
     pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
@@ -117,10 +116,12 @@ static brood_status start(struct launch *launch, void (*by)(void *), const char 
         close(ends[0]);
         return status;
     }
-    *out = (brood_os_child){ .pid = launch->child,
-                             .handle = broodi_descriptor_of_process(launch->child),
-                             .channel = ends[0],
-                             .memory = -1 };
+    *out =
+        (brood_os_child){ .handle = -1, .channel = ends[0], .memory = -1, .served = launch->plan->detached };
+    if (out->served)
+        return BROOD_OK;
+    out->pid = launch->child;
+    out->handle = broodi_descriptor_of_process(launch->child);
     return BROOD_OK;
 }
 
