@@ -334,6 +334,9 @@ static brood_status join(brood_thread *thread, brood_duration timeout, int *out_
     if (is_self(thread))
         return broodi_fail(BROOD_DEADLOCK, "a thread cannot join itself");
     status = broodi_thread_join(thread, broodi_deadline(timeout));
+    // Its target has returned; that the system has not taken the thread away yet is for whoever comes by next.
+    if (status == BROOD_TIMEOUT && state_of(thread) != RUNNING)
+        status = BROOD_OK;
     if (status == BROOD_OK && out_code)
         *out_code = thread->code;
     return status;

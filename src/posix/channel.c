@@ -39,7 +39,7 @@ void broodi_channel_send_letter(int channel, const brood_os_plan *plan)
 {
     const struct channel_letter letter = { .size = plan->size,
                                            .resources = plan->resource_count,
-                                           .shows = plan->detached };
+                                           .detached = plan->detached };
     broodi_channel_send(channel, &letter, sizeof letter);
     for (size_t i = 0; i < plan->resource_count; i++)
         broodi_channel_send(channel, &plan->resources[i].kind, sizeof plan->resources[i].kind);
@@ -188,6 +188,17 @@ static brood_status receive_record(brood_os_boot *boot)
     return BROOD_OK;
 }
 
+// By a fork of this image, which is fresh and small, however large the starter is; nobody waits for a child whose parent has ended.
+static void detach(int channel)
+{
+    const pid_t child = fork();
+    if (child < 0)
+        broodi_channel_give_up(channel, errno, "fork");
+    if (child > 0)
+        _exit(0);
+    broodi_channel_show(broodi_descriptor_of_process(getpid()));
+}
+
 static brood_status receive_head(brood_os_boot *boot)
 {
     struct channel_letter letter = { .size = 0 };
@@ -199,8 +210,8 @@ static brood_status receive_head(brood_os_boot *boot)
         return broodi_fail(BROOD_INVALID, "%" PRIu64 " resources", letter.resources);
     boot->size = (size_t)letter.size;
     boot->resource_count = (size_t)letter.resources;
-    if (letter.shows)
-        broodi_channel_show(broodi_descriptor_of_process(getpid()));
+    if (letter.detached)
+        detach((int)boot->channel);
     return BROOD_OK;
 }
 

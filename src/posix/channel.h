@@ -26,7 +26,7 @@ enum {
 struct channel_letter {
     uint64_t size;      // of the record
     uint64_t resources; // how many; the kind of each in 32 bits
-    uint64_t shows;     // the child is to show itself in its reply
+    uint64_t detached;  // the child leaves its starter, and shows itself in its reply
 };
 
 struct channel_reply {

@@ -43,25 +43,6 @@ brood_status brood_os_resource_check(const brood_resource *resource)
 
 // Starting
 
-// A detached child is the child of one that ends at once. It tells its number itself: memory is not shared with it where vfork is a fork in
-// truth, under a sanitizer or an emulator.
-_Noreturn static void detach(const struct launch *launch)
-{
-    const pid_t child = vfork();
-    if (child == 0)
-        broodi_launch_exec(launch);
-    if (child < 0)
-        broodi_channel_give_up(launch->channel, errno, "vfork");
-    _exit(0);
-}
-
-static void reap_between(pid_t child)
-{
-    siginfo_t info;
-    while (waitid(P_PID, (id_t)child, &info, WEXITED) != 0 && errno == EINTR)
-        continue;
-}
-
 static void start_by_vfork(void *arg)
 {
     struct launch *launch = arg;
@@ -70,14 +51,10 @@ static void start_by_vfork(void *arg)
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     const pid_t child = broodi_fault() ? (errno = EAGAIN, -1) : vfork();
-    if (child == 0 && launch->plan->detached)
-        detach(launch);
     if (child == 0)
         broodi_launch_exec(launch);
     launch->error = errno;
     launch->child = child;
-    if (child > 0 && launch->plan->detached)
-        reap_between(child);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
@@ -116,12 +93,11 @@ static brood_status start(struct launch *launch, void (*by)(void *), const char 
         close(ends[0]);
         return status;
     }
-    *out =
-        (brood_os_child){ .handle = -1, .channel = ends[0], .memory = -1, .served = launch->plan->detached };
-    if (out->served)
-        return BROOD_OK;
-    out->pid = launch->child;
-    out->handle = broodi_descriptor_of_process(launch->child);
+    *out = (brood_os_child){
+        .pid = launch->child, .handle = -1, .channel = ends[0], .memory = -1, .served = launch->plan->detached
+    };
+    if (!out->served)
+        out->handle = broodi_descriptor_of_process(launch->child);
     return BROOD_OK;
 }
 
@@ -273,8 +249,19 @@ static bool is_something_left(int channel)
     return recv(channel, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 1;
 }
 
+// What was executed to become a detached child ends when its fork has taken its place, or with its own fault.
+static void reap_between(int64_t pid, bool end_it)
+{
+    siginfo_t info;
+    if (end_it)
+        (void)kill((pid_t)pid, SIGKILL);
+    while (waitid(P_PID, (id_t)pid, &info, WEXITED) != 0 && errno == EINTR)
+        continue;
+}
+
 brood_status brood_os_process_await_ready(brood_os_child *child, int64_t deadline, brood_os_reply *out)
 {
+    const int64_t between = child->served ? child->pid : 0;
     struct pollfd either[] = {
         { .fd = (int)child->channel, .events = POLLIN },
         { .fd = (int)child->handle, .events = POLLIN }, // ignored when negative
@@ -287,6 +274,10 @@ brood_status brood_os_process_await_ready(brood_os_child *child, int64_t deadlin
     const brood_status status = replied ? take_reply(child, out) : BROOD_TIMEOUT;
     close((int)child->channel);
     child->channel = -1;
+    if (between > 0)
+        reap_between(between, status != BROOD_OK);
+    if (between > 0 && status != BROOD_OK)
+        child->pid = 0;
     return status;
 }
 
