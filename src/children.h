@@ -54,6 +54,9 @@ brood_status broodi_children_stop_daemons(int64_t deadline);
 // From now on nothing is added.
 void broodi_children_close(void);
 
+// In a forked child: an object of its ancestors stays reachable, and is never used.
+void broodi_children_inherit(brood_process *process);
+
 // In a forked child: they are not its children.
 void broodi_children_forget(void);
 

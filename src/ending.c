@@ -224,6 +224,10 @@ void broodi_ending_forget(void)
     atomic_store_explicit(&ending.begun, false, memory_order_relaxed);
     atomic_store_explicit(&ending.closed, false, memory_order_relaxed);
     ending.handlers_done = false;
-    ending.inherited = ending.handlers;
-    ending.handlers = NULL;
+    while (ending.handlers) {
+        struct handler *handler = ending.handlers;
+        ending.handlers = handler->next;
+        handler->next = ending.inherited;
+        ending.inherited = handler;
+    }
 }

@@ -316,13 +316,21 @@ brood_status broodi_children_stop_daemons(int64_t deadline)
     return status;
 }
 
+void broodi_children_inherit(brood_process *process)
+{
+    process->next = children.inherited;
+    children.inherited = process;
+}
+
 void broodi_children_forget(void)
 {
-    for (brood_process *process = children.first; process; process = process->next)
+    while (children.first) {
+        brood_process *process = children.first;
+        children.first = process->next;
         brood_os_process_forget(&process->child);
+        broodi_children_inherit(process);
+    }
     broodi_server_forget();
-    children.inherited = children.first;
-    children.first = NULL;
     children.started = 0;
     children.closed = false;
     children.daemons_asked = 0;

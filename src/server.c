@@ -22,11 +22,10 @@
 enum { STARTS_BEFORE_IT_PAYS = 2 };
 
 static struct {
-    broodi_word gate;         // 1 while a thread looks after the next two
-    brood_process *process;   // NULL: none
-    brood_process *inherited; // what a forked child found here: reachable, never used
-    uint64_t epoch;           // of this process when it was made
-    _Atomic uint32_t starts;  // that could have used one
+    broodi_word gate;        // 1 while a thread looks after the next two
+    brood_process *process;  // NULL: none
+    uint64_t epoch;          // of this process when it was made
+    _Atomic uint32_t starts; // that could have used one
     atomic_bool exists;
 } server;
 
@@ -123,9 +122,10 @@ bool broodi_server_pays(bool starting)
 
 void broodi_server_forget(void)
 {
-    if (server.process)
+    if (server.process) {
         brood_os_process_forget(&server.process->child);
-    server.inherited = server.process;
+        broodi_children_inherit(server.process);
+    }
     server.process = NULL;
     atomic_store_explicit(&server.exists, false, memory_order_relaxed);
     atomic_store_explicit(&server.starts, 0, memory_order_relaxed);

@@ -195,6 +195,7 @@ static void enter_fork(void *arg, intptr_t channel)
     if (broodi_boot_decode(start->record, start->record_size, start->boot.token, &boot) != BROOD_OK)
         brood_os_process_exit(70);
     broodi_here.forked_with_threads = start->beside_threads;
+    broodi_children_inherit(start->process); // itself, as its starter sees it
     broodi_child_of_fork(&boot, channel, start->options, (void (*)(void))start->target);
 }
 

@@ -376,8 +376,12 @@ bool broodi_thread_is_daemon(const brood_thread *thread)
 
 void broodi_threads_forget(void)
 {
-    threads.inherited = threads.first;
-    threads.first = NULL;
+    while (threads.first) {
+        brood_thread *thread = threads.first;
+        threads.first = thread->next;
+        thread->next = threads.inherited;
+        threads.inherited = thread;
+    }
     threads.started = 0;
     threads.closed = false;
 }
