@@ -60,6 +60,7 @@ static struct {
     struct spare spares[SPARES];
     taken_flag *flags;
     void (*ended)(int64_t pid, brood_exit how);
+    char **environment; // of a child
 } warden;
 
 uint64_t broodi_warden_ignored_signals(void)
@@ -132,6 +133,7 @@ static void receive_texts(int channel, size_t size)
     for (size_t i = 0; i < count - 1; i++, at += strlen(texts + at) + 1)
         list[i] = texts + at;
     list[count - 1] = NULL;
+    warden.environment = list; // reachable also when the program has put another one in its place
     environ = list;
     (void)unsetenv(CHANNEL_VARIABLE);
     if (directory[0] && chdir(directory) != 0)
