@@ -290,8 +290,9 @@ BROOD_API brood_status brood_stop_wait(brood_duration timeout);
 /**
  * @brief Chooses what `BROOD_START_DEFAULT` means in this process and in the children it starts from now on.
  *
- * Without it the environment variable BROOD_START_METHOD ("spawn", "fork") decides, and without that it is `BROOD_START_SPAWN`.
- * By the variable, FORK in a process that runs other threads is replaced by SPAWN; chosen here, it is refused as an option is.
+ * Without it the environment variable BROOD_START_METHOD ("spawn", "forkserver", "fork") decides, and without that it is a fresh image by
+ * `BROOD_START_SPAWN` or `BROOD_START_FORKSERVER`, whichever costs less at that moment.
+ * By the variable, FORK in a process that runs other threads is replaced by FORKSERVER; chosen here, it is refused as an option is.
  * @param method  `BROOD_START_DEFAULT` takes the choice back.
  * @return `BROOD_INVALID`; `BROOD_UNSUPPORTED` for a method that this system does not have.
  */
