@@ -209,6 +209,8 @@ static void flush_streams(void)
     const int64_t deadline = broodi_deadline(BROOD_SECONDS(1));
     while (atomic_load_explicit(&flushed.state, memory_order_acquire) == 0 && brood_clock() < deadline)
         broodi_wait(&flushed, 0, BROODI_NONE, deadline);
+    if (atomic_load_explicit(&flushed.state, memory_order_acquire))
+        (void)brood_os_thread_join(helper, INT64_MAX);
 }
 
 _Noreturn void broodi_ending_of_child(int code)

@@ -69,12 +69,10 @@ void brood_process_drop(brood_process *process)
 
 // Ends
 
+// Whether it was a signal of ours that ended the child. On systems without signals the port tells by the exit code.
 static bool was_asked(const brood_process *process, brood_exit seen)
 {
-    const bool by_signal = seen.kind == BROOD_SIGNALLED && (seen.native == 15 || seen.native == 9);
-    const bool by_code =
-        seen.kind == BROOD_EXITED && (seen.native == 0x10000 + 15 || seen.native == 0x10000 + 9);
-    return process->asked && (by_signal || by_code);
+    return seen.kind == BROOD_SIGNALLED && seen.native < 32 && (process->asked >> seen.native & 1);
 }
 
 static brood_exit conclude(const brood_process *process, brood_exit seen)
@@ -203,8 +201,7 @@ brood_status broodi_child_join(brood_process *process, int64_t deadline)
             break;
         if (brood_clock() >= deadline)
             return BROOD_TIMEOUT;
-        if (looks >
-            10) // the system shows the end before the child can be reaped: for long only if it is being traced
+        if (looks > 10) // the end shows before the child can be reaped: for long only if it is being traced
             brood_sleep(BROOD_MILLISECONDS(1));
     }
     return ended ? BROOD_OK : status;

@@ -79,6 +79,8 @@ static brood_status add(const char *name, size_t length, uint64_t id)
         return status;
     struct broodi_name_slot *entry = name_at(index);
     const uint64_t state = atomic_load_explicit(&entry->state.state, memory_order_relaxed);
+    atomic_thread_fence(
+        memory_order_release); // for find: who reads what follows sees that the slot was taken
     atomic_store_explicit(&entry->id, id, memory_order_relaxed);
     for (size_t i = 0; i < WORDS; i++)
         atomic_store_explicit(&entry->name[i], word_of(name, length, i), memory_order_relaxed);

@@ -32,13 +32,17 @@ uint32_t broodi_thread_low(enum broodi_thread_phase phase, uint32_t process)
     return process << PHASE_BITS | (uint32_t)phase;
 }
 
-brood_os_life_id broodi_life_id(uint32_t index)
+static brood_os_life_id life_id(uint32_t index, uint64_t state)
 {
     const struct broodi_header *header = broodi_family.header;
-    const uint64_t state = atomic_load_explicit(&thread_at(index)->state.state, memory_order_relaxed);
     return (brood_os_life_id){ .family = { header->family[0], header->family[1] },
                                .slot = index,
                                .generation = broodi_generation(state) };
+}
+
+brood_os_life_id broodi_life_id(uint32_t index)
+{
+    return life_id(index, atomic_load_explicit(&thread_at(index)->state.state, memory_order_relaxed));
 }
 
 // LIVE or STARTING to DEAD; false when the slot has become something else.
@@ -62,10 +66,7 @@ uint32_t broodi_thread_turn(uint32_t index)
 
 static bool is_over(uint32_t index, uint64_t state)
 {
-    const brood_os_life_id id = { .family = { broodi_family.header->family[0],
-                                              broodi_family.header->family[1] },
-                                  .slot = index,
-                                  .generation = broodi_generation(state) };
+    const brood_os_life_id id = life_id(index, state);
     switch (phase_of(state)) {
     case BROODI_THREAD_LIVE:
         if (!brood_os_life_is_over(&thread_at(index)->life, &id))
@@ -140,10 +141,11 @@ static uint32_t process_phase(uint64_t state)
     return broodi_slot_is_live(state) ? broodi_low(state) & PHASE_MASK : (uint32_t)BROODI_PROCESS_DYING;
 }
 
-static bool set_process_phase(uint32_t index, uint64_t state, enum broodi_process_phase phase)
+// To another low word of the same turn: a phase, with a report or without.
+static bool set_process(uint32_t index, uint64_t state, uint32_t low)
 {
     return atomic_compare_exchange_strong_explicit(&process_at(index)->state.state, &state,
-                                                   broodi_state(broodi_generation(state), (uint32_t)phase),
+                                                   broodi_state(broodi_generation(state), low),
                                                    memory_order_acq_rel, memory_order_relaxed);
 }
 
@@ -177,7 +179,7 @@ bool broodi_process_slot_begin(uint32_t index, int64_t pid)
     if (process_phase(state) != BROODI_PROCESS_STARTING)
         return false;
     atomic_store_explicit(&slot->pid, pid, memory_order_relaxed);
-    return set_process_phase(index, state, BROODI_PROCESS_LIVE);
+    return set_process(index, state, BROODI_PROCESS_LIVE);
 }
 
 uint64_t broodi_process_slot_live(uint32_t index)
@@ -195,7 +197,7 @@ bool broodi_process_slot_has_begun(uint32_t index)
 // Frees the slot if it is as it was seen: whoever makes it DYING does the rest alone.
 static bool end_process(uint32_t index, uint64_t state)
 {
-    if (!set_process_phase(index, state, BROODI_PROCESS_DYING))
+    if (!set_process(index, state, BROODI_PROCESS_DYING))
         return false;
     broodi_threads_bury(index);
     (void)broodi_slot_give(BROODI_PROCESS, index,
@@ -237,13 +239,11 @@ void broodi_process_slot_report(int64_t pid, brood_exit seen)
     const uint32_t limit = broodi_slot_limit(BROODI_PROCESS);
     for (uint32_t index = 0; index < limit; index++) {
         struct broodi_process_slot *slot = process_at(index);
-        uint64_t state = atomic_load_explicit(&slot->state.state, memory_order_acquire);
-        if (atomic_load_explicit(&slot->pid, memory_order_relaxed) != pid || !broodi_slot_is_live(state) ||
+        const uint64_t state = atomic_load_explicit(&slot->state.state, memory_order_acquire);
+        if (atomic_load_explicit(&slot->pid, memory_order_relaxed) != pid ||
             process_phase(state) != BROODI_PROCESS_LIVE)
             continue;
-        if (atomic_compare_exchange_strong_explicit(&slot->state.state, &state,
-                                                    broodi_state(broodi_generation(state), pack(seen)),
-                                                    memory_order_acq_rel, memory_order_relaxed))
+        if (set_process(index, state, pack(seen)))
             broodi_wake(&slot->state, BROODI_ALL);
         return;
     }
@@ -268,11 +268,11 @@ static bool has_starter(const struct broodi_process_slot *slot)
            broodi_generation(state) == atomic_load_explicit(&slot->parent_generation, memory_order_relaxed);
 }
 
-// One that has not begun will not, without its starter. A number that the system has given to somebody else keeps the slot a while longer.
+// One that has not begun will not, without its starter; a process that takes a slot for itself has none. A number that the system has given to somebody else keeps the slot a while longer.
 static bool is_gone(const struct broodi_process_slot *slot, uint64_t state)
 {
     if (process_phase(state) == BROODI_PROCESS_STARTING)
-        return true;
+        return atomic_load_explicit(&slot->parent, memory_order_relaxed) != BROODI_NONE;
     return process_phase(state) != BROODI_PROCESS_DYING &&
            brood_os_process_birth(atomic_load_explicit(&slot->pid, memory_order_relaxed)) == 0;
 }

@@ -174,10 +174,10 @@ static brood_status plan(struct start *start)
         status = broodi_fail(BROOD_DENIED, "a program with raised privileges is not executed again");
     if (status == BROOD_OK)
         status = make_child(start);
-    if (status == BROOD_OK)
-        status = find_server(start);
     if (status == BROOD_OK && start->process->daemon && start->options->survive_parent)
         status = broodi_fail(BROOD_INVALID, "a daemon cannot survive its parent");
+    if (status == BROOD_OK)
+        status = find_server(start);
     if (status == BROOD_OK)
         status = make_environment(start);
     if (status == BROOD_OK)

@@ -31,12 +31,6 @@ static uint64_t noted_of(const char *what, unsigned number)
     return noted(name);
 }
 
-static void assert_last_error_names(const char *operation)
-{
-    if (!strstr(brood_last_error(), operation))
-        fail_msg("\"%s\" does not name %s", brood_last_error(), operation);
-}
-
 // Where nothing can be copied there is no server that copies itself either.
 static bool system_has(int32_t method)
 {

@@ -6,9 +6,6 @@
 
 #include <string.h>
 
-// The promise is two seconds; a loaded machine gets more.
-#define SOON BROOD_SECONDS(10)
-
 // How a process comes to its end, by itself or by others.
 enum way { BY_STRANGER, BY_KILL, BY_TERMINATE, BY_ABORT, BY_ACCESS, BY_LEAVING };
 
@@ -84,15 +81,6 @@ static int be_member(void *arg)
     return 0;
 }
 
-// Whether the process is gone within the time.
-static bool is_gone_soon(brood_pid pid)
-{
-    const int64_t deadline = brood_clock() + SOON;
-    while (platform_process_lives(pid) && brood_clock() < deadline)
-        brood_sleep(BROOD_MILLISECONDS(2));
-    return !platform_process_lives(pid);
-}
-
 static void make_an_end(brood_process *middle, int way)
 {
     if (way == BY_STRANGER)
@@ -118,7 +106,7 @@ static void expect_all_to_die_with_the_middle(struct member middle)
         assert_true(platform_process_lives(pid_of(i)));
     make_an_end(process, middle.way);
     for (int i = 0; i < MEMBERS; i++)
-        if (!is_gone_soon(pid_of(i)))
+        if (!platform_process_ends(pid_of(i)))
             fail_msg("%s lives on", name_of(i));
     assert_status(brood_process_join(process, MEETING_PATIENCE, NULL), BROOD_OK);
     brood_process_drop(process);
@@ -212,12 +200,12 @@ static void a_survivor_and_its_children_stay_when_the_starter_is_killed(void **s
     brood_process *starter = started_process(start_a_survivor_and_a_tied_one, NULL, 0);
     assert_true(await_note("all there", 1));
     kill_process(starter);
-    assert_true(is_gone_soon((brood_pid)noted("tied")));
+    assert_true(platform_process_ends((brood_pid)noted("tied")));
     assert_true(platform_process_lives((brood_pid)noted("survivor")));
     assert_true(platform_process_lives((brood_pid)noted("heir")));
     note("leave", 1);
-    assert_true(is_gone_soon((brood_pid)noted("heir")));
-    assert_true(is_gone_soon((brood_pid)noted("survivor")));
+    assert_true(platform_process_ends((brood_pid)noted("heir")));
+    assert_true(platform_process_ends((brood_pid)noted("survivor")));
     assert_int_equal(noted("survivor's code"), 1);
 }
 
@@ -256,7 +244,7 @@ static void a_daemon_and_its_children_end_with_its_starter(void **state)
         note("daemon's child", 0);
         assert_process_ends(started_process(leave_a_daemon, &mode, sizeof mode), 3);
         assert_false(platform_process_lives((brood_pid)noted("daemon")));
-        assert_true(is_gone_soon((brood_pid)noted("daemon's child")));
+        assert_true(platform_process_ends((brood_pid)noted("daemon's child")));
     }
 }
 
@@ -307,7 +295,7 @@ static void nobody_is_left_when_a_process_is_killed_while_it_starts_others(void 
         brood_process_drop(starter);
         for (int i = 0; i < MOST_BORN; i++) {
             name_the_born(name, sizeof name, i);
-            assert_true(is_gone_soon((brood_pid)noted(name)));
+            assert_true(platform_process_ends((brood_pid)noted(name)));
         }
     }
 }

@@ -16,6 +16,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 // Nothing here takes that long: who waits longer has failed.
 #define MEETING_PATIENCE BROOD_SECONDS(60)
@@ -38,6 +39,12 @@ static inline void meeting_expect(brood_status status, brood_status expected, co
     print_error("%s: %s instead of %s (%s)\n", call, brood_status_name(status), brood_status_name(expected),
                 brood_last_error());
     _fail(file, line);
+}
+
+static inline void assert_last_error_names(const char *operation)
+{
+    if (!strstr(brood_last_error(), operation))
+        fail_msg("\"%s\" does not name %s", brood_last_error(), operation);
 }
 
 // 0: nothing stands there.

@@ -5,6 +5,7 @@
 #define PLATFORM_H
 
 #include <brood/process.h>
+#include <brood/time.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -29,6 +30,15 @@ void platform_descriptors_unlimit(void);
 
 // Whether the process runs; a zombie does not.
 bool platform_process_lives(brood_pid pid);
+
+// Whether the process ends within the time; the promise about deaths is two seconds, and a loaded machine gets more.
+static inline bool platform_process_ends(brood_pid pid)
+{
+    const int64_t deadline = brood_clock() + BROOD_SECONDS(10);
+    while (platform_process_lives(pid) && brood_clock() < deadline)
+        brood_sleep(BROOD_MILLISECONDS(1));
+    return !platform_process_lives(pid);
+}
 
 // Ends a process from outside, without the library: SIGKILL, TerminateProcess. It may have ended.
 void platform_process_kill(brood_pid pid);

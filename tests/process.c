@@ -40,12 +40,6 @@ static void assert_end(brood_exit ended, brood_exit_kind kind, brood_crash crash
         assert_true(ended.reserved[i] == 0);
 }
 
-static void assert_last_error_names(const char *operation)
-{
-    if (!strstr(brood_last_error(), operation))
-        fail_msg("\"%s\" does not name %s", brood_last_error(), operation);
-}
-
 // Targets that many tests use
 
 static int nothing(void *arg)

@@ -8,9 +8,6 @@
 
 #include <string.h>
 
-// The promise about deaths is two seconds; a loaded machine gets more.
-#define SOON BROOD_SECONDS(10)
-
 enum { REFUSED = 70 };
 
 // The scenarios' side. What they print is in the order of time: each line is flushed by who prints it.
@@ -52,20 +49,12 @@ static int be_daemon(void *arg)
     return 0;
 }
 
-static bool is_gone_soon(brood_pid pid)
-{
-    const int64_t deadline = brood_clock() + SOON;
-    while (platform_process_lives(pid) && brood_clock() < deadline)
-        brood_sleep(BROOD_MILLISECONDS(2));
-    return !platform_process_lives(pid);
-}
-
 // Ends only when the daemon has: were the children joined before the daemons are stopped, neither would.
 static int be_child(void *arg)
 {
     (void)arg;
     CHECK(await_note("thread", 1));
-    CHECK(is_gone_soon((brood_pid)noted("daemon")));
+    CHECK(platform_process_ends((brood_pid)noted("daemon")));
     say("child");
     return 0;
 }
@@ -572,7 +561,7 @@ static void expect_all_to_die(const char *scenario, bool by_kill)
     platform_program_close_input(program);
     const int64_t before = brood_clock();
     for (int i = 0; i < RELATIVES; i++)
-        if (!is_gone_soon(pids[i]))
+        if (!platform_process_ends(pids[i]))
             fail_msg("relative %d lives on", i);
     print_message("%s: all gone %d ms later\n", scenario, (int)((brood_clock() - before) / 1000000));
     assert_true(platform_program_wait(program) != 0 || !platform_has_signals());

@@ -33,14 +33,6 @@ static int nothing(void *arg)
     return 0;
 }
 
-static bool is_gone_soon(brood_pid pid)
-{
-    const int64_t deadline = brood_clock() + BROOD_SECONDS(10);
-    while (platform_process_lives(pid) && brood_clock() < deadline)
-        brood_sleep(BROOD_MILLISECONDS(1));
-    return !platform_process_lives(pid);
-}
-
 // The server that makes our children now: the parent of any of them.
 static brood_pid find_server(void)
 {
@@ -56,7 +48,7 @@ static brood_pid find_server(void)
 static void kill_server(brood_pid server)
 {
     platform_process_kill(server);
-    assert_true(is_gone_soon(server));
+    assert_true(platform_process_ends(server));
 }
 
 static void a_system_without_fork_says_so(void **state)
@@ -217,7 +209,7 @@ static void who_becomes_somebody_else_gets_another_server(void **state)
     assert_status(brood_process_start(&process, leave_the_group, NULL, 0, NULL), BROOD_OK);
     assert_process_ends(process, 0);
     assert_int_not_equal(noted("server before"), noted("server then"));
-    assert_true(is_gone_soon((brood_pid)noted("server before")));
+    assert_true(platform_process_ends((brood_pid)noted("server before")));
 }
 
 // Deaths
@@ -356,7 +348,7 @@ static void a_server_ends_with_its_requester(void **state)
             kill_process(process);
         else
             assert_process_ends(process, 0);
-        assert_true(is_gone_soon((brood_pid)noted("its server")));
+        assert_true(platform_process_ends((brood_pid)noted("its server")));
     }
 }
 

@@ -99,10 +99,8 @@ static void all_threads_of_an_asked_process_are_asked(void **state)
 static void a_thread_is_asked_alone(void **state)
 {
     (void)state;
-    note("waits", 0);
-    brood_thread *asked = started_thread(wait_to_be_asked, NULL, 0);
-    brood_thread *other = started_thread(wait_to_be_asked, NULL, 0);
-    assert_true(await_note("waits", 1));
+    brood_thread *asked = started_thread(wait_for_the_request, NULL, 0);
+    brood_thread *other = started_thread(wait_for_the_request, NULL, 0);
     assert_status(brood_thread_request_stop(asked), BROOD_OK);
     assert_thread_ends(asked, 7);
     assert_false(brood_stop_requested());
@@ -152,8 +150,7 @@ static void nobody_is_nobody_to_ask(void **state)
     assert_status(brood_process_request_stop(NULL), BROOD_INVALID);
     assert_status(brood_thread_request_stop(NULL), BROOD_INVALID);
     assert_status(brood_process_stop(NULL, BROOD_FOREVER, NULL), BROOD_INVALID);
-    if (!strstr(brood_last_error(), "brood_process_stop"))
-        fail_msg("%s", brood_last_error());
+    assert_last_error_names("brood_process_stop");
 }
 
 // By stages
@@ -238,6 +235,27 @@ static void without_grace_the_end_comes_at_once(void **state)
     }
 }
 
+static void a_death_by_others_is_not_claimed(void **state)
+{
+    (void)state;
+    const bool deaf = true;
+    brood_exit ended;
+    brood_process *process = started_ready(do_not_listen, &deaf, sizeof deaf);
+    if (platform_has_signals()) // one that it does not heed is not what ends it
+        assert_status(brood_process_terminate(process), BROOD_OK);
+    platform_process_kill(brood_process_pid(process));
+    intptr_t handle;
+    assert_status(brood_process_native(process, &handle), BROOD_OK);
+    assert_true(platform_is_ready(handle, MEETING_PATIENCE));
+    assert_status(brood_process_kill(process), BROOD_OK); // it has ended already
+    assert_status(brood_process_join(process, MEETING_PATIENCE, &ended), BROOD_OK);
+    if (platform_has_signals())
+        assert_end(ended, BROOD_SIGNALLED, -9);
+    else
+        assert_true(ended.kind == BROOD_EXITED || ended.kind == BROOD_LOST);
+    brood_process_drop(process);
+}
+
 static int stop_what_is_not_ours(void *arg)
 {
     brood_process *process = *(brood_process **)arg;
@@ -295,6 +313,7 @@ int main(void)
         cmocka_unit_test(who_does_not_obey_is_terminated),
         cmocka_unit_test(who_cannot_be_terminated_is_killed),
         cmocka_unit_test(without_grace_the_end_comes_at_once),
+        cmocka_unit_test(a_death_by_others_is_not_claimed),
         cmocka_unit_test(another_process_cannot_stop_it),
         cmocka_unit_test(the_native_handle_is_ready_when_the_child_has_ended),
     };

@@ -42,12 +42,6 @@ static brood_thread *started_with(brood_target target, const void *arg, size_t s
     return thread;
 }
 
-static void assert_last_error_names(const char *operation)
-{
-    if (!strstr(brood_last_error(), operation))
-        fail_msg("\"%s\" does not name %s", brood_last_error(), operation);
-}
-
 // Targets that many tests use
 
 static int nothing(void *arg)

@@ -21,10 +21,7 @@
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <unistd.h>
-
-enum { PIDFD_OPEN = 434 };
 
 // Without pidfds a server could not watch its requester, nor this one the end of what is not its child.
 bool brood_os_server_is_supported(void)
@@ -33,7 +30,7 @@ bool brood_os_server_is_supported(void)
     static _Atomic int known; // every thread finds the same
     int answer = atomic_load_explicit(&known, memory_order_relaxed);
     if (answer == UNKNOWN) {
-        const int pidfd = (int)syscall(PIDFD_OPEN, getpid(), 0);
+        const int pidfd = broodi_descriptor_of_process(getpid());
         answer = pidfd >= 0 || errno != ENOSYS ? YES : NO;
         atomic_store_explicit(&known, answer, memory_order_relaxed);
         if (pidfd >= 0)

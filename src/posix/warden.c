@@ -40,10 +40,6 @@ extern char **environ;
 
 enum { SPARES = 2, RETRY = 100 /* ms until the next try to fork */, SIGNALS = 32 };
 
-struct spare {
-    pid_t pid; // 0: no spare
-};
-
 // Shared with the spares: whether that one has taken a job.
 typedef _Atomic uint32_t taken_flag;
 
@@ -54,10 +50,10 @@ static struct {
     int signals; // a signalfd: SIGCHLD
     pid_t pid;
     uint64_t ignored;
-    unsigned children; // spares included
-    bool let_go;       // by the requester
-    int fork_error;    // of the last try
-    struct spare spares[SPARES];
+    unsigned children;    // spares included
+    bool let_go;          // by the requester
+    int fork_error;       // of the last try
+    pid_t spares[SPARES]; // 0: none
     taken_flag *flags;
     void (*ended)(int64_t pid, brood_exit how);
     char **environment; // of a child
@@ -197,7 +193,7 @@ static brood_status wait_for_job(int number, brood_os_boot *out)
 // A spare that is still idle.
 static bool is_idle(int number)
 {
-    return warden.spares[number].pid && !atomic_load_explicit(&warden.flags[number], memory_order_acquire);
+    return warden.spares[number] && !atomic_load_explicit(&warden.flags[number], memory_order_acquire);
 }
 
 static unsigned count_idle(void)
@@ -220,7 +216,7 @@ static bool make_spares(int *out)
         *out = i;
         if (pid == 0)
             return true;
-        warden.spares[i].pid = pid > 0 ? pid : 0;
+        warden.spares[i] = pid > 0 ? pid : 0;
         if (pid < 0) {
             warden.fork_error = errno;
             return false;
@@ -234,10 +230,10 @@ static bool make_spares(int *out)
 static bool forget_spare(pid_t pid)
 {
     for (int i = 0; i < SPARES; i++) {
-        if (warden.spares[i].pid != pid)
+        if (warden.spares[i] != pid)
             continue;
         const bool idle = is_idle(i);
-        warden.spares[i].pid = 0;
+        warden.spares[i] = 0;
         return idle;
     }
     return false;
