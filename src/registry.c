@@ -43,10 +43,11 @@ static uint64_t word_of(const char *name, size_t length, size_t n)
     return word;
 }
 
+// Acquires each word: what the caller reads next is no older than the name.
 static bool has_name(const struct broodi_name_slot *entry, const char *name, size_t length)
 {
     for (size_t i = 0; i < WORDS; i++)
-        if (atomic_load_explicit(&entry->name[i], memory_order_relaxed) != word_of(name, length, i))
+        if (atomic_load_explicit(&entry->name[i], memory_order_acquire) != word_of(name, length, i))
             return false;
     return true;
 }
@@ -60,9 +61,8 @@ static bool find(const char *name, size_t length, uint32_t *out_index, uint64_t 
         const uint64_t state = atomic_load_explicit(&entry->state.state, memory_order_acquire);
         if (!broodi_slot_is_live(state) || broodi_low(state) != WHOLE)
             continue;
-        const bool same = has_name(entry, name, length);
-        atomic_thread_fence(memory_order_acquire); // the name was read before the state is read again
-        if (!same || atomic_load_explicit(&entry->state.state, memory_order_relaxed) != state)
+        if (!has_name(entry, name, length) ||
+            atomic_load_explicit(&entry->state.state, memory_order_relaxed) != state)
             continue;
         *out_index = index;
         *out_state = state;
@@ -79,11 +79,10 @@ static brood_status add(const char *name, size_t length, uint64_t id)
         return status;
     struct broodi_name_slot *entry = name_at(index);
     const uint64_t state = atomic_load_explicit(&entry->state.state, memory_order_relaxed);
-    atomic_thread_fence(
-        memory_order_release); // for find: who reads what follows sees that the slot was taken
-    atomic_store_explicit(&entry->id, id, memory_order_relaxed);
+    // Released: who reads any of it sees that the slot was taken.
+    atomic_store_explicit(&entry->id, id, memory_order_release);
     for (size_t i = 0; i < WORDS; i++)
-        atomic_store_explicit(&entry->name[i], word_of(name, length, i), memory_order_relaxed);
+        atomic_store_explicit(&entry->name[i], word_of(name, length, i), memory_order_release);
     atomic_store_explicit(&entry->state.state, broodi_state(broodi_generation(state), WHOLE),
                           memory_order_release);
     return BROOD_OK;
