@@ -446,8 +446,8 @@ static void a_child_can_wait_for_its_parent(void **state)
 static int await_parent(void *arg)
 {
     (void)arg;
-    note("orphan", (uint64_t)brood_self_pid());
     CHECK(brood_parent_is_alive());
+    note("orphan", (uint64_t)brood_self_pid()); // from now on the parent may be killed
     note("parent ended", brood_parent_wait(MEETING_PATIENCE) == BROOD_OK ? 1 : 2);
     note("parent alive", brood_parent_is_alive() ? 2 : 1);
     note("parent known", (uint64_t)brood_parent_pid());
