@@ -4,7 +4,7 @@
 #   TESTING   with faults on demand, all names visible
 
 set(BROOD_CORE_SOURCES
-  boot.c cpu.c ending.c environment.c exit.c family.c init.c local.c lock.c method.c once.c process.c
+  boot.c cpu.c dump.c ending.c environment.c exit.c family.c init.c local.c lock.c method.c once.c process.c
   registry.c self.c server.c shared.c start.c status.c stop.c thread.c time.c)
 
 # What both ports provide.

@@ -142,7 +142,10 @@ static void begin_main(int (*executable_atexit)(void (*)(void)))
     if (status == BROOD_OK)
         status = broodi_self_prepare();
     if (status == BROOD_OK)
-        status = broodi_process_slot_take(BROODI_NONE, &broodi_here.process);
+        status = broodi_process_slot_take(&(struct broodi_process_facts){ .parent = BROODI_NONE,
+                                                                          .origin = BROODI_ORIGIN_MAIN,
+                                                                          .name = broodi_here.name },
+                                          &broodi_here.process);
     if (status == BROOD_OK && executable_atexit(broodi_ending_at_exit) != 0)
         status = broodi_fail(BROOD_NO_MEMORY, "atexit");
     if (status != BROOD_OK)

@@ -164,17 +164,40 @@ brood_status brood_lock_destroy(brood_lock lock)
     return broodi_answer("brood_lock_destroy", destroy(lock));
 }
 
-bool broodi_lock_names(uint32_t thread)
+bool broodi_lock_next(uint32_t thread, uint32_t *index, uint64_t *out_id)
 {
     const uint32_t limit = broodi_slot_limit(BROODI_LOCK);
     const uint32_t holder = holder_of(thread, broodi_thread_turn(thread));
-    for (uint32_t index = 0; index < limit; index++) {
-        const struct broodi_lock_slot *lock = broodi_slot(BROODI_LOCK, index);
+    while (*index < limit) {
+        const struct broodi_lock_slot *lock = broodi_slot(BROODI_LOCK, *index);
         const uint64_t state = atomic_load_explicit(&lock->state.state, memory_order_acquire);
-        if (broodi_slot_is_live(state) && (broodi_low(state) & HOLDER) == holder)
-            return true;
+        const uint32_t at = (*index)++;
+        if (!broodi_slot_is_live(state) || (broodi_low(state) & HOLDER) != holder)
+            continue;
+        *out_id = broodi_handle_of(BROODI_LOCK, at);
+        return true;
     }
     return false;
+}
+
+bool broodi_lock_names(uint32_t thread)
+{
+    uint32_t index = 0;
+    uint64_t id;
+    return broodi_lock_next(thread, &index, &id);
+}
+
+bool broodi_lock_holder(uint64_t id, uint32_t *out_thread)
+{
+    const struct broodi_lock_slot *lock = broodi_handle_slot(BROODI_LOCK, id);
+    if (!lock)
+        return false;
+    const uint64_t state = atomic_load_explicit(&lock->state.state, memory_order_acquire);
+    const uint32_t holder = broodi_low(state) & HOLDER;
+    if (!broodi_handle_is_current(id, state) || !holder)
+        return false;
+    *out_thread = (holder & SLOT) - 1;
+    return true;
 }
 
 // Acquiring
@@ -246,6 +269,8 @@ static void wait_once(struct attempt *attempt, uint64_t state, int64_t now)
     const uint32_t low = broodi_low(state) | WAITERS | (settled ? SETTLED : 0) | (starving ? STARVING : 0);
     if (low != broodi_low(state) && !swap(attempt->lock, state, low))
         return;
+    if (!attempt->waited)
+        broodi_self_waits(BROODI_WAITS_LOCK, attempt->id);
     const int64_t span = !holder ? STARVES_AFTER : settled ? LONG_WAIT : SHORT_WAIT;
     broodi_wait(&attempt->lock->state, broodi_state(broodi_generation(state), low),
                 holder ? (holder & SLOT) - 1 : BROODI_NONE, broodi_until(attempt->deadline, now, span));
@@ -299,7 +324,10 @@ static brood_status acquire_contended(brood_lock lock, struct broodi_lock_slot *
         .deadline = broodi_deadline(timeout),
         .since = brood_os_clock(),
     };
-    return persist(&attempt);
+    const brood_status status = persist(&attempt);
+    if (attempt.waited)
+        broodi_self_waits(BROODI_WAITS_NOT, 0);
+    return status;
 }
 
 static brood_status acquire(brood_lock lock, brood_duration timeout)

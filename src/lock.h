@@ -12,4 +12,10 @@ brood_status broodi_lock_make(brood_lock *out, bool recursive);
 // Whether any lock names the thread in this slot as its holder.
 bool broodi_lock_names(uint32_t thread);
 
+// The next lock from `*index` on that names it; false when there is no more.
+bool broodi_lock_next(uint32_t thread, uint32_t *index, uint64_t *out_id);
+
+// The slot of the thread that holds the lock; false when nobody does.
+bool broodi_lock_holder(uint64_t id, uint32_t *out_thread);
+
 #endif

@@ -18,10 +18,13 @@ static uint64_t running_here(void)
 
 static void wait_for(broodi_word *word)
 {
-    if (broodi_here.initialized)
-        broodi_wait(word, running_here(), BROODI_NONE, INT64_MAX);
-    else
+    if (!broodi_here.initialized) {
         brood_os_thread_yield();
+        return;
+    }
+    broodi_self_waits(BROODI_WAITS_ONCE, 0);
+    broodi_wait(word, running_here(), BROODI_NONE, INT64_MAX);
+    broodi_self_waits(BROODI_WAITS_NOT, 0);
 }
 
 void brood_once(brood_once_flag *flag, void (*fn)(void))

@@ -190,21 +190,31 @@ bool broodi_child_await_report(const brood_process *process)
     return broodi_process_slot_reported(process->slot, &seen);
 }
 
-brood_status broodi_child_join(brood_process *process, int64_t deadline)
+static brood_status persist(brood_process *process, int64_t deadline)
 {
-    bool ended = look(process);
-    brood_status status = BROOD_OK;
-    for (int looks = 0; status == BROOD_OK && !ended; looks++) {
-        status = await_end(process, deadline);
-        ended = look(process);
-        if (ended || status != BROOD_OK)
-            break;
+    for (int looks = 0;; looks++) {
+        const brood_status status = await_end(process, deadline);
+        if (look(process))
+            return BROOD_OK;
+        if (status != BROOD_OK)
+            return status;
         if (brood_clock() >= deadline)
             return BROOD_TIMEOUT;
         if (looks > 10) // the end shows before the child can be reaped: for long only if it is being traced
             brood_sleep(BROOD_MILLISECONDS(1));
     }
-    return ended ? BROOD_OK : status;
+}
+
+brood_status broodi_child_join(brood_process *process, int64_t deadline)
+{
+    if (look(process))
+        return BROOD_OK;
+    if (deadline > 0)
+        broodi_self_waits(BROODI_WAITS_PROCESS, (uint64_t)process->child.pid);
+    const brood_status status = persist(process, deadline);
+    if (deadline > 0)
+        broodi_self_waits(BROODI_WAITS_NOT, 0);
+    return status;
 }
 
 // The list

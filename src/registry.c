@@ -6,6 +6,7 @@
 
 #include "fail.h"
 #include "family.h"
+#include "label.h"
 #include "lock.h"
 #include "self.h"
 
@@ -33,21 +34,11 @@ static struct broodi_name_slot *name_at(uint32_t index)
     return broodi_slot(BROODI_NAME, index);
 }
 
-// The n-th eight bytes of a name, with zeros behind its end.
-static uint64_t word_of(const char *name, size_t length, size_t n)
-{
-    uint64_t word = 0;
-    const size_t at = n * sizeof word;
-    if (at < length)
-        memcpy(&word, name + at, length - at < sizeof word ? length - at : sizeof word);
-    return word;
-}
-
 // Acquires each word: what the caller reads next is no older than the name.
 static bool has_name(const struct broodi_name_slot *entry, const char *name, size_t length)
 {
     for (size_t i = 0; i < WORDS; i++)
-        if (atomic_load_explicit(&entry->name[i], memory_order_acquire) != word_of(name, length, i))
+        if (atomic_load_explicit(&entry->name[i], memory_order_acquire) != broodi_label_word(name, length, i))
             return false;
     return true;
 }
@@ -79,10 +70,8 @@ static brood_status add(const char *name, size_t length, uint64_t id)
         return status;
     struct broodi_name_slot *entry = name_at(index);
     const uint64_t state = atomic_load_explicit(&entry->state.state, memory_order_relaxed);
-    // Released: who reads any of it sees that the slot was taken.
-    atomic_store_explicit(&entry->id, id, memory_order_release);
-    for (size_t i = 0; i < WORDS; i++)
-        atomic_store_explicit(&entry->name[i], word_of(name, length, i), memory_order_release);
+    atomic_store_explicit(&entry->id, id, memory_order_release); // as the words: the slot was taken before
+    broodi_label_write(entry->name, WORDS, name, length);
     atomic_store_explicit(&entry->state.state, broodi_state(broodi_generation(state), WHOLE),
                           memory_order_release);
     return BROOD_OK;
@@ -170,4 +159,20 @@ static brood_status get(const char *name, uint64_t *out_id)
 brood_status brood_registry_get(const char *name, uint64_t *out_id)
 {
     return broodi_answer("brood_registry_get", get(name, out_id));
+}
+
+bool broodi_registry_name_of(uint64_t id, char *out)
+{
+    const uint32_t limit = broodi_slot_limit(BROODI_NAME);
+    for (uint32_t index = 0; index < limit; index++) {
+        const struct broodi_name_slot *entry = name_at(index);
+        const uint64_t state = atomic_load_explicit(&entry->state.state, memory_order_acquire);
+        if (!broodi_slot_is_live(state) || broodi_low(state) != WHOLE ||
+            atomic_load_explicit(&entry->id, memory_order_acquire) != id)
+            continue;
+        broodi_label_read(entry->name, WORDS, out);
+        if (atomic_load_explicit(&entry->state.state, memory_order_relaxed) == state)
+            return true;
+    }
+    return false;
 }

@@ -85,6 +85,8 @@ static bool begin_slot(struct broodi_self *self, uint32_t process)
     const brood_os_life_id id = broodi_life_id(index);
     atomic_store_explicit(&slot->waiting, 0, memory_order_relaxed);
     atomic_store_explicit(&slot->held, 0, memory_order_relaxed);
+    atomic_store_explicit(&slot->waits, 0, memory_order_relaxed);
+    broodi_slot_label(slot->name, brood_thread_name(self->thread));
     if (brood_os_life_begin(&slot->life, &id) != BROOD_OK) {
         (void)broodi_slot_give(BROODI_THREAD, index, state);
         return false;
@@ -100,6 +102,15 @@ static bool begin_slot(struct broodi_self *self, uint32_t process)
     return true;
 }
 
+void broodi_self_waits(enum broodi_waits kind, uint64_t number)
+{
+    const uint32_t index = broodi_self_slot();
+    if (index == BROODI_NONE)
+        return;
+    struct broodi_thread_slot *slot = broodi_slot(BROODI_THREAD, index);
+    atomic_store_explicit(&slot->waits, broodi_waits_for(kind, number), memory_order_relaxed);
+}
+
 uint32_t broodi_self_take_slot(void)
 {
     struct broodi_self *self = broodi_self();
@@ -113,18 +124,25 @@ uint32_t broodi_self_take_slot(void)
     return self->slot;
 }
 
+static uint32_t begin_guest(void)
+{
+    const struct broodi_process_facts facts = { .parent = BROODI_NONE,
+                                                .origin = BROODI_ORIGIN_GUEST,
+                                                .name = broodi_here.name };
+    uint32_t index;
+    if (broodi_process_slot_take(&facts, &index) != BROOD_OK)
+        return BROODI_NONE;
+    (void)broodi_process_slot_begin(index, broodi_here.pid);
+    return index;
+}
+
 uint32_t broodi_self_process(void)
 {
     if (broodi_here.role != BROODI_GUEST)
         return broodi_here.process;
     brood_os_guard_lock();
-    if (broodi_here.process == BROODI_NONE) {
-        uint32_t index;
-        if (broodi_process_slot_take(BROODI_NONE, &index) == BROOD_OK) {
-            (void)broodi_process_slot_begin(index, broodi_here.pid);
-            broodi_here.process = index;
-        }
-    }
+    if (broodi_here.process == BROODI_NONE)
+        broodi_here.process = begin_guest();
     const uint32_t process = broodi_here.process;
     brood_os_guard_unlock();
     return process;
@@ -193,16 +211,24 @@ bool brood_parent_is_alive(void)
            brood_os_parent_await_end(broodi_here.parent_pid, broodi_here.parent_birth, 0) == BROOD_TIMEOUT;
 }
 
+static brood_status await_parent(int64_t deadline)
+{
+    if (deadline > 0)
+        broodi_self_waits(BROODI_WAITS_PARENT, 0);
+    const brood_status status =
+        brood_os_parent_await_end(broodi_here.parent_pid, broodi_here.parent_birth, deadline);
+    if (deadline > 0)
+        broodi_self_waits(BROODI_WAITS_NOT, 0);
+    return status;
+}
+
 brood_status brood_parent_wait(brood_duration timeout)
 {
     static const char *const operation = "brood_parent_wait";
     brood_status status = broodi_ready();
     if (status == BROOD_OK && broodi_here.parent_pid == 0)
         status = broodi_fail(BROOD_WRONG_STATE, "the main process has no parent in the family");
-    if (status == BROOD_OK)
-        status = brood_os_parent_await_end(broodi_here.parent_pid, broodi_here.parent_birth,
-                                           broodi_deadline(timeout));
-    return broodi_answer(operation, status);
+    return broodi_answer(operation, status == BROOD_OK ? await_parent(broodi_deadline(timeout)) : status);
 }
 
 uint64_t brood_self_thread_id(void)

@@ -69,6 +69,9 @@ static inline uint32_t broodi_self_slot(void)
     return self && self->slot != BROODI_NONE ? self->slot : broodi_self_take_slot();
 }
 
+// Says for brood_dump what the calling thread is about to block for, and with BROODI_WAITS_NOT that it goes on.
+void broodi_self_waits(enum broodi_waits kind, uint64_t number);
+
 // The slot of this process; a guest takes one at its first call. BROODI_NONE when there is none.
 uint32_t broodi_self_process(void);
 

@@ -6,9 +6,12 @@
 #include "shared.h"
 
 #include "family.h"
+#include "label.h"
 #include "lock.h"
 #include "os/os_process.h"
 #include "wait.h"
+
+#include <string.h>
 
 enum { PHASE_BITS = 2, PHASE_MASK = 3 };
 
@@ -22,6 +25,17 @@ static struct broodi_process_slot *process_at(uint32_t index)
     return broodi_slot(BROODI_PROCESS, index);
 }
 
+void broodi_slot_label(_Atomic uint64_t label[BROODI_LABEL], const char *name)
+{
+    size_t length = strlen(name);
+    if (length > BROODI_LABEL * sizeof *label) {
+        length = BROODI_LABEL * sizeof *label;
+        while (length > 0 && ((unsigned char)name[length] & 0xC0) == 0x80) // within a character of UTF-8
+            length--;
+    }
+    broodi_label_write(label, BROODI_LABEL, name, length);
+}
+
 static uint32_t phase_of(uint64_t state)
 {
     return broodi_slot_is_live(state) ? broodi_low(state) & PHASE_MASK : 0;
@@ -30,6 +44,16 @@ static uint32_t phase_of(uint64_t state)
 uint32_t broodi_thread_low(enum broodi_thread_phase phase, uint32_t process)
 {
     return process << PHASE_BITS | (uint32_t)phase;
+}
+
+enum broodi_thread_phase broodi_thread_phase_of(uint64_t state)
+{
+    return (enum broodi_thread_phase)phase_of(state);
+}
+
+uint32_t broodi_thread_process_of(uint64_t state)
+{
+    return broodi_low(state) >> PHASE_BITS;
 }
 
 static brood_os_life_id life_id(uint32_t index, uint64_t state)
@@ -116,7 +140,7 @@ void broodi_threads_bury(uint32_t process)
     for (uint32_t index = 0; index < limit; index++) {
         const uint64_t state = atomic_load_explicit(&thread_at(index)->state.state, memory_order_acquire);
         const uint32_t phase = phase_of(state);
-        if (!phase || broodi_low(state) >> PHASE_BITS != process)
+        if (!phase || broodi_thread_process_of(state) != process)
             continue;
         if (phase != BROODI_THREAD_DEAD)
             (void)mark_dead(index, state);
@@ -136,9 +160,10 @@ static void sweep_threads(void)
 
 // Processes
 
-static uint32_t process_phase(uint64_t state)
+enum broodi_process_phase broodi_process_phase_of(uint64_t state)
 {
-    return broodi_slot_is_live(state) ? broodi_low(state) & PHASE_MASK : (uint32_t)BROODI_PROCESS_DYING;
+    return broodi_slot_is_live(state) ? (enum broodi_process_phase)(broodi_low(state) & PHASE_MASK)
+                                      : BROODI_PROCESS_DYING;
 }
 
 // To another low word of the same turn: a phase, with a report or without.
@@ -149,21 +174,24 @@ static bool set_process(uint32_t index, uint64_t state, uint32_t low)
                                                    memory_order_acq_rel, memory_order_relaxed);
 }
 
-brood_status broodi_process_slot_take(uint32_t parent, uint32_t *out_index)
+brood_status broodi_process_slot_take(const struct broodi_process_facts *facts, uint32_t *out_index)
 {
     const brood_status status = broodi_slot_take(BROODI_PROCESS, BROODI_PROCESS_DYING, out_index);
     if (status != BROOD_OK)
         return status;
     struct broodi_process_slot *slot = process_at(*out_index);
     uint64_t state = 0;
-    if (parent != BROODI_NONE)
-        state = atomic_load_explicit(&process_at(parent)->state.state, memory_order_relaxed);
+    if (facts->parent != BROODI_NONE)
+        state = atomic_load_explicit(&process_at(facts->parent)->state.state, memory_order_relaxed);
     atomic_store_explicit(&slot->pid, 0, memory_order_relaxed);
     atomic_store_explicit(&slot->parent_generation, broodi_generation(state), memory_order_relaxed);
-    atomic_store_explicit(&slot->parent, parent, memory_order_relaxed);
+    atomic_store_explicit(&slot->parent, facts->parent, memory_order_relaxed);
     atomic_store_explicit(&slot->code, 0, memory_order_relaxed);
     atomic_store_explicit(&slot->stop.state, 0, memory_order_relaxed);
     atomic_store_explicit(&slot->record, BROODI_RECORD_NONE, memory_order_relaxed);
+    atomic_store_explicit(&slot->origin, (uint32_t)facts->origin, memory_order_relaxed);
+    atomic_store_explicit(&slot->daemon, facts->daemon, memory_order_relaxed);
+    broodi_slot_label(slot->name, facts->name);
     // Now that all of it is this taker's, others may look at it.
     const uint32_t generation =
         broodi_generation(atomic_load_explicit(&slot->state.state, memory_order_relaxed));
@@ -176,7 +204,7 @@ bool broodi_process_slot_begin(uint32_t index, int64_t pid)
 {
     struct broodi_process_slot *slot = process_at(index);
     const uint64_t state = atomic_load_explicit(&slot->state.state, memory_order_acquire);
-    if (process_phase(state) != BROODI_PROCESS_STARTING)
+    if (broodi_process_phase_of(state) != BROODI_PROCESS_STARTING)
         return false;
     atomic_store_explicit(&slot->pid, pid, memory_order_relaxed);
     return set_process(index, state, BROODI_PROCESS_LIVE);
@@ -191,7 +219,7 @@ uint64_t broodi_process_slot_live(uint32_t index)
 bool broodi_process_slot_has_begun(uint32_t index)
 {
     const uint64_t state = atomic_load_explicit(&process_at(index)->state.state, memory_order_acquire);
-    return process_phase(state) != BROODI_PROCESS_STARTING;
+    return broodi_process_phase_of(state) != BROODI_PROCESS_STARTING;
 }
 
 // Frees the slot if it is as it was seen: whoever makes it DYING does the rest alone.
@@ -211,7 +239,7 @@ void broodi_process_slot_end(uint32_t index)
     uint64_t state;
     do
         state = atomic_load_explicit(&process_at(index)->state.state, memory_order_relaxed);
-    while (process_phase(state) != BROODI_PROCESS_DYING && !end_process(index, state));
+    while (broodi_process_phase_of(state) != BROODI_PROCESS_DYING && !end_process(index, state));
 }
 
 // Reports, in the low word with the phase: kind, crash, and what the system says, which has 8 bits on systems with fork servers.
@@ -241,7 +269,7 @@ void broodi_process_slot_report(int64_t pid, brood_exit seen)
         struct broodi_process_slot *slot = process_at(index);
         const uint64_t state = atomic_load_explicit(&slot->state.state, memory_order_acquire);
         if (atomic_load_explicit(&slot->pid, memory_order_relaxed) != pid ||
-            process_phase(state) != BROODI_PROCESS_LIVE)
+            broodi_process_phase_of(state) != BROODI_PROCESS_LIVE)
             continue;
         if (set_process(index, state, pack(seen)))
             broodi_wake(&slot->state, BROODI_ALL);
@@ -252,7 +280,7 @@ void broodi_process_slot_report(int64_t pid, brood_exit seen)
 bool broodi_process_slot_reported(uint32_t index, brood_exit *out)
 {
     const uint64_t state = atomic_load_explicit(&process_at(index)->state.state, memory_order_acquire);
-    if (process_phase(state) != BROODI_PROCESS_ENDED)
+    if (broodi_process_phase_of(state) != BROODI_PROCESS_ENDED)
         return false;
     *out = unpack(broodi_low(state));
     return true;
@@ -271,9 +299,9 @@ static bool has_starter(const struct broodi_process_slot *slot)
 // One that has not begun will not, without its starter; a process that takes a slot for itself has none. A number that the system has given to somebody else keeps the slot a while longer.
 static bool is_gone(const struct broodi_process_slot *slot, uint64_t state)
 {
-    if (process_phase(state) == BROODI_PROCESS_STARTING)
+    if (broodi_process_phase_of(state) == BROODI_PROCESS_STARTING)
         return atomic_load_explicit(&slot->parent, memory_order_relaxed) != BROODI_NONE;
-    return process_phase(state) != BROODI_PROCESS_DYING &&
+    return broodi_process_phase_of(state) != BROODI_PROCESS_DYING &&
            brood_os_process_birth(atomic_load_explicit(&slot->pid, memory_order_relaxed)) == 0;
 }
 

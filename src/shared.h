@@ -12,6 +12,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+enum { BROODI_LABEL = 7 }; // words of a name
+
 // A process of the family. Taken by the starter, freed by who reaps it, or when it is found dead and nobody else can.
 struct broodi_process_slot {
     broodi_word
@@ -24,7 +26,11 @@ struct broodi_process_slot {
     _Atomic uint32_t record; // enum broodi_record
     _Atomic int32_t code;
     broodi_word stop; // low: see stop.h
-    uint64_t reserved[2];
+    // For brood_dump.
+    _Atomic uint32_t origin; // enum broodi_origin
+    _Atomic uint32_t daemon;
+    _Atomic uint64_t name[BROODI_LABEL]; // cut off
+    uint64_t reserved[3];
 };
 
 enum broodi_process_phase {
@@ -32,6 +38,16 @@ enum broodi_process_phase {
     BROODI_PROCESS_LIVE,
     BROODI_PROCESS_ENDED,    // said by who reaped it, if that is not its starter
     BROODI_PROCESS_STARTING, // its starter has taken the slot, and it has not come here yet
+};
+
+// How it came to be.
+enum broodi_origin {
+    BROODI_ORIGIN_MAIN,
+    BROODI_ORIGIN_SPAWN,
+    BROODI_ORIGIN_FORKSERVER,
+    BROODI_ORIGIN_FORK,
+    BROODI_ORIGIN_SERVER, // spawned, to be a fork server
+    BROODI_ORIGIN_GUEST   // forked by the program
 };
 
 enum broodi_record {
@@ -48,6 +64,9 @@ struct broodi_thread_slot {
     _Atomic uint32_t held; // locks it holds or is about to; an upper bound, written by the thread alone
     uint32_t reserved;
     brood_os_life life;
+    // For brood_dump.
+    _Atomic uint64_t waits;              // broodi_waits_for()
+    _Atomic uint64_t name[BROODI_LABEL]; // cut off; empty: not started by brood
 };
 
 enum broodi_thread_phase {
@@ -55,6 +74,25 @@ enum broodi_thread_phase {
     BROODI_THREAD_LIVE,
     BROODI_THREAD_DEAD, // kept until nothing names it as its holder
 };
+
+// What a thread is blocked for.
+enum broodi_waits {
+    BROODI_WAITS_NOT,
+    BROODI_WAITS_LOCK,    // the low bits of its handle
+    BROODI_WAITS_PROCESS, // the end of the one with this number
+    BROODI_WAITS_THREAD,  // the end of the one with this number
+    BROODI_WAITS_PARENT,  // the end of the parent
+    BROODI_WAITS_STOP,    // to be asked to stop
+    BROODI_WAITS_ONCE     // the end of a brood_once in its process
+};
+
+// Kind and number in one word, so that nobody reads one of a wait and the other of the next.
+enum { BROODI_WAITS_AT = 56 };
+
+static inline uint64_t broodi_waits_for(enum broodi_waits kind, uint64_t number)
+{
+    return (uint64_t)kind << BROODI_WAITS_AT | (number & ((UINT64_C(1) << BROODI_WAITS_AT) - 1));
+}
 
 struct broodi_lock_slot {
     broodi_word state; // low: see lock.c
@@ -76,6 +114,9 @@ struct broodi_name_slot {
 // Frees slots of the kind whose process or thread has died, where nobody else does.
 void broodi_shared_sweep(enum broodi_kind kind);
 
+// Writes a name, cut off between two characters if it is too long.
+void broodi_slot_label(_Atomic uint64_t label[BROODI_LABEL], const char *name);
+
 // Some bits of a thread slot's generation, with which a lock names its holder beside the slot.
 enum { BROODI_THREAD_TURN_BITS = 8 };
 uint32_t broodi_thread_turn(uint32_t index);
@@ -84,8 +125,10 @@ uint32_t broodi_thread_turn(uint32_t index);
 // now: then the name is outdated, and its reader looks again.
 bool broodi_thread_is_over(uint32_t index, uint32_t turn);
 
-// The low word of a thread slot.
+// The low word of a thread slot; and what stands in the state of a taken one.
 uint32_t broodi_thread_low(enum broodi_thread_phase phase, uint32_t process);
+enum broodi_thread_phase broodi_thread_phase_of(uint64_t state);
+uint32_t broodi_thread_process_of(uint64_t state);
 
 // Who the thread is, for the port.
 brood_os_life_id broodi_life_id(uint32_t index);
@@ -96,9 +139,20 @@ void broodi_threads_bury(uint32_t process);
 // Ends a thread slot by its own thread.
 void broodi_thread_slot_end(uint32_t index);
 
-// Takes a slot for a process; its parent is this one, or nobody. And frees it, with what is left of its threads.
-brood_status broodi_process_slot_take(uint32_t parent, uint32_t *out_index);
+// What is known of a process before it begins.
+struct broodi_process_facts {
+    uint32_t parent; // slot, or BROODI_NONE
+    enum broodi_origin origin;
+    const char *name;
+    bool daemon;
+};
+
+// Takes a slot for a process. And frees it, with what is left of its threads.
+brood_status broodi_process_slot_take(const struct broodi_process_facts *facts, uint32_t *out_index);
 void broodi_process_slot_end(uint32_t index);
+
+// Of a slot's state; a free slot is as good as DYING.
+enum broodi_process_phase broodi_process_phase_of(uint64_t state);
 
 // By the process itself: it is there, with this number. False when its starter has died and somebody has taken the slot away.
 bool broodi_process_slot_begin(uint32_t index, int64_t pid);

@@ -126,13 +126,27 @@ static brood_status make_environment(struct start *start)
     return start->merged ? BROOD_OK : broodi_fail(BROOD_NO_MEMORY, "the environment of the child");
 }
 
+static brood_status take_slot(struct start *start)
+{
+    static const enum broodi_origin origins[] = { [BROOD_START_SPAWN] = BROODI_ORIGIN_SPAWN,
+                                                  [BROOD_START_FORKSERVER] = BROODI_ORIGIN_FORKSERVER,
+                                                  [BROOD_START_FORK] = BROODI_ORIGIN_FORK };
+    const struct broodi_process_facts facts = {
+        .parent = broodi_self_process(),
+        .origin = start->detached ? BROODI_ORIGIN_SERVER : origins[start->method],
+        .name = start->process->name,
+        .daemon = start->process->daemon,
+    };
+    return broodi_process_slot_take(&facts, &start->process->slot);
+}
+
 static brood_status make_record(struct start *start)
 {
     const struct broodi_header *header = broodi_family.header;
     struct broodi_boot *boot = &start->boot;
     brood_status status = brood_os_random(&boot->token, sizeof boot->token);
     if (status == BROOD_OK)
-        status = broodi_process_slot_take(broodi_self_process(), &start->process->slot);
+        status = take_slot(start);
     if (status != BROOD_OK)
         return status;
     start->process->born = broodi_process_slot_live(start->process->slot);

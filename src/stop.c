@@ -32,10 +32,15 @@ void broodi_stop_tell_threads(void)
     broodi_wake(word_of(process), BROODI_ALL);
 }
 
+bool broodi_stop_is_asked(uint64_t state)
+{
+    return state & ASKED;
+}
+
 static bool is_asked(uint64_t state)
 {
     const struct broodi_self *self = broodi_self_known();
-    return (state & ASKED) || (self && self->thread && broodi_thread_is_asked(self->thread));
+    return broodi_stop_is_asked(state) || (self && self->thread && broodi_thread_is_asked(self->thread));
 }
 
 bool brood_stop_requested(void)
@@ -58,7 +63,9 @@ static brood_status wait_for_request(int64_t deadline)
             return BROOD_OK;
         if (brood_clock() >= deadline)
             return BROOD_TIMEOUT;
+        broodi_self_waits(BROODI_WAITS_STOP, 0);
         broodi_wait(word_of(process), state, BROODI_NONE, deadline);
+        broodi_self_waits(BROODI_WAITS_NOT, 0);
     }
 }
 

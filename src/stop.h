@@ -4,10 +4,12 @@
 #ifndef STOP_H
 #define STOP_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
-// Asks the process in this slot.
+// Asks the process in this slot. Whether such a word says that it was.
 void broodi_stop_request(uint32_t process);
+bool broodi_stop_is_asked(uint64_t state);
 
 // Has the threads of this process look whether they were asked.
 void broodi_stop_tell_threads(void);

@@ -97,6 +97,7 @@ static void run(void *arg)
     if (self) {
         self->thread = thread;
         self->id = thread->id;
+        (void)broodi_self_take_slot(); // for brood_dump to list it; without one the target runs all the same
     }
     thread->code = thread->target(thread->arg);
     if (self)
@@ -277,6 +278,13 @@ brood_thread *broodi_threads_any(void)
     return find(is_to_be_joined);
 }
 
+static void wait_for(brood_thread *thread, uint64_t state, int64_t deadline)
+{
+    broodi_self_waits(BROODI_WAITS_THREAD, thread->id);
+    broodi_wait(&thread->state, state, BROODI_NONE, deadline);
+    broodi_self_waits(BROODI_WAITS_NOT, 0);
+}
+
 brood_status broodi_thread_join(brood_thread *thread, int64_t deadline)
 {
     for (;;) {
@@ -286,7 +294,7 @@ brood_status broodi_thread_join(brood_thread *thread, int64_t deadline)
         if (state == ENDED)
             reap(thread, deadline);
         else if (deadline > 0)
-            broodi_wait(&thread->state, state, BROODI_NONE, deadline);
+            wait_for(thread, state, deadline);
         if (state_of(thread) != REAPED && (deadline == 0 || brood_clock() >= deadline))
             return BROOD_TIMEOUT;
     }

@@ -98,6 +98,20 @@ BROOD_API BROOD_NODISCARD brood_status brood_registry_set(const char *name, uint
  */
 BROOD_API BROOD_NODISCARD brood_status brood_registry_get(const char *name, uint64_t *out_id);
 
+/**
+ * @brief Tells who runs in the family, how it was started, what it holds and what it waits for: for a person who looks for what hangs.
+ *
+ * One line for each process; behind it one for each of its threads that brood has started, or that have used a shared object or waited for something of
+ * brood; behind that one for each lock that the thread holds (with its name in the registry), and what the thread is
+ * blocked for. Names are cut off after 56 bytes. Anybody in the family may ask; nobody is stopped for it, so the lines are not of one
+ * moment. The words may change with any version: they are not to be parsed.
+ * @param line  is called with each line, without a newline, in the calling thread; no lock of the library is held meanwhile. The text
+ *              is valid during the call.
+ * @param user  is passed on to it.
+ * @return `BROOD_INVALID` without `line`; `BROOD_NOT_INITIALIZED`.
+ */
+BROOD_API brood_status brood_dump(void (*line)(const char *text, void *user), void *user);
+
 BROOD_END_DECLS
 
 #endif

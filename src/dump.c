@@ -1,0 +1,252 @@
+// SPDX-License-Identifier: MIT
+// brood_dump: what stands in the slots of the family, in words. It reads what others write at the same time and stops nobody: each line was true at some
+// moment, not all of them at the same one. A slot that changes hands while it is read is left out.
+#include "family.h"
+
+#include "fail.h"
+#include "label.h"
+#include "lock.h"
+#include "os/os_process.h"
+#include "registry.h"
+#include "self.h"
+#include "stop.h"
+
+#include <brood/brood.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+struct dump {
+    void (*line)(const char *text, void *user);
+    void *user;
+    char text[768]; // the line that is being written
+    size_t length;
+};
+
+BROODI_PRINTF(2, 3) static void add(struct dump *dump, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    const int length =
+        vsnprintf(dump->text + dump->length, sizeof dump->text - dump->length, format, arguments);
+    va_end(arguments);
+    if (length > 0)
+        dump->length += (size_t)length;
+    if (dump->length >= sizeof dump->text)
+        dump->length = sizeof dump->text - 1;
+}
+
+static void end_line(struct dump *dump)
+{
+    dump->line(dump->text, dump->user);
+    dump->length = 0;
+}
+
+static struct broodi_process_slot *process_at(uint32_t index)
+{
+    return broodi_slot(BROODI_PROCESS, index);
+}
+
+static struct broodi_thread_slot *thread_at(uint32_t index)
+{
+    return broodi_slot(BROODI_THREAD, index);
+}
+
+// Locks
+
+static void add_lock(struct dump *dump, uint64_t id)
+{
+    char name[BROOD_REGISTRY_NAME_MAX + 2];
+    add(dump, "lock %016" PRIx64, id);
+    if (broodi_registry_name_of(id, name))
+        add(dump, " \"%s\"", name);
+}
+
+static void add_holder(struct dump *dump, uint64_t lock)
+{
+    uint32_t holder;
+    if (!broodi_lock_holder(lock, &holder))
+        return;
+    const struct broodi_thread_slot *thread = thread_at(holder);
+    const uint64_t state = atomic_load_explicit(&thread->state.state, memory_order_acquire);
+    const uint32_t process = broodi_thread_process_of(state);
+    if (process < broodi_slot_limit(BROODI_PROCESS))
+        add(dump, ", held by thread %" PRIu64 " of process %" PRId64,
+            atomic_load_explicit(&thread->id, memory_order_relaxed),
+            atomic_load_explicit(&process_at(process)->pid, memory_order_relaxed));
+}
+
+// Threads
+
+static void add_wait(struct dump *dump, uint64_t waits)
+{
+    const uint64_t number = broodi_waits_for(BROODI_WAITS_NOT, waits);
+    const uint64_t lock = (uint64_t)broodi_family.tag << 48 | (number & ((UINT64_C(1) << 48) - 1));
+    switch ((enum broodi_waits)(waits >> BROODI_WAITS_AT)) {
+    case BROODI_WAITS_NOT:
+        return;
+    case BROODI_WAITS_LOCK:
+        add(dump, "    waits for ");
+        add_lock(dump, lock);
+        add_holder(dump, lock);
+        break;
+    case BROODI_WAITS_PROCESS:
+        add(dump, "    waits for the end of process %" PRIu64, number);
+        break;
+    case BROODI_WAITS_THREAD:
+        add(dump, "    waits for the end of thread %" PRIu64, number);
+        break;
+    case BROODI_WAITS_PARENT:
+        add(dump, "    waits for the end of its parent");
+        break;
+    case BROODI_WAITS_STOP:
+        add(dump, "    waits to be asked to stop");
+        break;
+    case BROODI_WAITS_ONCE:
+        add(dump, "    waits for a brood_once of its process");
+        break;
+    }
+    end_line(dump);
+}
+
+static void add_locks_of(struct dump *dump, uint32_t thread)
+{
+    uint64_t id;
+    for (uint32_t index = 0; broodi_lock_next(thread, &index, &id);) {
+        add(dump, "    holds ");
+        add_lock(dump, id);
+        end_line(dump);
+    }
+}
+
+static void dump_thread(struct dump *dump, uint32_t index, uint64_t state)
+{
+    const struct broodi_thread_slot *slot = thread_at(index);
+    const bool holds = atomic_load_explicit(&slot->held, memory_order_relaxed) > 0;
+    const uint64_t id = atomic_load_explicit(&slot->id, memory_order_relaxed);
+    const uint64_t waits = atomic_load_explicit(&slot->waits, memory_order_relaxed);
+    char name[sizeof slot->name + 1];
+    broodi_label_read(slot->name, BROODI_LABEL, name);
+    const bool over = broodi_thread_is_over(index, broodi_thread_turn(index));
+    if (!over && atomic_load_explicit(&slot->state.state, memory_order_relaxed) != state)
+        return;
+    add(dump, "  thread %" PRIu64, id);
+    if (name[0])
+        add(dump, " \"%s\"", name);
+    if (over)
+        add(dump, ": has ended");
+    end_line(dump);
+    if (holds)
+        add_locks_of(dump, index);
+    if (!over)
+        add_wait(dump, waits);
+}
+
+static void dump_threads_of(struct dump *dump, uint32_t process)
+{
+    const uint32_t limit = broodi_slot_limit(BROODI_THREAD);
+    for (uint32_t index = 0; index < limit; index++) {
+        const uint64_t state = atomic_load_explicit(&thread_at(index)->state.state, memory_order_acquire);
+        const enum broodi_thread_phase phase = broodi_thread_phase_of(state);
+        if ((phase == BROODI_THREAD_LIVE || phase == BROODI_THREAD_DEAD) &&
+            broodi_thread_process_of(state) == process)
+            dump_thread(dump, index, state);
+    }
+}
+
+// Processes
+
+static void add_origin(struct dump *dump, enum broodi_origin origin, int64_t parent)
+{
+    static const char *const words[] = { [BROODI_ORIGIN_MAIN] = "the main process",
+                                         [BROODI_ORIGIN_SPAWN] = "spawned",
+                                         [BROODI_ORIGIN_FORKSERVER] = "forked by the fork server",
+                                         [BROODI_ORIGIN_FORK] = "forked",
+                                         [BROODI_ORIGIN_SERVER] = "the fork server",
+                                         [BROODI_ORIGIN_GUEST] = "forked by the program itself" };
+    add(dump, "%s", words[origin]);
+    if (parent)
+        add(dump, origin == BROODI_ORIGIN_SERVER ? " of process %" PRId64 : ", started by process %" PRId64,
+            parent);
+}
+
+// 0 when it has none, or that has gone.
+static int64_t parent_of(const struct broodi_process_slot *slot)
+{
+    const uint32_t parent = atomic_load_explicit(&slot->parent, memory_order_relaxed);
+    if (parent == BROODI_NONE)
+        return 0;
+    const uint64_t state = atomic_load_explicit(&process_at(parent)->state.state, memory_order_acquire);
+    if (!broodi_slot_is_live(state) ||
+        broodi_generation(state) != atomic_load_explicit(&slot->parent_generation, memory_order_relaxed))
+        return 0;
+    return atomic_load_explicit(&process_at(parent)->pid, memory_order_relaxed);
+}
+
+static bool has_ended(uint64_t state, int64_t pid)
+{
+    const enum broodi_process_phase phase = broodi_process_phase_of(state);
+    return phase == BROODI_PROCESS_ENDED ||
+           (phase == BROODI_PROCESS_LIVE && brood_os_process_birth(pid) == 0);
+}
+
+static void dump_process(struct dump *dump, uint32_t index, uint64_t state)
+{
+    const struct broodi_process_slot *slot = process_at(index);
+    const int64_t pid = atomic_load_explicit(&slot->pid, memory_order_relaxed);
+    const int64_t parent = parent_of(slot);
+    const uint32_t origin = atomic_load_explicit(&slot->origin, memory_order_relaxed);
+    const bool daemon = atomic_load_explicit(&slot->daemon, memory_order_relaxed);
+    const uint64_t stop = atomic_load_explicit(&slot->stop.state, memory_order_relaxed);
+    char name[sizeof slot->name + 1];
+    broodi_label_read(slot->name, BROODI_LABEL, name);
+    if (atomic_load_explicit(&slot->state.state, memory_order_relaxed) != state)
+        return;
+    if (pid)
+        add(dump, "process %" PRId64 " \"%s\": ", pid, name);
+    else
+        add(dump, "a process to be, \"%s\": ", name);
+    add_origin(dump, (enum broodi_origin)origin, parent);
+    add(dump, "%s%s%s", daemon ? ", a daemon" : "", broodi_stop_is_asked(stop) ? ", asked to stop" : "",
+        has_ended(state, pid) ? "; has ended, and has not been joined" : "");
+    end_line(dump);
+    dump_threads_of(dump, index);
+}
+
+static void dump_processes(struct dump *dump)
+{
+    const uint32_t limit = broodi_slot_limit(BROODI_PROCESS);
+    for (uint32_t index = 0; index < limit; index++) {
+        const uint64_t state = atomic_load_explicit(&process_at(index)->state.state, memory_order_acquire);
+        if (broodi_process_phase_of(state) != BROODI_PROCESS_DYING)
+            dump_process(dump, index, state);
+    }
+}
+
+static void dump_family(struct dump *dump)
+{
+    const struct broodi_table_state *tables = broodi_family.header->tables;
+    add(dump, "family %016" PRIx64 ": %u processes, %u threads, %u locks, %u names",
+        broodi_family.header->family[0], (unsigned)tables[BROODI_PROCESS].live,
+        (unsigned)tables[BROODI_THREAD].live, (unsigned)tables[BROODI_LOCK].live,
+        (unsigned)tables[BROODI_NAME].live);
+    end_line(dump);
+}
+
+static brood_status dump(void (*line)(const char *, void *), void *user)
+{
+    const brood_status status = broodi_ready();
+    if (status != BROOD_OK)
+        return status;
+    if (!line)
+        return broodi_fail(BROOD_INVALID, "nobody takes the lines");
+    struct dump dump = { .line = line, .user = user };
+    dump_family(&dump);
+    dump_processes(&dump);
+    return BROOD_OK;
+}
+
+brood_status brood_dump(void (*line)(const char *text, void *user), void *user)
+{
+    return broodi_answer("brood_dump", dump(line, user));
+}
