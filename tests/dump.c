@@ -226,9 +226,10 @@ static void who_joins_is_told_with_whom(void **state)
         await_told("\"first\"\n    waits for the end of process %" PRId64 "\n", brood_process_pid(process)));
     assert_true(
         await_told("\"second\"\n    waits for the end of thread %" PRIu64 "\n", brood_thread_id(first)));
-    stop_process(process);
+    assert_status(brood_process_request_stop(process), BROOD_OK);
     assert_thread_ends(second, 0);
     assert_thread_ends(first, 0);
+    stop_process(process);
 }
 
 static int await_parent(void *unused)
