@@ -28,11 +28,12 @@ static struct {
     atomic_bool begun;  // what is still to be joined may start something
     atomic_bool closed; // nobody may
     bool handlers_done;
+    broodi_word running; // how many handlers run now: two threads may end the process at once
     struct handler *handlers;
     struct handler *inherited; // what a forked child found here: reachable, never run
 } ending;
 
-static _Thread_local bool in_handler;
+static _Thread_local unsigned inside; // handlers that this thread is in: one may call exit()
 
 // Were all others allowed to start something, a daemon thread could keep the process from ever ending.
 bool broodi_ending_refuses(void)
@@ -68,27 +69,45 @@ static brood_status join_children(int64_t deadline)
     return status;
 }
 
-// The newest handler, taken off the list; NULL when all have run.
-static struct handler *pop_handler(void)
+// The newest handler, taken off the list to be run; NULL when there is none. Who still runs one may register another.
+static struct handler *pop_handler(uint64_t *out_running)
 {
     brood_os_guard_lock();
     struct handler *handler = ending.handlers;
-    if (handler)
+    if (handler) {
         ending.handlers = handler->next;
-    ending.handlers_done = !handler;
+        atomic_fetch_add_explicit(&ending.running.state, 1, memory_order_relaxed);
+    }
+    *out_running = atomic_load_explicit(&ending.running.state, memory_order_relaxed);
+    ending.handlers_done = !handler && *out_running == inside;
     brood_os_guard_unlock();
     return handler;
 }
 
-static void run_handlers(void)
+static void run_handler(struct handler *handler)
 {
-    struct handler *handler;
-    in_handler = true;
-    while ((handler = pop_handler()) != NULL) {
-        handler->fn(handler->arg);
-        free(handler);
+    inside++;
+    handler->fn(handler->arg);
+    inside--;
+    free(handler);
+    atomic_fetch_sub_explicit(&ending.running.state, 1, memory_order_seq_cst);
+    broodi_wake(&ending.running, BROODI_ALL);
+}
+
+static brood_status run_handlers(int64_t deadline)
+{
+    for (;;) {
+        uint64_t running;
+        struct handler *handler = pop_handler(&running);
+        if (handler)
+            run_handler(handler);
+        else if (running == inside)
+            return BROOD_OK;
+        else if (brood_clock() >= deadline)
+            return BROOD_TIMEOUT;
+        else
+            broodi_wait(&ending.running, running, BROODI_NONE, deadline);
     }
-    in_handler = false;
 }
 
 // What was printed before comes before what the children print from now on. The threads that are joined may still start something; once they
@@ -110,16 +129,14 @@ static brood_status end_all(int64_t deadline)
         status = join_children(deadline);
     if (status == BROOD_OK)
         broodi_server_close();
-    if (status == BROOD_OK)
-        run_handlers();
-    return status;
+    return status == BROOD_OK ? run_handlers(deadline) : status;
 }
 
 brood_status brood_shutdown(brood_duration timeout)
 {
     brood_status status = broodi_ready();
     const struct broodi_self *self = broodi_self_known();
-    if (status == BROOD_OK && (in_handler || (self && self->thread)))
+    if (status == BROOD_OK && (inside || (self && self->thread)))
         status = broodi_fail(BROOD_DEADLOCK, "the end of the process would wait for its caller");
     if (status == BROOD_OK)
         status = end_all(broodi_deadline(timeout));
@@ -226,6 +243,8 @@ void broodi_ending_forget(void)
     atomic_store_explicit(&ending.begun, false, memory_order_relaxed);
     atomic_store_explicit(&ending.closed, false, memory_order_relaxed);
     ending.handlers_done = false;
+    atomic_store_explicit(&ending.running.state, 0, memory_order_relaxed);
+    inside = 0;
     while (ending.handlers) {
         struct handler *handler = ending.handlers;
         ending.handlers = handler->next;

@@ -1637,6 +1637,45 @@ static void two_threads_may_shut_down_at_once(void **state)
     }
 }
 
+static void wait_then_register(void *unused)
+{
+    (void)unused;
+    note("handler runs", 1);
+    (void)await_note("other waits", 1);
+    append_step(1);
+    if (append_at_exit(2) != BROOD_OK)
+        append_step(3);
+}
+
+static void shut_down_beside_a_handler(void *status)
+{
+    (void)await_note("handler runs", 1);
+    const brood_status at_once = brood_shutdown(BROOD_NOW);
+    note("other waits", 1);
+    *(brood_status *)status = at_once == BROOD_TIMEOUT ? brood_shutdown(MEETING_PATIENCE) : BROOD_SYSTEM;
+    append_step(4);
+}
+
+static int shut_down_while_a_handler_runs(void *arg)
+{
+    brood_status status = BROOD_SYSTEM;
+    (void)arg;
+    CHECK(brood_at_exit(wait_then_register, NULL) == BROOD_OK);
+    foreign_thread *other = foreign_thread_start(shut_down_beside_a_handler, &status);
+    const brood_status own = brood_shutdown(MEETING_PATIENCE);
+    foreign_thread_join(other);
+    CHECK(own == BROOD_OK && status == BROOD_OK);
+    return 0;
+}
+
+static void a_shutdown_waits_for_the_handler_that_another_runs(void **state)
+{
+    (void)state;
+    begin_steps();
+    assert_process_ends(started_process(shut_down_while_a_handler_runs, NULL, 0), 0);
+    ASSERT_STEPS(1, 2, 4);
+}
+
 // The thread that goes on in the copy is its main thread, whatever it was in the process that was copied.
 
 static int shut_down_in_a_copy(void *arg)
@@ -1990,6 +2029,7 @@ int main(void)
         cmocka_unit_test(a_handler_cannot_shut_down),
         cmocka_unit_test(a_thread_that_brood_did_not_start_can_shut_down),
         cmocka_unit_test(two_threads_may_shut_down_at_once),
+        cmocka_unit_test(a_shutdown_waits_for_the_handler_that_another_runs),
         cmocka_unit_test(a_copy_made_in_a_thread_can_shut_down),
         cmocka_unit_test(a_child_ends_with_threads_daemons_children_handlers_and_streams_in_this_order),
         cmocka_unit_test(a_child_of_a_child_that_nobody_joined_is_joined),

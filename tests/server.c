@@ -212,6 +212,33 @@ static void who_becomes_somebody_else_gets_another_server(void **state)
     assert_true(platform_process_ends((brood_pid)noted("server before")));
 }
 
+// In a process of its own, because the tests after it need their descriptors.
+static int lower_the_limit(void *arg)
+{
+    uint64_t servers[2];
+    (void)arg;
+    for (int i = 0; i < 2; i++) {
+        brood_process *process;
+        note("leave", 0);
+        CHECK(brood_process_start(&process, stay, NULL, 0, &served) == BROOD_OK);
+        servers[i] = (uint64_t)platform_parent_of(brood_process_pid(process));
+        note("leave", 1);
+        CHECK(brood_process_join(process, MEETING_PATIENCE, NULL) == BROOD_OK);
+        brood_process_drop(process);
+        CHECK(i > 0 || platform_descriptors_limit(60));
+    }
+    CHECK(servers[0] != servers[1]);
+    return 0;
+}
+
+static void who_gets_other_limits_gets_another_server(void **state)
+{
+    (void)state;
+    brood_process *process = NULL;
+    assert_status(brood_process_start(&process, lower_the_limit, NULL, 0, NULL), BROOD_OK);
+    assert_process_ends(process, 0);
+}
+
 // Deaths
 
 static int outlive(void *arg)
@@ -399,6 +426,7 @@ int main(void)
         cmocka_unit_test(a_child_has_what_its_starter_has_now),
         cmocka_unit_test(a_child_ignores_the_signals_that_its_starter_ignores),
         cmocka_unit_test(who_becomes_somebody_else_gets_another_server),
+        cmocka_unit_test(who_gets_other_limits_gets_another_server),
         cmocka_unit_test(a_killed_server_takes_its_children_along_and_the_next_start_makes_another),
         cmocka_unit_test(a_code_outlives_the_server),
         cmocka_unit_test(dead_spares_are_replaced),

@@ -1027,6 +1027,23 @@ static void a_stack_is_as_large_as_was_asked_for(void **state)
     }
 }
 
+// Systems that put the thread-local variables on the stack have to make it larger.
+static _Thread_local char large[1 << 20];
+
+static int use_large(void *size)
+{
+    memset(large, 1, sizeof large);
+    return large[*(size_t *)size] == 1 ? 0 : 1;
+}
+
+static void a_small_stack_is_large_enough_for_thread_local_variables(void **state)
+{
+    const brood_thread_options options = { .stack_size = 1 };
+    size_t last = sizeof large - 1;
+    (void)state;
+    assert_thread_ends(started_with(use_large, &last, sizeof last, &options), 0);
+}
+
 static void a_stack_that_no_system_can_give_is_refused(void **state)
 {
     (void)state;
@@ -1363,6 +1380,7 @@ int main(void)
         cmocka_unit_test(bad_arguments_are_refused),
         cmocka_unit_test(calls_without_a_thread_are_harmless),
         cmocka_unit_test(a_stack_is_as_large_as_was_asked_for),
+        cmocka_unit_test(a_small_stack_is_large_enough_for_thread_local_variables),
         cmocka_unit_test(a_stack_that_no_system_can_give_is_refused),
         cmocka_unit_test(hundreds_of_joined_threads_leave_nothing),
         cmocka_unit_test(threads_without_a_reference_are_reaped_in_passing),

@@ -61,7 +61,8 @@ BROOD_API const char *brood_version(void);
  * @brief Does now what the end of the process would do, except flushing and ending: joins the non-daemon threads, stops the
  * daemon children, joins the others, runs the handlers.
  *
- * From the first call on nothing can be started in this process.
+ * From the first call on nothing can be started in this process, but by the threads that are still to be joined. Several threads may
+ * call it at once: each returns when all is done.
  * @param timeout  how long to wait for all of it.
  * @retval BROOD_TIMEOUT  something still runs; the call may be repeated.
  * @retval BROOD_DEADLOCK called from a thread that brood started, or from a brood_at_exit() handler.
@@ -73,7 +74,8 @@ BROOD_API brood_status brood_shutdown(brood_duration timeout);
  * @brief Registers `fn(arg)` for the end of this process, under any start method, and of no other: a forked child does not
  * inherit it.
  *
- * Handlers run newest first, each once, in the thread that ends the process, when threads and children are gone.
+ * Handlers run newest first, each once, in the thread that ends the process, when threads and children are gone (when several end
+ * it at once, each takes the next).
  * A process that is killed runs none. In a process that the program forked itself they run at brood_shutdown() only.
  * @return `BROOD_INVALID` without `fn`; `BROOD_NO_MEMORY`; `BROOD_NOT_INITIALIZED`; `BROOD_WRONG_STATE` once the handlers have run.
  */

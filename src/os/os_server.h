@@ -25,15 +25,15 @@ brood_status brood_os_server_prepare(brood_resource resources[BROOD_OS_SERVER_RE
 void brood_os_server_handed(const brood_resource resources[BROOD_OS_SERVER_RESOURCES]);
 
 // Has the server make a child; then like brood_os_process_spawn. What it has of this process is as of now: directory, standard descriptors,
-// signals; what cannot be handed over (limits, priority, ...) is as when the server was made.
+// signals; what cannot be handed over is as when the server was made: see brood_os_server_epoch, and the umask, which cannot be asked for.
 brood_status brood_os_server_start(const brood_os_child *server, const brood_os_plan *plan,
                                    brood_os_child *out);
 
 // Whether the server runs.
 bool brood_os_server_lives(const brood_os_child *server);
 
-// A number that changes when this process is not any more what a server of it would take over at its birth, and must be: user, groups,
-// session.
+// A number that changes when this process is not any more what a server of it has taken over at its birth: user, groups, session, limits, priority,
+// processors.
 uint64_t brood_os_server_epoch(void);
 
 // In the server: serves until the requester has ended, or has let go and all children are gone; then ends the process, and with it the children

@@ -17,9 +17,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -76,6 +78,28 @@ static uint64_t mix(uint64_t sum, uint64_t number)
     return (sum ^ number) * UINT64_C(0x100000001b3);
 }
 
+static uint64_t mix_limits(uint64_t sum)
+{
+    static const int limits[] = { RLIMIT_AS,      RLIMIT_CORE, RLIMIT_CPU,    RLIMIT_DATA,  RLIMIT_FSIZE,
+                                  RLIMIT_MEMLOCK, RLIMIT_NICE, RLIMIT_NOFILE, RLIMIT_NPROC, RLIMIT_STACK };
+    for (size_t i = 0; i < sizeof limits / sizeof limits[0]; i++) {
+        struct rlimit limit = { 0, 0 };
+        (void)getrlimit(limits[i], &limit);
+        sum = mix(mix(sum, limit.rlim_cur), limit.rlim_max);
+    }
+    return sum;
+}
+
+// Those of the main thread: had each thread's its own server, two that start in turn would make one with every start.
+static uint64_t mix_schedule(uint64_t sum)
+{
+    uint64_t processors[1024 / 64] = { 0 };
+    (void)sched_getaffinity(getpid(), sizeof processors, (cpu_set_t *)(void *)processors);
+    for (size_t i = 0; i < sizeof processors / sizeof processors[0]; i++)
+        sum = mix(sum, processors[i]);
+    return mix(sum, (uint64_t)getpriority(PRIO_PROCESS, (id_t)getpid()));
+}
+
 uint64_t brood_os_server_epoch(void)
 {
     uid_t users[3] = { 0, 0, 0 };
@@ -85,7 +109,7 @@ uint64_t brood_os_server_epoch(void)
     (void)getresgid(&groups[0], &groups[1], &groups[2]);
     for (int i = 0; i < 3; i++)
         sum = mix(mix(sum, users[i]), groups[i]);
-    return sum;
+    return mix_schedule(mix_limits(sum));
 }
 
 // A job

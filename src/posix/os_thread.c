@@ -49,6 +49,22 @@ static int set_stack(pthread_attr_t *attributes, size_t size)
     return pthread_attr_setstacksize(attributes, (size + page - 1) / page * page);
 }
 
+// The least stack has room for the thread-local variables of all modules, and the C library says of a smaller one only that it is wrong: so it is doubled
+// until there is enough.
+static int create(pthread_t *out, pthread_attr_t *attributes, struct start *start)
+{
+    const size_t most = (size_t)1 << 30;
+    for (;;) {
+        size_t size = 0;
+        const int error = broodi_fault() ? EAGAIN : pthread_create(out, attributes, run, start);
+        if (error != EINVAL)
+            return error;
+        if (pthread_attr_getstacksize(attributes, &size) != 0 || size > most ||
+            pthread_attr_setstacksize(attributes, 2 * size) != 0)
+            return ENOMEM;
+    }
+}
+
 brood_status brood_os_thread_start(brood_os_thread *out, void (*entry)(void *), void *arg, size_t stack_size)
 {
     struct start *start = broodi_alloc(sizeof *start);
@@ -61,9 +77,9 @@ brood_status brood_os_thread_start(brood_os_thread *out, void (*entry)(void *), 
     pthread_t thread;
     int error = set_stack(&attributes, stack_size);
     if (!error)
-        error = broodi_fault() ? EAGAIN : pthread_create(&thread, &attributes, run, start);
+        error = create(&thread, &attributes, start);
     pthread_attr_destroy(&attributes);
-    if (error == EINVAL) // of all attributes the stack alone can be wrong, and then it is too large
+    if (error == EINVAL) // of setting the size
         error = ENOMEM;
     if (error) {
         free(start);

@@ -20,6 +20,7 @@
 #include "fault.h"
 #include "os/os_error.h"
 #include "os/os_server.h"
+#include "os/os_thread.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -38,7 +39,7 @@
 
 extern char **environ;
 
-enum { SPARES = 2, RETRY = 100 /* ms until the next try to fork */, SIGNALS = 32 };
+enum { SPARES = 2, RETRY = 100 /* ms until the next try to fork, or look for the dead */, SIGNALS = 32 };
 
 // Shared with the spares: whether that one has taken a job.
 typedef _Atomic uint32_t taken_flag;
@@ -283,7 +284,9 @@ static void wait_for_news(void)
         { .fd = warden.taken, .events = POLLIN },
         { .fd = warden.signals, .events = POLLIN },
     };
-    if (poll(news, 4, warden.fork_error ? RETRY : -1) < 0)
+    // A thread that some library has started before main takes SIGCHLD away if it does not block it.
+    const bool looks_again = warden.fork_error || brood_os_thread_count() > 1;
+    if (poll(news, 4, looks_again ? RETRY : -1) < 0)
         return;
     if (news[0].revents)
         _exit(0);
