@@ -301,10 +301,49 @@ static void begin_relatives(void)
     brood_thread_drop(thread);
 }
 
+static int sleep_for_ever_in_child(void *unused)
+{
+    (void)unused;
+    sleep_for_ever();
+    return 0;
+}
+
 static int wait_to_be_killed(void)
 {
     begin_relatives();
     sleep_for_ever();
+    return 0;
+}
+
+static void stay_beside(void *unused)
+{
+    (void)unused;
+    for (;;)
+        brood_sleep(BROOD_SECONDS(1));
+}
+
+static void report_a_death(brood_start_method method)
+{
+    const brood_process_options options = { .method = (int32_t)method };
+    brood_process *process;
+    brood_exit ended;
+    demand(brood_process_start(&process, sleep_for_ever_in_child, NULL, 0, &options));
+    platform_process_kill(brood_process_pid(process));
+    demand(brood_process_join(process, MEETING_PATIENCE, &ended));
+    if (platform_has_signals() && brood_exit_number(ended) != -9)
+        say("not as it ended");
+    brood_process_drop(process);
+}
+
+// As a library does that starts a thread when it is loaded: also the fork server, and every child, has it then.
+static int run_beside_a_thread(void)
+{
+    (void)foreign_thread_start(stay_beside, NULL);
+    brood_init();
+    report_a_death(BROOD_START_SPAWN);
+    if (platform_has_fork())
+        report_a_death(BROOD_START_FORKSERVER);
+    say("done");
     return 0;
 }
 
@@ -335,6 +374,7 @@ static const struct {
     { "hand_on_a_forgery", hand_on_a_forgery },
     { "wait_to_be_killed", wait_to_be_killed },
     { "abort_at_a_sign", abort_at_a_sign },
+    { "run_beside_a_thread", run_beside_a_thread },
 };
 
 // The test's side
@@ -568,6 +608,12 @@ static void expect_all_to_die(const char *scenario, bool by_kill)
     foreign_file_remove(path);
 }
 
+static void a_thread_from_before_brood_init_hides_no_death(void **state)
+{
+    (void)state;
+    assert_scenario("run_beside_a_thread", 0, "done\n");
+}
+
 static void everybody_dies_with_a_killed_main_process(void **state)
 {
     (void)state;
@@ -598,6 +644,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_forged_announcement_is_refused),
         cmocka_unit_test(a_program_of_a_later_version_is_refused),
         cmocka_unit_test(an_announcement_of_the_program_s_own_is_not_passed_on),
+        cmocka_unit_test(a_thread_from_before_brood_init_hides_no_death),
         cmocka_unit_test(everybody_dies_with_a_killed_main_process),
         cmocka_unit_test(everybody_dies_with_a_crashed_main_process),
     };
