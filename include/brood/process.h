@@ -11,6 +11,9 @@
  * leaves in shared memory; where there is none (it was killed), the answer is `BROOD_LOST`.
  *
  * All calls are safe in any thread; none is safe in a signal handler.
+ *
+ * On Linux a child is tied to its starter by the death signal. The system takes the tie away from a child that gives up or gains
+ * privileges, and takes the end of the starter's main thread (pthread_exit() in `main`) for the end of the starter.
  */
 #ifndef BROOD_PROCESS_H
 #define BROOD_PROCESS_H
@@ -35,10 +38,11 @@ typedef struct brood_process brood_process;
 
 /** @brief How a child comes to be. */
 typedef enum brood_start_method {
-    BROOD_START_DEFAULT = 0,    /**< A fresh image of the running program, by the cheapest way there is. */
-    BROOD_START_SPAWN = 1,      /**< A fresh image, executed for this child. */
-    BROOD_START_FORKSERVER = 2, /**< A fresh image, forked from a server process. */
-    BROOD_START_FORK = 3        /**< A copy of the calling process, with its memory. POSIX only. */
+    BROOD_START_DEFAULT = 0, /**< A fresh image of the running program, by the cheapest way there is. */
+    BROOD_START_SPAWN = 1,   /**< A fresh image, executed for this child. */
+    BROOD_START_FORKSERVER =
+        2, /**< A fresh image, forked from a server process; its umask is as when the server was made. */
+    BROOD_START_FORK = 3 /**< A copy of the calling process, with its memory. POSIX only. */
 } brood_start_method;
 
 /** @brief What the end of its starter means to a child. */
@@ -70,13 +74,15 @@ typedef struct brood_resource {
 
 /** @brief How to start a child. All zero means the defaults. */
 typedef struct brood_process_options {
-    const char *name;       /**< NULL: "Process-1", counted; a child of that one "Process-1:1". Copied. */
-    int32_t daemon;         /**< A #brood_daemon_mode. */
-    int32_t method;         /**< A #brood_start_method. */
-    bool fork_with_threads; /**< Allow `BROOD_START_FORK` although other threads run. */
-    bool survive_parent;    /**< Stay when the starter is killed; not for daemons. */
-    const char *directory;  /**< Working directory, UTF-8; NULL: the starter's. */
-    int32_t input;          /**< A #brood_input_mode. */
+    const char *name; /**< NULL: "Process-1", counted; a child of that one "Process-1:1". Copied. */
+    int32_t daemon;   /**< A #brood_daemon_mode. */
+    int32_t method;   /**< A #brood_start_method. */
+    /** Allow `BROOD_START_FORK` although other threads run. The copy has none of them, but whatever locks they held: of the streams, only
+     *  stdout and stderr are flushed at its end, and what the parent had buffered in others is not written by the copy. */
+    bool fork_with_threads;
+    bool survive_parent;             /**< Stay when the starter is killed; not for daemons. */
+    const char *directory;           /**< Working directory, UTF-8; NULL: the starter's. */
+    int32_t input;                   /**< A #brood_input_mode. */
     const brood_resource *resources; /**< What to hand over; the child finds it with brood_self_resource(). */
     size_t resource_count;           /**< How many there are. */
     /** NULL, or a list that ends with NULL, laid over the starter's environment: "NAME=value" sets, "NAME" removes. */
@@ -164,6 +170,7 @@ BROOD_API size_t brood_exit_text(brood_exit ended, char *buffer, size_t capacity
  * @retval BROOD_MISMATCH         the child has another version of the program or of the target's library.
  * @retval BROOD_NOT_FOUND        the directory, or the target's library, is not there.
  * @retval BROOD_DENIED           the program runs with raised privileges (a fresh image is refused), or the system forbids it.
+ * @retval BROOD_TOO_LARGE        the environment, or the directory's path, is larger than the system takes.
  * @retval BROOD_NO_MEMORY, BROOD_NO_RESOURCES  out of memory, descriptors, processes or slots; nothing is left behind.
  * @retval BROOD_TIMEOUT          the child did not reach brood_init() within a minute; it was killed.
  * @retval BROOD_SYSTEM           the child ended before it reached the target, or the system failed otherwise.
