@@ -105,6 +105,8 @@ static void add_wait(struct dump *dump, uint64_t waits)
     case BROODI_WAITS_ONCE:
         add(dump, "    waits for a brood_once of its process");
         break;
+    default: // somebody has scribbled over the slot
+        return;
     }
     end_line(dump);
 }
@@ -164,7 +166,7 @@ static void add_origin(struct dump *dump, enum broodi_origin origin, int64_t par
                                          [BROODI_ORIGIN_FORK] = "forked",
                                          [BROODI_ORIGIN_SERVER] = "the fork server",
                                          [BROODI_ORIGIN_GUEST] = "forked by the program itself" };
-    add(dump, "%s", words[origin]);
+    add(dump, "%s", words[origin < BROODI_ORIGIN_GUEST ? origin : BROODI_ORIGIN_GUEST]);
     if (parent)
         add(dump, origin == BROODI_ORIGIN_SERVER ? " of process %" PRId64 : ", started by process %" PRId64,
             parent);
@@ -208,7 +210,7 @@ static void dump_process(struct dump *dump, uint32_t index, uint64_t state)
         add(dump, "a process to be, \"%s\": ", name);
     add_origin(dump, (enum broodi_origin)origin, parent);
     add(dump, "%s%s%s", daemon ? ", a daemon" : "", broodi_stop_is_asked(stop) ? ", asked to stop" : "",
-        has_ended(state, pid) ? "; has ended, and has not been joined" : "");
+        has_ended(state, pid) ? "; has ended" : "");
     end_line(dump);
     dump_threads_of(dump, index);
 }
