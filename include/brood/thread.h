@@ -25,7 +25,7 @@ typedef struct brood_thread brood_thread;
 typedef struct brood_thread_options {
     const char *name;  /**< NULL: "Thread-1", counted in each process. Copied. */
     int32_t daemon;    /**< A #brood_daemon_mode. The end of the process does not wait for a daemon thread. */
-    size_t stack_size; /**< Bytes; 0: the system's default. Rounded up to what the system can do. */
+    size_t stack_size; /**< Bytes, rounded up; 0: the system's default, on POSIX 1 MiB at least. */
     uint64_t reserved[4]; /**< Zero. */
 } brood_thread_options;
 

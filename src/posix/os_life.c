@@ -35,7 +35,7 @@ static _Atomic uint32_t *word_of(struct life *life)
 #if defined(__GLIBC__)
     return (_Atomic uint32_t *)(void *)&life->mutex.__data.__lock;
 #else
-    return (_Atomic uint32_t *)(void *)&life->mutex.__u.__vi[1];
+    return (_Atomic uint32_t *)(uintptr_t)&life->mutex.__u.__vi[1];
 #endif
 }
 
