@@ -117,6 +117,20 @@ static void a_linked_library_that_was_replaced_is_refused(void **state)
     assert_names_both(place->printed, place_name_of(LINKED_LIBRARY));
 }
 
+static void a_library_opened_by_a_relative_name_is_found_from_elsewhere(void **state)
+{
+    struct place *place = *state;
+    char path[600];
+    join_path(path, place->folder, "relative.dll");
+    place_program_copy(PLUGIN_FILE_1, path);
+    assert_runs(place,
+                &(place_run){ .program = place->program,
+                              .arguments = { "open_by_a_relative_name", "./relative.dll", PLUGIN_FILE_2 },
+                              .directory = place->folder });
+    assert_names_both(place->printed, "relative.dll");
+    foreign_file_remove(path);
+}
+
 static void a_program_that_was_replaced_is_itself_or_refused(void **state)
 {
     struct place *place = *state;
@@ -172,6 +186,8 @@ int main(void)
                                         leave_place),
         cmocka_unit_test_setup_teardown(a_linked_library_that_was_replaced_is_refused, make_place,
                                         leave_place),
+        cmocka_unit_test_setup_teardown(a_library_opened_by_a_relative_name_is_found_from_elsewhere,
+                                        make_place, leave_place),
         cmocka_unit_test_setup_teardown(a_program_that_was_replaced_is_itself_or_refused, make_place,
                                         leave_place),
         cmocka_unit_test(a_program_without_streams_has_children),

@@ -232,20 +232,41 @@ static int tell_copies_by_their_paths(void)
     return 0;
 }
 
+// The library of the target has another build now.
+static int be_refused(brood_target add, const brood_process_options *options)
+{
+    brood_process *process = NULL;
+    REQUIRE(brood_process_start(&process, add, &sum, sizeof sum, options) == BROOD_MISMATCH);
+    puts(brood_last_error());
+    REQUIRE(process == NULL && brood_active_children(NULL, 0) == 0);
+    return 0;
+}
+
 static int refuse_a_replaced_library(void)
 {
     char from[1024];
     copy(from, sizeof from, place_argument(2));
     REQUIRE(adds(plugin_adder(), &fresh));
     foreign_file_replace(from, place_argument(3));
-    brood_process *process = NULL;
-    REQUIRE(brood_process_start(&process, plugin_adder(), &sum, sizeof sum, &fresh) == BROOD_MISMATCH);
-    puts(brood_last_error());
-    REQUIRE(process == NULL && brood_active_children(NULL, 0) == 0);
+    REQUIRE(be_refused(plugin_adder(), &fresh) == 0);
     // The program itself is as it was.
     const int number = 20;
     REQUIRE(gives(add_one, &number, sizeof number, &fresh, 21));
     return 0;
+}
+
+// The child is in another directory, where the name that the library was opened by says nothing.
+static int open_by_a_relative_name(void)
+{
+    const brood_process_options elsewhere = { .method = BROOD_START_SPAWN, .directory = "/" };
+    char name[1024];
+    copy(name, sizeof name, place_argument(2));
+    void *library = foreign_library_open(name);
+    REQUIRE(library);
+    const brood_target add = function_of(library, "plugin_adder");
+    REQUIRE(adds(add, &elsewhere));
+    foreign_file_replace(place_argument(3), name);
+    return be_refused(add, &elsewhere);
 }
 
 static int start_from_a_replaced_program(void)
@@ -327,6 +348,7 @@ static const struct {
     { "find_names", find_names },
     { "tell_copies_by_their_paths", tell_copies_by_their_paths },
     { "refuse_a_replaced_library", refuse_a_replaced_library },
+    { "open_by_a_relative_name", open_by_a_relative_name },
     { "start_from_a_replaced_program", start_from_a_replaced_program },
     { "live_without_streams", live_without_streams },
     { "live_with_raised_privileges", live_with_raised_privileges },

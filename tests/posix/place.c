@@ -10,7 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -163,11 +165,15 @@ int place_program_run(const place_run *run)
 
 const char *place_privileges_raise(const char *path)
 {
-    struct stat facts;
+    struct statvfs facts;
     if (getuid() != 0)
         return "only root can make a set-uid program of another user";
-    // The owner first: a change of it takes the other away.
-    if (chown(path, OWNER, (gid_t)-1) != 0 || chmod(path, 04755) != 0 || stat(path, &facts) != 0)
+    if (statvfs(path, &facts) != 0)
         give_up(path);
-    return facts.st_mode & S_ISUID ? NULL : "the file system keeps no set-uid bit";
+    if ((facts.f_flag & ST_NOSUID) || prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1)
+        return "set-uid programs are without effect here";
+    // The owner first: a change of it takes the other away.
+    if (chown(path, OWNER, (gid_t)-1) != 0 || chmod(path, 04755) != 0)
+        return "this root may not give files away";
+    return NULL;
 }
