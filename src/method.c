@@ -2,6 +2,7 @@
 #include "method.h"
 
 #include "fail.h"
+#include "os/os_boot.h"
 #include "os/os_process.h"
 #include "os/os_server.h"
 #include "os/os_thread.h"
@@ -55,7 +56,8 @@ static bool exists(brood_start_method method)
     }
 }
 
-// What the environment asks for; BROOD_START_DEFAULT: nothing. So is a word that names no method of this system.
+// What the environment asks for; BROOD_START_DEFAULT: nothing. So is a word that names no method of this system, and any word in a program
+// with raised privileges, whose environment is somebody else's.
 static brood_start_method from_environment(void)
 {
     static const struct {
@@ -64,7 +66,7 @@ static brood_start_method from_environment(void)
     } words[] = { { "spawn", BROOD_START_SPAWN },
                   { "forkserver", BROOD_START_FORKSERVER },
                   { "fork", BROOD_START_FORK } };
-    const char *word = getenv("BROOD_START_METHOD");
+    const char *word = brood_os_boot_is_privileged() ? NULL : getenv("BROOD_START_METHOD");
     for (size_t i = 0; word && i < sizeof words / sizeof words[0]; i++)
         if (strcmp(word, words[i].word) == 0 && exists(words[i].method))
             return words[i].method;

@@ -24,10 +24,9 @@ typedef struct brood_thread brood_thread;
 /** @brief How to start a thread. All zero means the defaults. */
 typedef struct brood_thread_options {
     const char *name; /**< NULL: "Thread-1", counted in each process. Copied. */
-    int32_t
-        daemon; /**< A #brood_daemon_mode, inherited from the starting thread, where that is one of brood's and otherwise not; the end
-                         of the process does not wait for a daemon thread. */
-    size_t stack_size;    /**< Bytes; 0: the system's default. Rounded up to what the system can do. */
+    /** A #brood_daemon_mode; inherited from the starting thread if that is one of brood's. The end of the process does not wait for a daemon. */
+    int32_t daemon;
+    size_t stack_size;    /**< Bytes, rounded up; 0: the system's default, on POSIX 1 MiB at least. */
     uint64_t reserved[4]; /**< Zero. */
 } brood_thread_options;
 

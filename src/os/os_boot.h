@@ -20,7 +20,8 @@ typedef struct brood_os_boot {
     size_t resource_count;
 } brood_os_boot;
 
-// Tells whether this process was announced as a child and the announcement has not been taken. An empty variable announces nothing.
+// Tells whether this process was announced as a child and the announcement has not been taken. An empty variable announces nothing; nor does
+// any in a program with raised privileges, which erases it.
 bool brood_os_boot_is_announced(void);
 
 // Erases the announcement, whatever follows, then takes what it announces. Nothing of it is believed: a descriptor that is not

@@ -71,10 +71,10 @@ bool broodi_channel_send_with(int socket, const void *data, size_t size, const i
     struct msghdr message = { .msg_iov = &part, .msg_iovlen = 1 };
     if (count > 0) {
         message.msg_control = &control;
-        message.msg_controllen = CMSG_SPACE(count * sizeof(int));
+        message.msg_controllen = (socklen_t)CMSG_SPACE(count * sizeof(int));
         control.header.cmsg_level = SOL_SOCKET;
         control.header.cmsg_type = SCM_RIGHTS;
-        control.header.cmsg_len = CMSG_LEN(count * sizeof(int));
+        control.header.cmsg_len = (socklen_t)CMSG_LEN(count * sizeof(int));
         memcpy(CMSG_DATA(&control.header), descriptors, count * sizeof(int));
     }
     for (;;) {
@@ -102,10 +102,8 @@ bool broodi_channel_receive_with(int socket, void *data, size_t size, int flags,
         got = recvmsg(socket, &message, flags | MSG_CMSG_CLOEXEC);
     while (got < 0 && errno == EINTR);
     *count = 0;
-    for (struct cmsghdr *entry = CMSG_FIRSTHDR(&message); got > 0 && entry;
-         entry = CMSG_NXTHDR(&message, entry)) {
-        if (entry->cmsg_level != SOL_SOCKET || entry->cmsg_type != SCM_RIGHTS)
-            continue;
+    const struct cmsghdr *entry = got > 0 ? CMSG_FIRSTHDR(&message) : NULL;
+    if (entry && entry->cmsg_level == SOL_SOCKET && entry->cmsg_type == SCM_RIGHTS) {
         *count = (entry->cmsg_len - CMSG_LEN(0)) / sizeof(int);
         memcpy(descriptors, CMSG_DATA(entry), *count * sizeof(int));
     }

@@ -25,7 +25,10 @@ bool brood_os_boot_is_privileged(void)
 bool brood_os_boot_is_announced(void)
 {
     const char *announcement = getenv(CHANNEL_VARIABLE);
-    return announcement && announcement[0] && !brood_os_boot_is_privileged();
+    if (!announcement || !brood_os_boot_is_privileged())
+        return announcement && announcement[0];
+    (void)unsetenv(CHANNEL_VARIABLE); // nor is a program to believe it that this one executes
+    return false;
 }
 
 static bool is_socket(int descriptor)

@@ -3,6 +3,7 @@
 // one waiter, at any end of the thread. Asking is a load of the mutex word. The doorbell is a futex word beside it.
 #include "os/os_life.h"
 
+#include "futex.h"
 #include "life.h"
 
 #include "fault.h"
@@ -10,7 +11,6 @@
 #include "os/os_futex.h"
 
 #include <errno.h>
-#include <linux/futex.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stddef.h>
@@ -35,7 +35,7 @@ static _Atomic uint32_t *word_of(struct life *life)
 #if defined(__GLIBC__)
     return (_Atomic uint32_t *)(void *)&life->mutex.__data.__lock;
 #else
-    return (_Atomic uint32_t *)(void *)&life->mutex.__u.__vi[1];
+    return (_Atomic uint32_t *)(uintptr_t)&life->mutex.__u.__vi[1];
 #endif
 }
 

@@ -91,16 +91,21 @@ static uint64_t hash(uint64_t seed, const void *data, size_t size)
     return seed;
 }
 
-// The GNU build id in one note segment; 0 when there is none.
-static size_t build_id(const unsigned char *note, size_t size, unsigned char *out)
+static size_t rounded(size_t size, size_t alignment)
+{
+    return (size + alignment - 1) & ~(alignment - 1);
+}
+
+// The GNU build id among the notes of one segment, which are aligned to 4 bytes or to 8; 0 when there is none.
+static size_t build_id(const unsigned char *note, size_t size, size_t alignment, unsigned char *out)
 {
     ElfW(Nhdr) header;
     while (size >= sizeof header) {
         memcpy(&header, note, sizeof header);
         const size_t name = sizeof header;
-        const size_t text = name + ((header.n_namesz + 3U) & ~3U);
-        const size_t next = text + ((header.n_descsz + 3U) & ~3U);
-        if (next > size)
+        const size_t text = rounded(name + header.n_namesz, alignment);
+        const size_t end = text + header.n_descsz;
+        if (end > size)
             return 0;
         if (header.n_type == NT_GNU_BUILD_ID && header.n_namesz == 4 && memcmp(note + name, "GNU", 4) == 0) {
             const size_t length =
@@ -108,8 +113,9 @@ static size_t build_id(const unsigned char *note, size_t size, unsigned char *ou
             memcpy(out, note + text, length);
             return length;
         }
+        const size_t next = rounded(end, alignment);
         note += next;
-        size -= next;
+        size -= next < size ? next : size;
     }
     return 0;
 }
@@ -136,11 +142,21 @@ static void identify(const struct search *module, uint64_t offset, unsigned char
     memset(out, 0, BROOD_OS_MODULE_IDENTITY);
     for (size_t i = 0; i < module->count; i++) {
         const ElfW(Phdr) *part = &module->headers[i];
-        if (part->p_type == PT_NOTE &&
-            build_id((const unsigned char *)(module->base + part->p_vaddr), part->p_memsz, out) > 0)
+        if (part->p_type == PT_NOTE && build_id((const unsigned char *)(module->base + part->p_vaddr),
+                                                part->p_memsz, part->p_align == 8 ? 8 : 4, out) > 0)
             return;
     }
     fingerprint(module, offset, out);
+}
+
+// What follows a path: the end of the line, and a remark when the file is not there any more. Another may have its name.
+static void trim(char *path)
+{
+    static const char gone[] = " (deleted)";
+    path[strcspn(path, "\n")] = 0;
+    const size_t length = strlen(path);
+    if (length >= sizeof gone && strcmp(path + length - (sizeof gone - 1), gone) == 0)
+        path[length - (sizeof gone - 1)] = 0;
 }
 
 // The absolute path of the file mapped at `address`: the loader's name may be relative to a directory
@@ -158,13 +174,14 @@ static char *mapped_path(uintptr_t address)
         unsigned long long to = 0;
         if (sscanf(line, "%llx-%llx", &from, &to) != 2 || address < from || address >= to)
             continue;
-        line[strcspn(line, "\n")] = 0;
         const char *name = strchr(line, '/');
         path = name ? strdup(name) : NULL;
         break;
     }
     free(line);
     (void)fclose(maps);
+    if (path)
+        trim(path);
     return path;
 }
 
@@ -203,6 +220,27 @@ static brood_status load(const char *path, struct search *out)
     return find(out, has_base) ? BROOD_OK : broodi_fail(BROOD_NOT_FOUND, "%s is loaded and not listed", path);
 }
 
+// As tools print a build id.
+static const char *shown(const unsigned char *identity, char text[2 * BROOD_OS_MODULE_IDENTITY + 1])
+{
+    size_t length = BROOD_OS_MODULE_IDENTITY;
+    while (length > 0 && identity[length - 1] == 0)
+        length--;
+    for (size_t i = 0; i < length; i++)
+        (void)snprintf(text + 2 * i, 3, "%02x", (unsigned)identity[i]);
+    text[2 * length] = 0;
+    return text;
+}
+
+static brood_status refuse(const brood_os_module *starters, const unsigned char *identity)
+{
+    char theirs[2 * BROOD_OS_MODULE_IDENTITY + 1];
+    char ours[2 * BROOD_OS_MODULE_IDENTITY + 1];
+    return broodi_fail(BROOD_MISMATCH, "the starter has build %s, the child has build %s of %s",
+                       shown(starters->identity, theirs), shown(identity, ours),
+                       starters->path[0] ? starters->path : "the program");
+}
+
 brood_status brood_os_module_resolve(const brood_os_module *module, void (**out)(void))
 {
     struct search here = { .found = false };
@@ -212,14 +250,13 @@ brood_status brood_os_module_resolve(const brood_os_module *module, void (**out)
         return status;
     unsigned char identity[BROOD_OS_MODULE_IDENTITY];
     const uintptr_t address = here.base + module->offset;
+    identify(&here, module->offset, identity);
+    if (memcmp(identity, module->identity, sizeof identity) != 0)
+        return refuse(module, identity);
     if (!code_at(&here, address))
         return broodi_fail(BROOD_MISMATCH, "no code at offset %#llx of %s",
                            (unsigned long long)module->offset,
                            module->path[0] ? module->path : "the program");
-    identify(&here, module->offset, identity);
-    if (memcmp(identity, module->identity, sizeof identity) != 0)
-        return broodi_fail(BROOD_MISMATCH, "the child's %s is another build than the starter's",
-                           module->path[0] ? module->path : "program");
     *out = (void (*)(void))address;
     return BROOD_OK;
 }

@@ -154,14 +154,16 @@ static brood_status describe(const brood_os_plan *plan, int channel, struct ward
                                 .resources = plan->resource_count,
                                 .tied = plan->tied };
     errno = EMFILE; // of a fault
-    *directory = broodi_fault() ? -1 : open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    *directory = broodi_fault() ? -1 : broodi_descriptor_up(open(".", O_PATH | O_DIRECTORY | O_CLOEXEC));
     if (*directory < 0)
         return brood_os_error("opening the working directory", errno);
     put(parcel, channel);
     put(parcel, *directory);
     for (int i = plan->null_input ? STDOUT_FILENO : STDIN_FILENO; i <= STDERR_FILENO; i++) {
-        if (fcntl(i, F_GETFD) < 0)
+        if (fcntl(i, F_GETFD) < 0) {
+            job->closed |= 1U << i;
             continue;
+        }
         job->standard |= 1U << i;
         put(parcel, i);
     }

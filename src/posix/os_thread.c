@@ -36,10 +36,15 @@ static void *run(void *arg)
     return NULL;
 }
 
+// A C library's own default may be too small for what programs do elsewhere: musl's is 128 KiB.
 static int set_stack(pthread_attr_t *attributes, size_t size)
 {
-    if (size == 0)
+    const size_t usual = 1 << 20;
+    size_t given = 0;
+    if (size == 0 && pthread_attr_getstacksize(attributes, &given) == 0 && given >= usual)
         return 0;
+    if (size == 0)
+        size = usual;
     const size_t page = (size_t)sysconf(_SC_PAGESIZE);
     const size_t least = (size_t)PTHREAD_STACK_MIN;
     if (size < least)

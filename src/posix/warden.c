@@ -72,15 +72,14 @@ uint64_t broodi_warden_ignored_signals(void)
 
 // The child's side, from a spare to a child
 
-// Descriptors are higher than the standard ones, which the warden keeps open.
+// Descriptors are higher than the standard ones, which the warden keeps open: on the null device.
 static void set_standard(const struct warden_job *job, const int *descriptors)
 {
     for (int i = STDIN_FILENO; i <= STDERR_FILENO; i++) {
-        if (!(job->standard & 1U << i)) {
-            if (i != STDIN_FILENO) // which is the null device
-                close(i);
+        if (job->closed & 1U << i)
+            close(i);
+        if (!(job->standard & 1U << i))
             continue;
-        }
         (void)dup2(*descriptors, i);
         close(*descriptors++);
     }

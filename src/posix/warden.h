@@ -20,8 +20,9 @@ struct warden_job {
     uint64_t ignored; // by number
     uint64_t texts;   // bytes
     uint64_t resources;
-    uint32_t standard; // one bit for each of the three
-    uint32_t tied;
+    uint32_t standard; // those that are sent, one bit for each of the three
+    uint32_t closed;   // those that the child is without
+    uint64_t tied;
 };
 
 // The signals that this process ignores, one bit for each number.

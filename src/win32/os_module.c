@@ -9,6 +9,7 @@
 #include "os/os_error.h"
 
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <windows.h>
@@ -20,33 +21,49 @@ static const IMAGE_NT_HEADERS *headers_of(HMODULE module)
     return (const IMAGE_NT_HEADERS *)(const void *)(base + start->e_lfanew);
 }
 
-// FNV-1a.
-static uint64_t hash(const void *data, size_t size)
+static uint64_t hash(uint64_t seed, const void *data, size_t size)
 {
     const unsigned char *bytes = data;
-    uint64_t value = UINT64_C(14695981039346656037);
     for (size_t i = 0; i < size; i++)
-        value = (value ^ bytes[i]) * UINT64_C(1099511628211);
-    return value;
+        seed = (seed ^ bytes[i]) * UINT64_C(1099511628211); // FNV-1a
+    return seed;
 }
+
+// What stands in an identity.
+enum { FACT_STAMP, FACT_SIZE, FACT_SUM, FACT_SUM_HIGH, FACTS };
 
 static void identify(HMODULE module, unsigned char identity[BROOD_OS_MODULE_IDENTITY])
 {
     const IMAGE_NT_HEADERS *headers = headers_of(module);
     const size_t table = headers->FileHeader.NumberOfSections * sizeof(IMAGE_SECTION_HEADER);
-    const uint64_t sections = hash(IMAGE_FIRST_SECTION(headers), table);
     const DWORD words[] = {
-        headers->FileHeader.TimeDateStamp,
-        headers->OptionalHeader.SizeOfImage,
         headers->OptionalHeader.AddressOfEntryPoint,
         headers->OptionalHeader.CheckSum,
         headers->OptionalHeader.SizeOfCode,
-        (DWORD)sections,
-        (DWORD)(sections >> 32),
     };
-    _Static_assert(sizeof words <= BROOD_OS_MODULE_IDENTITY, "the facts fit into the identity");
+    uint64_t sum = hash(UINT64_C(14695981039346656037), words, sizeof words);
+    sum = hash(sum, IMAGE_FIRST_SECTION(headers), table);
+    const DWORD facts[FACTS] = {
+        [FACT_STAMP] = headers->FileHeader.TimeDateStamp,
+        [FACT_SIZE] = headers->OptionalHeader.SizeOfImage,
+        [FACT_SUM] = (DWORD)sum,
+        [FACT_SUM_HIGH] = (DWORD)(sum >> 32),
+    };
+    _Static_assert(sizeof facts <= BROOD_OS_MODULE_IDENTITY, "the facts fit into the identity");
     memset(identity, 0, BROOD_OS_MODULE_IDENTITY);
-    memcpy(identity, words, sizeof words);
+    memcpy(identity, facts, sizeof facts);
+}
+
+// Long enough for each number.
+enum { SHOWN = 64 };
+
+static const char *shown(const unsigned char identity[BROOD_OS_MODULE_IDENTITY], char text[SHOWN])
+{
+    DWORD facts[FACTS];
+    memcpy(facts, identity, sizeof facts);
+    (void)snprintf(text, SHOWN, "%08lx-%lx-%08lx%08lx", facts[FACT_STAMP], facts[FACT_SIZE],
+                   facts[FACT_SUM_HIGH], facts[FACT_SUM]);
+    return text;
 }
 
 static bool is_code(HMODULE module, uint64_t offset)
@@ -118,6 +135,15 @@ static brood_status find_module(const char *path, HMODULE *out)
     return *out ? BROOD_OK : broodi_fail(BROOD_NOT_FOUND, "LoadLibraryW of %s (%lu)", path, code);
 }
 
+static brood_status refuse(const brood_os_module *starters, const unsigned char *identity)
+{
+    char theirs[SHOWN];
+    char ours[SHOWN];
+    return broodi_fail(BROOD_MISMATCH, "the starter has build %s, the child has build %s of %s",
+                       shown(starters->identity, theirs), shown(identity, ours),
+                       *starters->path ? starters->path : "the program");
+}
+
 brood_status brood_os_module_resolve(const brood_os_module *module, void (**out)(void))
 {
     HMODULE found;
@@ -126,9 +152,11 @@ brood_status brood_os_module_resolve(const brood_os_module *module, void (**out)
         return status;
     unsigned char identity[BROOD_OS_MODULE_IDENTITY];
     identify(found, identity);
-    if (memcmp(identity, module->identity, sizeof identity) != 0 || !is_code(found, module->offset))
-        return broodi_fail(BROOD_MISMATCH, "the child has another version of %s",
-                           *module->path ? module->path : "this program");
+    if (memcmp(identity, module->identity, sizeof identity) != 0)
+        return refuse(module, identity);
+    if (!is_code(found, module->offset))
+        return broodi_fail(BROOD_MISMATCH, "no code at offset %#llx of %s",
+                           (unsigned long long)module->offset, *module->path ? module->path : "the program");
     *out = (void (*)(void))((uintptr_t)found + (uintptr_t)module->offset);
     return BROOD_OK;
 }

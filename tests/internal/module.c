@@ -60,14 +60,19 @@ static bool ends_with(const char *text, const char *end)
     return length >= strlen(end) && strcmp(text + length - strlen(end), end) == 0;
 }
 
-static brood_os_module module_of_plugin(void)
+static brood_os_module module_in(const char *file)
 {
-    void *library = foreign_library_open(PLUGIN_FILE_1);
+    void *library = foreign_library_open(file);
     assert_non_null(library);
     plugin_function (*get)(void) =
         (plugin_function(*)(void))foreign_library_function(library, "plugin_adder");
     assert_non_null(get);
     return assert_round_trip((code)get());
+}
+
+static brood_os_module module_of_plugin(void)
+{
+    return module_in(PLUGIN_FILE_1);
 }
 
 static void a_library_has_its_absolute_path(void **state)
@@ -125,8 +130,7 @@ static void another_build_is_a_mismatch(void **state)
             changed++;
         }
         assert_int_equal(changed, BROOD_OS_MODULE_IDENTITY);
-        if (module->path[0])
-            assert_non_null(strstr(brood_last_error(), module->path));
+        assert_non_null(strstr(brood_last_error(), module->path[0] ? module->path : "the program"));
         code found = NULL;
         assert_status(brood_os_module_resolve(module, &found), BROOD_OK);
     }
@@ -178,14 +182,39 @@ static void a_file_that_is_not_there_is_not_found(void **state)
     foreign_file_remove(text);
 }
 
-static void another_library_is_a_mismatch(void **state)
+struct builds {
+    char starters[160];
+    char childs[160];
+};
+
+static struct builds refused_builds(const brood_os_module *module)
+{
+    struct builds builds;
+    assert_refused(module, BROOD_MISMATCH);
+    const char *at = strstr(brood_last_error(), "the starter has build ");
+    assert_non_null(at);
+    assert_int_equal(sscanf(at, "the starter has build %159[^,], the child has build %159s", builds.starters,
+                            builds.childs),
+                     2);
+    assert_non_null(strstr(at, module->path));
+    return builds;
+}
+
+static void another_library_is_a_mismatch_of_two_builds(void **state)
 {
     (void)state;
-    static char other[] = PLUGIN_FILE_2;
-    brood_os_module module = module_of_plugin();
-    free(module.path);
-    module.path = other;
-    assert_refused(&module, BROOD_MISMATCH);
+    brood_os_module one = module_in(PLUGIN_FILE_1);
+    brood_os_module two = module_in(PLUGIN_FILE_2);
+    char *path = one.path;
+    one.path = two.path;
+    two.path = path;
+    const struct builds first = refused_builds(&one);
+    const struct builds second = refused_builds(&two);
+    assert_string_not_equal(first.starters, first.childs);
+    assert_string_equal(first.starters, second.childs);
+    assert_string_equal(second.starters, first.childs);
+    free(one.path);
+    free(two.path);
 }
 
 int main(void)
@@ -200,7 +229,7 @@ int main(void)
         cmocka_unit_test(another_build_is_a_mismatch),
         cmocka_unit_test(an_offset_that_is_no_code_is_a_mismatch),
         cmocka_unit_test(a_file_that_is_not_there_is_not_found),
-        cmocka_unit_test(another_library_is_a_mismatch),
+        cmocka_unit_test(another_library_is_a_mismatch_of_two_builds),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A library that a test opens at run time. Its targets are static: what is handed out are their addresses.
+// A library that a test opens at run time, or that it is linked with. Its targets are static: what is handed out are their addresses.
 #include "plugin.h"
 
 #include <stdint.h>
@@ -22,6 +22,29 @@ static int tell_place(void *arg)
 {
     (void)arg;
     return (int)((uintptr_t)&words[0] >> 16 & 0x3fffffff);
+}
+
+int plugin_add(void *arg)
+{
+    return add(arg);
+}
+
+static int mark;
+
+static int tell_mark(void *arg)
+{
+    (void)arg;
+    return mark;
+}
+
+void plugin_mark(int number)
+{
+    mark = number;
+}
+
+plugin_function plugin_marked(void)
+{
+    return tell_mark;
 }
 
 plugin_function plugin_adder(void)

@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: MIT
+# The program targets.c in many builds, each with a test under each start method; and what places.c needs to know of them.
+#
+#   brood_targets(way [WITH library] [COMPILE option...] [LINK option...] [LIBRARY plugin])
+#     WITH     the library brood to link: brood by default
+#     LIBRARY  the shared library that is linked for plugin.h; none: it is a part of the program
+
+function(brood_targets way)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "WITH;LIBRARY" "COMPILE;LINK")
+  if(NOT arg_WITH)
+    set(arg_WITH brood)
+  endif()
+  set(program targets_${way})
+  add_executable(${program} targets.c ${BROOD_PORT}/foreign.c ${BROOD_PORT}/place.c)
+  if(arg_LIBRARY)
+    target_link_libraries(${program} PRIVATE ${arg_LIBRARY})
+  else()
+    target_sources(${program} PRIVATE library/plugin.c)
+  endif()
+  target_link_libraries(${program} PRIVATE ${arg_WITH} brood_test_plugins)
+  target_include_directories(${program} PRIVATE ${CMAKE_CURRENT_SOURCE_DIR})
+  target_compile_options(${program} PRIVATE ${arg_COMPILE})
+  target_link_options(${program} PRIVATE ${arg_COMPILE} ${arg_LINK})
+  brood_system(${program})
+  brood_warnings(${program})
+  brood_bring_dll(${program})
+  foreach(method IN LISTS BROOD_METHODS)
+    add_test(NAME targets.${way}.${method} COMMAND ${program})
+    brood_register(targets.${way}.${method} METHOD ${method})
+  endforeach()
+endfunction()
+
+# Two builds of the library under one name: where the first one is, the second can take its place.
+foreach(build 1 2)
+  add_library(linked_${build} SHARED library/plugin.c)
+  target_compile_definitions(linked_${build} PRIVATE PLUGIN_BUILD=${build})
+  set_target_properties(linked_${build} PROPERTIES
+    PREFIX "" OUTPUT_NAME linked WINDOWS_EXPORT_ALL_SYMBOLS ON
+    LIBRARY_OUTPUT_DIRECTORY ${CMAKE_CURRENT_BINARY_DIR}/linked_${build}
+    RUNTIME_OUTPUT_DIRECTORY ${CMAKE_CURRENT_BINARY_DIR}/linked_${build}
+    ARCHIVE_OUTPUT_DIRECTORY ${CMAKE_CURRENT_BINARY_DIR}/linked_${build})
+  brood_warnings(linked_${build})
+endforeach()
+
+brood_targets(plain)
+brood_targets(linked LIBRARY linked_1)
+if(WIN32)
+  add_custom_command(TARGET targets_linked POST_BUILD
+    COMMAND ${CMAKE_COMMAND} -E copy_if_different $<TARGET_FILE:linked_1> $<TARGET_FILE_DIR:targets_linked>)
+else()
+  set_target_properties(targets_linked PROPERTIES BUILD_RPATH "$ORIGIN")
+endif()
+
+# A sanitizer wants a program of the usual kind.
+if(NOT BROOD_SANITIZER)
+  if(WIN32)
+    brood_targets(gui LINK -mwindows)
+    add_executable(window win32/window.c)
+    target_link_libraries(window PRIVATE brood)
+    target_link_options(window PRIVATE -mwindows)
+    brood_warnings(window)
+    brood_bring_dll(window)
+    add_test(NAME targets.window COMMAND window)
+    brood_register(targets.window)
+  else()
+    brood_targets(pie COMPILE -fPIE LINK -pie)
+    brood_targets(no_pie COMPILE -fno-pie LINK -no-pie)
+    brood_targets(no_build_id LINK -Wl,--build-id=none)
+  endif()
+  if(NOT BUILD_SHARED_LIBS)
+    # That dlopen asks for the same C library at run time is known: it is needed for targets in libraries only.
+    brood_targets(static LINK -static $<$<NOT:$<BOOL:${WIN32}>>:-Wl,--no-warnings>)
+  endif()
+  # The library is part of it, link time optimization sees all.
+  set(lto -O2 -flto -ffunction-sections -fdata-sections)
+  brood_library(brood_lto OBJECT)
+  target_compile_options(brood_lto PRIVATE ${lto})
+  brood_targets(lto WITH brood_lto COMPILE ${lto} LINK -Wl,--gc-sections -s)
+endif()
+
+# For places.c
+add_library(brood_test_targets INTERFACE)
+function(brood_tell name text)
+  target_compile_definitions(brood_test_targets INTERFACE "${name}=\"${text}\"")
+endfunction()
+brood_tell(LINKED_PROGRAM ${system_path}$<TARGET_FILE:targets_linked>)
+brood_tell(LINKED_LIBRARY ${system_path}$<TARGET_FILE:linked_1>)
+brood_tell(OTHER_LIBRARY ${system_path}$<TARGET_FILE:linked_2>)
+brood_tell(OTHER_PROGRAM ${system_path}$<TARGET_FILE:targets_plain>)
+if(WIN32 AND BUILD_SHARED_LIBS)
+  brood_tell(BESIDE ${system_path}$<TARGET_FILE:brood>)
+else()
+  brood_tell(BESIDE "")
+endif()
+if(TARGET targets_static AND NOT WIN32)
+  brood_tell(PRIVILEGED_PROGRAM $<TARGET_FILE:targets_static>)
+else()
+  brood_tell(PRIVILEGED_PROGRAM "")
+endif()
+if(TARGET targets_gui)
+  set(streamless gui)
+  brood_tell(WINDOW_PROGRAM ${system_path}$<TARGET_FILE:window>)
+else()
+  set(streamless plain)
+  brood_tell(WINDOW_PROGRAM "")
+endif()
+brood_tell(STREAMLESS_PROGRAM ${system_path}$<TARGET_FILE:targets_${streamless}>)
+add_dependencies(brood_test_targets targets_linked targets_plain targets_${streamless} linked_2)
