@@ -66,10 +66,12 @@ static brood_status make(void)
     brood_status status = brood_os_server_prepare(resources, &end);
     if (status != BROOD_OK)
         return status;
-    status = broodi_start_server(serve, resources, BROOD_OS_SERVER_RESOURCES, &server.process);
+    brood_process *made = NULL;
+    status = broodi_start_server(serve, resources, BROOD_OS_SERVER_RESOURCES, &made);
     brood_os_server_handed(resources);
     if (status == BROOD_OK) {
-        server.process->child.channel = end;
+        made->child.channel = end;
+        server.process = made;
         atomic_store_explicit(&server.exists, true, memory_order_relaxed);
         return status;
     }
@@ -86,17 +88,28 @@ static void let_go(void)
     atomic_store_explicit(&server.exists, false, memory_order_relaxed);
 }
 
+// The one before stays if there can be no other: the next start may find it fitting again.
+static brood_status replace(uint64_t epoch)
+{
+    brood_process *before = server.process;
+    const brood_status status = make();
+    if (status == BROOD_OK) {
+        server.epoch = epoch;
+        brood_process_drop(before);
+    }
+    return status;
+}
+
 brood_status broodi_server_get(brood_process **out)
 {
     brood_status status = BROOD_OK;
     enter_gate();
     const uint64_t epoch = brood_os_server_epoch();
-    if (server.process && (server.epoch != epoch || !broodi_server_lives(server.process)))
+    if (server.process && !broodi_server_lives(server.process))
         let_go();
-    if (!server.process)
-        status = make();
+    if (!server.process || server.epoch != epoch)
+        status = replace(epoch);
     if (status == BROOD_OK) {
-        server.epoch = epoch;
         broodi_child_retain(server.process);
         *out = server.process;
     }

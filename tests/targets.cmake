@@ -72,7 +72,7 @@ if(NOT BROOD_SANITIZER)
     brood_targets(static LINK -static $<$<NOT:$<BOOL:${WIN32}>>:-Wl,--no-warnings>)
   endif()
   # The library is part of it, link time optimization sees all.
-  set(lto -O2 -flto -ffunction-sections -fdata-sections)
+  set(lto -O2 -flto=auto -ffunction-sections -fdata-sections)
   brood_library(brood_lto OBJECT)
   target_compile_options(brood_lto PRIVATE ${lto})
   brood_targets(lto WITH brood_lto COMPILE ${lto} LINK -Wl,--gc-sections -s)

@@ -1028,7 +1028,7 @@ static void a_stack_is_as_large_as_was_asked_for(void **state)
 }
 
 // Systems that put the thread-local variables on the stack have to make it larger.
-static _Thread_local char large[1 << 20];
+static _Thread_local char large[1 << 17];
 
 static int use_large(void *size)
 {
