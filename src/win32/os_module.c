@@ -6,6 +6,7 @@
 #include "win32.h"
 
 #include "fail.h"
+#include "fault.h"
 #include "os/os_error.h"
 
 #include <stdbool.h>
@@ -120,13 +121,29 @@ static HMODULE load(const wchar_t *path)
     return module;
 }
 
+// The system completes a name without an extension to another one, unless a point ends it.
+static brood_status exact_name(const char *path, wchar_t **out)
+{
+    const size_t length = strlen(path);
+    const char *extension = strrchr(path, '.');
+    char *exact = broodi_alloc(length + 2);
+    if (!exact)
+        return brood_os_error("malloc", ERROR_NOT_ENOUGH_MEMORY);
+    memcpy(exact, path, length + 1);
+    if (!extension || strpbrk(extension, "/\\"))
+        memcpy(exact + length, ".", 2);
+    const brood_status status = broodi_win32_wide(exact, out);
+    free(exact);
+    return status;
+}
+
 static brood_status find_module(const char *path, HMODULE *out)
 {
     *out = GetModuleHandleW(NULL);
     if (!*path)
         return BROOD_OK;
     wchar_t *wide;
-    const brood_status status = broodi_win32_wide(path, &wide);
+    const brood_status status = exact_name(path, &wide);
     if (status != BROOD_OK)
         return status;
     *out = load(wide);

@@ -58,7 +58,6 @@ noreturn void foreign_thread_exit(void)
     abort(); // which the header of MinGW does not say is never reached
 }
 
-// Paths of tests are ASCII.
 static wchar_t *wide(wchar_t *buffer, const char *path)
 {
     if (MultiByteToWideChar(CP_UTF8, 0, path, -1, buffer, MAX_PATH) <= 0)
@@ -68,8 +67,12 @@ static wchar_t *wide(wchar_t *buffer, const char *path)
 
 void *foreign_library_open(const char *path)
 {
-    wchar_t buffer[MAX_PATH];
-    return LoadLibraryW(wide(buffer, path));
+    wchar_t buffer[MAX_PATH + 1];
+    const wchar_t *extension = wcsrchr(wide(buffer, path), L'.');
+    // Without an extension the name is completed to another one, unless a point ends it.
+    if (!extension || wcspbrk(extension, L"/\\"))
+        wcscat(buffer, L".");
+    return LoadLibraryW(buffer);
 }
 
 void (*foreign_library_function(void *library, const char *name))(void)
