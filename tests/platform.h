@@ -19,6 +19,10 @@ bool platform_has_fork(void);
 // new threads after multi-threaded fork is not supported".
 bool platform_copy_may_start_threads(void);
 
+// Whether a copy that the program makes of this process beside busy threads can be used: not where the allocator of a sanitizer may have been locked
+// by one of them.
+bool platform_copy_is_safe_beside_threads(void);
+
 // Whether the end by a signal is told from others.
 bool platform_has_signals(void);
 

@@ -42,6 +42,15 @@ bool platform_copy_may_start_threads(void)
 #endif
 }
 
+bool platform_copy_is_safe_beside_threads(void)
+{
+#if defined(__SANITIZE_ADDRESS__) || HAS_FEATURE(address_sanitizer)
+    return false;
+#else
+    return platform_copy_may_start_threads();
+#endif
+}
+
 bool platform_has_signals(void)
 {
     return true;

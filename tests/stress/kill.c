@@ -3,7 +3,8 @@
 // the argument. All who belong to the round are found by the mark that they carry in their environment, or by their descent (see
 // platform_relatives), so that also those are seen that were killed, or left, before they could say anything.
 //
-// A few rounds, in the time of an ordinary test; all of them with BROOD_SOAK=1. BROOD_SOAK_SEED=<number> repeats a run, as far as a run can be.
+// A few rounds, in the time of an ordinary test; all of them with BROOD_SOAK=1, so many with another number. BROOD_SOAK_SEED=<number> repeats a run,
+// as far as a run can be.
 #include "meeting.h"
 
 #include "foreign.h"
@@ -112,8 +113,9 @@ static void seed_random(void)
 static int count_rounds(void)
 {
     const char *soak = getenv("BROOD_SOAK");
-    if (soak && strcmp(soak, "0") != 0)
-        return WHOLE_ROUNDS;
+    const int wanted = soak ? (int)strtol(soak, NULL, 10) : 0;
+    if (wanted > 0)
+        return wanted == 1 ? WHOLE_ROUNDS : wanted;
     return foreign_is_slow() ? SHORT_ROUNDS_WHERE_SLOW : SHORT_ROUNDS;
 }
 

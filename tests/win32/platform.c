@@ -33,6 +33,11 @@ bool platform_copy_may_start_threads(void)
     return false;
 }
 
+bool platform_copy_is_safe_beside_threads(void)
+{
+    return false;
+}
+
 bool platform_has_signals(void)
 {
     return false;
