@@ -6,6 +6,8 @@
 #   brood_internal_test(name)   tests/internal/<name>.c, with faults on demand and the inner names; natively with both
 #                               wait providers
 #                               both take TIMEOUT <seconds>, and LINK <library...> for what the test needs besides
+#   brood_soak_test(name)       tests/stress/<name>.c under every start method, with the label "soak": a few rounds, or with
+#                               BROOD_SOAK=1 in the environment all of them
 #   brood_register(test [TIMEOUT s] [METHOD m])  what all tests have in common, for tests made otherwise
 #
 # Programs for Windows are run through tools/wine-run; one Wine server serves all of them (tests wine.up, wine.down).
@@ -76,6 +78,16 @@ function(brood_public_test name)
     add_test(NAME ${name}.portable COMMAND test_${name}_portable)
     brood_register(${name}.portable METHOD spawn TIMEOUT ${arg_TIMEOUT})
   endif()
+endfunction()
+
+function(brood_soak_test name)
+  brood_test_program(soak_${name} stress/${name}.c brood::brood)
+  target_link_libraries(soak_${name} PRIVATE cmocka brood_test_platform)
+  foreach(method IN LISTS BROOD_METHODS)
+    add_test(NAME soak.${name}.${method} COMMAND soak_${name})
+    brood_register(soak.${name}.${method} METHOD ${method} TIMEOUT 900)
+    set_tests_properties(soak.${name}.${method} PROPERTIES LABELS soak)
+  endforeach()
 endfunction()
 
 function(brood_internal_test name)

@@ -2,6 +2,7 @@
 // Who dies with whom. The end of the main process itself is in program.c.
 #include "meeting.h"
 
+#include "methods.h"
 #include "platform.h"
 
 #include <string.h>
@@ -17,6 +18,7 @@ struct member {
     int32_t method;
     bool from_thread; // starts its children in a thread, which ends
     int way;
+    int32_t daemon; // those below it
 };
 
 static const char *name_of(int number)
@@ -35,7 +37,9 @@ static int be_member(void *arg);
 static int start_children_of(void *arg)
 {
     const struct member *of = arg;
-    const brood_process_options options = { .method = of->method, .fork_with_threads = true };
+    const brood_process_options options = { .method = of->method,
+                                            .daemon = of->daemon,
+                                            .fork_with_threads = true };
     const int first = of->number == 0 ? 1 : of->number + 2;
     const int count = of->number == 0 ? 2 : 1;
     for (int i = 0; i < count; i++) {
@@ -97,7 +101,9 @@ static void expect_all_to_die_with_the_middle(struct member middle)
     note("the end", 0);
     for (int i = 0; i < MEMBERS; i++)
         note(name_of(i), 0);
-    brood_process *process = started_process(be_member, &middle, sizeof middle);
+    const brood_process_options options = { .daemon = middle.daemon };
+    brood_process *process = NULL;
+    assert_status(brood_process_start(&process, be_member, &middle, sizeof middle, &options), BROOD_OK);
     for (int i = 0; i < MEMBERS; i++)
         assert_true(await_note(name_of(i), 1));
     // A child is no part of the thread that started it: had it been ended with that, it would be by now.
@@ -138,13 +144,92 @@ static void a_process_that_leaves_without_a_word_takes_its_descendants_along(voi
     expect_all_to_die_with_the_middle((struct member){ .way = BY_LEAVING });
 }
 
+static void children_of_every_method_die_with_the_process(void **state)
+{
+    (void)state;
+    int32_t methods[MOST_METHODS];
+    const size_t count = methods_of_this_system(methods);
+    for (size_t i = 0; i < count; i++) {
+        expect_all_to_die_with_the_middle((struct member){ .method = methods[i] });
+        expect_all_to_die_with_the_middle((struct member){ .method = methods[i], .way = BY_ACCESS });
+    }
+}
+
+static void a_killed_daemon_takes_its_daemons_along(void **state)
+{
+    (void)state;
+    expect_all_to_die_with_the_middle((struct member){ .daemon = BROOD_DAEMON_YES });
+}
+
 static void children_started_from_a_thread_die_with_the_process(void **state)
 {
     (void)state;
     expect_all_to_die_with_the_middle((struct member){ .from_thread = true });
     expect_all_to_die_with_the_middle((struct member){ .from_thread = true, .method = BROOD_START_SPAWN });
+    expect_all_to_die_with_the_middle(
+        (struct member){ .from_thread = true, .method = method_here(BROOD_START_FORKSERVER) });
     if (platform_copy_may_start_threads())
         expect_all_to_die_with_the_middle((struct member){ .from_thread = true, .method = BROOD_START_FORK });
+}
+
+// A chain of methods
+
+enum { LINKS = 4 };
+
+struct link {
+    int number;
+    int32_t methods[LINKS]; // by which each is started
+};
+
+static int be_link(void *arg)
+{
+    struct link next = *(struct link *)arg;
+    note(name_of(next.number), (uint64_t)brood_self_pid());
+    next.number++;
+    if (next.number < LINKS) {
+        const brood_process_options options = { .method = next.methods[next.number] };
+        CHECK(brood_process_start(NULL, be_link, &next, sizeof next, &options) == BROOD_OK);
+    }
+    (void)await_note("never", 1);
+    return 0;
+}
+
+// Kills one link: it and all behind it die, those before it do not.
+static void expect_a_chain_to_break_at(const struct link *chain, int broken)
+{
+    const brood_process_options options = { .method = chain->methods[0] };
+    brood_process *first = NULL;
+    for (int i = 0; i < LINKS; i++)
+        note(name_of(i), 0);
+    assert_status(brood_process_start(&first, be_link, chain, sizeof *chain, &options), BROOD_OK);
+    for (int i = 0; i < LINKS; i++)
+        assert_true(await_note(name_of(i), 1));
+    platform_process_kill(pid_of(broken));
+    for (int i = broken; i < LINKS; i++)
+        if (!platform_process_ends(pid_of(i)))
+            fail_msg("link %d lives on after link %d", i, broken);
+    for (int i = 0; i < broken; i++)
+        assert_true(platform_process_lives(pid_of(i)));
+    kill_process(first);
+    for (int i = 0; i < broken; i++)
+        assert_true(platform_process_ends(pid_of(i)));
+}
+
+static void a_chain_of_all_methods_breaks_at_any_link(void **state)
+{
+    (void)state;
+    const int32_t spawn = BROOD_START_SPAWN;
+    const int32_t server = method_here(BROOD_START_FORKSERVER);
+    const int32_t fork = method_here(BROOD_START_FORK);
+    const struct link chains[] = {
+        { .methods = { spawn, server, fork, spawn } },
+        { .methods = { server, fork, spawn, server } },
+        { .methods = { fork, spawn, server, fork } },
+        { .methods = { fork, server, server, fork } },
+    };
+    for (size_t i = 0; i < sizeof chains / sizeof chains[0]; i++)
+        for (int broken = 0; broken < LINKS; broken++)
+            expect_a_chain_to_break_at(&chains[i], broken);
 }
 
 // Survivors
@@ -207,6 +292,65 @@ static void a_survivor_and_its_children_stay_when_the_starter_is_killed(void **s
     assert_true(platform_process_ends((brood_pid)noted("heir")));
     assert_true(platform_process_ends((brood_pid)noted("survivor")));
     assert_int_equal(noted("survivor's code"), 1);
+}
+
+// A survivor of a survivor, each with a child of its own that is tied to it.
+
+struct survivor {
+    int number; // 1 or 2; members 1 and 2 are the survivors, 3 and 4 the tied ones
+    int32_t method;
+};
+
+static int be_tied(void *arg)
+{
+    note(name_of(*(int *)arg), (uint64_t)brood_self_pid());
+    (void)await_note("never", 1);
+    return 0;
+}
+
+static int be_survivor(void *arg)
+{
+    struct survivor next = *(struct survivor *)arg;
+    const int number = next.number++;
+    const int tied = number + 2;
+    const brood_process_options surviving = { .method = next.method, .survive_parent = true };
+    const brood_process_options tying = { .method = next.method };
+    if (number > 0)
+        CHECK(brood_process_start(NULL, be_tied, &tied, sizeof tied, &tying) == BROOD_OK);
+    if (number < 2)
+        CHECK(brood_process_start(NULL, be_survivor, &next, sizeof next, &surviving) == BROOD_OK);
+    note(name_of(number), (uint64_t)brood_self_pid());
+    CHECK(await_note("leave", 1));
+    return 0;
+}
+
+static void expect_survivors_to_stay_alone(int32_t method)
+{
+    const struct survivor first = { .number = 0, .method = method };
+    note("leave", 0);
+    for (int i = 0; i < MEMBERS; i++)
+        note(name_of(i), 0);
+    brood_process *starter = started_process(be_survivor, &first, sizeof first);
+    for (int i = 0; i < MEMBERS; i++)
+        assert_true(await_note(name_of(i), 1));
+    kill_process(starter);
+    brood_sleep(BROOD_MILLISECONDS(50)); // were they tied to it, they would be gone by now
+    for (int i = 1; i < MEMBERS; i++)
+        assert_true(platform_process_lives(pid_of(i)));
+    platform_process_kill(pid_of(1));
+    assert_true(platform_process_ends(pid_of(1)) && platform_process_ends(pid_of(3)));
+    assert_true(platform_process_lives(pid_of(2)) && platform_process_lives(pid_of(4)));
+    platform_process_kill(pid_of(2));
+    assert_true(platform_process_ends(pid_of(2)) && platform_process_ends(pid_of(4)));
+}
+
+static void a_survivor_of_a_survivor_stays_under_every_method(void **state)
+{
+    (void)state;
+    int32_t methods[MOST_METHODS];
+    const size_t count = methods_of_this_system(methods);
+    for (size_t i = 0; i < count; i++)
+        expect_survivors_to_stay_alone(methods[i]);
 }
 
 // Daemons
@@ -308,8 +452,12 @@ int main(void)
         cmocka_unit_test(a_terminated_process_takes_its_descendants_along),
         cmocka_unit_test(a_crashed_process_takes_its_descendants_along),
         cmocka_unit_test(a_process_that_leaves_without_a_word_takes_its_descendants_along),
+        cmocka_unit_test(children_of_every_method_die_with_the_process),
+        cmocka_unit_test(a_killed_daemon_takes_its_daemons_along),
         cmocka_unit_test(children_started_from_a_thread_die_with_the_process),
+        cmocka_unit_test(a_chain_of_all_methods_breaks_at_any_link),
         cmocka_unit_test(a_survivor_and_its_children_stay_when_the_starter_is_killed),
+        cmocka_unit_test(a_survivor_of_a_survivor_stays_under_every_method),
         cmocka_unit_test(a_daemon_and_its_children_end_with_its_starter),
         cmocka_unit_test(nobody_is_left_when_a_process_is_killed_while_it_starts_others),
     };

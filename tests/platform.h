@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdnoreturn.h>
 
 // Whether a process can be copied: BROOD_START_FORK.
@@ -17,6 +18,10 @@ bool platform_has_fork(void);
 // Whether a copy of this process can start threads. The thread sanitizer allows it only where the copied process had none but one: "starting
 // new threads after multi-threaded fork is not supported".
 bool platform_copy_may_start_threads(void);
+
+// Whether a copy that the program makes of this process beside busy threads can be used: not where the allocator of a sanitizer may have been locked
+// by one of them.
+bool platform_copy_is_safe_beside_threads(void);
 
 // Whether the end by a signal is told from others.
 bool platform_has_signals(void);
@@ -58,6 +63,10 @@ size_t platform_children_of(brood_pid pid, brood_pid *out, size_t capacity);
 brood_pid platform_group_of(brood_pid pid);
 void platform_group_leave(void);
 
+// Whom this very run has made: extends the list by the processes that had `mark` ("NAME=value") in their environment when they began, or, where
+// the system shows no environment, by copies of this program that descend from one in the list. Gives back how many the list then has.
+size_t platform_relatives(const char *mark, brood_pid *list, size_t count, size_t capacity);
+
 // Standard output goes to this file until it is put back.
 int platform_output_redirect(const char *path);
 void platform_output_restore(int saved);
@@ -70,6 +79,9 @@ bool platform_children_are_ignored(void);
 // can be copied, -2 when the copy did not end by itself.
 int platform_guest(int (*fn)(void *arg), void *arg);
 
+// The same without waiting for it; 0 where no process can be copied.
+brood_pid platform_guest_start(int (*fn)(void *arg), void *arg);
+
 // A pipe as two descriptors of the C library, the reading end first; it is not inherited unless it is `inheritable`. Reading blocks until there
 // is something, and gives 0 at the end.
 void platform_pipe(intptr_t ends[2]);
@@ -77,6 +89,24 @@ void platform_pipe_inheritable(intptr_t ends[2]);
 size_t platform_read(intptr_t descriptor, char *buffer, size_t capacity);
 void platform_write(intptr_t descriptor, const char *text);
 void platform_close(intptr_t descriptor);
+
+// A stream that reads from a descriptor, and standard input from that descriptor.
+FILE *platform_stream(intptr_t descriptor);
+void platform_input_replace(intptr_t descriptor);
+
+// Something of the system that any program inherits which is executed carelessly, under its number in this process. It is touched by whoever
+// has it under that number; a number that is something else, or nothing, is left alone.
+typedef struct platform_bait {
+    intptr_t number;
+    intptr_t other; // on POSIX: where a touch is seen
+} platform_bait;
+platform_bait platform_bait_lay(void);
+void platform_bait_touch(intptr_t number);
+bool platform_bait_is_touched(platform_bait bait);
+void platform_bait_remove(platform_bait bait);
+
+// Describes what this process has open beside the standard streams, each with a line "<number> <what>"; an empty text where the system does not tell.
+void platform_descriptors_describe(char *buffer, size_t capacity);
 
 // Whether what brood_process_native() gives becomes ready within the time.
 bool platform_is_ready(intptr_t native, brood_duration timeout);
@@ -99,6 +129,11 @@ int platform_program_wait(platform_program program);
 
 // Writes to memory that is not there. No sanitizer and no core dump comes between.
 noreturn void platform_crash(void);
+
+// In other ways: an instruction that there is not, a division of integers by zero, a recursion without end.
+noreturn void platform_crash_illegal(void);
+noreturn void platform_crash_arithmetic(void);
+noreturn void platform_crash_stack(void);
 
 // Changes the environment of this process; NULL removes.
 void platform_environment_set(const char *name, const char *value);

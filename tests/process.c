@@ -2,6 +2,7 @@
 #include "meeting.h"
 
 #include "foreign.h"
+#include "methods.h"
 #include "platform.h"
 
 #include <limits.h>
@@ -170,13 +171,15 @@ static int leave_by_exit(void *arg)
     exit(*(int *)arg);
 }
 
+// Of what exit() was given POSIX keeps 8 bits.
 static void a_child_may_leave_by_exit(void **state)
 {
     (void)state;
-    static const int codes[] = { 0, 1, 3, 5, 255 };
+    static const int codes[] = { 0, 1, 3, 5, 8, 255, 256, 0x12345678 };
+    const int kept = platform_has_signals() ? 0xff : -1;
     for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++)
         assert_end(end_of(started_process(leave_by_exit, &codes[i], sizeof codes[i])), BROOD_EXITED,
-                   BROOD_CRASH_NONE, codes[i]);
+                   BROOD_CRASH_NONE, codes[i] & kept);
 }
 
 static int leave_without_a_word(void *arg)
@@ -192,28 +195,106 @@ static void a_child_may_leave_by_the_system_itself(void **state)
                BROOD_CRASH_NONE, 4);
 }
 
-static int crash_by_access(void *arg)
+// Ends by a fault or by others, under every method.
+
+enum fault { ACCESS, ABORT, ILLEGAL, ARITHMETIC, STACK, FAULTS };
+
+static int crash(void *arg)
 {
-    (void)arg;
-    platform_crash();
+    switch (*(int *)arg) {
+    case ACCESS:
+        platform_crash();
+    case ILLEGAL:
+        platform_crash_illegal();
+    case ARITHMETIC:
+        platform_crash_arithmetic();
+    case STACK:
+        platform_crash_stack();
+    default:
+        abort();
+    }
 }
 
-static int crash_by_abort(void *arg)
+static void assert_text_begins(brood_exit ended, const char *start)
 {
-    (void)arg;
-    abort();
+    char text[128];
+    (void)brood_exit_text(ended, text, sizeof text);
+    if (strncmp(text, start, strlen(start)) != 0)
+        fail_msg("\"%s\" does not begin with \"%s\"", text, start);
 }
 
-static void a_bad_access_is_a_crash_with_number_minus_11(void **state)
+static void a_crash_is_told_by_its_kind_under_every_method(void **state)
 {
     (void)state;
-    assert_end(end_of(started_process(crash_by_access, NULL, 0)), BROOD_CRASHED, BROOD_CRASH_ACCESS, -11);
+    const bool posix = platform_has_signals();
+    const struct {
+        brood_crash crash;
+        int number;
+        const char *text;
+    } ends[FAULTS] = {
+        [ACCESS] = { BROOD_CRASH_ACCESS, -11, "crashed: bad memory access" },
+        [ABORT] = { BROOD_CRASH_ABORT, -6, "crashed: abort" },
+        [ILLEGAL] = { BROOD_CRASH_ILLEGAL, -4, "crashed: illegal instruction" },
+        [ARITHMETIC] = { BROOD_CRASH_ARITHMETIC, -8, "crashed: arithmetic fault" },
+        [STACK] = { posix ? BROOD_CRASH_ACCESS : BROOD_CRASH_STACK, -11,
+                    posix ? "crashed: bad memory access" : "crashed: stack overflow" },
+    };
+    int32_t methods[MOST_METHODS];
+    const size_t count = methods_of_this_system(methods);
+    for (size_t i = 0; i < count * FAULTS; i++) {
+        const brood_process_options options = { .method = methods[i / FAULTS] };
+        const int fault = (int)(i % FAULTS);
+        const brood_exit ended = end_of(started_with(crash, &fault, sizeof fault, &options));
+        assert_end(ended, BROOD_CRASHED, ends[fault].crash, ends[fault].number);
+        assert_text_begins(ended, ends[fault].text);
+    }
 }
 
-static void an_abort_is_a_crash_with_number_minus_6(void **state)
+static void an_end_by_others_is_told_by_who_it_was_under_every_method(void **state)
 {
     (void)state;
-    assert_end(end_of(started_process(crash_by_abort, NULL, 0)), BROOD_CRASHED, BROOD_CRASH_ABORT, -6);
+    int32_t methods[MOST_METHODS];
+    const size_t count = methods_of_this_system(methods);
+    for (size_t i = 0; i < count; i++) {
+        const brood_process_options options = { .method = methods[i] };
+        note("leave", 0);
+        brood_process *process = started_with(stay, NULL, 0, &options);
+        assert_status(brood_process_terminate(process), BROOD_OK);
+        brood_exit ended = end_of(process);
+        assert_end(ended, BROOD_TERMINATED, BROOD_CRASH_NONE, -15);
+        assert_text_begins(ended, "terminated by its starter");
+        process = started_with(stay, NULL, 0, &options);
+        assert_status(brood_process_kill(process), BROOD_OK);
+        ended = end_of(process);
+        assert_end(ended, BROOD_TERMINATED, BROOD_CRASH_NONE, -9);
+        assert_text_begins(ended, "killed by its starter");
+        process = started_with(stay, NULL, 0, &options);
+        platform_process_kill(brood_process_pid(process));
+        ended = end_of(process);
+        if (platform_has_signals())
+            assert_end(ended, BROOD_SIGNALLED, BROOD_CRASH_NONE, -9);
+        else
+            assert_true(ended.kind == BROOD_EXITED || ended.kind == BROOD_LOST);
+        assert_int_not_equal(brood_exit_number(ended), 0);
+    }
+}
+
+static void a_code_arrives_whole_under_every_method(void **state)
+{
+    (void)state;
+    static const int codes[] = { 0, 1, 8, 255, 0x12345678, -1 };
+    int32_t methods[MOST_METHODS];
+    const size_t count = methods_of_this_system(methods);
+    for (size_t i = 0; i < count; i++)
+        for (size_t k = 0; k < sizeof codes / sizeof codes[0]; k++) {
+            const brood_process_options options = { .method = methods[i] };
+            char text[64];
+            const brood_exit ended =
+                end_of(started_with(code_of_argument, &codes[k], sizeof codes[k], &options));
+            assert_end(ended, BROOD_EXITED, BROOD_CRASH_NONE, codes[k]);
+            (void)snprintf(text, sizeof text, "exited with code %d", codes[k]);
+            assert_text_begins(ended, text);
+        }
 }
 
 static void terminate_ends_a_child_with_number_minus_15(void **state)
@@ -1132,6 +1213,66 @@ static void threads_start_children_at_the_same_time(void **state)
     assert_false(platform_has_child());
 }
 
+// The dead are joined, whoever of theirs lives
+
+struct leaver {
+    bool is_killed; // or leaves without a word
+    int32_t method; // of its child
+};
+
+static int outlive(void *arg)
+{
+    (void)arg;
+    note("survivor", (uint64_t)brood_self_pid());
+    CHECK(await_note("leave", 1));
+    return 0;
+}
+
+static int leave_a_survivor(void *arg)
+{
+    const struct leaver *leaver = arg;
+    const brood_process_options options = { .method = leaver->method, .survive_parent = true };
+    CHECK(brood_process_start(NULL, outlive, NULL, 0, &options) == BROOD_OK);
+    CHECK(await_note("survivor", 1));
+    if (!leaver->is_killed)
+        _Exit(4);
+    note("killable", 1);
+    (void)await_note("never", 1);
+    return 0;
+}
+
+static void expect_no_delay_by_a_survivor(const brood_process_options *options, const struct leaver *leaver)
+{
+    brood_exit ended;
+    note("survivor", 0);
+    note("leave", 0);
+    note("killable", 0);
+    brood_process *process = started_with(leave_a_survivor, leaver, sizeof *leaver, options);
+    if (leaver->is_killed) {
+        assert_true(await_note("killable", 1));
+        assert_status(brood_process_kill(process), BROOD_OK);
+    }
+    assert_status(brood_process_join(process, MEETING_PATIENCE, &ended), BROOD_OK);
+    const brood_pid survivor = (brood_pid)noted("survivor");
+    assert_true(platform_process_lives(survivor));
+    assert_int_equal(brood_exit_number(ended), leaver->is_killed ? -9 : 4);
+    brood_process_drop(process);
+    note("leave", 1);
+    assert_true(platform_process_ends(survivor));
+}
+
+static void a_living_grandchild_does_not_delay_the_join_of_a_dead_child(void **state)
+{
+    (void)state;
+    int32_t methods[MOST_METHODS];
+    const size_t count = methods_of_this_system(methods);
+    for (size_t i = 0; i < count * count * 2; i++) {
+        const brood_process_options options = { .method = methods[i / 2 % count] };
+        const struct leaver leaver = { .is_killed = i % 2, .method = methods[i / 2 / count] };
+        expect_no_delay_by_a_survivor(&options, &leaver);
+    }
+}
+
 // Programs that reap everything themselves. A child of the fork server is not theirs to reap.
 
 static void a_code_is_known_although_somebody_else_reaped_the_child(void **state)
@@ -1219,8 +1360,9 @@ int main(void)
         cmocka_unit_test(a_child_returns_all_32_bits_of_its_code),
         cmocka_unit_test(a_child_may_leave_by_exit),
         cmocka_unit_test(a_child_may_leave_by_the_system_itself),
-        cmocka_unit_test(a_bad_access_is_a_crash_with_number_minus_11),
-        cmocka_unit_test(an_abort_is_a_crash_with_number_minus_6),
+        cmocka_unit_test(a_crash_is_told_by_its_kind_under_every_method),
+        cmocka_unit_test(an_end_by_others_is_told_by_who_it_was_under_every_method),
+        cmocka_unit_test(a_code_arrives_whole_under_every_method),
         cmocka_unit_test(terminate_ends_a_child_with_number_minus_15),
         cmocka_unit_test(kill_ends_a_child_with_number_minus_9),
         cmocka_unit_test(a_child_killed_from_outside_is_not_taken_for_terminated),
@@ -1259,6 +1401,7 @@ int main(void)
         cmocka_unit_test(a_copy_cannot_use_the_children_of_its_starter),
         cmocka_unit_test(a_child_outlives_the_thread_that_started_it),
         cmocka_unit_test(threads_start_children_at_the_same_time),
+        cmocka_unit_test(a_living_grandchild_does_not_delay_the_join_of_a_dead_child),
         cmocka_unit_test(a_code_is_known_although_somebody_else_reaped_the_child),
         cmocka_unit_test(the_end_of_a_killed_child_is_lost_when_somebody_else_reaped_it),
         cmocka_unit_test(children_are_joined_while_the_system_forgets_them),

@@ -347,6 +347,36 @@ static int run_beside_a_thread(void)
     return 0;
 }
 
+// Those who stay when the main process is killed: a survivor and its child, a guest and its child; and one of each method who does not.
+
+static int be_lasting(void *arg)
+{
+    const int number = *(int *)arg;
+    const int child = number + 1;
+    if (number % 2 == 0)
+        CHECK(brood_process_start(NULL, be_lasting, &child, sizeof child, NULL) == BROOD_OK);
+    say_relative(number);
+    (void)await_note("never", 1);
+    return 0;
+}
+
+static int leave_lasting_ones(void)
+{
+    enum { SURVIVOR = 0, GUEST = 2, TIED = 4 };
+    static int numbers[] = { 0, 1, 2, 3, 4 };
+    const brood_process_options surviving = { .survive_parent = true };
+    const brood_process_options server = { .method = BROOD_START_FORKSERVER };
+    brood_init();
+    demand(brood_process_start(NULL, be_lasting, &numbers[SURVIVOR], sizeof(int), &surviving));
+    demand(brood_process_start(NULL, be_relative, &numbers[TIED], sizeof(int),
+                               platform_has_fork() ? &server : NULL));
+    if (platform_guest_start(be_lasting, &numbers[GUEST]) == 0)
+        printf("2 -1\n3 -1\n"); // there are no guests
+    (void)fflush(stdout);
+    sleep_for_ever();
+    return 0;
+}
+
 static int abort_at_a_sign(void)
 {
     begin_relatives();
@@ -373,6 +403,7 @@ static const struct {
     { "come_from_the_future", come_from_the_future },
     { "hand_on_a_forgery", hand_on_a_forgery },
     { "wait_to_be_killed", wait_to_be_killed },
+    { "leave_lasting_ones", leave_lasting_ones },
     { "abort_at_a_sign", abort_at_a_sign },
     { "run_beside_a_thread", run_beside_a_thread },
 };
@@ -584,15 +615,20 @@ static void await_relatives(const char *path, brood_pid pids[RELATIVES])
     assert_int_equal(known, RELATIVES);
 }
 
+static platform_program started_scenario(const char *name, char *path, size_t capacity)
+{
+    foreign_file_name(path, capacity, name);
+    FILE *empty = fopen(path, "w");
+    assert_non_null(empty);
+    (void)fclose(empty);
+    return platform_program_start(name, NULL, path);
+}
+
 static void expect_all_to_die(const char *scenario, bool by_kill)
 {
     char path[512];
     brood_pid pids[RELATIVES];
-    foreign_file_name(path, sizeof path, scenario);
-    FILE *empty = fopen(path, "w");
-    assert_non_null(empty);
-    (void)fclose(empty);
-    const platform_program program = platform_program_start(scenario, NULL, path);
+    const platform_program program = started_scenario(scenario, path, sizeof path);
     await_relatives(path, pids);
     for (int i = 0; i < RELATIVES; i++)
         assert_true(platform_process_lives(pids[i]));
@@ -612,6 +648,29 @@ static void a_thread_from_before_brood_init_hides_no_death(void **state)
 {
     (void)state;
     assert_scenario("run_beside_a_thread", 0, "done\n");
+}
+
+static void survivors_and_guests_stay_when_the_main_process_is_killed(void **state)
+{
+    (void)state;
+    enum { TIED = RELATIVES - 1 };
+    char path[512];
+    brood_pid pids[RELATIVES];
+    const platform_program program = started_scenario("leave_lasting_ones", path, sizeof path);
+    await_relatives(path, pids);
+    platform_process_kill(program.pid);
+    platform_program_close_input(program);
+    assert_true(platform_process_ends(pids[TIED]));
+    for (int i = 0; i < TIED; i++)
+        assert_true(pids[i] < 0 || platform_process_lives(pids[i]));
+    for (int i = 0; i < TIED; i += 2) {
+        if (pids[i] < 0)
+            continue;
+        platform_process_kill(pids[i]);
+        assert_true(platform_process_ends(pids[i]) && platform_process_ends(pids[i + 1]));
+    }
+    (void)platform_program_wait(program);
+    foreign_file_remove(path);
 }
 
 static void everybody_dies_with_a_killed_main_process(void **state)
@@ -647,6 +706,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_thread_from_before_brood_init_hides_no_death),
         cmocka_unit_test(everybody_dies_with_a_killed_main_process),
         cmocka_unit_test(everybody_dies_with_a_crashed_main_process),
+        cmocka_unit_test(survivors_and_guests_stay_when_the_main_process_is_killed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -2,6 +2,7 @@
 // What a child is handed over, and what it does not get.
 #include "meeting.h"
 
+#include "methods.h"
 #include "platform.h"
 
 #include <string.h>
@@ -12,25 +13,6 @@ static brood_process *started_with(brood_target target, const void *arg, size_t 
     brood_process *process = NULL;
     assert_status(brood_process_start(&process, target, arg, size, options), BROOD_OK);
     return process;
-}
-
-// Every method that this system has, and the default.
-static size_t methods_of_this_system(int32_t methods[4])
-{
-    size_t count = 0;
-    methods[count++] = BROOD_START_DEFAULT;
-    methods[count++] = BROOD_START_SPAWN;
-    if (platform_has_fork()) {
-        methods[count++] = BROOD_START_FORKSERVER;
-        methods[count++] = BROOD_START_FORK;
-    }
-    return count;
-}
-
-static bool is_copy(int32_t method)
-{
-    return method == BROOD_START_FORK ||
-           (method == BROOD_START_DEFAULT && brood_start_method_get() == BROOD_START_FORK);
 }
 
 // One pipe
@@ -58,7 +40,7 @@ static int read_to_the_end(void *arg)
 static void a_child_reads_from_the_end_of_a_pipe_that_it_was_given(void **state)
 {
     (void)state;
-    int32_t methods[4];
+    int32_t methods[MOST_METHODS];
     const size_t count = methods_of_this_system(methods);
     for (size_t i = 0; i < count; i++) {
         intptr_t ends[2];
@@ -130,7 +112,7 @@ static void hand_over_many(int32_t method, int count)
 static void many_arrive_in_their_order(void **state)
 {
     (void)state;
-    int32_t methods[4];
+    int32_t methods[MOST_METHODS];
     const size_t count = methods_of_this_system(methods);
     for (size_t i = 0; i < count; i++) {
         hand_over_many(methods[i], 3);
@@ -195,10 +177,10 @@ static void assert_same_count(int count, int usual)
 }
 
 // A child has its standard streams, the arena, and what is open in any empty program.
-static void a_fresh_image_gets_nothing_that_it_was_not_given(void **state)
+static void a_fresh_image_has_no_more_when_its_starter_has(void **state)
 {
     (void)state;
-    int32_t methods[4];
+    int32_t methods[MOST_METHODS];
     const size_t count = methods_of_this_system(methods);
     for (size_t i = 0; i < count; i++) {
         if (is_copy(methods[i]))
@@ -216,6 +198,110 @@ static void a_fresh_image_gets_nothing_that_it_was_not_given(void **state)
         if (platform_has_fork())
             assert_int_equal(after, 4);
     }
+}
+
+// What an empty program has: the three standard ones. What brood needs besides: the arena. Where the system does not tell, there is nothing to read.
+static int expect_the_arena_only(void *arg)
+{
+    char text[1024];
+    (void)arg;
+    platform_descriptors_describe(text, sizeof text);
+    if (!platform_has_fork())
+        return 0;
+    const char *end = strchr(text, '\n');
+    if (strstr(text, "/memfd:brood") && end && end[1] == 0)
+        return 0;
+    (void)fprintf(stderr, "open besides:\n%s", text);
+    return __LINE__;
+}
+
+enum { BAITS = 24 };
+
+static int touch_all(void *arg)
+{
+    for (int i = 0; i < BAITS; i++)
+        platform_bait_touch(((platform_bait *)arg)[i].number);
+    return 0;
+}
+
+static int expect_nothing_to_touch(void *arg)
+{
+    (void)touch_all(arg);
+    return expect_the_arena_only(NULL);
+}
+
+struct way_to_a_grandchild {
+    int32_t method;
+    platform_bait baits[BAITS];
+};
+
+static int have_a_child_with_nothing_to_touch(void *arg)
+{
+    const struct way_to_a_grandchild *way = arg;
+    const brood_process_options options = { .method = way->method };
+    brood_process *process;
+    brood_exit ended;
+    CHECK(brood_process_start(&process, expect_nothing_to_touch, way->baits, sizeof way->baits, &options) ==
+          BROOD_OK);
+    CHECK(brood_process_join(process, MEETING_PATIENCE, &ended) == BROOD_OK);
+    brood_process_drop(process);
+    return brood_exit_number(ended);
+}
+
+// How many of the baits were touched since they were laid.
+static int count_touched(const platform_bait *baits)
+{
+    int touched = 0;
+    for (int i = 0; i < BAITS; i++)
+        touched += platform_bait_is_touched(baits[i]);
+    return touched;
+}
+
+static void lay(platform_bait *baits)
+{
+    for (int i = 0; i < BAITS; i++)
+        baits[i] = platform_bait_lay();
+}
+
+static void remove_all(const platform_bait *baits)
+{
+    for (int i = 0; i < BAITS; i++)
+        platform_bait_remove(baits[i]);
+}
+
+static void a_fresh_image_gets_nothing_that_it_was_not_given(void **state)
+{
+    (void)state;
+    int32_t methods[MOST_METHODS];
+    const size_t count = methods_of_this_system(methods);
+    struct way_to_a_grandchild way;
+    lay(way.baits);
+    for (size_t i = 0; i < count; i++) {
+        const brood_process_options options = { .method = methods[i] };
+        if (is_copy(methods[i]))
+            continue; // it has all that its starter has
+        assert_process_ends(started_with(expect_nothing_to_touch, way.baits, sizeof way.baits, &options), 0);
+        assert_int_equal(count_touched(way.baits), 0);
+        way.method = methods[i];
+        assert_process_ends(started_with(have_a_child_with_nothing_to_touch, &way, sizeof way, &options), 0);
+        assert_int_equal(count_touched(way.baits), 0);
+    }
+    remove_all(way.baits);
+}
+
+// Were there nothing to be seen, the test before would prove nothing.
+static void who_has_it_can_be_seen_to_have_it(void **state)
+{
+    (void)state;
+    const brood_process_options copy = { .method = BROOD_START_FORK };
+    platform_bait baits[BAITS];
+    lay(baits);
+    if (platform_has_fork())
+        assert_process_ends(started_with(touch_all, baits, sizeof baits, &copy), 0);
+    else
+        (void)touch_all(baits);
+    assert_int_equal(count_touched(baits), BAITS);
+    remove_all(baits);
 }
 
 static int pass_on_nothing(void *arg)
@@ -275,7 +361,7 @@ static void what_cannot_be_handed_over_is_refused(void **state)
         { { BROOD_RESOURCE_HANDLE, -1 }, posix ? BROOD_UNSUPPORTED : BROOD_INVALID },
         { { BROOD_RESOURCE_HANDLE, 0 }, posix ? BROOD_UNSUPPORTED : BROOD_INVALID },
     };
-    int32_t methods[4];
+    int32_t methods[MOST_METHODS];
     const size_t count = methods_of_this_system(methods);
     for (size_t i = 0; i < sizeof rows / sizeof rows[0] * count; i++) {
         const size_t row = i / count;
@@ -305,7 +391,9 @@ int main(void)
         cmocka_unit_test(a_child_reads_from_the_end_of_a_pipe_that_it_was_given),
         cmocka_unit_test(many_arrive_in_their_order),
         cmocka_unit_test(the_same_one_may_be_handed_over_twice),
+        cmocka_unit_test(a_fresh_image_has_no_more_when_its_starter_has),
         cmocka_unit_test(a_fresh_image_gets_nothing_that_it_was_not_given),
+        cmocka_unit_test(who_has_it_can_be_seen_to_have_it),
         cmocka_unit_test(a_resource_goes_no_further),
         cmocka_unit_test(what_cannot_be_handed_over_is_refused),
         cmocka_unit_test(the_main_process_was_given_nothing),

@@ -244,7 +244,7 @@ static void who_gets_other_limits_gets_another_server(void **state)
 static int outlive(void *arg)
 {
     (void)arg;
-    note("survivor", (uint64_t)brood_self_pid());
+    note("outlives", (uint64_t)brood_self_pid());
     CHECK(await_note("leave", 1));
     return 6;
 }
@@ -271,6 +271,29 @@ static void a_killed_server_takes_its_children_along_and_the_next_start_makes_an
     assert_process_ends(next, 5);
     assert_process_ends(survivor, 6); // it could leave its record
     brood_process_drop(tied);
+}
+
+static int have_a_child(void *arg)
+{
+    const brood_process_options options = { .method = *(int32_t *)arg };
+    CHECK(brood_process_start(NULL, outlive, NULL, 0, &options) == BROOD_OK);
+    return stay(NULL);
+}
+
+static void a_killed_server_takes_the_children_of_its_children_along(void **state)
+{
+    (void)state;
+    for (int32_t method = BROOD_START_DEFAULT; method <= BROOD_START_FORK; method++) {
+        note("leave", 0);
+        note("outlives", 0);
+        brood_process *process = started_served(have_a_child, &method, sizeof method);
+        assert_true(await_note("outlives", 1));
+        kill_server(platform_parent_of(brood_process_pid(process)));
+        assert_true(platform_process_ends(brood_process_pid(process)));
+        assert_true(platform_process_ends((brood_pid)noted("outlives")));
+        assert_status(brood_process_join(process, MEETING_PATIENCE, NULL), BROOD_OK);
+        brood_process_drop(process);
+    }
 }
 
 static int return_at_once(void *arg)
@@ -428,6 +451,7 @@ int main(void)
         cmocka_unit_test(who_becomes_somebody_else_gets_another_server),
         cmocka_unit_test(who_gets_other_limits_gets_another_server),
         cmocka_unit_test(a_killed_server_takes_its_children_along_and_the_next_start_makes_another),
+        cmocka_unit_test(a_killed_server_takes_the_children_of_its_children_along),
         cmocka_unit_test(a_code_outlives_the_server),
         cmocka_unit_test(dead_spares_are_replaced),
         cmocka_unit_test(starts_go_on_while_servers_are_killed),

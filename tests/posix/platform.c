@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -38,6 +39,15 @@ bool platform_copy_may_start_threads(void)
     return false;
 #else
     return true;
+#endif
+}
+
+bool platform_copy_is_safe_beside_threads(void)
+{
+#if defined(__SANITIZE_ADDRESS__) || HAS_FEATURE(address_sanitizer)
+    return false;
+#else
+    return platform_copy_may_start_threads();
 #endif
 }
 
@@ -157,6 +167,44 @@ void platform_group_leave(void)
     (void)setpgid(0, 0);
 }
 
+static bool is_listed(brood_pid pid, const brood_pid *list, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (list[i] == pid)
+            return true;
+    return false;
+}
+
+static bool has_mark(brood_pid pid, const char *mark)
+{
+    static char text[1 << 17];
+    (void)snprintf(text, sizeof text, "/proc/%lld/environ", (long long)pid);
+    FILE *file = fopen(text, "re");
+    if (!file)
+        return false;
+    const size_t length = fread(text, 1, sizeof text - 1, file);
+    (void)fclose(file);
+    text[length] = 0;
+    for (size_t at = 0; at < length; at += strlen(text + at) + 1)
+        if (strcmp(text + at, mark) == 0)
+            return true;
+    return false;
+}
+
+size_t platform_relatives(const char *mark, brood_pid *list, size_t count, size_t capacity)
+{
+    DIR *directory = opendir("/proc");
+    const struct dirent *entry;
+    while (directory && (entry = readdir(directory)) != NULL) {
+        const brood_pid pid = strtoll(entry->d_name, NULL, 10);
+        if (pid > 0 && count < capacity && !is_listed(pid, list, count) && has_mark(pid, mark))
+            list[count++] = pid;
+    }
+    if (directory)
+        closedir(directory);
+    return count;
+}
+
 int platform_output_redirect(const char *path)
 {
     (void)fflush(stdout);
@@ -218,9 +266,8 @@ bool platform_children_ignore(bool ignore)
     return true;
 }
 
-int platform_guest(int (*fn)(void *arg), void *arg)
+brood_pid platform_guest_start(int (*fn)(void *arg), void *arg)
 {
-    int status;
     (void)fflush(NULL);
     const pid_t guest = fork();
     if (guest < 0)
@@ -229,6 +276,13 @@ int platform_guest(int (*fn)(void *arg), void *arg)
         const int code = fn(arg);
         _exit(code >= 0 && code < 255 ? code : 255);
     }
+    return guest;
+}
+
+int platform_guest(int (*fn)(void *arg), void *arg)
+{
+    int status;
+    const pid_t guest = (pid_t)platform_guest_start(fn, arg);
     while (waitpid(guest, &status, 0) < 0)
         if (errno != EINTR)
             give_up("waitpid");
@@ -271,6 +325,72 @@ void platform_close(intptr_t descriptor)
 {
     if (close((int)descriptor) != 0)
         give_up("close");
+}
+
+FILE *platform_stream(intptr_t descriptor)
+{
+    FILE *stream = fdopen((int)descriptor, "r");
+    if (!stream)
+        give_up("fdopen");
+    return stream;
+}
+
+void platform_input_replace(intptr_t descriptor)
+{
+    if (dup2((int)descriptor, STDIN_FILENO) < 0)
+        give_up("dup2");
+}
+
+// The writing end of a pipe, with a number that no descriptor of a fresh image is likely to have by itself.
+platform_bait platform_bait_lay(void)
+{
+    enum { HIGH = 20 };
+    int ends[2];
+    if (pipe(ends) != 0)
+        give_up("pipe");
+    const platform_bait bait = { .number = fcntl(ends[1], F_DUPFD, HIGH), .other = ends[0] };
+    if (bait.number < 0)
+        give_up("dup");
+    close(ends[1]);
+    return bait;
+}
+
+void platform_bait_touch(intptr_t number)
+{
+    struct stat facts;
+    if (fstat((int)number, &facts) == 0 && S_ISFIFO(facts.st_mode))
+        (void)!write((int)number, "x", 1);
+}
+
+bool platform_bait_is_touched(platform_bait bait)
+{
+    struct pollfd ready = { .fd = (int)bait.other, .events = POLLIN };
+    return poll(&ready, 1, 0) == 1 && (ready.revents & POLLIN);
+}
+
+void platform_bait_remove(platform_bait bait)
+{
+    close((int)bait.number);
+    close((int)bait.other);
+}
+
+void platform_descriptors_describe(char *buffer, size_t capacity)
+{
+    DIR *directory = opendir("/proc/self/fd");
+    const struct dirent *entry;
+    size_t length = 0;
+    if (!directory)
+        give_up("/proc/self/fd");
+    buffer[0] = 0;
+    while ((entry = readdir(directory)) != NULL && length < capacity) {
+        char what[256];
+        const long number = strtol(entry->d_name, NULL, 10);
+        const ssize_t got = readlinkat(dirfd(directory), entry->d_name, what, sizeof what);
+        if (got > 0 && number > STDERR_FILENO && number != dirfd(directory))
+            length +=
+                (size_t)snprintf(buffer + length, capacity - length, "%ld %.*s\n", number, (int)got, what);
+    }
+    closedir(directory);
 }
 
 bool platform_is_ready(intptr_t native, brood_duration timeout)
@@ -337,13 +457,63 @@ int platform_program_wait(platform_program program)
     return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
-noreturn void platform_crash(void)
+// Nobody comes between the signal and its default action.
+static void let_signal(int number)
 {
     const struct rlimit none = { 0, 0 };
     (void)setrlimit(RLIMIT_CORE, &none);
-    (void)signal(SIGSEGV, SIG_DFL);
+    (void)signal(number, SIG_DFL);
+}
+
+noreturn void platform_crash(void)
+{
+    let_signal(SIGSEGV);
     volatile int *volatile nowhere = (volatile int *)(uintptr_t)64;
     *nowhere = 1;
+    abort();
+}
+
+// Not every processor has a fault for this and the next: then the signal itself has to do.
+noreturn void platform_crash_illegal(void)
+{
+    let_signal(SIGILL);
+#if defined(__x86_64__) || defined(__i386__)
+    __asm__ volatile("ud2");
+#endif
+    (void)raise(SIGILL);
+    abort();
+}
+
+#if defined(__GNUC__)
+__attribute__((no_sanitize("undefined")))
+#endif
+noreturn void
+platform_crash_arithmetic(void)
+{
+    let_signal(SIGFPE);
+    volatile int number = 7;
+    volatile int zero = 0;
+    volatile int result = number / zero;
+    (void)result;
+    (void)raise(SIGFPE);
+    abort();
+}
+
+// NOLINTNEXTLINE(misc-no-recursion)
+static int descend(int depth)
+{
+    volatile char room[1024];
+    room[0] = (char)depth;
+    return depth < 0 ? 0 : descend(depth + 1) + room[0];
+}
+
+noreturn void platform_crash_stack(void)
+{
+    const struct rlimit small = { 1 << 20, 1 << 20 };
+    let_signal(SIGSEGV);
+    if (setrlimit(RLIMIT_STACK, &small) != 0)
+        give_up("setrlimit");
+    (void)descend(0);
     abort();
 }
 

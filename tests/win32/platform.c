@@ -9,7 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <wchar.h>
 #include <windows.h>
+// Which this one uses without including it.
+#include <tlhelp32.h>
 
 // What a process that was ended from outside has as its exit code. No other one has it.
 enum { KILLED = 0x4b494c4c };
@@ -26,6 +29,11 @@ bool platform_has_fork(void)
 }
 
 bool platform_copy_may_start_threads(void)
+{
+    return false;
+}
+
+bool platform_copy_is_safe_beside_threads(void)
 {
     return false;
 }
@@ -101,6 +109,45 @@ void platform_group_leave(void)
 {
 }
 
+static bool is_listed(brood_pid pid, const brood_pid *list, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (list[i] == pid)
+            return true;
+    return false;
+}
+
+// The file of this program, without its directory.
+static const wchar_t *own_file(wchar_t path[MAX_PATH])
+{
+    if (GetModuleFileNameW(NULL, path, MAX_PATH) == 0)
+        give_up("GetModuleFileNameW");
+    const wchar_t *slash = wcsrchr(path, L'\\');
+    return slash ? slash + 1 : path;
+}
+
+// The number of the parent stays that of a dead one; a process with that number that came later is hardly another copy of this program.
+size_t platform_relatives(const char *mark, brood_pid *list, size_t count, size_t capacity)
+{
+    wchar_t path[MAX_PATH];
+    const wchar_t *file = own_file(path);
+    HANDLE snapshot = CreateToolhelp32Snapshot(TH32CS_SNAPPROCESS, 0);
+    PROCESSENTRY32W entry = { .dwSize = sizeof entry };
+    (void)mark;
+    if (snapshot == INVALID_HANDLE_VALUE)
+        give_up("CreateToolhelp32Snapshot");
+    for (size_t before = count + 1; before != count;) { // a child may stand before its parent
+        before = count;
+        for (BOOL more = Process32FirstW(snapshot, &entry); more; more = Process32NextW(snapshot, &entry))
+            if (count < capacity && wcscmp(entry.szExeFile, file) == 0 &&
+                is_listed(entry.th32ParentProcessID, list, count) &&
+                !is_listed(entry.th32ProcessID, list, count))
+                list[count++] = entry.th32ProcessID;
+    }
+    CloseHandle(snapshot);
+    return count;
+}
+
 int platform_output_redirect(const char *path)
 {
     int file;
@@ -142,6 +189,13 @@ bool platform_children_ignore(bool ignore)
 {
     (void)ignore;
     return false;
+}
+
+brood_pid platform_guest_start(int (*fn)(void *arg), void *arg)
+{
+    (void)fn;
+    (void)arg;
+    return 0;
 }
 
 int platform_guest(int (*fn)(void *arg), void *arg)
@@ -188,6 +242,51 @@ void platform_close(intptr_t descriptor)
 {
     if (_close((int)descriptor) != 0)
         give_up("_close");
+}
+
+FILE *platform_stream(intptr_t descriptor)
+{
+    FILE *stream = _fdopen((int)descriptor, "r");
+    if (!stream)
+        give_up("_fdopen");
+    return stream;
+}
+
+void platform_input_replace(intptr_t descriptor)
+{
+    if (_dup2((int)descriptor, 0) != 0)
+        give_up("_dup2");
+}
+
+// A semaphore: a fresh image has none of its own.
+platform_bait platform_bait_lay(void)
+{
+    SECURITY_ATTRIBUTES inherited = { sizeof inherited, NULL, TRUE };
+    HANDLE semaphore = CreateSemaphoreW(&inherited, 0, 1000, NULL);
+    if (!semaphore)
+        give_up("CreateSemaphoreW");
+    return (platform_bait){ .number = (intptr_t)semaphore };
+}
+
+void platform_bait_touch(intptr_t number)
+{
+    (void)ReleaseSemaphore((HANDLE)number, 1, NULL);
+}
+
+bool platform_bait_is_touched(platform_bait bait)
+{
+    return WaitForSingleObject((HANDLE)bait.number, 0) == WAIT_OBJECT_0;
+}
+
+void platform_bait_remove(platform_bait bait)
+{
+    CloseHandle((HANDLE)bait.number);
+}
+
+void platform_descriptors_describe(char *buffer, size_t capacity)
+{
+    (void)capacity;
+    buffer[0] = 0;
 }
 
 bool platform_is_ready(intptr_t native, brood_duration timeout)
@@ -263,6 +362,34 @@ noreturn void platform_crash(void)
 {
     volatile int *volatile nowhere = (volatile int *)(uintptr_t)64;
     *nowhere = 1;
+    abort();
+}
+
+noreturn void platform_crash_illegal(void)
+{
+    __builtin_trap();
+}
+
+noreturn void platform_crash_arithmetic(void)
+{
+    volatile int number = 7;
+    volatile int zero = 0;
+    volatile int result = number / zero;
+    (void)result;
+    abort();
+}
+
+// In steps of several pages: Wine can report the fault only if the stack has room for that, and is silent otherwise.
+static int descend(int depth)
+{
+    volatile char room[10000];
+    room[0] = (char)depth;
+    return depth < 0 ? 0 : descend(depth + 1) + room[0];
+}
+
+noreturn void platform_crash_stack(void)
+{
+    (void)descend(0);
     abort();
 }
 

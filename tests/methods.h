@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: MIT
+// The start methods as tests go through them.
+#ifndef METHODS_H
+#define METHODS_H
+
+#include "platform.h"
+
+#include <brood/process.h>
+
+enum { MOST_METHODS = 4 };
+
+// Every method that this system has, and the default.
+static inline size_t methods_of_this_system(int32_t methods[MOST_METHODS])
+{
+    size_t count = 0;
+    methods[count++] = BROOD_START_DEFAULT;
+    methods[count++] = BROOD_START_SPAWN;
+    if (platform_has_fork()) {
+        methods[count++] = BROOD_START_FORKSERVER;
+        methods[count++] = BROOD_START_FORK;
+    }
+    return count;
+}
+
+// The method, or a fresh image where the system does not have it.
+static inline int32_t method_here(int32_t method)
+{
+    return platform_has_fork() ? method : BROOD_START_SPAWN;
+}
+
+// Whether a child of this method is a copy of its starter.
+static inline bool is_copy(int32_t method)
+{
+    return method == BROOD_START_FORK ||
+           (method == BROOD_START_DEFAULT && brood_start_method_get() == BROOD_START_FORK);
+}
+
+#endif

@@ -1,0 +1,264 @@
+// SPDX-License-Identifier: MIT
+// A process is killed in the middle of its starts, and nobody is left. Each round is a family of its own: this program once more, with its part as
+// the argument. All who belong to the round are found by the mark that they carry in their environment, or by their descent (see
+// platform_relatives), so that also those are seen that were killed, or left, before they could say anything.
+//
+// A few rounds, in the time of an ordinary test; all of them with BROOD_SOAK=1, so many with another number. BROOD_SOAK_SEED=<number> repeats a run,
+// as far as a run can be.
+#include "meeting.h"
+
+#include "foreign.h"
+#include "platform.h"
+
+#include <string.h>
+
+enum {
+    STARTS = 50,
+    SHORT_ROUNDS = 10,
+    SHORT_ROUNDS_WHERE_SLOW = 4,
+    WHOLE_ROUNDS = 100,
+    MOST_RELATIVES = 1000,
+};
+
+// What a family plays
+enum { MAIN_DIES = 1, FROM_A_THREAD = 2, PARTS = 4 };
+
+struct part {
+    int kind;
+    int starts_before; // the victim kills itself after so many; 0: it is killed from outside
+};
+
+// The family's side
+
+static void say(const char *what)
+{
+    (void)printf("%s %lld\n", what, (long long)brood_self_pid());
+    (void)fflush(stdout);
+}
+
+static int wait_for_the_end(void *arg)
+{
+    (void)arg;
+    brood_sleep(MEETING_PATIENCE * 3); // with nothing shared that could end it
+    return 0;
+}
+
+static int have_a_child(void *arg)
+{
+    CHECK(brood_process_start(NULL, wait_for_the_end, NULL, 0, NULL) == BROOD_OK);
+    return wait_for_the_end(arg);
+}
+
+static int start_many(void *arg)
+{
+    const struct part *part = arg;
+    const brood_process_options daemon = { .daemon = BROOD_DAEMON_YES };
+    for (int i = 1; i <= STARTS; i++) {
+        const brood_target target = i % 8 == 0 ? have_a_child : wait_for_the_end;
+        CHECK(brood_process_start(NULL, target, NULL, 0, i % 3 == 0 ? &daemon : NULL) == BROOD_OK);
+        if (i == part->starts_before)
+            platform_process_kill(brood_self_pid());
+    }
+    return wait_for_the_end(NULL);
+}
+
+static int be_victim(void *arg)
+{
+    const struct part *part = arg;
+    brood_thread *thread;
+    say("victim");
+    if (!(part->kind & FROM_A_THREAD))
+        return start_many(arg);
+    CHECK(brood_thread_start(&thread, start_many, part, sizeof *part, NULL) == BROOD_OK);
+    return wait_for_the_end(NULL);
+}
+
+// The main process lives when another one is the victim, and ends by itself after it.
+static int play(struct part part)
+{
+    brood_init();
+    if (part.kind & MAIN_DIES)
+        return be_victim(&part);
+    brood_process *victim;
+    brood_exit ended;
+    CHECK(brood_process_start(&victim, be_victim, &part, sizeof part, NULL) == BROOD_OK);
+    CHECK(brood_process_join(victim, BROOD_FOREVER, &ended) == BROOD_OK);
+    brood_process_drop(victim);
+    CHECK(ended.kind == BROOD_SIGNALLED || !platform_has_signals());
+    return 0;
+}
+
+// The test's side
+
+static uint64_t state_of_random;
+
+static int random_below(int limit)
+{
+    state_of_random ^= state_of_random << 13;
+    state_of_random ^= state_of_random >> 7;
+    state_of_random ^= state_of_random << 17;
+    return (int)(state_of_random % (uint64_t)limit);
+}
+
+static void seed_random(void)
+{
+    const char *given = getenv("BROOD_SOAK_SEED");
+    const unsigned long long seed =
+        given ? strtoull(given, NULL, 10)
+              : (unsigned long long)brood_clock() ^ (unsigned long long)brood_self_pid();
+    state_of_random = seed | 1;
+    print_message("BROOD_SOAK_SEED=%llu\n", seed);
+}
+
+static int count_rounds(void)
+{
+    const char *soak = getenv("BROOD_SOAK");
+    const int wanted = soak ? (int)strtol(soak, NULL, 10) : 0;
+    if (wanted > 0)
+        return wanted == 1 ? WHOLE_ROUNDS : wanted;
+    return foreign_is_slow() ? SHORT_ROUNDS_WHERE_SLOW : SHORT_ROUNDS;
+}
+
+struct family {
+    platform_program program;
+    char path[512];
+    char mark[64];
+    brood_pid members[MOST_RELATIVES];
+    size_t count;
+};
+
+static void begin_family(struct family *family, struct part part, int round)
+{
+    char argument[64];
+    (void)snprintf(argument, sizeof argument, "play-%d-%d", part.kind, part.starts_before);
+    (void)snprintf(family->mark, sizeof family->mark, "BROOD_SOAK_MARK=%lld-%d", (long long)brood_self_pid(),
+                   round);
+    foreign_file_name(family->path, sizeof family->path, "soak");
+    FILE *empty = fopen(family->path, "w");
+    assert_non_null(empty);
+    (void)fclose(empty);
+    family->program = platform_program_start(argument, family->mark, family->path);
+    family->members[0] = family->program.pid;
+    family->count = 1;
+}
+
+static void look_around(struct family *family)
+{
+    family->count = platform_relatives(family->mark, family->members, family->count, MOST_RELATIVES);
+    assert_true(family->count < MOST_RELATIVES);
+}
+
+// Who has said that it is the victim, once it has.
+static brood_pid await_victim(struct family *family)
+{
+    const int64_t deadline = brood_clock() + MEETING_PATIENCE;
+    while (brood_clock() < deadline) {
+        long long pid = 0;
+        char line[64] = "";
+        FILE *file = fopen(family->path, "r");
+        assert_non_null(file);
+        const bool whole = fgets(line, sizeof line, file) && strchr(line, '\n');
+        (void)fclose(file);
+        if (whole && sscanf(line, "victim %lld", &pid) == 1)
+            return pid;
+        brood_sleep(BROOD_MICROSECONDS(200));
+    }
+    fail_msg("no victim within a minute");
+    return 0;
+}
+
+static size_t count_living(const struct family *family)
+{
+    size_t living = 0;
+    for (size_t i = 0; i < family->count; i++)
+        living += platform_process_lives(family->members[i]);
+    return living;
+}
+
+// The promise is two seconds. A loaded machine gets more.
+static void expect_nobody_to_be_left(struct family *family)
+{
+    const int64_t deadline = brood_clock() + BROOD_SECONDS(15);
+    do {
+        look_around(family);
+        if (count_living(family) == 0)
+            return;
+        brood_sleep(BROOD_MILLISECONDS(1));
+    } while (brood_clock() < deadline);
+    for (size_t i = 0; i < family->count; i++)
+        if (platform_process_lives(family->members[i]))
+            print_error("%lld lives on\n", (long long)family->members[i]);
+    fail_msg("somebody is left");
+}
+
+// How long the victim's starts take, for kills from outside to come at any moment of them.
+static brood_duration longest_look = BROOD_MILLISECONDS(20);
+
+static void make_an_end(struct family *family, brood_pid victim, struct part part)
+{
+    if (part.starts_before == 0) {
+        brood_sleep(longest_look * random_below(1000) / 1000);
+        look_around(family);
+        platform_process_kill(victim);
+        return;
+    }
+    const int64_t before = brood_clock();
+    while (platform_process_lives(victim) && brood_clock() - before < MEETING_PATIENCE) {
+        look_around(family);
+        brood_sleep(BROOD_MILLISECONDS(5));
+    }
+    assert_false(platform_process_lives(victim));
+    const brood_duration of_all = (brood_clock() - before) * STARTS / part.starts_before;
+    if (of_all > longest_look)
+        longest_look = of_all;
+}
+
+// How long it took until nobody was left; `*seen` grows by how many there were.
+static brood_duration run_round(struct part part, int round, size_t *seen)
+{
+    static struct family family;
+    begin_family(&family, part, round);
+    const brood_pid victim = await_victim(&family);
+    make_an_end(&family, victim, part);
+    const int64_t dead = brood_clock();
+    expect_nobody_to_be_left(&family);
+    const brood_duration took = brood_clock() - dead;
+    platform_program_close_input(family.program);
+    const int code = platform_program_wait(family.program);
+    assert_int_equal(code, part.kind & MAIN_DIES ? -1 : 0);
+    foreign_file_remove(family.path);
+    *seen += family.count;
+    return took;
+}
+
+static void nobody_is_left_when_a_process_is_killed_in_the_middle_of_its_starts(void **state)
+{
+    (void)state;
+    const int rounds = count_rounds();
+    brood_duration worst = 0;
+    size_t seen = 0;
+    seed_random();
+    for (int round = 0; round < rounds; round++) {
+        const bool by_itself = round < PARTS ? round % 2 == 0 : random_below(2) == 0;
+        const struct part part = { .kind = round % PARTS,
+                                   .starts_before = by_itself ? 1 + random_below(STARTS) : 0 };
+        const brood_duration took = run_round(part, round, &seen);
+        if (took > worst)
+            worst = took;
+    }
+    print_message("%d rounds, %d processes, all gone %d ms after the kill at most\n", rounds, (int)seen,
+                  (int)(worst / 1000000));
+    assert_true(seen > 2 * (size_t)rounds); // or the mark marks nobody
+}
+
+int main(int argc, char **argv)
+{
+    struct part part;
+    if (argc > 1 && sscanf(argv[1], "play-%d-%d", &part.kind, &part.starts_before) == 2)
+        return play(part);
+    brood_init();
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(nobody_is_left_when_a_process_is_killed_in_the_middle_of_its_starts),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
