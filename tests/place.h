@@ -17,7 +17,8 @@ const char *place_variable(const char *name);
 // Whether this process has the standard stream 0, 1 or 2.
 bool place_has_stream(int number);
 
-// Makes a folder in the directory for temporary files, of this process's own, and writes its path; removes an empty one.
+// Makes a folder in the directory for temporary files, of this process's own, and writes its path; removes it if it is empty, as it is
+// unless a test has failed.
 void place_folder_make(char *buffer, size_t capacity, const char *name);
 void place_folder_remove(const char *path);
 

@@ -96,8 +96,7 @@ void place_folder_make(char *buffer, size_t capacity, const char *name)
 void place_folder_remove(const char *path)
 {
     wchar_t buffer[ROOM];
-    if (!RemoveDirectoryW(wide(buffer, path)))
-        give_up(path);
+    (void)RemoveDirectoryW(wide(buffer, path));
 }
 
 void place_program_copy(const char *from, const char *to)
