@@ -7,8 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
-#include <stdio.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
@@ -42,20 +41,39 @@ static brood_status receive_letter(brood_os_boot *boot)
     return broodi_channel_receive_letter(boot);
 }
 
+// A number and what ends it; false when there is none.
+static bool read_number(const char **text, int base, char end, uint64_t *out)
+{
+    char *rest;
+    *out = strtoull(*text, &rest, base);
+    const bool read = rest != *text && *rest == end;
+    *text = rest + 1;
+    return read;
+}
+
+// "3:4:" and the token. Not by scanf, which in a fresh image is some pages more to be brought in.
+static bool read_announcement(const char *text, brood_os_boot *boot)
+{
+    uint64_t channel;
+    uint64_t arena;
+    if (!read_number(&text, 10, ':', &channel) || !read_number(&text, 10, ':', &arena) ||
+        !read_number(&text, 16, 0, &boot->token) || channel > INT_MAX || arena > INT_MAX)
+        return false;
+    boot->channel = (intptr_t)channel;
+    boot->arena = (intptr_t)arena;
+    return true;
+}
+
 brood_status brood_os_boot_take(brood_os_boot *out)
 {
-    int channel = -1;
-    int arena = -1;
     brood_os_boot boot = { 0 };
-    char text[64] = "";
-    const char *announced = getenv(CHANNEL_VARIABLE);
-    if (announced)
-        (void)snprintf(text, sizeof text, "%s", announced);
+    const char *text = getenv(CHANNEL_VARIABLE);
+    const bool read = text && read_announcement(text, &boot);
+    if (!read)
+        (void)broodi_fail(BROOD_INVALID, "the announcement \"%s\" cannot be read", text ? text : "");
     (void)unsetenv(CHANNEL_VARIABLE);
-    if (sscanf(text, "%d:%d:%" SCNx64, &channel, &arena, &boot.token) != 3)
-        return broodi_fail(BROOD_INVALID, "the announcement \"%s\" cannot be read", text);
-    boot.channel = channel;
-    boot.arena = arena;
+    if (!read)
+        return BROOD_INVALID;
     (void)prctl(PR_SET_NAME,
                 program_invocation_short_name); // executed by /proc/self/exe, it would be called "exe"
     const brood_status status = receive_letter(&boot);
@@ -67,7 +85,7 @@ brood_status brood_os_boot_take(brood_os_boot *out)
 bool brood_os_boot_reply(intptr_t channel, brood_status status, const char *text)
 {
     struct channel_reply reply = { .status = (int32_t)status, .pid = getpid() };
-    (void)snprintf(reply.text, sizeof reply.text, "%s", text);
+    memcpy(reply.text, text, strnlen(text, sizeof reply.text - 1));
     const bool heard = broodi_channel_reply((int)channel, &reply);
     close((int)channel);
     return heard;

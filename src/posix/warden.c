@@ -113,6 +113,7 @@ static void receive_resources(brood_os_boot *boot, size_t count)
 // The directory, and the environment as a whole. The texts stay: they are the environment.
 static void receive_texts(int channel, size_t size)
 {
+    static const char announcement[] = CHANNEL_VARIABLE "="; // is not passed on
     char *texts = broodi_alloc(size);
     if (!texts)
         broodi_channel_give_up(channel, ENOMEM, "malloc");
@@ -125,13 +126,13 @@ static void receive_texts(int channel, size_t size)
     if (!list)
         broodi_channel_give_up(channel, ENOMEM, "malloc");
     const char *directory = texts;
-    size_t at = strlen(texts) + 1;
-    for (size_t i = 0; i < count - 1; i++, at += strlen(texts + at) + 1)
-        list[i] = texts + at;
-    list[count - 1] = NULL;
+    size_t kept = 0;
+    for (size_t at = strlen(texts) + 1; at < size; at += strlen(texts + at) + 1)
+        if (strncmp(texts + at, announcement, sizeof announcement - 1) != 0)
+            list[kept++] = texts + at;
+    list[kept] = NULL;
     warden.environment = list; // reachable also when the program has put another one in its place
     environ = list;
-    (void)unsetenv(CHANNEL_VARIABLE);
     if (directory[0] && chdir(directory) != 0)
         broodi_channel_give_up(channel, errno, "changing to the child's directory");
 }
