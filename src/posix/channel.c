@@ -198,9 +198,13 @@ static brood_status receive_resources(brood_os_boot *boot)
     return status;
 }
 
+// Most records fit in here, and then a fresh image has no heap to make before its target needs one. A process becomes a child once; what a
+// server was told is nothing to its spares.
+static _Alignas(max_align_t) unsigned char small_record[1024];
+
 static brood_status receive_record(brood_os_boot *boot)
 {
-    boot->record = broodi_alloc(boot->size);
+    boot->record = boot->size <= sizeof small_record ? small_record : broodi_alloc(boot->size);
     if (!boot->record)
         return broodi_fail(BROOD_NO_MEMORY, "a boot record of %zu bytes", boot->size);
     if (!broodi_channel_receive((int)boot->channel, boot->record, boot->size))
@@ -244,7 +248,8 @@ brood_status broodi_channel_receive_letter(brood_os_boot *boot)
         status = receive_record(boot);
     if (status == BROOD_OK)
         return status;
-    free(boot->record);
+    if (boot->record != small_record)
+        free(boot->record);
     free(boot->resources);
     boot->record = NULL;
     boot->resources = NULL;

@@ -9,11 +9,9 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/auxv.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 bool brood_os_boot_is_privileged(void)
@@ -27,31 +25,32 @@ bool brood_os_boot_is_announced(void)
     return announcement && announcement[0] && !brood_os_boot_is_privileged();
 }
 
-static bool is_socket(int descriptor)
-{
-    struct stat facts;
-    return fstat(descriptor, &facts) == 0 && S_ISSOCK(facts.st_mode);
-}
-
 static brood_status receive_letter(brood_os_boot *boot)
 {
-    const int channel = (int)boot->channel;
-    if (!is_socket(channel) || fcntl(channel, F_SETFD, FD_CLOEXEC) != 0)
+    if (fcntl((int)boot->channel, F_SETFD, FD_CLOEXEC) != 0)
         return broodi_fail(BROOD_INVALID, "nobody sends a boot record");
     return broodi_channel_receive_letter(boot);
 }
 
-// A number and what ends it; false when there is none.
-static bool read_number(const char **text, int base, char end, uint64_t *out)
+static unsigned digit_of(char character)
 {
-    char *rest;
-    *out = strtoull(*text, &rest, base);
-    const bool read = rest != *text && *rest == end;
-    *text = rest + 1;
+    if (character >= '0' && character <= '9')
+        return (unsigned)(character - '0');
+    return character >= 'a' && character <= 'f' ? (unsigned)(character - 'a') + 10 : UINT_MAX;
+}
+
+// A number and what ends it; false when there is none.
+static bool read_number(const char **text, unsigned base, char end, uint64_t *out)
+{
+    const char *next = *text;
+    for (*out = 0; digit_of(*next) < base; next++)
+        *out = *out * base + digit_of(*next);
+    const bool read = next != *text && *next == end;
+    *text = next + 1;
     return read;
 }
 
-// "3:4:" and the token. Not by scanf, which in a fresh image is some pages more to be brought in.
+// "3:4:" and the token. By hand: in a fresh image each function of the C library is a page or two more to be brought in.
 static bool read_announcement(const char *text, brood_os_boot *boot)
 {
     uint64_t channel;
@@ -85,7 +84,8 @@ brood_status brood_os_boot_take(brood_os_boot *out)
 bool brood_os_boot_reply(intptr_t channel, brood_status status, const char *text)
 {
     struct channel_reply reply = { .status = (int32_t)status, .pid = getpid() };
-    memcpy(reply.text, text, strnlen(text, sizeof reply.text - 1));
+    for (size_t i = 0; text[i] && i < sizeof reply.text - 1; i++)
+        reply.text[i] = text[i];
     const bool heard = broodi_channel_reply((int)channel, &reply);
     close((int)channel);
     return heard;
