@@ -9,6 +9,9 @@ import threading
 import time
 
 
+MADV_POPULATE_WRITE = 23  # of Linux 5.14
+
+
 def nothing():
     pass
 
@@ -18,8 +21,11 @@ def touch(megabytes):
     memory = mmap.mmap(-1, megabytes << 20, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     if hasattr(mmap, "MADV_NOHUGEPAGE"):
         memory.madvise(mmap.MADV_NOHUGEPAGE)
-    for at in range(0, len(memory), mmap.PAGESIZE):
-        memory[at] = 1
+    try:
+        memory.madvise(MADV_POPULATE_WRITE)
+    except OSError:
+        for at in range(0, len(memory), mmap.PAGESIZE):
+            memory[at] = 1
     return memory
 
 
