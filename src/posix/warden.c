@@ -18,11 +18,13 @@
 
 #include "fail.h"
 #include "fault.h"
+#include "os/os_clock.h"
 #include "os/os_error.h"
 #include "os/os_server.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <link.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -168,6 +170,23 @@ static size_t count_of(const struct warden_job *job)
     return 2 + (size_t)__builtin_popcount(job->standard & 7U);
 }
 
+static int pass_over(struct dl_phdr_info *module, size_t size, void *unused)
+{
+    (void)module;
+    (void)size;
+    (void)unused;
+    return 1;
+}
+
+// Some of what every child does after it has a job, done once while nobody waits for it: so its pages are there by then.
+static void rehearse(void)
+{
+    void *volatile memory = malloc(1);
+    free(memory);
+    (void)dl_iterate_phdr(pass_over, NULL);
+    (void)brood_os_clock();
+}
+
 static brood_status wait_for_job(int number, brood_os_boot *out)
 {
     struct warden_job job;
@@ -179,6 +198,7 @@ static brood_status wait_for_job(int number, brood_os_boot *out)
         _exit(0);
     close(warden.requester);
     close(warden.signals);
+    rehearse();
     if (!broodi_channel_receive_with(warden.jobs, &job, sizeof job, 0, descriptors, &count) ||
         count != count_of(&job) || job.texts == 0)
         _exit(0); // the requester has let go
