@@ -3,6 +3,8 @@
 #   PORTABLE  with the portable wait provider
 #   TESTING   with faults on demand, all names visible
 
+include(CheckCCompilerFlag)
+
 set(BROOD_CORE_SOURCES
   boot.c cpu.c dump.c ending.c environment.c exit.c family.c init.c local.c lock.c method.c once.c process.c
   registry.c self.c server.c shared.c start.c status.c stop.c thread.c time.c)
@@ -26,6 +28,13 @@ else()
   find_package(Threads REQUIRED)
 endif()
 
+# What a forked child is the first to call would be looked up by the loader in every one of them, which costs as much as a tenth of a fork.
+set(BROOD_EAGER "")
+check_c_compiler_flag(-fno-plt BROOD_HAS_NO_PLT)
+if(BROOD_HAS_NO_PLT AND NOT WIN32)
+  set(BROOD_EAGER -fno-plt)
+endif()
+
 set(BROOD_SOURCE_DIR ${CMAKE_CURRENT_SOURCE_DIR})
 
 # The system libraries and switches that a port needs.
@@ -35,6 +44,7 @@ function(brood_system target)
     target_link_libraries(${target} PRIVATE advapi32)
   else()
     target_compile_definitions(${target} PRIVATE _GNU_SOURCE)
+    target_compile_options(${target} PRIVATE ${BROOD_EAGER})
     target_link_libraries(${target} PUBLIC Threads::Threads PRIVATE ${CMAKE_DL_LIBS})
   endif()
 endfunction()

@@ -52,26 +52,48 @@ static bool run_thread(void)
     return ended;
 }
 
+static const struct {
+    const char *name;
+    bool (*run)(void);
+} peers[] = {
+    [PEER_IMAGE] = { "CreateProcess", run_image },
+    [PEER_LAUNCH] = { NULL, NULL },
+    [PEER_COPY] = { NULL, NULL },
+    [PEER_THREAD] = { "CreateThread", run_thread },
+};
+
 const char *peer_name(enum peer peer)
 {
-    static const char *const names[] = {
-        [PEER_IMAGE] = "CreateProcess + wait",
-        [PEER_COPY] = NULL,
-        [PEER_THREAD] = "CreateThread + wait",
-    };
-    return names[peer];
+    return peers[peer].name;
 }
 
-bool peer_run(enum peer peer, const char *program)
+bool peer_run(enum peer peer)
 {
-    (void)program;
-    switch (peer) {
-    case PEER_IMAGE:
-        return run_image();
-    case PEER_COPY:
+    return peers[peer].run && peers[peer].run();
+}
+
+// Only helpers need it.
+const char *peer_image(void)
+{
+    return NULL;
+}
+
+bool peer_touch(int megabytes)
+{
+    enum { PAGE = 4096 };
+    static void *memory;
+    if (memory)
+        VirtualFree(memory, 0, MEM_RELEASE);
+    const size_t size = (size_t)megabytes << 20;
+    memory = VirtualAlloc(NULL, size, MEM_COMMIT | MEM_RESERVE, PAGE_READWRITE);
+    if (!memory)
         return false;
-    case PEER_THREAD:
-        return run_thread();
-    }
-    return false;
+    for (size_t at = 0; at < size; at += PAGE)
+        ((volatile char *)memory)[at] = 1;
+    return true;
+}
+
+double peer_load(void)
+{
+    return -1;
 }

@@ -17,7 +17,7 @@
 
 enum { MOST_RESOURCES = 1 << 20 }; // as many descriptors as Linux gives a process by default
 
-void broodi_channel_send(int channel, const void *data, size_t size)
+static void send_all(int channel, const void *data, size_t size)
 {
     const unsigned char *next = data;
     while (size > 0) {
@@ -35,15 +35,33 @@ void broodi_channel_send(int channel, const void *data, size_t size)
     }
 }
 
-void broodi_channel_send_letter(int channel, const brood_os_plan *plan)
+void broodi_channel_flush(struct channel_outbox *outbox)
+{
+    send_all(outbox->channel, outbox->bytes, outbox->used);
+    outbox->used = 0;
+}
+
+void broodi_channel_put(struct channel_outbox *outbox, const void *data, size_t size)
+{
+    if (size > sizeof outbox->bytes - outbox->used)
+        broodi_channel_flush(outbox);
+    if (size > sizeof outbox->bytes) {
+        send_all(outbox->channel, data, size);
+        return;
+    }
+    memcpy(outbox->bytes + outbox->used, data, size);
+    outbox->used += size;
+}
+
+void broodi_channel_put_letter(struct channel_outbox *outbox, const brood_os_plan *plan)
 {
     const struct channel_letter letter = { .size = plan->size,
                                            .resources = plan->resource_count,
                                            .detached = plan->detached };
-    broodi_channel_send(channel, &letter, sizeof letter);
+    broodi_channel_put(outbox, &letter, sizeof letter);
     for (size_t i = 0; i < plan->resource_count; i++)
-        broodi_channel_send(channel, &plan->resources[i].kind, sizeof plan->resources[i].kind);
-    broodi_channel_send(channel, plan->record, plan->size);
+        broodi_channel_put(outbox, &plan->resources[i].kind, sizeof plan->resources[i].kind);
+    broodi_channel_put(outbox, plan->record, plan->size);
 }
 
 void broodi_channel_send_error(int channel, int code, const char *call)
@@ -139,14 +157,16 @@ bool broodi_channel_receive(int channel, void *buffer, size_t size)
     unsigned char *next = buffer;
     while (size > 0) {
         struct pollfd ready = { .fd = channel, .events = POLLIN };
-        const int polled = poll(&ready, 1, CHANNEL_PATIENCE);
-        if (polled < 0 && errno == EINTR)
-            continue;
-        const ssize_t got = polled > 0 ? recv(channel, next, size, 0) : -1;
-        if (got <= 0)
+        const ssize_t got = recv(channel, next, size, MSG_DONTWAIT);
+        if (got > 0) {
+            next += got;
+            size -= (size_t)got;
+        } else if (got < 0 && errno == EAGAIN) {
+            if (poll(&ready, 1, CHANNEL_PATIENCE) == 0)
+                return false;
+        } else if (got == 0 || errno != EINTR) {
             return false;
-        next += got;
-        size -= (size_t)got;
+        }
     }
     return true;
 }
@@ -176,9 +196,13 @@ static brood_status receive_resources(brood_os_boot *boot)
     return status;
 }
 
+// Most records fit in here, and then a fresh image has no heap to make before its target needs one. A process becomes a child once; what a
+// server was told is nothing to its spares.
+static _Alignas(max_align_t) unsigned char small_record[1024];
+
 static brood_status receive_record(brood_os_boot *boot)
 {
-    boot->record = broodi_alloc(boot->size);
+    boot->record = boot->size <= sizeof small_record ? small_record : broodi_alloc(boot->size);
     if (!boot->record)
         return broodi_fail(BROOD_NO_MEMORY, "a boot record of %zu bytes", boot->size);
     if (!broodi_channel_receive((int)boot->channel, boot->record, boot->size))
@@ -222,7 +246,8 @@ brood_status broodi_channel_receive_letter(brood_os_boot *boot)
         status = receive_record(boot);
     if (status == BROOD_OK)
         return status;
-    free(boot->record);
+    if (boot->record != small_record)
+        free(boot->record);
     free(boot->resources);
     boot->record = NULL;
     boot->resources = NULL;

@@ -36,10 +36,18 @@ struct channel_reply {
     char text[496];
 };
 
-// Sends bytes, or the whole letter. Blocks while the other side takes them; that it does not take them is for the one to notice who awaits
-// its reply.
-void broodi_channel_send(int channel, const void *data, size_t size);
-void broodi_channel_send_letter(int channel, const brood_os_plan *plan);
+// Bytes on their way to the other side: small ones are gathered and go together.
+struct channel_outbox {
+    int channel;
+    size_t used;
+    unsigned char bytes[4096];
+};
+
+// Puts bytes, or the whole letter, and sends what has been put. Blocks while the other side takes them; that it does not take them is for
+// the one to notice who awaits its reply.
+void broodi_channel_put(struct channel_outbox *outbox, const void *data, size_t size);
+void broodi_channel_put_letter(struct channel_outbox *outbox, const brood_os_plan *plan);
+void broodi_channel_flush(struct channel_outbox *outbox);
 
 // From a child, instead of a reply: a call of the system has failed with this code. The second one ends the process with that.
 // Async-signal-safe.

@@ -139,8 +139,8 @@ _Noreturn void broodi_launch_exec(const struct launch *launch)
 // What was read ahead is the starter's.
 static void forget_input(const struct launch *launch)
 {
-    if (!launch->plan->null_input || ftrylockfile(stdin) != 0)
-        return;
+    if (!launch->plan->null_input || __fbufsize(stdin) == 0 || ftrylockfile(stdin) != 0)
+        return; // without a buffer nothing has been read
     __fpurge(stdin);
     clearerr_unlocked(stdin);
     funlockfile(stdin);

@@ -7,14 +7,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
-#include <stdio.h>
+#include <limits.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/auxv.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 bool brood_os_boot_is_privileged(void)
@@ -31,34 +28,54 @@ bool brood_os_boot_is_announced(void)
     return false;
 }
 
-static bool is_socket(int descriptor)
-{
-    struct stat facts;
-    return fstat(descriptor, &facts) == 0 && S_ISSOCK(facts.st_mode);
-}
-
 static brood_status receive_letter(brood_os_boot *boot)
 {
-    const int channel = (int)boot->channel;
-    if (!is_socket(channel) || fcntl(channel, F_SETFD, FD_CLOEXEC) != 0)
+    if (fcntl((int)boot->channel, F_SETFD, FD_CLOEXEC) != 0)
         return broodi_fail(BROOD_INVALID, "nobody sends a boot record");
     return broodi_channel_receive_letter(boot);
 }
 
+static unsigned digit_of(char character)
+{
+    if (character >= '0' && character <= '9')
+        return (unsigned)(character - '0');
+    return character >= 'a' && character <= 'f' ? (unsigned)(character - 'a') + 10 : UINT_MAX;
+}
+
+// A number and what ends it; false when there is none.
+static bool read_number(const char **text, unsigned base, char end, uint64_t *out)
+{
+    const char *next = *text;
+    for (*out = 0; digit_of(*next) < base; next++)
+        *out = *out * base + digit_of(*next);
+    const bool read = next != *text && *next == end;
+    *text = next + 1;
+    return read;
+}
+
+// "3:4:" and the token. By hand: in a fresh image each function of the C library is a page or two more to be brought in.
+static bool read_announcement(const char *text, brood_os_boot *boot)
+{
+    uint64_t channel;
+    uint64_t arena;
+    if (!read_number(&text, 10, ':', &channel) || !read_number(&text, 10, ':', &arena) ||
+        !read_number(&text, 16, 0, &boot->token) || channel > INT_MAX || arena > INT_MAX)
+        return false;
+    boot->channel = (intptr_t)channel;
+    boot->arena = (intptr_t)arena;
+    return true;
+}
+
 brood_status brood_os_boot_take(brood_os_boot *out)
 {
-    int channel = -1;
-    int arena = -1;
     brood_os_boot boot = { 0 };
-    char text[64] = "";
-    const char *announced = getenv(CHANNEL_VARIABLE);
-    if (announced)
-        (void)snprintf(text, sizeof text, "%s", announced);
+    const char *text = getenv(CHANNEL_VARIABLE);
+    const bool read = text && read_announcement(text, &boot);
+    if (!read)
+        (void)broodi_fail(BROOD_INVALID, "the announcement \"%s\" cannot be read", text ? text : "");
     (void)unsetenv(CHANNEL_VARIABLE);
-    if (sscanf(text, "%d:%d:%" SCNx64, &channel, &arena, &boot.token) != 3)
-        return broodi_fail(BROOD_INVALID, "the announcement \"%s\" cannot be read", text);
-    boot.channel = channel;
-    boot.arena = arena;
+    if (!read)
+        return BROOD_INVALID;
     (void)prctl(PR_SET_NAME,
                 program_invocation_short_name); // executed by /proc/self/exe, it would be called "exe"
     const brood_status status = receive_letter(&boot);
@@ -70,7 +87,8 @@ brood_status brood_os_boot_take(brood_os_boot *out)
 bool brood_os_boot_reply(intptr_t channel, brood_status status, const char *text)
 {
     struct channel_reply reply = { .status = (int32_t)status, .pid = getpid() };
-    (void)snprintf(reply.text, sizeof reply.text, "%s", text);
+    for (size_t i = 0; text[i] && i < sizeof reply.text - 1; i++)
+        reply.text[i] = text[i];
     const bool heard = broodi_channel_reply((int)channel, &reply);
     close((int)channel);
     return heard;

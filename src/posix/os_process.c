@@ -17,6 +17,7 @@
 #include <limits.h>
 #include <poll.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -121,24 +122,43 @@ static char *read_whole(const char *path, size_t *out_length)
     return text;
 }
 
-// The arguments of this process, so that its children look like it in a process list. The list is from malloc, its texts are
-// `storage`; NULL when they cannot be had.
-static char **own_arguments(char **storage)
+// A list and its texts, which begin with the first entry, both from malloc; NULL when they cannot be had.
+static char **read_arguments(void)
 {
     size_t length;
-    *storage = read_whole("/proc/self/cmdline", &length);
+    char *texts = read_whole("/proc/self/cmdline", &length);
     size_t count = 0;
     for (size_t i = 0; i < length; i++)
-        count += (*storage)[i] == 0;
+        count += texts[i] == 0;
     char **argv = count > 0 ? broodi_alloc((count + 1) * sizeof *argv) : NULL;
-    char *next = *storage;
-    for (size_t i = 0; argv && i < count; i++) {
+    if (!argv) {
+        free(texts);
+        return NULL;
+    }
+    char *next = texts;
+    for (size_t i = 0; i < count; i++) {
         argv[i] = next;
         next += strlen(next) + 1;
     }
-    if (argv)
-        argv[count] = NULL;
+    argv[count] = NULL;
     return argv;
+}
+
+// The arguments of this process when it first asked, so that its children look like it in a process list. They are kept, since
+// to read them is a part of each start that can be felt. NULL when they cannot be had.
+static char **own_arguments(void)
+{
+    static char **_Atomic kept;
+    char **known = atomic_load_explicit(&kept, memory_order_acquire);
+    if (known)
+        return known;
+    char **argv = read_arguments();
+    if (!argv || atomic_compare_exchange_strong_explicit(&kept, &known, argv, memory_order_acq_rel,
+                                                         memory_order_acquire))
+        return argv;
+    free(argv[0]);
+    free(argv);
+    return known;
 }
 
 // The plan's environment behind the announcement: the first of its name is the one that counts.
@@ -157,28 +177,32 @@ static const char **announced(const brood_os_plan *plan, char *announcement, siz
     return list;
 }
 
+static void send_letter(int channel, const brood_os_plan *plan)
+{
+    struct channel_outbox outbox = { .channel = channel };
+    broodi_channel_put_letter(&outbox, plan);
+    broodi_channel_flush(&outbox);
+}
+
 brood_status brood_os_process_spawn(const brood_os_plan *plan, brood_os_child *out)
 {
     char announcement[96];
     char nameless[] = "brood";
     char *const standard[] = { nameless, NULL };
-    char *storage = NULL;
     const char **envp = announced(plan, announcement, sizeof announcement);
     if (!envp)
         return brood_os_error("malloc", ENOMEM);
     int *moved = broodi_alloc((plan->resource_count + 1) * sizeof *moved);
-    char **argv = own_arguments(&storage);
+    char **argv = own_arguments();
     struct launch launch = {
         .plan = plan, .argv = argv ? argv : standard, .envp = (char *const *)(uintptr_t)envp, .moved = moved
     };
     const brood_status status =
         moved ? start(&launch, start_by_vfork, "vfork", out) : brood_os_error("malloc", ENOMEM);
     free(moved);
-    free(argv);
-    free(storage);
     free((void *)envp);
     if (status == BROOD_OK)
-        broodi_channel_send_letter((int)out->channel, plan);
+        send_letter((int)out->channel, plan);
     return status;
 }
 

@@ -196,11 +196,13 @@ static void send_rest(const brood_os_plan *plan, int channel)
         if (!broodi_channel_send_with(channel, &nothing, 1, batch, count))
             return;
     }
+    struct channel_outbox outbox = { .channel = channel };
     const char *directory = plan->directory ? plan->directory : "";
-    broodi_channel_send(channel, directory, strlen(directory) + 1);
+    broodi_channel_put(&outbox, directory, strlen(directory) + 1);
     for (const char *const *entry = plan->environment; *entry; entry++)
-        broodi_channel_send(channel, *entry, strlen(*entry) + 1);
-    broodi_channel_send_letter(channel, plan);
+        broodi_channel_put(&outbox, *entry, strlen(*entry) + 1);
+    broodi_channel_put_letter(&outbox, plan);
+    broodi_channel_flush(&outbox);
 }
 
 brood_status brood_os_server_start(const brood_os_child *server, const brood_os_plan *plan,

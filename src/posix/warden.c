@@ -18,12 +18,14 @@
 
 #include "fail.h"
 #include "fault.h"
+#include "os/os_clock.h"
 #include "os/os_error.h"
 #include "os/os_server.h"
 #include "os/os_thread.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <link.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -113,6 +115,7 @@ static void receive_resources(brood_os_boot *boot, size_t count)
 // The directory, and the environment as a whole. The texts stay: they are the environment.
 static void receive_texts(int channel, size_t size)
 {
+    static const char announcement[] = CHANNEL_VARIABLE "="; // is not passed on
     char *texts = broodi_alloc(size);
     if (!texts)
         broodi_channel_give_up(channel, ENOMEM, "malloc");
@@ -125,13 +128,13 @@ static void receive_texts(int channel, size_t size)
     if (!list)
         broodi_channel_give_up(channel, ENOMEM, "malloc");
     const char *directory = texts;
-    size_t at = strlen(texts) + 1;
-    for (size_t i = 0; i < count - 1; i++, at += strlen(texts + at) + 1)
-        list[i] = texts + at;
-    list[count - 1] = NULL;
+    size_t kept = 0;
+    for (size_t at = strlen(texts) + 1; at < size; at += strlen(texts + at) + 1)
+        if (strncmp(texts + at, announcement, sizeof announcement - 1) != 0)
+            list[kept++] = texts + at;
+    list[kept] = NULL;
     warden.environment = list; // reachable also when the program has put another one in its place
     environ = list;
-    (void)unsetenv(CHANNEL_VARIABLE);
     if (directory[0] && chdir(directory) != 0)
         broodi_channel_give_up(channel, errno, "changing to the child's directory");
 }
@@ -167,6 +170,23 @@ static size_t count_of(const struct warden_job *job)
     return 2 + (size_t)__builtin_popcount(job->standard & 7U);
 }
 
+static int pass_over(struct dl_phdr_info *module, size_t size, void *unused)
+{
+    (void)module;
+    (void)size;
+    (void)unused;
+    return 1;
+}
+
+// Some of what every child does after it has a job, done once while nobody waits for it: so its pages are there by then.
+static void rehearse(void)
+{
+    void *volatile memory = malloc(1);
+    free(memory);
+    (void)dl_iterate_phdr(pass_over, NULL);
+    (void)brood_os_clock();
+}
+
 static brood_status wait_for_job(int number, brood_os_boot *out)
 {
     struct warden_job job;
@@ -178,6 +198,7 @@ static brood_status wait_for_job(int number, brood_os_boot *out)
         _exit(0);
     close(warden.requester);
     close(warden.signals);
+    rehearse();
     if (!broodi_channel_receive_with(warden.jobs, &job, sizeof job, 0, descriptors, &count) ||
         count != count_of(&job) || job.texts == 0)
         _exit(0); // the requester has let go
