@@ -5,12 +5,14 @@
 #                               portable wait provider too
 #   brood_internal_test(name)   tests/internal/<name>.c, with faults on demand and the inner names; natively with both
 #                               wait providers
-#                               both take TIMEOUT <seconds>, and LINK <library...> for what the test needs besides
+#   brood_fuzz_test(name)       tests/fuzz/<name>.c over its seeds and mutations of them; with BROOD_FUZZ for libFuzzer too
+#                               the first two take TIMEOUT <seconds>, and LINK <library...> for what the test needs besides
 #   brood_register(test [TIMEOUT s] [METHOD m])  what all tests have in common, for tests made otherwise
 #
 # Programs for Windows are run through tools/wine-run; one Wine server serves all of them (tests wine.up, wine.down).
 
 set(BROOD_SANITIZER "" CACHE STRING "The sanitizer that CMAKE_C_FLAGS ask for: address, thread or none")
+option(BROOD_FUZZ "Build the fuzz targets for libFuzzer too; the compiler must be Clang" OFF)
 set(BROOD_CMOCKA_ROOT "" CACHE PATH "Where CMocka for the target system is installed; empty: where CMake finds it")
 
 find_path(CMOCKA_INCLUDE_DIR cmocka.h HINTS ${BROOD_CMOCKA_ROOT}/include NO_CMAKE_FIND_ROOT_PATH)
@@ -92,6 +94,17 @@ function(brood_internal_test name)
     add_test(NAME internal.${name}${dotted} COMMAND internal_${name}${suffix})
     brood_register(internal.${name}${dotted} TIMEOUT ${arg_TIMEOUT})
   endforeach()
+endfunction()
+
+function(brood_fuzz_test name)
+  brood_test_program(fuzz_${name} fuzz/${name}.c brood_testing)
+  target_sources(fuzz_${name} PRIVATE fuzz/driver.c fuzz/seeds.c)
+  add_test(NAME fuzz.${name} COMMAND fuzz_${name})
+  brood_register(fuzz.${name})
+  if(BROOD_FUZZ)
+    brood_test_program(libfuzzer_${name} fuzz/${name}.c brood_testing)
+    target_link_options(libfuzzer_${name} PRIVATE -fsanitize=fuzzer)
+  endif()
 endfunction()
 
 if(WIN32 AND CMAKE_CROSSCOMPILING)

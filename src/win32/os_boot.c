@@ -2,9 +2,9 @@
 #include "os/os_boot.h"
 
 #include "channel.h"
+#include "win32.h"
 
 #include "fail.h"
-#include "fault.h"
 
 #include <fcntl.h>
 #include <io.h>
@@ -85,7 +85,7 @@ static bool is_letter(const channel_letter *view)
 
 static channel_letter *open_letter(HANDLE mapping)
 {
-    channel_letter *view = MapViewOfFile(mapping, FILE_MAP_WRITE, 0, 0, 0);
+    channel_letter *view = broodi_win32_fault() ? NULL : MapViewOfFile(mapping, FILE_MAP_WRITE, 0, 0, 0);
     if (!view)
         return NULL;
     if (is_letter(view))
@@ -101,7 +101,7 @@ static intptr_t adopt(const channel_resource *resource)
     if (!SetHandleInformation(handle, HANDLE_FLAG_INHERIT, 0))
         return -1;
     if (resource->kind == BROOD_RESOURCE_DESCRIPTOR)
-        return _open_osfhandle((intptr_t)handle, _O_BINARY);
+        return broodi_fault() ? -1 : _open_osfhandle((intptr_t)handle, _O_BINARY);
     return (intptr_t)handle;
 }
 

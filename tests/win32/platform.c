@@ -91,6 +91,20 @@ size_t platform_children_of(brood_pid pid, brood_pid *out, size_t capacity)
     return 0;
 }
 
+size_t platform_images(brood_pid *out, size_t capacity)
+{
+    (void)out, (void)capacity;
+    return 0;
+}
+
+void *platform_memory_shared(size_t size)
+{
+    void *memory = calloc(1, size);
+    if (!memory)
+        give_up("calloc");
+    return memory;
+}
+
 brood_pid platform_group_of(brood_pid pid)
 {
     (void)pid;
