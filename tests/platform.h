@@ -46,6 +46,9 @@ void platform_process_kill(brood_pid pid);
 // The processes that run the same executable as this one, this one too; 0 where that cannot be told.
 size_t platform_images(brood_pid *out, size_t capacity);
 
+// The memory that this process has now, in bytes: not what is merely reserved.
+size_t platform_memory_used(void);
+
 // Zeroed memory that forked children share with this process. It stays.
 void *platform_memory_shared(size_t size);
 

@@ -170,6 +170,16 @@ size_t platform_images(brood_pid *out, size_t capacity)
     return count;
 }
 
+size_t platform_memory_used(void)
+{
+    unsigned long resident = 0;
+    FILE *file = fopen("/proc/self/statm", "r");
+    if (!file || fscanf(file, "%*u %lu", &resident) != 1)
+        give_up("/proc/self/statm");
+    (void)fclose(file);
+    return resident * (size_t)sysconf(_SC_PAGESIZE);
+}
+
 void *platform_memory_shared(size_t size)
 {
     void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);

@@ -10,6 +10,8 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <windows.h>
+// After windows.h, which it needs.
+#include <psapi.h>
 
 // What a process that was ended from outside has as its exit code. No other one has it.
 enum { KILLED = 0x4b494c4c };
@@ -95,6 +97,14 @@ size_t platform_images(brood_pid *out, size_t capacity)
 {
     (void)out, (void)capacity;
     return 0;
+}
+
+size_t platform_memory_used(void)
+{
+    PROCESS_MEMORY_COUNTERS counters;
+    if (!K32GetProcessMemoryInfo(GetCurrentProcess(), &counters, sizeof counters))
+        give_up("K32GetProcessMemoryInfo");
+    return counters.WorkingSetSize;
 }
 
 void *platform_memory_shared(size_t size)
