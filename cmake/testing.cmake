@@ -4,7 +4,7 @@
 #   brood_public_test(name)     tests/<name>.c against the library, under every start method, and natively against the
 #                               portable wait provider too
 #   brood_internal_test(name)   tests/internal/<name>.c, with faults on demand and the inner names; natively with both
-#                               wait providers
+#                               wait providers; SOURCE <file> for another file, of one port's own
 #   brood_fuzz_test(name)       tests/fuzz/<name>.c over its seeds and mutations of them; with BROOD_FUZZ for libFuzzer too
 #                               the first two take TIMEOUT <seconds>, and LINK <library...> for what the test needs besides
 #   brood_register(test [TIMEOUT s] [METHOD m])  what all tests have in common, for tests made otherwise
@@ -81,7 +81,10 @@ function(brood_public_test name)
 endfunction()
 
 function(brood_internal_test name)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "" "TIMEOUT" "LINK")
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "TIMEOUT;SOURCE" "LINK")
+  if(NOT arg_SOURCE)
+    set(arg_SOURCE internal/${name}.c)
+  endif()
   set(variants brood_testing)
   if(NOT WIN32)
     list(APPEND variants brood_testing_portable)
@@ -89,7 +92,7 @@ function(brood_internal_test name)
   foreach(library IN LISTS variants)
     string(REPLACE brood_testing "" suffix ${library})
     string(REPLACE _ . dotted "${suffix}")
-    brood_test_program(internal_${name}${suffix} internal/${name}.c ${library})
+    brood_test_program(internal_${name}${suffix} ${arg_SOURCE} ${library})
     target_link_libraries(internal_${name}${suffix} PRIVATE cmocka brood_test_platform ${arg_LINK})
     add_test(NAME internal.${name}${dotted} COMMAND internal_${name}${suffix})
     brood_register(internal.${name}${dotted} TIMEOUT ${arg_TIMEOUT})

@@ -8,11 +8,15 @@
 #include "family.h"
 #include "fault.h"
 #include "server.h"
+#include "start.h"
 
 #include <string.h>
 
 // Says to a fresh image which of its own faults it meets.
 #define VARIABLE "BROOD_TEST_FAULT"
+
+// Says to one that it is not to come to brood_init.
+#define SILENT "BROOD_TEST_SILENT"
 
 // Faults that a scenario asks for and gets over without a failure are fine, too.
 struct scenario {
@@ -315,6 +319,20 @@ static void a_server_that_fails_is_replaced_or_says_why(void **state)
                     ask_server);
 }
 
+static void a_child_that_never_answers_is_given_up(void **state)
+{
+    (void)state;
+    const brood_duration usual = broodi_start_patience;
+    const struct scenario scenario = { .name = "silent child" };
+    bool pending;
+    assert_status(ask_fresh_image(MOST * 10, &pending), BROOD_OK); // what is made once is made now
+    const struct holdings before = take_stock();
+    broodi_start_patience = BROOD_MILLISECONDS(100);
+    assert_status(start_and_ask(BROOD_START_SPAWN, SILENT "=1", &pending), BROOD_TIMEOUT);
+    broodi_start_patience = usual;
+    assert_same(&scenario, 0, before);
+}
+
 // The main process
 
 static const char main_scenario[] = "begin";
@@ -611,6 +629,8 @@ int main(int argc, char **argv)
     broodi_fault_share(platform_memory_shared(sizeof(unsigned)));
     if (fault)
         broodi_fault_set((unsigned)strtoul(fault, NULL, 10));
+    while (getenv(SILENT))
+        brood_sleep(BROOD_SECONDS(1));
     if (argc > 1 && strcmp(argv[1], main_scenario) == 0)
         return begin_main();
     brood_init();
@@ -622,6 +642,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_fork_that_fails_leaves_nothing),
         cmocka_unit_test(a_start_from_the_server_that_fails_leaves_nothing),
         cmocka_unit_test(a_fresh_image_that_cannot_begin_says_why_and_is_gone),
+        cmocka_unit_test(a_child_that_never_answers_is_given_up),
         cmocka_unit_test(a_server_that_fails_is_replaced_or_says_why),
         cmocka_unit_test(a_main_process_that_cannot_begin_says_why_in_one_line),
         cmocka_unit_test(a_spawn_by_a_new_thread_that_fails_leaves_nothing),
