@@ -4,15 +4,17 @@
 #   brood_public_test(name)     tests/<name>.c against the library, under every start method, and natively against the
 #                               portable wait provider too
 #   brood_internal_test(name)   tests/internal/<name>.c, with faults on demand and the inner names; natively with both
-#                               wait providers
+#                               wait providers; SOURCE <file> for another file, of one port's own
 #                               both take TIMEOUT <seconds>, and LINK <library...> for what the test needs besides
 #   brood_soak_test(name)       tests/stress/<name>.c under every start method, with the label "soak": a few rounds, or with
 #                               BROOD_SOAK=1 in the environment all of them
+#   brood_fuzz_test(name)       tests/fuzz/<name>.c over its seeds and mutations of them; with BROOD_FUZZ for libFuzzer too
 #   brood_register(test [TIMEOUT s] [METHOD m])  what all tests have in common, for tests made otherwise
 #
 # Programs for Windows are run through tools/wine-run; one Wine server serves all of them (tests wine.up, wine.down).
 
 set(BROOD_SANITIZER "" CACHE STRING "The sanitizer that CMAKE_C_FLAGS ask for: address, thread or none")
+option(BROOD_FUZZ "Build the fuzz targets for libFuzzer too; the compiler must be Clang" OFF)
 set(BROOD_CMOCKA_ROOT "" CACHE PATH "Where CMocka for the target system is installed; empty: where CMake finds it")
 
 find_path(CMOCKA_INCLUDE_DIR cmocka.h HINTS ${BROOD_CMOCKA_ROOT}/include NO_CMAKE_FIND_ROOT_PATH)
@@ -91,7 +93,10 @@ function(brood_soak_test name)
 endfunction()
 
 function(brood_internal_test name)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "" "TIMEOUT" "LINK")
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "TIMEOUT;SOURCE" "LINK")
+  if(NOT arg_SOURCE)
+    set(arg_SOURCE internal/${name}.c)
+  endif()
   set(variants brood_testing)
   if(NOT WIN32)
     list(APPEND variants brood_testing_portable)
@@ -99,11 +104,22 @@ function(brood_internal_test name)
   foreach(library IN LISTS variants)
     string(REPLACE brood_testing "" suffix ${library})
     string(REPLACE _ . dotted "${suffix}")
-    brood_test_program(internal_${name}${suffix} internal/${name}.c ${library})
+    brood_test_program(internal_${name}${suffix} ${arg_SOURCE} ${library})
     target_link_libraries(internal_${name}${suffix} PRIVATE cmocka brood_test_platform ${arg_LINK})
     add_test(NAME internal.${name}${dotted} COMMAND internal_${name}${suffix})
     brood_register(internal.${name}${dotted} TIMEOUT ${arg_TIMEOUT})
   endforeach()
+endfunction()
+
+function(brood_fuzz_test name)
+  brood_test_program(fuzz_${name} fuzz/${name}.c brood_testing)
+  target_sources(fuzz_${name} PRIVATE fuzz/driver.c fuzz/seeds.c)
+  add_test(NAME fuzz.${name} COMMAND fuzz_${name})
+  brood_register(fuzz.${name})
+  if(BROOD_FUZZ)
+    brood_test_program(libfuzzer_${name} fuzz/${name}.c brood_testing)
+    target_link_options(libfuzzer_${name} PRIVATE -fsanitize=fuzzer)
+  endif()
 endfunction()
 
 if(WIN32 AND CMAKE_CROSSCOMPILING)

@@ -51,6 +51,18 @@ static uint64_t checksum_of(const unsigned char *record, size_t size)
     return checksum(sum, record + sizeof head, size - sizeof head);
 }
 
+void broodi_boot_seal(unsigned char *record, size_t size)
+{
+    struct head head;
+    if (size < sizeof head)
+        return;
+    memcpy(&head, record, sizeof head);
+    head.size = size;
+    memcpy(record, &head, sizeof head);
+    head.checksum = checksum_of(record, size);
+    memcpy(record, &head, sizeof head);
+}
+
 unsigned char *broodi_boot_encode(const struct broodi_boot *boot, size_t *out_size)
 {
     struct head head = {
@@ -79,7 +91,7 @@ unsigned char *broodi_boot_encode(const struct broodi_boot *boot, size_t *out_si
     memcpy(record + head.path_at, boot->target.path, strlen(boot->target.path));
     if (boot->arg_size > 0)
         memcpy(record + head.arg_at, boot->arg, (size_t)boot->arg_size);
-    ((struct head *)(void *)record)->checksum = checksum_of(record, (size_t)head.size);
+    broodi_boot_seal(record, (size_t)head.size);
     *out_size = (size_t)head.size;
     return record;
 }
@@ -112,8 +124,8 @@ brood_status broodi_boot_decode(const unsigned char *record, size_t size, uint64
     out->name = text_at(record, &head, head.name_at);
     out->identity = text_at(record, &head, head.identity_at);
     out->target.path = (char *)(uintptr_t)text_at(record, &head, head.path_at);
-    if (!out->name || !out->identity || !out->target.path || head.arg_at > size ||
-        out->arg_size != size - head.arg_at)
+    if (!out->name || !out->identity || !out->target.path || head.arg_at < sizeof head ||
+        head.arg_at % ALIGNMENT != 0 || head.arg_at > size || out->arg_size != size - head.arg_at)
         return broodi_fail(BROOD_INVALID, "the boot record is damaged");
     out->arg = out->arg_size ? record + head.arg_at : NULL;
     return BROOD_OK;

@@ -29,6 +29,9 @@ struct broodi_boot {
 // The record as one block from malloc; NULL when out of memory.
 unsigned char *broodi_boot_encode(const struct broodi_boot *boot, size_t *out_size);
 
+// Makes of so many bytes that were a record, and have been changed, one that looks whole: gives it their size and checksum.
+void broodi_boot_seal(unsigned char *record, size_t size);
+
 // Believes nothing: BROOD_MISMATCH for a record of another version, BROOD_INVALID for one that is damaged or not meant for `token`.
 brood_status broodi_boot_decode(const unsigned char *record, size_t size, uint64_t token,
                                 struct broodi_boot *out);

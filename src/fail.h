@@ -8,7 +8,9 @@
 
 #include <brood/status.h>
 
-#if defined(__GNUC__) && !defined(__clang__)
+#if defined(__clang__)
+#define BROODI_PRINTF(text, first) __attribute__((__format__(__printf__, text, first)))
+#elif defined(__GNUC__)
 #define BROODI_PRINTF(text, first) __attribute__((__format__(__gnu_printf__, text, first)))
 #else
 #define BROODI_PRINTF(text, first)

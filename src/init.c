@@ -18,6 +18,7 @@
 #include "ending.h"
 #include "fail.h"
 #include "family.h"
+#include "fault.h"
 #include "method.h"
 #include "os/os_boot.h"
 #include "os/os_stdio.h"
@@ -118,17 +119,25 @@ _Noreturn void broodi_child_of_server(const brood_os_boot *boot, brood_status st
     run(&decoded, boot->channel, target);
 }
 
+static brood_status register_ending(int (*executable_atexit)(void (*)(void)))
+{
+    if (broodi_fault() || executable_atexit(broodi_ending_at_exit) != 0)
+        return broodi_fail(BROOD_NO_MEMORY, "atexit");
+    return BROOD_OK;
+}
+
 _Noreturn static void begin_child(int (*executable_atexit)(void (*)(void)))
 {
-    brood_os_boot boot;
+    brood_os_boot boot = { .channel = -1 };
     struct broodi_boot decoded;
     void (*target)(void) = NULL;
     brood_status status = brood_os_boot_take(&boot);
-    if (status != BROOD_OK)
+    if (boot.channel == -1)
         refuse("brood_init: announced as a child", status);
-    status = enter(&boot, &decoded, &target);
-    if (status == BROOD_OK && executable_atexit(broodi_ending_at_exit) != 0)
-        status = broodi_fail(BROOD_NO_MEMORY, "atexit");
+    if (status == BROOD_OK)
+        status = enter(&boot, &decoded, &target);
+    if (status == BROOD_OK)
+        status = register_ending(executable_atexit);
     if (status != BROOD_OK)
         reject(boot.channel, status);
     run(&decoded, boot.channel, target);
@@ -136,18 +145,18 @@ _Noreturn static void begin_child(int (*executable_atexit)(void (*)(void)))
 
 static void begin_main(int (*executable_atexit)(void (*)(void)))
 {
+    const struct broodi_process_facts facts = { .parent = BROODI_NONE,
+                                                .origin = BROODI_ORIGIN_MAIN,
+                                                .name = broodi_here.name };
     brood_status status = broodi_family_create();
     if (status == BROOD_OK)
         status = broodi_registry_prepare();
     if (status == BROOD_OK)
         status = broodi_self_prepare();
     if (status == BROOD_OK)
-        status = broodi_process_slot_take(&(struct broodi_process_facts){ .parent = BROODI_NONE,
-                                                                          .origin = BROODI_ORIGIN_MAIN,
-                                                                          .name = broodi_here.name },
-                                          &broodi_here.process);
-    if (status == BROOD_OK && executable_atexit(broodi_ending_at_exit) != 0)
-        status = broodi_fail(BROOD_NO_MEMORY, "atexit");
+        status = broodi_process_slot_take(&facts, &broodi_here.process);
+    if (status == BROOD_OK)
+        status = register_ending(executable_atexit);
     if (status != BROOD_OK)
         refuse("brood_init", status);
     (void)broodi_process_slot_begin(broodi_here.process, broodi_here.pid);

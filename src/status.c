@@ -79,17 +79,28 @@ const char *brood_last_error(void)
 }
 
 #if defined(BROOD_TESTING)
-static _Atomic unsigned countdown;
+static _Atomic unsigned own_countdown;
+static _Atomic unsigned *countdown = &own_countdown;
 
 void broodi_fault_set(unsigned n)
 {
-    atomic_store(&countdown, n);
+    atomic_store(countdown, n);
+}
+
+unsigned broodi_fault_left(void)
+{
+    return atomic_load(countdown);
+}
+
+void broodi_fault_share(void *word)
+{
+    countdown = word;
 }
 
 bool broodi_fault(void)
 {
-    unsigned left = atomic_load(&countdown);
-    while (left > 0 && !atomic_compare_exchange_weak(&countdown, &left, left - 1))
+    unsigned left = atomic_load(countdown);
+    while (left > 0 && !atomic_compare_exchange_weak(countdown, &left, left - 1))
         continue;
     return left == 1;
 }

@@ -48,6 +48,15 @@ static inline bool platform_process_ends(brood_pid pid)
 // Ends a process from outside, without the library: SIGKILL, TerminateProcess. It may have ended.
 void platform_process_kill(brood_pid pid);
 
+// The processes that run the same executable as this one, this one too; 0 where that cannot be told.
+size_t platform_images(brood_pid *out, size_t capacity);
+
+// The memory that this process has now, in bytes: not what is merely reserved.
+size_t platform_memory_used(void);
+
+// Zeroed memory that forked children share with this process. It stays.
+void *platform_memory_shared(size_t size);
+
 // Whether this process has a child that the system still knows, be it alive or a zombie. Where there are no zombies: false.
 bool platform_has_child(void);
 

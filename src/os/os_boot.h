@@ -25,7 +25,8 @@ typedef struct brood_os_boot {
 bool brood_os_boot_is_announced(void);
 
 // Erases the announcement, whatever follows, then takes what it announces. Nothing of it is believed: a descriptor that is not
-// there, a size that is absurd or a sender that goes away are BROOD_INVALID, with a sentence.
+// there or a size that is absurd are BROOD_INVALID, a sender that goes away is BROOD_SYSTEM, with a sentence. Of `out`, a failure sets the channel
+// alone, and that only when there surely is a starter to be told.
 brood_status brood_os_boot_take(brood_os_boot *out);
 
 // Answers the starter: BROOD_OK, about to run the target; or the status and the sentence of what went wrong. Once; closes the channel.

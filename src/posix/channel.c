@@ -2,11 +2,10 @@
 #include "channel.h"
 
 #include "descriptor.h"
+#include "posix.h"
 
 #include "fail.h"
-#include "fault.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <poll.h>
@@ -17,22 +16,42 @@
 
 enum { MOST_RESOURCES = 1 << 20 }; // as many descriptors as Linux gives a process by default
 
+int broodi_channel_patience = 60000;
+
+static bool await(int channel, short what)
+{
+    struct pollfd ready = { .fd = channel, .events = what };
+    for (;;) {
+        const int count = broodi_posix_fault(ENOMEM) ? -1 : poll(&ready, 1, broodi_channel_patience);
+        if (count >= 0 || errno != EINTR)
+            return count > 0;
+    }
+}
+
+bool broodi_channel_await(int channel)
+{
+    return await(channel, POLLIN);
+}
+
 static void send_all(int channel, const void *data, size_t size)
 {
     const unsigned char *next = data;
     while (size > 0) {
-        const ssize_t sent = send(channel, next, size, MSG_NOSIGNAL | MSG_DONTWAIT);
-        struct pollfd room = { .fd = channel, .events = POLLOUT };
+        const ssize_t sent =
+            broodi_posix_fault(ENOBUFS) ? -1 : send(channel, next, size, MSG_NOSIGNAL | MSG_DONTWAIT);
         if (sent > 0) {
             next += sent;
             size -= (size_t)sent;
-        } else if (sent < 0 && errno == EAGAIN) {
-            if (poll(&room, 1, CHANNEL_PATIENCE) == 0)
-                return;
-        } else if (sent == 0 || errno != EINTR) {
+        } else if (sent == 0 || (errno != EINTR && (errno != EAGAIN || !await(channel, POLLOUT)))) {
+            broodi_channel_break(channel);
             return;
         }
     }
+}
+
+void broodi_channel_break(int channel)
+{
+    (void)shutdown(channel, SHUT_WR);
 }
 
 void broodi_channel_flush(struct channel_outbox *outbox)
@@ -55,7 +74,8 @@ void broodi_channel_put(struct channel_outbox *outbox, const void *data, size_t 
 
 void broodi_channel_put_letter(struct channel_outbox *outbox, const brood_os_plan *plan)
 {
-    const struct channel_letter letter = { .size = plan->size,
+    const struct channel_letter letter = { .magic = CHANNEL_MAGIC,
+                                           .size = plan->size,
                                            .resources = plan->resource_count,
                                            .detached = plan->detached };
     broodi_channel_put(outbox, &letter, sizeof letter);
@@ -69,7 +89,8 @@ void broodi_channel_send_error(int channel, int code, const char *call)
     struct channel_reply reply = { .status = CHANNEL_SYSTEM_ERROR, .code = code };
     for (size_t i = 0; call[i] && i < sizeof reply.text - 1; i++)
         reply.text[i] = call[i];
-    (void)send(channel, &reply, sizeof reply, MSG_NOSIGNAL);
+    if (!broodi_fault())
+        (void)send(channel, &reply, sizeof reply, MSG_NOSIGNAL);
 }
 
 _Noreturn void broodi_channel_give_up(int channel, int code, const char *call)
@@ -96,10 +117,9 @@ bool broodi_channel_send_with(int socket, const void *data, size_t size, const i
         memcpy(CMSG_DATA(&control.header), descriptors, count * sizeof(int));
     }
     for (;;) {
-        struct pollfd room = { .fd = socket, .events = POLLOUT };
-        if (sendmsg(socket, &message, MSG_NOSIGNAL | MSG_DONTWAIT) >= 0)
+        if (!broodi_posix_fault(ENOBUFS) && sendmsg(socket, &message, MSG_NOSIGNAL | MSG_DONTWAIT) >= 0)
             return true;
-        if (errno != EINTR && (errno != EAGAIN || poll(&room, 1, CHANNEL_PATIENCE) == 0))
+        if (errno != EINTR && (errno != EAGAIN || !await(socket, POLLOUT)))
             return false;
     }
 }
@@ -117,7 +137,7 @@ bool broodi_channel_receive_with(int socket, void *data, size_t size, int flags,
     };
     ssize_t got;
     do
-        got = recvmsg(socket, &message, flags | MSG_CMSG_CLOEXEC);
+        got = broodi_posix_fault(ENOMEM) ? -1 : recvmsg(socket, &message, flags | MSG_CMSG_CLOEXEC);
     while (got < 0 && errno == EINTR);
     *count = 0;
     const struct cmsghdr *entry = got > 0 ? CMSG_FIRSTHDR(&message) : NULL;
@@ -156,15 +176,11 @@ bool broodi_channel_receive(int channel, void *buffer, size_t size)
 {
     unsigned char *next = buffer;
     while (size > 0) {
-        struct pollfd ready = { .fd = channel, .events = POLLIN };
-        const ssize_t got = recv(channel, next, size, MSG_DONTWAIT);
+        const ssize_t got = broodi_posix_fault(ENOMEM) ? -1 : recv(channel, next, size, MSG_DONTWAIT);
         if (got > 0) {
             next += got;
             size -= (size_t)got;
-        } else if (got < 0 && errno == EAGAIN) {
-            if (poll(&ready, 1, CHANNEL_PATIENCE) == 0)
-                return false;
-        } else if (got == 0 || errno != EINTR) {
+        } else if (got == 0 || (errno != EINTR && (errno != EAGAIN || !broodi_channel_await(channel)))) {
             return false;
         }
     }
@@ -189,8 +205,9 @@ static brood_status receive_resources(brood_os_boot *boot)
     const brood_status status = boot->resources ? BROOD_OK : make_row(boot);
     for (size_t i = 0; status == BROOD_OK && i < boot->resource_count; i++) {
         brood_resource *resource = &boot->resources[i];
-        if (!broodi_channel_receive((int)boot->channel, &resource->kind, sizeof resource->kind) ||
-            fcntl((int)resource->value, F_SETFD, FD_CLOEXEC) != 0)
+        if (!broodi_channel_receive((int)boot->channel, &resource->kind, sizeof resource->kind))
+            return broodi_fail(BROOD_SYSTEM, "the letter ends at resource %zu", i);
+        if (fcntl((int)resource->value, F_SETFD, FD_CLOEXEC) != 0)
             return broodi_fail(BROOD_INVALID, "resource %zu is not there", i);
     }
     return status;
@@ -206,14 +223,14 @@ static brood_status receive_record(brood_os_boot *boot)
     if (!boot->record)
         return broodi_fail(BROOD_NO_MEMORY, "a boot record of %zu bytes", boot->size);
     if (!broodi_channel_receive((int)boot->channel, boot->record, boot->size))
-        return broodi_fail(BROOD_INVALID, "the boot record ends early");
+        return broodi_fail(BROOD_SYSTEM, "the boot record ends early");
     return BROOD_OK;
 }
 
 // By a fork of this image, which is fresh and small, however large the starter is; nobody waits for a child whose parent has ended.
 static void detach(int channel)
 {
-    const pid_t child = fork();
+    const pid_t child = broodi_posix_fault(EAGAIN) ? -1 : fork();
     if (child < 0)
         broodi_channel_give_up(channel, errno, "fork");
     if (child > 0)
@@ -221,25 +238,33 @@ static void detach(int channel)
     broodi_channel_show(broodi_descriptor_of_process(getpid()));
 }
 
-static brood_status receive_head(brood_os_boot *boot)
+static brood_status receive_head(int channel, struct channel_letter *out)
 {
-    struct channel_letter letter = { .size = 0 };
-    if (!broodi_channel_receive((int)boot->channel, &letter, sizeof letter))
-        return broodi_fail(BROOD_INVALID, "nobody sends a boot record");
-    if (letter.size == 0 || letter.size > PTRDIFF_MAX)
-        return broodi_fail(BROOD_INVALID, "a boot record of %" PRIu64 " bytes", letter.size);
-    if (letter.resources > MOST_RESOURCES || (boot->resources && letter.resources != boot->resource_count))
-        return broodi_fail(BROOD_INVALID, "%" PRIu64 " resources", letter.resources);
-    boot->size = (size_t)letter.size;
-    boot->resource_count = (size_t)letter.resources;
-    if (letter.detached)
-        detach((int)boot->channel);
+    if (!broodi_channel_receive(channel, out, sizeof *out))
+        return broodi_fail(BROOD_SYSTEM, "nobody sends a boot record");
+    return out->magic == CHANNEL_MAGIC ? BROOD_OK : broodi_fail(BROOD_INVALID, "what was sent is no letter");
+}
+
+static brood_status check_head(const struct channel_letter *letter, brood_os_boot *boot)
+{
+    if (letter->size == 0 || letter->size > PTRDIFF_MAX)
+        return broodi_fail(BROOD_INVALID, "a boot record of %" PRIu64 " bytes", letter->size);
+    if (letter->resources > MOST_RESOURCES || (boot->resources && letter->resources != boot->resource_count))
+        return broodi_fail(BROOD_INVALID, "%" PRIu64 " resources", letter->resources);
+    boot->size = (size_t)letter->size;
+    boot->resource_count = (size_t)letter->resources;
     return BROOD_OK;
 }
 
-brood_status broodi_channel_receive_letter(brood_os_boot *boot)
+brood_status broodi_channel_receive_letter(brood_os_boot *boot, bool *is_letter)
 {
-    brood_status status = receive_head(boot);
+    struct channel_letter letter;
+    brood_status status = receive_head((int)boot->channel, &letter);
+    *is_letter = status == BROOD_OK;
+    if (status == BROOD_OK)
+        status = check_head(&letter, boot);
+    if (status == BROOD_OK && letter.detached)
+        detach((int)boot->channel);
     if (status == BROOD_OK)
         status = receive_resources(boot);
     if (status == BROOD_OK)

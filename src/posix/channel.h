@@ -19,11 +19,16 @@ enum {
     CHANNEL_ARENA = 4,
     CHANNEL_RESOURCES = 5,          // and those above it
     CHANNEL_SYSTEM_ERROR = -1,      // a status: `code` is an errno and `text` the call
-    CHANNEL_PATIENCE = 60000,       // ms that either side waits for the other to read or write
     CHANNEL_MOST_DESCRIPTORS = 200, // with one message; the system's limit is 253
 };
 
+#define CHANNEL_MAGIC UINT64_C(0x72657474656c6264) // "dbletter"
+
+// How long either side waits for the other to read or write, in ms. Tests shorten it.
+extern int broodi_channel_patience;
+
 struct channel_letter {
+    uint64_t magic;
     uint64_t size;      // of the record
     uint64_t resources; // how many; the kind of each in 32 bits
     uint64_t detached;  // the child leaves its starter, and shows itself in its reply
@@ -44,10 +49,13 @@ struct channel_outbox {
 };
 
 // Puts bytes, or the whole letter, and sends what has been put. Blocks while the other side takes them; that it does not take them is for
-// the one to notice who awaits its reply.
+// the one to notice who awaits its reply. What cannot be sent breaks the channel.
 void broodi_channel_put(struct channel_outbox *outbox, const void *data, size_t size);
 void broodi_channel_put_letter(struct channel_outbox *outbox, const brood_os_plan *plan);
 void broodi_channel_flush(struct channel_outbox *outbox);
+
+// Nothing more is sent: the other side, which waits for the rest, sees the end of it, and can still reply.
+void broodi_channel_break(int channel);
 
 // From a child, instead of a reply: a call of the system has failed with this code. The second one ends the process with that.
 // Async-signal-safe.
@@ -68,11 +76,15 @@ bool broodi_channel_receive_with(int socket, void *data, size_t size, int flags,
 void broodi_channel_show(int descriptor);
 bool broodi_channel_reply(int channel, const struct channel_reply *reply);
 
+// Waits until there is something to receive, be it the end; false when the patience is over.
+bool broodi_channel_await(int channel);
+
 // Receives exactly so many bytes; false when they do not come.
 bool broodi_channel_receive(int channel, void *buffer, size_t size);
 
-// Receives a letter from boot->channel, into its record and resources. When there are resources already, their values are known, and it must
-// be as many. BROOD_INVALID, BROOD_NO_MEMORY: nothing is left in `boot`.
-brood_status broodi_channel_receive_letter(brood_os_boot *boot);
+// Receives a letter from boot->channel, into its record and resources. When there are resources already, their values are known, and it must be
+// as many. BROOD_INVALID, BROOD_NO_MEMORY, BROOD_SYSTEM when it ends early: nothing is left in `boot`. `is_letter` tells whether what came began as
+// one: then a starter is there to be told.
+brood_status broodi_channel_receive_letter(brood_os_boot *boot, bool *is_letter);
 
 #endif

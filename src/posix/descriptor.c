@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "descriptor.h"
 
-#include "fault.h"
+#include "posix.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -13,7 +12,7 @@ int broodi_descriptor_up(int descriptor)
 {
     if (descriptor < 0 || descriptor > STDERR_FILENO)
         return descriptor;
-    const int moved = fcntl(descriptor, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+    const int moved = broodi_posix_fault(EMFILE) ? -1 : fcntl(descriptor, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
     const int error = errno;
     close(descriptor);
     errno = error;
@@ -22,8 +21,7 @@ int broodi_descriptor_up(int descriptor)
 
 bool broodi_descriptor_pair(int type, int ends[2])
 {
-    errno = EMFILE; // of a fault
-    if (broodi_fault() || socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, ends) != 0)
+    if (broodi_posix_fault(EMFILE) || socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, ends) != 0)
         return false;
     ends[0] = broodi_descriptor_up(ends[0]);
     ends[1] = broodi_descriptor_up(ends[1]);
@@ -41,6 +39,5 @@ bool broodi_descriptor_pair(int type, int ends[2])
 int broodi_descriptor_of_process(int64_t pid)
 {
     enum { PIDFD_OPEN = 434 };
-    errno = EMFILE;
-    return broodi_fault() ? -1 : broodi_descriptor_up((int)syscall(PIDFD_OPEN, (pid_t)pid, 0));
+    return broodi_posix_fault(EMFILE) ? -1 : broodi_descriptor_up((int)syscall(PIDFD_OPEN, (pid_t)pid, 0));
 }

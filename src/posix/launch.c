@@ -4,8 +4,8 @@
 #include "launch.h"
 
 #include "channel.h"
+#include "posix.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -59,8 +59,8 @@ static void set_input(const struct launch *launch, int channel)
 {
     if (!launch->plan->null_input)
         return;
-    const int null = open("/dev/null", O_RDONLY);
-    if (null < 0 || (null != STDIN_FILENO && dup2(null, STDIN_FILENO) < 0))
+    const int null = broodi_posix_fault(EMFILE) ? -1 : open("/dev/null", O_RDONLY);
+    if (null < 0 || (null != STDIN_FILENO && (broodi_posix_fault(EMFILE) || dup2(null, STDIN_FILENO) < 0)))
         give_up(channel, "opening /dev/null");
     if (null > STDERR_FILENO)
         close(null);
@@ -68,17 +68,17 @@ static void set_input(const struct launch *launch, int channel)
 
 static void set_directory(const struct launch *launch)
 {
-    if (launch->plan->directory && chdir(launch->plan->directory) != 0)
+    if (launch->plan->directory && (broodi_posix_fault(ENOMEM) || chdir(launch->plan->directory) != 0))
         give_up(launch->channel, "changing to the child's directory");
 }
 
 // For kernels without close_range. The position in this directory is the number, so closing while reading is safe.
-static void close_one_by_one(unsigned first)
+static void close_one_by_one(int channel, unsigned first)
 {
     char entries[1024];
-    const int directory = open("/proc/self/fd", O_RDONLY | O_DIRECTORY);
+    const int directory = broodi_posix_fault(EMFILE) ? -1 : open("/proc/self/fd", O_RDONLY | O_DIRECTORY);
     if (directory < 0)
-        return;
+        give_up(channel, "opening /proc/self/fd");
     long length;
     while ((length = syscall(SYS_getdents64, directory, entries, sizeof entries)) > 0) {
         for (long at = 0; at < length;) {
@@ -98,10 +98,15 @@ static void close_one_by_one(unsigned first)
 
 static int move_up(const struct launch *launch, intptr_t descriptor, int least)
 {
-    const int moved = fcntl((int)descriptor, F_DUPFD, least);
+    const int moved = broodi_posix_fault(EMFILE) ? -1 : fcntl((int)descriptor, F_DUPFD, least);
     if (moved < 0)
         give_up(launch->channel, "dup");
     return moved;
+}
+
+static bool place(int descriptor, int number)
+{
+    return !broodi_posix_fault(EMFILE) && dup2(descriptor, number) >= 0;
 }
 
 // Channel, arena and resources to their numbers, by way of higher ones because one may stand in the place of another; all else closed.
@@ -113,14 +118,14 @@ static int set_descriptors(const struct launch *launch)
     const int arena = move_up(launch, launch->plan->arena->object, first_free);
     for (int i = 0; i < count; i++)
         launch->moved[i] = move_up(launch, launch->plan->resources[i].value, first_free);
-    bool placed = dup2(channel, CHANNEL_DESCRIPTOR) >= 0 && dup2(arena, CHANNEL_ARENA) >= 0;
+    bool placed = place(channel, CHANNEL_DESCRIPTOR) && place(arena, CHANNEL_ARENA);
     for (int i = 0; i < count; i++)
-        placed = placed && dup2(launch->moved[i], CHANNEL_RESOURCES + i) >= 0;
+        placed = placed && place(launch->moved[i], CHANNEL_RESOURCES + i);
     if (!placed)
         give_up(channel, "dup");
     enum { CLOSE_RANGE = 436 };
-    if (syscall(CLOSE_RANGE, (unsigned)first_free, ~0U, 0) != 0)
-        close_one_by_one((unsigned)first_free);
+    if (broodi_posix_fault(ENOSYS) || syscall(CLOSE_RANGE, (unsigned)first_free, ~0U, 0) != 0)
+        close_one_by_one(CHANNEL_DESCRIPTOR, (unsigned)first_free);
     return CHANNEL_DESCRIPTOR;
 }
 
@@ -132,7 +137,8 @@ _Noreturn void broodi_launch_exec(const struct launch *launch)
     set_directory(launch);
     const int channel = set_descriptors(launch);
     set_input(launch, channel);
-    execve("/proc/self/exe", launch->argv, launch->envp);
+    if (!broodi_posix_fault(ENOMEM))
+        execve("/proc/self/exe", launch->argv, launch->envp);
     give_up(channel, "execve of /proc/self/exe");
 }
 

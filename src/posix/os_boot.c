@@ -28,11 +28,11 @@ bool brood_os_boot_is_announced(void)
     return false;
 }
 
-static brood_status receive_letter(brood_os_boot *boot)
+static brood_status receive_letter(brood_os_boot *boot, bool *is_letter)
 {
     if (fcntl((int)boot->channel, F_SETFD, FD_CLOEXEC) != 0)
         return broodi_fail(BROOD_INVALID, "nobody sends a boot record");
-    return broodi_channel_receive_letter(boot);
+    return broodi_channel_receive_letter(boot, is_letter);
 }
 
 static unsigned digit_of(char character)
@@ -78,9 +78,12 @@ brood_status brood_os_boot_take(brood_os_boot *out)
         return BROOD_INVALID;
     (void)prctl(PR_SET_NAME,
                 program_invocation_short_name); // executed by /proc/self/exe, it would be called "exe"
-    const brood_status status = receive_letter(&boot);
+    bool is_letter = false;
+    const brood_status status = receive_letter(&boot, &is_letter);
     if (status == BROOD_OK)
         *out = boot;
+    else if (is_letter)
+        out->channel = boot.channel;
     return status;
 }
 

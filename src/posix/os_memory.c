@@ -4,12 +4,11 @@
 #include "os/os_memory.h"
 
 #include "descriptor.h"
+#include "posix.h"
 
 #include "fail.h"
-#include "fault.h"
 #include "os/os_error.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <stdint.h>
 #include <sys/mman.h>
@@ -21,7 +20,7 @@
 
 static brood_status map(brood_os_arena *out, int object, size_t size)
 {
-    void *base = broodi_fault()
+    void *base = broodi_posix_fault(ENOMEM)
                      ? MAP_FAILED
                      : mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, object, 0);
     if (base == MAP_FAILED)
@@ -34,7 +33,8 @@ static brood_status map(brood_os_arena *out, int object, size_t size)
 
 brood_status brood_os_arena_create(brood_os_arena *out, size_t least)
 {
-    const int object = broodi_fault() ? -1 : broodi_descriptor_up(memfd_create("brood", MFD_CLOEXEC));
+    const int object =
+        broodi_posix_fault(EMFILE) ? -1 : broodi_descriptor_up(memfd_create("brood", MFD_CLOEXEC));
     if (object < 0)
         return brood_os_error("memfd_create", errno);
     brood_status status = BROOD_NO_MEMORY;

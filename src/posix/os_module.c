@@ -163,7 +163,7 @@ static void trim(char *path)
 // that is not the current one any more.
 static char *mapped_path(uintptr_t address)
 {
-    FILE *maps = fopen("/proc/self/maps", "re");
+    FILE *maps = broodi_fault() ? NULL : fopen("/proc/self/maps", "re");
     if (!maps)
         return NULL;
     char *line = NULL;
@@ -211,6 +211,8 @@ brood_status brood_os_module_find(void (*code)(void), brood_os_module *out)
 static brood_status load(const char *path, struct search *out)
 {
     struct link_map *map = NULL;
+    if (broodi_fault())
+        return broodi_fail(BROOD_NO_MEMORY, "dlopen of %s", path);
     void *library = dlopen(path, RTLD_LAZY | RTLD_LOCAL);
     if (!library)
         return broodi_fail(BROOD_NOT_FOUND, "%s", dlerror());

@@ -4,14 +4,13 @@
 #include "channel.h"
 #include "descriptor.h"
 #include "launch.h"
+#include "posix.h"
 #include "starter.h"
 
 #include "fail.h"
-#include "fault.h"
 #include "os/os_clock.h"
 #include "os/os_error.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
@@ -51,7 +50,7 @@ static void start_by_vfork(void *arg)
     sigset_t before;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    const pid_t child = broodi_fault() ? (errno = EAGAIN, -1) : vfork();
+    const pid_t child = broodi_posix_fault(EAGAIN) ? -1 : vfork();
     if (child == 0)
         broodi_launch_exec(launch);
     launch->error = errno;
@@ -62,7 +61,7 @@ static void start_by_vfork(void *arg)
 static void start_by_fork(void *arg)
 {
     struct launch *launch = arg;
-    const pid_t child = broodi_fault() ? (errno = EAGAIN, -1) : fork();
+    const pid_t child = broodi_posix_fault(EAGAIN) ? -1 : fork();
     if (child == 0)
         broodi_launch_entry(launch);
     launch->error = errno;
@@ -105,12 +104,12 @@ static brood_status start(struct launch *launch, void (*by)(void *), const char 
 // The whole of a file of unknown size, from malloc, and its length; NULL when it cannot be had.
 static char *read_whole(const char *path, size_t *out_length)
 {
-    FILE *file = fopen(path, "re");
+    FILE *file = broodi_fault() ? NULL : fopen(path, "re");
     char *text = NULL;
     size_t capacity = 0;
     *out_length = 0;
     while (file && *out_length == capacity) {
-        char *more = realloc(text, capacity * 2 + 4096);
+        char *more = broodi_fault() ? NULL : realloc(text, capacity * 2 + 4096);
         if (!more)
             break;
         text = more;
@@ -237,7 +236,7 @@ static bool poll_until(struct pollfd *descriptors, nfds_t count, int64_t deadlin
 {
     for (;;) {
         const int timeout = until(deadline);
-        const int ready = poll(descriptors, count, timeout);
+        const int ready = broodi_posix_fault(ENOMEM) ? -1 : poll(descriptors, count, timeout);
         if (ready > 0)
             return true;
         if (brood_os_clock() >= deadline)
@@ -409,7 +408,7 @@ uint64_t brood_os_process_birth(int64_t pid)
 {
     char text[1024];
     (void)snprintf(text, sizeof text, "/proc/%lld/stat", (long long)pid);
-    const int file = open(text, O_RDONLY | O_CLOEXEC);
+    const int file = broodi_posix_fault(EMFILE) ? -1 : open(text, O_RDONLY | O_CLOEXEC);
     if (file < 0)
         return errno == ENOENT ? 0 : BROOD_OS_BIRTH_UNKNOWN;
     const ssize_t length = read(file, text, sizeof text - 1);

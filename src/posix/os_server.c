@@ -8,13 +8,12 @@
 
 #include "channel.h"
 #include "descriptor.h"
+#include "posix.h"
 #include "warden.h"
 
 #include "fail.h"
-#include "fault.h"
 #include "os/os_error.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <sched.h>
@@ -70,7 +69,7 @@ void brood_os_server_handed(const brood_resource resources[BROOD_OS_SERVER_RESOU
 bool brood_os_server_lives(const brood_os_child *server)
 {
     struct pollfd ended = { .fd = (int)server->handle, .events = POLLIN };
-    return server->handle >= 0 && poll(&ended, 1, 0) == 0;
+    return server->handle >= 0 && !broodi_posix_fault(ENOMEM) && poll(&ended, 1, 0) == 0;
 }
 
 static uint64_t mix(uint64_t sum, uint64_t number)
@@ -153,8 +152,8 @@ static brood_status describe(const brood_os_plan *plan, int channel, struct ward
                                 .texts = size_of_texts(plan),
                                 .resources = plan->resource_count,
                                 .tied = plan->tied };
-    errno = EMFILE; // of a fault
-    *directory = broodi_fault() ? -1 : broodi_descriptor_up(open(".", O_PATH | O_DIRECTORY | O_CLOEXEC));
+    *directory =
+        broodi_posix_fault(EMFILE) ? -1 : broodi_descriptor_up(open(".", O_PATH | O_DIRECTORY | O_CLOEXEC));
     if (*directory < 0)
         return brood_os_error("opening the working directory", errno);
     put(parcel, channel);
@@ -194,7 +193,7 @@ static void send_rest(const brood_os_plan *plan, int channel)
         for (; count < CHANNEL_MOST_DESCRIPTORS && first + count < plan->resource_count; count++)
             batch[count] = (int)plan->resources[first + count].value;
         if (!broodi_channel_send_with(channel, &nothing, 1, batch, count))
-            return;
+            broodi_channel_break(channel);
     }
     struct channel_outbox outbox = { .channel = channel };
     const char *directory = plan->directory ? plan->directory : "";

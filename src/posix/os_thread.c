@@ -77,7 +77,7 @@ brood_status brood_os_thread_start(brood_os_thread *out, void (*entry)(void *), 
 {
     struct start *start = broodi_alloc(sizeof *start);
     pthread_attr_t attributes;
-    if (!start || pthread_attr_init(&attributes) != 0) {
+    if (!start || broodi_fault() || pthread_attr_init(&attributes) != 0) {
         free(start);
         return brood_os_error("malloc", ENOMEM);
     }
@@ -163,7 +163,7 @@ static bool is_exiting(const char *id)
 // list cannot be had.
 static unsigned count_running(void)
 {
-    DIR *list = opendir("/proc/self/task");
+    DIR *list = broodi_fault() ? NULL : opendir("/proc/self/task");
     const struct dirent *entry;
     unsigned count = 0;
     while (list && (entry = readdir(list)) != NULL)

@@ -70,7 +70,7 @@ static int create_thread(void)
     sigset_t before;
     pthread_t thread;
     pthread_attr_t detached;
-    int error = pthread_attr_init(&detached);
+    int error = broodi_fault() ? ENOMEM : pthread_attr_init(&detached);
     if (error)
         return error;
     pthread_attr_setdetachstate(&detached, PTHREAD_CREATE_DETACHED);
@@ -85,7 +85,7 @@ static int create_thread(void)
 static int ensure(void)
 {
     if (!starter.watches_fork) {
-        const int error = pthread_atfork(lock, unlock, forget_in_child);
+        const int error = broodi_fault() ? ENOMEM : pthread_atfork(lock, unlock, forget_in_child);
         if (error)
             return error;
         starter.watches_fork = true;

@@ -15,15 +15,14 @@
 #include "channel.h"
 #include "descriptor.h"
 #include "launch.h"
+#include "posix.h"
 
 #include "fail.h"
-#include "fault.h"
 #include "os/os_clock.h"
 #include "os/os_error.h"
 #include "os/os_server.h"
 #include "os/os_thread.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <link.h>
 #include <poll.h>
@@ -75,14 +74,15 @@ uint64_t broodi_warden_ignored_signals(void)
 // The child's side, from a spare to a child
 
 // Descriptors are higher than the standard ones, which the warden keeps open: on the null device.
-static void set_standard(const struct warden_job *job, const int *descriptors)
+static void set_standard(const struct warden_job *job, int channel, const int *descriptors)
 {
     for (int i = STDIN_FILENO; i <= STDERR_FILENO; i++) {
         if (job->closed & 1U << i)
             close(i);
         if (!(job->standard & 1U << i))
             continue;
-        (void)dup2(*descriptors, i);
+        if (broodi_posix_fault(EMFILE) || dup2(*descriptors, i) < 0)
+            broodi_channel_give_up(channel, errno, "dup");
         close(*descriptors++);
     }
 }
@@ -104,7 +104,9 @@ static void receive_resources(brood_os_boot *boot, size_t count)
         int batch[CHANNEL_MOST_DESCRIPTORS];
         size_t got = 0;
         char byte;
-        if (!broodi_channel_receive_with((int)boot->channel, &byte, 1, 0, batch, &got) || got == 0 ||
+        errno = 0;
+        if (!broodi_channel_await((int)boot->channel) ||
+            !broodi_channel_receive_with((int)boot->channel, &byte, 1, 0, batch, &got) || got == 0 ||
             got > count - known)
             broodi_channel_give_up((int)boot->channel, errno ? errno : EBADF, "receiving resources");
         for (size_t i = 0; i < got; i++)
@@ -135,7 +137,7 @@ static void receive_texts(int channel, size_t size)
     list[kept] = NULL;
     warden.environment = list; // reachable also when the program has put another one in its place
     environ = list;
-    if (directory[0] && chdir(directory) != 0)
+    if (directory[0] && (broodi_posix_fault(ENOMEM) || chdir(directory) != 0))
         broodi_channel_give_up(channel, errno, "changing to the child's directory");
 }
 
@@ -152,14 +154,15 @@ static brood_status become_child(const struct warden_job *job, const int *descri
     *out = (brood_os_boot){ .token = job->token, .arena = -1, .channel = descriptors[0] };
     if (!job->tied)
         (void)prctl(PR_SET_PDEATHSIG, 0);
-    set_standard(job, descriptors + 2);
+    set_standard(job, descriptors[0], descriptors + 2);
     set_ignored(job->ignored);
-    if (fchdir(descriptors[1]) != 0)
+    if (broodi_posix_fault(ENOMEM) || fchdir(descriptors[1]) != 0)
         broodi_channel_give_up(descriptors[0], errno, "changing to the starter's directory");
     close(descriptors[1]);
     receive_resources(out, (size_t)job->resources);
     receive_texts(descriptors[0], (size_t)job->texts);
-    const brood_status status = broodi_channel_receive_letter(out);
+    bool is_letter;
+    const brood_status status = broodi_channel_receive_letter(out, &is_letter);
     unblock(job->blocked);
     broodi_channel_show(broodi_descriptor_of_process(getpid()));
     return status;
@@ -233,7 +236,7 @@ static bool make_spares(int *out)
         if (is_idle(i))
             continue;
         atomic_store_explicit(&warden.flags[i], 0, memory_order_relaxed);
-        const pid_t pid = fork();
+        const pid_t pid = broodi_posix_fault(EAGAIN) ? -1 : fork();
         *out = i;
         if (pid == 0)
             return true;
@@ -306,7 +309,7 @@ static void wait_for_news(void)
     };
     // A thread that some library has started before main takes SIGCHLD away if it does not block it.
     const bool looks_again = warden.fork_error || brood_os_thread_count() > 1;
-    if (poll(news, 4, looks_again ? RETRY : -1) < 0)
+    if (broodi_posix_fault(ENOMEM) || poll(news, 4, looks_again ? RETRY : -1) < 0)
         return;
     if (news[0].revents)
         _exit(0);
@@ -333,18 +336,18 @@ static bool prepare_signals(void)
     warden.ignored = broodi_warden_ignored_signals();
     sigemptyset(&set);
     sigaddset(&set, SIGCHLD);
-    warden.signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    warden.signals = broodi_posix_fault(EMFILE) ? -1 : signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
     return warden.signals >= 0;
 }
 
 // Nobody's pipe stays open because of a server.
 static bool let_standard_go(void)
 {
-    const int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    const int null = broodi_posix_fault(EMFILE) ? -1 : open("/dev/null", O_RDWR | O_CLOEXEC);
     if (null < 0)
         return false;
     for (int i = STDIN_FILENO; i <= STDERR_FILENO; i++)
-        if (null != i && dup2(null, i) < 0)
+        if (null != i && (broodi_posix_fault(EMFILE) || dup2(null, i) < 0))
             return false;
     if (null > STDERR_FILENO)
         close(null);
@@ -356,9 +359,11 @@ static bool prepare(const brood_resource *resources)
     warden.jobs = (int)resources[WARDEN_JOBS].value;
     warden.requester = (int)resources[WARDEN_REQUESTER].value;
     warden.pid = getpid();
-    warden.taken = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    void *flags =
-        mmap(NULL, SPARES * sizeof *warden.flags, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    warden.taken = broodi_posix_fault(EMFILE) ? -1 : eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    void *flags = broodi_posix_fault(ENOMEM)
+                      ? MAP_FAILED
+                      : mmap(NULL, SPARES * sizeof *warden.flags, PROT_READ | PROT_WRITE,
+                             MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (flags == MAP_FAILED)
         return false;
     warden.flags = flags;

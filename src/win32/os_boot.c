@@ -2,9 +2,9 @@
 #include "os/os_boot.h"
 
 #include "channel.h"
+#include "win32.h"
 
 #include "fail.h"
-#include "fault.h"
 
 #include <fcntl.h>
 #include <io.h>
@@ -85,7 +85,7 @@ static bool is_letter(const channel_letter *view)
 
 static channel_letter *open_letter(HANDLE mapping)
 {
-    channel_letter *view = MapViewOfFile(mapping, FILE_MAP_WRITE, 0, 0, 0);
+    channel_letter *view = broodi_win32_fault() ? NULL : MapViewOfFile(mapping, FILE_MAP_WRITE, 0, 0, 0);
     if (!view)
         return NULL;
     if (is_letter(view))
@@ -95,14 +95,15 @@ static channel_letter *open_letter(HANDLE mapping)
 }
 
 // A descriptor is the C library's own name for a handle, in each process another one.
-static intptr_t adopt(const channel_resource *resource)
+static brood_status adopt(const channel_resource *resource, brood_resource *out)
 {
     HANDLE handle = (HANDLE)(intptr_t)resource->value;
     if (!SetHandleInformation(handle, HANDLE_FLAG_INHERIT, 0))
-        return -1;
+        return broodi_fail(BROOD_INVALID, "resource %lld is not there", (long long)resource->value);
+    *out = (brood_resource){ resource->kind, (intptr_t)handle };
     if (resource->kind == BROOD_RESOURCE_DESCRIPTOR)
-        return _open_osfhandle((intptr_t)handle, _O_BINARY);
-    return (intptr_t)handle;
+        out->value = broodi_fault() ? -1 : _open_osfhandle((intptr_t)handle, _O_BINARY);
+    return out->value == -1 ? broodi_fail(BROOD_NO_RESOURCES, "_open_osfhandle") : BROOD_OK;
 }
 
 static brood_status take_resources(const channel_letter *letter, brood_os_boot *out)
@@ -113,12 +114,10 @@ static brood_status take_resources(const channel_letter *letter, brood_os_boot *
     out->resources = out->resource_count ? broodi_alloc(out->resource_count * sizeof *out->resources) : NULL;
     if (out->resource_count && !out->resources)
         return broodi_fail(BROOD_NO_MEMORY, "%llu resources", (unsigned long long)letter->resources);
-    for (size_t i = 0; i < out->resource_count; i++) {
-        out->resources[i] = (brood_resource){ list[i].kind, adopt(&list[i]) };
-        if (out->resources[i].value == -1)
-            return broodi_fail(BROOD_INVALID, "resource %llu is not there", (unsigned long long)i);
-    }
-    return BROOD_OK;
+    brood_status status = BROOD_OK;
+    for (size_t i = 0; status == BROOD_OK && i < out->resource_count; i++)
+        status = adopt(&list[i], &out->resources[i]);
+    return status;
 }
 
 brood_status brood_os_boot_take(brood_os_boot *out)

@@ -141,7 +141,7 @@ static HANDLE open_mutex(const brood_os_life_id *id)
 {
     wchar_t name[NAME];
     make_name(name, id, LIFE);
-    return OpenMutexW(SYNCHRONIZE | MUTEX_MODIFY_STATE, FALSE, name);
+    return broodi_win32_fault() ? NULL : OpenMutexW(SYNCHRONIZE | MUTEX_MODIFY_STATE, FALSE, name);
 }
 
 // A mutex goes with its last handle, and those who hold one beside the thread do so for a moment.
@@ -211,7 +211,7 @@ void brood_os_bell_ring(brood_os_life *life, const brood_os_life_id *id)
         return;
     wchar_t name[NAME];
     make_name(name, id, BELL);
-    HANDLE event = OpenEventW(EVENT_MODIFY_STATE, FALSE, name);
+    HANDLE event = broodi_win32_fault() ? NULL : OpenEventW(EVENT_MODIFY_STATE, FALSE, name);
     if (!event)
         return;
     (void)SetEvent(event);

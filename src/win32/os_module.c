@@ -113,6 +113,8 @@ brood_status brood_os_module_find(void (*code)(void), brood_os_module *out)
 // Of its own libraries a module may expect that they lie beside it.
 static HMODULE load(const wchar_t *path)
 {
+    if (broodi_win32_fault())
+        return NULL;
     HMODULE module = GetModuleHandleW(path);
     if (!module)
         module = LoadLibraryW(path);
@@ -149,6 +151,8 @@ static brood_status find_module(const char *path, HMODULE *out)
     *out = load(wide);
     const DWORD code = GetLastError();
     free(wide);
+    if (!*out && code == ERROR_NOT_ENOUGH_MEMORY)
+        return broodi_fail(BROOD_NO_MEMORY, "LoadLibraryW of %s (%lu)", path, code);
     return *out ? BROOD_OK : broodi_fail(BROOD_NOT_FOUND, "LoadLibraryW of %s (%lu)", path, code);
 }
 

@@ -237,7 +237,15 @@ static HANDLE open_process(int64_t pid)
     SetLastError(ERROR_INVALID_PARAMETER);
     if (pid <= 0 || pid > MAXDWORD)
         return NULL;
-    return OpenProcess(PROCESS_QUERY_LIMITED_INFORMATION | SYNCHRONIZE, FALSE, (DWORD)pid);
+    return broodi_win32_fault()
+               ? NULL
+               : OpenProcess(PROCESS_QUERY_LIMITED_INFORMATION | SYNCHRONIZE, FALSE, (DWORD)pid);
+}
+
+// Of a process that could not be opened: there is none, or the number is that of a stranger who lets nobody look.
+static bool is_gone(DWORD code)
+{
+    return code == ERROR_INVALID_PARAMETER || code == ERROR_ACCESS_DENIED;
 }
 
 // 0 for a process that has ended: it is there as long as somebody has a handle of it.
@@ -255,7 +263,7 @@ uint64_t brood_os_process_birth(int64_t pid)
 {
     HANDLE process = open_process(pid);
     if (!process)
-        return 0;
+        return is_gone(GetLastError()) ? 0 : BROOD_OS_BIRTH_UNKNOWN;
     const uint64_t birth = read_birth(process);
     CloseHandle(process);
     return birth;
@@ -265,12 +273,10 @@ brood_status brood_os_parent_await_end(int64_t pid, uint64_t birth, int64_t dead
 {
     HANDLE process = open_process(pid);
     const DWORD code = GetLastError();
-    if (!process && code != ERROR_INVALID_PARAMETER && code != ERROR_ACCESS_DENIED)
-        return brood_os_error("OpenProcess", code);
-    // It is gone, or the number is that of a stranger who lets nobody look.
     if (!process)
-        return BROOD_OK;
-    const bool lives = read_birth(process) == birth;
+        return is_gone(code) ? BROOD_OK : brood_os_error("OpenProcess", code);
+    const uint64_t now = read_birth(process);
+    const bool lives = now != 0 && (now == birth || birth == BROOD_OS_BIRTH_UNKNOWN);
     const brood_status status = lives ? await_process(process, deadline) : BROOD_OK;
     CloseHandle(process);
     return status;

@@ -41,7 +41,7 @@ brood_status broodi_win32_module_path(HMODULE module, wchar_t **out)
         wchar_t *path = broodi_alloc(capacity * sizeof *path);
         if (!path)
             return brood_os_error("malloc", ERROR_NOT_ENOUGH_MEMORY);
-        const DWORD length = GetModuleFileNameW(module, path, capacity);
+        const DWORD length = broodi_win32_fault() ? 0 : GetModuleFileNameW(module, path, capacity);
         const DWORD code = GetLastError();
         if (length > 0 && length < capacity) {
             *out = path;

@@ -7,8 +7,16 @@
 #include "../platform.h"
 #include "family.h"
 #include "fault.h"
+#include "server.h"
+#include "start.h"
 
 #include <string.h>
+
+// Says to a fresh image which of its own faults it meets.
+#define VARIABLE "BROOD_TEST_FAULT"
+
+// Says to one that it is not to come to brood_init.
+#define SILENT "BROOD_TEST_SILENT"
 
 // Faults that a scenario asks for and gets over without a failure are fine, too.
 struct scenario {
@@ -16,6 +24,7 @@ struct scenario {
     brood_status (*run)(void);
     brood_status allowed[4]; // failures; ends with BROOD_OK
     bool cold;               // does something for the first time that stays: handles are not counted
+    unsigned others;         // processes that stay
 };
 
 struct holdings {
@@ -31,8 +40,26 @@ static struct holdings take_stock(void)
     return now;
 }
 
+// Processes that are nobody's to wait for end a moment later.
+static bool is_alone(unsigned with)
+{
+    enum { MOST_IMAGES = 16 };
+    brood_pid images[MOST_IMAGES];
+    const int64_t deadline = brood_clock() + BROOD_SECONDS(30);
+    size_t count = platform_images(images, MOST_IMAGES);
+    for (; count > 1 + with && brood_clock() < deadline; count = platform_images(images, MOST_IMAGES))
+        brood_sleep(BROOD_MILLISECONDS(1));
+    for (size_t i = 0; i < count && count > 1 + with; i++)
+        print_message("process %d of %d\n", (int)images[i], (int)platform_parent_of(images[i]));
+    return count <= 1 + with;
+}
+
 static void assert_same(const struct scenario *scenario, unsigned n, struct holdings before)
 {
+    if (!is_alone(scenario->others))
+        fail_msg("%s, fault %u: a process is left", scenario->name, n);
+    if (platform_has_child() || brood_active_children(NULL, 0) > 0)
+        fail_msg("%s, fault %u: a child is left", scenario->name, n);
     const struct holdings after = take_stock();
     if (!scenario->cold && after.descriptors != before.descriptors)
         fail_msg("%s, fault %u: %u descriptors have become %u", scenario->name, n,
@@ -54,18 +81,24 @@ static void assert_allowed(const struct scenario *scenario, unsigned n, brood_st
 }
 
 // Takes the fault back; whether it was still to come.
-static bool is_pending(unsigned n)
+static bool is_pending(void)
 {
-    bool pending = false;
-    for (unsigned i = 0; i < n && !pending; i++)
-        pending = broodi_fault();
+    const bool pending = broodi_fault_left() > 0;
     broodi_fault_set(0);
     return pending;
 }
 
+enum { MOST = 400 };
+
+// Of a scenario and its faults up to the first one that was not met.
+static void conclude(const struct scenario *scenario, unsigned n, unsigned failures, bool pending)
+{
+    assert_true(pending);
+    print_message("%s: %u faults, %u of them failures\n", scenario->name, n - 1, failures);
+}
+
 static void walk(const struct scenario *scenario)
 {
-    enum { MOST = 400 };
     unsigned failures = 0;
     bool pending = false;
     unsigned n = 0;
@@ -73,14 +106,13 @@ static void walk(const struct scenario *scenario)
         const struct holdings before = take_stock();
         broodi_fault_set(++n);
         const brood_status status = scenario->run();
-        pending = is_pending(n);
+        pending = is_pending();
         assert_allowed(scenario, n, status);
         assert_same(scenario, n, before);
         failures += status != BROOD_OK;
     }
-    assert_true(pending);
     assert_status(scenario->run(), BROOD_OK);
-    print_message("%s: %u faults, %u of them failures\n", scenario->name, n - 1, failures);
+    conclude(scenario, n, failures, pending);
 }
 
 static void walk_twice(const struct scenario *scenario)
@@ -93,6 +125,9 @@ static void walk_twice(const struct scenario *scenario)
 
 // Processes
 
+// Every child is handed something.
+static brood_resource handed = { .kind = BROOD_RESOURCE_DESCRIPTOR };
+
 static int read_argument(void *arg)
 {
     return strcmp(arg, "an argument") == 0 ? 5 : 6;
@@ -101,7 +136,11 @@ static int read_argument(void *arg)
 static brood_status start_and_join(brood_start_method method)
 {
     static const char *const environment[] = { "BROOD_TEST_A=1", "BROOD_TEST_B", NULL };
-    const brood_process_options options = { .method = (int32_t)method, .environment = environment };
+    const brood_process_options options = { .method = (int32_t)method,
+                                            .directory = ".",
+                                            .resources = &handed,
+                                            .resource_count = 1,
+                                            .environment = environment };
     brood_process *process = NULL;
     brood_exit ended = { .kind = BROOD_RUNNING };
     const brood_status status =
@@ -131,8 +170,9 @@ static brood_status fork_and_join(void)
 static void a_spawn_that_fails_leaves_nothing(void **state)
 {
     (void)state;
-    walk_twice(&(struct scenario){
-        "spawn", spawn_and_join, { BROOD_NO_MEMORY, BROOD_NO_RESOURCES, BROOD_SYSTEM }, false });
+    walk_twice(&(struct scenario){ .name = "spawn",
+                                   .run = spawn_and_join,
+                                   .allowed = { BROOD_NO_MEMORY, BROOD_NO_RESOURCES, BROOD_SYSTEM } });
 }
 
 static void a_fork_that_fails_leaves_nothing(void **state)
@@ -142,8 +182,200 @@ static void a_fork_that_fails_leaves_nothing(void **state)
         assert_status(fork_and_join(), BROOD_UNSUPPORTED);
         return;
     }
-    walk_twice(&(struct scenario){
-        "fork", fork_and_join, { BROOD_NO_MEMORY, BROOD_NO_RESOURCES, BROOD_SYSTEM }, false });
+    walk_twice(&(struct scenario){ .name = "fork",
+                                   .run = fork_and_join,
+                                   .allowed = { BROOD_NO_MEMORY, BROOD_NO_RESOURCES, BROOD_SYSTEM } });
+}
+
+enum { SERVER_AND_SPARES = 3 };
+
+static brood_status serve_and_join(void)
+{
+    return start_and_join(BROOD_START_FORKSERVER);
+}
+
+static brood_status serve_anew_and_join(void)
+{
+    const brood_status status = start_and_join(BROOD_START_FORKSERVER);
+    broodi_server_close();
+    return status;
+}
+
+static void a_start_from_the_server_that_fails_leaves_nothing(void **state)
+{
+    (void)state;
+    const struct scenario scenarios[] = {
+        { .name = "fork server, made",
+          .run = serve_anew_and_join,
+          .allowed = { BROOD_NO_MEMORY, BROOD_NO_RESOURCES, BROOD_SYSTEM } },
+        { .name = "fork server, asked",
+          .run = serve_and_join,
+          .allowed = { BROOD_NO_MEMORY, BROOD_NO_RESOURCES, BROOD_SYSTEM },
+          .others = SERVER_AND_SPARES },
+    };
+    if (!platform_has_fork()) {
+        assert_status(serve_and_join(), BROOD_UNSUPPORTED);
+        return;
+    }
+    for (size_t i = 0; i < sizeof scenarios / sizeof scenarios[0]; i++)
+        walk_twice(&scenarios[i]);
+    broodi_server_close();
+}
+
+// The child's side: faults of a fresh image, of the server, of a spare. A child that reaches its target tells whether its fault is still to come.
+
+enum { PENDING = 5, MET = 6 };
+
+static int tell(void *arg)
+{
+    (void)arg;
+    return broodi_fault_left() > 0 ? PENDING : MET;
+}
+
+static brood_status start_and_ask(brood_start_method method, const char *variable, bool *pending)
+{
+    const char *const environment[] = { variable, NULL };
+    const brood_process_options options = { .method = (int32_t)method,
+                                            .directory = ".",
+                                            .resources = &handed,
+                                            .resource_count = 1,
+                                            .environment = environment };
+    brood_process *process = NULL;
+    brood_exit ended = { .kind = BROOD_RUNNING };
+    *pending = false;
+    const brood_status status =
+        brood_process_start(&process, tell, "an argument", sizeof "an argument", &options);
+    if (status != BROOD_OK) {
+        assert_null(process);
+        return status;
+    }
+    assert_status(brood_process_join(process, MEETING_PATIENCE, &ended), BROOD_OK);
+    brood_process_drop(process);
+    assert_int_equal(ended.kind, BROOD_EXITED);
+    assert_true(ended.code == PENDING || ended.code == MET);
+    *pending = ended.code == PENDING;
+    return BROOD_OK;
+}
+
+static brood_status ask_fresh_image(unsigned n, bool *pending)
+{
+    char variable[64];
+    (void)snprintf(variable, sizeof variable, VARIABLE "=%u", n);
+    return start_and_ask(BROOD_START_SPAWN, variable, pending);
+}
+
+// Some children one after the other, so that the server has done all that it does at least once. The server and its spares share a countdown.
+static brood_status ask_server(unsigned n, bool *pending)
+{
+    enum { CHILDREN = 4 };
+    char text[32];
+    brood_status status = BROOD_OK;
+    *pending = true;
+    (void)snprintf(text, sizeof text, "%u", n);
+    platform_environment_set(VARIABLE, text);
+    for (int i = 0; i < CHILDREN && status == BROOD_OK && *pending; i++)
+        status = start_and_ask(BROOD_START_FORKSERVER, NULL, pending);
+    platform_environment_set(VARIABLE, NULL);
+    broodi_server_close();
+    return status;
+}
+
+static void walk_other_side(const struct scenario *scenario, brood_status (*ask)(unsigned n, bool *pending))
+{
+    unsigned failures = 0;
+    bool pending = false;
+    unsigned n = 0;
+    while (!pending && n < MOST) {
+        const struct holdings before = take_stock();
+        const brood_status status = ask(++n, &pending);
+        assert_allowed(scenario, n, status);
+        assert_same(scenario, n, before);
+        failures += status != BROOD_OK;
+    }
+    conclude(scenario, n, failures, pending);
+}
+
+static void a_fresh_image_that_cannot_begin_says_why_and_is_gone(void **state)
+{
+    (void)state;
+    bool pending;
+    assert_status(ask_fresh_image(MOST * 10, &pending), BROOD_OK); // what is made once is made now
+    assert_true(pending);
+    walk_other_side(&(struct scenario){ .name = "fresh image",
+                                        .allowed = { BROOD_NO_MEMORY, BROOD_NO_RESOURCES, BROOD_SYSTEM } },
+                    ask_fresh_image);
+}
+
+static void a_server_that_fails_is_replaced_or_says_why(void **state)
+{
+    (void)state;
+    bool pending;
+    if (!platform_has_fork())
+        return; // there are no servers
+    assert_status(ask_server(MOST * 10, &pending), BROOD_OK);
+    assert_true(pending);
+    walk_other_side(&(struct scenario){ .name = "server and spares",
+                                        .allowed = { BROOD_NO_MEMORY, BROOD_NO_RESOURCES, BROOD_SYSTEM } },
+                    ask_server);
+}
+
+static void a_child_that_never_answers_is_given_up(void **state)
+{
+    (void)state;
+    const brood_duration usual = broodi_start_patience;
+    const struct scenario scenario = { .name = "silent child" };
+    bool pending;
+    assert_status(ask_fresh_image(MOST * 10, &pending), BROOD_OK); // what is made once is made now
+    const struct holdings before = take_stock();
+    broodi_start_patience = BROOD_MILLISECONDS(100);
+    assert_status(start_and_ask(BROOD_START_SPAWN, SILENT "=1", &pending), BROOD_TIMEOUT);
+    broodi_start_patience = usual;
+    assert_same(&scenario, 0, before);
+}
+
+// The main process
+
+static const char main_scenario[] = "begin";
+
+static int begin_main(void)
+{
+    brood_init();
+    return broodi_fault_left() > 0 ? PENDING : MET;
+}
+
+// What the program has printed: nothing, or one line of the library.
+static void assert_printed(const char *path, unsigned n, bool refused)
+{
+    char text[2048];
+    FILE *file = fopen(path, "r");
+    assert_non_null(file);
+    text[fread(text, 1, sizeof text - 1, file)] = 0;
+    (void)fclose(file);
+    const char *end = strchr(text, '\n');
+    if (refused ? strncmp(text, "brood: brood_init: ", 19) != 0 || !end || end[1] : text[0] != 0)
+        fail_msg("main, fault %u: %s", n, text);
+}
+
+static void a_main_process_that_cannot_begin_says_why_in_one_line(void **state)
+{
+    enum { REFUSED = 70 };
+    (void)state;
+    unsigned n = 0;
+    int code = 0;
+    while (code != PENDING && n < MOST) {
+        char path[512];
+        char variable[64];
+        foreign_file_name(path, sizeof path, "main");
+        (void)snprintf(variable, sizeof variable, VARIABLE "=%u", ++n);
+        const platform_program program = platform_program_start(main_scenario, variable, path);
+        platform_program_close_input(program);
+        code = platform_program_wait(program);
+        assert_true(code == REFUSED || code == PENDING || code == MET);
+        assert_printed(path, n, code == REFUSED);
+        foreign_file_remove(path);
+    }
+    assert_int_equal(code, PENDING);
+    print_message("main: %u faults\n", n - 1);
 }
 
 // In a thread that is new to brood. What it found is for the thread of the test to judge.
@@ -187,10 +419,9 @@ static brood_status spawn_in_fresh_thread(void)
 static void a_spawn_by_a_new_thread_that_fails_leaves_nothing(void **state)
 {
     (void)state;
-    walk_twice(&(struct scenario){ "spawn by a new thread",
-                                   spawn_in_fresh_thread,
-                                   { BROOD_NO_MEMORY, BROOD_NO_RESOURCES, BROOD_SYSTEM },
-                                   false });
+    walk_twice(&(struct scenario){ .name = "spawn by a new thread",
+                                   .run = spawn_in_fresh_thread,
+                                   .allowed = { BROOD_NO_MEMORY, BROOD_NO_RESOURCES, BROOD_SYSTEM } });
 }
 
 // Threads
@@ -243,8 +474,8 @@ static void a_thread_that_fails_leaves_nothing(void **state)
 {
     (void)state;
     assert_status(brood_lock_create(&shared_lock), BROOD_OK);
-    walk_twice(
-        &(struct scenario){ "thread", thread_and_join, { BROOD_NO_MEMORY, BROOD_NO_RESOURCES }, false });
+    walk_twice(&(struct scenario){
+        .name = "thread", .run = thread_and_join, .allowed = { BROOD_NO_MEMORY, BROOD_NO_RESOURCES } });
     assert_status(brood_lock_destroy(shared_lock), BROOD_OK);
 }
 
@@ -265,8 +496,9 @@ static void an_acquire_by_a_new_thread_that_fails_leaves_the_lock_free(void **st
 {
     (void)state;
     assert_status(brood_lock_create(&shared_lock), BROOD_OK);
-    walk_twice(&(struct scenario){
-        "acquire by a new thread", acquire_in_fresh_thread, { BROOD_NO_RESOURCES }, false });
+    walk_twice(&(struct scenario){ .name = "acquire by a new thread",
+                                   .run = acquire_in_fresh_thread,
+                                   .allowed = { BROOD_NO_RESOURCES } });
     assert_status(brood_lock_acquire(shared_lock, BROOD_NOW), BROOD_OK);
     assert_status(brood_lock_release(shared_lock), BROOD_OK);
     assert_status(brood_lock_destroy(shared_lock), BROOD_OK);
@@ -292,7 +524,8 @@ static brood_status hoard_locks(void)
 static void a_table_that_cannot_grow_stays_whole(void **state)
 {
     (void)state;
-    walk(&(struct scenario){ "growth of a table", hoard_locks, { BROOD_NO_MEMORY }, true });
+    walk(&(struct scenario){
+        .name = "growth of a table", .run = hoard_locks, .allowed = { BROOD_NO_MEMORY }, .cold = true });
     broodi_fault_set(1);
     while (hoarded < HOARD && hoard_locks() == BROOD_OK)
         continue;
@@ -335,9 +568,10 @@ static brood_status use_locals_in_fresh_thread(void)
 static void locals_that_fail_leave_nothing(void **state)
 {
     (void)state;
-    walk_twice(&(struct scenario){ "locals", use_locals, { BROOD_NO_MEMORY }, false });
-    walk_twice(&(struct scenario){
-        "locals in a new thread", use_locals_in_fresh_thread, { BROOD_NO_MEMORY }, false });
+    walk_twice(&(struct scenario){ .name = "locals", .run = use_locals, .allowed = { BROOD_NO_MEMORY } });
+    walk_twice(&(struct scenario){ .name = "locals in a new thread",
+                                   .run = use_locals_in_fresh_thread,
+                                   .allowed = { BROOD_NO_MEMORY } });
     assert_int_equal(use_lock_and_local(&(brood_lock){ 0 }), 0);
 }
 
@@ -363,9 +597,9 @@ static brood_status set_in_fresh_thread(void)
 static void the_registry_fails_as_documented(void **state)
 {
     (void)state;
-    const struct scenario scenario = {
-        "registry", set_in_fresh_thread, { BROOD_NO_MEMORY, BROOD_NO_RESOURCES }, false
-    };
+    const struct scenario scenario = { .name = "registry",
+                                       .run = set_in_fresh_thread,
+                                       .allowed = { BROOD_NO_MEMORY, BROOD_NO_RESOURCES } };
     walk_twice(&scenario);
     assert_status(brood_registry_set("faults", 0), BROOD_OK);
 }
@@ -386,15 +620,31 @@ static brood_status add_handler(void)
 static void a_handler_is_registered_or_is_not(void **state)
 {
     (void)state;
-    walk(&(struct scenario){ "at_exit", add_handler, { BROOD_NO_MEMORY }, false });
+    walk(&(struct scenario){ .name = "at_exit", .run = add_handler, .allowed = { BROOD_NO_MEMORY } });
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+    const char *fault = getenv(VARIABLE);
+    broodi_fault_share(platform_memory_shared(sizeof(unsigned)));
+    if (fault)
+        broodi_fault_set((unsigned)strtoul(fault, NULL, 10));
+    while (getenv(SILENT))
+        brood_sleep(BROOD_SECONDS(1));
+    if (argc > 1 && strcmp(argv[1], main_scenario) == 0)
+        return begin_main();
     brood_init();
+    intptr_t ends[2];
+    platform_pipe(ends);
+    handed.value = ends[0];
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_spawn_that_fails_leaves_nothing),
         cmocka_unit_test(a_fork_that_fails_leaves_nothing),
+        cmocka_unit_test(a_start_from_the_server_that_fails_leaves_nothing),
+        cmocka_unit_test(a_fresh_image_that_cannot_begin_says_why_and_is_gone),
+        cmocka_unit_test(a_child_that_never_answers_is_given_up),
+        cmocka_unit_test(a_server_that_fails_is_replaced_or_says_why),
+        cmocka_unit_test(a_main_process_that_cannot_begin_says_why_in_one_line),
         cmocka_unit_test(a_spawn_by_a_new_thread_that_fails_leaves_nothing),
         cmocka_unit_test(a_thread_that_fails_leaves_nothing),
         cmocka_unit_test(an_acquire_by_a_new_thread_that_fails_leaves_the_lock_free),

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -155,6 +156,46 @@ size_t platform_children_of(brood_pid pid, brood_pid *out, size_t capacity)
     if (directory)
         closedir(directory);
     return count;
+}
+
+size_t platform_images(brood_pid *out, size_t capacity)
+{
+    char own[512];
+    char other[512];
+    char path[64];
+    const struct dirent *entry;
+    size_t count = 0;
+    DIR *directory = opendir("/proc");
+    const ssize_t length = readlink("/proc/self/exe", own, sizeof own);
+    if (!directory || length <= 0)
+        give_up("/proc");
+    while ((entry = readdir(directory)) != NULL) {
+        const long long pid = strtoll(entry->d_name, NULL, 10);
+        (void)snprintf(path, sizeof path, "/proc/%lld/exe", pid);
+        if (count < capacity && readlink(path, other, sizeof other) == length &&
+            memcmp(own, other, (size_t)length) == 0)
+            out[count++] = pid;
+    }
+    closedir(directory);
+    return count;
+}
+
+size_t platform_memory_used(void)
+{
+    unsigned long resident = 0;
+    FILE *file = fopen("/proc/self/statm", "r");
+    if (!file || fscanf(file, "%*u %lu", &resident) != 1)
+        give_up("/proc/self/statm");
+    (void)fclose(file);
+    return resident * (size_t)sysconf(_SC_PAGESIZE);
+}
+
+void *platform_memory_shared(size_t size)
+{
+    void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (memory == MAP_FAILED)
+        give_up("mmap");
+    return memory;
 }
 
 brood_pid platform_group_of(brood_pid pid)

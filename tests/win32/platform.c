@@ -11,7 +11,8 @@
 #include <sys/stat.h>
 #include <wchar.h>
 #include <windows.h>
-// Which this one uses without including it.
+// After windows.h, which they need.
+#include <psapi.h>
 #include <tlhelp32.h>
 
 // What a process that was ended from outside has as its exit code. No other one has it.
@@ -97,6 +98,28 @@ size_t platform_children_of(brood_pid pid, brood_pid *out, size_t capacity)
 {
     (void)pid, (void)out, (void)capacity;
     return 0;
+}
+
+size_t platform_images(brood_pid *out, size_t capacity)
+{
+    (void)out, (void)capacity;
+    return 0;
+}
+
+size_t platform_memory_used(void)
+{
+    PROCESS_MEMORY_COUNTERS counters;
+    if (!K32GetProcessMemoryInfo(GetCurrentProcess(), &counters, sizeof counters))
+        give_up("K32GetProcessMemoryInfo");
+    return counters.WorkingSetSize;
+}
+
+void *platform_memory_shared(size_t size)
+{
+    void *memory = calloc(1, size);
+    if (!memory)
+        give_up("calloc");
+    return memory;
 }
 
 brood_pid platform_group_of(brood_pid pid)

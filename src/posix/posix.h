@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: MIT
+// What the files of the POSIX port share.
+#ifndef POSIX_H
+#define POSIX_H
+
+#include "fault.h"
+
+#include <errno.h>
+#include <stdbool.h>
+
+// Asks for a fault before a system call: true with `code` in errno.
+static inline bool broodi_posix_fault(int code)
+{
+    if (!broodi_fault())
+        return false;
+    errno = code;
+    return true;
+}
+
+#endif
