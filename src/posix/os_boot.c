@@ -5,9 +5,10 @@
 
 #include "fail.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -42,20 +43,39 @@ static brood_status receive_letter(brood_os_boot *boot, bool *is_letter)
     return broodi_channel_receive_letter(boot, is_letter);
 }
 
+// Reads a number and the character that closes it; NULL when they are not there.
+static const char *read_field(const char *at, int base, char end, uint64_t most, uint64_t *out)
+{
+    char *behind = NULL;
+    errno = 0;
+    *out = isxdigit((unsigned char)*at) ? strtoull(at, &behind, base) : 0;
+    return behind && errno == 0 && *out <= most && *behind == end ? behind + 1 : NULL;
+}
+
+static bool read_announcement(const char *text, brood_os_boot *boot)
+{
+    uint64_t channel = 0;
+    uint64_t arena = 0;
+    text = read_field(text, 10, ':', INT_MAX, &channel);
+    if (text)
+        text = read_field(text, 10, ':', INT_MAX, &arena);
+    if (text)
+        text = read_field(text, 16, '\0', UINT64_MAX, &boot->token);
+    boot->channel = (intptr_t)channel;
+    boot->arena = (intptr_t)arena;
+    return text != NULL;
+}
+
 brood_status brood_os_boot_take(brood_os_boot *out)
 {
-    int channel = -1;
-    int arena = -1;
     brood_os_boot boot = { 0 };
     char text[64] = "";
     const char *announced = getenv(CHANNEL_VARIABLE);
     if (announced)
         (void)snprintf(text, sizeof text, "%s", announced);
     (void)unsetenv(CHANNEL_VARIABLE);
-    if (sscanf(text, "%d:%d:%" SCNx64, &channel, &arena, &boot.token) != 3)
+    if (!read_announcement(text, &boot))
         return broodi_fail(BROOD_INVALID, "the announcement \"%s\" cannot be read", text);
-    boot.channel = channel;
-    boot.arena = arena;
     (void)prctl(PR_SET_NAME,
                 program_invocation_short_name); // executed by /proc/self/exe, it would be called "exe"
     bool is_letter = false;
