@@ -42,13 +42,16 @@ static unsigned digit_of(char character)
     return character >= 'a' && character <= 'f' ? (unsigned)(character - 'a') + 10 : UINT_MAX;
 }
 
-// A number and what ends it; false when there is none.
-static bool read_number(const char **text, unsigned base, char end, uint64_t *out)
+// A number and what ends it; false when there is none, or too large a one.
+static bool read_number(const char **text, unsigned base, char end, uint64_t most, uint64_t *out)
 {
     const char *next = *text;
-    for (*out = 0; digit_of(*next) < base; next++)
+    bool fits = true;
+    for (*out = 0; digit_of(*next) < base; next++) {
+        fits = fits && *out <= (most - digit_of(*next)) / base;
         *out = *out * base + digit_of(*next);
-    const bool read = next != *text && *next == end;
+    }
+    const bool read = fits && next != *text && *next == end;
     *text = next + 1;
     return read;
 }
@@ -58,8 +61,8 @@ static bool read_announcement(const char *text, brood_os_boot *boot)
 {
     uint64_t channel;
     uint64_t arena;
-    if (!read_number(&text, 10, ':', &channel) || !read_number(&text, 10, ':', &arena) ||
-        !read_number(&text, 16, 0, &boot->token) || channel > INT_MAX || arena > INT_MAX)
+    if (!read_number(&text, 10, ':', INT_MAX, &channel) || !read_number(&text, 10, ':', INT_MAX, &arena) ||
+        !read_number(&text, 16, 0, UINT64_MAX, &boot->token))
         return false;
     boot->channel = (intptr_t)channel;
     boot->arena = (intptr_t)arena;
