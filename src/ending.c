@@ -68,6 +68,16 @@ static brood_status join_children(int64_t deadline)
     return status;
 }
 
+// Without any, nothing is asked of the clock either, which a fresh image would be the first to do.
+static brood_status stop_daemons(int64_t deadline)
+{
+    brood_process *any = broodi_children_any(true);
+    if (!any)
+        return BROOD_OK;
+    brood_process_drop(any);
+    return broodi_children_stop_daemons(deadline);
+}
+
 // The newest handler, taken off the list; NULL when all have run.
 static struct handler *pop_handler(void)
 {
@@ -105,7 +115,7 @@ static brood_status end_all(int64_t deadline)
         status = join_threads(deadline); // what was started before the list was closed
     }
     if (status == BROOD_OK)
-        status = broodi_children_stop_daemons(deadline);
+        status = stop_daemons(deadline);
     if (status == BROOD_OK)
         status = join_children(deadline);
     if (status == BROOD_OK)

@@ -150,7 +150,8 @@ _Noreturn void broodi_launch_entry(const struct launch *launch)
 {
     tie(launch);
     close(launch->starters_end);
-    restore_mask(launch);
+    if (launch->masked)
+        restore_mask(launch);
     set_input(launch, launch->channel);
     forget_input(launch);
     set_directory(launch);

@@ -15,6 +15,7 @@ struct launch {
     int starters_end;
     pid_t starter;     // this process
     sigset_t mask;     // of the thread that starts
+    bool masked;       // the child is born with another one
     char *const *argv; // for exec
     char *const *envp;
     int *moved;                      // room for one number for each resource

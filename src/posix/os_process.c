@@ -62,6 +62,7 @@ static void start_by_vfork(void *arg)
 static void start_by_fork(void *arg)
 {
     struct launch *launch = arg;
+    launch->masked = broodi_starter_is_self();
     const pid_t child = broodi_fault() ? (errno = EAGAIN, -1) : fork();
     if (child == 0)
         broodi_launch_entry(launch);

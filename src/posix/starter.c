@@ -27,6 +27,8 @@ static struct {
     struct request *first;
 } starter = { .mutex = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER };
 
+static _Thread_local bool is_starter;
+
 static void lock(void)
 {
     pthread_mutex_lock(&starter.mutex);
@@ -40,6 +42,7 @@ static void unlock(void)
 // The thread was not copied, nor those who wait for it.
 static void forget_in_child(void)
 {
+    is_starter = false;
     starter.exists = false;
     starter.first = NULL;
     starter.changed = (pthread_cond_t)PTHREAD_COND_INITIALIZER;
@@ -49,6 +52,7 @@ static void forget_in_child(void)
 static void *serve(void *unused)
 {
     (void)unused;
+    is_starter = true;
     lock();
     for (;;) {
         while (!starter.first)
@@ -123,6 +127,11 @@ brood_status broodi_starter_run(void (*job)(void *), void *arg)
         enqueue_and_wait(&request);
     unlock();
     return error ? brood_os_error("the starter thread", error) : BROOD_OK;
+}
+
+bool broodi_starter_is_self(void)
+{
+    return is_starter;
 }
 
 bool broodi_starter_exists(void)

@@ -13,6 +13,9 @@
 // Runs job(arg) in a thread of this process that lives as long as the process, and waits for it.
 brood_status broodi_starter_run(void (*job)(void *), void *arg);
 
+// Whether this is the starter thread, which has all signals blocked.
+bool broodi_starter_is_self(void);
+
 // Whether the starter thread exists: it is not counted among the program's threads.
 bool broodi_starter_exists(void);
 

@@ -18,7 +18,6 @@
 
 #include "fail.h"
 #include "fault.h"
-#include "os/os_clock.h"
 #include "os/os_error.h"
 #include "os/os_server.h"
 
@@ -184,7 +183,6 @@ static void rehearse(void)
     void *volatile memory = malloc(1);
     free(memory);
     (void)dl_iterate_phdr(pass_over, NULL);
-    (void)brood_os_clock();
 }
 
 static brood_status wait_for_job(int number, brood_os_boot *out)
