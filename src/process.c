@@ -309,16 +309,19 @@ static int64_t ask_daemons(void)
 
 brood_status broodi_children_stop_daemons(int64_t deadline)
 {
-    const int64_t patience = ask_daemons() + BROOD_SECONDS(1);
-    brood_process *process;
+    brood_process *process = broodi_children_any(true);
+    if (!process) // without any, nothing is asked of the clock, which many a child would be the first to do
+        return BROOD_OK;
     brood_status status = BROOD_OK;
-    while (status == BROOD_OK && (process = broodi_children_any(true)) != NULL) {
+    const int64_t patience = ask_daemons() + BROOD_SECONDS(1);
+    while (process) {
         status = broodi_child_join(process, patience < deadline ? patience : deadline);
         if (status == BROOD_TIMEOUT && brood_clock() >= patience) {
             (void)brood_process_kill(process);
             status = broodi_child_join(process, deadline);
         }
         brood_process_drop(process);
+        process = status == BROOD_OK ? broodi_children_any(true) : NULL;
     }
     return status;
 }
