@@ -258,7 +258,7 @@ static brood_status check_head(const struct channel_letter *letter, brood_os_boo
 
 brood_status broodi_channel_receive_letter(brood_os_boot *boot, bool *is_letter)
 {
-    struct channel_letter letter;
+    struct channel_letter letter = { .size = 0 };
     brood_status status = receive_head((int)boot->channel, &letter);
     *is_letter = status == BROOD_OK;
     if (status == BROOD_OK)

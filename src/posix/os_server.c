@@ -22,6 +22,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 // Without pidfds a server could not watch its requester, nor this one the end of what is not its child.
@@ -82,9 +83,9 @@ static uint64_t mix_limits(uint64_t sum)
     static const int limits[] = { RLIMIT_AS,      RLIMIT_CORE, RLIMIT_CPU,    RLIMIT_DATA,  RLIMIT_FSIZE,
                                   RLIMIT_MEMLOCK, RLIMIT_NICE, RLIMIT_NOFILE, RLIMIT_NPROC, RLIMIT_STACK };
     for (size_t i = 0; i < sizeof limits / sizeof limits[0]; i++) {
-        struct rlimit limit = { 0, 0 };
-        (void)getrlimit(limits[i], &limit);
-        sum = mix(mix(sum, limit.rlim_cur), limit.rlim_max);
+        uint64_t limit[2] = { 0, 0 }; // the raw call, since the C libraries differ in its types
+        (void)syscall(SYS_prlimit64, 0, limits[i], NULL, limit);
+        sum = mix(mix(sum, limit[0]), limit[1]);
     }
     return sum;
 }
