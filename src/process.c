@@ -69,15 +69,18 @@ void brood_process_drop(brood_process *process)
 
 // Ends
 
-// Whether it was a signal of ours that ended the child. On systems without signals the port tells by the exit code.
+// Whether it was we who ended the child: by a signal, or on systems without signals by an exit code that stands for one.
 static bool was_asked(const brood_process *process, brood_exit seen)
 {
-    return seen.kind == BROOD_SIGNALLED && seen.native < 32 && (process->asked >> seen.native & 1);
+    return (seen.kind == BROOD_SIGNALLED || seen.kind == BROOD_TERMINATED) && seen.native < 32 &&
+           (process->asked >> seen.native & 1);
 }
 
 static brood_exit conclude(const brood_process *process, brood_exit seen)
 {
     const struct broodi_process_slot *slot = broodi_slot(BROODI_PROCESS, process->slot);
+    if (seen.kind == BROOD_TERMINATED && !was_asked(process, seen)) // such a code of the program's own
+        seen = (brood_exit){ .kind = BROOD_EXITED, .code = seen.code, .native = (uint32_t)seen.code };
     switch (atomic_load_explicit(&slot->record, memory_order_acquire)) {
     case BROODI_RECORD_CODE:
         return (brood_exit){ .kind = BROOD_EXITED,

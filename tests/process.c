@@ -175,7 +175,7 @@ static int leave_by_exit(void *arg)
 static void a_child_may_leave_by_exit(void **state)
 {
     (void)state;
-    static const int codes[] = { 0, 1, 3, 5, 8, 255, 256, 0x12345678 };
+    static const int codes[] = { 0, 1, 3, 5, 8, 255, 256, 0x10009, 0x1000F, 0x12345678 };
     const int kept = platform_has_signals() ? 0xff : -1;
     for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++)
         assert_end(end_of(started_process(leave_by_exit, &codes[i], sizeof codes[i])), BROOD_EXITED,

@@ -101,23 +101,30 @@ static brood_status start(struct launch *launch, void (*by)(void *), const char 
     return BROOD_OK;
 }
 
-// The whole of a file of unknown size, from malloc, and its length; NULL when it cannot be had.
+// The whole of a file of unknown size, from malloc, and its length; NULL when it cannot be had. Past stdio, whose list of streams another thread may
+// have locked.
 static char *read_whole(const char *path, size_t *out_length)
 {
-    FILE *file = broodi_fault() ? NULL : fopen(path, "re");
+    const int file = broodi_posix_fault(EMFILE) ? -1 : open(path, O_RDONLY | O_CLOEXEC);
     char *text = NULL;
     size_t capacity = 0;
+    ssize_t got = file;
     *out_length = 0;
-    while (file && *out_length == capacity) {
-        char *more = broodi_fault() ? NULL : realloc(text, capacity * 2 + 4096);
-        if (!more)
+    while (got >= 0) {
+        if (*out_length == capacity) {
+            capacity = capacity * 2 + 4096;
+            char *more = broodi_fault() ? NULL : realloc(text, capacity);
+            if (!more)
+                break;
+            text = more;
+        }
+        got = read(file, text + *out_length, capacity - *out_length);
+        if (got <= 0)
             break;
-        text = more;
-        capacity = capacity * 2 + 4096;
-        *out_length += fread(text + *out_length, 1, capacity - *out_length, file);
+        *out_length += (size_t)got;
     }
-    if (file)
-        (void)fclose(file);
+    if (file >= 0)
+        close(file);
     return text;
 }
 

@@ -190,7 +190,7 @@ static brood_exit explain(DWORD code)
     brood_exit ended = { .native = code };
     ended.kind = (int32_t)meanings[row].kind;
     ended.crash = (int32_t)meanings[row].crash;
-    if (ended.kind == BROOD_EXITED)
+    if (ended.kind == BROOD_EXITED || ended.kind == BROOD_TERMINATED) // which may be the program's own code
         ended.code = (int32_t)code;
     if (ended.kind == BROOD_TERMINATED)
         ended.native = code - ENDED_BASE;
