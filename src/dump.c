@@ -42,6 +42,15 @@ static void end_line(struct dump *dump)
     dump->length = 0;
 }
 
+// In quotes. A name may hold anything: what would end the line, or speak to a terminal, is a question mark.
+static void add_name(struct dump *dump, char *name)
+{
+    for (char *at = name; *at; at++)
+        if ((unsigned char)*at < ' ' || *at == 0x7f)
+            *at = '?';
+    add(dump, "\"%s\"", name);
+}
+
 static struct broodi_process_slot *process_at(uint32_t index)
 {
     return broodi_slot(BROODI_PROCESS, index);
@@ -58,14 +67,16 @@ static void add_lock(struct dump *dump, uint64_t id)
 {
     char name[BROOD_REGISTRY_NAME_MAX + 2];
     add(dump, "lock %016" PRIx64, id);
-    if (broodi_registry_name_of(id, name))
-        add(dump, " \"%s\"", name);
+    if (!broodi_registry_name_of(id, name))
+        return;
+    add(dump, " ");
+    add_name(dump, name);
 }
 
 static void add_holder(struct dump *dump, uint64_t lock)
 {
     uint32_t holder;
-    if (!broodi_lock_holder(lock, &holder))
+    if (!broodi_lock_holder(lock, &holder) || holder >= broodi_slot_limit(BROODI_THREAD))
         return;
     const struct broodi_thread_slot *thread = thread_at(holder);
     const uint64_t state = atomic_load_explicit(&thread->state.state, memory_order_acquire);
@@ -132,9 +143,9 @@ static void dump_thread(struct dump *dump, uint32_t index, uint64_t state)
     const bool over = broodi_thread_is_over(index, broodi_thread_turn(index));
     if (!over && atomic_load_explicit(&slot->state.state, memory_order_relaxed) != state)
         return;
-    add(dump, "  thread %" PRIu64, id);
+    add(dump, name[0] ? "  thread %" PRIu64 " " : "  thread %" PRIu64, id);
     if (name[0])
-        add(dump, " \"%s\"", name);
+        add_name(dump, name);
     if (over)
         add(dump, ": has ended");
     end_line(dump);
@@ -205,9 +216,11 @@ static void dump_process(struct dump *dump, uint32_t index, uint64_t state)
     if (atomic_load_explicit(&slot->state.state, memory_order_relaxed) != state)
         return;
     if (pid)
-        add(dump, "process %" PRId64 " \"%s\": ", pid, name);
+        add(dump, "process %" PRId64 " ", pid);
     else
-        add(dump, "a process to be, \"%s\": ", name);
+        add(dump, "a process to be, ");
+    add_name(dump, name);
+    add(dump, ": ");
     add_origin(dump, (enum broodi_origin)origin, parent);
     add(dump, "%s%s%s", daemon ? ", a daemon" : "", broodi_stop_is_asked(stop) ? ", asked to stop" : "",
         has_ended(state, pid) ? "; has ended" : "");

@@ -33,7 +33,8 @@ static struct {
     struct handler *inherited; // what a forked child found here: reachable, never run
 } ending;
 
-static _Thread_local unsigned inside; // handlers that this thread is in: one may call exit()
+static _Thread_local unsigned
+    inside; // handlers that this thread is in, and counts in `running`: one may call exit()
 
 // Were all others allowed to start something, a daemon thread could keep the process from ever ending.
 bool broodi_ending_refuses(void)
@@ -84,14 +85,29 @@ static struct handler *pop_handler(uint64_t *out_running)
     return handler;
 }
 
+// The calling thread is not in so many handlers any more.
+static void leave_handlers(unsigned count)
+{
+    inside -= count;
+    atomic_fetch_sub_explicit(&ending.running.state, count, memory_order_seq_cst);
+    broodi_wake(&ending.running, BROODI_ALL);
+}
+
+void broodi_ending_of_thread(void)
+{
+    if (inside > 0)
+        leave_handlers(inside);
+}
+
 static void run_handler(struct handler *handler)
 {
+    const struct handler own = *handler;
+    free(handler); // now: the handler may end the thread
     inside++;
-    handler->fn(handler->arg);
-    inside--;
-    free(handler);
-    atomic_fetch_sub_explicit(&ending.running.state, 1, memory_order_seq_cst);
-    broodi_wake(&ending.running, BROODI_ALL);
+    (void)broodi_self(); // so that this is noticed then
+    own.fn(own.arg);
+    if (inside > 0) // in a copy that the handler has made there is nothing to leave
+        leave_handlers(1);
 }
 
 static brood_status run_handlers(int64_t deadline)

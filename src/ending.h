@@ -12,6 +12,9 @@ bool broodi_ending_refuses(void);
 // For the executable's atexit: the end of a process that calls exit() or returns from main.
 void broodi_ending_at_exit(void);
 
+// The end of the calling thread: if it is inside of handlers, they do not return.
+void broodi_ending_of_thread(void);
+
 // The end of a child whose target has returned `code`.
 _Noreturn void broodi_ending_of_child(int code);
 

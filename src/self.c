@@ -154,6 +154,7 @@ void broodi_self_end(void *arg)
     struct broodi_self *self = arg;
     const struct broodi_self was = *self;
     broodi_locals_end(self);
+    broodi_ending_of_thread();
     (void)brood_os_self_set(NULL);
     free(self);
     if (was.serial != broodi_here.serial)

@@ -253,13 +253,14 @@ static brood_status launch(struct start *start)
 // Handshake
 
 // Ends a child of the server whose reply was lost: it may have been on its way, and then the target would run and nobody know of it. The
-// number, which comes with the reply, stands also in the slot of one that has begun, and is nobody else's until the server has reported its end.
+// number, which comes with the reply, stands also in the slot of one that has begun, and is nobody else's as long as the server lives and has not
+// reported its end.
 static void end_unheard(struct start *start)
 {
     brood_exit end;
     brood_process *process = start->process;
     if (!process->server || !broodi_process_slot_has_begun(process->slot) ||
-        broodi_process_slot_reported(process->slot, &end))
+        !broodi_server_lives(process->server) || broodi_process_slot_reported(process->slot, &end))
         return;
     const struct broodi_process_slot *slot = broodi_slot(BROODI_PROCESS, process->slot);
     process->child.pid = atomic_load_explicit(&slot->pid, memory_order_relaxed);
@@ -271,11 +272,11 @@ static brood_status handshake(struct start *start)
     brood_os_reply reply = { .status = BROOD_SYSTEM };
     brood_os_child *child = &start->process->child;
     brood_status status = brood_os_process_await_ready(child, broodi_deadline(broodi_start_patience), &reply);
-    if (status == BROOD_TIMEOUT)
-        (void)broodi_fail(status, "the child did not reach brood_init() within a minute");
     start->replied = status == BROOD_OK;
     if (!start->replied)
         end_unheard(start);
+    if (status == BROOD_TIMEOUT)
+        return broodi_fail(status, "the child did not reach brood_init() in time");
     if (status == BROOD_OK && reply.status != BROOD_OK)
         return broodi_fail(reply.status, "%s", reply.text);
     if (status == BROOD_OK && !start->detached && !broodi_children_add(start->process))

@@ -1676,6 +1676,37 @@ static void a_shutdown_waits_for_the_handler_that_another_runs(void **state)
     ASSERT_STEPS(1, 2, 4);
 }
 
+static void end_the_thread(void *unused)
+{
+    (void)unused;
+    append_step(1);
+    foreign_thread_exit();
+}
+
+static void shut_down_for_ever(void *unused)
+{
+    (void)brood_shutdown(MEETING_PATIENCE);
+    append_step((uint64_t)(uintptr_t)unused); // not reached
+}
+
+static int shut_down_behind_a_handler_that_never_returns(void *arg)
+{
+    (void)arg;
+    CHECK(append_at_exit(2) == BROOD_OK);
+    CHECK(brood_at_exit(end_the_thread, NULL) == BROOD_OK);
+    foreign_thread_join(foreign_thread_start(shut_down_for_ever, NULL));
+    CHECK(brood_shutdown(MEETING_PATIENCE) == BROOD_OK);
+    return 0;
+}
+
+static void a_handler_that_never_returns_is_not_waited_for(void **state)
+{
+    (void)state;
+    begin_steps();
+    assert_process_ends(started_process(shut_down_behind_a_handler_that_never_returns, NULL, 0), 0);
+    ASSERT_STEPS(1, 2);
+}
+
 // The thread that goes on in the copy is its main thread, whatever it was in the process that was copied.
 
 static int shut_down_in_a_copy(void *arg)
@@ -2030,6 +2061,7 @@ int main(void)
         cmocka_unit_test(a_thread_that_brood_did_not_start_can_shut_down),
         cmocka_unit_test(two_threads_may_shut_down_at_once),
         cmocka_unit_test(a_shutdown_waits_for_the_handler_that_another_runs),
+        cmocka_unit_test(a_handler_that_never_returns_is_not_waited_for),
         cmocka_unit_test(a_copy_made_in_a_thread_can_shut_down),
         cmocka_unit_test(a_child_ends_with_threads_daemons_children_handlers_and_streams_in_this_order),
         cmocka_unit_test(a_child_of_a_child_that_nobody_joined_is_joined),

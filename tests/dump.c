@@ -149,6 +149,16 @@ static void a_long_name_is_cut_off_between_two_characters(void **state)
     stop_process(process);
 }
 
+static void a_name_forges_no_line(void **state)
+{
+    (void)state;
+    const brood_process_options options = { .name = "a\nprocess 1 \x1b[2J" };
+    brood_process *process = NULL;
+    assert_status(brood_process_start(&process, stay, NULL, 0, &options), BROOD_OK);
+    assert_true(await_told(" \"a?process 1 ?[2J\": "));
+    stop_process(process);
+}
+
 static int use_a_lock(void *arg)
 {
     const brood_lock *lock = arg;
@@ -429,6 +439,7 @@ int main(void)
         cmocka_unit_test(a_daemon_and_a_request_to_stop_are_told),
         cmocka_unit_test(a_dead_child_is_told_until_it_is_joined),
         cmocka_unit_test(a_long_name_is_cut_off_between_two_characters),
+        cmocka_unit_test(a_name_forges_no_line),
         cmocka_unit_test(a_process_that_the_program_forked_is_told_once_it_shares),
         cmocka_unit_test(a_thread_is_told_with_its_name_and_what_it_waits_for),
         cmocka_unit_test(who_joins_is_told_with_whom),

@@ -55,7 +55,7 @@ endif()
 include(CheckLinkerFlag)
 check_linker_flag(C -static BROOD_CAN_LINK_STATICALLY)
 check_linker_flag(C -static-pie BROOD_CAN_LINK_STATIC_PIE)
-check_linker_flag(C -flto BROOD_CAN_OPTIMIZE_AT_LINK)
+check_linker_flag(C -flto=auto BROOD_CAN_OPTIMIZE_AT_LINK)
 check_linker_flag(C -Wl,--no-warnings BROOD_CAN_LINK_QUIETLY)
 
 # A sanitizer wants a program of the usual kind.

@@ -193,8 +193,10 @@ static void send_rest(const brood_os_plan *plan, int channel)
         size_t count = 0;
         for (; count < CHANNEL_MOST_DESCRIPTORS && first + count < plan->resource_count; count++)
             batch[count] = (int)plan->resources[first + count].value;
-        if (!broodi_channel_send_with(channel, &nothing, 1, batch, count))
+        if (!broodi_channel_send_with(channel, &nothing, 1, batch, count)) {
             broodi_channel_break(channel);
+            return;
+        }
     }
     struct channel_outbox outbox = { .channel = channel };
     const char *directory = plan->directory ? plan->directory : "";

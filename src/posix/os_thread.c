@@ -16,9 +16,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#if __has_include(<sys/single_threaded.h>)
-#include <sys/single_threaded.h>
-#endif
 #include <unistd.h>
 
 _Static_assert(sizeof(pthread_t) <= sizeof(uintptr_t), "a pthread_t fits into brood_os_thread");
@@ -173,22 +170,10 @@ static unsigned count_running(void)
     return count;
 }
 
-// Of the C library, which knows it without asking the system; false when it does not know.
-static bool is_single(void)
-{
-#if __has_include(<sys/single_threaded.h>)
-    return __libc_single_threaded;
-#else
-    return false;
-#endif
-}
-
 // The links of this directory are ".", ".." and one for each thread.
 unsigned brood_os_thread_count(void)
 {
     struct stat facts;
-    if (is_single())
-        return 1;
     if (stat("/proc/self/task", &facts) != 0 || facts.st_nlink < 3)
         return 1;
     const unsigned own = FOREIGN_THREADS + (broodi_starter_exists() ? 1 : 0);

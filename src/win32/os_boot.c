@@ -139,14 +139,18 @@ brood_status brood_os_boot_take(brood_os_boot *out)
         return broodi_fail(BROOD_INVALID, "the announced record is none");
     CloseHandle(mapping);
     channel = (struct channel){ letter, event };
-    *out = (brood_os_boot){
+    out->channel = (intptr_t)&channel;
+    brood_os_boot boot = {
         .record = (unsigned char *)letter + CHANNEL_RECORD,
         .size = (size_t)letter->size,
         .token = fields[TOKEN],
         .arena = (intptr_t)fields[ARENA],
         .channel = (intptr_t)&channel,
     };
-    return take_resources(letter, out);
+    const brood_status status = take_resources(letter, &boot);
+    if (status == BROOD_OK)
+        *out = boot;
+    return status;
 }
 
 static void copy_text(char *to, size_t room, const char *text)

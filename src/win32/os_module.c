@@ -123,7 +123,7 @@ static HMODULE load(const wchar_t *path)
     return module;
 }
 
-// The system completes a name without an extension to another one, unless a point ends it.
+// The system completes a name without an extension to another one, unless a point ends it. To a name that begins with \\?\ it does nothing.
 static brood_status exact_name(const char *path, wchar_t **out)
 {
     const size_t length = strlen(path);
@@ -132,7 +132,7 @@ static brood_status exact_name(const char *path, wchar_t **out)
     if (!exact)
         return brood_os_error("malloc", ERROR_NOT_ENOUGH_MEMORY);
     memcpy(exact, path, length + 1);
-    if (!extension || strpbrk(extension, "/\\"))
+    if ((!extension || strpbrk(extension, "/\\")) && strncmp(path, "\\\\?\\", 4) != 0)
         memcpy(exact + length, ".", 2);
     const brood_status status = broodi_win32_wide(exact, out);
     free(exact);
