@@ -117,7 +117,7 @@ static brood_status check(const char *name, size_t *out_length)
 
 static brood_status set(const char *name, uint64_t id)
 {
-    size_t length;
+    size_t length = 0;
     brood_status status = check(name, &length);
     if (status != BROOD_OK)
         return status;
@@ -138,7 +138,7 @@ brood_status brood_registry_set(const char *name, uint64_t id)
 
 static brood_status get(const char *name, uint64_t *out_id)
 {
-    size_t length;
+    size_t length = 0;
     const brood_status status = check(name, &length);
     if (status != BROOD_OK)
         return status;

@@ -32,15 +32,20 @@ static char *const *arguments(void)
     return argv;
 }
 
-static bool run_image(void)
+/* Its values are parameters: what a compiler might keep in a register across vfork is nobody's. */
+static pid_t start_image(const char *image, char *const *argv)
 {
-    const char *image = peer_image();
-    char *const *argv = arguments();
     const pid_t pid = vfork();
     if (pid == 0) {
         execve(image, argv, environ);
         _exit(127);
     }
+    return pid;
+}
+
+static bool run_image(void)
+{
+    const pid_t pid = start_image(peer_image(), arguments());
     return pid > 0 && wait_for(pid);
 }
 

@@ -149,9 +149,9 @@ static brood_status hand_resources(struct launch *launch, const brood_os_plan *p
 
 static brood_status announce(struct launch *launch, const brood_os_plan *plan)
 {
-    HANDLE mapping;
-    HANDLE reply;
-    HANDLE arena;
+    HANDLE mapping = NULL;
+    HANDLE reply = NULL;
+    HANDLE arena = NULL;
     brood_status status = write_letter(launch, plan, &mapping);
     if (status == BROOD_OK)
         status = hand_reply(launch, &reply);
