@@ -17,6 +17,9 @@ typedef struct foreign_thread foreign_thread;
 foreign_thread *foreign_thread_start(void (*fn)(void *), void *arg);
 void foreign_thread_join(foreign_thread *thread);
 
+// Has it end at the next call where the system lets it. Nothing happens where systems know no such thing.
+void foreign_thread_cancel(foreign_thread *thread);
+
 // Ends the calling thread by the system's own call: pthread_exit, ExitThread.
 noreturn void foreign_thread_exit(void);
 

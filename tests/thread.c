@@ -412,6 +412,23 @@ static void many_threads_join_one_thread(void **state)
     assert_thread_ends(joining.thread, 0);
 }
 
+// Cancelled while it has the right to join, the joiner would take it along.
+static void a_joiner_that_is_cancelled_leaves_the_thread_to_be_joined(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 20; i++) {
+        struct joining joining = { started_stayer(), 0 };
+        atomic_store(&joiners, 0);
+        foreign_thread *joiner = foreign_thread_start(join_as_foreigner, &joining);
+        assert_true(await_count(&joiners, 1));
+        foreign_thread_cancel(joiner);
+        brood_sleep(BROOD_MILLISECONDS(5));
+        atomic_store(&gate, 1);
+        foreign_thread_join(joiner);
+        assert_thread_ends(joining.thread, 0);
+    }
+}
+
 static int go_with_the_gate(void *arg)
 {
     unsigned looks = 0;
@@ -1362,6 +1379,7 @@ int main(void)
         cmocka_unit_test(an_endless_timeout_is_not_taken_for_a_past_one),
         cmocka_unit_test(a_thread_is_joined_any_number_of_times),
         cmocka_unit_test(many_threads_join_one_thread),
+        cmocka_unit_test(a_joiner_that_is_cancelled_leaves_the_thread_to_be_joined),
         cmocka_unit_test(joins_at_the_moment_of_the_end_all_get_the_code),
         cmocka_unit_test(a_thread_cannot_join_itself),
         cmocka_unit_test(is_alive_turns_false_without_a_join),

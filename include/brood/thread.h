@@ -57,7 +57,7 @@ BROOD_API BROOD_NODISCARD brood_status brood_thread_start(brood_thread **out, br
                                                           const brood_thread_options *options);
 
 /**
- * @brief Waits until the thread has ended. Any thread may join, any number of times.
+ * @brief Waits until the thread has ended. Any thread may join, any number of times. Not a cancellation point.
  *
  * @param thread    the thread.
  * @param timeout   how long to wait.

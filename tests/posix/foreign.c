@@ -51,6 +51,12 @@ void foreign_thread_join(foreign_thread *thread)
     free(thread);
 }
 
+void foreign_thread_cancel(foreign_thread *thread)
+{
+    if (pthread_cancel(thread->thread) != 0)
+        give_up("pthread_cancel");
+}
+
 noreturn void foreign_thread_exit(void)
 {
     pthread_exit(NULL);

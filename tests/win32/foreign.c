@@ -52,6 +52,11 @@ void foreign_thread_join(foreign_thread *thread)
     free(thread);
 }
 
+void foreign_thread_cancel(foreign_thread *thread)
+{
+    (void)thread;
+}
+
 noreturn void foreign_thread_exit(void)
 {
     ExitThread(0);
