@@ -9,7 +9,8 @@
 #include <stdint.h>
 #include <stdnoreturn.h>
 
-// A start of a process costs tens of milliseconds and each call of the system ten microseconds: loops are to be short. So it is under Wine.
+// A start of a process costs tens of milliseconds and each call of the system ten microseconds: loops are to be short. So it is under Wine, and
+// under a thread sanitizer.
 bool foreign_is_slow(void);
 
 // A thread that brood knows nothing of.

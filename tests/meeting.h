@@ -19,7 +19,11 @@
 #include <string.h>
 
 // Nothing here takes that long: who waits longer has failed.
+#if defined(__SANITIZE_THREAD__)
+#define MEETING_PATIENCE BROOD_SECONDS(240)
+#else
 #define MEETING_PATIENCE BROOD_SECONDS(60)
+#endif
 
 // In a target: ends it with this line as its code.
 #define CHECK(condition)     \

@@ -16,7 +16,11 @@ struct foreign_thread {
 
 bool foreign_is_slow(void)
 {
+#if defined(__SANITIZE_THREAD__)
+    return true;
+#else
     return false;
+#endif
 }
 
 noreturn static void give_up(const char *what)
