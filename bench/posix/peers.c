@@ -32,7 +32,7 @@ static char *const *arguments(void)
     return argv;
 }
 
-/* Its values are parameters: what a compiler might keep in a register across vfork is nobody's. */
+// Its values are parameters: the compiler keeps no variable of its own across vfork.
 static pid_t start_image(const char *image, char *const *argv)
 {
     const pid_t pid = vfork();
