@@ -6,8 +6,8 @@
 include(CheckCCompilerFlag)
 
 set(BROOD_CORE_SOURCES
-  boot.c cpu.c dump.c ending.c environment.c exit.c family.c init.c local.c lock.c method.c once.c process.c
-  registry.c self.c server.c shared.c start.c status.c stop.c thread.c time.c)
+  boot.c cpu.c dump.c ending.c environment.c event.c exit.c family.c init.c local.c lock.c method.c object.c once.c process.c
+  registry.c self.c semaphore.c server.c shared.c start.c status.c stop.c thread.c time.c)
 
 # What both ports provide.
 set(BROOD_PORT_SOURCES

@@ -61,12 +61,26 @@ static struct broodi_thread_slot *thread_at(uint32_t index)
     return broodi_slot(BROODI_THREAD, index);
 }
 
-// Locks
+// Shared objects
 
-static void add_lock(struct dump *dump, uint64_t id)
+static const char *kind_name(uint32_t kind)
+{
+    switch ((enum broodi_kind)kind) {
+    case BROODI_LOCK:
+        return "lock";
+    case BROODI_SEMAPHORE:
+        return "semaphore";
+    case BROODI_EVENT:
+        return "event";
+    default: // somebody has scribbled over the slot
+        return "object";
+    }
+}
+
+static void add_object(struct dump *dump, uint64_t id)
 {
     char name[BROOD_REGISTRY_NAME_MAX + 2];
-    add(dump, "lock %016" PRIx64, id);
+    add(dump, "%s %016" PRIx64, kind_name(broodi_handle_unpack(id).kind), id);
     if (!broodi_registry_name_of(id, name))
         return;
     add(dump, " ");
@@ -92,14 +106,14 @@ static void add_holder(struct dump *dump, uint64_t lock)
 static void add_wait(struct dump *dump, uint64_t waits)
 {
     const uint64_t number = broodi_waits_for(BROODI_WAITS_NOT, waits);
-    const uint64_t lock = (uint64_t)broodi_family.tag << 48 | (number & ((UINT64_C(1) << 48) - 1));
+    const uint64_t object = (uint64_t)broodi_family.tag << 48 | (number & ((UINT64_C(1) << 48) - 1));
     switch ((enum broodi_waits)(waits >> BROODI_WAITS_AT)) {
     case BROODI_WAITS_NOT:
         return;
-    case BROODI_WAITS_LOCK:
+    case BROODI_WAITS_OBJECT:
         add(dump, "    waits for ");
-        add_lock(dump, lock);
-        add_holder(dump, lock);
+        add_object(dump, object);
+        add_holder(dump, object);
         break;
     case BROODI_WAITS_PROCESS:
         add(dump, "    waits for the end of process %" PRIu64, number);
@@ -127,7 +141,7 @@ static void add_locks_of(struct dump *dump, uint32_t thread)
     uint64_t id;
     for (uint32_t index = 0; broodi_lock_next(thread, &index, &id);) {
         add(dump, "    holds ");
-        add_lock(dump, id);
+        add_object(dump, id);
         end_line(dump);
     }
 }
@@ -241,9 +255,10 @@ static void dump_processes(struct dump *dump)
 static void dump_family(struct dump *dump)
 {
     const struct broodi_table_state *tables = broodi_family.header->tables;
-    add(dump, "family %016" PRIx64 ": %u processes, %u threads, %u locks, %u names",
+    add(dump, "family %016" PRIx64 ": %u processes, %u threads, %u locks, %u semaphores, %u events, %u names",
         broodi_family.header->family[0], (unsigned)tables[BROODI_PROCESS].live,
         (unsigned)tables[BROODI_THREAD].live, (unsigned)tables[BROODI_LOCK].live,
+        (unsigned)tables[BROODI_SEMAPHORE].live, (unsigned)tables[BROODI_EVENT].live,
         (unsigned)tables[BROODI_NAME].live);
     end_line(dump);
 }

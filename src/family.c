@@ -14,11 +14,11 @@ enum { CHUNK = 65536 };
 enum {
     PROCESSES = 1 << 16,
     THREADS = 1 << 17,
-    LOCKS = 1 << 20,
     NAMES = 1 << 12,
+    OBJECTS = 1 << 20, // of each other kind
 };
 
-_Static_assert(LOCKS <= 1 << BROODI_SLOT_BITS, "a handle can name every slot");
+_Static_assert(OBJECTS <= 1 << BROODI_SLOT_BITS, "a handle can name every slot");
 
 enum {
     HEADER_AT = 0,
@@ -26,7 +26,9 @@ enum {
     THREADS_AT = PROCESSES_AT + PROCESSES * (int)sizeof(struct broodi_process_slot),
     NAMES_AT = THREADS_AT + THREADS * (int)sizeof(struct broodi_thread_slot),
     LOCKS_AT = NAMES_AT + NAMES * (int)sizeof(struct broodi_name_slot),
-    END = LOCKS_AT + LOCKS * (int)sizeof(struct broodi_lock_slot),
+    SEMAPHORES_AT = LOCKS_AT + OBJECTS * (int)sizeof(struct broodi_lock_slot),
+    EVENTS_AT = SEMAPHORES_AT + OBJECTS * (int)sizeof(struct broodi_semaphore_slot),
+    END = EVENTS_AT + OBJECTS * (int)sizeof(struct broodi_event_slot),
 };
 
 _Static_assert(sizeof(struct broodi_header) <= CHUNK, "the header has its chunk");
@@ -34,8 +36,10 @@ _Static_assert(sizeof(struct broodi_header) <= CHUNK, "the header has its chunk"
 const struct broodi_table broodi_tables[BROODI_KINDS] = {
     [BROODI_PROCESS] = { PROCESSES_AT, sizeof(struct broodi_process_slot), PROCESSES },
     [BROODI_THREAD] = { THREADS_AT, sizeof(struct broodi_thread_slot), THREADS },
-    [BROODI_LOCK] = { LOCKS_AT, sizeof(struct broodi_lock_slot), LOCKS },
+    [BROODI_LOCK] = { LOCKS_AT, sizeof(struct broodi_lock_slot), OBJECTS },
     [BROODI_NAME] = { NAMES_AT, sizeof(struct broodi_name_slot), NAMES },
+    [BROODI_SEMAPHORE] = { SEMAPHORES_AT, sizeof(struct broodi_semaphore_slot), OBJECTS },
+    [BROODI_EVENT] = { EVENTS_AT, sizeof(struct broodi_event_slot), OBJECTS },
 };
 
 struct broodi_family broodi_family;

@@ -5,7 +5,15 @@
 
 #include <stdint.h>
 
-enum broodi_kind { BROODI_PROCESS = 1, BROODI_THREAD, BROODI_LOCK, BROODI_NAME, BROODI_KINDS };
+enum broodi_kind {
+    BROODI_PROCESS = 1,
+    BROODI_THREAD,
+    BROODI_LOCK,
+    BROODI_NAME,
+    BROODI_SEMAPHORE,
+    BROODI_EVENT,
+    BROODI_KINDS
+};
 
 enum {
     BROODI_SLOT_BITS = 20,

@@ -24,7 +24,7 @@
 
 #include "deadline.h"
 #include "fail.h"
-#include "family.h"
+#include "object.h"
 #include "os/os_clock.h"
 #include "os/os_cpu.h"
 #include "os/os_thread.h"
@@ -89,9 +89,7 @@ static void count_held(uint32_t self, uint32_t change)
 // From `state` to the same lock with another low word. Pairs with itself: what the holder before wrote is seen.
 static bool swap(struct broodi_lock_slot *lock, uint64_t state, uint32_t low)
 {
-    return atomic_compare_exchange_strong_explicit(&lock->state.state, &state,
-                                                   broodi_state(broodi_generation(state), low),
-                                                   memory_order_acq_rel, memory_order_relaxed);
+    return broodi_word_swap(&lock->state, state, low);
 }
 
 // Creating and destroying
@@ -127,17 +125,14 @@ brood_status brood_lock_create_recursive(brood_lock *out)
     return broodi_answer("brood_lock_create_recursive", create(out, true));
 }
 
-// Why a lock cannot be found.
-static brood_status not_found(void)
-{
-    const brood_status status = broodi_ready();
-    return status == BROOD_OK ? broodi_fail(BROOD_INVALID, "no lock of this family") : status;
-}
-
-// NULL when it is no lock of the family; before brood_init nothing is.
 static struct broodi_lock_slot *find(brood_lock lock)
 {
-    return broodi_here.initialized ? broodi_handle_slot(BROODI_LOCK, lock.id) : NULL;
+    return broodi_object_find(BROODI_LOCK, lock.id);
+}
+
+static brood_status not_found(void)
+{
+    return broodi_object_missing("lock");
 }
 
 static brood_status destroy(brood_lock lock)
@@ -152,10 +147,8 @@ static brood_status destroy(brood_lock lock)
             return BROOD_STALE;
         if (holder && !is_over(holder))
             return broodi_fail(BROOD_BUSY, "somebody holds the lock");
-        if (!broodi_slot_give(BROODI_LOCK, broodi_handle_unpack(lock.id).slot, state))
-            continue;
-        broodi_wake(&slot->state, BROODI_ALL);
-        return BROOD_OK;
+        if (broodi_object_end(lock.id, &slot->state, state))
+            return BROOD_OK;
     }
 }
 
@@ -270,7 +263,7 @@ static void wait_once(struct attempt *attempt, uint64_t state, int64_t now)
     if (low != broodi_low(state) && !swap(attempt->lock, state, low))
         return;
     if (!attempt->waited)
-        broodi_self_waits(BROODI_WAITS_LOCK, attempt->id);
+        broodi_self_waits(BROODI_WAITS_OBJECT, attempt->id);
     const int64_t span = !holder ? STARVES_AFTER : settled ? LONG_WAIT : SHORT_WAIT;
     broodi_wait(&attempt->lock->state, broodi_state(broodi_generation(state), low),
                 holder ? (holder & SLOT) - 1 : BROODI_NONE, broodi_until(attempt->deadline, now, span));

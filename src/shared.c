@@ -166,12 +166,10 @@ enum broodi_process_phase broodi_process_phase_of(uint64_t state)
                                       : BROODI_PROCESS_DYING;
 }
 
-// To another low word of the same turn: a phase, with a report or without.
+// To a phase, with a report or without.
 static bool set_process(uint32_t index, uint64_t state, uint32_t low)
 {
-    return atomic_compare_exchange_strong_explicit(&process_at(index)->state.state, &state,
-                                                   broodi_state(broodi_generation(state), low),
-                                                   memory_order_acq_rel, memory_order_relaxed);
+    return broodi_word_swap(&process_at(index)->state, state, low);
 }
 
 brood_status broodi_process_slot_take(const struct broodi_process_facts *facts, uint32_t *out_index)

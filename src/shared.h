@@ -78,7 +78,7 @@ enum broodi_thread_phase {
 // What a thread is blocked for.
 enum broodi_waits {
     BROODI_WAITS_NOT,
-    BROODI_WAITS_LOCK,    // the low bits of its handle
+    BROODI_WAITS_OBJECT,  // the low bits of its handle
     BROODI_WAITS_PROCESS, // the end of the one with this number
     BROODI_WAITS_THREAD,  // the end of the one with this number
     BROODI_WAITS_PARENT,  // the end of the parent
@@ -100,6 +100,18 @@ struct broodi_lock_slot {
     uint32_t recursive;
     uint32_t depth;       // how often the holder has taken it
     uint64_t reserved[6]; // a cache line for each lock
+};
+
+struct broodi_semaphore_slot {
+    broodi_word state;        // low: see semaphore.c
+    _Atomic uint32_t maximum; // written before the handle is known
+    uint32_t unused;
+    uint64_t reserved[6];
+};
+
+struct broodi_event_slot {
+    broodi_word state; // low: see event.c
+    uint64_t reserved[7];
 };
 
 struct broodi_name_slot {

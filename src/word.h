@@ -6,6 +6,7 @@
 #define WORD_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 _Static_assert(ATOMIC_LLONG_LOCK_FREE == 2, "64-bit atomics are lock-free, also between processes");
@@ -27,6 +28,19 @@ static inline uint32_t broodi_generation(uint64_t state)
 static inline uint32_t broodi_low(uint64_t state)
 {
     return (uint32_t)state;
+}
+
+static inline uint64_t broodi_word_look(const broodi_word *word)
+{
+    return atomic_load_explicit(&word->state, memory_order_acquire);
+}
+
+// From `state` to another low word of the same generation; false when the state is another one by now.
+static inline bool broodi_word_swap(broodi_word *word, uint64_t state, uint32_t low)
+{
+    return atomic_compare_exchange_strong_explicit(&word->state, &state,
+                                                   broodi_state(broodi_generation(state), low),
+                                                   memory_order_acq_rel, memory_order_relaxed);
 }
 
 #endif

@@ -16,11 +16,13 @@
 #define BROOD_BROOD_H
 
 #include <brood/cpu.h>
+#include <brood/event.h>
 #include <brood/export.h>
 #include <brood/local.h>
 #include <brood/lock.h>
 #include <brood/once.h>
 #include <brood/process.h>
+#include <brood/semaphore.h>
 #include <brood/status.h>
 #include <brood/thread.h>
 #include <brood/time.h>

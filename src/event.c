@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: MIT
+// Events.
+//
+// The low word of the state: whether it is set; whether somebody waits, or may; and how often it has been set, by which a waiter sees that it
+// was set and cleared while he slept. That count goes around after 2^30 times, and a waiter looks once a second.
+#include "deadline.h"
+#include "fail.h"
+#include "object.h"
+#include "os/os_clock.h"
+#include "wait.h"
+
+#include <brood/event.h>
+#include <errno.h>
+
+#define SET UINT32_C(1)
+#define WAITERS UINT32_C(2)
+#define ONCE UINT32_C(4) // one in the count
+#define COUNT (~(SET | WAITERS))
+
+static broodi_word *find(brood_event event)
+{
+    struct broodi_event_slot *slot = broodi_object_find(BROODI_EVENT, event.id);
+    return slot ? &slot->state : NULL;
+}
+
+static brood_status not_found(void)
+{
+    return broodi_object_missing("event");
+}
+
+static brood_status create(brood_event *out)
+{
+    uint32_t index;
+    brood_status status = broodi_ready();
+    if (status != BROOD_OK)
+        return status;
+    if (!out)
+        return broodi_fail(BROOD_INVALID, "no place for the event");
+    status = broodi_slot_take(BROODI_EVENT, 0, &index);
+    if (status == BROOD_OK)
+        out->id = broodi_handle_of(BROODI_EVENT, index);
+    return status;
+}
+
+brood_status brood_event_create(brood_event *out)
+{
+    return broodi_answer("brood_event_create", create(out));
+}
+
+brood_status brood_event_destroy(brood_event event)
+{
+    return broodi_answer("brood_event_destroy", broodi_object_destroy(BROODI_EVENT, event.id, "event"));
+}
+
+// In a signal handler nothing of the thread's own may be touched for the first time, so these two leave no sentence.
+static brood_status status_of_missing(void)
+{
+    return broodi_here.initialized ? BROOD_INVALID : BROOD_NOT_INITIALIZED;
+}
+
+brood_status brood_event_set(brood_event event)
+{
+    broodi_word *word = find(event);
+    if (!word)
+        return status_of_missing();
+    for (;;) {
+        const uint64_t state = broodi_word_look(word);
+        const uint32_t low = broodi_low(state);
+        if (!broodi_handle_is_current(event.id, state))
+            return BROOD_STALE;
+        if (low & SET)
+            return BROOD_OK;
+        if (!broodi_word_swap(word, state, ((low & COUNT) + ONCE) | SET))
+            continue;
+        if (low & WAITERS) {
+            const int error = errno;
+            broodi_wake(word, BROODI_ALL);
+            errno = error;
+        }
+        return BROOD_OK;
+    }
+}
+
+brood_status brood_event_clear(brood_event event)
+{
+    broodi_word *word = find(event);
+    if (!word)
+        return status_of_missing();
+    for (;;) {
+        const uint64_t state = broodi_word_look(word);
+        if (!broodi_handle_is_current(event.id, state))
+            return BROOD_STALE;
+        if (!(broodi_low(state) & SET) || broodi_word_swap(word, state, broodi_low(state) & ~SET))
+            return BROOD_OK;
+    }
+}
+
+static brood_status tell_whether_set(brood_event event, bool *out)
+{
+    const broodi_word *word = find(event);
+    if (!word)
+        return not_found();
+    if (!out)
+        return broodi_fail(BROOD_INVALID, "no place for the answer");
+    const uint64_t state = broodi_word_look(word);
+    if (!broodi_handle_is_current(event.id, state))
+        return BROOD_STALE;
+    *out = broodi_low(state) & SET;
+    return BROOD_OK;
+}
+
+brood_status brood_event_is_set(brood_event event, bool *out)
+{
+    return broodi_answer("brood_event_is_set", tell_whether_set(event, out));
+}
+
+static brood_status wait_until_set(brood_event event, brood_duration timeout)
+{
+    broodi_word *word = find(event);
+    if (!word)
+        return not_found();
+    uint64_t state = broodi_word_look(word);
+    const uint32_t count = broodi_low(state) & COUNT;
+    if (broodi_handle_is_current(event.id, state) && (broodi_low(state) & SET))
+        return BROOD_OK;
+    const int64_t deadline = broodi_deadline(timeout);
+    for (;; state = broodi_word_look(word)) {
+        if (!broodi_handle_is_current(event.id, state))
+            return BROOD_STALE;
+        if ((broodi_low(state) & SET) || (broodi_low(state) & COUNT) != count)
+            return BROOD_OK;
+        if (brood_os_clock() >= deadline)
+            return BROOD_TIMEOUT;
+        broodi_object_wait(word, event.id, state, WAITERS, deadline);
+    }
+}
+
+brood_status brood_event_wait(brood_event event, brood_duration timeout)
+{
+    const brood_status status = wait_until_set(event, timeout);
+    return status == BROOD_OK ? status : broodi_answer("brood_event_wait", status);
+}

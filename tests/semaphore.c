@@ -1,0 +1,320 @@
+// SPDX-License-Identifier: MIT
+#include "meeting.h"
+
+#include "foreign.h"
+
+#include <stdatomic.h>
+
+static brood_semaphore made_semaphore(uint32_t initial, uint32_t maximum)
+{
+    brood_semaphore semaphore = { 0 };
+    assert_status(brood_semaphore_create(&semaphore, initial, maximum), BROOD_OK);
+    return semaphore;
+}
+
+static uint32_t value_of(brood_semaphore semaphore)
+{
+    uint32_t value = UINT32_MAX;
+    assert_status(brood_semaphore_value(semaphore, &value), BROOD_OK);
+    return value;
+}
+
+static void an_acquire_takes_one_and_a_release_gives_as_many_as_asked(void **state)
+{
+    (void)state;
+    const brood_semaphore semaphore = made_semaphore(2, 0);
+    assert_int_equal(value_of(semaphore), 2);
+    assert_status(brood_semaphore_acquire(semaphore, BROOD_NOW), BROOD_OK);
+    assert_status(brood_semaphore_acquire(semaphore, BROOD_NOW), BROOD_OK);
+    assert_status(brood_semaphore_acquire(semaphore, BROOD_NOW), BROOD_TIMEOUT);
+    assert_status(brood_semaphore_release(semaphore, 5), BROOD_OK);
+    assert_int_equal(value_of(semaphore), 5);
+    assert_status(brood_semaphore_destroy(semaphore), BROOD_OK);
+}
+
+static void an_acquire_waits_no_less_than_its_timeout(void **state)
+{
+    (void)state;
+    const brood_semaphore semaphore = made_semaphore(0, 0);
+    const int64_t before = brood_clock();
+    assert_status(brood_semaphore_acquire(semaphore, BROOD_MILLISECONDS(30)), BROOD_TIMEOUT);
+    assert_true(brood_clock() - before >= BROOD_MILLISECONDS(30));
+    assert_status(brood_semaphore_acquire(semaphore, -1), BROOD_TIMEOUT);
+    assert_last_error_names("brood_semaphore_acquire");
+    assert_status(brood_semaphore_destroy(semaphore), BROOD_OK);
+}
+
+static void a_release_beyond_the_maximum_is_refused_and_changes_nothing(void **state)
+{
+    (void)state;
+    const brood_semaphore bounded = made_semaphore(3, 5);
+    assert_status(brood_semaphore_release(bounded, 3), BROOD_OVERFLOW);
+    assert_int_equal(value_of(bounded), 3);
+    assert_status(brood_semaphore_release(bounded, UINT32_MAX), BROOD_OVERFLOW);
+    assert_status(brood_semaphore_release(bounded, 2), BROOD_OK);
+    assert_status(brood_semaphore_release(bounded, 1), BROOD_OVERFLOW);
+    assert_int_equal(value_of(bounded), 5);
+    assert_status(brood_semaphore_destroy(bounded), BROOD_OK);
+    const brood_semaphore full = made_semaphore(BROOD_SEMAPHORE_MAX, 0);
+    assert_status(brood_semaphore_release(full, 1), BROOD_OVERFLOW);
+    assert_int_equal(value_of(full), BROOD_SEMAPHORE_MAX);
+    assert_status(brood_semaphore_destroy(full), BROOD_OK);
+}
+
+static void bad_arguments_are_refused(void **state)
+{
+    (void)state;
+    brood_semaphore semaphore;
+    uint32_t value;
+    assert_status(brood_semaphore_create(NULL, 0, 0), BROOD_INVALID);
+    assert_status(brood_semaphore_create(&semaphore, 2, 1), BROOD_INVALID);
+    assert_status(brood_semaphore_create(&semaphore, 0, BROOD_SEMAPHORE_MAX + 1), BROOD_INVALID);
+    assert_status(brood_semaphore_create(&semaphore, BROOD_SEMAPHORE_MAX + 1, 0), BROOD_INVALID);
+    semaphore = made_semaphore(0, 0);
+    assert_status(brood_semaphore_release(semaphore, 0), BROOD_INVALID);
+    assert_status(brood_semaphore_value(semaphore, NULL), BROOD_INVALID);
+    assert_status(brood_semaphore_destroy(semaphore), BROOD_OK);
+    const brood_semaphore none = { 0 };
+    assert_status(brood_semaphore_acquire(none, BROOD_NOW), BROOD_INVALID);
+    assert_status(brood_semaphore_release(none, 1), BROOD_INVALID);
+    assert_status(brood_semaphore_value(none, &value), BROOD_INVALID);
+    assert_status(brood_semaphore_destroy(none), BROOD_INVALID);
+    brood_lock lock;
+    assert_status(brood_lock_create(&lock), BROOD_OK);
+    assert_status(brood_semaphore_release((brood_semaphore){ lock.id }, 1), BROOD_INVALID);
+    assert_status(brood_lock_destroy(lock), BROOD_OK);
+}
+
+static void a_destroyed_one_is_stale_for_ever(void **state)
+{
+    (void)state;
+    uint32_t value;
+    const brood_semaphore semaphore = made_semaphore(1, 0);
+    assert_status(brood_semaphore_destroy(semaphore), BROOD_OK);
+    for (int i = 0; i < 5000; i++) // goes around all slots that there are, so that the first is another's
+        assert_status(brood_semaphore_destroy(made_semaphore(1, 0)), BROOD_OK);
+    assert_status(brood_semaphore_acquire(semaphore, BROOD_FOREVER), BROOD_STALE);
+    assert_status(brood_semaphore_release(semaphore, 1), BROOD_STALE);
+    assert_status(brood_semaphore_value(semaphore, &value), BROOD_STALE);
+    assert_status(brood_semaphore_destroy(semaphore), BROOD_STALE);
+}
+
+// Waiting
+
+static int acquire_one(void *arg)
+{
+    const brood_semaphore semaphore = *(brood_semaphore *)arg;
+    return (int)brood_semaphore_acquire(semaphore, MEETING_PATIENCE);
+}
+
+enum { WAITERS = 4 };
+
+static void start_waiters(brood_thread *threads[WAITERS], brood_process **process, brood_semaphore *semaphore)
+{
+    for (int i = 0; i < WAITERS; i++)
+        threads[i] = started_thread(acquire_one, semaphore, sizeof *semaphore);
+    *process = started_process(acquire_one, semaphore, sizeof *semaphore);
+    brood_sleep(BROOD_MILLISECONDS(50)); // most of them wait by now
+}
+
+static void a_release_lets_in_as_many_as_it_says(void **state)
+{
+    (void)state;
+    brood_thread *threads[WAITERS];
+    brood_process *process;
+    brood_semaphore semaphore = made_semaphore(0, 0);
+    start_waiters(threads, &process, &semaphore);
+    assert_status(brood_semaphore_release(semaphore, WAITERS + 1), BROOD_OK);
+    for (int i = 0; i < WAITERS; i++)
+        assert_thread_ends(threads[i], BROOD_OK);
+    assert_process_ends(process, BROOD_OK);
+    assert_int_equal(value_of(semaphore), 0);
+    assert_status(brood_semaphore_destroy(semaphore), BROOD_OK);
+}
+
+static void single_releases_let_everybody_in_after_all(void **state)
+{
+    (void)state;
+    brood_thread *threads[WAITERS];
+    brood_process *process;
+    brood_semaphore semaphore = made_semaphore(0, 1);
+    start_waiters(threads, &process, &semaphore);
+    for (int i = 0; i < WAITERS + 1; i++)
+        while (brood_semaphore_release(semaphore, 1) == BROOD_OVERFLOW)
+            brood_sleep(BROOD_MILLISECONDS(1));
+    for (int i = 0; i < WAITERS; i++)
+        assert_thread_ends(threads[i], BROOD_OK);
+    assert_process_ends(process, BROOD_OK);
+    assert_status(brood_semaphore_destroy(semaphore), BROOD_OK);
+}
+
+static void destroying_sends_everybody_home(void **state)
+{
+    (void)state;
+    brood_thread *threads[WAITERS];
+    brood_process *process;
+    brood_semaphore semaphore = made_semaphore(0, 0);
+    start_waiters(threads, &process, &semaphore);
+    assert_status(brood_semaphore_destroy(semaphore), BROOD_OK);
+    for (int i = 0; i < WAITERS; i++)
+        assert_thread_ends(threads[i], BROOD_STALE);
+    assert_process_ends(process, BROOD_STALE);
+}
+
+// A waiter that was woken and leaves with a timeout, or was killed, must not take the wake of another along.
+static int acquire_briefly(void *arg)
+{
+    const brood_semaphore semaphore = *(brood_semaphore *)arg;
+    for (int i = 0; i < 200; i++) {
+        const brood_status status = brood_semaphore_acquire(semaphore, BROOD_MICROSECONDS(200 + i));
+        CHECK(status == BROOD_OK || status == BROOD_TIMEOUT);
+        if (status == BROOD_OK)
+            CHECK(brood_semaphore_release(semaphore, 1) == BROOD_OK);
+    }
+    return 0;
+}
+
+static int acquire_often(void *arg)
+{
+    const brood_semaphore semaphore = *(brood_semaphore *)arg;
+    for (int i = 0; i < 200; i++) {
+        CHECK(brood_semaphore_acquire(semaphore, MEETING_PATIENCE) == BROOD_OK);
+        CHECK(brood_semaphore_release(semaphore, 1) == BROOD_OK);
+    }
+    return 0;
+}
+
+static void who_leaves_early_takes_nothing_along(void **state)
+{
+    (void)state;
+    enum { THREADS = 6 };
+    brood_thread *threads[THREADS];
+    brood_semaphore semaphore = made_semaphore(1, 1);
+    for (int i = 0; i < THREADS; i++)
+        threads[i] = started_thread(i % 2 ? acquire_briefly : acquire_often, &semaphore, sizeof semaphore);
+    for (int i = 0; i < THREADS; i++)
+        assert_thread_ends(threads[i], 0);
+    assert_int_equal(value_of(semaphore), 1);
+    assert_status(brood_semaphore_destroy(semaphore), BROOD_OK);
+}
+
+static int wait_for_ever(void *arg)
+{
+    const brood_semaphore semaphore = *(brood_semaphore *)arg;
+    note("waits for ever", 1);
+    return (int)brood_semaphore_acquire(semaphore, BROOD_FOREVER);
+}
+
+static void a_killed_waiter_takes_nothing_along(void **state)
+{
+    (void)state;
+    brood_semaphore semaphore = made_semaphore(0, 0);
+    note("waits for ever", 0);
+    brood_process *victim = started_process(wait_for_ever, &semaphore, sizeof semaphore);
+    assert_true(await_note("waits for ever", 1));
+    brood_thread *thread = started_thread(acquire_one, &semaphore, sizeof semaphore);
+    brood_sleep(BROOD_MILLISECONDS(30));
+    kill_process(victim);
+    assert_status(brood_semaphore_release(semaphore, 1), BROOD_OK);
+    assert_thread_ends(thread, BROOD_OK);
+    assert_status(brood_semaphore_destroy(semaphore), BROOD_OK);
+}
+
+// Ten threads, seven at a time.
+
+static _Atomic int inside;
+static _Atomic int most_inside;
+
+static int visit(void *arg)
+{
+    const brood_semaphore semaphore = *(brood_semaphore *)arg;
+    for (int i = 0; i < 20; i++) {
+        CHECK(brood_semaphore_acquire(semaphore, MEETING_PATIENCE) == BROOD_OK);
+        const int now = atomic_fetch_add(&inside, 1) + 1;
+        int most = atomic_load(&most_inside);
+        while (now > most && !atomic_compare_exchange_weak(&most_inside, &most, now))
+            continue;
+        brood_sleep(BROOD_MICROSECONDS(100));
+        atomic_fetch_sub(&inside, 1);
+        CHECK(brood_semaphore_release(semaphore, 1) == BROOD_OK);
+    }
+    return 0;
+}
+
+static void never_more_are_inside_than_there_is_room(void **state)
+{
+    (void)state;
+    enum { ROOM = 7, VISITORS = 10 };
+    brood_thread *threads[VISITORS];
+    brood_semaphore semaphore = made_semaphore(ROOM, ROOM);
+    atomic_store(&inside, 0);
+    atomic_store(&most_inside, 0);
+    for (int i = 0; i < VISITORS; i++)
+        threads[i] = started_thread(visit, &semaphore, sizeof semaphore);
+    for (int i = 0; i < VISITORS; i++)
+        assert_thread_ends(threads[i], 0);
+    assert_in_range(atomic_load(&most_inside), 1, ROOM);
+    assert_int_equal(value_of(semaphore), ROOM);
+    assert_status(brood_semaphore_destroy(semaphore), BROOD_OK);
+}
+
+// What one hands to another goes through whole, in both directions.
+
+struct hand_off {
+    brood_semaphore to_child;
+    brood_semaphore to_parent;
+};
+
+enum { TRIPS = 200 };
+
+static int answer_each(void *arg)
+{
+    const struct hand_off *pair = arg;
+    for (int i = 0; i < TRIPS; i++) {
+        CHECK(brood_semaphore_acquire(pair->to_child, MEETING_PATIENCE) == BROOD_OK);
+        CHECK(brood_semaphore_release(pair->to_parent, 1) == BROOD_OK);
+    }
+    return 0;
+}
+
+static void call_and_answer(const struct hand_off *pair)
+{
+    for (int i = 0; i < TRIPS; i++) {
+        assert_status(brood_semaphore_release(pair->to_child, 1), BROOD_OK);
+        assert_status(brood_semaphore_acquire(pair->to_parent, MEETING_PATIENCE), BROOD_OK);
+    }
+}
+
+static void any_thread_may_release(void **state)
+{
+    (void)state;
+    struct hand_off pair = { made_semaphore(0, 1), made_semaphore(0, 1) };
+    brood_thread *thread = started_thread(answer_each, &pair, 0);
+    call_and_answer(&pair);
+    assert_thread_ends(thread, 0);
+    brood_process *process = started_process(answer_each, &pair, sizeof pair);
+    call_and_answer(&pair);
+    assert_process_ends(process, 0);
+    assert_status(brood_semaphore_destroy(pair.to_child), BROOD_OK);
+    assert_status(brood_semaphore_destroy(pair.to_parent), BROOD_OK);
+}
+
+int main(void)
+{
+    brood_init();
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_acquire_takes_one_and_a_release_gives_as_many_as_asked),
+        cmocka_unit_test(an_acquire_waits_no_less_than_its_timeout),
+        cmocka_unit_test(a_release_beyond_the_maximum_is_refused_and_changes_nothing),
+        cmocka_unit_test(bad_arguments_are_refused),
+        cmocka_unit_test(a_destroyed_one_is_stale_for_ever),
+        cmocka_unit_test(a_release_lets_in_as_many_as_it_says),
+        cmocka_unit_test(single_releases_let_everybody_in_after_all),
+        cmocka_unit_test(destroying_sends_everybody_home),
+        cmocka_unit_test(who_leaves_early_takes_nothing_along),
+        cmocka_unit_test(a_killed_waiter_takes_nothing_along),
+        cmocka_unit_test(never_more_are_inside_than_there_is_room),
+        cmocka_unit_test(any_thread_may_release),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
