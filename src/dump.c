@@ -72,6 +72,8 @@ static const char *kind_name(uint32_t kind)
         return "semaphore";
     case BROODI_EVENT:
         return "event";
+    case BROODI_CONDITION:
+        return "condition";
     default: // somebody has scribbled over the slot
         return "object";
     }
@@ -255,11 +257,13 @@ static void dump_processes(struct dump *dump)
 static void dump_family(struct dump *dump)
 {
     const struct broodi_table_state *tables = broodi_family.header->tables;
-    add(dump, "family %016" PRIx64 ": %u processes, %u threads, %u locks, %u semaphores, %u events, %u names",
+    add(dump,
+        "family %016" PRIx64
+        ": %u processes, %u threads, %u locks, %u semaphores, %u events, %u conditions, %u names",
         broodi_family.header->family[0], (unsigned)tables[BROODI_PROCESS].live,
         (unsigned)tables[BROODI_THREAD].live, (unsigned)tables[BROODI_LOCK].live,
         (unsigned)tables[BROODI_SEMAPHORE].live, (unsigned)tables[BROODI_EVENT].live,
-        (unsigned)tables[BROODI_NAME].live);
+        (unsigned)tables[BROODI_CONDITION].live, (unsigned)tables[BROODI_NAME].live);
     end_line(dump);
 }
 

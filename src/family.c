@@ -28,7 +28,9 @@ enum {
     LOCKS_AT = NAMES_AT + NAMES * (int)sizeof(struct broodi_name_slot),
     SEMAPHORES_AT = LOCKS_AT + OBJECTS * (int)sizeof(struct broodi_lock_slot),
     EVENTS_AT = SEMAPHORES_AT + OBJECTS * (int)sizeof(struct broodi_semaphore_slot),
-    END = EVENTS_AT + OBJECTS * (int)sizeof(struct broodi_event_slot),
+    CONDITIONS_AT = EVENTS_AT + OBJECTS * (int)sizeof(struct broodi_event_slot),
+    SEATS_AT = CONDITIONS_AT + OBJECTS * (int)sizeof(struct broodi_condition_slot),
+    END = SEATS_AT + THREADS * (int)sizeof(struct broodi_seat),
 };
 
 _Static_assert(sizeof(struct broodi_header) <= CHUNK, "the header has its chunk");
@@ -40,6 +42,8 @@ const struct broodi_table broodi_tables[BROODI_KINDS] = {
     [BROODI_NAME] = { NAMES_AT, sizeof(struct broodi_name_slot), NAMES },
     [BROODI_SEMAPHORE] = { SEMAPHORES_AT, sizeof(struct broodi_semaphore_slot), OBJECTS },
     [BROODI_EVENT] = { EVENTS_AT, sizeof(struct broodi_event_slot), OBJECTS },
+    [BROODI_CONDITION] = { CONDITIONS_AT, sizeof(struct broodi_condition_slot), OBJECTS },
+    [BROODI_SEAT] = { SEATS_AT, sizeof(struct broodi_seat), THREADS },
 };
 
 struct broodi_family broodi_family;
@@ -181,6 +185,14 @@ brood_status broodi_slot_take(enum broodi_kind kind, uint32_t low, uint32_t *out
             return grown;
         grown = grow(kind);
     }
+}
+
+brood_status broodi_slot_reach(enum broodi_kind kind, uint32_t index)
+{
+    brood_status status = BROOD_OK;
+    while (status == BROOD_OK && index >= broodi_slot_limit(kind))
+        status = grow(kind);
+    return status;
 }
 
 bool broodi_slot_give(enum broodi_kind kind, uint32_t index, uint64_t state)

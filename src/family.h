@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The arena of a family: one mapping, a header, and a table of typed slots for each kind of thing.
 //
-//   header | processes | threads | names | locks | semaphores | events | (room for what comes later)
+//   header | processes | threads | names | locks | semaphores | events | conditions | seats | (room for what comes later)
 //
 // The tables have fixed places in the window and are committed as they fill. A slot keeps its kind for the
 // life of the family, so a stale handle always finds a state word where it looks for one.
@@ -74,6 +74,9 @@ static inline uint32_t broodi_slot_limit(enum broodi_kind kind)
 
 // Takes a free slot; its state word is {generation, low} from that moment. Fails with BROOD_NO_MEMORY, BROOD_NO_RESOURCES.
 brood_status broodi_slot_take(enum broodi_kind kind, uint32_t low, uint32_t *out_index);
+
+// Commits the slot at `index`, for a kind whose slots are not taken but belong to those of another. Fails with BROOD_NO_MEMORY.
+brood_status broodi_slot_reach(enum broodi_kind kind, uint32_t index);
 
 // Frees a slot whose state is exactly `state`: false when it has changed. Nobody is woken.
 bool broodi_slot_give(enum broodi_kind kind, uint32_t index, uint64_t state);

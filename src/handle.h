@@ -12,6 +12,8 @@ enum broodi_kind {
     BROODI_NAME,
     BROODI_SEMAPHORE,
     BROODI_EVENT,
+    BROODI_CONDITION,
+    BROODI_SEAT, // belongs to a thread; no handle names one
     BROODI_KINDS
 };
 

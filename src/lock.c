@@ -359,7 +359,8 @@ static void release_last(struct broodi_lock_slot *lock, uint64_t state)
         broodi_wake(&lock->state, broodi_low(state) & SETTLED ? BROODI_ALL : 1);
 }
 
-static brood_status release(brood_lock lock)
+// The lock that the calling thread holds.
+static brood_status find_held(brood_lock lock, struct broodi_lock_slot **out)
 {
     struct broodi_lock_slot *slot = find(lock);
     if (!slot)
@@ -370,12 +371,26 @@ static brood_status release(brood_lock lock)
         return BROOD_STALE;
     if (!self || (broodi_low(state) & HOLDER) != self)
         return broodi_fail(BROOD_NOT_OWNER, "this thread does not hold the lock");
-    if (slot->depth > 1) {
+    *out = slot;
+    return BROOD_OK;
+}
+
+static void release_held(struct broodi_lock_slot *slot)
+{
+    release_last(slot, atomic_load_explicit(&slot->state.state, memory_order_relaxed));
+    count_held(find_self(), UINT32_MAX);
+}
+
+static brood_status release(brood_lock lock)
+{
+    struct broodi_lock_slot *slot;
+    const brood_status status = find_held(lock, &slot);
+    if (status != BROOD_OK)
+        return status;
+    if (slot->depth > 1)
         slot->depth--;
-        return BROOD_OK;
-    }
-    release_last(slot, state);
-    count_held(self, UINT32_MAX);
+    else
+        release_held(slot);
     return BROOD_OK;
 }
 
@@ -383,4 +398,26 @@ brood_status brood_lock_release(brood_lock lock)
 {
     const brood_status status = release(lock);
     return status == BROOD_OK ? status : broodi_answer("brood_lock_release", status);
+}
+
+brood_status broodi_lock_is_held(brood_lock lock)
+{
+    struct broodi_lock_slot *slot;
+    return find_held(lock, &slot);
+}
+
+uint32_t broodi_lock_give_up(brood_lock lock)
+{
+    struct broodi_lock_slot *slot = find(lock);
+    const uint32_t depth = slot->depth;
+    release_held(slot);
+    return depth;
+}
+
+brood_status broodi_lock_take_back(brood_lock lock, uint32_t depth)
+{
+    const brood_status status = acquire(lock, BROOD_FOREVER);
+    if (brood_status_acquired(status))
+        find(lock)->depth = depth;
+    return status;
 }

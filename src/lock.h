@@ -9,6 +9,12 @@
 // brood_lock_create, also before brood_init is through.
 brood_status broodi_lock_make(brood_lock *out, bool recursive);
 
+// For who waits with the lock held: whether the calling thread holds it, as brood_lock_release answers; gives up all its levels, which it
+// must hold; takes it back with as many, however long that takes, as brood_lock_acquire answers.
+brood_status broodi_lock_is_held(brood_lock lock);
+uint32_t broodi_lock_give_up(brood_lock lock);
+brood_status broodi_lock_take_back(brood_lock lock, uint32_t depth);
+
 // Whether any lock names the thread in this slot as its holder.
 bool broodi_lock_names(uint32_t thread);
 

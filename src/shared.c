@@ -109,6 +109,12 @@ bool broodi_thread_is_over(uint32_t index, uint32_t turn)
     return turn_of(state) == turn && is_over(index, state);
 }
 
+bool broodi_thread_is_alive(uint32_t index)
+{
+    const uint64_t state = atomic_load_explicit(&thread_at(index)->state.state, memory_order_acquire);
+    return phase_of(state) == BROODI_THREAD_LIVE && !is_over(index, state);
+}
+
 // Frees a DEAD slot unless a lock still names it.
 static void bury(uint32_t index)
 {

@@ -114,6 +114,22 @@ struct broodi_event_slot {
     uint64_t reserved[7];
 };
 
+struct broodi_condition_slot {
+    broodi_word state; // low: see condition.c
+    uint64_t reserved[7];
+};
+
+// Where a thread waits for a condition, beside its slot and with the same number: apart, so that a look through all of them is a short one.
+struct broodi_seat {
+    broodi_word state;     // see condition.c; 0: empty
+    _Atomic uint64_t lock; // the handle of the one that was given up
+};
+
+static inline void broodi_seat_clear(struct broodi_seat *seat)
+{
+    atomic_store_explicit(&seat->state.state, 0, memory_order_release);
+}
+
 struct broodi_name_slot {
     broodi_word state; // low: 1 once the rest is whole
     _Atomic uint64_t id;
@@ -136,6 +152,9 @@ uint32_t broodi_thread_turn(uint32_t index);
 // Whether the thread that had this slot in that turn has ended; a slot found dead is marked so. False also when the slot is another one's by
 // now: then the name is outdated, and its reader looks again.
 bool broodi_thread_is_over(uint32_t index, uint32_t turn);
+
+// Whether a thread has this slot now, and has not ended.
+bool broodi_thread_is_alive(uint32_t index);
 
 // The low word of a thread slot; and what stands in the state of a taken one.
 uint32_t broodi_thread_low(enum broodi_thread_phase phase, uint32_t process);

@@ -1,0 +1,411 @@
+// SPDX-License-Identifier: MIT
+#include "meeting.h"
+
+#include "foreign.h"
+
+#include <stdatomic.h>
+
+// What the waiters of a test share; by value, so that it works in a process too.
+struct room {
+    brood_condition condition;
+    brood_lock lock;
+    brood_semaphore came; // released by each waiter, with the lock held, before it waits
+    brood_semaphore went; // and after it was notified
+    brood_duration timeout;
+};
+
+static struct room made_room(void)
+{
+    struct room room = { .timeout = MEETING_PATIENCE };
+    assert_status(brood_condition_create(&room.condition), BROOD_OK);
+    assert_status(brood_lock_create(&room.lock), BROOD_OK);
+    assert_status(brood_semaphore_create(&room.came, 0, 0), BROOD_OK);
+    assert_status(brood_semaphore_create(&room.went, 0, 0), BROOD_OK);
+    return room;
+}
+
+static void destroy_room(struct room room)
+{
+    assert_status(brood_condition_destroy(room.condition), BROOD_OK);
+    assert_status(brood_lock_destroy(room.lock), BROOD_OK);
+    assert_status(brood_semaphore_destroy(room.came), BROOD_OK);
+    assert_status(brood_semaphore_destroy(room.went), BROOD_OK);
+}
+
+static int wait_in_room(void *arg)
+{
+    const struct room *room = arg;
+    CHECK(brood_lock_acquire(room->lock, MEETING_PATIENCE) == BROOD_OK);
+    CHECK(brood_semaphore_release(room->came, 1) == BROOD_OK);
+    const brood_status status = brood_condition_wait(room->condition, room->lock, room->timeout);
+    if (status == BROOD_OK)
+        CHECK(brood_semaphore_release(room->went, 1) == BROOD_OK);
+    if (status != BROOD_STALE)
+        CHECK(brood_lock_release(room->lock) == BROOD_OK);
+    return (int)status;
+}
+
+// Who has come and let the lock go waits.
+static void await_waiters(const struct room *room, int count)
+{
+    for (int i = 0; i < count; i++)
+        assert_status(brood_semaphore_acquire(room->came, MEETING_PATIENCE), BROOD_OK);
+    assert_status(brood_lock_acquire(room->lock, MEETING_PATIENCE), BROOD_OK);
+    assert_status(brood_lock_release(room->lock), BROOD_OK);
+}
+
+// That so many go, and no more within a while.
+static void assert_went(const struct room *room, int count)
+{
+    for (int i = 0; i < count; i++)
+        assert_status(brood_semaphore_acquire(room->went, MEETING_PATIENCE), BROOD_OK);
+    assert_status(brood_semaphore_acquire(room->went, BROOD_MILLISECONDS(50)), BROOD_TIMEOUT);
+}
+
+enum { OF_EACH = 3, WAITERS = 2 * OF_EACH };
+
+struct waiters {
+    brood_thread *threads[OF_EACH];
+    brood_process *processes[OF_EACH];
+};
+
+static struct waiters started_waiters(const struct room *room)
+{
+    struct waiters waiters;
+    for (int i = 0; i < OF_EACH; i++) {
+        waiters.threads[i] = started_thread(wait_in_room, room, sizeof *room);
+        waiters.processes[i] = started_process(wait_in_room, room, sizeof *room);
+    }
+    await_waiters(room, WAITERS);
+    return waiters;
+}
+
+static void assert_waiters_end(const struct waiters *waiters, brood_status status)
+{
+    for (int i = 0; i < OF_EACH; i++) {
+        assert_thread_ends(waiters->threads[i], (int)status);
+        assert_process_ends(waiters->processes[i], (int)status);
+    }
+}
+
+static void a_notify_wakes_as_many_as_it_says_and_as_there_are(void **state)
+{
+    (void)state;
+    const struct room room = made_room();
+    const struct waiters waiters = started_waiters(&room);
+    assert_went(&room, 0);
+    assert_status(brood_condition_notify(room.condition, 0), BROOD_OK);
+    assert_went(&room, 0);
+    assert_status(brood_condition_notify(room.condition, 2), BROOD_OK);
+    assert_went(&room, 2);
+    assert_status(brood_condition_notify(room.condition, 4), BROOD_OK);
+    assert_went(&room, 4);
+    assert_waiters_end(&waiters, BROOD_OK);
+    assert_status(brood_condition_notify(room.condition, 3), BROOD_OK);
+    brood_thread *late = started_thread(wait_in_room, &room, sizeof room);
+    await_waiters(&room, 1);
+    assert_went(&room, 0);
+    assert_status(brood_condition_notify_all(room.condition), BROOD_OK);
+    assert_thread_ends(late, BROOD_OK);
+    destroy_room(room);
+}
+
+static void who_has_timed_out_consumes_nothing(void **state)
+{
+    (void)state;
+    struct room room = made_room();
+    room.timeout = BROOD_MILLISECONDS(20);
+    const struct waiters early = started_waiters(&room);
+    assert_waiters_end(&early, BROOD_TIMEOUT);
+    room.timeout = MEETING_PATIENCE;
+    const struct waiters waiters = started_waiters(&room);
+    assert_status(brood_condition_notify_all(room.condition), BROOD_OK);
+    assert_went(&room, WAITERS);
+    assert_waiters_end(&waiters, BROOD_OK);
+    destroy_room(room);
+}
+
+static void who_was_killed_consumes_nothing(void **state)
+{
+    (void)state;
+    const struct room room = made_room();
+    brood_process *victims[OF_EACH];
+    for (int i = 0; i < OF_EACH; i++)
+        victims[i] = started_process(wait_in_room, &room, sizeof room);
+    await_waiters(&room, OF_EACH);
+    brood_thread *thread = started_thread(wait_in_room, &room, sizeof room);
+    await_waiters(&room, 1);
+    for (int i = 0; i < OF_EACH; i++)
+        kill_process(victims[i]);
+    assert_status(brood_condition_notify(room.condition, 1), BROOD_OK);
+    assert_thread_ends(thread, BROOD_OK);
+    destroy_room(room);
+}
+
+static void the_longest_waiter_is_woken_first(void **state)
+{
+    (void)state;
+    const struct room room = made_room();
+    brood_thread *threads[OF_EACH];
+    for (int i = 0; i < OF_EACH; i++) {
+        threads[i] = started_thread(wait_in_room, &room, sizeof room);
+        await_waiters(&room, 1);
+    }
+    for (int i = 0; i < OF_EACH; i++) {
+        assert_status(brood_condition_notify(room.condition, 1), BROOD_OK);
+        assert_thread_ends(threads[i], BROOD_OK);
+    }
+    destroy_room(room);
+}
+
+static void a_wait_waits_no_less_than_its_timeout_and_takes_the_lock_back(void **state)
+{
+    (void)state;
+    const struct room room = made_room();
+    assert_status(brood_lock_acquire(room.lock, BROOD_NOW), BROOD_OK);
+    const int64_t before = brood_clock();
+    assert_status(brood_condition_wait(room.condition, room.lock, BROOD_MILLISECONDS(30)), BROOD_TIMEOUT);
+    assert_true(brood_clock() - before >= BROOD_MILLISECONDS(30));
+    assert_status(brood_condition_wait(room.condition, room.lock, BROOD_NOW), BROOD_TIMEOUT);
+    assert_last_error_names("brood_condition_wait");
+    assert_status(brood_lock_release(room.lock), BROOD_OK);
+    destroy_room(room);
+}
+
+// Locks
+
+static int take_and_notify(void *arg)
+{
+    const struct room *room = arg;
+    CHECK(brood_lock_acquire(room->lock, MEETING_PATIENCE) == BROOD_OK);
+    CHECK(brood_condition_notify(room->condition, 1) == BROOD_OK);
+    CHECK(brood_lock_release(room->lock) == BROOD_OK);
+    return 0;
+}
+
+static void all_levels_of_a_lock_are_given_up_and_come_back(void **state)
+{
+    (void)state;
+    struct room room = made_room();
+    assert_status(brood_lock_destroy(room.lock), BROOD_OK);
+    assert_status(brood_lock_create_recursive(&room.lock), BROOD_OK);
+    for (int i = 0; i < 3; i++)
+        assert_status(brood_lock_acquire(room.lock, BROOD_NOW), BROOD_OK);
+    brood_process *child = started_process(take_and_notify, &room, sizeof room);
+    assert_status(brood_condition_wait(room.condition, room.lock, MEETING_PATIENCE), BROOD_OK);
+    for (int i = 0; i < 3; i++)
+        assert_status(brood_lock_release(room.lock), BROOD_OK);
+    assert_status(brood_lock_release(room.lock), BROOD_NOT_OWNER);
+    assert_process_ends(child, 0);
+    destroy_room(room);
+}
+
+static int notify_and_keep(void *arg)
+{
+    const struct room *room = arg;
+    CHECK(brood_lock_acquire(room->lock, MEETING_PATIENCE) == BROOD_OK);
+    CHECK(brood_condition_notify(room->condition, 1) == BROOD_OK);
+    return 0;
+}
+
+static int take_and_keep(void *arg)
+{
+    const struct room *room = arg;
+    CHECK(brood_lock_acquire(room->lock, MEETING_PATIENCE) == BROOD_OK);
+    brood_sleep(BROOD_MILLISECONDS(100)); // in which the waiter's time passes
+    return 0;
+}
+
+static void a_holder_that_died_is_told_of_above_all(void **state)
+{
+    (void)state;
+    const struct room room = made_room();
+    assert_status(brood_lock_acquire(room.lock, BROOD_NOW), BROOD_OK);
+    brood_process *child = started_process(notify_and_keep, &room, sizeof room);
+    assert_status(brood_condition_wait(room.condition, room.lock, MEETING_PATIENCE), BROOD_OWNER_DIED);
+    assert_process_ends(child, 0);
+    child = started_process(take_and_keep, &room, sizeof room);
+    brood_status status = BROOD_TIMEOUT;
+    while (status == BROOD_TIMEOUT) // until the child takes the lock in one of the waits
+        status = brood_condition_wait(room.condition, room.lock, BROOD_MILLISECONDS(30));
+    assert_int_equal(status, BROOD_OWNER_DIED);
+    assert_process_ends(child, 0);
+    assert_status(brood_lock_release(room.lock), BROOD_OK);
+    destroy_room(room);
+}
+
+static void one_needs_the_lock_to_wait(void **state)
+{
+    (void)state;
+    const struct room room = made_room();
+    assert_status(brood_condition_wait(room.condition, room.lock, BROOD_NOW), BROOD_NOT_OWNER);
+    assert_status(brood_condition_notify(room.condition, 1), BROOD_OK);
+    destroy_room(room);
+}
+
+static void waiters_with_different_locks_are_refused(void **state)
+{
+    (void)state;
+    brood_lock other;
+    struct room room = made_room();
+    brood_thread *thread = started_thread(wait_in_room, &room, sizeof room);
+    await_waiters(&room, 1);
+    assert_status(brood_lock_create(&other), BROOD_OK);
+    assert_status(brood_lock_acquire(other, BROOD_NOW), BROOD_OK);
+    assert_status(brood_condition_wait(room.condition, other, BROOD_NOW), BROOD_INVALID);
+    assert_status(brood_condition_notify_all(room.condition), BROOD_OK);
+    assert_thread_ends(thread, BROOD_OK);
+    assert_status(brood_condition_wait(room.condition, other, BROOD_NOW), BROOD_TIMEOUT);
+    assert_status(brood_lock_release(other), BROOD_OK);
+    assert_status(brood_lock_destroy(other), BROOD_OK);
+    destroy_room(room);
+}
+
+// Stale and forged ones
+
+static void destroying_sends_everybody_home_without_the_lock(void **state)
+{
+    (void)state;
+    const struct room room = made_room();
+    const struct waiters waiters = started_waiters(&room);
+    assert_status(brood_lock_acquire(room.lock, BROOD_NOW), BROOD_OK);
+    assert_status(brood_condition_destroy(room.condition), BROOD_OK);
+    assert_waiters_end(&waiters, BROOD_STALE);
+    assert_status(brood_condition_wait(room.condition, room.lock, BROOD_FOREVER), BROOD_STALE);
+    assert_status(brood_lock_release(room.lock), BROOD_NOT_OWNER);
+    assert_status(brood_condition_notify(room.condition, 1), BROOD_STALE);
+    assert_status(brood_condition_notify_all(room.condition), BROOD_STALE);
+    assert_status(brood_condition_destroy(room.condition), BROOD_STALE);
+    assert_status(brood_lock_destroy(room.lock), BROOD_OK);
+    assert_status(brood_semaphore_destroy(room.came), BROOD_OK);
+    assert_status(brood_semaphore_destroy(room.went), BROOD_OK);
+}
+
+static bool refuse(void *arg)
+{
+    (void)arg;
+    return false;
+}
+
+static void bad_arguments_are_refused(void **state)
+{
+    (void)state;
+    const brood_condition none = { 0 };
+    const struct room room = made_room();
+    assert_status(brood_condition_create(NULL), BROOD_INVALID);
+    assert_status(brood_lock_acquire(room.lock, BROOD_NOW), BROOD_OK);
+    assert_status(brood_condition_wait(none, room.lock, BROOD_NOW), BROOD_INVALID);
+    assert_status(brood_condition_wait_for(none, room.lock, refuse, NULL, BROOD_NOW), BROOD_INVALID);
+    assert_status(brood_condition_wait_for(room.condition, room.lock, NULL, NULL, BROOD_NOW), BROOD_INVALID);
+    assert_status(brood_condition_wait(room.condition, (brood_lock){ 0 }, BROOD_NOW), BROOD_INVALID);
+    assert_status(brood_lock_release(room.lock), BROOD_OK);
+    assert_status(brood_condition_wait_for(room.condition, room.lock, refuse, NULL, BROOD_NOW),
+                  BROOD_NOT_OWNER);
+    assert_status(brood_condition_notify(none, 1), BROOD_INVALID);
+    assert_status(brood_condition_notify_all(none), BROOD_INVALID);
+    assert_status(brood_condition_destroy(none), BROOD_INVALID);
+    destroy_room(room);
+}
+
+// Predicates
+
+static _Atomic int made;
+
+static bool enough_are_made(void *arg)
+{
+    return atomic_load(&made) >= *(int *)arg;
+}
+
+static int make_some(void *arg)
+{
+    const struct room *room = arg;
+    for (int i = 0; i < 10; i++) {
+        CHECK(brood_lock_acquire(room->lock, MEETING_PATIENCE) == BROOD_OK);
+        atomic_fetch_add(&made, 1);
+        CHECK(brood_lock_release(room->lock) == BROOD_OK);
+        CHECK(brood_condition_notify(room->condition, 1) == BROOD_OK);
+    }
+    return 0;
+}
+
+static void a_predicate_is_waited_for(void **state)
+{
+    (void)state;
+    int enough = 10;
+    const struct room room = made_room();
+    atomic_store(&made, 0);
+    assert_status(brood_lock_acquire(room.lock, BROOD_NOW), BROOD_OK);
+    assert_status(
+        brood_condition_wait_for(room.condition, room.lock, enough_are_made, &enough, BROOD_MILLISECONDS(20)),
+        BROOD_TIMEOUT);
+    brood_thread *thread = started_thread(make_some, &room, sizeof room);
+    assert_status(
+        brood_condition_wait_for(room.condition, room.lock, enough_are_made, &enough, MEETING_PATIENCE),
+        BROOD_OK);
+    assert_status(brood_condition_wait_for(room.condition, room.lock, enough_are_made, &enough, BROOD_NOW),
+                  BROOD_OK);
+    assert_status(brood_lock_release(room.lock), BROOD_OK);
+    assert_thread_ends(thread, 0);
+    destroy_room(room);
+}
+
+// No notify is lost and none is made up: as many go as were chosen, among those who leave early.
+
+static int take_turns(void *arg)
+{
+    const struct room *room = arg;
+    brood_status status = BROOD_OK;
+    while (status == BROOD_OK || status == BROOD_TIMEOUT) {
+        CHECK(brood_lock_acquire(room->lock, MEETING_PATIENCE) == BROOD_OK);
+        status = brood_condition_wait(room->condition, room->lock, BROOD_MICROSECONDS(300));
+        if (status == BROOD_STALE)
+            break;
+        if (status == BROOD_OK)
+            CHECK(brood_semaphore_release(room->went, 1) == BROOD_OK);
+        CHECK(brood_lock_release(room->lock) == BROOD_OK);
+    }
+    return status == BROOD_STALE ? 0 : __LINE__;
+}
+
+static void waiters_that_come_and_go_are_notified_once_for_each_notify_at_most(void **state)
+{
+    (void)state;
+    const struct room room = made_room();
+    brood_thread *threads[OF_EACH];
+    uint32_t went = 0;
+    const uint32_t rounds = foreign_is_slow() ? 200 : 2000;
+    for (int i = 0; i < OF_EACH; i++)
+        threads[i] = started_thread(take_turns, &room, sizeof room);
+    for (uint32_t i = 0; i < rounds; i++)
+        assert_status(brood_condition_notify(room.condition, 1), BROOD_OK);
+    brood_sleep(BROOD_MILLISECONDS(20));
+    assert_status(brood_condition_destroy(room.condition), BROOD_OK);
+    for (int i = 0; i < OF_EACH; i++)
+        assert_thread_ends(threads[i], 0);
+    assert_status(brood_semaphore_value(room.went, &went), BROOD_OK);
+    assert_in_range(went, 1, rounds);
+    assert_status(brood_lock_destroy(room.lock), BROOD_OK);
+    assert_status(brood_semaphore_destroy(room.came), BROOD_OK);
+    assert_status(brood_semaphore_destroy(room.went), BROOD_OK);
+}
+
+int main(void)
+{
+    brood_init();
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_notify_wakes_as_many_as_it_says_and_as_there_are),
+        cmocka_unit_test(who_has_timed_out_consumes_nothing),
+        cmocka_unit_test(who_was_killed_consumes_nothing),
+        cmocka_unit_test(the_longest_waiter_is_woken_first),
+        cmocka_unit_test(a_wait_waits_no_less_than_its_timeout_and_takes_the_lock_back),
+        cmocka_unit_test(all_levels_of_a_lock_are_given_up_and_come_back),
+        cmocka_unit_test(a_holder_that_died_is_told_of_above_all),
+        cmocka_unit_test(one_needs_the_lock_to_wait),
+        cmocka_unit_test(waiters_with_different_locks_are_refused),
+        cmocka_unit_test(destroying_sends_everybody_home_without_the_lock),
+        cmocka_unit_test(bad_arguments_are_refused),
+        cmocka_unit_test(a_predicate_is_waited_for),
+        cmocka_unit_test(waiters_that_come_and_go_are_notified_once_for_each_notify_at_most),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
