@@ -74,6 +74,8 @@ static const char *kind_name(uint32_t kind)
         return "event";
     case BROODI_CONDITION:
         return "condition";
+    case BROODI_BARRIER:
+        return "barrier";
     default: // somebody has scribbled over the slot
         return "object";
     }
@@ -254,16 +256,24 @@ static void dump_processes(struct dump *dump)
     }
 }
 
+static void add_count(struct dump *dump, const char *what, enum broodi_kind kind)
+{
+    const uint32_t count =
+        atomic_load_explicit(&broodi_family.header->tables[kind].live, memory_order_relaxed);
+    add(dump, "%s %u", what, (unsigned)count);
+}
+
 static void dump_family(struct dump *dump)
 {
-    const struct broodi_table_state *tables = broodi_family.header->tables;
-    add(dump,
-        "family %016" PRIx64
-        ": %u processes, %u threads, %u locks, %u semaphores, %u events, %u conditions, %u names",
-        broodi_family.header->family[0], (unsigned)tables[BROODI_PROCESS].live,
-        (unsigned)tables[BROODI_THREAD].live, (unsigned)tables[BROODI_LOCK].live,
-        (unsigned)tables[BROODI_SEMAPHORE].live, (unsigned)tables[BROODI_EVENT].live,
-        (unsigned)tables[BROODI_CONDITION].live, (unsigned)tables[BROODI_NAME].live);
+    add(dump, "family %016" PRIx64 ":", broodi_family.header->family[0]);
+    add_count(dump, " processes", BROODI_PROCESS);
+    add_count(dump, ", threads", BROODI_THREAD);
+    add_count(dump, ", locks", BROODI_LOCK);
+    add_count(dump, ", semaphores", BROODI_SEMAPHORE);
+    add_count(dump, ", events", BROODI_EVENT);
+    add_count(dump, ", conditions", BROODI_CONDITION);
+    add_count(dump, ", barriers", BROODI_BARRIER);
+    add_count(dump, ", names", BROODI_NAME);
     end_line(dump);
 }
 

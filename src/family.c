@@ -30,7 +30,9 @@ enum {
     EVENTS_AT = SEMAPHORES_AT + OBJECTS * (int)sizeof(struct broodi_semaphore_slot),
     CONDITIONS_AT = EVENTS_AT + OBJECTS * (int)sizeof(struct broodi_event_slot),
     SEATS_AT = CONDITIONS_AT + OBJECTS * (int)sizeof(struct broodi_condition_slot),
-    END = SEATS_AT + THREADS * (int)sizeof(struct broodi_seat),
+    BARRIERS_AT = SEATS_AT + THREADS * (int)sizeof(struct broodi_seat),
+    PARTIES_AT = BARRIERS_AT + OBJECTS * (int)sizeof(struct broodi_barrier_slot),
+    END = PARTIES_AT + OBJECTS * (int)sizeof(struct broodi_party_slot),
 };
 
 _Static_assert(sizeof(struct broodi_header) <= CHUNK, "the header has its chunk");
@@ -44,6 +46,8 @@ const struct broodi_table broodi_tables[BROODI_KINDS] = {
     [BROODI_EVENT] = { EVENTS_AT, sizeof(struct broodi_event_slot), OBJECTS },
     [BROODI_CONDITION] = { CONDITIONS_AT, sizeof(struct broodi_condition_slot), OBJECTS },
     [BROODI_SEAT] = { SEATS_AT, sizeof(struct broodi_seat), THREADS },
+    [BROODI_BARRIER] = { BARRIERS_AT, sizeof(struct broodi_barrier_slot), OBJECTS },
+    [BROODI_PARTY] = { PARTIES_AT, sizeof(struct broodi_party_slot), OBJECTS },
 };
 
 struct broodi_family broodi_family;

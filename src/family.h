@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The arena of a family: one mapping, a header, and a table of typed slots for each kind of thing.
 //
-//   header | processes | threads | names | locks | semaphores | events | conditions | seats | (room for what comes later)
+//   header | processes | threads | names | locks | semaphores | events | conditions | seats | barriers | parties | (room for what comes later)
 //
 // The tables have fixed places in the window and are committed as they fill. A slot keeps its kind for the
 // life of the family, so a stale handle always finds a state word where it looks for one.

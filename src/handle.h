@@ -14,6 +14,8 @@ enum broodi_kind {
     BROODI_EVENT,
     BROODI_CONDITION,
     BROODI_SEAT, // belongs to a thread; no handle names one
+    BROODI_BARRIER,
+    BROODI_PARTY, // belongs to a barrier
     BROODI_KINDS
 };
 

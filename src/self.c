@@ -85,6 +85,7 @@ static bool begin_slot(struct broodi_self *self, uint32_t process)
     const brood_os_life_id id = broodi_life_id(index);
     atomic_store_explicit(&slot->waiting, 0, memory_order_relaxed);
     atomic_store_explicit(&slot->held, 0, memory_order_relaxed);
+    atomic_store_explicit(&slot->meets, 0, memory_order_relaxed);
     if (index < broodi_slot_limit(BROODI_SEAT))
         broodi_seat_clear(broodi_slot(BROODI_SEAT, index));
     atomic_store_explicit(&slot->waits, 0, memory_order_relaxed);

@@ -5,6 +5,7 @@
 // not used again while any lock still names it. A thread that ends in order, holding nothing, skips it.
 #include "shared.h"
 
+#include "barrier.h"
 #include "family.h"
 #include "label.h"
 #include "lock.h"
@@ -109,6 +110,24 @@ bool broodi_thread_is_over(uint32_t index, uint32_t turn)
     return turn_of(state) == turn && is_over(index, state);
 }
 
+// Its process has said how it ends before it did.
+static bool ended_in_order(uint64_t state)
+{
+    const uint32_t process = broodi_thread_process_of(state);
+    return process >= broodi_slot_limit(BROODI_PROCESS) ||
+           atomic_load_explicit(&process_at(process)->record, memory_order_acquire) != BROODI_RECORD_NONE;
+}
+
+enum broodi_thread_fate broodi_thread_fate(uint32_t index, uint32_t generation, uint32_t mask)
+{
+    const uint64_t state = atomic_load_explicit(&thread_at(index)->state.state, memory_order_acquire);
+    if (((broodi_generation(state) ^ generation) & mask) != 0 || !broodi_slot_is_live(state))
+        return BROODI_FATE_GONE;
+    if (!is_over(index, state))
+        return BROODI_FATE_LIVES;
+    return ended_in_order(state) ? BROODI_FATE_GONE : BROODI_FATE_DIED;
+}
+
 bool broodi_thread_is_alive(uint32_t index)
 {
     const uint64_t state = atomic_load_explicit(&thread_at(index)->state.state, memory_order_acquire);
@@ -125,6 +144,8 @@ static void bury(uint32_t index)
     broodi_wait_bury(slot);
     if (atomic_load_explicit(&slot->held, memory_order_relaxed) > 0 && broodi_lock_names(index))
         return;
+    if (atomic_load_explicit(&slot->meets, memory_order_relaxed) && !ended_in_order(state))
+        broodi_barriers_miss(index, broodi_generation(state));
     (void)broodi_slot_give(BROODI_THREAD, index, state);
 }
 
@@ -328,4 +349,6 @@ void broodi_shared_sweep(enum broodi_kind kind)
         sweep_threads();
     if (kind == BROODI_PROCESS)
         sweep_processes();
+    if (kind == BROODI_PARTY)
+        broodi_parties_sweep();
 }

@@ -61,8 +61,8 @@ struct broodi_thread_slot {
     broodi_word state;        // low: phase in two bits, the slot of its process above
     _Atomic uint64_t waiting; // wait_portable.c: the key it waits for
     _Atomic uint64_t id;
-    _Atomic uint32_t held; // locks it holds or is about to; an upper bound, written by the thread alone
-    uint32_t reserved;
+    _Atomic uint32_t held;  // locks it holds or is about to; an upper bound, written by the thread alone
+    _Atomic uint32_t meets; // whether it has been a party of a barrier
     brood_os_life life;
     // For brood_dump.
     _Atomic uint64_t waits;              // broodi_waits_for()
@@ -125,6 +125,22 @@ struct broodi_seat {
     _Atomic uint64_t lock; // the handle of the one that was given up
 };
 
+struct broodi_barrier_slot {
+    broodi_word state; // low: see barrier.c
+    _Atomic uint32_t parties;
+    _Atomic uint32_t first; // of its party slots
+    uint64_t reserved[6];
+};
+
+// The place of one party of a barrier.
+struct broodi_party_slot {
+    broodi_word state;        // low: nothing
+    _Atomic uint64_t barrier; // the handle of the one it belongs to
+    _Atomic uint64_t who[2];  // in this round and in the one before; see barrier.c
+    _Atomic uint32_t next;    // or BROODI_NONE
+    uint32_t reserved[7];
+};
+
 static inline void broodi_seat_clear(struct broodi_seat *seat)
 {
     atomic_store_explicit(&seat->state.state, 0, memory_order_release);
@@ -152,6 +168,14 @@ uint32_t broodi_thread_turn(uint32_t index);
 // Whether the thread that had this slot in that turn has ended; a slot found dead is marked so. False also when the slot is another one's by
 // now: then the name is outdated, and its reader looks again.
 bool broodi_thread_is_over(uint32_t index, uint32_t turn);
+
+// What has become of the thread that took this slot with this generation, of which the bits in `mask` are known.
+enum broodi_thread_fate {
+    BROODI_FATE_LIVES,
+    BROODI_FATE_DIED, // and not by its own return, or with a process that ended in order; its slot is not given away yet
+    BROODI_FATE_GONE
+};
+enum broodi_thread_fate broodi_thread_fate(uint32_t index, uint32_t generation, uint32_t mask);
 
 // Whether a thread has this slot now, and has not ended.
 bool broodi_thread_is_alive(uint32_t index);

@@ -15,6 +15,7 @@
 #ifndef BROOD_BROOD_H
 #define BROOD_BROOD_H
 
+#include <brood/barrier.h>
 #include <brood/condition.h>
 #include <brood/cpu.h>
 #include <brood/event.h>

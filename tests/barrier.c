@@ -1,0 +1,376 @@
+// SPDX-License-Identifier: MIT
+#include "meeting.h"
+
+#include "foreign.h"
+
+#include <stdatomic.h>
+
+static brood_barrier made_barrier(uint32_t parties)
+{
+    brood_barrier barrier = { 0 };
+    assert_status(brood_barrier_create(&barrier, parties), BROOD_OK);
+    return barrier;
+}
+
+static bool is_broken(brood_barrier barrier)
+{
+    bool broken = false;
+    assert_status(brood_barrier_is_broken(barrier, &broken), BROOD_OK);
+    return broken;
+}
+
+static uint32_t waiting_at(brood_barrier barrier)
+{
+    uint32_t count = UINT32_MAX;
+    assert_status(brood_barrier_waiting(barrier, &count), BROOD_OK);
+    return count;
+}
+
+static void await_waiting(brood_barrier barrier, uint32_t count)
+{
+    const int64_t deadline = brood_clock() + MEETING_PATIENCE;
+    while (waiting_at(barrier) != count) {
+        assert_true(brood_clock() < deadline);
+        brood_sleep(BROOD_MILLISECONDS(1));
+    }
+}
+
+static void a_party_of_one_waits_for_nobody(void **state)
+{
+    (void)state;
+    const brood_barrier barrier = made_barrier(1);
+    for (int i = 0; i < 1000; i++) {
+        uint32_t index = 7;
+        assert_status(brood_barrier_wait(barrier, BROOD_NOW, &index), BROOD_OK);
+        assert_int_equal(index, 0);
+    }
+    assert_status(brood_barrier_wait(barrier, BROOD_NOW, NULL), BROOD_OK);
+    assert_status(brood_barrier_destroy(barrier), BROOD_OK);
+}
+
+static void bad_arguments_are_refused(void **state)
+{
+    (void)state;
+    bool broken;
+    uint32_t count;
+    brood_barrier barrier;
+    const brood_barrier none = { 0 };
+    assert_status(brood_barrier_create(NULL, 1), BROOD_INVALID);
+    assert_status(brood_barrier_create(&barrier, 0), BROOD_INVALID);
+    assert_status(brood_barrier_create(&barrier, BROOD_BARRIER_MAX + 1), BROOD_INVALID);
+    assert_status(brood_barrier_wait(none, BROOD_NOW, NULL), BROOD_INVALID);
+    assert_status(brood_barrier_reset(none), BROOD_INVALID);
+    assert_status(brood_barrier_abort(none), BROOD_INVALID);
+    assert_status(brood_barrier_is_broken(none, &broken), BROOD_INVALID);
+    assert_status(brood_barrier_waiting(none, &count), BROOD_INVALID);
+    assert_status(brood_barrier_destroy(none), BROOD_INVALID);
+    barrier = made_barrier(2);
+    assert_status(brood_barrier_is_broken(barrier, NULL), BROOD_INVALID);
+    assert_status(brood_barrier_waiting(barrier, NULL), BROOD_INVALID);
+    assert_status(brood_barrier_destroy(barrier), BROOD_OK);
+}
+
+static void a_destroyed_one_is_stale_for_ever(void **state)
+{
+    (void)state;
+    bool broken;
+    uint32_t count;
+    const brood_barrier barrier = made_barrier(3);
+    assert_status(brood_barrier_destroy(barrier), BROOD_OK);
+    for (int i = 0; i < 3000; i++) // goes around all slots that there are, so that the first is another's
+        assert_status(brood_barrier_destroy(made_barrier(3)), BROOD_OK);
+    assert_status(brood_barrier_wait(barrier, BROOD_FOREVER, NULL), BROOD_STALE);
+    assert_status(brood_barrier_reset(barrier), BROOD_STALE);
+    assert_status(brood_barrier_abort(barrier), BROOD_STALE);
+    assert_status(brood_barrier_is_broken(barrier, &broken), BROOD_STALE);
+    assert_status(brood_barrier_waiting(barrier, &count), BROOD_STALE);
+    assert_status(brood_barrier_destroy(barrier), BROOD_STALE);
+}
+
+// Rounds
+
+enum { PARTIES = 5 };
+
+struct rounds {
+    brood_barrier barrier;
+    int count;
+    int party; // its number, or -1 in a thread of the test's
+};
+
+static _Atomic uint32_t seen[2]; // the indexes of the threads in even and odd rounds, as bits
+
+static int go_round(void *arg)
+{
+    const struct rounds *rounds = arg;
+    for (int i = 0; i < rounds->count; i++) {
+        uint32_t index = 99;
+        CHECK(brood_barrier_wait(rounds->barrier, MEETING_PATIENCE, &index) == BROOD_OK);
+        CHECK(index < PARTIES);
+        const uint32_t before = atomic_fetch_or(&seen[i % 2], UINT32_C(1) << index);
+        CHECK(!(before >> index & 1)); // nobody has had it in this round
+        CHECK(brood_barrier_wait(rounds->barrier, MEETING_PATIENCE, &index) == BROOD_OK);
+        if (index == 0) {
+            CHECK(atomic_load(&seen[i % 2]) == (UINT32_C(1) << PARTIES) - 1);
+            atomic_store(&seen[i % 2], 0);
+        }
+    }
+    return 0;
+}
+
+static void threads_go_in_lockstep_and_have_numbers_of_their_own(void **state)
+{
+    (void)state;
+    brood_thread *threads[PARTIES];
+    const struct rounds rounds = { made_barrier(PARTIES), foreign_is_slow() ? 50 : 1000, -1 };
+    atomic_store(&seen[0], 0);
+    atomic_store(&seen[1], 0);
+    for (int i = 0; i < PARTIES; i++)
+        threads[i] = started_thread(go_round, &rounds, sizeof rounds);
+    for (int i = 0; i < PARTIES; i++)
+        assert_thread_ends(threads[i], 0);
+    assert_false(is_broken(rounds.barrier));
+    assert_status(brood_barrier_destroy(rounds.barrier), BROOD_OK);
+}
+
+// Each says how far it is before it waits, and sees afterwards that nobody is behind.
+static int march(void *arg)
+{
+    const struct rounds *rounds = arg;
+    char name[32];
+    (void)snprintf(name, sizeof name, "party %d", rounds->party);
+    for (int i = 1; i <= rounds->count; i++) {
+        const bool looks = i % 50 == 0;
+        if (looks)
+            note(name, (uint64_t)i);
+        CHECK(brood_barrier_wait(rounds->barrier, MEETING_PATIENCE, NULL) == BROOD_OK);
+        for (int party = 0; looks && party < PARTIES; party++) {
+            (void)snprintf(name, sizeof name, "party %d", party);
+            CHECK(noted(name) == (uint64_t)i);
+        }
+        (void)snprintf(name, sizeof name, "party %d", rounds->party);
+        if (looks)
+            CHECK(brood_barrier_wait(rounds->barrier, MEETING_PATIENCE, NULL) == BROOD_OK);
+    }
+    return 0;
+}
+
+static void processes_go_in_lockstep(void **state)
+{
+    (void)state;
+    brood_process *processes[PARTIES];
+    struct rounds rounds = { made_barrier(PARTIES), foreign_is_slow() ? 100 : 1000, 0 };
+    for (; rounds.party < PARTIES; rounds.party++)
+        processes[rounds.party] = started_process(march, &rounds, sizeof rounds);
+    for (int i = 0; i < PARTIES; i++)
+        assert_process_ends(processes[i], 0);
+    assert_false(is_broken(rounds.barrier));
+    assert_status(brood_barrier_destroy(rounds.barrier), BROOD_OK);
+}
+
+// Broken ones
+
+static int wait_there(void *arg)
+{
+    return (int)brood_barrier_wait(*(brood_barrier *)arg, MEETING_PATIENCE, NULL);
+}
+
+struct two {
+    brood_thread *thread;
+    brood_process *process;
+};
+
+static struct two started_two(brood_barrier barrier)
+{
+    const struct two two = { started_thread(wait_there, &barrier, sizeof barrier),
+                             started_process(wait_there, &barrier, sizeof barrier) };
+    await_waiting(barrier, 2);
+    return two;
+}
+
+static void assert_two_end(struct two two, brood_status status)
+{
+    assert_thread_ends(two.thread, (int)status);
+    assert_process_ends(two.process, (int)status);
+}
+
+static void a_timeout_breaks_it_for_all(void **state)
+{
+    (void)state;
+    const brood_barrier barrier = made_barrier(4);
+    const struct two two = started_two(barrier);
+    const int64_t before = brood_clock();
+    assert_status(brood_barrier_wait(barrier, BROOD_MILLISECONDS(30), NULL), BROOD_TIMEOUT);
+    assert_true(brood_clock() - before >= BROOD_MILLISECONDS(30));
+    assert_two_end(two, BROOD_BROKEN);
+    assert_true(is_broken(barrier));
+    assert_int_equal(waiting_at(barrier), 0);
+    assert_status(brood_barrier_wait(barrier, BROOD_FOREVER, NULL), BROOD_BROKEN);
+    assert_status(brood_barrier_destroy(barrier), BROOD_OK);
+}
+
+static void an_abort_breaks_it_for_all_and_a_reset_mends_it(void **state)
+{
+    (void)state;
+    const brood_barrier barrier = made_barrier(3);
+    struct two two = started_two(barrier);
+    assert_status(brood_barrier_abort(barrier), BROOD_OK);
+    assert_two_end(two, BROOD_BROKEN);
+    assert_status(brood_barrier_abort(barrier), BROOD_OK);
+    assert_true(is_broken(barrier));
+    assert_status(brood_barrier_reset(barrier), BROOD_OK);
+    assert_false(is_broken(barrier));
+    two = started_two(barrier);
+    assert_status(brood_barrier_wait(barrier, MEETING_PATIENCE, NULL), BROOD_OK);
+    assert_two_end(two, BROOD_OK);
+    assert_status(brood_barrier_destroy(barrier), BROOD_OK);
+}
+
+static void a_reset_sends_those_who_wait_away(void **state)
+{
+    (void)state;
+    const brood_barrier barrier = made_barrier(3);
+    for (int i = 0; i < 3; i++) {
+        struct two two = started_two(barrier);
+        assert_status(brood_barrier_reset(barrier), BROOD_OK);
+        assert_two_end(two, BROOD_BROKEN);
+        assert_false(is_broken(barrier));
+    }
+    for (int i = 0; i < 300; i++) // the numbers of rounds come again
+        assert_status(brood_barrier_reset(barrier), BROOD_OK);
+    const struct two two = started_two(barrier);
+    assert_status(brood_barrier_wait(barrier, MEETING_PATIENCE, NULL), BROOD_OK);
+    assert_two_end(two, BROOD_OK);
+    assert_status(brood_barrier_destroy(barrier), BROOD_OK);
+}
+
+static void destroying_sends_everybody_home(void **state)
+{
+    (void)state;
+    const brood_barrier barrier = made_barrier(3);
+    const struct two two = started_two(barrier);
+    assert_status(brood_barrier_destroy(barrier), BROOD_OK);
+    assert_two_end(two, BROOD_STALE);
+}
+
+// Deaths
+
+static int wait_and_stay(void *arg)
+{
+    const brood_barrier barrier = *(brood_barrier *)arg;
+    CHECK(brood_barrier_wait(barrier, MEETING_PATIENCE, NULL) == BROOD_OK);
+    brood_sleep(BROOD_FOREVER);
+    return 0;
+}
+
+static void a_killed_waiter_breaks_it(void **state)
+{
+    (void)state;
+    const brood_barrier barrier = made_barrier(4);
+    brood_process *victim = started_process(wait_and_stay, &barrier, sizeof barrier);
+    await_waiting(barrier, 1);
+    brood_thread *thread = started_thread(wait_there, &barrier, sizeof barrier);
+    await_waiting(barrier, 2);
+    assert_status(brood_process_kill(victim), BROOD_OK); // and nobody takes it away yet
+    assert_thread_ends(thread, BROOD_BROKEN);
+    kill_process(victim);
+    assert_status(brood_barrier_reset(barrier), BROOD_OK);
+    const struct two two = started_two(barrier);
+    brood_thread *third = started_thread(wait_there, &barrier, sizeof barrier);
+    assert_status(brood_barrier_wait(barrier, MEETING_PATIENCE, NULL), BROOD_OK);
+    assert_two_end(two, BROOD_OK);
+    assert_thread_ends(third, BROOD_OK);
+    assert_status(brood_barrier_destroy(barrier), BROOD_OK);
+}
+
+static void the_killed_party_of_the_round_before_is_missed(bool reaped)
+{
+    const brood_barrier barrier = made_barrier(2);
+    brood_process *victim = started_process(wait_and_stay, &barrier, sizeof barrier);
+    assert_status(brood_barrier_wait(barrier, MEETING_PATIENCE, NULL), BROOD_OK);
+    if (reaped) {
+        kill_process(victim);
+        assert_true(is_broken(barrier));
+    } else {
+        assert_status(brood_process_kill(victim), BROOD_OK);
+    }
+    assert_status(brood_barrier_wait(barrier, MEETING_PATIENCE, NULL), BROOD_BROKEN);
+    if (!reaped)
+        kill_process(victim);
+    assert_status(brood_barrier_destroy(barrier), BROOD_OK);
+}
+
+static void a_killed_party_of_the_round_before_breaks_it(void **state)
+{
+    (void)state;
+    the_killed_party_of_the_round_before_is_missed(false);
+    the_killed_party_of_the_round_before_is_missed(true);
+}
+
+// A thread that returns and a process that ends in order may be followed by others.
+static void who_leaves_in_order_is_not_missed(void **state)
+{
+    (void)state;
+    const brood_barrier barrier = made_barrier(3);
+    for (int i = 0; i < 5; i++) {
+        const struct two two = started_two(barrier);
+        assert_status(brood_barrier_wait(barrier, MEETING_PATIENCE, NULL), BROOD_OK);
+        assert_two_end(two, BROOD_OK);
+        assert_false(is_broken(barrier));
+    }
+    assert_status(brood_barrier_destroy(barrier), BROOD_OK);
+}
+
+// More threads than parties: each round takes those it needs, and nobody is lost.
+
+struct crowd {
+    brood_barrier barrier;
+    int times;
+};
+
+static int pass_often(void *arg)
+{
+    const struct crowd *crowd = arg;
+    for (int i = 0; i < crowd->times; i++)
+        CHECK(brood_barrier_wait(crowd->barrier, MEETING_PATIENCE, NULL) == BROOD_OK);
+    return 0;
+}
+
+static void a_crowd_passes_in_groups(void **state)
+{
+    (void)state;
+    enum { CROWD = 6 }; // of threads through a barrier for two: so the last rounds find partners too
+    brood_thread *threads[CROWD];
+    const struct crowd crowd = { made_barrier(2), foreign_is_slow() ? 20 : 300 };
+    for (int i = 0; i < CROWD; i++)
+        threads[i] = started_thread(pass_often, &crowd, sizeof crowd);
+    // Whoever is left without a partner at the end gets this one.
+    for (int i = 0; i < CROWD; i++) {
+        brood_status status = BROOD_TIMEOUT;
+        while ((status = brood_thread_join(threads[i], BROOD_MILLISECONDS(100), NULL)) == BROOD_TIMEOUT)
+            if (waiting_at(crowd.barrier) == 1)
+                assert_status(brood_barrier_wait(crowd.barrier, MEETING_PATIENCE, NULL), BROOD_OK);
+        assert_thread_ends(threads[i], 0);
+    }
+    assert_status(brood_barrier_destroy(crowd.barrier), BROOD_OK);
+}
+
+int main(void)
+{
+    brood_init();
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_party_of_one_waits_for_nobody),
+        cmocka_unit_test(bad_arguments_are_refused),
+        cmocka_unit_test(a_destroyed_one_is_stale_for_ever),
+        cmocka_unit_test(threads_go_in_lockstep_and_have_numbers_of_their_own),
+        cmocka_unit_test(processes_go_in_lockstep),
+        cmocka_unit_test(a_timeout_breaks_it_for_all),
+        cmocka_unit_test(an_abort_breaks_it_for_all_and_a_reset_mends_it),
+        cmocka_unit_test(a_reset_sends_those_who_wait_away),
+        cmocka_unit_test(destroying_sends_everybody_home),
+        cmocka_unit_test(a_killed_waiter_breaks_it),
+        cmocka_unit_test(a_killed_party_of_the_round_before_breaks_it),
+        cmocka_unit_test(who_leaves_in_order_is_not_missed),
+        cmocka_unit_test(a_crowd_passes_in_groups),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
