@@ -6,7 +6,7 @@
 include(CheckCCompilerFlag)
 
 set(BROOD_CORE_SOURCES
-  barrier.c boot.c condition.c cpu.c dump.c ending.c environment.c event.c exit.c family.c init.c local.c lock.c method.c object.c once.c process.c
+  barrier.c block.c boot.c condition.c cpu.c dump.c ending.c environment.c event.c exit.c family.c heap.c init.c local.c lock.c method.c object.c once.c process.c
   registry.c self.c semaphore.c server.c shared.c start.c status.c stop.c thread.c time.c)
 
 # What both ports provide.
@@ -15,7 +15,7 @@ set(BROOD_PORT_SOURCES
   os_process.c os_random.c os_server.c os_stdio.c os_thread.c)
 
 # What one port has for itself.
-set(BROOD_POSIX_SOURCES channel.c descriptor.c launch.c starter.c warden.c)
+set(BROOD_POSIX_SOURCES cgroup.c channel.c descriptor.c launch.c starter.c warden.c)
 set(BROOD_WIN32_SOURCES environment.c launch.c win32.c)
 
 if(WIN32)

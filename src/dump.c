@@ -273,6 +273,7 @@ static void dump_family(struct dump *dump)
     add_count(dump, ", events", BROODI_EVENT);
     add_count(dump, ", conditions", BROODI_CONDITION);
     add_count(dump, ", barriers", BROODI_BARRIER);
+    add_count(dump, ", blocks", BROODI_BLOCK);
     add_count(dump, ", names", BROODI_NAME);
     end_line(dump);
 }

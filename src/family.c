@@ -7,15 +7,18 @@
 
 #include <string.h>
 
-enum { CHUNK = 65536 };
+enum { CHUNK = BROODI_HEAP_CHUNK };
 
 #define ROUND_UP(size) (((size_t)(size) + CHUNK - 1) / CHUNK * CHUNK)
 
+// A narrow address space has room for less.
 enum {
-    PROCESSES = 1 << 16,
-    THREADS = 1 << 17,
+    NARROW = SIZE_MAX <= UINT32_MAX ? 4 : 0,
+    PROCESSES = 1 << (16 - NARROW),
+    THREADS = 1 << (17 - NARROW),
     NAMES = 1 << 12,
-    OBJECTS = 1 << 20, // of each other kind
+    OBJECTS = 1 << (20 - NARROW), // of each other kind
+    LEAST_HEAP = 1 << 24,
 };
 
 _Static_assert(OBJECTS <= 1 << BROODI_SLOT_BITS, "a handle can name every slot");
@@ -32,10 +35,19 @@ enum {
     SEATS_AT = CONDITIONS_AT + OBJECTS * (int)sizeof(struct broodi_condition_slot),
     BARRIERS_AT = SEATS_AT + THREADS * (int)sizeof(struct broodi_seat),
     PARTIES_AT = BARRIERS_AT + OBJECTS * (int)sizeof(struct broodi_barrier_slot),
-    END = PARTIES_AT + OBJECTS * (int)sizeof(struct broodi_party_slot),
+    BLOCKS_AT = PARTIES_AT + OBJECTS * (int)sizeof(struct broodi_party_slot),
+    CHUNKS_AT = BLOCKS_AT + OBJECTS * (int)sizeof(struct broodi_block_slot),
+    END = CHUNKS_AT + BROODI_HEAP_CHUNKS * (int)sizeof(struct broodi_chunk),
 };
 
 _Static_assert(sizeof(struct broodi_header) <= CHUNK, "the header has its chunk");
+_Static_assert((THREADS_AT | NAMES_AT | LOCKS_AT | SEMAPHORES_AT | EVENTS_AT | CONDITIONS_AT | SEATS_AT |
+                BARRIERS_AT | PARTIES_AT | BLOCKS_AT | CHUNKS_AT) %
+                       CHUNK ==
+                   0,
+               "every table can be committed by itself");
+
+const size_t broodi_heap_at = ROUND_UP(END);
 
 const struct broodi_table broodi_tables[BROODI_KINDS] = {
     [BROODI_PROCESS] = { PROCESSES_AT, sizeof(struct broodi_process_slot), PROCESSES },
@@ -48,6 +60,8 @@ const struct broodi_table broodi_tables[BROODI_KINDS] = {
     [BROODI_SEAT] = { SEATS_AT, sizeof(struct broodi_seat), THREADS },
     [BROODI_BARRIER] = { BARRIERS_AT, sizeof(struct broodi_barrier_slot), OBJECTS },
     [BROODI_PARTY] = { PARTIES_AT, sizeof(struct broodi_party_slot), OBJECTS },
+    [BROODI_BLOCK] = { BLOCKS_AT, sizeof(struct broodi_block_slot), OBJECTS },
+    [BROODI_CHUNK] = { CHUNKS_AT, sizeof(struct broodi_chunk), BROODI_HEAP_CHUNKS },
 };
 
 struct broodi_family broodi_family;
@@ -66,7 +80,7 @@ brood_status broodi_family_create(void)
     uint64_t family[2];
     brood_status status = brood_os_random(family, sizeof family);
     if (status == BROOD_OK)
-        status = brood_os_arena_create(&arena, ROUND_UP(END));
+        status = brood_os_arena_create(&arena, broodi_heap_at + LEAST_HEAP);
     if (status == BROOD_OK)
         status = brood_os_arena_commit(&arena, HEADER_AT, CHUNK);
     if (status != BROOD_OK)
@@ -84,7 +98,7 @@ brood_status broodi_family_create(void)
 brood_status broodi_family_open(intptr_t object, uint64_t window, const uint64_t family[2])
 {
     brood_os_arena arena;
-    if (window < ROUND_UP(END) || window > SIZE_MAX)
+    if (window < broodi_heap_at + LEAST_HEAP || window > SIZE_MAX)
         return broodi_fail(BROOD_INVALID, "an arena of %llu bytes", (unsigned long long)window);
     const brood_status status = brood_os_arena_open(&arena, object, (size_t)window);
     if (status != BROOD_OK)

@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: MIT
 // The arena of a family: one mapping, a header, and a table of typed slots for each kind of thing.
 //
-//   header | processes | threads | names | locks | semaphores | events | conditions | seats | barriers | parties | (room for what comes later)
+//   header | processes | threads | names | locks | ... | blocks | chunks | heap ...
 //
 // The tables have fixed places in the window and are committed as they fill. A slot keeps its kind for the
-// life of the family, so a stale handle always finds a state word where it looks for one.
+// life of the family, so a stale handle always finds a state word where it looks for one. Behind them, on pages of its own, lies what
+// blocks are made of: heap.h.
 #ifndef FAMILY_H
 #define FAMILY_H
 
 #include "handle.h"
+#include "heap.h"
 #include "os/os_life.h"
 #include "os/os_memory.h"
 #include "word.h"
@@ -19,7 +21,7 @@
 #include <stdint.h>
 
 #define BROODI_ARENA_MAGIC UINT64_C(0x616e657261646f62) // "bodarena"
-#define BROODI_ARENA_LAYOUT 1
+#define BROODI_ARENA_LAYOUT 2
 
 struct broodi_table_state {
     _Atomic uint32_t limit;  // slots committed; only grows
@@ -35,7 +37,9 @@ struct broodi_header {
     uint64_t window;    // bytes
     uint64_t names;     // the registry's lock
     _Atomic uint64_t thread_ids;
+    _Atomic int64_t keeper; // the main process, which keeps the sections of large blocks
     struct broodi_table_state tables[BROODI_KINDS];
+    struct broodi_heap heap;
 };
 
 struct broodi_family {
@@ -59,6 +63,9 @@ struct broodi_table {
 };
 
 extern const struct broodi_table broodi_tables[BROODI_KINDS];
+
+// Where the window's heap begins, in the window.
+extern const size_t broodi_heap_at;
 
 // The address of a slot, which may or may not be committed.
 static inline void *broodi_slot(enum broodi_kind kind, uint32_t index)

@@ -16,6 +16,8 @@ enum broodi_kind {
     BROODI_SEAT, // belongs to a thread; no handle names one
     BROODI_BARRIER,
     BROODI_PARTY, // belongs to a barrier
+    BROODI_BLOCK,
+    BROODI_CHUNK, // of the window; no handle names one
     BROODI_KINDS
 };
 

@@ -15,6 +15,7 @@
 //   12  threads, children, handlers, streams; the exit record; the end             broodi_ending_of_child
 #include "init.h"
 
+#include "block.h"
 #include "ending.h"
 #include "fail.h"
 #include "family.h"
@@ -152,6 +153,8 @@ static void begin_main(int (*executable_atexit)(void (*)(void)))
     if (status == BROOD_OK)
         status = broodi_registry_prepare();
     if (status == BROOD_OK)
+        status = broodi_blocks_prepare();
+    if (status == BROOD_OK)
         status = broodi_self_prepare();
     if (status == BROOD_OK)
         status = broodi_process_slot_take(&facts, &broodi_here.process);
@@ -159,6 +162,7 @@ static void begin_main(int (*executable_atexit)(void (*)(void)))
         status = register_ending(executable_atexit);
     if (status != BROOD_OK)
         refuse("brood_init", status);
+    atomic_store_explicit(&broodi_family.header->keeper, broodi_here.pid, memory_order_relaxed);
     (void)broodi_process_slot_begin(broodi_here.process, broodi_here.pid);
     broodi_here.initialized = true;
 }

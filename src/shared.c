@@ -6,6 +6,7 @@
 #include "shared.h"
 
 #include "barrier.h"
+#include "block.h"
 #include "family.h"
 #include "label.h"
 #include "lock.h"
@@ -351,4 +352,6 @@ void broodi_shared_sweep(enum broodi_kind kind)
         sweep_processes();
     if (kind == BROODI_PARTY)
         broodi_parties_sweep();
+    if (kind == BROODI_BLOCK)
+        broodi_blocks_sweep();
 }

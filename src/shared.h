@@ -141,6 +141,18 @@ struct broodi_party_slot {
     uint32_t reserved[7];
 };
 
+// A block of shared memory.
+struct broodi_block_slot {
+    broodi_word state;      // low: see block.c
+    _Atomic uint64_t place; // where it begins: in the window; behind it, if it is a section
+    _Atomic uint64_t size;  // bytes, as asked for
+    _Atomic uint64_t name;  // of its section, and who keeps that
+    _Atomic int64_t keeper;
+    _Atomic uint32_t worker; // who makes or ends it: slot of the thread, and its generation
+    _Atomic uint32_t worker_generation;
+    uint64_t reserved[2];
+};
+
 static inline void broodi_seat_clear(struct broodi_seat *seat)
 {
     atomic_store_explicit(&seat->state.state, 0, memory_order_release);

@@ -16,6 +16,7 @@
 #define BROOD_BROOD_H
 
 #include <brood/barrier.h>
+#include <brood/block.h>
 #include <brood/condition.h>
 #include <brood/cpu.h>
 #include <brood/event.h>

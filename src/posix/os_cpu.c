@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include "os/os_cpu.h"
 
-#include <fcntl.h>
+#include "cgroup.h"
+
 #include <sched.h>
-#include <stdbool.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 unsigned brood_os_cpu_count(void)
@@ -31,18 +29,6 @@ static unsigned by_affinity(void)
     return brood_os_cpu_count();
 }
 
-// Reads a small file into `text`; false when it is not there.
-static bool read_file(const char *path, char *text, size_t capacity)
-{
-    const int file = open(path, O_RDONLY | O_CLOEXEC);
-    if (file < 0)
-        return false;
-    const ssize_t length = read(file, text, capacity - 1);
-    close(file);
-    text[length > 0 ? length : 0] = 0;
-    return length > 0;
-}
-
 static unsigned quota(double share, double period)
 {
     if (share <= 0 || period <= 0)
@@ -51,47 +37,34 @@ static unsigned quota(double share, double period)
     return (double)whole * period < share ? whole + 1 : whole;
 }
 
-// The quota that one directory of the cgroup tree sets; 0: none.
-static unsigned quota_v2(const char *directory)
+static double number_or_zero(const char *directory, const char *file)
 {
-    char path[4200];
-    char text[128];
-    (void)snprintf(path, sizeof path, "/sys/fs/cgroup%s/cpu.max", directory);
-    double share = 0;
-    double period = 0;
-    if (!read_file(path, text, sizeof text) || sscanf(text, "%lf %lf", &share, &period) != 2)
-        return 0;
-    return quota(share, period);
+    const uint64_t number = broodi_file_number(directory, file, NULL);
+    return number == UINT64_MAX ? 0 : (double)number;
 }
 
-static unsigned quota_v1(void)
+// The quota of one control group, if it is the smallest so far; 0: none.
+static void add_quota(const char *directory, void *least)
 {
-    char share[64];
-    char period[64];
-    if (!read_file("/sys/fs/cgroup/cpu/cpu.cfs_quota_us", share, sizeof share) ||
-        !read_file("/sys/fs/cgroup/cpu/cpu.cfs_period_us", period, sizeof period))
-        return 0;
-    return quota(atof(share), atof(period));
+    char text[128];
+    double share = 0;
+    double period = 0;
+    if (!broodi_file_read(directory, "cpu.max", text, sizeof text) ||
+        sscanf(text, "%lf %lf", &share, &period) != 2) {
+        share = number_or_zero(directory, "cpu.cfs_quota_us");
+        period = number_or_zero(directory, "cpu.cfs_period_us");
+    }
+    const unsigned here = quota(share, period);
+    unsigned *known = least;
+    if (here && (!*known || here < *known))
+        *known = here;
 }
 
 // The smallest quota of this process's control group and of those above it; 0: none.
 static unsigned by_quota(void)
 {
-    char groups[4096];
-    if (!read_file("/proc/self/cgroup", groups, sizeof groups))
-        return 0;
-    char *group = strstr(groups, "0::/");
-    if (!group)
-        return quota_v1();
-    group += strlen("0::");
-    group[strcspn(group, "\n")] = 0;
-    unsigned least = quota_v2("");
-    while (group[0] && strcmp(group, "/") != 0) {
-        const unsigned here = quota_v2(group);
-        if (here && (!least || here < least))
-            least = here;
-        *strrchr(group, '/') = 0;
-    }
+    unsigned least = 0;
+    broodi_cgroup_each("cpu", add_quota, &least);
     return least;
 }
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
-// The arena is one sparse memory file. A large window of it is mapped once, so that an object never moves; the file
-// grows by what is committed, and a page that was committed can always be touched.
+// The arena is one sparse memory file. A large window of it is mapped once, so that an object never moves; sections lie behind that.
+// The file grows by what is committed, and a page that was committed can always be touched.
 #include "os/os_memory.h"
 
+#include "cgroup.h"
 #include "descriptor.h"
 #include "posix.h"
 
@@ -10,6 +11,7 @@
 #include "os/os_error.h"
 
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -18,17 +20,35 @@
 
 #define WINDOW ((size_t)(SIZE_MAX > UINT32_MAX ? (UINT64_C(16) << 30) : (UINT64_C(256) << 20)))
 
-static brood_status map(brood_os_arena *out, int object, size_t size)
+static brood_status map_file(int object, uint64_t at, size_t size, void **out)
 {
-    void *base = broodi_posix_fault(ENOMEM)
-                     ? MAP_FAILED
-                     : mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, object, 0);
+    void *base = broodi_posix_fault(ENOMEM) ? MAP_FAILED
+                                            : mmap(NULL, size, PROT_READ | PROT_WRITE,
+                                                   MAP_SHARED | MAP_NORESERVE, object, (off_t)at);
     if (base == MAP_FAILED)
         return broodi_fail(BROOD_NO_MEMORY, "mmap of %zu bytes (%d)", size, errno);
     // Not in core files: another process's half of a secret may stand in it.
     (void)madvise(base, size, MADV_DONTDUMP);
-    *out = (brood_os_arena){ .base = base, .size = size, .object = object };
+    *out = base;
     return BROOD_OK;
+}
+
+static brood_status map(brood_os_arena *out, int object, size_t size)
+{
+    void *base = NULL;
+    const brood_status status = map_file(object, 0, size, &base);
+    if (status == BROOD_OK)
+        *out = (brood_os_arena){ .base = base, .size = size, .object = object };
+    return status;
+}
+
+uint64_t brood_os_section_limit(void)
+{
+    struct rlimit limit;
+    const uint64_t most = sizeof(off_t) > 4 ? INT64_MAX : INT32_MAX;
+    if (getrlimit(RLIMIT_FSIZE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY || limit.rlim_cur > most)
+        return most;
+    return limit.rlim_cur;
 }
 
 brood_status brood_os_arena_create(brood_os_arena *out, size_t least)
@@ -38,7 +58,10 @@ brood_status brood_os_arena_create(brood_os_arena *out, size_t least)
     if (object < 0)
         return brood_os_error("memfd_create", errno);
     brood_status status = BROOD_NO_MEMORY;
-    for (size_t size = WINDOW; status != BROOD_OK && size >= least; size /= 2)
+    size_t most = WINDOW;
+    while (most / 2 >= least && most > brood_os_section_limit() / 2) // so that there is room behind it
+        most /= 2;
+    for (size_t size = most; status != BROOD_OK && size >= least; size /= 2)
         status = map(out, object, size);
     if (status != BROOD_OK)
         close(object);
@@ -60,18 +83,159 @@ brood_status brood_os_arena_open(brood_os_arena *out, intptr_t object, size_t si
     return status;
 }
 
+// How much memory may still be used
+
+static uint64_t or_zero(uint64_t number)
+{
+    return number == UINT64_MAX ? 0 : number;
+}
+
+// What a control group has left, by the files of one hierarchy: files that are only cached make room.
+static uint64_t left_in(const char *directory, const char *limit, const char *usage, const char *inactive,
+                        const char *active)
+{
+    const uint64_t most = broodi_file_number(directory, limit, NULL);
+    if (most == UINT64_MAX)
+        return UINT64_MAX;
+    const uint64_t used = or_zero(broodi_file_number(directory, usage, NULL));
+    const uint64_t cached = or_zero(broodi_file_number(directory, "memory.stat", inactive)) +
+                            or_zero(broodi_file_number(directory, "memory.stat", active));
+    const uint64_t needed = used > cached ? used - cached : 0;
+    return needed < most ? most - needed : 0;
+}
+
+static void add_group(const char *directory, void *least)
+{
+    const uint64_t left[] = {
+        left_in(directory, "memory.max", "memory.current", "\ninactive_file ", "\nactive_file "),
+        left_in(directory, "memory.limit_in_bytes", "memory.usage_in_bytes", "\ntotal_inactive_file ",
+                "\ntotal_active_file "),
+    };
+    uint64_t *known = least;
+    for (size_t i = 0; i < sizeof left / sizeof left[0]; i++)
+        if (left[i] < *known)
+            *known = left[i];
+}
+
+// By the machine and by the control groups; pages of the arena can be swapped out as others can.
+static uint64_t memory_left(void)
+{
+    const uint64_t available = broodi_file_number("/proc", "meminfo", "MemAvailable:");
+    const uint64_t swap = or_zero(broodi_file_number("/proc", "meminfo", "SwapFree:"));
+    uint64_t least = available == UINT64_MAX ? available : (available + swap) * 1024;
+    broodi_cgroup_each("memory", add_group, &least);
+    return least;
+}
+
+enum { MARGIN = 16 << 20, LOOKED_AT = 1 << 20 };
+
+// Too much would be answered by the kernel with the death of somebody. The look costs as much as some pages do, so it is taken
+// once for every megabyte.
+static brood_status look_at_memory(uint64_t length)
+{
+    static _Atomic uint64_t unseen;
+    if (atomic_fetch_add_explicit(&unseen, length, memory_order_relaxed) + length < LOOKED_AT)
+        return BROOD_OK;
+    atomic_store_explicit(&unseen, 0, memory_order_relaxed);
+    const uint64_t left = memory_left();
+    if (left >= MARGIN && length <= left - MARGIN)
+        return BROOD_OK;
+    return broodi_fail(BROOD_NO_MEMORY, "%llu bytes, where %llu are left", (unsigned long long)length,
+                       (unsigned long long)left);
+}
+
+// Committing
+
+// Beyond this limit the kernel answers with a signal.
+static brood_status look_at_file_limit(uint64_t end)
+{
+    const uint64_t limit = brood_os_section_limit();
+    if (end <= limit)
+        return BROOD_OK;
+    return broodi_fail(BROOD_NO_MEMORY, "%llu bytes, where files may have %llu", (unsigned long long)end,
+                       (unsigned long long)limit);
+}
+
+// A signal undoes what a call has done so far: in pieces, each of about a millisecond, it comes to an end beside a timer that ticks.
+enum { PIECE = 4 << 20 };
+
+static brood_status commit(int object, uint64_t at, uint64_t length)
+{
+    brood_status status = look_at_file_limit(at + length);
+    if (status == BROOD_OK)
+        status = look_at_memory(length);
+    if (status != BROOD_OK)
+        return status;
+    while (length > 0) {
+        const uint64_t piece = length < PIECE ? length : PIECE;
+        if (fallocate(object, 0, (off_t)at, (off_t)piece) == 0) {
+            at += piece;
+            length -= piece;
+        } else if (errno != EINTR) {
+            return brood_os_error("fallocate", errno);
+        }
+    }
+    return BROOD_OK;
+}
+
+static void punch(int object, uint64_t at, uint64_t length)
+{
+    while (fallocate(object, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)at, (off_t)length) != 0 &&
+           errno == EINTR)
+        continue;
+}
+
 brood_status brood_os_arena_commit(const brood_os_arena *arena, size_t offset, size_t length)
 {
     if (broodi_fault() || offset > arena->size || length > arena->size - offset)
         return broodi_fail(BROOD_NO_MEMORY, "the arena's window of %zu bytes is full", arena->size);
-    // Beyond this limit the kernel answers with a signal.
-    struct rlimit limit;
-    if (getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY &&
-        offset + length > limit.rlim_cur)
-        return broodi_fail(BROOD_NO_MEMORY, "the limit of file sizes is %llu bytes",
-                           (unsigned long long)limit.rlim_cur);
-    while (fallocate((int)arena->object, 0, (off_t)offset, (off_t)length) != 0)
-        if (errno != EINTR)
-            return brood_os_error("fallocate", errno);
-    return BROOD_OK;
+    return commit((int)arena->object, offset, length);
+}
+
+bool brood_os_arena_decommit(const brood_os_arena *arena, size_t offset, size_t length)
+{
+    punch((int)arena->object, offset, length);
+    return true;
+}
+
+// Sections
+
+// Lets the file reach so far, with one page at its end. It never shrinks, so two processes may do it at once.
+static brood_status extend(int object, uint64_t end)
+{
+    const brood_status status = look_at_file_limit(end);
+    if (status != BROOD_OK)
+        return status;
+    // The last byte is written to, for ftruncate would cut off what another process has just added.
+    return pwrite(object, "", 1, (off_t)(end - 1)) == 1 ? BROOD_OK : brood_os_error("pwrite", errno);
+}
+
+brood_status brood_os_section_create(const brood_os_arena *arena, bool lazy, brood_os_section *out)
+{
+    const int object = (int)arena->object;
+    if (broodi_fault())
+        return broodi_fail(BROOD_NO_MEMORY, "fallocate of %llu bytes", (unsigned long long)out->length);
+    if (lazy)
+        return extend(object, out->at + out->length);
+    const brood_status status = commit(object, out->at, out->length);
+    if (status != BROOD_OK) // some of it may be there
+        punch(object, out->at, out->length);
+    return status;
+}
+
+void brood_os_section_destroy(const brood_os_arena *arena, const brood_os_section *section)
+{
+    punch((int)arena->object, section->at, section->length);
+}
+
+brood_status brood_os_section_map(const brood_os_arena *arena, const brood_os_section *section, void **out)
+{
+    if (section->length > SIZE_MAX)
+        return broodi_fail(BROOD_NO_MEMORY, "the address space ends before");
+    return map_file((int)arena->object, section->at, (size_t)section->length, out);
+}
+
+void brood_os_section_unmap(void *address, uint64_t length)
+{
+    (void)munmap(address, (size_t)length);
 }

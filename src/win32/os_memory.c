@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// The arena is one section of the page file, reserved as a whole. A page that one process commits
-// in its view is committed in every view.
+// The arena's window is one section of the page file, reserved as a whole. A page that one process commits
+// in its view is committed in every view, and stays so. A large block is a section of its own; it ends with its last handle,
+// and its keeper has one.
 #include "os/os_memory.h"
 
 #include "win32.h"
@@ -76,4 +77,105 @@ brood_status brood_os_arena_commit(const brood_os_arena *arena, size_t offset, s
                            code);
     }
     return BROOD_OK;
+}
+
+bool brood_os_arena_decommit(const brood_os_arena *arena, size_t offset, size_t length)
+{
+    (void)arena, (void)offset, (void)length;
+    return false;
+}
+
+// Sections
+
+uint64_t brood_os_section_limit(void)
+{
+    return INT64_MAX;
+}
+
+static brood_status look_at_memory(uint64_t length)
+{
+    MEMORYSTATUSEX memory = { .dwLength = sizeof memory };
+    if (length > SIZE_MAX || (GlobalMemoryStatusEx(&memory) && length > memory.ullAvailPageFile))
+        return broodi_fail(BROOD_NO_MEMORY, "%llu bytes, where %llu are left", (unsigned long long)length,
+                           (unsigned long long)memory.ullAvailPageFile);
+    return BROOD_OK;
+}
+
+// Gives the keeper a handle of its own; false when it cannot have one.
+static bool hand_over(HANDLE section, int64_t pid, uint64_t *out_name)
+{
+    HANDLE theirs = NULL;
+    HANDLE keeper = broodi_win32_fault() ? NULL : OpenProcess(PROCESS_DUP_HANDLE, FALSE, (DWORD)pid);
+    if (!keeper)
+        return false;
+    const bool done =
+        DuplicateHandle(GetCurrentProcess(), section, keeper, &theirs, 0, FALSE, DUPLICATE_SAME_ACCESS);
+    CloseHandle(keeper);
+    *out_name = (uint64_t)(uintptr_t)theirs;
+    return done;
+}
+
+// A keeper that has died is replaced by the maker.
+brood_status brood_os_section_create(const brood_os_arena *arena, bool lazy, brood_os_section *out)
+{
+    (void)arena, (void)lazy; // pages of such a section always come when they are touched
+    const brood_status status = look_at_memory(out->length);
+    if (status != BROOD_OK)
+        return status;
+    HANDLE section = broodi_win32_fault()
+                         ? NULL
+                         : CreateFileMappingW(INVALID_HANDLE_VALUE, NULL, PAGE_READWRITE | SEC_COMMIT,
+                                              (DWORD)(out->length >> 32), (DWORD)out->length, NULL);
+    if (!section)
+        return brood_os_error("CreateFileMappingW", GetLastError());
+    const int64_t self = (int64_t)GetCurrentProcessId();
+    if (out->keeper != self && hand_over(section, out->keeper, &out->name)) {
+        CloseHandle(section);
+        return BROOD_OK;
+    }
+    out->keeper = self;
+    out->name = (uint64_t)(uintptr_t)section;
+    return BROOD_OK;
+}
+
+// A handle of this process's own; with DUPLICATE_CLOSE_SOURCE in its keeper's place. NULL when there is none any more.
+static HANDLE duplicate(const brood_os_section *section, DWORD options)
+{
+    HANDLE ours = NULL;
+    HANDLE keeper =
+        broodi_win32_fault() ? NULL : OpenProcess(PROCESS_DUP_HANDLE, FALSE, (DWORD)section->keeper);
+    if (!keeper)
+        return NULL;
+    if (!DuplicateHandle(keeper, (HANDLE)(uintptr_t)section->name, GetCurrentProcess(), &ours, 0, FALSE,
+                         DUPLICATE_SAME_ACCESS | options))
+        ours = NULL;
+    CloseHandle(keeper);
+    return ours;
+}
+
+void brood_os_section_destroy(const brood_os_arena *arena, const brood_os_section *section)
+{
+    (void)arena;
+    HANDLE ours = section->name ? duplicate(section, DUPLICATE_CLOSE_SOURCE) : NULL;
+    if (ours)
+        CloseHandle(ours);
+}
+
+brood_status brood_os_section_map(const brood_os_arena *arena, const brood_os_section *section, void **out)
+{
+    (void)arena;
+    HANDLE ours = duplicate(section, 0);
+    if (!ours)
+        return broodi_fail(BROOD_NOT_FOUND, "process %lld, which kept the block, has ended",
+                           (long long)section->keeper);
+    *out = broodi_win32_fault() ? NULL : MapViewOfFile(ours, FILE_MAP_WRITE, 0, 0, (SIZE_T)section->length);
+    const DWORD code = GetLastError();
+    CloseHandle(ours); // the view keeps what it needs
+    return *out ? BROOD_OK : brood_os_error("MapViewOfFile", code);
+}
+
+void brood_os_section_unmap(void *address, uint64_t length)
+{
+    (void)length;
+    UnmapViewOfFile(address);
 }

@@ -1,0 +1,512 @@
+// SPDX-License-Identifier: MIT
+// Blocks.
+//
+// A block's slot says where its memory is; the map of the heap (heap.h) only says the same in another way. A block is a piece of the heap, or
+// a section (os_memory.h) if it is large. The low word of the state is a phase and a flag for the latter:
+//
+//   NEW --place--> MAKING --ready--> WHOLE --destroy--> ENDING --> free
+//
+// Places are given and taken under the heap's lock, NEW is seen under it alone; making a large block ready and ending it take long, and go on without
+// it. The worker of a block that is MAKING or ENDING stands in its slot: when he has died, whoever needs room frees the block. Who inherits
+// the lock of somebody that died with it frees what is NEW and draws the map of the heap anew.
+//
+// A process maps a section when it is asked where that is, and keeps a list of those it has mapped.
+#include "block.h"
+
+#include "fail.h"
+#include "fault.h"
+#include "heap.h"
+#include "lock.h"
+#include "object.h"
+#include "os/os_guard.h"
+
+#include <brood/block.h>
+#include <string.h>
+
+enum { NEW, MAKING, WHOLE, ENDING };
+
+#define PHASE UINT32_C(3)
+#define SECTION UINT32_C(4)
+
+static struct broodi_heap *heap(void)
+{
+    return &broodi_family.header->heap;
+}
+
+static struct broodi_block_slot *block_at(uint32_t index)
+{
+    return broodi_slot(BROODI_BLOCK, index);
+}
+
+static uint32_t phase_of(uint64_t state)
+{
+    return broodi_low(state) & PHASE;
+}
+
+static bool is_section(uint64_t state)
+{
+    return broodi_low(state) & SECTION;
+}
+
+static uint64_t place_of(const struct broodi_block_slot *block)
+{
+    return atomic_load_explicit(&block->place, memory_order_acquire);
+}
+
+static uint64_t size_of(const struct broodi_block_slot *block)
+{
+    return atomic_load_explicit(&block->size, memory_order_acquire);
+}
+
+static uint64_t section_length(uint64_t size)
+{
+    return (size + BROODI_HEAP_CHUNK - 1) / BROODI_HEAP_CHUNK * BROODI_HEAP_CHUNK;
+}
+
+static brood_os_section section_of(const struct broodi_block_slot *block)
+{
+    return (brood_os_section){
+        .at = place_of(block),
+        .length = section_length(size_of(block)),
+        .name = atomic_load_explicit(&block->name, memory_order_acquire),
+        .keeper = atomic_load_explicit(&block->keeper, memory_order_acquire),
+    };
+}
+
+// Only one who ends a section has its name: whoever goes on for one who died in here does not close what bears that name by then.
+static void end_section(struct broodi_block_slot *block)
+{
+    brood_os_section section = section_of(block);
+    section.name = atomic_exchange_explicit(&block->name, 0, memory_order_acq_rel);
+    brood_os_section_destroy(&broodi_family.arena, &section);
+}
+
+// The lock
+
+static void free_slot(uint32_t index)
+{
+    (void)broodi_slot_give(BROODI_BLOCK, index, broodi_word_look(&block_at(index)->state));
+}
+
+static void draw_anew(void)
+{
+    const uint32_t limit = broodi_slot_limit(BROODI_BLOCK);
+    broodi_heap_forget();
+    for (uint32_t index = 0; index < limit; index++) {
+        const struct broodi_block_slot *block = block_at(index);
+        const uint64_t state = broodi_word_look(&block->state);
+        if (!broodi_slot_is_live(state))
+            continue;
+        if (phase_of(state) == NEW)
+            free_slot(index);
+        else if (!is_section(state))
+            broodi_heap_mark(place_of(block), (size_t)size_of(block));
+    }
+}
+
+static brood_status enter(void)
+{
+    const brood_status status = brood_lock_acquire((brood_lock){ heap()->lock }, BROOD_FOREVER);
+    if (status != BROOD_OWNER_DIED)
+        return status;
+    draw_anew();
+    return BROOD_OK;
+}
+
+static void leave(void)
+{
+    (void)brood_lock_release((brood_lock){ heap()->lock });
+}
+
+brood_status broodi_blocks_prepare(void)
+{
+    brood_lock lock;
+    const brood_status status = broodi_lock_make(&lock, false);
+    if (status != BROOD_OK)
+        return status;
+    heap()->lock = lock.id;
+    heap()->sections = broodi_family.header->window;
+    return BROOD_OK;
+}
+
+static void set_worker(struct broodi_block_slot *block)
+{
+    const uint32_t self = broodi_self_slot(); // there is one: it holds the lock
+    atomic_store_explicit(&block->worker, self, memory_order_relaxed);
+    atomic_store_explicit(&block->worker_generation, broodi_life_id(self).generation, memory_order_relaxed);
+}
+
+static bool is_abandoned(const struct broodi_block_slot *block)
+{
+    const uint32_t worker = atomic_load_explicit(&block->worker, memory_order_relaxed);
+    const uint32_t generation = atomic_load_explicit(&block->worker_generation, memory_order_relaxed);
+    const uint32_t phase = phase_of(broodi_word_look(&block->state));
+    return (phase == MAKING || phase == ENDING) &&
+           broodi_thread_fate(worker, generation, UINT32_MAX) != BROODI_FATE_LIVES;
+}
+
+// Slots are freed before their pieces: whoever reads a piece's place finds the state changed afterwards.
+static void free_piece(uint32_t index)
+{
+    const uint64_t place = place_of(block_at(index));
+    const size_t size = (size_t)size_of(block_at(index));
+    free_slot(index);
+    broodi_heap_give(place, size);
+}
+
+void broodi_blocks_sweep(void)
+{
+    const uint32_t limit = broodi_slot_limit(BROODI_BLOCK);
+    for (uint32_t index = 0; index < limit; index++) {
+        const uint64_t state = broodi_word_look(&block_at(index)->state);
+        if (!broodi_slot_is_live(state) || !is_abandoned(block_at(index)))
+            continue;
+        if (is_section(state)) {
+            end_section(block_at(index));
+            free_slot(index);
+        } else {
+            free_piece(index);
+        }
+    }
+}
+
+// Making
+
+// The lowest gap between the sections that there are. Only for one who met the end.
+static uint64_t find_gap(uint64_t length)
+{
+    uint64_t at = broodi_family.header->window;
+    const uint32_t limit = broodi_slot_limit(BROODI_BLOCK);
+    for (uint32_t index = 0; index < limit; index++) {
+        const uint64_t state = broodi_word_look(&block_at(index)->state);
+        const uint64_t from = place_of(block_at(index));
+        const uint64_t to = from + section_length(size_of(block_at(index)));
+        if (!broodi_slot_is_live(state) || !is_section(state) || to <= at || at + length <= from)
+            continue;
+        at = to;
+        index = UINT32_MAX; // once more from the first
+    }
+    return at;
+}
+
+static brood_status take_section(uint64_t size, uint64_t *out_place)
+{
+    const uint64_t limit = brood_os_section_limit();
+    uint64_t length = section_length(size);
+    if (size > INT64_MAX || length > limit)
+        return broodi_fail(BROOD_NO_MEMORY, "%llu bytes, where files may have %llu", (unsigned long long)size,
+                           (unsigned long long)limit);
+    *out_place = heap()->sections;
+    if (*out_place > limit - length)
+        *out_place = find_gap(length);
+    heap()->sections = *out_place + length;
+    return BROOD_OK;
+}
+
+// Takes a slot and a place. With the lock.
+static brood_status reserve(uint64_t size, uint32_t *out_index, bool *out_zero)
+{
+    const bool large = size > BROODI_HEAP_LARGEST;
+    uint64_t place = 0;
+    brood_status status = broodi_slot_take(BROODI_BLOCK, NEW, out_index);
+    if (status != BROOD_OK)
+        return status;
+    struct broodi_block_slot *block = block_at(*out_index);
+    status = large ? take_section(size, &place) : broodi_heap_take((size_t)size, &place, out_zero);
+    if (status != BROOD_OK) {
+        free_slot(*out_index);
+        return status;
+    }
+    set_worker(block);
+    atomic_store_explicit(&block->name, 0, memory_order_release);
+    atomic_store_explicit(&block->place, place, memory_order_release);
+    atomic_store_explicit(&block->size, size, memory_order_release);
+    (void)broodi_word_swap(&block->state, broodi_word_look(&block->state), MAKING | (large ? SECTION : 0));
+    return BROOD_OK;
+}
+
+// The second time after what the dead have left is freed.
+static brood_status reserve_in_turn(uint64_t size, uint32_t *out_index, bool *out_zero)
+{
+    brood_status status = enter();
+    if (status != BROOD_OK)
+        return status;
+    if (size > BROODI_HEAP_LARGEST)
+        broodi_blocks_sweep();
+    status = reserve(size, out_index, out_zero);
+    if (status == BROOD_NO_MEMORY) {
+        broodi_blocks_sweep();
+        status = reserve(size, out_index, out_zero);
+    }
+    leave();
+    return status;
+}
+
+static brood_status make_ready(struct broodi_block_slot *block, bool zero, bool lazy)
+{
+    if (!is_section(broodi_word_look(&block->state))) {
+        if (!zero)
+            memset(broodi_family.arena.base + place_of(block), 0, (size_t)size_of(block));
+        return BROOD_OK;
+    }
+    brood_os_section section = section_of(block);
+    section.keeper = atomic_load_explicit(&broodi_family.header->keeper, memory_order_relaxed);
+    const brood_status status = brood_os_section_create(&broodi_family.arena, lazy, &section);
+    atomic_store_explicit(&block->keeper, section.keeper, memory_order_release);
+    atomic_store_explicit(&block->name, section.name, memory_order_release);
+    return status;
+}
+
+// Frees a block that this thread was making or has ended the memory of. Without the lock, which cannot be had only when this thread is no member any
+// more: then it is left to the others.
+static void discard(uint32_t index)
+{
+    if (enter() != BROOD_OK)
+        return;
+    if (is_section(broodi_word_look(&block_at(index)->state)))
+        free_slot(index);
+    else
+        free_piece(index);
+    leave();
+}
+
+// Sections that this process has mapped
+
+struct mapping {
+    uint64_t id;
+    void *address;
+    uint64_t length;
+    struct mapping *next;
+};
+
+enum { LISTS = 64 };
+
+static struct mapping *mapped[LISTS]; // by slot
+
+static struct mapping **list_of(uint64_t id)
+{
+    return &mapped[broodi_handle_unpack(id).slot % LISTS];
+}
+
+// With the guard.
+static struct mapping *find_mapping(uint64_t id)
+{
+    struct mapping *mapping = *list_of(id);
+    while (mapping && mapping->id != id)
+        mapping = mapping->next;
+    return mapping;
+}
+
+static bool is_whole(uint64_t id)
+{
+    const struct broodi_block_slot *block = broodi_object_find(BROODI_BLOCK, id);
+    const uint64_t state = block ? broodi_word_look(&block->state) : 0;
+    return block && broodi_handle_is_current(id, state) && phase_of(state) == WHOLE;
+}
+
+// Moves those of which the block has ended out of the list. With the guard.
+static void take_out_ended(struct mapping **list, struct mapping **out)
+{
+    while (*list) {
+        struct mapping *mapping = *list;
+        if (is_whole(mapping->id)) {
+            list = &mapping->next;
+            continue;
+        }
+        *list = mapping->next;
+        mapping->next = *out;
+        *out = mapping;
+    }
+}
+
+static void unmap_all(struct mapping *mapping)
+{
+    while (mapping) {
+        struct mapping *next = mapping->next;
+        brood_os_section_unmap(mapping->address, mapping->length);
+        free(mapping);
+        mapping = next;
+    }
+}
+
+// Adds a mapping unless another thread has been faster; tells where the section is mapped.
+static void *add_mapping(struct mapping *fresh)
+{
+    struct mapping *ended = NULL;
+    brood_os_guard_lock();
+    struct mapping *known = find_mapping(fresh->id);
+    for (size_t i = 0; i < LISTS; i++)
+        take_out_ended(&mapped[i], &ended);
+    struct mapping **list = list_of(fresh->id);
+    struct mapping *mapping = known ? known : fresh;
+    void *address = mapping->address;
+    fresh->next = known ? ended : *list;
+    if (known)
+        ended = fresh;
+    else
+        *list = fresh;
+    brood_os_guard_unlock();
+    unmap_all(ended);
+    return address;
+}
+
+static brood_status map(uint64_t id, const struct broodi_block_slot *block, void **out)
+{
+    const brood_os_section section = section_of(block);
+    if (!is_whole(id)) // what was read may be another one's
+        return BROOD_STALE;
+    struct mapping *fresh = broodi_alloc(sizeof *fresh);
+    if (!fresh)
+        return BROOD_NO_MEMORY;
+    *fresh = (struct mapping){ .id = id, .length = section.length };
+    const brood_status status = brood_os_section_map(&broodi_family.arena, &section, &fresh->address);
+    if (status != BROOD_OK)
+        free(fresh);
+    else
+        *out = add_mapping(fresh);
+    return status;
+}
+
+static brood_status find_section(uint64_t id, const struct broodi_block_slot *block, void **out)
+{
+    brood_os_guard_lock();
+    const struct mapping *mapping = find_mapping(id);
+    void *address = mapping ? mapping->address : NULL;
+    brood_os_guard_unlock();
+    if (!address)
+        return map(id, block, out);
+    *out = address;
+    return BROOD_OK;
+}
+
+static void forget_mapping(uint64_t id)
+{
+    struct mapping *ended = NULL;
+    brood_os_guard_lock();
+    take_out_ended(list_of(id), &ended);
+    brood_os_guard_unlock();
+    unmap_all(ended);
+}
+
+// Using and destroying
+
+static brood_status find_data(brood_block block, void **out)
+{
+    const struct broodi_block_slot *slot = broodi_object_find(BROODI_BLOCK, block.id);
+    if (!slot)
+        return broodi_object_missing("block");
+    const uint64_t state = broodi_word_look(&slot->state);
+    if (!broodi_handle_is_current(block.id, state) || phase_of(state) != WHOLE)
+        return BROOD_STALE;
+    if (is_section(state))
+        return find_section(block.id, slot, out);
+    *out = broodi_family.arena.base + place_of(slot);
+    return is_whole(block.id) ? BROOD_OK : BROOD_STALE;
+}
+
+void *brood_block_data(brood_block block)
+{
+    void *data = NULL;
+    const brood_status status = find_data(block, &data);
+    if (status == BROOD_OK)
+        return data;
+    (void)broodi_answer("brood_block_data", status);
+    return NULL;
+}
+
+size_t brood_block_size(brood_block block)
+{
+    const struct broodi_block_slot *slot = broodi_object_find(BROODI_BLOCK, block.id);
+    const uint64_t size = slot ? size_of(slot) : 0;
+    if (slot && is_whole(block.id))
+        return (size_t)size;
+    (void)broodi_answer("brood_block_size", slot ? BROOD_STALE : broodi_object_missing("block"));
+    return 0;
+}
+
+// Takes the block away from its users; a small one whole. With the lock.
+static brood_status begin_ending(brood_block block, struct broodi_block_slot *slot)
+{
+    const uint64_t state = broodi_word_look(&slot->state);
+    if (!is_whole(block.id))
+        return BROOD_STALE;
+    if (!is_section(state)) {
+        free_piece(broodi_handle_unpack(block.id).slot);
+        return BROOD_OK;
+    }
+    set_worker(slot);
+    (void)broodi_word_swap(&slot->state, state, ENDING | SECTION);
+    return BROOD_OK;
+}
+
+static brood_status destroy(brood_block block)
+{
+    struct broodi_block_slot *slot = broodi_object_find(BROODI_BLOCK, block.id);
+    if (!slot)
+        return broodi_object_missing("block");
+    brood_status status = enter();
+    if (status != BROOD_OK)
+        return status;
+    const bool large = is_section(broodi_word_look(&slot->state));
+    status = begin_ending(block, slot);
+    leave();
+    if (status != BROOD_OK || !large)
+        return status;
+    forget_mapping(block.id);
+    end_section(slot);
+    discard(broodi_handle_unpack(block.id).slot);
+    return BROOD_OK;
+}
+
+brood_status brood_block_destroy(brood_block block)
+{
+    return broodi_answer("brood_block_destroy", destroy(block));
+}
+
+// Creating
+
+// What its maker cannot map is too large.
+static brood_status map_at_once(brood_block *out, const struct broodi_block_slot *block)
+{
+    void *address = NULL;
+    const brood_status status = map(out->id, block, &address);
+    if (status == BROOD_OK)
+        return status;
+    (void)destroy(*out);
+    out->id = 0;
+    return status;
+}
+
+static brood_status create(brood_block *out, size_t size, bool lazy)
+{
+    uint32_t index = 0;
+    bool zero = false;
+    brood_status status = broodi_ready();
+    if (status != BROOD_OK)
+        return status;
+    if (!out || size == 0)
+        return broodi_fail(BROOD_INVALID, out ? "a block of no bytes" : "no place for the block");
+    status = reserve_in_turn(size, &index, &zero);
+    if (status != BROOD_OK)
+        return status;
+    struct broodi_block_slot *block = block_at(index);
+    status = make_ready(block, zero, lazy);
+    if (status != BROOD_OK) {
+        discard(index);
+        return status;
+    }
+    const uint64_t state = broodi_word_look(&block->state);
+    (void)broodi_word_swap(&block->state, state, WHOLE | (broodi_low(state) & SECTION));
+    out->id = broodi_handle_of(BROODI_BLOCK, index);
+    return is_section(state) ? map_at_once(out, block) : BROOD_OK;
+}
+
+brood_status brood_block_create(brood_block *out, size_t size)
+{
+    return broodi_answer("brood_block_create", create(out, size, false));
+}
+
+brood_status brood_block_create_lazy(brood_block *out, size_t size)
+{
+    return broodi_answer("brood_block_create_lazy", create(out, size, true));
+}

@@ -1,0 +1,329 @@
+// SPDX-License-Identifier: MIT
+#include "heap.h"
+
+#include "fail.h"
+#include "family.h"
+
+#include <string.h>
+
+enum {
+    RUN = BROODI_HEAP_CLASSES + 1, // the use of a chunk
+    UNITS = BROODI_HEAP_CHUNK / BROODI_HEAP_UNIT,
+    LARGEST_CLASS = UNITS / 2, // units; what is larger is a run
+    SPARE = 16,                // free chunks that stay committed for whoever comes next
+};
+
+static struct broodi_heap *heap(void)
+{
+    return &broodi_family.header->heap;
+}
+
+static struct broodi_chunk *chunk_at(uint32_t index)
+{
+    return broodi_slot(BROODI_CHUNK, index);
+}
+
+static uint64_t place_of(uint32_t chunk)
+{
+    return broodi_heap_at + (uint64_t)chunk * BROODI_HEAP_CHUNK;
+}
+
+static uint32_t chunk_of(uint64_t place)
+{
+    return (uint32_t)((place - broodi_heap_at) / BROODI_HEAP_CHUNK);
+}
+
+// How many chunks the window has room for.
+static uint32_t capacity(void)
+{
+    const size_t chunks = (broodi_family.arena.size - broodi_heap_at) / BROODI_HEAP_CHUNK;
+    return chunks < BROODI_HEAP_CHUNKS ? (uint32_t)chunks : BROODI_HEAP_CHUNKS;
+}
+
+// Classes: 1 to 8 units, then four sizes between each power of two and the next, so that at most a fifth is lost.
+
+static uint32_t units_of(size_t size)
+{
+    return (uint32_t)((size + BROODI_HEAP_UNIT - 1) / BROODI_HEAP_UNIT);
+}
+
+static uint32_t class_of(uint32_t units)
+{
+    if (units <= 8)
+        return units - 1;
+    uint32_t octave = 0;
+    while (units - 1 >= UINT32_C(16) << octave)
+        octave++;
+    return 8 + 4 * octave + ((units - 1) >> (octave + 1)) - 4;
+}
+
+static uint32_t units_in_class(uint32_t class)
+{
+    if (class < 8)
+        return class + 1;
+    const uint32_t octave = (class - 8) / 4;
+    return (class % 4 + 5) << (octave + 1);
+}
+
+static bool is_run(size_t size)
+{
+    return units_of(size) > LARGEST_CLASS;
+}
+
+static uint32_t run_length(size_t size)
+{
+    return (uint32_t)((size + BROODI_HEAP_CHUNK - 1) / BROODI_HEAP_CHUNK);
+}
+
+// Free chunks
+
+static bool is_free(uint32_t index)
+{
+    return heap()->free[index / 64] >> (index % 64) & 1;
+}
+
+static void set_free(uint32_t index, bool free)
+{
+    const uint64_t bit = UINT64_C(1) << (index % 64);
+    if (free)
+        heap()->free[index / 64] |= bit;
+    else
+        heap()->free[index / 64] &= ~bit;
+}
+
+// The first of so many free chunks in a row; false when there are none.
+static bool find_free(uint32_t count, uint32_t *out_first)
+{
+    uint32_t found = 0;
+    for (uint32_t index = 0; index < heap()->chunks; index++) {
+        if (index % 64 == 0 && heap()->free[index / 64] == 0) {
+            found = 0;
+            index += 63;
+            continue;
+        }
+        found = is_free(index) ? found + 1 : 0;
+        if (found == count) {
+            *out_first = index + 1 - count;
+            return true;
+        }
+    }
+    return false;
+}
+
+static brood_status grow(uint32_t count)
+{
+    if (count > capacity() - heap()->chunks)
+        return broodi_fail(BROOD_NO_MEMORY, "the arena's window of %llu bytes is full",
+                           (unsigned long long)broodi_family.arena.size);
+    const brood_status status = broodi_slot_reach(BROODI_CHUNK, heap()->chunks + count - 1);
+    if (status != BROOD_OK)
+        return status;
+    for (; count > 0; count--) {
+        set_free(heap()->chunks, true);
+        heap()->chunks++;
+    }
+    return BROOD_OK;
+}
+
+static brood_status commit(uint32_t index)
+{
+    struct broodi_chunk *chunk = chunk_at(index);
+    if (chunk->committed)
+        return BROOD_OK;
+    const brood_status status =
+        brood_os_arena_commit(&broodi_family.arena, place_of(index), BROODI_HEAP_CHUNK);
+    if (status != BROOD_OK)
+        return status;
+    chunk->committed = true;
+    heap()->spare++;
+    return BROOD_OK;
+}
+
+static void occupy(uint32_t index, uint32_t use)
+{
+    struct broodi_chunk *chunk = chunk_at(index);
+    set_free(index, false);
+    heap()->spare -= chunk->committed;
+    chunk->use = use;
+    chunk->taken = 0;
+    memset(chunk->pieces, 0, sizeof chunk->pieces);
+}
+
+// Chunks that are free, committed, and still so until the caller occupies them.
+static brood_status find_committed(uint32_t count, uint32_t *out_first)
+{
+    brood_status status = BROOD_OK;
+    while (status == BROOD_OK && !find_free(count, out_first))
+        status = grow(count);
+    for (uint32_t i = 0; status == BROOD_OK && i < count; i++)
+        status = commit(*out_first + i);
+    return status;
+}
+
+// A chunk that nobody uses goes back to the system, if there are spare ones enough.
+static void vacate(uint32_t index)
+{
+    struct broodi_chunk *chunk = chunk_at(index);
+    chunk->use = 0;
+    set_free(index, true);
+    heap()->spare++;
+    if (heap()->spare <= SPARE)
+        return;
+    // In this order: who dies in here leaves a chunk that will be committed once more, and be taken for one that is not zero.
+    chunk->committed = false;
+    if (brood_os_arena_decommit(&broodi_family.arena, place_of(index), BROODI_HEAP_CHUNK)) {
+        chunk->used = false;
+        heap()->spare--;
+    } else {
+        chunk->committed = true;
+    }
+}
+
+// Lists of chunks with room for one more piece
+
+static void enlist(uint32_t index, uint32_t class)
+{
+    struct broodi_chunk *chunk = chunk_at(index);
+    chunk->previous = 0;
+    chunk->next = heap()->room[class];
+    if (chunk->next)
+        chunk_at(chunk->next - 1)->previous = index + 1;
+    heap()->room[class] = index + 1;
+}
+
+static void strike(uint32_t index, uint32_t class)
+{
+    const struct broodi_chunk *chunk = chunk_at(index);
+    if (chunk->next)
+        chunk_at(chunk->next - 1)->previous = chunk->previous;
+    if (chunk->previous)
+        chunk_at(chunk->previous - 1)->next = chunk->next;
+    else
+        heap()->room[class] = chunk->next;
+}
+
+static uint32_t pieces_in(uint32_t class)
+{
+    return UNITS / units_in_class(class);
+}
+
+static uint32_t first_piece(const struct broodi_chunk *chunk)
+{
+    uint32_t word = 0;
+    uint32_t bit = 0;
+    while (chunk->pieces[word] == UINT64_MAX)
+        word++;
+    while (chunk->pieces[word] >> bit & 1)
+        bit++;
+    return word * 64 + bit;
+}
+
+static void take_piece(uint32_t index, uint32_t class, uint32_t piece)
+{
+    struct broodi_chunk *chunk = chunk_at(index);
+    chunk->pieces[piece / 64] |= UINT64_C(1) << (piece % 64);
+    chunk->used = true;
+    if (++chunk->taken == pieces_in(class))
+        strike(index, class);
+}
+
+static void give_piece(uint32_t index, uint32_t class, uint32_t piece)
+{
+    struct broodi_chunk *chunk = chunk_at(index);
+    chunk->pieces[piece / 64] &= ~(UINT64_C(1) << (piece % 64));
+    if (chunk->taken-- == pieces_in(class))
+        enlist(index, class);
+    if (chunk->taken > 0)
+        return;
+    strike(index, class);
+    vacate(index);
+}
+
+// Taking and giving
+
+static brood_status take_small(uint32_t class, uint64_t *out_place)
+{
+    uint32_t index = heap()->room[class] - 1;
+    if (!heap()->room[class]) {
+        const brood_status status = find_committed(1, &index);
+        if (status != BROOD_OK)
+            return status;
+        occupy(index, class + 1);
+        enlist(index, class);
+    }
+    const uint32_t piece = first_piece(chunk_at(index));
+    take_piece(index, class, piece);
+    *out_place = place_of(index) + (uint64_t)piece * units_in_class(class) * BROODI_HEAP_UNIT;
+    return BROOD_OK;
+}
+
+static brood_status take_run(uint32_t count, uint64_t *out_place, bool *out_zero)
+{
+    uint32_t first;
+    const brood_status status = find_committed(count, &first);
+    if (status != BROOD_OK)
+        return status;
+    *out_zero = true;
+    for (uint32_t index = first; index < first + count; index++) {
+        *out_zero &= !chunk_at(index)->used;
+        occupy(index, RUN);
+        chunk_at(index)->used = true;
+    }
+    *out_place = place_of(first);
+    return BROOD_OK;
+}
+
+brood_status broodi_heap_take(size_t size, uint64_t *out_place, bool *out_zero)
+{
+    *out_zero = false;
+    return is_run(size) ? take_run(run_length(size), out_place, out_zero)
+                        : take_small(class_of(units_of(size)), out_place);
+}
+
+static uint32_t piece_at(uint64_t place, uint32_t class)
+{
+    return (uint32_t)((place - broodi_heap_at) % BROODI_HEAP_CHUNK) /
+           (units_in_class(class) * BROODI_HEAP_UNIT);
+}
+
+void broodi_heap_give(uint64_t place, size_t size)
+{
+    const uint32_t first = chunk_of(place);
+    const uint32_t class = class_of(units_of(size));
+    if (!is_run(size)) {
+        give_piece(first, class, piece_at(place, class));
+        return;
+    }
+    for (uint32_t index = first; index < first + run_length(size); index++)
+        vacate(index);
+}
+
+// Drawing the map anew
+
+void broodi_heap_forget(void)
+{
+    // Whoever died may have been about to count one more chunk.
+    memset(heap()->room, 0, sizeof heap()->room);
+    heap()->spare = 0;
+    for (uint32_t index = 0; index < heap()->chunks; index++) {
+        set_free(index, true);
+        chunk_at(index)->use = 0;
+        heap()->spare += chunk_at(index)->committed;
+    }
+}
+
+void broodi_heap_mark(uint64_t place, size_t size)
+{
+    const uint32_t first = chunk_of(place);
+    const uint32_t class = class_of(units_of(size));
+    if (is_run(size)) {
+        for (uint32_t index = first; index < first + run_length(size); index++)
+            occupy(index, RUN);
+        return;
+    }
+    if (!chunk_at(first)->use) {
+        occupy(first, class + 1);
+        enlist(first, class);
+    }
+    take_piece(first, class, piece_at(place, class));
+}
