@@ -17,6 +17,7 @@
 #include "fail.h"
 #include "object.h"
 #include "os/os_clock.h"
+#include "step.h"
 #include "wait.h"
 
 #include <brood/barrier.h>
@@ -68,6 +69,7 @@ static bool end_round(struct broodi_barrier_slot *slot, uint64_t state, uint32_t
 {
     if (!broodi_word_swap(&slot->state, state, low))
         return false;
+    broodi_step(BROODI_STEP_BARRIER_ENDED);
     broodi_wake(&slot->state, BROODI_ALL);
     return true;
 }
@@ -161,6 +163,7 @@ static void give_party(uint32_t index)
 {
     struct broodi_party_slot *party = party_at(index);
     atomic_store_explicit(&party->barrier, 0, memory_order_release);
+    broodi_step(BROODI_STEP_PARTY_FREED);
     (void)broodi_slot_give(BROODI_PARTY, index, broodi_word_look(&party->state));
 }
 
@@ -177,11 +180,13 @@ static brood_status add_party(struct broodi_barrier_slot *slot, uint64_t id)
     if (status != BROOD_OK)
         return status;
     struct broodi_party_slot *party = party_at(index);
+    broodi_step(BROODI_STEP_PARTY_TAKEN);
     for (int i = 0; i < 2; i++)
         atomic_store_explicit(&party->who[i], 0, memory_order_relaxed);
     atomic_store_explicit(&party->next, atomic_load_explicit(&slot->first, memory_order_relaxed),
                           memory_order_relaxed);
     atomic_store_explicit(&party->barrier, id, memory_order_release);
+    broodi_step(BROODI_STEP_PARTY_TIED);
     atomic_store_explicit(&slot->first, index, memory_order_release);
     return BROOD_OK;
 }
@@ -194,6 +199,7 @@ static brood_status make(brood_barrier *out, uint32_t parties)
         return status;
     struct broodi_barrier_slot *slot = broodi_slot(BROODI_BARRIER, index);
     const uint64_t id = broodi_handle_of(BROODI_BARRIER, index);
+    broodi_step(BROODI_STEP_BARRIER_TAKEN);
     atomic_store_explicit(&slot->first, BROODI_NONE, memory_order_relaxed);
     for (uint32_t i = 0; status == BROOD_OK && i < parties; i++)
         status = add_party(slot, id);
@@ -380,9 +386,12 @@ static void leave_place(const struct visit *visit, uint32_t round, _Atomic uint6
 static bool take_part(const struct visit *visit, uint32_t round, _Atomic uint64_t *place,
                       uint32_t *out_number, brood_status *out_status)
 {
+    broodi_step(BROODI_STEP_BARRIER_PLACE);
     const bool counted = count_in(visit, round, out_number);
+    broodi_step(BROODI_STEP_BARRIER_COUNTED);
     if (counted)
         *out_status = await(visit, round, place);
+    broodi_step(BROODI_STEP_BARRIER_SEEN);
     leave_place(visit, round, place, !counted);
     return counted;
 }
@@ -476,6 +485,7 @@ static bool mend_it(struct broodi_barrier_slot *slot, uint64_t id, uint64_t stat
         return false; // and once more
     }
     mark_places(slot, id, round_of(state));
+    broodi_step(BROODI_STEP_BARRIER_MARKED);
     return end_round(slot, state, later_round(state, 2));
 }
 

@@ -19,6 +19,7 @@
 #include "lock.h"
 #include "object.h"
 #include "os/os_guard.h"
+#include "step.h"
 
 #include <brood/block.h>
 #include <string.h>
@@ -78,6 +79,7 @@ static void end_section(struct broodi_block_slot *block)
 {
     brood_os_section section = section_of(block);
     section.name = atomic_exchange_explicit(&block->name, 0, memory_order_acq_rel);
+    broodi_step(BROODI_STEP_BLOCK_UNNAMED);
     brood_os_section_destroy(&broodi_family.arena, &section);
 }
 
@@ -92,6 +94,7 @@ static void draw_anew(void)
 {
     const uint32_t limit = broodi_slot_limit(BROODI_BLOCK);
     broodi_heap_forget();
+    broodi_step(BROODI_STEP_HEAP_FORGOTTEN);
     for (uint32_t index = 0; index < limit; index++) {
         const struct broodi_block_slot *block = block_at(index);
         const uint64_t state = broodi_word_look(&block->state);
@@ -151,6 +154,7 @@ static void free_piece(uint32_t index)
     const uint64_t place = place_of(block_at(index));
     const size_t size = (size_t)size_of(block_at(index));
     free_slot(index);
+    broodi_step(BROODI_STEP_BLOCK_FREED);
     broodi_heap_give(place, size);
 }
 
@@ -212,15 +216,18 @@ static brood_status reserve(uint64_t size, uint32_t *out_index, bool *out_zero)
     if (status != BROOD_OK)
         return status;
     struct broodi_block_slot *block = block_at(*out_index);
+    broodi_step(BROODI_STEP_BLOCK_TAKEN);
     status = large ? take_section(size, &place) : broodi_heap_take((size_t)size, &place, out_zero);
     if (status != BROOD_OK) {
         free_slot(*out_index);
         return status;
     }
+    broodi_step(BROODI_STEP_BLOCK_PLACED);
     set_worker(block);
     atomic_store_explicit(&block->name, 0, memory_order_release);
     atomic_store_explicit(&block->place, place, memory_order_release);
     atomic_store_explicit(&block->size, size, memory_order_release);
+    broodi_step(BROODI_STEP_BLOCK_WRITTEN);
     (void)broodi_word_swap(&block->state, broodi_word_look(&block->state), MAKING | (large ? SECTION : 0));
     return BROOD_OK;
 }
@@ -452,8 +459,10 @@ static brood_status destroy(brood_block block)
     leave();
     if (status != BROOD_OK || !large)
         return status;
+    broodi_step(BROODI_STEP_BLOCK_ENDING);
     forget_mapping(block.id);
     end_section(slot);
+    broodi_step(BROODI_STEP_BLOCK_EMPTIED);
     discard(broodi_handle_unpack(block.id).slot);
     return BROOD_OK;
 }
@@ -490,13 +499,16 @@ static brood_status create(brood_block *out, size_t size, bool lazy)
     if (status != BROOD_OK)
         return status;
     struct broodi_block_slot *block = block_at(index);
+    broodi_step(BROODI_STEP_BLOCK_MAKING);
     status = make_ready(block, zero, lazy);
+    broodi_step(BROODI_STEP_BLOCK_READY);
     if (status != BROOD_OK) {
         discard(index);
         return status;
     }
     const uint64_t state = broodi_word_look(&block->state);
     (void)broodi_word_swap(&block->state, state, WHOLE | (broodi_low(state) & SECTION));
+    broodi_step(BROODI_STEP_BLOCK_WHOLE);
     out->id = broodi_handle_of(BROODI_BLOCK, index);
     return is_section(state) ? map_at_once(out, block) : BROOD_OK;
 }

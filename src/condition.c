@@ -17,6 +17,7 @@
 #include "lock.h"
 #include "object.h"
 #include "os/os_clock.h"
+#include "step.h"
 #include "wait.h"
 
 #include <brood/condition.h>
@@ -131,6 +132,7 @@ static brood_status destroy(brood_condition condition)
     struct broodi_seat *seat;
     if (status != BROOD_OK)
         return status;
+    broodi_step(BROODI_STEP_CONDITION_ENDED);
     // Who is killed in here leaves some to see it for themselves, within a second.
     for (uint32_t index = 0; (seat = next_seat(condition.id, &index, &word)) != NULL;)
         if ((word & PHASE) == WAITING && change_seat(seat, word, 0))
@@ -149,6 +151,7 @@ static bool choose(struct broodi_seat *seat, uint64_t word)
 {
     if (!change_seat(seat, word, (word & ~PHASE) | CHOSEN))
         return false;
+    broodi_step(BROODI_STEP_CONDITION_CHOSEN);
     broodi_wake(&seat->state, 1);
     return true;
 }
@@ -181,6 +184,12 @@ static struct broodi_seat *find_first(uint64_t id, uint32_t last, uint64_t *out_
     return first;
 }
 
+static void forget_waiters(broodi_word *condition, uint64_t state)
+{
+    broodi_step(BROODI_STEP_CONDITION_EMPTY);
+    (void)broodi_word_swap(condition, state, broodi_low(state) & ~WAITERS);
+}
+
 static void notify_some(broodi_word *condition, uint64_t id, uint64_t state, uint32_t count)
 {
     uint64_t word;
@@ -189,7 +198,7 @@ static void notify_some(broodi_word *condition, uint64_t id, uint64_t state, uin
     while (count > 0 && (seat = find_first(id, last_ticket(state), &word, &empty)) != NULL)
         count -= choose(seat, word);
     if (empty)
-        (void)broodi_word_swap(condition, state, broodi_low(state) & ~WAITERS);
+        forget_waiters(condition, state);
 }
 
 static void notify_all(broodi_word *condition, uint64_t id, uint64_t state)
@@ -200,7 +209,7 @@ static void notify_all(broodi_word *condition, uint64_t id, uint64_t state)
     for (uint32_t index = 0; (seat = next_seat(id, &index, &word)) != NULL;)
         empty &= waited_when(word, last_ticket(state)) && choose(seat, word);
     if (empty)
-        (void)broodi_word_swap(condition, state, broodi_low(state) & ~WAITERS);
+        forget_waiters(condition, state);
 }
 
 static brood_status notify(brood_condition condition, uint32_t count)
@@ -257,6 +266,7 @@ static brood_status take_ticket(struct waiting *waiting)
     atomic_store_explicit(&waiting->seat->lock, waiting->lock.id, memory_order_relaxed);
     atomic_store_explicit(&waiting->seat->state.state, sitting(waiting->condition.id, 0, ENTERING),
                           memory_order_release);
+    broodi_step(BROODI_STEP_CONDITION_ENTERED);
     for (;;) {
         const uint64_t state = broodi_word_look(waiting->word);
         const uint32_t low = (broodi_low(state) + ONE_TICKET) | WAITERS;
@@ -264,6 +274,7 @@ static brood_status take_ticket(struct waiting *waiting)
             return BROOD_STALE;
         if (!broodi_word_swap(waiting->word, state, low))
             continue;
+        broodi_step(BROODI_STEP_CONDITION_TICKET);
         if ((broodi_low(state) & WAITERS) && others_have_another_lock(waiting))
             return broodi_fail(BROOD_INVALID, "others wait for the condition with another lock");
         waiting->sits = sitting(waiting->condition.id, low / ONE_TICKET, WAITING);
@@ -300,11 +311,15 @@ static brood_status give_up_and_wait(struct waiting *waiting)
             (void)broodi_lock_give_up(waiting->lock);
         return entered;
     }
+    broodi_step(BROODI_STEP_CONDITION_SEATED);
     const uint32_t depth = broodi_lock_give_up(waiting->lock);
+    broodi_step(BROODI_STEP_CONDITION_UNLOCKED);
     broodi_self_waits(BROODI_WAITS_OBJECT, waiting->condition.id);
     const brood_status status = await(waiting);
     broodi_self_waits(BROODI_WAITS_NOT, 0);
+    broodi_step(BROODI_STEP_CONDITION_OVER);
     broodi_seat_clear(waiting->seat);
+    broodi_step(BROODI_STEP_CONDITION_RISEN);
     if (status == BROOD_STALE)
         return status;
     const brood_status taken = broodi_lock_take_back(waiting->lock, depth);

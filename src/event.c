@@ -7,6 +7,7 @@
 #include "fail.h"
 #include "object.h"
 #include "os/os_clock.h"
+#include "step.h"
 #include "wait.h"
 
 #include <brood/event.h>
@@ -72,6 +73,7 @@ brood_status brood_event_set(brood_event event)
             return BROOD_OK;
         if (!broodi_word_swap(word, state, ((low & COUNT) + ONCE) | SET))
             continue;
+        broodi_step(BROODI_STEP_EVENT_SET);
         if (low & WAITERS) {
             const int error = errno;
             broodi_wake(word, BROODI_ALL);

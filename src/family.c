@@ -4,6 +4,7 @@
 #include "fail.h"
 #include "os/os_random.h"
 #include "shared.h"
+#include "step.h"
 
 #include <string.h>
 
@@ -136,6 +137,7 @@ static bool search(enum broodi_kind kind, uint32_t low, uint32_t *out_index)
         const uint32_t index = (first + n) % limit;
         if (!take_at(kind, index, low))
             continue;
+        broodi_step(BROODI_STEP_SLOT_TAKEN);
         atomic_store_explicit(&table->cursor, index + 1, memory_order_relaxed);
         atomic_fetch_add_explicit(&table->live, 1, memory_order_relaxed);
         *out_index = index;
@@ -160,6 +162,7 @@ static brood_status grow(enum broodi_kind kind)
         brood_os_arena_commit(&broodi_family.arena, broodi_tables[kind].at + used, size - used);
     if (status != BROOD_OK)
         return status;
+    broodi_step(BROODI_STEP_TABLE_COMMITTED);
     const size_t fit = size / broodi_tables[kind].stride;
     const uint32_t more = fit < broodi_tables[kind].capacity ? (uint32_t)fit : broodi_tables[kind].capacity;
     while (limit < more && !atomic_compare_exchange_weak_explicit(&table->limit, &limit, more,
@@ -219,6 +222,7 @@ bool broodi_slot_give(enum broodi_kind kind, uint32_t index, uint64_t state)
     if (!atomic_compare_exchange_strong_explicit(&word_of(kind, index)->state, &state, freed,
                                                  memory_order_acq_rel, memory_order_relaxed))
         return false;
+    broodi_step(BROODI_STEP_SLOT_GIVEN);
     atomic_fetch_sub_explicit(&broodi_family.header->tables[kind].live, 1, memory_order_relaxed);
     return true;
 }

@@ -3,6 +3,7 @@
 
 #include "fail.h"
 #include "family.h"
+#include "step.h"
 
 #include <string.h>
 
@@ -118,6 +119,7 @@ static brood_status grow(uint32_t count)
     const brood_status status = broodi_slot_reach(BROODI_CHUNK, heap()->chunks + count - 1);
     if (status != BROOD_OK)
         return status;
+    broodi_step(BROODI_STEP_HEAP_GROWN);
     for (; count > 0; count--) {
         set_free(heap()->chunks, true);
         heap()->chunks++;
@@ -134,6 +136,7 @@ static brood_status commit(uint32_t index)
         brood_os_arena_commit(&broodi_family.arena, place_of(index), BROODI_HEAP_CHUNK);
     if (status != BROOD_OK)
         return status;
+    broodi_step(BROODI_STEP_HEAP_COMMITTED);
     chunk->committed = true;
     heap()->spare++;
     return BROOD_OK;
@@ -171,7 +174,10 @@ static void vacate(uint32_t index)
         return;
     // In this order: who dies in here leaves a chunk that will be committed once more, and be taken for one that is not zero.
     chunk->committed = false;
-    if (brood_os_arena_decommit(&broodi_family.arena, place_of(index), BROODI_HEAP_CHUNK)) {
+    broodi_step(BROODI_STEP_HEAP_VACATED);
+    const bool given = brood_os_arena_decommit(&broodi_family.arena, place_of(index), BROODI_HEAP_CHUNK);
+    broodi_step(BROODI_STEP_HEAP_DECOMMITTED);
+    if (given) {
         chunk->used = false;
         heap()->spare--;
     } else {
@@ -223,6 +229,7 @@ static void take_piece(uint32_t index, uint32_t class, uint32_t piece)
     struct broodi_chunk *chunk = chunk_at(index);
     chunk->pieces[piece / 64] |= UINT64_C(1) << (piece % 64);
     chunk->used = true;
+    broodi_step(BROODI_STEP_HEAP_TAKEN);
     if (++chunk->taken == pieces_in(class))
         strike(index, class);
 }
@@ -249,6 +256,7 @@ static brood_status take_small(uint32_t class, uint64_t *out_place)
         if (status != BROOD_OK)
             return status;
         occupy(index, class + 1);
+        broodi_step(BROODI_STEP_HEAP_OCCUPIED);
         enlist(index, class);
     }
     const uint32_t piece = first_piece(chunk_at(index));

@@ -29,6 +29,7 @@
 #include "os/os_cpu.h"
 #include "os/os_thread.h"
 #include "self.h"
+#include "step.h"
 #include "wait.h"
 
 #define WAITERS (UINT32_C(1) << 31)
@@ -101,6 +102,7 @@ brood_status broodi_lock_make(brood_lock *out, bool recursive)
     if (status != BROOD_OK)
         return status;
     struct broodi_lock_slot *lock = broodi_slot(BROODI_LOCK, index);
+    broodi_step(BROODI_STEP_LOCK_MADE);
     lock->recursive = recursive;
     lock->depth = 0;
     out->id = broodi_handle_of(BROODI_LOCK, index);
@@ -245,6 +247,7 @@ static bool take(const struct attempt *attempt, uint64_t state)
     const uint32_t waiters = (attempt->waited ? WAITERS : 0) | (broodi_low(state) & (WAITERS | SETTLED));
     if (!swap(attempt->lock, state, attempt->self | waiters))
         return false;
+    broodi_step(BROODI_STEP_LOCK_TAKEN_LATE);
     attempt->lock->depth = 1;
     return true;
 }
@@ -262,11 +265,13 @@ static void wait_once(struct attempt *attempt, uint64_t state, int64_t now)
     const uint32_t low = broodi_low(state) | WAITERS | (settled ? SETTLED : 0) | (starving ? STARVING : 0);
     if (low != broodi_low(state) && !swap(attempt->lock, state, low))
         return;
+    broodi_step(BROODI_STEP_LOCK_ANNOUNCED);
     if (!attempt->waited)
         broodi_self_waits(BROODI_WAITS_OBJECT, attempt->id);
     const int64_t span = !holder ? STARVES_AFTER : settled ? LONG_WAIT : SHORT_WAIT;
     broodi_wait(&attempt->lock->state, broodi_state(broodi_generation(state), low),
                 holder ? (holder & SLOT) - 1 : BROODI_NONE, broodi_until(attempt->deadline, now, span));
+    broodi_step(BROODI_STEP_LOCK_WAITED);
     attempt->waited = true;
 }
 
@@ -296,8 +301,10 @@ static brood_status persist(struct attempt *attempt)
             if (take(attempt, state))
                 return BROOD_OWNER_DIED;
         } else if (expired) {
-            if (leave(attempt, state))
+            if (leave(attempt, state)) {
+                broodi_step(BROODI_STEP_LOCK_LEFT);
                 return BROOD_TIMEOUT;
+            }
         } else {
             wait_once(attempt, state, now);
         }
@@ -333,7 +340,9 @@ static brood_status acquire(brood_lock lock, brood_duration timeout)
         return BROOD_NO_RESOURCES;
     const uint64_t state = atomic_load_explicit(&slot->state.state, memory_order_relaxed);
     count_held(self, 1);
+    broodi_step(BROODI_STEP_LOCK_COUNTED);
     if (broodi_low(state) == 0 && broodi_handle_is_current(lock.id, state) && swap(slot, state, self)) {
+        broodi_step(BROODI_STEP_LOCK_TAKEN);
         slot->depth = 1;
         return BROOD_OK;
     }
@@ -355,6 +364,7 @@ static void release_last(struct broodi_lock_slot *lock, uint64_t state)
 {
     while (!swap(lock, state, broodi_low(state) & STARVING))
         state = atomic_load_explicit(&lock->state.state, memory_order_relaxed);
+    broodi_step(BROODI_STEP_LOCK_FREED);
     if (broodi_low(state) & WAITERS)
         broodi_wake(&lock->state, broodi_low(state) & SETTLED ? BROODI_ALL : 1);
 }
@@ -378,6 +388,7 @@ static brood_status find_held(brood_lock lock, struct broodi_lock_slot **out)
 static void release_held(struct broodi_lock_slot *slot)
 {
     release_last(slot, atomic_load_explicit(&slot->state.state, memory_order_relaxed));
+    broodi_step(BROODI_STEP_LOCK_RELEASED);
     count_held(find_self(), UINT32_MAX);
 }
 

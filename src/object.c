@@ -2,6 +2,7 @@
 #include "object.h"
 
 #include "fail.h"
+#include "step.h"
 #include "wait.h"
 
 brood_status broodi_object_missing(const char *what)
@@ -15,8 +16,10 @@ void broodi_object_wait(broodi_word *word, uint64_t id, uint64_t state, uint32_t
     const uint32_t low = broodi_low(state) | flag;
     if (low != broodi_low(state) && !broodi_word_swap(word, state, low))
         return;
+    broodi_step(BROODI_STEP_OBJECT_ANNOUNCED);
     broodi_self_waits(BROODI_WAITS_OBJECT, id);
     broodi_wait(word, broodi_state(broodi_generation(state), low), BROODI_NONE, deadline);
+    broodi_step(BROODI_STEP_OBJECT_WAITED);
     broodi_self_waits(BROODI_WAITS_NOT, 0);
 }
 
@@ -25,6 +28,7 @@ bool broodi_object_end(uint64_t id, broodi_word *word, uint64_t state)
     const struct broodi_handle handle = broodi_handle_unpack(id);
     if (!broodi_slot_give((enum broodi_kind)handle.kind, handle.slot, state))
         return false;
+    broodi_step(BROODI_STEP_OBJECT_ENDED);
     broodi_wake(word, BROODI_ALL);
     return true;
 }

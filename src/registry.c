@@ -9,6 +9,7 @@
 #include "label.h"
 #include "lock.h"
 #include "self.h"
+#include "step.h"
 
 #include <brood/brood.h>
 #include <string.h>
@@ -69,9 +70,11 @@ static brood_status add(const char *name, size_t length, uint64_t id)
     if (status != BROOD_OK)
         return status;
     struct broodi_name_slot *entry = name_at(index);
+    broodi_step(BROODI_STEP_NAME_TAKEN);
     const uint64_t state = atomic_load_explicit(&entry->state.state, memory_order_relaxed);
     atomic_store_explicit(&entry->id, id, memory_order_release); // as the words: the slot was taken before
     broodi_label_write(entry->name, WORDS, name, length);
+    broodi_step(BROODI_STEP_NAME_WRITTEN);
     atomic_store_explicit(&entry->state.state, broodi_state(broodi_generation(state), WHOLE),
                           memory_order_release);
     return BROOD_OK;

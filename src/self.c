@@ -13,6 +13,7 @@
 #include "os/os_process.h"
 #include "os/os_stdio.h"
 #include "os/os_thread.h"
+#include "step.h"
 #include "threads.h"
 
 #include <stdlib.h>
@@ -83,6 +84,7 @@ static bool begin_slot(struct broodi_self *self, uint32_t process)
     struct broodi_thread_slot *slot = broodi_slot(BROODI_THREAD, index);
     const uint64_t state = atomic_load_explicit(&slot->state.state, memory_order_relaxed);
     const brood_os_life_id id = broodi_life_id(index);
+    broodi_step(BROODI_STEP_THREAD_TAKEN);
     atomic_store_explicit(&slot->waiting, 0, memory_order_relaxed);
     atomic_store_explicit(&slot->held, 0, memory_order_relaxed);
     atomic_store_explicit(&slot->meets, 0, memory_order_relaxed);
@@ -97,6 +99,7 @@ static bool begin_slot(struct broodi_self *self, uint32_t process)
     if (self->id == 0)
         self->id = broodi_thread_number();
     atomic_store_explicit(&slot->id, self->id, memory_order_relaxed);
+    broodi_step(BROODI_STEP_THREAD_BEGUN);
     const uint32_t live = broodi_thread_low(BROODI_THREAD_LIVE, process);
     atomic_store_explicit(&slot->state.state, broodi_state(broodi_generation(state), live),
                           memory_order_release);

@@ -8,6 +8,7 @@
 #include "fail.h"
 #include "object.h"
 #include "os/os_clock.h"
+#include "step.h"
 #include "wait.h"
 
 #include <brood/semaphore.h>
@@ -40,6 +41,7 @@ static brood_status create(brood_semaphore *out, uint32_t initial, uint32_t maxi
     if (status != BROOD_OK)
         return status;
     struct broodi_semaphore_slot *slot = broodi_slot(BROODI_SEMAPHORE, index);
+    broodi_step(BROODI_STEP_SEMAPHORE_MADE);
     atomic_store_explicit(&slot->maximum, most, memory_order_release);
     out->id = broodi_handle_of(BROODI_SEMAPHORE, index);
     return BROOD_OK;
@@ -70,9 +72,10 @@ static brood_status acquire(brood_semaphore semaphore, brood_duration timeout)
         if (!broodi_handle_is_current(semaphore.id, state))
             return BROOD_STALE;
         if (low & VALUE) {
-            if (broodi_word_swap(word, state, (low - 1) | others))
-                return BROOD_OK;
-            continue;
+            if (!broodi_word_swap(word, state, (low - 1) | others))
+                continue;
+            broodi_step(BROODI_STEP_SEMAPHORE_TAKEN);
+            return BROOD_OK;
         }
         if (deadline < 0)
             deadline = broodi_deadline(timeout);
@@ -110,6 +113,7 @@ static brood_status release(brood_semaphore semaphore, uint32_t count)
                                (unsigned)value, (unsigned)maximum);
         if (!broodi_word_swap(&slot->state, state, value + count))
             continue;
+        broodi_step(BROODI_STEP_SEMAPHORE_RAISED);
         if (broodi_low(state) & WAITERS)
             broodi_wake(&slot->state, count);
         return BROOD_OK;

@@ -11,6 +11,7 @@
 #include "label.h"
 #include "lock.h"
 #include "os/os_process.h"
+#include "step.h"
 #include "wait.h"
 
 #include <string.h>
@@ -158,6 +159,7 @@ void broodi_thread_slot_end(uint32_t index)
     if (holds)
         (void)mark_dead(index, state);
     brood_os_life_end(&slot->life);
+    broodi_step(BROODI_STEP_THREAD_ENDED);
     if (!holds)
         (void)broodi_slot_give(BROODI_THREAD, index, state);
 }

@@ -3,6 +3,7 @@
 
 #include "fail.h"
 #include "fault.h"
+#include "step.h"
 
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -79,6 +80,8 @@ const char *brood_last_error(void)
 }
 
 #if defined(BROOD_TESTING)
+void (*broodi_step_hook)(enum broodi_step step);
+
 static _Atomic unsigned own_countdown;
 static _Atomic unsigned *countdown = &own_countdown;
 

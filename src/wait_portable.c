@@ -16,6 +16,7 @@
 #include "os/os_clock.h"
 #include "os/os_life.h"
 #include "self.h"
+#include "step.h"
 
 #define CLAIMED (UINT64_C(1) << 63)
 #define PRIVATE (UINT64_C(1) << 62)
@@ -60,8 +61,10 @@ void broodi_wait(broodi_word *word, uint64_t expected, uint32_t holder, int64_t 
     }
     struct broodi_thread_slot *own = slot_at(self);
     atomic_store_explicit(&own->waiting, key_of(word), memory_order_seq_cst);
+    broodi_step(BROODI_STEP_WAIT_PUBLISHED);
     if (atomic_load_explicit(&word->state, memory_order_seq_cst) == expected)
         await(own, holder, until - now);
+    broodi_step(BROODI_STEP_WAIT_RUNG);
     atomic_store_explicit(&own->waiting, 0, memory_order_release);
 }
 
@@ -80,6 +83,7 @@ static void wake_key(uint64_t key, uint32_t count)
     for (uint32_t index = 0; index < limit && count > 0; index++) {
         if (!claim(slot_at(index), key))
             continue;
+        broodi_step(BROODI_STEP_WAKE_CLAIMED);
         const brood_os_life_id id = broodi_life_id(index);
         brood_os_bell_ring(&slot_at(index)->life, &id);
         count--;

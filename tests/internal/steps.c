@@ -1,0 +1,575 @@
+// SPDX-License-Identifier: MIT
+// Killed at every step. A family in which everybody does everything: threads and processes use the same lock, semaphore, event, condition, barrier
+// and name, make and destroy objects and blocks, and start threads that die with a lock. One of them, the victim, stops at the step
+// that it was told (src/step.h), is killed there, and the others have to go on. Every step is visited; the list is printed.
+#include "../meeting.h"
+
+#include "../foreign.h"
+#include "../platform.h"
+#include "block.h"
+#include "family.h"
+#include "step.h"
+
+#include <stdatomic.h>
+
+enum {
+    COMPANIONS = 3,  // two threads and a process
+    ROUNDS = 20,     // that each of them must do once the victim is dead
+    HOARD = 8,       // what is made at once to let tables grow
+    SHORT = 5000000, // ns
+    MIB = 1 << 20,
+};
+
+#define SOON (foreign_is_slow() ? BROOD_SECONDS(30) : BROOD_SECONDS(10))
+
+// In a block: what all of them share besides the objects.
+struct board {
+    _Atomic uint32_t reached; // the victim has stopped
+    _Atomic uint32_t over;
+    _Atomic uint32_t rest; // the companions are not to begin another round
+    _Atomic uint32_t resting;
+    _Atomic uint32_t rounds[COMPANIONS];
+    _Atomic uint32_t inherited; // how often somebody was told that a holder had died
+    _Atomic uint64_t event;     // two that are replaced again and again
+    _Atomic uint64_t condition;
+};
+
+struct family {
+    brood_block board;
+    brood_lock lock;
+    brood_lock recursive;
+    brood_semaphore semaphore;
+    brood_event event;
+    brood_condition condition;
+    brood_barrier barrier;
+};
+
+// One who takes part, and where it is.
+struct member {
+    struct family family;
+    struct board *board;
+    uint64_t seed;
+    uint32_t number; // of a companion
+    uint32_t step;   // of the victim
+    uint32_t nth;
+    uint32_t acts; // a bit for each that it does; 0: all but the last
+};
+
+static uint32_t number_below(struct member *member, uint32_t limit)
+{
+    member->seed ^= member->seed << 13;
+    member->seed ^= member->seed >> 7;
+    member->seed ^= member->seed << 17;
+    return (uint32_t)(member->seed >> 20) % limit;
+}
+
+// What may come: a lock of the dead, a timeout, and what others have done to the objects.
+static bool acquired(struct member *member, brood_status status)
+{
+    if (status == BROOD_OWNER_DIED)
+        atomic_fetch_add(&member->board->inherited, 1);
+    return brood_status_acquired(status);
+}
+
+// Often there is no time to wait.
+static brood_duration patience(struct member *member)
+{
+    static const brood_duration some[] = { BROOD_NOW, SHORT / 50, SHORT, 4 * SHORT };
+    return some[number_below(member, 4)];
+}
+
+// Acts. Each gives 0, or the line in which something came that must not.
+
+static int use_lock(struct member *member)
+{
+    const brood_status status = brood_lock_acquire(member->family.lock, patience(member));
+    CHECK(brood_status_acquired(status) || status == BROOD_TIMEOUT);
+    if (!acquired(member, status))
+        return 0;
+    if (number_below(member, 4) == 0)
+        brood_sleep(BROOD_MICROSECONDS(300));
+    CHECK(brood_lock_release(member->family.lock) == BROOD_OK);
+    return 0;
+}
+
+static int use_recursive_lock(struct member *member)
+{
+    const brood_lock lock = member->family.recursive;
+    const brood_status status = brood_lock_acquire(lock, patience(member));
+    CHECK(brood_status_acquired(status) || status == BROOD_TIMEOUT);
+    if (!acquired(member, status))
+        return 0;
+    CHECK(brood_lock_acquire(lock, BROOD_NOW) == BROOD_OK);
+    CHECK(brood_lock_release(lock) == BROOD_OK);
+    CHECK(brood_lock_release(lock) == BROOD_OK);
+    return 0;
+}
+
+// What a dead one had acquired is made good by whoever finds nothing.
+static int use_semaphore(struct member *member)
+{
+    const brood_status status = brood_semaphore_acquire(member->family.semaphore, SHORT);
+    CHECK(status == BROOD_OK || status == BROOD_TIMEOUT);
+    const brood_status released = brood_semaphore_release(member->family.semaphore, 1);
+    CHECK(released == BROOD_OK || released == BROOD_OVERFLOW);
+    return 0;
+}
+
+static int use_event(struct member *member)
+{
+    const brood_event event = member->family.event;
+    const uint32_t what = number_below(member, 4);
+    if (what == 0)
+        CHECK(brood_event_set(event) == BROOD_OK);
+    if (what == 1)
+        CHECK(brood_event_clear(event) == BROOD_OK);
+    if (what < 2)
+        return 0;
+    const brood_status status = brood_event_wait(event, SHORT);
+    CHECK(status == BROOD_OK || status == BROOD_TIMEOUT);
+    return 0;
+}
+
+static int wait_for_condition(struct member *member)
+{
+    const brood_lock lock = member->family.lock;
+    const brood_status taken = brood_lock_acquire(lock, patience(member));
+    CHECK(brood_status_acquired(taken) || taken == BROOD_TIMEOUT);
+    if (!acquired(member, taken))
+        return 0;
+    const brood_status status = brood_condition_wait(member->family.condition, lock, SHORT);
+    CHECK(brood_status_acquired(status) || status == BROOD_TIMEOUT);
+    (void)acquired(member, status);
+    CHECK(brood_lock_release(lock) == BROOD_OK);
+    return 0;
+}
+
+static int notify(struct member *member)
+{
+    CHECK(brood_condition_notify(member->family.condition, 1) == BROOD_OK);
+    if (number_below(member, 2))
+        CHECK(brood_condition_notify_all(member->family.condition) == BROOD_OK);
+    return 0;
+}
+
+static int meet(struct member *member)
+{
+    const brood_barrier barrier = member->family.barrier;
+    const brood_status status = brood_barrier_wait(barrier, SHORT, NULL);
+    CHECK(status == BROOD_OK || status == BROOD_TIMEOUT || status == BROOD_BROKEN);
+    if (status != BROOD_OK)
+        CHECK(brood_barrier_reset(barrier) == BROOD_OK);
+    return 0;
+}
+
+static bool is_fit(brood_status status)
+{
+    return status == BROOD_OK || status == BROOD_TIMEOUT || status == BROOD_STALE || status == BROOD_INVALID;
+}
+
+// Somebody waits for an object that somebody else destroys.
+static int use_what_may_go(struct member *member)
+{
+    brood_event fresh;
+    const brood_event event = { atomic_load(&member->board->event) };
+    CHECK(is_fit(brood_event_wait(event, SHORT)));
+    if (number_below(member, 3))
+        return 0;
+    CHECK(brood_event_create(&fresh) == BROOD_OK);
+    const brood_event old = { atomic_exchange(&member->board->event, fresh.id) };
+    CHECK(!old.id || brood_event_destroy(old) == BROOD_OK);
+    return 0;
+}
+
+static int wait_for_what_may_go(struct member *member)
+{
+    brood_condition fresh;
+    brood_lock lock;
+    CHECK(brood_lock_create(&lock) == BROOD_OK);
+    CHECK(brood_lock_acquire(lock, BROOD_NOW) == BROOD_OK);
+    const brood_condition condition = { atomic_load(&member->board->condition) };
+    const brood_status status = brood_condition_wait(condition, lock, SHORT);
+    CHECK(is_fit(status)); // INVALID: others wait with another lock
+    if (status != BROOD_STALE)
+        CHECK(brood_lock_release(lock) == BROOD_OK);
+    CHECK(brood_lock_destroy(lock) == BROOD_OK);
+    CHECK(brood_condition_create(&fresh) == BROOD_OK);
+    const brood_condition old = { atomic_exchange(&member->board->condition, fresh.id) };
+    CHECK(!old.id || brood_condition_destroy(old) == BROOD_OK);
+    return 0;
+}
+
+static int make_and_destroy(struct member *member)
+{
+    brood_semaphore semaphore;
+    brood_barrier barrier;
+    (void)member;
+    CHECK(brood_semaphore_create(&semaphore, 1, 2) == BROOD_OK);
+    CHECK(brood_barrier_create(&barrier, 3) == BROOD_OK);
+    CHECK(brood_barrier_destroy(barrier) == BROOD_OK);
+    CHECK(brood_semaphore_destroy(semaphore) == BROOD_OK);
+    return 0;
+}
+
+static bool is_zero(const unsigned char *data, size_t size)
+{
+    return data[0] == 0 && memcmp(data, data + 1, size - 1) == 0;
+}
+
+static int use_block(struct member *member)
+{
+    static const uint32_t limits[] = { 200, 30000, 200000, MIB, 3 * MIB };
+    const size_t size =
+        1 + number_below(member, limits[number_below(member, sizeof limits / sizeof limits[0])]);
+    brood_block block;
+    CHECK(brood_block_create(&block, size) == BROOD_OK);
+    unsigned char *data = brood_block_data(block);
+    CHECK(data && is_zero(data, size));
+    memset(data, 1, size);
+    CHECK(brood_block_destroy(block) == BROOD_OK);
+    return 0;
+}
+
+static int take_and_end(void *arg)
+{
+    struct member *member = *(struct member **)arg;
+    (void)acquired(member, brood_lock_acquire(member->family.lock, SHORT));
+    return 0;
+}
+
+static int start_thread(struct member *member)
+{
+    brood_thread *thread;
+    CHECK(brood_thread_start(&thread, take_and_end, &member, sizeof member, NULL) == BROOD_OK);
+    CHECK(brood_thread_join(thread, BROOD_FOREVER, NULL) == BROOD_OK);
+    brood_thread_drop(thread);
+    return 0;
+}
+
+static int use_name(struct member *member)
+{
+    uint64_t value;
+    CHECK(brood_registry_set("a name", 1 + number_below(member, 1000)) == BROOD_OK);
+    const brood_status status = brood_registry_get("a name", &value);
+    CHECK(status == BROOD_OK || status == BROOD_NOT_FOUND);
+    CHECK(brood_registry_set("a name", 0) == BROOD_OK);
+    return 0;
+}
+
+// Not for companions: what is made stays, so that tables and heap must grow.
+static int hoard(struct member *member)
+{
+    (void)member;
+    for (int i = 0; i < HOARD; i++) {
+        brood_block block;
+        brood_semaphore semaphores[HOARD];
+        CHECK(brood_block_create(&block, 200000) == BROOD_OK);
+        for (int n = 0; n < HOARD; n++)
+            CHECK(brood_semaphore_create(&semaphores[n], 0, 0) == BROOD_OK);
+    }
+    return 0;
+}
+
+static int (*const acts[])(struct member *) = {
+    use_lock,
+    use_recursive_lock,
+    wait_for_condition,
+    use_semaphore,
+    use_event,
+    notify,
+    meet,
+    use_what_may_go,
+    make_and_destroy,
+    use_block,
+    use_name,
+    wait_for_what_may_go,
+    start_thread,
+    hoard,
+};
+
+enum {
+    ACTS = sizeof acts / sizeof acts[0],
+    LOCKING = 0x7,
+    BLOCKING = 0x200,
+    ALL = (1 << (ACTS - 1)) - 1,
+    HOARDING = 1 << (ACTS - 1),
+};
+
+static int act(struct member *member)
+{
+    uint32_t which;
+    const uint32_t allowed = member->acts ? member->acts : ALL;
+    do
+        which = number_below(member, ACTS);
+    while (!(allowed >> which & 1));
+    return acts[which](member);
+}
+
+// Companions
+
+static int go_along(void *arg)
+{
+    struct member member = *(struct member *)arg;
+    member.board = brood_block_data(member.family.board);
+    CHECK(member.board);
+    while (!atomic_load(&member.board->over)) {
+        const int failed = act(&member);
+        if (failed)
+            return failed;
+        atomic_fetch_add(&member.board->rounds[member.number], 1);
+        if (!atomic_load(&member.board->rest))
+            continue;
+        atomic_fetch_add(&member.board->resting, 1);
+        while (atomic_load(&member.board->rest))
+            brood_sleep(BROOD_MILLISECONDS(1));
+        atomic_fetch_sub(&member.board->resting, 1);
+    }
+    return 0;
+}
+
+// The victim
+
+static struct member victim;
+
+static void stop_here(enum broodi_step step)
+{
+    if (step != victim.step || atomic_fetch_add(&victim.board->reached, 1) + 1 != victim.nth)
+        return;
+    atomic_store(&victim.board->reached, UINT32_MAX / 2);
+    for (;;)
+        brood_sleep(BROOD_SECONDS(1));
+}
+
+static int go_along_and_stop(void *arg)
+{
+    victim = *(struct member *)arg;
+    victim.board = brood_block_data(victim.family.board);
+    CHECK(victim.board);
+    broodi_step_hook = stop_here;
+    for (;;) {
+        const int failed = act(&victim);
+        if (failed)
+            return failed;
+    }
+}
+
+// The test
+
+static const struct {
+    const char *name;
+    const char *text;
+} steps[] = {
+#define ROW(name, text) { #name, text },
+    BROODI_STEPS(ROW)
+#undef ROW
+};
+
+static bool has_step(enum broodi_step step)
+{
+#if defined(BROOD_TESTING_PORTABLE)
+    (void)step;
+    return true;
+#else
+    return step != BROODI_STEP_WAIT_PUBLISHED && step != BROODI_STEP_WAIT_RUNG &&
+           step != BROODI_STEP_WAKE_CLAIMED;
+#endif
+}
+
+// The victim then has a lock that the others want.
+static bool holds_a_lock(enum broodi_step step)
+{
+    return step == BROODI_STEP_LOCK_TAKEN || step == BROODI_STEP_LOCK_TAKEN_LATE ||
+           step == BROODI_STEP_CONDITION_ENTERED || step == BROODI_STEP_CONDITION_TICKET ||
+           step == BROODI_STEP_CONDITION_SEATED;
+}
+
+static uint32_t acts_towards(enum broodi_step step)
+{
+    if (step == BROODI_STEP_TABLE_COMMITTED || step == BROODI_STEP_HEAP_GROWN)
+        return HOARDING;
+    if (step == BROODI_STEP_HEAP_FORGOTTEN)
+        return BLOCKING;
+    return holds_a_lock(step) ? LOCKING : 0;
+}
+
+static struct family made_family(void)
+{
+    struct family family;
+    assert_status(brood_block_create(&family.board, sizeof(struct board)), BROOD_OK);
+    assert_status(brood_lock_create(&family.lock), BROOD_OK);
+    assert_status(brood_lock_create_recursive(&family.recursive), BROOD_OK);
+    assert_status(brood_semaphore_create(&family.semaphore, 2, 2), BROOD_OK);
+    assert_status(brood_event_create(&family.event), BROOD_OK);
+    assert_status(brood_condition_create(&family.condition), BROOD_OK);
+    assert_status(brood_barrier_create(&family.barrier, 2), BROOD_OK);
+    return family;
+}
+
+static void destroy_family(const struct family *family)
+{
+    assert_status(brood_barrier_destroy(family->barrier), BROOD_OK);
+    assert_status(brood_condition_destroy(family->condition), BROOD_OK);
+    assert_status(brood_event_destroy(family->event), BROOD_OK);
+    assert_status(brood_semaphore_destroy(family->semaphore), BROOD_OK);
+    assert_status(brood_lock_destroy(family->recursive), BROOD_OK);
+    assert_status(brood_lock_destroy(family->lock), BROOD_OK);
+    assert_status(brood_block_destroy(family->board), BROOD_OK);
+}
+
+struct companions {
+    brood_thread *threads[COMPANIONS - 1];
+    brood_process *process;
+};
+
+// Daemons: a test that has failed does not wait for them.
+static struct companions started_companions(const struct member *member)
+{
+    struct companions companions;
+    struct member companion = { .family = member->family };
+    for (; companion.number < COMPANIONS - 1; companion.number++) {
+        companion.seed = 7 + companion.number;
+        assert_status(brood_thread_start(&companions.threads[companion.number], go_along, &companion,
+                                         sizeof companion,
+                                         &(brood_thread_options){ .daemon = BROOD_DAEMON_YES }),
+                      BROOD_OK);
+    }
+    companion.seed = 99;
+    assert_status(brood_process_start(&companions.process, go_along, &companion, sizeof companion,
+                                      &(brood_process_options){ .daemon = BROOD_DAEMON_YES }),
+                  BROOD_OK);
+    return companions;
+}
+
+static brood_process *started_victim(const struct member *member)
+{
+    brood_process *process = NULL;
+    const brood_process_options options = {
+        .daemon = BROOD_DAEMON_YES,
+        .method = platform_has_fork() && member->step % 2 ? BROOD_START_FORKSERVER : BROOD_START_SPAWN,
+    };
+    assert_status(brood_process_start(&process, go_along_and_stop, member, sizeof *member, &options),
+                  BROOD_OK);
+    return process;
+}
+
+static void await_stop(struct board *board, brood_process *process, enum broodi_step step)
+{
+    const int64_t deadline = brood_clock() + MEETING_PATIENCE;
+    while (atomic_load(&board->reached) < UINT32_MAX / 2) {
+        if (!brood_process_is_alive(process) || brood_clock() > deadline) {
+            brood_exit ended = { 0 };
+            (void)brood_process_report(process, &ended);
+            fail_msg("%s was not reached: %d %d", steps[step].name, (int)ended.kind, (int)ended.code);
+        }
+        brood_sleep(BROOD_MICROSECONDS(500));
+    }
+}
+
+static void await_rounds(const struct board *board, const char *step)
+{
+    uint32_t before[COMPANIONS];
+    const int64_t deadline = brood_clock() + SOON;
+    for (int i = 0; i < COMPANIONS; i++)
+        before[i] = atomic_load(&board->rounds[i]);
+    for (int i = 0; i < COMPANIONS;) {
+        if (atomic_load(&board->rounds[i]) - before[i] >= ROUNDS)
+            i++;
+        else if (brood_clock() > deadline)
+            fail_msg("%s: companion %d does not go on", step, i);
+        else
+            brood_sleep(BROOD_MICROSECONDS(500));
+    }
+}
+
+static void await_inheritance(const struct board *board, uint32_t before, const char *step)
+{
+    const int64_t deadline = brood_clock() + SOON;
+    while (atomic_load(&board->inherited) == before) {
+        if (brood_clock() > deadline)
+            fail_msg("%s: nobody is told that a holder has died", step);
+        brood_sleep(BROOD_MICROSECONDS(500));
+    }
+}
+
+static brood_process *stopped_victim(struct member *member, enum broodi_step step)
+{
+    atomic_store(&member->board->reached, 0);
+    member->step = step;
+    member->acts = acts_towards(step);
+    member->seed = member->seed * 6364136223846793005 + 1442695040888963407;
+    brood_process *process = started_victim(member);
+    await_stop(member->board, process, step);
+    return process;
+}
+
+static void kill_at(struct member *member, enum broodi_step step)
+{
+    brood_process *process = stopped_victim(member, step);
+    const uint32_t inherited = atomic_load(&member->board->inherited);
+    const int64_t before = brood_clock();
+    kill_process(process);
+    if (holds_a_lock(step))
+        await_inheritance(member->board, inherited, steps[step].name);
+    const int64_t told = brood_clock();
+    await_rounds(member->board, steps[step].name);
+    print_message("%-19s %5.1f + %6.1f ms  %s\n", steps[step].name, (double)(told - before) / 1e6,
+                  (double)(brood_clock() - told) / 1e6, steps[step].text);
+}
+
+// Somebody has to die with the heap's lock before, and the companions must not be the first to see that.
+static void kill_at_redrawing(struct member *member)
+{
+    struct member heir = *member;
+    atomic_store(&member->board->rest, 1);
+    while (atomic_load(&member->board->resting) < COMPANIONS)
+        brood_sleep(BROOD_MICROSECONDS(500));
+    brood_process *first = stopped_victim(member, BROODI_STEP_BLOCK_TAKEN);
+    atomic_store(&member->board->reached, 0);
+    heir.step = BROODI_STEP_HEAP_FORGOTTEN;
+    heir.acts = BLOCKING;
+    heir.nth = 1;
+    brood_process *second = started_victim(&heir);
+    kill_process(first);
+    await_stop(member->board, second, BROODI_STEP_HEAP_FORGOTTEN);
+    kill_process(second);
+    atomic_store(&member->board->rest, 0);
+    await_rounds(member->board, steps[BROODI_STEP_HEAP_FORGOTTEN].name);
+    print_message("%-19s                     %s\n", steps[BROODI_STEP_HEAP_FORGOTTEN].name,
+                  steps[BROODI_STEP_HEAP_FORGOTTEN].text);
+}
+
+static void everybody_goes_on_when_one_is_killed_at_any_step(void **state)
+{
+    (void)state;
+    struct member member = { .family = made_family(), .seed = 20, .nth = 1 };
+    struct board *board = brood_block_data(member.family.board);
+    member.board = board;
+    struct companions companions = started_companions(&member);
+    for (int step = 0; step < BROODI_STEP_COUNT; step++) {
+        member.nth = 1 + number_below(&member, 3);
+        if (!has_step((enum broodi_step)step))
+            print_message("%-19s not in this provider\n", steps[step].name);
+        else if (step == BROODI_STEP_HEAP_FORGOTTEN)
+            kill_at_redrawing(&member);
+        else
+            kill_at(&member, (enum broodi_step)step);
+    }
+    atomic_store(&board->over, 1);
+    for (int i = 0; i < COMPANIONS - 1; i++)
+        assert_thread_ends(companions.threads[i], 0);
+    assert_process_ends(companions.process, 0);
+    const brood_event event = { atomic_load(&board->event) };
+    const brood_condition condition = { atomic_load(&board->condition) };
+    assert_true(!event.id || brood_event_destroy(event) == BROOD_OK);
+    assert_true(!condition.id || brood_condition_destroy(condition) == BROOD_OK);
+    destroy_family(&member.family);
+}
+
+int main(void)
+{
+    brood_init();
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(everybody_goes_on_when_one_is_killed_at_any_step),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
