@@ -5,10 +5,15 @@
 // through the slots, claims those with the key by compare-and-swap, and rings their bells. Both write before they
 // read, in one total order (seq_cst): either the waiter sees the new word, or the waker sees the key.
 //
-//   0 --publish--> key --claim--> key|CLAIMED --leave--> 0
+//   0 --publish--> key --leave--> 0
+//                  key --claim--> key|CLAIMED --the next publish--> key
 //
 // A wake is never lost: one that claims a waiter who is just leaving has still woken it, since that waiter looks at the word again; and if
-// the claimed thread dies before it has looked, whoever buries its slot wakes the key again.
+// the claimed thread dies before it has looked, whoever buries its slot wakes the key again. Therefore a claim stays
+// when its waiter leaves, until the next wait; of one who dies later, a wake too many is passed on.
+//
+// The key of one who died unclaimed stays in its slot. A claim counts only when the slot was a living thread's before and
+// after it: then it came before the burial, which finds it.
 #include "wait.h"
 
 #include "deadline.h"
@@ -60,12 +65,14 @@ void broodi_wait(broodi_word *word, uint64_t expected, uint32_t holder, int64_t 
         return;
     }
     struct broodi_thread_slot *own = slot_at(self);
-    atomic_store_explicit(&own->waiting, key_of(word), memory_order_seq_cst);
+    uint64_t key = key_of(word);
+    atomic_store_explicit(&own->waiting, key, memory_order_seq_cst);
     broodi_step(BROODI_STEP_WAIT_PUBLISHED);
     if (atomic_load_explicit(&word->state, memory_order_seq_cst) == expected)
         await(own, holder, until - now);
     broodi_step(BROODI_STEP_WAIT_RUNG);
-    atomic_store_explicit(&own->waiting, 0, memory_order_release);
+    (void)atomic_compare_exchange_strong_explicit(&own->waiting, &key, 0, memory_order_acq_rel,
+                                                  memory_order_relaxed);
 }
 
 static bool claim(struct broodi_thread_slot *slot, uint64_t key)
@@ -76,18 +83,28 @@ static bool claim(struct broodi_thread_slot *slot, uint64_t key)
                                                    memory_order_relaxed);
 }
 
+// Claims the slot if its thread waits for the key, and rings. True when somebody will act on it: the thread, or who buries it.
+static bool wake_slot(uint32_t index, uint64_t key)
+{
+    struct broodi_thread_slot *slot = slot_at(index);
+    const uint64_t state = atomic_load_explicit(&slot->state.state, memory_order_acquire);
+    if (!claim(slot, key))
+        return false;
+    broodi_step(BROODI_STEP_WAKE_CLAIMED);
+    const brood_os_life_id id = broodi_life_id(index);
+    brood_os_bell_ring(&slot->life, &id);
+    // Pairs with the fence of broodi_wait_bury.
+    return broodi_thread_phase_of(state) == BROODI_THREAD_LIVE &&
+           atomic_load_explicit(&slot->state.state, memory_order_seq_cst) == state;
+}
+
 static void wake_key(uint64_t key, uint32_t count)
 {
     const uint32_t limit = broodi_slot_limit(BROODI_THREAD);
     atomic_thread_fence(memory_order_seq_cst); // the caller's change before the look at the slots
-    for (uint32_t index = 0; index < limit && count > 0; index++) {
-        if (!claim(slot_at(index), key))
-            continue;
-        broodi_step(BROODI_STEP_WAKE_CLAIMED);
-        const brood_os_life_id id = broodi_life_id(index);
-        brood_os_bell_ring(&slot_at(index)->life, &id);
-        count--;
-    }
+    for (uint32_t index = 0; index < limit && count > 0; index++)
+        if (wake_slot(index, key))
+            count--;
 }
 
 void broodi_wake(broodi_word *word, uint32_t count)
@@ -97,6 +114,7 @@ void broodi_wake(broodi_word *word, uint32_t count)
 
 void broodi_wait_bury(struct broodi_thread_slot *slot)
 {
+    atomic_thread_fence(memory_order_seq_cst); // the slot is DEAD before the look for a claim
     // Only a claim is taken out: the slot may be another thread's by now.
     uint64_t waiting = atomic_load_explicit(&slot->waiting, memory_order_acquire);
     if ((waiting & CLAIMED) && atomic_compare_exchange_strong_explicit(

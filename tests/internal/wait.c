@@ -420,6 +420,78 @@ static void a_wake_of_the_dead_is_passed_on(void **state)
     assert_int_equal(atomic_load(&dead.waiting), 0);
 }
 
+// Two wait for a word, and who comes first in the order of the wakes has died unclaimed. Its place holds nothing of the wakes that follow.
+
+static int await_change(void *arg)
+{
+    broodi_word *word = broodi_slot(BROODI_LOCK, *(uint32_t *)arg);
+    note("slot", (uint64_t)broodi_self_slot() + 1);
+    return (int)wait_for(word, 1);
+}
+
+static uint64_t key_at(uint32_t slot)
+{
+    const struct broodi_thread_slot *thread = broodi_slot(BROODI_THREAD, slot);
+    return atomic_load(&thread->waiting);
+}
+
+// Until it waits. By futexes nothing tells: then a while.
+static void await_key(uint32_t slot)
+{
+    const int64_t limit = brood_clock() + BROOD_MILLISECONDS(200);
+    while (key_at(slot) == 0 && brood_clock() < limit)
+        brood_sleep(BROOD_MILLISECONDS(1));
+}
+
+static void a_slot_whose_thread_died_waiting_takes_no_wake(void **state)
+{
+    (void)state;
+    uint32_t index;
+    broodi_word *word = arena_word(&index);
+    note("slot", 0);
+    brood_process *dead = started_process(await_change, &index, sizeof index);
+    await_key(slot_of_mortal());
+    note("slot", 0);
+    brood_process *other = started_process(await_change, &index, sizeof index);
+    await_key(slot_of_mortal());
+    kill_process(dead);
+    set_low(word, 1, 1);
+    assert_process_ends(other, 0); // no wake missed
+    free_word(index);
+}
+
+static int stay_once_woken(void *arg)
+{
+    const uint32_t index = *(uint32_t *)arg;
+    (void)await_change(arg);
+    note("woken", index + 1);
+    brood_sleep(MEETING_PATIENCE);
+    return 0;
+}
+
+// It may have returned from its wait, and may not have looked yet: only its burial may say that it did not pass its wake on.
+static void a_wake_is_kept_for_the_burial_of_who_was_woken(void **state)
+{
+    (void)state;
+    uint32_t index;
+    broodi_word *word = arena_word(&index);
+    note("slot", 0);
+    note("woken", 0);
+    brood_process *process = started_process(stay_once_woken, &index, sizeof index);
+    const uint32_t slot = slot_of_mortal();
+    await_key(slot);
+    const bool keeps_wakes = key_at(slot) != 0;
+    set_low(word, 1, 1);
+    assert_true(await_note("woken", index + 1));
+    const uint64_t kept = key_at(slot);
+    kill_process(process);
+    free_word(index);
+    if (!keeps_wakes)
+        skip(); // only the portable provider keeps wakes
+    assert_true(kept != 0);
+    assert_int_equal(key_at(slot), 0);
+}
+
 int main(void)
 {
     brood_init();
@@ -436,6 +508,8 @@ int main(void)
         cmocka_unit_test(a_wait_ends_with_the_process_that_it_watches),
         cmocka_unit_test(all_who_watch_a_thread_notice_its_end),
         cmocka_unit_test(a_wake_of_the_dead_is_passed_on),
+        cmocka_unit_test(a_slot_whose_thread_died_waiting_takes_no_wake),
+        cmocka_unit_test(a_wake_is_kept_for_the_burial_of_who_was_woken),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
