@@ -1,0 +1,246 @@
+// SPDX-License-Identifier: MIT
+// The portable provider of waiting (src/wait_portable.c): two waiters that may be killed at every step (KILLS of them), WAKERS wakers, and
+// BURIERS who bury the dead and give their slots away.
+//
+// The word is a count of tokens, as in a semaphore: a waker adds one and wakes one; a waiter takes one or waits. Step for step:
+//   waiter   broodi_wait: publish the key, look at the word again, await the bell, leave; before and after it the caller's look
+//   wake     wake_key, wake_slot: the slots one after the other; the thread's state, the claim, the ring, the state again
+//   bury     mark_dead, broodi_wait_bury, broodi_slot_give of src/shared.c
+// A slot that was given away is taken by a new waiter (begin_slot), TURNS times in all.
+//
+// Left out: time. No wait ends by a timeout, so whoever needs the net of one second sleeps for ever here. A dead thread is buried at some
+// time; in the library, when its process is reaped or somebody looks for a free slot. Memory orders: all is sequentially
+// consistent. Keys: there is one. Watched holders: see lock.pml.
+//
+// Checked: when nothing moves any more and there is a token, no living waiter is asleep (nobody needed the net); and no process of the
+// model is stuck elsewhere.
+//
+// Size: 6.8 million states with one waker, two who bury, a death and a new waiter; 2.4 million with two wakers, one who buries and a death.
+//
+// Planted mistakes, which have to be found:
+//   NO_RECHECK    a waiter does not look at the word again once its key is published
+//   WAKE_FIRST    a waker wakes, then changes the word
+//   FORGETS_RING  a bell that nobody awaits forgets its ring
+//   NO_PASS_ON    a burial leaves the dead one's claim where it is
+//   CLEARS_CLAIM  a waiter that leaves wipes out that it was claimed: if it dies before it looks, nobody knows
+//   COUNTS_DEAD   a claim counts although its slot was being buried, or is free
+//   TAKES_KEY     a burial takes out keys too: it may be the key of the next one in the slot
+// What only the net of one second mends, shown the same way:
+//   NET_WAKER     a waker dies between its change and its ring
+//   NET_BURIER    who buries dies between taking out a claim and waking anew
+
+#ifndef WAKERS
+#define WAKERS 2
+#endif
+#ifndef BURIERS
+#define BURIERS 2
+#endif
+#ifndef KILLS
+#define KILLS 2
+#endif
+#ifndef TURNS
+#define TURNS 1 // new waiters in the slots of others
+#endif
+
+#define NOTHING 0 // in `waiting`
+#define KEY 1
+#define CLAIMED 2
+
+#define FREE 0 // phases, in the state of a slot with its generation above
+#define LIVE 1
+#define DEAD 2
+#define PHASE(state) (state & 3)
+#define NEXT 4 // generation
+
+byte word; // tokens
+// Of the slots.
+byte state[2];
+byte waiting[2];
+bool bell[2]; // rung
+bool over[2]; // the thread has ended
+// For the property.
+bool asleep[2];
+byte waking;  // wakers that are not through
+byte burying; // who is in the middle of it
+byte kills;
+byte taken;
+
+#ifdef FORGETS_RING
+#define RING bell[index] = asleep[index]
+#define LOOK_AGAIN word == 0 -> asleep[me] = true
+#else
+#define RING bell[index] = true
+#define LOOK_AGAIN d_step { word == 0 -> asleep[me] = true }
+#endif
+
+// wake_key(KEY, 1). The look at `waiting` before the claim is one with it: it only spares a claim that fails.
+inline wake()
+{
+    do
+    :: index < 2 ->
+        seen = state[index];
+        if
+        :: d_step { waiting[index] != KEY -> index++; seen = 0 }
+        :: d_step { waiting[index] == KEY -> waiting[index] = CLAIMED }
+            RING;
+            if
+#ifdef COUNTS_DEAD
+            :: true -> break
+#else
+            :: d_step { PHASE(seen) == LIVE && state[index] == seen -> skip }
+                break
+            :: d_step { PHASE(seen) != LIVE || state[index] != seen -> index++; seen = 0 }
+#endif
+            fi
+        fi
+    :: index == 2 -> break
+    od
+}
+
+proctype waiter(byte me)
+{
+begin: // begin_slot is done
+    {
+        do
+        :: d_step { word > 0 -> word-- }
+            break
+        :: d_step { word == 0 -> skip }
+            waiting[me] = KEY;
+            if
+#ifdef NO_RECHECK
+            :: d_step { true -> asleep[me] = true }
+#else
+            :: word != 0
+            :: LOOK_AGAIN
+#endif
+            end_await:
+                d_step { bell[me] -> bell[me] = false; asleep[me] = false }
+            fi;
+            // Leaves. A claim stays until the next wait, for who buries the slot.
+#ifdef CLEARS_CLAIM
+            waiting[me] = NOTHING
+#else
+            waiting[me] = (waiting[me] == KEY -> NOTHING : waiting[me])
+#endif
+        od
+    } unless { over[me] -> goto end_over };
+    // Ends in order.
+    over[me] = true;
+    state[me] = (PHASE(state[me]) == LIVE -> state[me] - LIVE : state[me]);
+end_over: // somebody takes the slot
+    if
+    :: d_step {
+        PHASE(state[me]) == FREE && taken < TURNS ->
+            taken++;
+            state[me] = state[me] + NEXT + LIVE;
+            waiting[me] = NOTHING;
+            over[me] = false
+    }
+        goto begin
+    fi
+}
+
+proctype waker()
+{
+    byte index, seen;
+#ifdef WAKE_FIRST
+    wake();
+    word++;
+#else
+    word++;
+#ifdef NET_WAKER
+    if
+    :: goto died
+    :: skip
+    fi;
+#endif
+    wake();
+#endif
+died:
+    atomic { waking--; index = 0; seen = 0 }
+}
+
+// mark_dead by this one or another, broodi_wait_bury, broodi_slot_give.
+inline bury(slot_)
+{
+    d_step {
+        over[slot_] && PHASE(state[slot_]) != FREE ->
+            slot = slot_;
+            state[slot] = state[slot] - PHASE(state[slot]) + DEAD;
+            dead = state[slot];
+            burying++
+    }
+#ifndef NO_PASS_ON
+    if
+    :: d_step { waiting[slot] == CLAIMED -> waiting[slot] = NOTHING }
+#ifdef NET_BURIER
+        if
+        :: goto died
+        :: skip
+        fi;
+#endif
+        wake()
+    :: d_step { waiting[slot] != CLAIMED -> skip }
+    fi;
+#endif
+#ifdef TAKES_KEY
+    waiting[slot] = (waiting[slot] == KEY -> NOTHING : waiting[slot]);
+#endif
+    atomic {
+        state[slot] = (state[slot] == dead -> dead - DEAD : state[slot]);
+        burying--;
+        slot = 0; dead = 0; index = 0; seen = 0
+    }
+}
+
+proctype burier()
+{
+    byte slot, index, seen, dead;
+end_search:
+    do
+    :: bury(0)
+    :: bury(1)
+    od;
+#ifdef NET_BURIER
+died:
+    burying--
+#endif
+}
+
+// Any moment.
+active proctype killer()
+{
+end_kill:
+    do
+    :: d_step { !over[0] && kills < KILLS -> over[0] = true; asleep[0] = false; kills++ }
+    :: d_step { !over[1] && kills < KILLS -> over[1] = true; asleep[1] = false; kills++ }
+    od
+}
+
+#define IS_STILL(i) (over[i] && PHASE(state[i]) == FREE || asleep[i] && !bell[i])
+
+// Nobody moves any more but by a new waiter, there is a token, and somebody is asleep.
+active proctype judge()
+{
+end_judge:
+    d_step {
+        waking == 0 && burying == 0 && word > 0 && IS_STILL(0) && IS_STILL(1) && (asleep[0] || asleep[1]) ->
+            assert(false)
+    }
+}
+
+init {
+    d_step { state[0] = LIVE; state[1] = LIVE; waking = WAKERS }
+    atomic {
+        run waiter(0);
+        run waiter(1);
+        run waker();
+#if WAKERS > 1
+        run waker();
+#endif
+        run burier();
+#if BURIERS > 1
+        run burier()
+#endif
+    }
+}
