@@ -24,7 +24,6 @@
 //   NO_PASS_ON    a burial leaves the dead one's claim where it is
 //   CLEARS_CLAIM  a waiter that leaves wipes out that it was claimed: if it dies before it looks, nobody knows
 //   COUNTS_DEAD   a claim counts although its slot was being buried, or is free
-//   TAKES_KEY     a burial takes out keys too: it may be the key of the next one in the slot
 // What only the net of one second mends, shown the same way:
 //   NET_WAKER     a waker dies between its change and its ring
 //   NET_BURIER    who buries dies between taking out a claim and waking anew
@@ -182,9 +181,6 @@ inline bury(slot_)
         wake()
     :: d_step { waiting[slot] != CLAIMED -> skip }
     fi;
-#endif
-#ifdef TAKES_KEY
-    waiting[slot] = (waiting[slot] == KEY -> NOTHING : waiting[slot]);
 #endif
     atomic {
         state[slot] = (state[slot] == dead -> dead - DEAD : state[slot]);
