@@ -93,6 +93,18 @@ static bool swap(struct broodi_lock_slot *lock, uint64_t state, uint32_t low)
     return broodi_word_swap(&lock->state, state, low);
 }
 
+// How often the holder has taken the lock; only the holder asks. Atomic for tools that see one process: an heir may have the lock from one who
+// learned of the death in another.
+static uint32_t depth_of(const struct broodi_lock_slot *lock)
+{
+    return atomic_load_explicit(&lock->depth, memory_order_relaxed);
+}
+
+static void set_depth(struct broodi_lock_slot *lock, uint32_t depth)
+{
+    atomic_store_explicit(&lock->depth, depth, memory_order_relaxed);
+}
+
 // Creating and destroying
 
 brood_status broodi_lock_make(brood_lock *out, bool recursive)
@@ -104,7 +116,7 @@ brood_status broodi_lock_make(brood_lock *out, bool recursive)
     struct broodi_lock_slot *lock = broodi_slot(BROODI_LOCK, index);
     broodi_step(BROODI_STEP_LOCK_MADE);
     lock->recursive = recursive;
-    lock->depth = 0;
+    set_depth(lock, 0);
     out->id = broodi_handle_of(BROODI_LOCK, index);
     return BROOD_OK;
 }
@@ -201,9 +213,9 @@ static brood_status take_again(struct broodi_lock_slot *lock)
 {
     if (!lock->recursive)
         return broodi_fail(BROOD_DEADLOCK, "this thread holds the lock already");
-    if (lock->depth == UINT32_MAX)
+    if (depth_of(lock) == UINT32_MAX)
         return BROOD_OVERFLOW;
-    lock->depth++;
+    set_depth(lock, depth_of(lock) + 1);
     return BROOD_OK;
 }
 
@@ -248,7 +260,7 @@ static bool take(const struct attempt *attempt, uint64_t state)
     if (!swap(attempt->lock, state, attempt->self | waiters))
         return false;
     broodi_step(BROODI_STEP_LOCK_TAKEN_LATE);
-    attempt->lock->depth = 1;
+    set_depth(attempt->lock, 1);
     return true;
 }
 
@@ -343,11 +355,11 @@ static brood_status acquire(brood_lock lock, brood_duration timeout)
     broodi_step(BROODI_STEP_LOCK_COUNTED);
     if (broodi_low(state) == 0 && broodi_handle_is_current(lock.id, state) && swap(slot, state, self)) {
         broodi_step(BROODI_STEP_LOCK_TAKEN);
-        slot->depth = 1;
+        set_depth(slot, 1);
         return BROOD_OK;
     }
     const brood_status status = acquire_contended(lock, slot, self, timeout);
-    if (!brood_status_acquired(status) || slot->depth > 1)
+    if (!brood_status_acquired(status) || depth_of(slot) > 1)
         count_held(self, UINT32_MAX);
     return status;
 }
@@ -398,8 +410,9 @@ static brood_status release(brood_lock lock)
     const brood_status status = find_held(lock, &slot);
     if (status != BROOD_OK)
         return status;
-    if (slot->depth > 1)
-        slot->depth--;
+    const uint32_t depth = depth_of(slot);
+    if (depth > 1)
+        set_depth(slot, depth - 1);
     else
         release_held(slot);
     return BROOD_OK;
@@ -420,7 +433,7 @@ brood_status broodi_lock_is_held(brood_lock lock)
 uint32_t broodi_lock_give_up(brood_lock lock)
 {
     struct broodi_lock_slot *slot = find(lock);
-    const uint32_t depth = slot->depth;
+    const uint32_t depth = depth_of(slot);
     release_held(slot);
     return depth;
 }
@@ -429,6 +442,6 @@ brood_status broodi_lock_take_back(brood_lock lock, uint32_t depth)
 {
     const brood_status status = acquire(lock, BROOD_FOREVER);
     if (brood_status_acquired(status))
-        find(lock)->depth = depth;
+        set_depth(find(lock), depth);
     return status;
 }

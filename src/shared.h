@@ -98,8 +98,8 @@ struct broodi_lock_slot {
     broodi_word state; // low: see lock.c
     // Written by the holder, or before the handle is known.
     uint32_t recursive;
-    uint32_t depth;       // how often the holder has taken it
-    uint64_t reserved[6]; // a cache line for each lock
+    _Atomic uint32_t depth; // how often the holder has taken it
+    uint64_t reserved[6];   // a cache line for each lock
 };
 
 struct broodi_semaphore_slot {
