@@ -518,7 +518,7 @@ static brood_status look(brood_barrier barrier, const void *out, uint64_t *out_s
 
 brood_status brood_barrier_is_broken(brood_barrier barrier, bool *out)
 {
-    uint64_t state;
+    uint64_t state = 0;
     const brood_status status = look(barrier, out, &state);
     if (status == BROOD_OK)
         *out = broodi_low(state) & BROKEN;
@@ -527,7 +527,7 @@ brood_status brood_barrier_is_broken(brood_barrier barrier, bool *out)
 
 brood_status brood_barrier_waiting(brood_barrier barrier, uint32_t *out)
 {
-    uint64_t state;
+    uint64_t state = 0;
     const brood_status status = look(barrier, out, &state);
     if (status == BROOD_OK)
         *out = count_of(state);
