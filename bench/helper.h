@@ -13,7 +13,7 @@ enum helper { HELPER_UV, HELPER_GLIB, HELPER_PYTHON, HELPERS };
 void helper_open(enum helper helper, int megabytes);
 
 // A sample of its task of that name, in nanoseconds; -1 when it has none, or is not here.
-int64_t helper_ask(enum helper helper, const char *task, const struct quota *quota);
+double helper_ask(enum helper helper, const char *task, const struct quota *quota);
 
 // Ends it.
 void helper_close(enum helper helper);

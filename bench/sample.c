@@ -3,7 +3,7 @@
 
 #include <brood/brood.h>
 
-int64_t sample(bool (*start)(const void *), const void *what, const struct quota *quota)
+double sample(bool (*start)(const void *), const void *what, const struct quota *quota)
 {
     const int64_t begin = brood_clock();
     int64_t now = begin;
@@ -14,5 +14,5 @@ int64_t sample(bool (*start)(const void *), const void *what, const struct quota
         count++;
         now = brood_clock();
     }
-    return count > 0 ? (now - begin) / count : -1;
+    return count > 0 ? (double)(now - begin) / count : -1;
 }

@@ -11,7 +11,7 @@ struct quota {
     int64_t budget; // nanoseconds, after which no other is begun
 };
 
-// Nanoseconds for one; -1 when one fails.
-int64_t sample(bool (*start)(const void *), const void *what, const struct quota *quota);
+// Nanoseconds for one; negative when one fails.
+double sample(bool (*start)(const void *), const void *what, const struct quota *quota);
 
 #endif

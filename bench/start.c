@@ -3,13 +3,13 @@
 //
 //   start [--memory MB[,MB...]] [--rounds N] [--starts N]
 //
-// There is one table for each size of the memory that the starting process has touched. A round measures every row once, by so many starts
-// on end, fewer where one takes long; odd rounds go through the rows backwards, so that a machine that gets slower or faster meanwhile does so
-// to all of them. A row shows quartiles of its rounds, and its median over that of the row it is compared with. Only such ratios are
-// worth anything; under the table stand those that are goals.
+// There is one table for each size of the memory that the starting process has touched. A sample is so many starts on end, fewer where one
+// takes long; under the table stand the ratios that are goals.
 
+#include "command.h"
 #include "helper.h"
 #include "peers.h"
+#include "table.h"
 
 #include <brood/brood.h>
 #include <limits.h>
@@ -47,17 +47,6 @@ enum {
     PYTHON_THREAD,
     BROOD_THREAD,
     ROWS
-};
-
-struct row {
-    const char *name;
-    int base; // the row it is compared with
-    int64_t (*sample)(const struct row *row, const struct quota *quota);
-    brood_status (*run)(void); // of brood
-    enum peer peer;            // of the system
-    enum helper helper;        // of a helper, and its name for the task
-    const char *task;
-    int64_t *samples; // nanoseconds for one start, in each round; NULL: not on this system
 };
 
 // The median of one row over that of another, in a process with that much memory.
@@ -131,210 +120,113 @@ static brood_status run_thread(void)
 
 // Where a sample comes from
 
-static bool start_brood(const void *row)
+struct source {
+    const char *name; // of a peer of the system: as it is called there
+    int base;
+    brood_status (*run)(void); // of brood
+    enum peer peer;            // of the system
+    enum helper helper;        // of a helper, and its name for the task
+    const char *task;
+};
+
+static const struct source sources[ROWS] = {
+    [RAW_IMAGE] = { .base = RAW_IMAGE, .peer = PEER_IMAGE },
+    [RAW_LAUNCH] = { .base = RAW_IMAGE, .peer = PEER_LAUNCH },
+    [UV_PROCESS] = { "uv_spawn", RAW_IMAGE, .helper = HELPER_UV, .task = "process" },
+    [GLIB_PROCESS] = { "g_spawn_async", RAW_IMAGE, .helper = HELPER_GLIB, .task = "process" },
+    [GLIB_OPEN] = { "g_spawn_async, descriptors open", RAW_IMAGE, .helper = HELPER_GLIB, .task = "open" },
+    [PYTHON_SPAWN] = { "Python, spawn", RAW_IMAGE, .helper = HELPER_PYTHON, .task = "spawn" },
+    [BROOD_SPAWN] = { "brood, spawn", RAW_IMAGE, .run = run_spawn },
+    [RAW_COPY] = { .base = RAW_COPY, .peer = PEER_COPY },
+    [PYTHON_FORKSERVER] = { "Python, forkserver", RAW_COPY, .helper = HELPER_PYTHON, .task = "forkserver" },
+    [BROOD_FORKSERVER] = { "brood, forkserver", RAW_COPY, .run = run_forkserver },
+    [PYTHON_FORK] = { "Python, fork", RAW_COPY, .helper = HELPER_PYTHON, .task = "fork" },
+    [BROOD_FORK] = { "brood, fork", RAW_COPY, .run = run_fork },
+    [RAW_THREAD] = { .base = RAW_THREAD, .peer = PEER_THREAD },
+    [UV_THREAD] = { "uv_thread_create", RAW_THREAD, .helper = HELPER_UV, .task = "thread" },
+    [GLIB_THREAD] = { "g_thread_new", RAW_THREAD, .helper = HELPER_GLIB, .task = "thread" },
+    [PYTHON_THREAD] = { "Python, thread", RAW_THREAD, .helper = HELPER_PYTHON, .task = "thread" },
+    [BROOD_THREAD] = { "brood, thread", RAW_THREAD, .run = run_thread },
+};
+
+static bool start_brood(const void *source)
 {
-    return ((const struct row *)row)->run() == BROOD_OK;
+    return ((const struct source *)source)->run() == BROOD_OK;
 }
 
-static int64_t sample_brood(const struct row *row, const struct quota *quota)
+static double sample_brood(const void *source, const struct quota *quota)
 {
-    return sample(start_brood, row, quota);
+    return sample(start_brood, source, quota);
 }
 
-static bool start_peer(const void *row)
+static bool start_peer(const void *source)
 {
-    return peer_run(((const struct row *)row)->peer);
+    return peer_run(((const struct source *)source)->peer);
 }
 
-static int64_t sample_peer(const struct row *row, const struct quota *quota)
+static double sample_peer(const void *source, const struct quota *quota)
 {
-    return row->name ? sample(start_peer, row, quota) : -1;
+    return sample(start_peer, source, quota);
 }
 
-static int64_t sample_helper(const struct row *row, const struct quota *quota)
+static double sample_helper(const void *source, const struct quota *quota)
 {
-    return helper_ask(row->helper, row->task, quota);
+    const struct source *of = source;
+    return helper_ask(of->helper, of->task, quota);
 }
 
-static struct row brood(const char *name, int base, brood_status (*run)(void))
+static struct row row_of(const struct source *source)
 {
-    return (struct row){ .name = name, .base = base, .sample = sample_brood, .run = run };
+    struct row row = { .name = source->name, .base = source->base, .what = source };
+    row.ours = source->run != NULL;
+    if (source->task)
+        row.sample = sample_helper;
+    else if (!source->run && (row.name = peer_name(source->peer)) != NULL)
+        row.sample = sample_peer;
+    else if (source->run && source->run() != BROOD_UNSUPPORTED)
+        row.sample = sample_brood;
+    return row;
 }
 
-static struct row raw(int base, enum peer peer)
+// The tables
+
+static void print_table(const struct table *table, int megabytes)
 {
-    return (struct row){ .name = peer_name(peer), .base = base, .sample = sample_peer, .peer = peer };
-}
-
-static struct row helper(const char *name, int base, enum helper helper, const char *task)
-{
-    return (
-        struct row){ .name = name, .base = base, .sample = sample_helper, .helper = helper, .task = task };
-}
-
-static void fill(struct row *rows)
-{
-    rows[RAW_IMAGE] = raw(RAW_IMAGE, PEER_IMAGE);
-    rows[RAW_LAUNCH] = raw(RAW_IMAGE, PEER_LAUNCH);
-    rows[UV_PROCESS] = helper("uv_spawn", RAW_IMAGE, HELPER_UV, "process");
-    rows[GLIB_PROCESS] = helper("g_spawn_async", RAW_IMAGE, HELPER_GLIB, "process");
-    rows[GLIB_OPEN] = helper("g_spawn_async, descriptors open", RAW_IMAGE, HELPER_GLIB, "open");
-    rows[PYTHON_SPAWN] = helper("Python, spawn", RAW_IMAGE, HELPER_PYTHON, "spawn");
-    rows[BROOD_SPAWN] = brood("brood, spawn", RAW_IMAGE, run_spawn);
-    rows[RAW_COPY] = raw(RAW_COPY, PEER_COPY);
-    rows[PYTHON_FORKSERVER] = helper("Python, forkserver", RAW_COPY, HELPER_PYTHON, "forkserver");
-    rows[BROOD_FORKSERVER] = brood("brood, forkserver", RAW_COPY, run_forkserver);
-    rows[PYTHON_FORK] = helper("Python, fork", RAW_COPY, HELPER_PYTHON, "fork");
-    rows[BROOD_FORK] = brood("brood, fork", RAW_COPY, run_fork);
-    rows[RAW_THREAD] = raw(RAW_THREAD, PEER_THREAD);
-    rows[UV_THREAD] = helper("uv_thread_create", RAW_THREAD, HELPER_UV, "thread");
-    rows[GLIB_THREAD] = helper("g_thread_new", RAW_THREAD, HELPER_GLIB, "thread");
-    rows[PYTHON_THREAD] = helper("Python, thread", RAW_THREAD, HELPER_PYTHON, "thread");
-    rows[BROOD_THREAD] = brood("brood, thread", RAW_THREAD, run_thread);
-}
-
-// Measuring
-
-_Noreturn static void fail(const char *what, const char *sentence)
-{
-    fprintf(stderr, "start: %s: %s\n", what, sentence);
-    exit(EXIT_FAILURE);
-}
-
-// The first start of each row is not measured, and tells whether it is here. With two, a server is warm.
-static void prepare_row(struct row *row, const struct plan *plan)
-{
-    const struct quota once = { 2, BUDGET };
-    if (row->run && row->run() == BROOD_UNSUPPORTED)
-        return;
-    if (row->sample(row, &once) < 0) {
-        if (row->run)
-            fail(row->name, brood_last_error());
-        return;
-    }
-    row->samples = calloc((size_t)plan->rounds, sizeof *row->samples);
-    if (!row->samples)
-        fail(row->name, "no memory");
-}
-
-static void measure_row(struct row *row, const struct plan *plan, int round)
-{
-    if (!row->samples)
-        return;
-    row->samples[round] = row->sample(row, &plan->quota);
-    if (row->samples[round] < 0)
-        fail(row->name, row->run ? brood_last_error() : "it failed");
-}
-
-static int compare_samples(const void *a, const void *b)
-{
-    const int64_t left = *(const int64_t *)a;
-    const int64_t right = *(const int64_t *)b;
-    return (left > right) - (left < right);
-}
-
-static void measure(struct row *rows, const struct plan *plan)
-{
-    for (int i = 0; i < ROWS; i++)
-        prepare_row(&rows[i], plan);
-    for (int round = 0; round < plan->rounds; round++)
-        for (int i = 0; i < ROWS; i++)
-            measure_row(&rows[round % 2 == 0 ? i : ROWS - 1 - i], plan, round);
-    for (int i = 0; i < ROWS; i++)
-        if (rows[i].samples)
-            qsort(rows[i].samples, (size_t)plan->rounds, sizeof *rows[i].samples, compare_samples);
-}
-
-// Printing
-
-// The nearest of sorted samples; of an even number the median is between two.
-static double quartile(const struct row *row, int which, int rounds)
-{
-    const int twice = which * (rounds - 1) / 2;
-    return ((double)row->samples[twice / 2] + (double)row->samples[(twice + 1) / 2]) / 2;
-}
-
-static double ratio(const struct row *row, const struct row *base, int rounds)
-{
-    return quartile(row, 2, rounds) / quartile(base, 2, rounds);
-}
-
-static void print_row(const struct row *row, const struct row *base, int rounds)
-{
-    if (!row->name)
-        return;
-    if (!row->samples) {
-        printf("  %-32s %10s\n", row->name, "not here");
-        return;
-    }
-    printf("  %-32s", row->name);
-    for (int i = 1; i <= 3; i++)
-        printf(" %10.1f", quartile(row, i, rounds) / 1000);
-    if (base->samples)
-        printf(" %8.4g", ratio(row, base, rounds));
-    putchar('\n');
-}
-
-static void print_goal(const struct goal *goal, const struct row *rows, int megabytes, int rounds)
-{
-    const struct row *ours = &rows[goal->ours];
-    const struct row *theirs = &rows[goal->theirs];
-    if (megabytes < goal->from || megabytes > goal->to || !ours->samples || !theirs->samples)
-        return;
-    const double reached = ratio(ours, theirs, rounds);
-    printf("  goal: %s, at most %g of %s: %.4g, %s\n", ours->name, goal->most, theirs->name, reached,
-           reached <= goal->most ? "reached" : "missed");
-}
-
-static void print_table(const struct row *rows, const struct plan *plan, int megabytes)
-{
-    printf("start + join of an empty function by a process of %d MB, %d rounds of up to %d", megabytes,
-           plan->rounds, plan->quota.starts);
-    if (peer_load() >= 0)
-        printf("; the load is %.1f", peer_load());
-    printf("\n  %-32s %10s %10s %10s %8s\n", "", "quarter us", "median us", "3/4 us", "ratio");
-    for (int i = 0; i < ROWS; i++)
-        print_row(&rows[i], &rows[rows[i].base], plan->rounds);
+    char caption[100];
+    (void)snprintf(caption, sizeof caption,
+                   "start + join of an empty function by a process of %d MB, up to %d in a sample", megabytes,
+                   table->quota.starts);
+    table_print(table, caption, "us", 1000);
     for (size_t i = 0; i < sizeof goals / sizeof goals[0]; i++)
-        print_goal(&goals[i], rows, megabytes, plan->rounds);
-    (void)fflush(stdout);
+        if (megabytes >= goals[i].from && megabytes <= goals[i].to)
+            table_print_goal(table, goals[i].ours, goals[i].theirs, goals[i].most);
 }
 
 static void make_table(const struct plan *plan, int megabytes)
 {
     struct row rows[ROWS];
-    fill(rows);
+    const struct table table = { rows, ROWS, plan->rounds, plan->quota };
+    for (int i = 0; i < ROWS; i++)
+        rows[i] = row_of(&sources[i]);
     if (!peer_touch(megabytes))
-        fail("--memory", "there is not so much");
+        command_fail("--memory", "there is not so much");
     for (int i = 0; i < HELPERS; i++)
         helper_open((enum helper)i, megabytes);
-    measure(rows, plan);
+    table_measure(&table);
     for (int i = 0; i < HELPERS; i++)
         helper_close((enum helper)i);
-    print_table(rows, plan, megabytes);
-    for (int i = 0; i < ROWS; i++)
-        free(rows[i].samples);
+    print_table(&table, megabytes);
+    table_free(&table);
 }
 
 // The command line
-
-static bool read_number(const char *text, char end, int *out, const char **after)
-{
-    char *rest;
-    const long number = strtol(text, &rest, 10);
-    if (rest == text || number < 1 || number > 1000000 || (*rest != 0 && *rest != end))
-        return false;
-    *out = (int)number;
-    *after = rest;
-    return true;
-}
 
 static bool read_sizes(const char *text, struct plan *plan)
 {
     plan->size_count = 0;
     do {
         if (plan->size_count == MOST_SIZES ||
-            !read_number(text, ',', &plan->sizes[plan->size_count++], &text))
+            !command_number(text, ',', &plan->sizes[plan->size_count++], &text))
             return false;
     } while (*text++ == ',');
     return true;
@@ -347,9 +239,9 @@ static bool read_plan(struct plan *plan, int argc, char **argv)
         const char *value = i + 1 < argc ? argv[i + 1] : "";
         if (strcmp(word, "--memory") == 0 && read_sizes(value, plan))
             continue;
-        if (strcmp(word, "--rounds") == 0 && read_number(value, 0, &plan->rounds, &value))
+        if (strcmp(word, "--rounds") == 0 && command_number(value, 0, &plan->rounds, &value))
             continue;
-        if (strcmp(word, "--starts") == 0 && read_number(value, 0, &plan->quota.starts, &value))
+        if (strcmp(word, "--starts") == 0 && command_number(value, 0, &plan->quota.starts, &value))
             continue;
         return false;
     }

@@ -36,7 +36,7 @@ static bool beside(const char *name, char *out, size_t capacity)
 static bool make_command(enum helper helper, char *file, char *memory, char **argv)
 {
     static const char *const files[] = {
-        [HELPER_UV] = "start_uv", [HELPER_GLIB] = "start_glib", [HELPER_PYTHON] = "start.py"
+        [HELPER_UV] = "start_uv", [HELPER_GLIB] = "start_glib", [HELPER_PYTHON] = "peers.py"
     };
     static char python[] = "python3";
     if (!beside(files[helper], file, PATH_MAX))
@@ -92,7 +92,7 @@ static bool receive_line(int socket, char *line, size_t capacity)
     return false;
 }
 
-int64_t helper_ask(enum helper helper, const char *task, const struct quota *quota)
+double helper_ask(enum helper helper, const char *task, const struct quota *quota)
 {
     char line[LONGEST_LINE];
     if (running[helper].pid == 0)
@@ -103,7 +103,7 @@ int64_t helper_ask(enum helper helper, const char *task, const struct quota *quo
     if (send(socket, line, (size_t)length, MSG_NOSIGNAL) != length ||
         !receive_line(socket, line, sizeof line))
         return -1;
-    return strtoll(line, NULL, 10);
+    return strtod(line, NULL);
 }
 
 void helper_close(enum helper helper)

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int64_t answer(const char *name, const char *image, const struct quota *quota)
+static double answer(const char *name, const char *image, const struct quota *quota)
 {
     const struct task *task = library_tasks;
     while (task->name && strcmp(task->name, name) != 0)
@@ -26,7 +26,7 @@ int main(int argc, char **argv)
         return EXIT_FAILURE;
     while (scanf("%31s %d %lld", name, &quota.starts, &budget) == 3) {
         quota.budget = budget;
-        printf("%lld\n", (long long)answer(name, argv[2], &quota));
+        printf("%.3f\n", answer(name, argv[2], &quota));
         (void)fflush(stdout);
     }
     return EXIT_SUCCESS;

@@ -8,7 +8,7 @@ void helper_open(enum helper helper, int megabytes)
     (void)megabytes;
 }
 
-int64_t helper_ask(enum helper helper, const char *task, const struct quota *quota)
+double helper_ask(enum helper helper, const char *task, const struct quota *quota)
 {
     (void)helper;
     (void)task;

@@ -1,0 +1,282 @@
+// SPDX-License-Identifier: MIT
+#include <brood/brood.h>
+
+#include "party.h"
+
+#include "place.h"
+
+#include <stdatomic.h>
+#include <string.h>
+
+#define PATIENCE BROOD_SECONDS(60)
+
+enum { LINE = 64, LOOKS = 2000, FIRST_STEPS = 64, MOST_STEPS = 100 * 1000 * 1000 };
+
+// What all of them see.
+struct meeting {
+    _Atomic int arrived;
+    _Atomic bool failed;
+    int64_t begin[MOST_PARTIES];
+    int64_t end[MOST_PARTIES];
+    _Alignas(LINE) volatile long touched;
+    _Alignas(LINE) unsigned char object[VARIANT_ROOM];
+};
+
+// What one of them is told.
+struct part {
+    struct party_plan plan;
+    int party;
+};
+
+static struct meeting *meeting;
+static brood_resource meeting_resource;
+
+const struct variant *party_variant(enum kind kind, int at, bool *out_ours)
+{
+    const struct variant *const *list = objects_of(kind);
+    while (*list && at > 0) {
+        list++;
+        at--;
+    }
+    *out_ours = *list != NULL;
+    return *list ? *list : variants_of(kind)[at];
+}
+
+static const struct variant *variant_of(const struct party_plan *plan)
+{
+    bool ours;
+    return party_variant(plan->kind, plan->at, &ours);
+}
+
+bool party_prepare(void)
+{
+    meeting = place_make(sizeof *meeting, &meeting_resource);
+    return meeting != NULL;
+}
+
+// Being one
+
+static bool has_failed(void)
+{
+    return atomic_load_explicit(&meeting->failed, memory_order_acquire);
+}
+
+static void set_failed(void)
+{
+    atomic_store_explicit(&meeting->failed, true, memory_order_release);
+}
+
+// With more parties than processors nobody may look for ever.
+static bool meet(int parties)
+{
+    atomic_fetch_add_explicit(&meeting->arrived, 1, memory_order_acq_rel);
+    for (int looks = 0; atomic_load_explicit(&meeting->arrived, memory_order_acquire) < parties; looks++) {
+        if (has_failed())
+            return false;
+        if (looks >= LOOKS)
+            brood_sleep(BROOD_MICROSECONDS(50));
+    }
+    return true;
+}
+
+static bool make_steps(const struct variant *variant, const struct party_plan *plan,
+                       const struct visit *visit)
+{
+    for (int i = 0; i < plan->steps; i++) {
+        if (!variant->step(meeting->object, visit))
+            return false;
+        for (volatile int j = 0; j < plan->between; j = j + 1)
+            continue;
+    }
+    return true;
+}
+
+static int attend(void *arg)
+{
+    const struct part *part = arg;
+    const struct party_plan *plan = &part->plan;
+    const struct visit visit = { part->party, plan->parties, &meeting->touched };
+    if (!meet(plan->parties))
+        return 1;
+    meeting->begin[part->party] = brood_clock();
+    if (!make_steps(variant_of(plan), plan, &visit))
+        set_failed();
+    meeting->end[part->party] = brood_clock();
+    return has_failed();
+}
+
+static bool enter(const struct party_plan *plan)
+{
+    const struct variant *variant = variant_of(plan);
+    return !variant->enter || variant->enter(meeting->object);
+}
+
+// In a process of its own the meeting has to be found first.
+static bool come(const struct party_plan *plan)
+{
+    brood_resource resource;
+    if (brood_self_resource(0, &resource) != BROOD_OK || !(meeting = place_open(&resource, sizeof *meeting)))
+        return false;
+    if (enter(plan))
+        return true;
+    set_failed();
+    return false;
+}
+
+static int attend_as_process(void *arg)
+{
+    const struct part *part = arg;
+    return come(&part->plan) ? attend(arg) : 1;
+}
+
+// Running all
+
+static brood_status start_process(brood_process **out, brood_target target, const struct part *part)
+{
+    const brood_process_options options = { .resources = &meeting_resource, .resource_count = 1 };
+    return brood_process_start(out, target, part, sizeof *part, &options);
+}
+
+static bool join_process(brood_process *process)
+{
+    brood_exit ended;
+    const brood_status status = brood_process_join(process, PATIENCE, &ended);
+    brood_process_drop(process);
+    return status == BROOD_OK && brood_exit_number(ended) == 0;
+}
+
+static bool join_thread(brood_thread *thread)
+{
+    int code;
+    const brood_status status = brood_thread_join(thread, PATIENCE, &code);
+    brood_thread_drop(thread);
+    return status == BROOD_OK && code == 0;
+}
+
+// The parties from this one on; each waits for the ones after it.
+static bool attend_with_others(struct part part)
+{
+    brood_process *process = NULL;
+    brood_thread *thread = NULL;
+    struct part next = part;
+    next.party++;
+    if (next.party == part.plan.parties) {
+        part.party = 0;
+        return attend(&part) == 0;
+    }
+    const brood_status status = part.plan.processes
+                                    ? start_process(&process, attend_as_process, &next)
+                                    : brood_thread_start(&thread, attend, &next, sizeof next, NULL);
+    if (status != BROOD_OK) {
+        set_failed();
+        return false;
+    }
+    const bool done = attend_with_others(next);
+    return (process ? join_process(process) : join_thread(thread)) && done;
+}
+
+static bool open_meeting(const struct party_plan *plan)
+{
+    memset(meeting, 0, sizeof *meeting);
+    return variant_of(plan)->make(meeting->object, plan->parties) && enter(plan);
+}
+
+static void close_meeting(const struct party_plan *plan)
+{
+    const struct variant *variant = variant_of(plan);
+    if (variant->destroy)
+        variant->destroy(meeting->object);
+}
+
+static int64_t last(const int64_t *times, int count)
+{
+    int64_t latest = times[0];
+    for (int i = 1; i < count; i++)
+        if (times[i] > latest)
+            latest = times[i];
+    return latest;
+}
+
+int64_t party_run(const struct party_plan *plan)
+{
+    if (!open_meeting(plan))
+        return -1;
+    const bool done = attend_with_others((struct part){ .plan = *plan });
+    close_meeting(plan);
+    const long all = (long)plan->parties * plan->steps;
+    if (!done || (plan->kind == KIND_LOCK && meeting->touched != all))
+        return -1;
+    return last(meeting->end, plan->parties) - last(meeting->begin, plan->parties);
+}
+
+bool party_fit(struct party_plan *plan, int64_t span)
+{
+    plan->steps = FIRST_STEPS;
+    for (;;) {
+        const int64_t spent = party_run(plan);
+        if (spent < 0)
+            return false;
+        const double needed = (double)plan->steps * (double)span / (double)(spent > 0 ? spent : 1);
+        if (needed < 4.0 * plan->steps || plan->steps >= MOST_STEPS / 8) {
+            plan->steps = needed < 1 ? 1 : (int)needed;
+            return true;
+        }
+        plan->steps *= 8;
+    }
+}
+
+// A death
+
+static int hold(void *arg)
+{
+    const struct part *part = arg;
+    bool died;
+    if (!come(&part->plan) || !variant_of(&part->plan)->inherit(meeting->object, &died))
+        return 1;
+    atomic_fetch_add_explicit(&meeting->arrived, 1, memory_order_acq_rel);
+    brood_sleep(BROOD_FOREVER);
+    return 0;
+}
+
+// By then the other thread waits: if not, it has it the sooner.
+static int kill_later(void *arg)
+{
+    brood_process *const *holder = arg;
+    brood_sleep(BROOD_MILLISECONDS(5));
+    meeting->begin[0] = brood_clock();
+    return brood_process_kill(*holder) != BROOD_OK;
+}
+
+static bool wait_for_holder(brood_process *holder)
+{
+    while (atomic_load_explicit(&meeting->arrived, memory_order_acquire) == 0) {
+        if (!brood_process_is_alive(holder))
+            return false;
+        brood_sleep(BROOD_MICROSECONDS(100));
+    }
+    return true;
+}
+
+static bool outlive(const struct variant *variant, brood_process *holder)
+{
+    brood_thread *killer;
+    bool died = false;
+    if (brood_thread_start(&killer, kill_later, &holder, sizeof holder, NULL) != BROOD_OK)
+        return false;
+    const bool inherited = variant->inherit(meeting->object, &died) && died;
+    meeting->end[0] = brood_clock();
+    return join_thread(killer) && inherited;
+}
+
+int64_t party_bereave(const struct party_plan *plan)
+{
+    brood_process *holder;
+    const struct part part = { .plan = *plan };
+    if (!open_meeting(plan) || start_process(&holder, hold, &part) != BROOD_OK)
+        return -1;
+    const bool done = wait_for_holder(holder) && outlive(variant_of(plan), holder);
+    (void)brood_process_stop(holder, BROOD_NOW, NULL);
+    brood_process_drop(holder);
+    close_meeting(plan);
+    return done ? meeting->end[0] - meeting->begin[0] : -1;
+}

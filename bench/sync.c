@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: MIT
+// What the shared objects cost: brood's beside those of the operating system, of Boost and of Python.
+//
+//   sync [--rounds N] [--span MS] [--only WORD]
+//
+// Each table is one thing that is done with a kind of object, alone or by several threads or processes at once. A sample is as many steps as
+// take about `span` milliseconds. All figures hold the loop around the steps, whose cost stands in front. There too, and at the
+// end, stands how long a word takes to the other processor and back: on a virtual machine that can change by a factor of five within
+// seconds, and a run in which it did is not worth much. --only makes the tables in whose caption the word is.
+
+#include "command.h"
+#include "helper.h"
+#include "party.h"
+#include "table.h"
+
+#include <brood/brood.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    BETWEEN = 50, // increments after each step: a hundred nanoseconds or so
+    MOST_ROWS = 10,
+};
+
+#define DEATH_GOAL BROOD_MILLISECONDS(1)
+
+struct plan {
+    int rounds;
+    int span; // milliseconds
+    const char *only;
+};
+
+struct task {
+    const char *caption;
+    enum kind kind;
+    int parties;
+    bool processes;
+    int between;
+    const char *python; // its task; NULL: it does not take part
+    bool death;
+};
+
+static const struct task tasks[] = {
+    { "lock: acquire + release, alone", KIND_LOCK, .parties = 1, .python = "lock" },
+    { "lock: acquire + release, 2 threads", KIND_LOCK, .parties = 2 },
+    { "lock: acquire + release, 2 threads with work between", KIND_LOCK, .parties = 2, .between = BETWEEN },
+    { "lock: acquire + release, 2 processes", KIND_LOCK, .parties = 2, .processes = true,
+      .python = "contended" },
+    { "lock: acquire + release, 2 processes with work between", KIND_LOCK, .parties = 2, .processes = true,
+      .between = BETWEEN },
+    { "lock: from the death of its holder until a waiter has it", KIND_LOCK, .parties = 2, .processes = true,
+      .death = true },
+    { "event: round trip, 2 threads", KIND_EVENT, .parties = 2 },
+    { "event: round trip, 2 processes", KIND_EVENT, .parties = 2, .processes = true },
+    { "semaphore: round trip, 2 threads", KIND_SEMAPHORE, .parties = 2 },
+    { "semaphore: round trip, 2 processes", KIND_SEMAPHORE, .parties = 2, .processes = true },
+    { "condition: round trip, 2 threads", KIND_CONDITION, .parties = 2 },
+    { "condition: round trip, 2 processes", KIND_CONDITION, .parties = 2, .processes = true },
+    { "barrier: one round, 2 processes", KIND_BARRIER, .parties = 2, .processes = true },
+    { "barrier: one round, 4 processes", KIND_BARRIER, .parties = 4, .processes = true },
+};
+
+// Where a sample comes from
+
+// The steps with a lock are made one after the other, all others by all parties at once.
+static double sample_steps(const void *plan, const struct quota *quota)
+{
+    const struct party_plan *party = plan;
+    const int in_turn = party->kind == KIND_LOCK ? party->parties : 1;
+    (void)quota;
+    return (double)party_run(party) / in_turn / party->steps;
+}
+
+static double sample_death(const void *plan, const struct quota *quota)
+{
+    (void)quota;
+    return (double)party_bereave(plan);
+}
+
+static double sample_python(const void *task, const struct quota *quota)
+{
+    return helper_ask(HELPER_PYTHON, task, quota);
+}
+
+// The rows of a table
+
+struct rows {
+    int count;
+    int base; // the first of the system's, or brood's if there is none
+    struct row row[MOST_ROWS];
+    struct party_plan plan[MOST_ROWS];
+};
+
+static bool takes_part(const struct task *task, const struct variant *variant)
+{
+    return (variant->inherit || !task->death) && !(variant->within_process && task->processes);
+}
+
+static void add_row(struct rows *rows, const struct row *row)
+{
+    if (rows->base == 0 && !row->ours)
+        rows->base = rows->count;
+    rows->row[rows->count++] = *row;
+}
+
+static void add_variant(struct rows *rows, const struct task *task, int at, int64_t span)
+{
+    bool ours;
+    const struct variant *variant = party_variant(task->kind, at, &ours);
+    struct party_plan *plan = &rows->plan[rows->count];
+    struct row row = { .name = variant->name, .what = plan, .ours = ours };
+    if (!takes_part(task, variant))
+        return;
+    *plan = (struct party_plan){ task->kind, at, task->parties, task->processes, task->between, 1 };
+    if (variant->step)
+        row.sample = task->death ? sample_death : sample_steps;
+    if (row.sample == sample_steps && !party_fit(plan, span))
+        command_fail(variant->name, ours ? brood_last_error() : "it failed");
+    add_row(rows, &row);
+}
+
+static void make_rows(struct rows *rows, const struct task *task, int64_t span)
+{
+    bool ours;
+    rows->count = rows->base = 0;
+    for (int at = 0; party_variant(task->kind, at, &ours); at++)
+        add_variant(rows, task, at, span);
+    if (task->python)
+        add_row(rows, &(struct row){ .name = "Python", .sample = sample_python, .what = task->python });
+    for (int i = 0; i < rows->count; i++)
+        rows->row[i].base = rows->base;
+}
+
+// Printing
+
+static void print_goals(const struct table *table, const struct task *task)
+{
+    bool ours;
+    for (int i = 0; i < table->count; i++) {
+        const struct party_plan *plan = table->rows[i].what;
+        if (table->rows[i].sample != sample_steps)
+            continue;
+        const struct variant *variant = party_variant(plan->kind, plan->at, &ours);
+        const double most = task->parties == 1 ? variant->alone_at_most : variant->most;
+        if (most > 0)
+            table_print_goal(table, 0, i, most);
+    }
+    if (task->death)
+        table_print_limit(table, 0, DEATH_GOAL);
+}
+
+static void make_table(const struct task *task, const struct plan *plan)
+{
+    struct rows rows;
+    const struct quota quota = { INT_MAX, BROOD_MILLISECONDS(plan->span) };
+    make_rows(&rows, task, quota.budget);
+    const struct table table = { rows.row, rows.count, plan->rounds, quota };
+    table_measure(&table);
+    table_print(&table, task->caption, "ns", 1);
+    print_goals(&table, task);
+    table_free(&table);
+}
+
+static double measure_yardstick(enum kind kind, int parties, int64_t span)
+{
+    struct party_plan plan = { .kind = kind, .parties = parties };
+    if (!party_fit(&plan, span))
+        command_fail("the machine", "cannot be measured");
+    return (double)party_run(&plan) / plan.steps;
+}
+
+static void print_machine(const char *when, int64_t span)
+{
+    printf("%s: the loop alone takes %.1f ns, a word to the other processor and back %.0f ns\n", when,
+           measure_yardstick(KIND_NOTHING, 1, span), measure_yardstick(KIND_WORD, 2, span));
+    (void)fflush(stdout);
+}
+
+// The command line
+
+static bool read_plan(struct plan *plan, int argc, char **argv)
+{
+    for (int i = 1; i < argc; i += 2) {
+        const char *word = argv[i];
+        const char *value = i + 1 < argc ? argv[i + 1] : "";
+        if (strcmp(word, "--rounds") == 0 && command_number(value, 0, &plan->rounds, &value))
+            continue;
+        if (strcmp(word, "--span") == 0 && command_number(value, 0, &plan->span, &value))
+            continue;
+        if (strcmp(word, "--only") != 0)
+            return false;
+        plan->only = value;
+    }
+    return true;
+}
+
+int main(int argc, char **argv)
+{
+    brood_init();
+    struct plan plan = { .rounds = 9, .span = 25, .only = "" };
+    if (!read_plan(&plan, argc, argv)) {
+        fputs("usage: sync [--rounds N] [--span MS] [--only WORD]\n", stderr);
+        return EXIT_FAILURE;
+    }
+    if (!party_prepare())
+        command_fail("sync", "no shared memory");
+    helper_open(HELPER_PYTHON, 1);
+    print_machine("before", BROOD_MILLISECONDS(plan.span));
+    for (size_t i = 0; i < sizeof tasks / sizeof tasks[0]; i++)
+        if (strstr(tasks[i].caption, plan.only))
+            make_table(&tasks[i], &plan);
+    print_machine("after", BROOD_MILLISECONDS(plan.span));
+    helper_close(HELPER_PYTHON);
+    return EXIT_SUCCESS;
+}
