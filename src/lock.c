@@ -71,8 +71,8 @@ static uint32_t holder_of(uint32_t slot, uint32_t turn)
 // The calling thread as a holder; 0 when there is no slot for it.
 static uint32_t find_self(void)
 {
-    const uint32_t slot = broodi_self_slot();
-    return slot == BROODI_NONE ? 0 : holder_of(slot, broodi_self_known()->turn);
+    const struct broodi_self *self = broodi_self_with_slot();
+    return self ? holder_of(self->slot, self->turn) : 0;
 }
 
 static bool is_over(uint32_t holder)
@@ -399,9 +399,10 @@ static brood_status find_held(brood_lock lock, struct broodi_lock_slot **out)
 
 static void release_held(struct broodi_lock_slot *slot)
 {
-    release_last(slot, atomic_load_explicit(&slot->state.state, memory_order_relaxed));
+    const uint64_t state = atomic_load_explicit(&slot->state.state, memory_order_relaxed);
+    release_last(slot, state);
     broodi_step(BROODI_STEP_LOCK_RELEASED);
-    count_held(find_self(), UINT32_MAX);
+    count_held(broodi_low(state) & HOLDER, UINT32_MAX);
 }
 
 static brood_status release(brood_lock lock)

@@ -69,6 +69,15 @@ static inline uint32_t broodi_self_slot(void)
     return self && self->slot != BROODI_NONE ? self->slot : broodi_self_take_slot();
 }
 
+// The same in one look, for who wants more than the slot: NULL when there is none.
+static inline const struct broodi_self *broodi_self_with_slot(void)
+{
+    const struct broodi_self *self = broodi_self_known();
+    if (self && self->slot != BROODI_NONE)
+        return self;
+    return broodi_self_take_slot() == BROODI_NONE ? NULL : broodi_self_known();
+}
+
 // Says for brood_dump what the calling thread is about to block for, and with BROODI_WAITS_NOT that it goes on.
 void broodi_self_waits(enum broodi_waits kind, uint64_t number);
 
