@@ -43,7 +43,9 @@ enum {
     STARVES_AFTER = 1000000, // ns
     SHORT_WAIT = 50000000,
     LONG_WAIT = 1000000000,
-    SPINS = 100, // looks before the first wait, where another processor may release meanwhile
+    // Between looks before the first wait, where another processor may release meanwhile; each is twice as long.
+    FIRST_PAUSE = 32,
+    LAST_PAUSE = 128,
 };
 
 // One call of acquire that did not succeed at once.
@@ -219,25 +221,28 @@ static brood_status take_again(struct broodi_lock_slot *lock)
     return BROOD_OK;
 }
 
-static unsigned spins(void)
+static unsigned last_pause(void)
 {
     static _Atomic unsigned known; // plus one; every thread finds the same
     unsigned value = atomic_load_explicit(&known, memory_order_relaxed);
     if (value == 0) {
-        value = (brood_os_cpu_usable() > 1 ? SPINS : 0) + 1;
+        value = (brood_os_cpu_usable() > 1 ? LAST_PAUSE : 0) + 1;
         atomic_store_explicit(&known, value, memory_order_relaxed);
     }
     return value - 1;
 }
 
-// A while of looking, in case the holder is about to release.
+// A while of looking, in case the holder is about to release. A look takes the cache line away from whoever acquires and releases meanwhile, which
+// costs more than a few of these: so they are rare from the first on.
 static void spin(const struct attempt *attempt)
 {
-    for (unsigned left = spins(); left > 0; left--) {
+    const unsigned last = last_pause();
+    for (unsigned pause = FIRST_PAUSE; pause <= last; pause *= 2) {
         const uint64_t state = atomic_load_explicit(&attempt->lock->state.state, memory_order_relaxed);
         if (!(broodi_low(state) & HOLDER) || (broodi_low(state) & WAITERS))
             return;
-        brood_os_thread_pause();
+        for (unsigned i = 0; i < pause; i++)
+            brood_os_thread_pause();
     }
 }
 
