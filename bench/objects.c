@@ -35,8 +35,17 @@ static bool inherit_lock(void *object, bool *out_died)
     return brood_status_acquired(status);
 }
 
-static const struct variant lock = { "brood_lock", make_lock, destroy_lock, .step = step_lock,
-                                     .inherit = inherit_lock };
+static bool release_lock(void *object)
+{
+    return brood_lock_release(*(brood_lock *)object) == BROOD_OK;
+}
+
+static const struct variant lock = { .name = "brood_lock",
+                                     .make = make_lock,
+                                     .destroy = destroy_lock,
+                                     .step = step_lock,
+                                     .inherit = inherit_lock,
+                                     .release = release_lock };
 
 static bool make_gate(void *object, int parties)
 {

@@ -263,9 +263,10 @@ static bool outlive(const struct variant *variant, brood_process *holder)
     bool died = false;
     if (brood_thread_start(&killer, kill_later, &holder, sizeof holder, NULL) != BROOD_OK)
         return false;
-    const bool inherited = variant->inherit(meeting->object, &died) && died;
+    bool done = variant->inherit(meeting->object, &died);
     meeting->end[0] = brood_clock();
-    return join_thread(killer) && inherited;
+    done = done && died && variant->release(meeting->object);
+    return join_thread(killer) && done;
 }
 
 int64_t party_bereave(const struct party_plan *plan)

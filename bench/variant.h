@@ -40,12 +40,13 @@ struct variant {
     void (*destroy)(void *object); // by who made it; may be NULL
     bool (*enter)(void *object);   // once in each process, before its steps; may be NULL
     bool (*step)(void *object, const struct visit *visit);
-    // Of a lock whose holder's death is noticed; NULL otherwise. Acquires it; `*out_died` is whether the holder before had died.
+    // Of a lock whose holder's death is noticed; NULL otherwise. The first acquires it; `*out_died` is whether the holder before had died.
     bool (*inherit)(void *object, bool *out_died);
+    bool (*release)(void *object);
     bool within_process; // it is no matter between processes
-    double
-        alone_at_most; // goals: the most that one of brood's may take, in times this one, when nobody else is there
-    double most;       // and with others; 0: there is none
+    // Goals: the most that the first of brood's may take, in times this one, when nobody else is there and with others; 0: there is none.
+    double alone_at_most;
+    double most;
 };
 
 // Of brood, and of the system: lists that end with NULL. The first of the system's is what all are compared with.

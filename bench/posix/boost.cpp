@@ -26,5 +26,5 @@ static bool step(void *object, const struct visit *visit)
 }
 
 const struct variant boost_mutex = {
-    "Boost interprocess_mutex", make, destroy, nullptr, step, nullptr, false, 0, 0
+    "Boost interprocess_mutex", make, destroy, nullptr, step, nullptr, nullptr, false, 0, 0
 };

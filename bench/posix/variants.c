@@ -59,10 +59,16 @@ static bool inherit_mutex(void *object, bool *out_died)
     return error == 0 || (*out_died && pthread_mutex_consistent(object) == 0);
 }
 
+static bool release_mutex(void *object)
+{
+    return pthread_mutex_unlock(object) == 0;
+}
+
 static const struct variant robust = { .name = "pthread mutex, robust",
                                        .make = make_robust,
                                        .step = step_mutex,
                                        .inherit = inherit_mutex,
+                                       .release = release_mutex,
                                        .alone_at_most = 1.0,
                                        .most = 1.0 };
 

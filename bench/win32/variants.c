@@ -120,12 +120,19 @@ static bool inherit_mutex(void *object, bool *out_died)
     return *out_died || answer == WAIT_OBJECT_0;
 }
 
+static bool release_mutex(void *object)
+{
+    (void)object;
+    return ReleaseMutex(own[0]);
+}
+
 static const struct variant mutex = { .name = "kernel mutex",
                                       .make = make_mutex,
                                       .destroy = destroy_handles,
                                       .enter = enter_handles,
                                       .step = step_mutex,
                                       .inherit = inherit_mutex,
+                                      .release = release_mutex,
                                       .alone_at_most = 0.002 };
 
 static bool make_events(void *object, int parties)
