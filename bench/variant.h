@@ -30,9 +30,8 @@ static inline void visit_touch(const struct visit *visit)
     *visit->touched = *visit->touched + 1;
 }
 
-enum {
-    VARIANT_ROOM = 256
-}; // bytes for an object, aligned to a cache line, zero, in memory that all parties share
+// Bytes for an object, zero, aligned to a cache line, in memory that all parties share.
+enum { VARIANT_ROOM = 256 };
 
 struct variant {
     const char *name; // NULL: not here
