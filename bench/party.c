@@ -188,13 +188,15 @@ static void close_meeting(const struct party_plan *plan)
         variant->destroy(meeting->object);
 }
 
-static int64_t last(const int64_t *times, int count)
+static int64_t time_spent(int parties)
 {
-    int64_t latest = times[0];
-    for (int i = 1; i < count; i++)
-        if (times[i] > latest)
-            latest = times[i];
-    return latest;
+    int64_t begin = meeting->begin[0];
+    int64_t end = meeting->end[0];
+    for (int i = 1; i < parties; i++) {
+        begin = meeting->begin[i] < begin ? meeting->begin[i] : begin;
+        end = meeting->end[i] > end ? meeting->end[i] : end;
+    }
+    return end - begin;
 }
 
 int64_t party_run(const struct party_plan *plan)
@@ -206,14 +208,22 @@ int64_t party_run(const struct party_plan *plan)
     const long all = (long)plan->parties * plan->steps;
     if (!done || (plan->kind == KIND_LOCK && meeting->touched != all))
         return -1;
-    return last(meeting->end, plan->parties) - last(meeting->begin, plan->parties);
+    return time_spent(plan->parties);
+}
+
+// The better of two: a disturbance must not look like work.
+static int64_t try_out(const struct party_plan *plan)
+{
+    const int64_t first = party_run(plan);
+    const int64_t second = first < 0 ? first : party_run(plan);
+    return second < first ? second : first;
 }
 
 bool party_fit(struct party_plan *plan, int64_t span)
 {
     plan->steps = FIRST_STEPS;
     for (;;) {
-        const int64_t spent = party_run(plan);
+        const int64_t spent = try_out(plan);
         if (spent < 0)
             return false;
         const double needed = (double)plan->steps * (double)span / (double)(spent > 0 ? spent : 1);
