@@ -29,20 +29,21 @@ _Static_assert(sizeof(struct life) <= sizeof(brood_os_life), "the life fits into
 enum {
     NAME = 80,           // room for a name
     HOLDER_PERIOD = 50,  // ms
-    MOST_BELLS = 1 << 20 // a power of two; beyond it each ring opens the bell anew
+    MOST_KNOWN = 1 << 20 // a power of two; what is beyond is opened anew each time
 };
 
 #define LIFE L'l'
 #define BELL L'b'
 
-// The doorbells of other threads that this process has opened, by slot.
-static struct bell {
-    HANDLE event; // NULL: none
+// What this process has opened of other threads, by slot: a call of the system instead of three.
+static struct known {
+    HANDLE bell; // NULL: not opened
+    HANDLE mutex;
     uint32_t generation;
-} * bells;
-static uint32_t bell_count;
-// Guards both. Who rings shares it, so that no handle is closed under the ring.
-static SRWLOCK bells_guard = SRWLOCK_INIT;
+} * known_threads;
+static uint32_t known_count;
+// Guards both. Who uses a handle shares it, so that none is closed meanwhile.
+static SRWLOCK known_guard = SRWLOCK_INIT;
 
 static wchar_t *put_hex(wchar_t *at, uint64_t value, int digits)
 {
@@ -144,64 +145,114 @@ static HANDLE open_mutex(const brood_os_life_id *id)
     return broodi_win32_fault() ? NULL : OpenMutexW(SYNCHRONIZE | MUTEX_MODIFY_STATE, FALSE, name);
 }
 
-// A mutex goes with its last handle, and those who hold one beside the thread do so for a moment.
+// Called with the guard. NULL when the thread is not known.
+static struct known *find_known(const brood_os_life_id *id)
+{
+    struct known *known = id->slot < known_count ? &known_threads[id->slot] : NULL;
+    return known && known->generation == id->generation ? known : NULL;
+}
+
+// Called with the guard held alone. False when memory is short.
+static bool make_room(uint32_t slot)
+{
+    if (slot < known_count)
+        return true;
+    if (slot >= MOST_KNOWN)
+        return false;
+    uint32_t count = known_count > 0 ? known_count : 64;
+    while (count <= slot)
+        count *= 2;
+    struct known *grown = broodi_fault() ? NULL : realloc(known_threads, count * sizeof *grown);
+    if (!grown)
+        return false;
+    memset(grown + known_count, 0, (count - known_count) * sizeof *grown);
+    known_threads = grown;
+    known_count = count;
+    return true;
+}
+
+static void close_all(const struct known *known)
+{
+    if (known->bell)
+        CloseHandle(known->bell);
+    if (known->mutex)
+        CloseHandle(known->mutex);
+}
+
+// Keeps one handle, the other being NULL, in the place of what the slot had.
+static void keep(const brood_os_life_id *id, HANDLE bell, HANDLE mutex)
+{
+    struct known spare = { .bell = bell, .mutex = mutex };
+    AcquireSRWLockExclusive(&known_guard);
+    if (make_room(id->slot)) {
+        struct known *known = &known_threads[id->slot];
+        const bool same = known->generation == id->generation;
+        const struct known fresh = {
+            .bell = bell || !same ? bell : known->bell,
+            .mutex = mutex || !same ? mutex : known->mutex,
+            .generation = id->generation,
+        };
+        spare = *known;
+        if (spare.bell == fresh.bell)
+            spare.bell = NULL;
+        if (spare.mutex == fresh.mutex)
+            spare.mutex = NULL;
+        *known = fresh;
+    }
+    ReleaseSRWLockExclusive(&known_guard);
+    close_all(&spare);
+}
+
+// Whether it is nobody's any more: abandoned, or given back.
+static bool is_free(HANDLE mutex)
+{
+    const DWORD answer = WaitForSingleObject(mutex, 0);
+    const bool is = answer == WAIT_OBJECT_0 || answer == WAIT_ABANDONED;
+    if (is)
+        ReleaseMutex(mutex);
+    return is;
+}
+
+static bool ask_known(const brood_os_life_id *id, bool *out_over)
+{
+    AcquireSRWLockShared(&known_guard);
+    const struct known *known = find_known(id);
+    HANDLE mutex = known ? known->mutex : NULL;
+    if (mutex)
+        *out_over = is_free(mutex);
+    ReleaseSRWLockShared(&known_guard);
+    return mutex != NULL;
+}
+
+// A mutex goes with its last handle; who asked before may have one.
 bool brood_os_life_is_over(brood_os_life *life, const brood_os_life_id *id)
 {
+    bool over = false;
     // The thread would get its own mutex once more.
     if (is_caller(life, id))
         return false;
+    if (ask_known(id, &over))
+        return over;
     HANDLE mutex = open_mutex(id);
     if (!mutex)
         return GetLastError() == ERROR_FILE_NOT_FOUND;
-    const DWORD answer = WaitForSingleObject(mutex, 0);
-    const bool over = answer == WAIT_OBJECT_0 || answer == WAIT_ABANDONED;
+    over = is_free(mutex);
     if (over)
-        ReleaseMutex(mutex);
-    CloseHandle(mutex);
+        CloseHandle(mutex);
+    else
+        keep(id, NULL, mutex);
     return over;
 }
 
 static bool ring_known(const brood_os_life_id *id)
 {
-    AcquireSRWLockShared(&bells_guard);
-    const struct bell *bell = id->slot < bell_count ? &bells[id->slot] : NULL;
-    const bool known = bell && bell->event && bell->generation == id->generation;
-    if (known)
-        (void)SetEvent(bell->event);
-    ReleaseSRWLockShared(&bells_guard);
-    return known;
-}
-
-// Called with the guard held. False when memory is short.
-static bool make_room(uint32_t slot)
-{
-    if (slot < bell_count)
-        return true;
-    if (slot >= MOST_BELLS)
-        return false;
-    uint32_t count = bell_count > 0 ? bell_count : 64;
-    while (count <= slot)
-        count *= 2;
-    struct bell *grown = broodi_fault() ? NULL : realloc(bells, count * sizeof *grown);
-    if (!grown)
-        return false;
-    memset(grown + bell_count, 0, (count - bell_count) * sizeof *grown);
-    bells = grown;
-    bell_count = count;
-    return true;
-}
-
-// Keeps a bell in the place of what the slot had; gives back the handle that nobody needs.
-static HANDLE keep(const brood_os_life_id *id, HANDLE event)
-{
-    HANDLE spare = event;
-    AcquireSRWLockExclusive(&bells_guard);
-    if (make_room(id->slot)) {
-        spare = bells[id->slot].event;
-        bells[id->slot] = (struct bell){ event, id->generation };
-    }
-    ReleaseSRWLockExclusive(&bells_guard);
-    return spare;
+    AcquireSRWLockShared(&known_guard);
+    const struct known *known = find_known(id);
+    HANDLE bell = known ? known->bell : NULL;
+    if (bell)
+        (void)SetEvent(bell);
+    ReleaseSRWLockShared(&known_guard);
+    return bell != NULL;
 }
 
 void brood_os_bell_ring(brood_os_life *life, const brood_os_life_id *id)
@@ -211,13 +262,11 @@ void brood_os_bell_ring(brood_os_life *life, const brood_os_life_id *id)
         return;
     wchar_t name[NAME];
     make_name(name, id, BELL);
-    HANDLE event = broodi_win32_fault() ? NULL : OpenEventW(EVENT_MODIFY_STATE, FALSE, name);
-    if (!event)
+    HANDLE bell = broodi_win32_fault() ? NULL : OpenEventW(EVENT_MODIFY_STATE, FALSE, name);
+    if (!bell)
         return;
-    (void)SetEvent(event);
-    HANDLE spare = keep(id, event);
-    if (spare)
-        CloseHandle(spare);
+    (void)SetEvent(bell);
+    keep(id, bell, NULL);
 }
 
 static void await_with_holder(HANDLE bell, HANDLE holder, DWORD timeout)
