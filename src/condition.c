@@ -84,22 +84,27 @@ static uint32_t seat_limit(void)
     return seats < threads ? seats : threads;
 }
 
-// The next seat from `*index` on in which a living thread waits for the condition or is about to; NULL when there is none. The seats of dead ones
-// are cleared in passing.
+static bool is_deserted(const struct broodi_seat *seat)
+{
+    return !broodi_thread_is_alive((uint32_t)(seat - seat_at(0)));
+}
+
+// The next seat from `*index` on in which somebody waits for the condition or is about to; NULL when there is none. Whether that is a living thread is asked
+// by who needs to know, for in some systems the question is a dear one; one that died before it had a ticket is cleared in passing.
 static struct broodi_seat *next_seat(uint64_t id, uint32_t *index, uint64_t *out_word)
 {
     const uint32_t limit = seat_limit();
     while (*index < limit) {
-        const uint32_t at = (*index)++;
-        struct broodi_seat *seat = seat_at(at);
+        struct broodi_seat *seat = seat_at((*index)++);
         const uint64_t word = broodi_word_look(&seat->state);
         if (!is_for(word, id) || (word & PHASE) == CHOSEN)
             continue;
-        if (broodi_thread_is_alive(at)) {
-            *out_word = word;
-            return seat;
+        if ((word & PHASE) == ENTERING && is_deserted(seat)) {
+            (void)change_seat(seat, word, 0);
+            continue;
         }
-        (void)change_seat(seat, word, 0);
+        *out_word = word;
+        return seat;
     }
     return NULL;
 }
@@ -195,8 +200,12 @@ static void notify_some(broodi_word *condition, uint64_t id, uint64_t state, uin
     uint64_t word;
     bool empty = false;
     struct broodi_seat *seat;
-    while (count > 0 && (seat = find_first(id, last_ticket(state), &word, &empty)) != NULL)
-        count -= choose(seat, word);
+    while (count > 0 && (seat = find_first(id, last_ticket(state), &word, &empty)) != NULL) {
+        if (is_deserted(seat))
+            (void)change_seat(seat, word, 0);
+        else
+            count -= choose(seat, word);
+    }
     if (empty)
         forget_waiters(condition, state);
 }
@@ -255,8 +264,9 @@ static bool others_have_another_lock(const struct waiting *waiting)
     uint64_t word;
     const struct broodi_seat *seat;
     for (uint32_t index = 0; (seat = next_seat(waiting->condition.id, &index, &word)) != NULL;)
-        if (seat != waiting->seat)
-            return atomic_load_explicit(&seat->lock, memory_order_relaxed) != waiting->lock.id;
+        if (seat != waiting->seat &&
+            atomic_load_explicit(&seat->lock, memory_order_relaxed) != waiting->lock.id && !is_deserted(seat))
+            return true;
     return false;
 }
 
