@@ -44,6 +44,11 @@ static uint32_t phase_of(uint64_t state)
     return broodi_low(state) & PHASE;
 }
 
+static bool is_unfinished(uint64_t state)
+{
+    return phase_of(state) == MAKING || phase_of(state) == ENDING;
+}
+
 static bool is_section(uint64_t state)
 {
     return broodi_low(state) & SECTION;
@@ -95,6 +100,7 @@ static void draw_anew(void)
     const uint32_t limit = broodi_slot_limit(BROODI_BLOCK);
     broodi_heap_forget();
     broodi_step(BROODI_STEP_HEAP_FORGOTTEN);
+    heap()->sections = broodi_family.header->window; // half of the number may be written
     for (uint32_t index = 0; index < limit; index++) {
         const struct broodi_block_slot *block = block_at(index);
         const uint64_t state = broodi_word_look(&block->state);
@@ -105,6 +111,7 @@ static void draw_anew(void)
         else if (!is_section(state))
             broodi_heap_mark(place_of(block), (size_t)size_of(block));
     }
+    broodi_heap_trim();
 }
 
 static brood_status enter(void)
@@ -139,13 +146,14 @@ static void set_worker(struct broodi_block_slot *block)
     atomic_store_explicit(&block->worker_generation, broodi_life_id(self).generation, memory_order_relaxed);
 }
 
+// The phase is looked at once more when the worker has ended: it may have finished just before.
 static bool is_abandoned(const struct broodi_block_slot *block)
 {
     const uint32_t worker = atomic_load_explicit(&block->worker, memory_order_relaxed);
     const uint32_t generation = atomic_load_explicit(&block->worker_generation, memory_order_relaxed);
-    const uint32_t phase = phase_of(broodi_word_look(&block->state));
-    return (phase == MAKING || phase == ENDING) &&
-           broodi_thread_fate(worker, generation, UINT32_MAX) != BROODI_FATE_LIVES;
+    return is_unfinished(broodi_word_look(&block->state)) &&
+           broodi_thread_fate(worker, generation, UINT32_MAX) != BROODI_FATE_LIVES &&
+           is_unfinished(broodi_word_look(&block->state));
 }
 
 // Slots are freed before their pieces: whoever reads a piece's place finds the state changed afterwards.
@@ -176,10 +184,9 @@ void broodi_blocks_sweep(void)
 
 // Making
 
-// The lowest gap between the sections that there are. Only for one who met the end.
-static uint64_t find_gap(uint64_t length)
+// The first gap between the sections that there are, from this place on.
+static uint64_t find_gap(uint64_t at, uint64_t length)
 {
-    uint64_t at = broodi_family.header->window;
     const uint32_t limit = broodi_slot_limit(BROODI_BLOCK);
     for (uint32_t index = 0; index < limit; index++) {
         const uint64_t state = broodi_word_look(&block_at(index)->state);
@@ -196,13 +203,13 @@ static uint64_t find_gap(uint64_t length)
 static brood_status take_section(uint64_t size, uint64_t *out_place)
 {
     const uint64_t limit = brood_os_section_limit();
-    uint64_t length = section_length(size);
+    const uint64_t length = section_length(size);
     if (size > INT64_MAX || length > limit)
         return broodi_fail(BROOD_NO_MEMORY, "%llu bytes, where files may have %llu", (unsigned long long)size,
                            (unsigned long long)limit);
-    *out_place = heap()->sections;
+    *out_place = find_gap(heap()->sections, length);
     if (*out_place > limit - length)
-        *out_place = find_gap(length);
+        *out_place = find_gap(broodi_family.header->window, length);
     heap()->sections = *out_place + length;
     return BROOD_OK;
 }
@@ -304,11 +311,15 @@ static struct mapping *find_mapping(uint64_t id)
     return mapping;
 }
 
+static bool is_whole_in(uint64_t state, uint64_t id)
+{
+    return broodi_handle_is_current(id, state) && phase_of(state) == WHOLE;
+}
+
 static bool is_whole(uint64_t id)
 {
     const struct broodi_block_slot *block = broodi_object_find(BROODI_BLOCK, id);
-    const uint64_t state = block ? broodi_word_look(&block->state) : 0;
-    return block && broodi_handle_is_current(id, state) && phase_of(state) == WHOLE;
+    return block && is_whole_in(broodi_word_look(&block->state), id);
 }
 
 // Moves those of which the block has ended out of the list. With the guard.
@@ -357,16 +368,27 @@ static void *add_mapping(struct mapping *fresh)
     return address;
 }
 
+// What was read of a block that ended meanwhile may have been another one's, and so may be what was mapped by it.
+static brood_status map_whole(uint64_t id, const brood_os_section *section, void **out)
+{
+    const brood_status status = brood_os_section_map(&broodi_family.arena, section, out);
+    if (is_whole(id))
+        return status;
+    if (status == BROOD_OK)
+        brood_os_section_unmap(*out, section->length);
+    return BROOD_STALE;
+}
+
 static brood_status map(uint64_t id, const struct broodi_block_slot *block, void **out)
 {
     const brood_os_section section = section_of(block);
-    if (!is_whole(id)) // what was read may be another one's
+    if (!is_whole(id))
         return BROOD_STALE;
     struct mapping *fresh = broodi_alloc(sizeof *fresh);
     if (!fresh)
         return BROOD_NO_MEMORY;
     *fresh = (struct mapping){ .id = id, .length = section.length };
-    const brood_status status = brood_os_section_map(&broodi_family.arena, &section, &fresh->address);
+    const brood_status status = map_whole(id, &section, &fresh->address);
     if (status != BROOD_OK)
         free(fresh);
     else
@@ -403,7 +425,7 @@ static brood_status find_data(brood_block block, void **out)
     if (!slot)
         return broodi_object_missing("block");
     const uint64_t state = broodi_word_look(&slot->state);
-    if (!broodi_handle_is_current(block.id, state) || phase_of(state) != WHOLE)
+    if (!is_whole_in(state, block.id))
         return BROOD_STALE;
     if (is_section(state))
         return find_section(block.id, slot, out);
@@ -435,7 +457,7 @@ size_t brood_block_size(brood_block block)
 static brood_status begin_ending(brood_block block, struct broodi_block_slot *slot)
 {
     const uint64_t state = broodi_word_look(&slot->state);
-    if (!is_whole(block.id))
+    if (!is_whole_in(state, block.id))
         return BROOD_STALE;
     if (!is_section(state)) {
         free_piece(broodi_handle_unpack(block.id).slot);
@@ -475,14 +497,25 @@ brood_status brood_block_destroy(brood_block block)
 // Creating
 
 // What its maker cannot map is too large.
-static brood_status map_at_once(brood_block *out, const struct broodi_block_slot *block)
+static brood_status map_at_once(brood_block made, const struct broodi_block_slot *block)
 {
     void *address = NULL;
-    const brood_status status = map(out->id, block, &address);
+    const brood_status status = map(made.id, block, &address);
+    if (status != BROOD_OK)
+        (void)destroy(made);
+    return status;
+}
+
+static brood_status finish(brood_block *out, uint32_t index)
+{
+    struct broodi_block_slot *block = block_at(index);
+    const uint64_t state = broodi_word_look(&block->state);
+    (void)broodi_word_swap(&block->state, state, WHOLE | (broodi_low(state) & SECTION));
+    broodi_step(BROODI_STEP_BLOCK_WHOLE);
+    const brood_block made = { broodi_handle_of(BROODI_BLOCK, index) };
+    const brood_status status = is_section(state) ? map_at_once(made, block) : BROOD_OK;
     if (status == BROOD_OK)
-        return status;
-    (void)destroy(*out);
-    out->id = 0;
+        *out = made;
     return status;
 }
 
@@ -498,19 +531,13 @@ static brood_status create(brood_block *out, size_t size, bool lazy)
     status = reserve_in_turn(size, &index, &zero);
     if (status != BROOD_OK)
         return status;
-    struct broodi_block_slot *block = block_at(index);
     broodi_step(BROODI_STEP_BLOCK_MAKING);
-    status = make_ready(block, zero, lazy);
+    status = make_ready(block_at(index), zero, lazy);
     broodi_step(BROODI_STEP_BLOCK_READY);
-    if (status != BROOD_OK) {
-        discard(index);
-        return status;
-    }
-    const uint64_t state = broodi_word_look(&block->state);
-    (void)broodi_word_swap(&block->state, state, WHOLE | (broodi_low(state) & SECTION));
-    broodi_step(BROODI_STEP_BLOCK_WHOLE);
-    out->id = broodi_handle_of(BROODI_BLOCK, index);
-    return is_section(state) ? map_at_once(out, block) : BROOD_OK;
+    if (status == BROOD_OK)
+        return finish(out, index);
+    discard(index);
+    return status;
 }
 
 brood_status brood_block_create(brood_block *out, size_t size)

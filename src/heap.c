@@ -111,11 +111,15 @@ static bool find_free(uint32_t count, uint32_t *out_first)
     return false;
 }
 
+// By so many chunks, or by what is left of the window: with free ones before it that may do.
 static brood_status grow(uint32_t count)
 {
-    if (count > capacity() - heap()->chunks)
+    const uint32_t left = capacity() - heap()->chunks;
+    if (left == 0)
         return broodi_fail(BROOD_NO_MEMORY, "the arena's window of %llu bytes is full",
                            (unsigned long long)broodi_family.arena.size);
+    if (count > left)
+        count = left;
     const brood_status status = broodi_slot_reach(BROODI_CHUNK, heap()->chunks + count - 1);
     if (status != BROOD_OK)
         return status;
@@ -142,6 +146,35 @@ static brood_status commit(uint32_t index)
     return BROOD_OK;
 }
 
+// A free chunk goes back to the system, if there are spare ones enough.
+static void release(uint32_t index)
+{
+    struct broodi_chunk *chunk = chunk_at(index);
+    if (!chunk->committed || heap()->spare <= SPARE)
+        return;
+    // In this order: who dies in here leaves a chunk that will be committed once more, and be taken for one that is not zero.
+    chunk->committed = false;
+    broodi_step(BROODI_STEP_HEAP_VACATED);
+    const bool given = brood_os_arena_decommit(&broodi_family.arena, place_of(index), BROODI_HEAP_CHUNK);
+    broodi_step(BROODI_STEP_HEAP_DECOMMITTED);
+    if (given) {
+        chunk->used = false;
+        heap()->spare--;
+    } else {
+        chunk->committed = true;
+    }
+}
+
+static brood_status commit_all(uint32_t first, uint32_t count)
+{
+    brood_status status = BROOD_OK;
+    for (uint32_t i = 0; status == BROOD_OK && i < count; i++)
+        status = commit(first + i);
+    for (uint32_t i = 0; status != BROOD_OK && i < count; i++)
+        release(first + i);
+    return status;
+}
+
 static void occupy(uint32_t index, uint32_t use)
 {
     struct broodi_chunk *chunk = chunk_at(index);
@@ -158,31 +191,15 @@ static brood_status find_committed(uint32_t count, uint32_t *out_first)
     brood_status status = BROOD_OK;
     while (status == BROOD_OK && !find_free(count, out_first))
         status = grow(count);
-    for (uint32_t i = 0; status == BROOD_OK && i < count; i++)
-        status = commit(*out_first + i);
-    return status;
+    return status == BROOD_OK ? commit_all(*out_first, count) : status;
 }
 
-// A chunk that nobody uses goes back to the system, if there are spare ones enough.
 static void vacate(uint32_t index)
 {
-    struct broodi_chunk *chunk = chunk_at(index);
-    chunk->use = 0;
+    chunk_at(index)->use = 0;
     set_free(index, true);
     heap()->spare++;
-    if (heap()->spare <= SPARE)
-        return;
-    // In this order: who dies in here leaves a chunk that will be committed once more, and be taken for one that is not zero.
-    chunk->committed = false;
-    broodi_step(BROODI_STEP_HEAP_VACATED);
-    const bool given = brood_os_arena_decommit(&broodi_family.arena, place_of(index), BROODI_HEAP_CHUNK);
-    broodi_step(BROODI_STEP_HEAP_DECOMMITTED);
-    if (given) {
-        chunk->used = false;
-        heap()->spare--;
-    } else {
-        chunk->committed = true;
-    }
+    release(index);
 }
 
 // Lists of chunks with room for one more piece
@@ -334,4 +351,11 @@ void broodi_heap_mark(uint64_t place, size_t size)
         enlist(first, class);
     }
     take_piece(first, class, piece_at(place, class));
+}
+
+void broodi_heap_trim(void)
+{
+    for (uint32_t index = 0; index < heap()->chunks; index++)
+        if (is_free(index))
+            release(index);
 }

@@ -50,8 +50,9 @@ brood_status broodi_heap_take(size_t size, uint64_t *out_place, bool *out_zero);
 // Gives one back.
 void broodi_heap_give(uint64_t place, size_t size);
 
-// Forgets all pieces. And knows one again.
+// Forgets all pieces. Knows one again. And, when all are known, gives back what nobody has.
 void broodi_heap_forget(void);
 void broodi_heap_mark(uint64_t place, size_t size);
+void broodi_heap_trim(void);
 
 #endif

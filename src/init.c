@@ -162,7 +162,7 @@ static void begin_main(int (*executable_atexit)(void (*)(void)))
         status = register_ending(executable_atexit);
     if (status != BROOD_OK)
         refuse("brood_init", status);
-    atomic_store_explicit(&broodi_family.header->keeper, broodi_here.pid, memory_order_relaxed);
+    atomic_store_explicit(&broodi_family.header->keeper, brood_os_section_keeper(), memory_order_relaxed);
     (void)broodi_process_slot_begin(broodi_here.process, broodi_here.pid);
     broodi_here.initialized = true;
 }

@@ -276,6 +276,32 @@ static void a_lazy_block_may_have_many_gigabytes(void **state)
     }
 }
 
+// All places for large blocks are given to some that cannot be mapped; the next ones go into the gaps.
+static void large_ones_lie_apart_when_places_are_used_anew(void **state)
+{
+    (void)state;
+    enum { SIZE = 2 * MIB, COUNT = 6 };
+    brood_block blocks[COUNT];
+    brood_block none = { 77 };
+    for (int i = 0; i < COUNT; i++) {
+        blocks[i] = made_block(SIZE);
+        memset(data_of(blocks[i]), i + 1, SIZE);
+    }
+    for (int i = 0; i < 70; i++)
+        assert_status(brood_block_create_lazy(&none, SIZE_MAX / 64), BROOD_NO_MEMORY);
+    assert_int_equal(none.id, 77);
+    for (int i = 0; i < COUNT; i += 3)
+        assert_status(brood_block_destroy(blocks[i]), BROOD_OK);
+    for (int i = 0; i < COUNT; i += 3) {
+        blocks[i] = made_block(SIZE);
+        memset(data_of(blocks[i]), i + 1, SIZE);
+    }
+    for (int i = 0; i < COUNT; i++) {
+        assert_true(is_all(data_of(blocks[i]), SIZE, (unsigned char)(i + 1)));
+        assert_status(brood_block_destroy(blocks[i]), BROOD_OK);
+    }
+}
+
 static void large_memory_is_given_back(void **state)
 {
     (void)state;
@@ -400,6 +426,7 @@ int main(void)
         cmocka_unit_test(one_that_another_process_destroyed_is_stale),
         cmocka_unit_test(a_block_may_have_gigabytes),
         cmocka_unit_test(a_lazy_block_may_have_many_gigabytes),
+        cmocka_unit_test(large_ones_lie_apart_when_places_are_used_anew),
         cmocka_unit_test(large_memory_is_given_back),
         cmocka_unit_test(threads_and_processes_make_and_destroy_at_once),
         cmocka_unit_test(makers_killed_at_any_moment_leave_a_heap_that_works),

@@ -54,6 +54,9 @@ size_t platform_images(brood_pid *out, size_t capacity);
 // The memory that this process has now, in bytes: not what is merely reserved.
 size_t platform_memory_used(void);
 
+// The memory that the system has given to this shared memory object, in bytes; 0 where it does not tell.
+size_t platform_memory_behind(intptr_t object);
+
 // Zeroed memory that forked children share with this process. It stays.
 void *platform_memory_shared(size_t size);
 

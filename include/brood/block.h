@@ -42,7 +42,7 @@ typedef struct brood_block {
  * @retval BROOD_INVALID       a size of 0, or without `out`.
  * @retval BROOD_NOT_INITIALIZED  brood_init() has not run.
  *
- * The memory is there from this call on: touching it needs no more. Commiting takes about a quarter of a second for each GiB; small
+ * The memory is there from this call on: touching it needs no more. Committing takes about a quarter of a second for each GiB; small
  * blocks are cut from memory that is there already. May wait for another thread that makes or destroys a block just then.
  */
 BROOD_API BROOD_NODISCARD brood_status brood_block_create(brood_block *out, size_t size);

@@ -40,6 +40,9 @@ typedef struct brood_os_section {
     int64_t keeper;  // the process that keeps it in being, where the system keeps nothing by itself
 } brood_os_section;
 
+// This process as a keeper: no later one has the same name. 0 where none is needed.
+int64_t brood_os_section_keeper(void);
+
 // Makes one, all zero: sets `out->name`, and `out->keeper` if that is another process than the one asked for. It stays when its maker dies, and
 // ends by brood_os_section_destroy or with its keeper. `lazy`: its pages need to be there only when they are touched.
 // Fails with BROOD_NO_MEMORY, BROOD_NO_RESOURCES.

@@ -42,6 +42,11 @@ static brood_status map(brood_os_arena *out, int object, size_t size)
     return status;
 }
 
+int64_t brood_os_section_keeper(void)
+{
+    return 0; // the file does
+}
+
 uint64_t brood_os_section_limit(void)
 {
     struct rlimit limit;
@@ -130,15 +135,17 @@ static uint64_t memory_left(void)
 enum { MARGIN = 16 << 20, LOOKED_AT = 1 << 20 };
 
 // Too much would be answered by the kernel with the death of somebody. The look costs as much as some pages do, so it is taken
-// once for every megabyte.
+// once for every megabyte; and each time from one that found too little on.
 static brood_status look_at_memory(uint64_t length)
 {
     static _Atomic uint64_t unseen;
-    if (atomic_fetch_add_explicit(&unseen, length, memory_order_relaxed) + length < LOOKED_AT)
+    if (length < LOOKED_AT &&
+        atomic_fetch_add_explicit(&unseen, length, memory_order_relaxed) + length < LOOKED_AT)
         return BROOD_OK;
-    atomic_store_explicit(&unseen, 0, memory_order_relaxed);
     const uint64_t left = memory_left();
-    if (left >= MARGIN && length <= left - MARGIN)
+    const bool enough = left >= MARGIN && length <= left - MARGIN;
+    atomic_store_explicit(&unseen, enough ? 0 : LOOKED_AT, memory_order_relaxed);
+    if (enough)
         return BROOD_OK;
     return broodi_fail(BROOD_NO_MEMORY, "%llu bytes, where %llu are left", (unsigned long long)length,
                        (unsigned long long)left);
@@ -156,8 +163,8 @@ static brood_status look_at_file_limit(uint64_t end)
                        (unsigned long long)limit);
 }
 
-// A signal undoes what a call has done so far: in pieces, each of about a millisecond, it comes to an end beside a timer that ticks.
-enum { PIECE = 4 << 20 };
+// A signal undoes what a call has done so far: in pieces, smaller ones where signals are frequent, it comes to an end beside a timer that ticks.
+enum { PIECE = 4 << 20, LEAST_PIECE = 1 << 16 };
 
 static brood_status commit(int object, uint64_t at, uint64_t length)
 {
@@ -166,13 +173,16 @@ static brood_status commit(int object, uint64_t at, uint64_t length)
         status = look_at_memory(length);
     if (status != BROOD_OK)
         return status;
+    uint64_t most = PIECE; // about a millisecond
     while (length > 0) {
-        const uint64_t piece = length < PIECE ? length : PIECE;
+        const uint64_t piece = length < most ? length : most;
         if (fallocate(object, 0, (off_t)at, (off_t)piece) == 0) {
             at += piece;
             length -= piece;
         } else if (errno != EINTR) {
             return brood_os_error("fallocate", errno);
+        } else if (most > LEAST_PIECE) {
+            most /= 2;
         }
     }
     return BROOD_OK;

@@ -92,6 +92,34 @@ uint64_t brood_os_section_limit(void)
     return INT64_MAX;
 }
 
+// The number of a process may be another one's later; its name here has bits of when it was created.
+static int64_t name_of(HANDLE process)
+{
+    FILETIME birth;
+    FILETIME others[3];
+    if (!GetProcessTimes(process, &birth, &others[0], &others[1], &others[2]))
+        return 0;
+    return (int64_t)((uint64_t)(birth.dwLowDateTime & INT32_MAX) << 32 | GetProcessId(process));
+}
+
+int64_t brood_os_section_keeper(void)
+{
+    return name_of(GetCurrentProcess());
+}
+
+// NULL when it has ended, and when it cannot be had.
+static HANDLE open_keeper(int64_t keeper)
+{
+    if (keeper == brood_os_section_keeper())
+        return GetCurrentProcess();
+    const DWORD rights = PROCESS_DUP_HANDLE | PROCESS_QUERY_LIMITED_INFORMATION;
+    HANDLE process = broodi_win32_fault() ? NULL : OpenProcess(rights, FALSE, (DWORD)keeper);
+    if (!process || name_of(process) == keeper)
+        return process;
+    CloseHandle(process);
+    return NULL;
+}
+
 static brood_status look_at_memory(uint64_t length)
 {
     MEMORYSTATUSEX memory = { .dwLength = sizeof memory };
@@ -102,10 +130,10 @@ static brood_status look_at_memory(uint64_t length)
 }
 
 // Gives the keeper a handle of its own; false when it cannot have one.
-static bool hand_over(HANDLE section, int64_t pid, uint64_t *out_name)
+static bool hand_over(HANDLE section, int64_t name, uint64_t *out_name)
 {
     HANDLE theirs = NULL;
-    HANDLE keeper = broodi_win32_fault() ? NULL : OpenProcess(PROCESS_DUP_HANDLE, FALSE, (DWORD)pid);
+    HANDLE keeper = open_keeper(name);
     if (!keeper)
         return false;
     const bool done =
@@ -128,7 +156,7 @@ brood_status brood_os_section_create(const brood_os_arena *arena, bool lazy, bro
                                               (DWORD)(out->length >> 32), (DWORD)out->length, NULL);
     if (!section)
         return brood_os_error("CreateFileMappingW", GetLastError());
-    const int64_t self = (int64_t)GetCurrentProcessId();
+    const int64_t self = brood_os_section_keeper();
     if (out->keeper != self && hand_over(section, out->keeper, &out->name)) {
         CloseHandle(section);
         return BROOD_OK;
@@ -142,8 +170,7 @@ brood_status brood_os_section_create(const brood_os_arena *arena, bool lazy, bro
 static HANDLE duplicate(const brood_os_section *section, DWORD options)
 {
     HANDLE ours = NULL;
-    HANDLE keeper =
-        broodi_win32_fault() ? NULL : OpenProcess(PROCESS_DUP_HANDLE, FALSE, (DWORD)section->keeper);
+    HANDLE keeper = open_keeper(section->keeper);
     if (!keeper)
         return NULL;
     if (!DuplicateHandle(keeper, (HANDLE)(uintptr_t)section->name, GetCurrentProcess(), &ours, 0, FALSE,
@@ -166,8 +193,8 @@ brood_status brood_os_section_map(const brood_os_arena *arena, const brood_os_se
     (void)arena;
     HANDLE ours = duplicate(section, 0);
     if (!ours)
-        return broodi_fail(BROOD_NOT_FOUND, "process %lld, which kept the block, has ended",
-                           (long long)section->keeper);
+        return broodi_fail(BROOD_NOT_FOUND, "process %lu, which kept the block, has ended",
+                           (unsigned long)(DWORD)section->keeper);
     *out = broodi_win32_fault() ? NULL : MapViewOfFile(ours, FILE_MAP_WRITE, 0, 0, (SIZE_T)section->length);
     const DWORD code = GetLastError();
     CloseHandle(ours); // the view keeps what it needs

@@ -29,12 +29,14 @@ struct scenario {
 
 struct holdings {
     size_t descriptors;
+    size_t memory; // of the arena
     uint32_t live[BROODI_KINDS];
 };
 
 static struct holdings take_stock(void)
 {
-    struct holdings now = { .descriptors = platform_descriptor_count() };
+    struct holdings now = { .descriptors = platform_descriptor_count(),
+                            .memory = platform_memory_behind(broodi_family.arena.object) };
     for (int kind = 1; kind < BROODI_KINDS; kind++)
         now.live[kind] = atomic_load(&broodi_family.header->tables[kind].live);
     return now;
@@ -64,6 +66,9 @@ static void assert_same(const struct scenario *scenario, unsigned n, struct hold
     if (!scenario->cold && after.descriptors != before.descriptors)
         fail_msg("%s, fault %u: %u descriptors have become %u", scenario->name, n,
                  (unsigned)before.descriptors, (unsigned)after.descriptors);
+    if (!scenario->cold && after.memory > before.memory)
+        fail_msg("%s, fault %u: %u bytes of the arena have become %u", scenario->name, n,
+                 (unsigned)before.memory, (unsigned)after.memory);
     for (int kind = 1; kind < BROODI_KINDS; kind++)
         if (after.live[kind] != before.live[kind] && !scenario->cold)
             fail_msg("%s, fault %u: %u slots of kind %d have become %u", scenario->name, n,
@@ -537,6 +542,118 @@ static void a_table_that_cannot_grow_stays_whole(void **state)
     }
 }
 
+// Blocks
+
+enum { BLOCKS = 3 };
+
+// So many that they need more memory than is spare; all are zero, and can be written to.
+static brood_status make_blocks(brood_status (*create)(brood_block *, size_t), size_t size, unsigned count)
+{
+    brood_block blocks[100];
+    brood_status status = BROOD_OK;
+    unsigned made = 0;
+    for (; made < count && status == BROOD_OK; made += status == BROOD_OK) {
+        blocks[made].id = 77;
+        status = create(&blocks[made], size);
+        if (status != BROOD_OK) {
+            assert_int_equal(blocks[made].id, 77);
+            continue;
+        }
+        unsigned char *data = brood_block_data(blocks[made]);
+        assert_non_null(data);
+        assert_true(data[0] == 0 && data[size - 1] == 0);
+        data[0] = data[size - 1] = 1;
+    }
+    while (made > 0)
+        assert_status(brood_block_destroy(blocks[--made]), BROOD_OK);
+    return status;
+}
+
+static brood_status make_small_ones(void)
+{
+    return make_blocks(brood_block_create, 30000, 50);
+}
+
+static brood_status make_medium_ones(void)
+{
+    return make_blocks(brood_block_create, 100 << 10, 12);
+}
+
+static brood_status make_runs(void)
+{
+    return make_blocks(brood_block_create, 1 << 20, BLOCKS);
+}
+
+static brood_status make_large_ones(void)
+{
+    return make_blocks(brood_block_create, 3 << 20, BLOCKS);
+}
+
+static brood_status make_lazy_ones(void)
+{
+    return make_blocks(brood_block_create_lazy, 3 << 20, BLOCKS);
+}
+
+static brood_status make_one_elsewhere(void)
+{
+    return in_fresh_thread(make_large_ones);
+}
+
+static void a_block_that_fails_leaves_nothing(void **state)
+{
+    (void)state;
+    const struct scenario scenarios[] = {
+        { .name = "small blocks", .run = make_small_ones, .allowed = { BROOD_NO_MEMORY } },
+        { .name = "medium blocks", .run = make_medium_ones, .allowed = { BROOD_NO_MEMORY } },
+        { .name = "runs of chunks", .run = make_runs, .allowed = { BROOD_NO_MEMORY } },
+        { .name = "large blocks", .run = make_large_ones, .allowed = { BROOD_NO_MEMORY, BROOD_NOT_FOUND } },
+        { .name = "lazy blocks", .run = make_lazy_ones, .allowed = { BROOD_NO_MEMORY, BROOD_NOT_FOUND } },
+        { .name = "large blocks of a new thread",
+          .run = make_one_elsewhere,
+          .allowed = { BROOD_NO_MEMORY, BROOD_NO_RESOURCES, BROOD_NOT_FOUND } },
+    };
+    for (size_t i = 0; i < sizeof scenarios / sizeof scenarios[0]; i++)
+        walk_twice(&scenarios[i]);
+}
+
+// In a child: until it has the block, with the first fault, the second...
+static int look_at_block(void *arg)
+{
+    const brood_block block = *(const brood_block *)arg;
+    const size_t before = platform_descriptor_count();
+    bool pending = false;
+    for (unsigned n = 1; !pending; n++) {
+        CHECK(n < MOST);
+        broodi_fault_set(n);
+        const unsigned char *data = brood_block_data(block);
+        pending = is_pending();
+        CHECK(data || !pending);
+        if (!data) {
+            CHECK(strstr(brood_last_error(), "brood_block_data"));
+            CHECK(platform_descriptor_count() == before);
+        } else {
+            CHECK(data[0] == 5 && data[brood_block_size(block) - 1] == 6);
+            pending = true; // once it is mapped there is nothing to fail
+        }
+    }
+    CHECK(brood_block_data(block));
+    CHECK(platform_descriptor_count() == before);
+    return 0;
+}
+
+static void a_block_that_cannot_be_mapped_can_be_later(void **state)
+{
+    (void)state;
+    enum { SIZE = 3 << 20 };
+    brood_block block;
+    assert_status(brood_block_create(&block, SIZE), BROOD_OK);
+    unsigned char *data = brood_block_data(block);
+    data[0] = 5;
+    data[SIZE - 1] = 6;
+    assert_process_ends(started_process(look_at_block, &block, sizeof block), 0);
+    assert_status(brood_block_destroy(block), BROOD_OK);
+}
+
 // Locals
 
 enum { LOCALS = 100 };
@@ -649,6 +766,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_thread_that_fails_leaves_nothing),
         cmocka_unit_test(an_acquire_by_a_new_thread_that_fails_leaves_the_lock_free),
         cmocka_unit_test(a_table_that_cannot_grow_stays_whole),
+        cmocka_unit_test(a_block_that_fails_leaves_nothing),
+        cmocka_unit_test(a_block_that_cannot_be_mapped_can_be_later),
         cmocka_unit_test(locals_that_fail_leave_nothing),
         cmocka_unit_test(the_registry_fails_as_documented),
         cmocka_unit_test(a_handler_is_registered_or_is_not),

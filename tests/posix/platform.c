@@ -190,6 +190,14 @@ size_t platform_memory_used(void)
     return resident * (size_t)sysconf(_SC_PAGESIZE);
 }
 
+size_t platform_memory_behind(intptr_t object)
+{
+    struct stat facts;
+    if (fstat((int)object, &facts) != 0)
+        give_up("fstat");
+    return (size_t)facts.st_blocks * 512;
+}
+
 void *platform_memory_shared(size_t size)
 {
     void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);

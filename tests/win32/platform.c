@@ -114,6 +114,12 @@ size_t platform_memory_used(void)
     return counters.WorkingSetSize;
 }
 
+size_t platform_memory_behind(intptr_t object)
+{
+    (void)object;
+    return 0;
+}
+
 void *platform_memory_shared(size_t size)
 {
     void *memory = calloc(1, size);

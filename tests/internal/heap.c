@@ -1,0 +1,479 @@
+// SPDX-License-Identifier: MIT
+// The heap by itself, under its lock; and what the dead leave of it.
+#include "../meeting.h"
+
+#include "../platform.h"
+#include "block.h"
+#include "family.h"
+#include "self.h"
+#include "shared.h"
+
+enum { CHUNK = BROODI_HEAP_CHUNK, UNIT = BROODI_HEAP_UNIT, SPARE = 16 };
+
+static struct broodi_heap *heap(void)
+{
+    return &broodi_family.header->heap;
+}
+
+static struct broodi_chunk *chunk_at(uint32_t index)
+{
+    return broodi_slot(BROODI_CHUNK, index);
+}
+
+static int enter(void **state)
+{
+    (void)state;
+    return brood_lock_acquire((brood_lock){ heap()->lock }, MEETING_PATIENCE) != BROOD_OK;
+}
+
+static int leave(void **state)
+{
+    (void)state;
+    return brood_lock_release((brood_lock){ heap()->lock }) != BROOD_OK;
+}
+
+static uint64_t next_number(uint64_t *seed)
+{
+    *seed ^= *seed << 13;
+    *seed ^= *seed >> 7;
+    *seed ^= *seed << 17;
+    return *seed;
+}
+
+// Pieces with a stamp in every cache line, so that one that lies on another's is noticed.
+
+struct piece {
+    uint64_t place;
+    size_t size;
+};
+
+static uint64_t *line_of(const struct piece *piece, size_t offset)
+{
+    return (uint64_t *)(void *)(broodi_family.arena.base + piece->place + offset);
+}
+
+static void stamp(const struct piece *piece)
+{
+    for (size_t offset = 0; offset < piece->size; offset += UNIT)
+        *line_of(piece, offset) = piece->place ^ piece->size;
+}
+
+static bool is_stamped(const struct piece *piece)
+{
+    for (size_t offset = 0; offset < piece->size; offset += UNIT)
+        if (*line_of(piece, offset) != (piece->place ^ piece->size))
+            return false;
+    return true;
+}
+
+static bool is_zero(const struct piece *piece)
+{
+    for (size_t offset = 0; offset < piece->size; offset += UNIT)
+        if (*line_of(piece, offset) != 0)
+            return false;
+    return true;
+}
+
+static brood_status take(struct piece *piece, size_t size)
+{
+    bool zero = true;
+    const brood_status status = broodi_heap_take(size, &piece->place, &zero);
+    if (status != BROOD_OK)
+        return status;
+    piece->size = size;
+    assert_int_equal(piece->place % UNIT, 0);
+    assert_true(piece->place >= broodi_heap_at);
+    assert_true(piece->place + size <= broodi_family.arena.size);
+    if (zero)
+        assert_true(is_zero(piece));
+    stamp(piece);
+    return BROOD_OK;
+}
+
+static void give(struct piece *piece)
+{
+    assert_true(is_stamped(piece));
+    broodi_heap_give(piece->place, piece->size);
+    piece->size = 0;
+}
+
+enum { HELD = 400 };
+
+static struct piece held[HELD];
+
+static size_t random_size(uint64_t *seed)
+{
+    const uint64_t number = next_number(seed);
+    const size_t most = number % 64 == 0  ? BROODI_HEAP_LARGEST
+                        : number % 8 == 0 ? CHUNK + 5
+                        : number % 2 == 0 ? 5000
+                                          : 600;
+    return 1 + (size_t)(next_number(seed) % most);
+}
+
+static void exchange(uint64_t *seed, int turns)
+{
+    for (int i = 0; i < turns; i++) {
+        struct piece *piece = &held[next_number(seed) % HELD];
+        if (piece->size)
+            give(piece);
+        else
+            assert_status(take(piece, random_size(seed)), BROOD_OK);
+    }
+}
+
+static void give_all(void)
+{
+    for (size_t i = 0; i < HELD; i++)
+        if (held[i].size)
+            give(&held[i]);
+}
+
+// What the arena has of the system's memory, by its own account.
+static size_t memory_kept(void)
+{
+    size_t kept = CHUNK; // the header
+    for (int kind = 1; kind < BROODI_KINDS; kind++) {
+        const size_t used = broodi_slot_limit((enum broodi_kind)kind) * broodi_tables[kind].stride;
+        kept += (used + CHUNK - 1) / CHUNK * CHUNK;
+    }
+    for (uint32_t index = 0; index < heap()->chunks; index++)
+        kept += chunk_at(index)->committed ? CHUNK : 0;
+    return kept;
+}
+
+static void assert_account(void)
+{
+    const size_t seen = platform_memory_behind(broodi_family.arena.object);
+    if (seen > 0)
+        assert_int_equal(seen, memory_kept());
+}
+
+static void assert_empty(bool given_back)
+{
+    uint32_t spare = 0;
+    for (uint32_t index = 0; index < heap()->chunks; index++) {
+        assert_int_equal(chunk_at(index)->use, 0);
+        assert_true(heap()->free[index / 64] >> (index % 64) & 1);
+        spare += chunk_at(index)->committed;
+    }
+    for (uint32_t class = 0; class < BROODI_HEAP_CLASSES; class ++)
+        assert_int_equal(heap()->room[class], 0);
+    assert_int_equal(heap()->spare, spare);
+    assert_true(spare <= SPARE || !given_back);
+    assert_account();
+}
+
+// Whether this system gives memory of the window back.
+static bool gives_back(void)
+{
+    return platform_memory_behind(broodi_family.arena.object) > 0;
+}
+
+static void pieces_lie_apart_and_what_is_given_goes_back_to_the_system(void **state)
+{
+    (void)state;
+    uint64_t seed = 2463534242;
+    for (int turn = 0; turn < 20; turn++) {
+        exchange(&seed, 1000);
+        assert_account();
+        give_all();
+        assert_empty(gives_back());
+    }
+}
+
+static void every_size_has_as_many_pieces_in_a_chunk_as_fit(void **state)
+{
+    (void)state;
+    static struct piece pieces[CHUNK / UNIT + 1];
+    uint64_t last = 0;
+    uint32_t sizes = 0;
+    for (uint64_t units = 1; units <= CHUNK / UNIT / 2; units++) {
+        size_t count = 0;
+        do
+            assert_status(take(&pieces[count], (size_t)units * UNIT), BROOD_OK);
+        while (pieces[count++].place / CHUNK == pieces[0].place / CHUNK);
+        const uint64_t size = (pieces[1].place - pieces[0].place) / UNIT;
+        assert_true(size >= units && (size - units) * 5 <= size);
+        assert_int_equal(count - 1, CHUNK / UNIT / size);
+        sizes += size != last;
+        last = size;
+        while (count > 0)
+            give(&pieces[--count]);
+    }
+    assert_int_equal(sizes, BROODI_HEAP_CLASSES);
+    assert_empty(gives_back());
+}
+
+// The window, as this process sees it, ends a few chunks behind what is in use.
+
+enum { LEFT = 40 };
+
+static size_t narrow(uint32_t left)
+{
+    const size_t whole = broodi_family.arena.size;
+    broodi_family.arena.size = broodi_heap_at + (size_t)(heap()->chunks + left) * CHUNK;
+    return whole;
+}
+
+static uint32_t fill(struct piece *pieces, uint32_t most, size_t size)
+{
+    uint32_t count = 0;
+    while (count < most && take(&pieces[count], size) == BROOD_OK)
+        count++;
+    assert_true(count < most);
+    assert_status(take(&pieces[count], size), BROOD_NO_MEMORY);
+    return count;
+}
+
+static void a_full_window_says_so_and_works_again_after(void **state)
+{
+    (void)state;
+    enum { MOST = 4000 };
+    static struct piece pieces[MOST * 8];
+    static const size_t sizes[] = { CHUNK, CHUNK / 2, 3 * CHUNK, 10000, 1000 };
+    const size_t whole = narrow(LEFT);
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        uint32_t count = fill(pieces, MOST * 8, sizes[i]);
+        assert_true(count * sizes[i] >= (heap()->chunks - 3) * (size_t)CHUNK * 3 / 4);
+        give(&pieces[count / 2]);
+        assert_status(take(&pieces[count / 2], sizes[i]), BROOD_OK);
+        assert_status(take(&pieces[count], sizes[i]), BROOD_NO_MEMORY);
+        while (count > 0)
+            give(&pieces[--count]);
+        assert_empty(gives_back());
+    }
+    broodi_family.arena.size = whole;
+}
+
+// Free chunks before the end of what has been used count too.
+static void the_last_of_the_window_is_used(void **state)
+{
+    (void)state;
+    enum { MOST = 8000 };
+    static struct piece pieces[MOST];
+    struct piece run;
+    const size_t whole = narrow(0);
+    uint32_t count = fill(pieces, MOST, CHUNK);
+    for (int i = 0; i < 5; i++)
+        give(&pieces[--count]);
+    broodi_family.arena.size = whole;
+    (void)narrow(7);
+    assert_status(take(&run, 12 * CHUNK + 1), BROOD_NO_MEMORY);
+    assert_status(take(&run, 12 * CHUNK), BROOD_OK);
+    broodi_family.arena.size = whole;
+    give(&run);
+    while (count > 0)
+        give(&pieces[--count]);
+    assert_empty(gives_back());
+}
+
+// The map, without what depends on the order of things.
+struct picture {
+    uint64_t free[BROODI_HEAP_CHUNKS / 64];
+    uint32_t taken;
+    uint32_t room[BROODI_HEAP_CLASSES];
+    uint32_t spare;
+};
+
+static uint32_t length_of(uint32_t class)
+{
+    uint32_t length = 0;
+    for (uint32_t next = heap()->room[class]; next; next = chunk_at(next - 1)->next)
+        length++;
+    return length;
+}
+
+static void draw(struct picture *picture)
+{
+    memset(picture, 0, sizeof *picture);
+    memcpy(picture->free, heap()->free, sizeof picture->free);
+    picture->spare = heap()->spare;
+    for (uint32_t index = 0; index < heap()->chunks; index++)
+        picture->taken += chunk_at(index)->use ? chunk_at(index)->taken : 0;
+    for (uint32_t class = 0; class < BROODI_HEAP_CLASSES; class ++)
+        picture->room[class] = length_of(class);
+}
+
+// As somebody may leave it who died at any moment.
+static void spoil(void)
+{
+    heap()->spare = 12345;
+    memset(heap()->room, 7, sizeof heap()->room);
+    memset(heap()->free, 0, sizeof heap()->free);
+    for (uint32_t index = 0; index < heap()->chunks; index++) {
+        chunk_at(index)->taken = 99;
+        chunk_at(index)->next = chunk_at(index)->previous = 3;
+        memset(chunk_at(index)->pieces, 0x55, sizeof chunk_at(index)->pieces);
+    }
+}
+
+static void a_map_drawn_anew_is_the_same(void **state)
+{
+    (void)state;
+    static struct picture before;
+    static struct picture after;
+    uint64_t seed = 4711;
+    for (int turn = 0; turn < 20; turn++) {
+        exchange(&seed, 700);
+        draw(&before);
+        if (turn % 2)
+            spoil();
+        broodi_heap_forget();
+        for (size_t i = 0; i < HELD; i++)
+            if (held[i].size)
+                broodi_heap_mark(held[i].place, held[i].size);
+        broodi_heap_trim();
+        draw(&after);
+        assert_memory_equal(&before, &after, sizeof before);
+    }
+    give_all();
+    assert_empty(gives_back());
+}
+
+static void what_a_death_left_committed_goes_back_too(void **state)
+{
+    (void)state;
+    struct piece runs[8];
+    for (size_t i = 0; i < 8; i++)
+        assert_status(take(&runs[i], BROODI_HEAP_LARGEST), BROOD_OK);
+    broodi_heap_forget();
+    broodi_heap_trim();
+    assert_empty(gives_back());
+}
+
+// Without the lock: what the dead were about
+
+static uint32_t blocks_live(void)
+{
+    return atomic_load(&broodi_family.header->tables[BROODI_BLOCK].live);
+}
+
+static int end_with_the_lock(void *arg)
+{
+    uint32_t index;
+    uint64_t place;
+    bool zero;
+    (void)arg;
+    CHECK(brood_lock_acquire((brood_lock){ heap()->lock }, MEETING_PATIENCE) == BROOD_OK);
+    CHECK(broodi_slot_take(BROODI_BLOCK, 0, &index) == BROOD_OK);
+    CHECK(broodi_heap_take(100000, &place, &zero) == BROOD_OK);
+    CHECK(broodi_heap_take(100, &place, &zero) == BROOD_OK);
+    heap()->sections = 1; // half of a number
+    return 0;
+}
+
+static void who_dies_with_the_lock_leaves_nothing(void **state)
+{
+    (void)state;
+    enum { MIB = 1 << 20 };
+    brood_block small;
+    brood_block large[2];
+    assert_status(brood_block_create(&large[0], 2 * MIB), BROOD_OK);
+    memset(brood_block_data(large[0]), 1, 2 * MIB);
+    const uint32_t before = blocks_live();
+    assert_thread_ends(started_thread(end_with_the_lock, "", 1), 0);
+    assert_status(brood_block_create(&small, 10), BROOD_OK);
+    assert_int_equal(blocks_live(), before + 1);
+    assert_status(brood_block_create(&large[1], 2 * MIB), BROOD_OK);
+    memset(brood_block_data(large[1]), 2, 2 * MIB);
+    assert_int_equal(((unsigned char *)brood_block_data(large[0]))[MIB], 1);
+    assert_status(brood_block_destroy(large[0]), BROOD_OK);
+    assert_status(brood_block_destroy(large[1]), BROOD_OK);
+    assert_status(brood_block_destroy(small), BROOD_OK);
+    assert_empty(gives_back());
+}
+
+enum { MAKING = 1, WHOLE, ENDING };
+
+static int say_who(void *arg)
+{
+    _Atomic uint64_t *who = *(_Atomic uint64_t **)arg;
+    const uint32_t slot = broodi_self_slot();
+    atomic_store(who, (uint64_t)broodi_life_id(slot).generation << 32 | slot);
+    return 0;
+}
+
+// A block of which a thread says that it works at it.
+static brood_block made_with(uint64_t worker, uint32_t phase)
+{
+    brood_block block;
+    assert_status(brood_block_create(&block, 1000), BROOD_OK);
+    struct broodi_block_slot *slot = broodi_slot(BROODI_BLOCK, broodi_handle_unpack(block.id).slot);
+    atomic_store(&slot->worker, (uint32_t)worker);
+    atomic_store(&slot->worker_generation, (uint32_t)(worker >> 32));
+    assert_true(broodi_word_swap(&slot->state, broodi_word_look(&slot->state), phase));
+    return block;
+}
+
+static bool is_swept(brood_block block)
+{
+    assert_int_equal(enter(NULL), 0);
+    broodi_blocks_sweep();
+    assert_int_equal(leave(NULL), 0);
+    struct broodi_block_slot *slot = broodi_slot(BROODI_BLOCK, broodi_handle_unpack(block.id).slot);
+    const uint64_t found = broodi_word_look(&slot->state);
+    if (!broodi_handle_is_current(block.id, found))
+        return true;
+    (void)broodi_word_swap(&slot->state, found, WHOLE);
+    assert_status(brood_block_destroy(block), BROOD_OK);
+    return false;
+}
+
+static void only_what_the_dead_worked_at_is_swept(void **state)
+{
+    (void)state;
+    _Atomic uint64_t dead = 0;
+    _Atomic uint64_t *out = &dead;
+    const uint32_t before = blocks_live();
+    assert_thread_ends(started_thread(say_who, &out, sizeof out), 0);
+    const uint32_t slot = broodi_self_slot();
+    const uint64_t self = (uint64_t)broodi_life_id(slot).generation << 32 | slot;
+    assert_true(is_swept(made_with(dead, MAKING)));
+    assert_true(is_swept(made_with(dead, ENDING)));
+    assert_false(is_swept(made_with(dead, WHOLE)));
+    assert_false(is_swept(made_with(self, MAKING)));
+    assert_false(is_swept(made_with(self, ENDING)));
+    assert_int_equal(blocks_live(), before);
+}
+
+static void a_process_that_only_has_the_keepers_number_keeps_nothing(void **state)
+{
+    (void)state;
+    brood_os_section section = { .length = 2 << 20, .keeper = brood_os_section_keeper() };
+    void *address = NULL;
+    if (section.keeper == 0) {
+        print_message("nobody keeps sections here\n");
+        skip();
+    }
+    assert_status(brood_os_section_create(&broodi_family.arena, false, &section), BROOD_OK);
+    assert_status(brood_os_section_map(&broodi_family.arena, &section, &address), BROOD_OK);
+    brood_os_section_unmap(address, section.length);
+    brood_os_section other = section;
+    other.keeper ^= INT64_C(1) << 40; // created at another time
+    assert_status(brood_os_section_map(&broodi_family.arena, &other, &address), BROOD_NOT_FOUND);
+    brood_os_section_destroy(&broodi_family.arena, &other);
+    assert_status(brood_os_section_map(&broodi_family.arena, &section, &address), BROOD_OK);
+    brood_os_section_unmap(address, section.length);
+    brood_os_section_destroy(&broodi_family.arena, &section);
+    assert_status(brood_os_section_map(&broodi_family.arena, &section, &address), BROOD_NOT_FOUND);
+}
+
+#define locked_test(test) cmocka_unit_test_setup_teardown(test, enter, leave)
+
+int main(void)
+{
+    brood_init();
+    const struct CMUnitTest tests[] = {
+        locked_test(pieces_lie_apart_and_what_is_given_goes_back_to_the_system),
+        locked_test(every_size_has_as_many_pieces_in_a_chunk_as_fit),
+        locked_test(a_full_window_says_so_and_works_again_after),
+        locked_test(the_last_of_the_window_is_used),
+        locked_test(a_map_drawn_anew_is_the_same),
+        locked_test(what_a_death_left_committed_goes_back_too),
+        cmocka_unit_test(who_dies_with_the_lock_leaves_nothing),
+        cmocka_unit_test(only_what_the_dead_worked_at_is_swept),
+        cmocka_unit_test(a_process_that_only_has_the_keepers_number_keeps_nothing),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,436 @@
+// SPDX-License-Identifier: MIT
+// The limits that Linux sets to memory: each is answered with a status, and nobody is killed for it. And where the arena shows.
+#define _GNU_SOURCE
+#include "../meeting.h"
+
+#include "../foreign.h"
+#include "../platform.h"
+#include "family.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+enum { MIB = 1 << 20, CHUNK = BROODI_HEAP_CHUNK };
+
+static bool set_limit(int resource, uint64_t value)
+{
+    const struct rlimit limit = { value, value };
+    return setrlimit((__rlimit_resource_t)resource, &limit) == 0;
+}
+
+// The number behind `name` in a small file; 0 when there is none.
+static uint64_t read_number(const char *path, const char *name)
+{
+    char text[8192];
+    unsigned long long number = 0;
+    FILE *file = fopen(path, "r");
+    if (!file)
+        return 0;
+    text[fread(text, 1, sizeof text - 1, file)] = 0;
+    (void)fclose(file);
+    const char *at = strstr(text, name);
+    return at && sscanf(at + strlen(name), "%llu", &number) == 1 ? number : 0;
+}
+
+// RLIMIT_FSIZE, in a copy of this process: a signal would be seen
+
+static int make_large_ones(void *arg)
+{
+    brood_block block = { 77 };
+    (void)arg;
+    CHECK(set_limit(RLIMIT_FSIZE, broodi_family.arena.size));
+    CHECK(brood_block_create(&block, 2 * MIB) == BROOD_NO_MEMORY);
+    CHECK(strstr(brood_last_error(), "files may have"));
+    CHECK(brood_block_create_lazy(&block, 2 * MIB) == BROOD_NO_MEMORY);
+    CHECK(block.id == 77);
+    CHECK(brood_block_create(&block, MIB) == BROOD_OK);
+    CHECK(brood_block_destroy(block) == BROOD_OK);
+    return 0;
+}
+
+static int make_many(void *arg)
+{
+    enum { MOST = 1000 };
+    static brood_block blocks[MOST];
+    brood_block small;
+    int count = 0;
+    (void)arg;
+    CHECK(brood_block_create(&small, 10) == BROOD_OK);
+    CHECK(brood_block_destroy(small) == BROOD_OK);
+    const uint32_t chunks = broodi_family.header->heap.chunks;
+    CHECK(set_limit(RLIMIT_FSIZE, broodi_heap_at + (uint64_t)(chunks + 10) * CHUNK));
+    while (count < MOST && brood_block_create(&blocks[count], CHUNK) == BROOD_OK)
+        count++;
+    CHECK(count >= 10 && count < MOST);
+    CHECK(brood_block_create(&blocks[count], CHUNK) == BROOD_NO_MEMORY);
+    CHECK(strstr(brood_last_error(), "files may have"));
+    CHECK(brood_block_destroy(blocks[--count]) == BROOD_OK);
+    CHECK(brood_block_create(&small, 10) == BROOD_OK);
+    CHECK(brood_block_destroy(small) == BROOD_OK);
+    while (count > 0)
+        CHECK(brood_block_destroy(blocks[--count]) == BROOD_OK);
+    return 0;
+}
+
+// platform_guest() tells eight bits of a line.
+static void assert_guest(int (*fn)(void *arg), void *arg)
+{
+    const int code = platform_guest(fn, arg);
+    if (code != 0)
+        fail_msg("a line that is %d but for a multiple of 256, or a signal if -2", code);
+}
+
+static void files_that_may_not_grow_are_no_memory(void **state)
+{
+    (void)state;
+    assert_guest(make_large_ones, NULL);
+    assert_guest(make_many, NULL);
+    brood_block block;
+    assert_status(brood_block_create(&block, 2 * MIB), BROOD_OK);
+    assert_status(brood_block_destroy(block), BROOD_OK);
+}
+
+// What the machine has
+
+static void more_than_the_machine_has_is_no_memory(void **state)
+{
+    (void)state;
+    brood_block block;
+    const uint64_t left =
+        (read_number("/proc/meminfo", "MemAvailable:") + read_number("/proc/meminfo", "SwapFree:")) * 1024;
+    assert_true(left > 0);
+    const int64_t before = brood_clock();
+    assert_status(brood_block_create(&block, (size_t)(left + (left / 4))), BROOD_NO_MEMORY);
+    assert_true(brood_clock() - before < BROOD_SECONDS(30)); // it has not tried
+    assert_non_null(strstr(brood_last_error(), "are left"));
+}
+
+// A control group of this test's own, below the one that this process is in
+
+enum { GROUP_LIMIT = 128 * MIB };
+
+static char group[4200]; // its directory; empty: there is none
+
+static bool write_text(const char *file, const char *text)
+{
+    char path[4400];
+    (void)snprintf(path, sizeof path, "%s/%s", group, file);
+    const int opened = open(path, O_WRONLY | O_CLOEXEC);
+    const bool written = opened >= 0 && write(opened, text, strlen(text)) == (ssize_t)strlen(text);
+    if (opened >= 0)
+        close(opened);
+    return written;
+}
+
+// The path behind `name` in /proc/self/cgroup.
+static bool find_own(const char *name, char *out, size_t capacity)
+{
+    char line[4096];
+    FILE *file = fopen("/proc/self/cgroup", "r");
+    bool found = false;
+    while (file && !found && fgets(line, sizeof line, file)) {
+        const char *at = strstr(line, name);
+        found = at != NULL;
+        if (found)
+            (void)snprintf(out, capacity, "%.*s", (int)strcspn(at + strlen(name), "\n"), at + strlen(name));
+    }
+    if (file)
+        (void)fclose(file);
+    return found;
+}
+
+static bool try_group(const char *root, const char *own, const char *limit_file)
+{
+    char limit[32];
+    (void)snprintf(limit, sizeof limit, "%d", GROUP_LIMIT);
+    (void)snprintf(group, sizeof group, "%s%s/brood-test-%d", root, own, (int)getpid());
+    if (mkdir(group, 0700) != 0) {
+        group[0] = 0;
+        return false;
+    }
+    if (write_text(limit_file, limit))
+        return true;
+    (void)rmdir(group);
+    group[0] = 0;
+    return false;
+}
+
+static bool make_group(void)
+{
+    char own[4000];
+    return (find_own(":memory:", own, sizeof own) &&
+            try_group("/sys/fs/cgroup/memory", own, "memory.limit_in_bytes")) ||
+           (find_own("0::", own, sizeof own) && try_group("/sys/fs/cgroup", own, "memory.max"));
+}
+
+static int remove_group(void **state)
+{
+    (void)state;
+    const int64_t deadline = brood_clock() + MEETING_PATIENCE;
+    while (group[0] && rmdir(group) != 0 && errno == EBUSY && brood_clock() < deadline)
+        brood_sleep(BROOD_MILLISECONDS(1)); // till the system has buried the child
+    group[0] = 0;
+    return 0;
+}
+
+static int take_a_quarter(void)
+{
+    brood_block block;
+    CHECK(brood_block_create(&block, GROUP_LIMIT / 4) == BROOD_OK);
+    CHECK(brood_block_destroy(block) == BROOD_OK);
+    return 0;
+}
+
+// Blocks until there is no more, and then those who do not take no for an answer.
+static int insist(size_t size)
+{
+    enum { MOST = 4000 };
+    static brood_block blocks[MOST];
+    size_t count = 0;
+    while (count < MOST && brood_block_create(&blocks[count], size) == BROOD_OK)
+        count++;
+    CHECK(count * size >= GROUP_LIMIT / 3 && count * size < GROUP_LIMIT);
+    const size_t refused = count;
+    for (int i = 0; i < 2000; i++)
+        count += count < MOST && brood_block_create(&blocks[count], size) == BROOD_OK;
+    CHECK(count - refused <= 2); // what was left, at most
+    while (count > 0)
+        CHECK(brood_block_destroy(blocks[--count]) == BROOD_OK);
+    return 0;
+}
+
+static bool fill_page_cache(const char *path)
+{
+    static char zeros[MIB];
+    const int file = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    bool written = file >= 0;
+    for (int i = 0; i < GROUP_LIMIT / MIB && written; i++)
+        written = write(file, zeros, sizeof zeros) == sizeof zeros;
+    if (file >= 0)
+        written = fdatasync(file) == 0 && written;
+    if (file >= 0)
+        close(file);
+    return written;
+}
+
+static int live_in_the_group(void *arg)
+{
+    char self[32];
+    brood_block block;
+    (void)snprintf(self, sizeof self, "%d", (int)getpid());
+    CHECK(write_text("cgroup.procs", self));
+    CHECK(brood_block_create(&block, 2 * GROUP_LIMIT) == BROOD_NO_MEMORY);
+    CHECK(strstr(brood_last_error(), "are left"));
+    CHECK(brood_block_create(&block, GROUP_LIMIT) == BROOD_NO_MEMORY);
+    const size_t sizes[] = { CHUNK, MIB, 2 * MIB };
+    int failed = take_a_quarter();
+    for (size_t i = 0; i < 3 && !failed; i++)
+        failed = insist(sizes[i]);
+    if (!failed && fill_page_cache(arg)) // which makes room
+        failed = take_a_quarter();
+    return failed;
+}
+
+static void a_control_group_that_is_full_is_no_memory(void **state)
+{
+    (void)state;
+    char path[512];
+    if (!make_group()) {
+        print_message("no control group with a limit of memory can be made here\n");
+        skip();
+    }
+    foreign_file_name(path, sizeof path, "cached");
+    const int code = platform_guest(live_in_the_group, path);
+    foreign_file_remove(path);
+    if (code != 0)
+        fail_msg("a line that is %d but for a multiple of 256, or a signal if -2", code);
+}
+
+// Timers
+
+static volatile sig_atomic_t ticks;
+
+static void tick(int signal)
+{
+    (void)signal;
+    ticks++;
+}
+
+// Each piece of a commit is undone by a tick that meets it.
+static void a_commit_beside_a_timer_comes_to_an_end(void **state)
+{
+    (void)state;
+    const struct sigaction action = { .sa_handler = tick };
+    const struct itimerval often = { { 0, 400 }, { 0, 400 } };
+    struct sigaction usual;
+    brood_block block;
+    assert_int_equal(sigaction(SIGALRM, &action, &usual), 0);
+    assert_int_equal(setitimer(ITIMER_REAL, &often, NULL), 0);
+    const brood_status status = brood_block_create(&block, 64 * MIB);
+    const struct itimerval never = { { 0, 0 }, { 0, 0 } };
+    assert_int_equal(setitimer(ITIMER_REAL, &never, NULL), 0);
+    assert_int_equal(sigaction(SIGALRM, &usual, NULL), 0);
+    assert_status(status, BROOD_OK);
+    assert_true(ticks > 0);
+    assert_status(brood_block_destroy(block), BROOD_OK);
+}
+
+// Where it shows
+
+// Whether the mapping that has this address is left out of core files.
+static bool is_not_dumped(const void *address)
+{
+    char line[4096];
+    bool here = false;
+    FILE *file = fopen("/proc/self/smaps", "r");
+    assert_non_null(file);
+    while (fgets(line, sizeof line, file)) {
+        unsigned long from;
+        unsigned long to;
+        if (sscanf(line, "%lx-%lx ", &from, &to) == 2)
+            here = from <= (uintptr_t)address && (uintptr_t)address < to;
+        if (here && strncmp(line, "VmFlags:", 8) == 0)
+            break;
+    }
+    (void)fclose(file);
+    return here && strstr(line, " dd");
+}
+
+static int see_no_dump(void *arg)
+{
+    const brood_block block = *(const brood_block *)arg;
+    CHECK(is_not_dumped(broodi_family.arena.base));
+    CHECK(is_not_dumped(brood_block_data(block)));
+    return 0;
+}
+
+static void the_arena_is_not_in_core_files(void **state)
+{
+    (void)state;
+    brood_block block;
+    assert_status(brood_block_create(&block, 2 * MIB), BROOD_OK);
+    assert_int_equal(see_no_dump(&block), 0);
+    assert_process_ends(started_process(see_no_dump, &block, sizeof block), 0);
+    assert_status(brood_block_destroy(block), BROOD_OK);
+}
+
+static void the_arena_has_no_name_in_any_file_system(void **state)
+{
+    (void)state;
+    struct stat facts;
+    assert_int_equal(fstat((int)broodi_family.arena.object, &facts), 0);
+    assert_int_equal(facts.st_nlink, 0);
+    DIR *directory = opendir("/dev/shm");
+    if (!directory)
+        return;
+    for (const struct dirent *entry = readdir(directory); entry; entry = readdir(directory))
+        assert_null(strstr(entry->d_name, "brood"));
+    (void)closedir(directory);
+}
+
+// Limits at the beginning of a program: it begins, or says in one line why not
+
+enum { WORKED = 3, REFUSED = 70, SET_NO_LIMIT = 4 };
+
+#define NARROW "narrow"
+#define SHORT "short"
+
+static const char limit_variable[] = "BROOD_TEST_LIMIT";
+
+static int use_a_little(void)
+{
+    brood_init();
+    brood_block block = { 0 };
+    brood_lock lock;
+    const brood_status status = brood_block_create(&block, 1000);
+    if (status != BROOD_OK && status != BROOD_NO_MEMORY)
+        return 1;
+    if (status == BROOD_OK && (!brood_block_data(block) || brood_block_destroy(block) != BROOD_OK))
+        return 1;
+    if (brood_lock_create(&lock) != BROOD_OK)
+        return 2;
+    return status == BROOD_OK ? WORKED : WORKED + 2;
+}
+
+static int begin_within(int resource)
+{
+    const char *text = getenv(limit_variable);
+    const uint64_t limit = text ? strtoull(text, NULL, 10) : 0;
+    if (limit == 0 && !freopen("/dev/null", "w", stderr)) // a line in a file would be too much
+        return 1;
+    if (!set_limit(resource, limit))
+        return SET_NO_LIMIT;
+    return use_a_little();
+}
+
+static int run_within(const char *what, uint64_t limit)
+{
+    char path[512];
+    char variable[64];
+    char text[2048];
+    foreign_file_name(path, sizeof path, "limits");
+    (void)snprintf(variable, sizeof variable, "%s=%llu", limit_variable, (unsigned long long)limit);
+    const platform_program program = platform_program_start(what, variable, path);
+    platform_program_close_input(program);
+    const int code = platform_program_wait(program);
+    FILE *file = fopen(path, "r");
+    assert_non_null(file);
+    text[fread(text, 1, sizeof text - 1, file)] = 0;
+    (void)fclose(file);
+    foreign_file_remove(path);
+    const char *end = strchr(text, '\n');
+    if (code == REFUSED && limit > 0 && (strncmp(text, "brood: brood_init: ", 19) != 0 || !end || end[1]))
+        fail_msg("%s of %llu: \"%s\"", what, (unsigned long long)limit, text);
+    if (code != REFUSED && code != WORKED && code != WORKED + 2)
+        fail_msg("%s of %llu: %d, \"%s\"", what, (unsigned long long)limit, code, text);
+    return code;
+}
+
+static void a_program_whose_files_are_short_begins_or_says_why_not(void **state)
+{
+    (void)state;
+    const uint64_t limits[] = { 0, 4096, CHUNK, MIB, 10 * MIB, 50 * MIB, 200 * MIB, (uint64_t)MIB << 10 };
+    for (size_t i = 0; i < sizeof limits / sizeof limits[0]; i++)
+        print_message("RLIMIT_FSIZE %llu: %d\n", (unsigned long long)limits[i], run_within(SHORT, limits[i]));
+    assert_int_equal(run_within(SHORT, 0), REFUSED);
+    assert_int_equal(run_within(SHORT, (uint64_t)MIB << 10), WORKED);
+}
+
+static void a_program_of_little_address_space_has_a_smaller_window(void **state)
+{
+    (void)state;
+    if (foreign_is_slow() || !platform_copy_is_safe_beside_threads()) {
+        print_message("a sanitizer needs more address space\n");
+        skip();
+    }
+    assert_int_equal(run_within(NARROW, (uint64_t)MIB << 12), WORKED);
+    assert_int_equal(run_within(NARROW, (uint64_t)1300 * MIB), WORKED);
+    assert_int_equal(run_within(NARROW, (uint64_t)300 * MIB), REFUSED);
+}
+
+int main(int argc, char **argv)
+{
+    if (argc > 1 && strcmp(argv[1], NARROW) == 0)
+        return begin_within(RLIMIT_AS);
+    if (argc > 1 && strcmp(argv[1], SHORT) == 0)
+        return begin_within(RLIMIT_FSIZE);
+    brood_init();
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(files_that_may_not_grow_are_no_memory),
+        cmocka_unit_test(more_than_the_machine_has_is_no_memory),
+        cmocka_unit_test_teardown(a_control_group_that_is_full_is_no_memory, remove_group),
+        cmocka_unit_test(a_commit_beside_a_timer_comes_to_an_end),
+        cmocka_unit_test(the_arena_is_not_in_core_files),
+        cmocka_unit_test(the_arena_has_no_name_in_any_file_system),
+        cmocka_unit_test(a_program_whose_files_are_short_begins_or_says_why_not),
+        cmocka_unit_test(a_program_of_little_address_space_has_a_smaller_window),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
