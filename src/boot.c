@@ -14,7 +14,7 @@
 enum { VERSION = 1, ALIGNMENT = 64 };
 
 struct head {
-    uint64_t magic;
+    _Alignas(8) uint64_t magic;
     uint32_t version;
     uint32_t library; // BROOD_VERSION_NUMBER
     uint64_t head_size;

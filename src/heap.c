@@ -41,7 +41,7 @@ static uint32_t capacity(void)
     return chunks < BROODI_HEAP_CHUNKS ? (uint32_t)chunks : BROODI_HEAP_CHUNKS;
 }
 
-// Classes: 1 to 8 units, then four sizes between each power of two and the next, so that at most a fifth is lost.
+// Classes: 1 to 8 units, then four sizes between each power of two and the next, so that at most a fifth of a piece is lost.
 
 static uint32_t units_of(size_t size)
 {
@@ -137,7 +137,7 @@ static brood_status commit(uint32_t index)
     if (chunk->committed)
         return BROOD_OK;
     const brood_status status =
-        brood_os_arena_commit(&broodi_family.arena, place_of(index), BROODI_HEAP_CHUNK);
+        brood_os_arena_commit(&broodi_family.arena, (size_t)place_of(index), BROODI_HEAP_CHUNK);
     if (status != BROOD_OK)
         return status;
     broodi_step(BROODI_STEP_HEAP_COMMITTED);
@@ -155,7 +155,8 @@ static void release(uint32_t index)
     // In this order: who dies in here leaves a chunk that will be committed once more, and be taken for one that is not zero.
     chunk->committed = false;
     broodi_step(BROODI_STEP_HEAP_VACATED);
-    const bool given = brood_os_arena_decommit(&broodi_family.arena, place_of(index), BROODI_HEAP_CHUNK);
+    const bool given =
+        brood_os_arena_decommit(&broodi_family.arena, (size_t)place_of(index), BROODI_HEAP_CHUNK);
     broodi_step(BROODI_STEP_HEAP_DECOMMITTED);
     if (given) {
         chunk->used = false;

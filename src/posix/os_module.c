@@ -129,7 +129,7 @@ static void fingerprint(const struct search *module, uint64_t offset, unsigned c
         layout = hash(layout, &part->p_vaddr, sizeof part->p_vaddr);
         layout = hash(layout, &part->p_filesz, sizeof part->p_filesz);
     }
-    const uintptr_t address = module->base + offset;
+    const uintptr_t address = module->base + (uintptr_t)offset;
     const ElfW(Phdr) *part = code_at(module, address);
     const size_t left = part ? part->p_memsz - (address - module->base - part->p_vaddr) : 0;
     const uint64_t code = hash(layout, (const void *)address, left < 256 ? left : 256);
@@ -251,7 +251,7 @@ brood_status brood_os_module_resolve(const brood_os_module *module, void (**out)
     if (status != BROOD_OK)
         return status;
     unsigned char identity[BROOD_OS_MODULE_IDENTITY];
-    const uintptr_t address = here.base + module->offset;
+    const uintptr_t address = here.base + (uintptr_t)module->offset;
     identify(&here, module->offset, identity);
     if (memcmp(identity, module->identity, sizeof identity) != 0)
         return refuse(module, identity);
