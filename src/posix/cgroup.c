@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "cgroup.h"
 
+#include "os/os_thread.h"
+
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -10,10 +12,8 @@
 
 enum { PATH = 4352 };
 
-bool broodi_file_read(const char *directory, const char *file, char *text, size_t capacity)
+static bool read_file(const char *path, char *text, size_t capacity)
 {
-    char path[PATH];
-    (void)snprintf(path, sizeof path, "%s/%s", directory, file);
     const int opened = open(path, O_RDONLY | O_CLOEXEC);
     if (opened < 0)
         return false;
@@ -21,6 +21,17 @@ bool broodi_file_read(const char *directory, const char *file, char *text, size_
     close(opened);
     text[length > 0 ? length : 0] = 0;
     return length > 0;
+}
+
+bool broodi_file_read(const char *directory, const char *file, char *text, size_t capacity)
+{
+    char path[PATH];
+    (void)snprintf(path, sizeof path, "%s/%s", directory, file);
+    const int before =
+        brood_os_thread_protect(); // a thread that is cancelled in here would leave the file open
+    const bool done = read_file(path, text, capacity);
+    brood_os_thread_unprotect(before);
+    return done;
 }
 
 uint64_t broodi_file_number(const char *directory, const char *file, const char *name)

@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -282,6 +283,51 @@ static void a_commit_beside_a_timer_comes_to_an_end(void **state)
     assert_status(brood_block_destroy(block), BROOD_OK);
 }
 
+// Cancelled threads
+
+static _Atomic bool begun;
+
+static void make_and_destroy_for_ever(void *arg)
+{
+    (void)arg;
+    for (;;) {
+        brood_block block;
+        if (brood_block_create(&block, 2 * MIB) == BROOD_OK)
+            (void)brood_block_destroy(block);
+        atomic_store(&begun, true);
+    }
+}
+
+static uint32_t blocks_live(void)
+{
+    return atomic_load(&broodi_family.header->tables[BROODI_BLOCK].live);
+}
+
+// Some of them with the heap's lock.
+static void a_thread_cancelled_at_work_leaves_nothing(void **state)
+{
+    (void)state;
+    brood_block block;
+    assert_status(brood_block_create(&block, 2 * MIB), BROOD_OK);
+    assert_status(brood_block_destroy(block), BROOD_OK);
+    const size_t descriptors = platform_descriptor_count();
+    const size_t memory = platform_memory_behind(broodi_family.arena.object);
+    const uint32_t live = blocks_live();
+    for (int round = 0; round < 40; round++) {
+        atomic_store(&begun, false);
+        foreign_thread *thread = foreign_thread_start(make_and_destroy_for_ever, NULL);
+        while (!atomic_load(&begun))
+            brood_sleep(BROOD_MICROSECONDS(100));
+        foreign_thread_cancel(thread);
+        foreign_thread_join(thread);
+    }
+    assert_status(brood_block_create(&block, 2 * MIB), BROOD_OK);
+    assert_status(brood_block_destroy(block), BROOD_OK);
+    assert_int_equal(platform_descriptor_count(), descriptors);
+    assert_int_equal(blocks_live(), live);
+    assert_int_equal(platform_memory_behind(broodi_family.arena.object), memory);
+}
+
 // Where it shows
 
 // Whether the mapping that has this address is left out of core files.
@@ -427,6 +473,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(more_than_the_machine_has_is_no_memory),
         cmocka_unit_test_teardown(a_control_group_that_is_full_is_no_memory, remove_group),
         cmocka_unit_test(a_commit_beside_a_timer_comes_to_an_end),
+        cmocka_unit_test(a_thread_cancelled_at_work_leaves_nothing),
         cmocka_unit_test(the_arena_is_not_in_core_files),
         cmocka_unit_test(the_arena_has_no_name_in_any_file_system),
         cmocka_unit_test(a_program_whose_files_are_short_begins_or_says_why_not),
