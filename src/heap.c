@@ -14,6 +14,9 @@ enum {
     SPARE = 16,                // free chunks that stay committed for whoever comes next
 };
 
+// Of a chunk: whether its memory is there. Who dies while it is CHANGING leaves that open.
+enum { NO, COMMITTED, CHANGING };
+
 static struct broodi_heap *heap(void)
 {
     return &broodi_family.header->heap;
@@ -136,14 +139,29 @@ static brood_status commit(uint32_t index)
     struct broodi_chunk *chunk = chunk_at(index);
     if (chunk->committed)
         return BROOD_OK;
+    chunk->committed = CHANGING;
     const brood_status status =
         brood_os_arena_commit(&broodi_family.arena, (size_t)place_of(index), BROODI_HEAP_CHUNK);
-    if (status != BROOD_OK)
-        return status;
     broodi_step(BROODI_STEP_HEAP_COMMITTED);
-    chunk->committed = true;
-    heap()->spare++;
-    return BROOD_OK;
+    chunk->committed = status == BROOD_OK ? COMMITTED : NO;
+    heap()->spare += chunk->committed;
+    return status;
+}
+
+// In this order: a chunk that is not zero is never taken for one that is.
+static bool decommit(uint32_t index)
+{
+    struct broodi_chunk *chunk = chunk_at(index);
+    chunk->committed = CHANGING;
+    broodi_step(BROODI_STEP_HEAP_VACATED);
+    const bool given =
+        brood_os_arena_decommit(&broodi_family.arena, (size_t)place_of(index), BROODI_HEAP_CHUNK);
+    broodi_step(BROODI_STEP_HEAP_DECOMMITTED);
+    if (!given)
+        return false;
+    chunk->used = false;
+    chunk->committed = NO;
+    return true;
 }
 
 // A free chunk goes back to the system, if there are spare ones enough.
@@ -152,18 +170,10 @@ static void release(uint32_t index)
     struct broodi_chunk *chunk = chunk_at(index);
     if (!chunk->committed || heap()->spare <= SPARE)
         return;
-    // In this order: who dies in here leaves a chunk that will be committed once more, and be taken for one that is not zero.
-    chunk->committed = false;
-    broodi_step(BROODI_STEP_HEAP_VACATED);
-    const bool given =
-        brood_os_arena_decommit(&broodi_family.arena, (size_t)place_of(index), BROODI_HEAP_CHUNK);
-    broodi_step(BROODI_STEP_HEAP_DECOMMITTED);
-    if (given) {
-        chunk->used = false;
+    if (decommit(index))
         heap()->spare--;
-    } else {
-        chunk->committed = true;
-    }
+    else
+        chunk->committed = COMMITTED;
 }
 
 static brood_status commit_all(uint32_t first, uint32_t count)
@@ -334,6 +344,8 @@ void broodi_heap_forget(void)
     for (uint32_t index = 0; index < heap()->chunks; index++) {
         set_free(index, true);
         chunk_at(index)->use = 0;
+        if (chunk_at(index)->committed == CHANGING && !decommit(index))
+            chunk_at(index)->committed = NO; // it will be committed once more
         heap()->spare += chunk_at(index)->committed;
     }
 }

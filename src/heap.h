@@ -36,7 +36,7 @@ struct broodi_chunk {
     uint32_t taken;
     uint32_t next; // in the list of its class, plus one
     uint32_t previous;
-    uint32_t committed;
+    uint32_t committed;                                         // see heap.c
     uint32_t used;                                              // it may be other than zero
     uint64_t pieces[BROODI_HEAP_CHUNK / BROODI_HEAP_UNIT / 64]; // a bit for each that is taken
 };

@@ -2,6 +2,7 @@
 // The heap by itself, under its lock; and what the dead leave of it.
 #include "../meeting.h"
 
+#include "../foreign.h"
 #include "../platform.h"
 #include "block.h"
 #include "family.h"
@@ -437,6 +438,55 @@ static void only_what_the_dead_worked_at_is_swept(void **state)
     assert_int_equal(blocks_live(), before);
 }
 
+// Makes and destroys until it is killed.
+static int grind(void *arg)
+{
+    enum { AT_ONCE = 8 };
+    uint64_t seed = *(const uint64_t *)arg;
+    brood_block blocks[AT_ONCE] = { { 0 } };
+    for (;;) {
+        brood_block *block = &blocks[next_number(&seed) % AT_ONCE];
+        if (block->id)
+            CHECK(brood_block_destroy(*block) == BROOD_OK);
+        const size_t size = next_number(&seed) % 4 ? random_size(&seed) : 3 << 20;
+        CHECK((next_number(&seed) % 4 ? brood_block_create(block, size)
+                                      : brood_block_create_lazy(block, size)) == BROOD_OK);
+    }
+}
+
+// Of blocks that nobody has any more there are only whole ones.
+static void destroy_orphans(void)
+{
+    const uint32_t limit = broodi_slot_limit(BROODI_BLOCK);
+    for (uint32_t index = 0; index < limit; index++) {
+        const struct broodi_block_slot *slot = broodi_slot(BROODI_BLOCK, index);
+        if (!broodi_slot_is_live(broodi_word_look(&slot->state)))
+            continue;
+        const brood_block orphan = { broodi_handle_of(BROODI_BLOCK, index) };
+        assert_status(brood_block_destroy(orphan), BROOD_OK);
+    }
+}
+
+static void who_is_killed_at_any_moment_leaves_blocks_or_nothing(void **state)
+{
+    (void)state;
+    const int rounds = foreign_is_slow() ? 4 : 40;
+    uint64_t seed = 362436069;
+    brood_block block;
+    for (int round = 0; round < rounds; round++) {
+        const uint64_t theirs[] = { next_number(&seed), next_number(&seed) };
+        brood_process *first = started_process(grind, &theirs[0], sizeof theirs[0]);
+        brood_process *second = started_process(grind, &theirs[1], sizeof theirs[1]);
+        brood_sleep(BROOD_MICROSECONDS((double)(next_number(&seed) % 3000)));
+        kill_process(first);
+        kill_process(second);
+        assert_status(brood_block_create(&block, 2 << 20), BROOD_OK); // which frees what is half made
+        assert_status(brood_block_destroy(block), BROOD_OK);
+        destroy_orphans();
+        assert_empty(gives_back());
+    }
+}
+
 static void a_process_that_only_has_the_keepers_number_keeps_nothing(void **state)
 {
     (void)state;
@@ -473,6 +523,7 @@ int main(void)
         locked_test(what_a_death_left_committed_goes_back_too),
         cmocka_unit_test(who_dies_with_the_lock_leaves_nothing),
         cmocka_unit_test(only_what_the_dead_worked_at_is_swept),
+        cmocka_unit_test(who_is_killed_at_any_moment_leaves_blocks_or_nothing),
         cmocka_unit_test(a_process_that_only_has_the_keepers_number_keeps_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
