@@ -11,7 +11,6 @@
 #include "wait.h"
 
 #include <brood/event.h>
-#include <errno.h>
 
 #define SET UINT32_C(1)
 #define WAITERS UINT32_C(2)
@@ -53,17 +52,13 @@ brood_status brood_event_destroy(brood_event event)
     return broodi_answer("brood_event_destroy", broodi_object_destroy(BROODI_EVENT, event.id, "event"));
 }
 
-// In a signal handler nothing of the thread's own may be touched for the first time, so these two leave no sentence.
-static brood_status status_of_missing(void)
-{
-    return broodi_here.initialized ? BROOD_INVALID : BROOD_NOT_INITIALIZED;
-}
+// Set and clear are for signal handlers too: they leave no sentence.
 
 brood_status brood_event_set(brood_event event)
 {
     broodi_word *word = find(event);
     if (!word)
-        return status_of_missing();
+        return broodi_object_missing_quietly();
     for (;;) {
         const uint64_t state = broodi_word_look(word);
         const uint32_t low = broodi_low(state);
@@ -74,11 +69,8 @@ brood_status brood_event_set(brood_event event)
         if (!broodi_word_swap(word, state, ((low & COUNT) + ONCE) | SET))
             continue;
         broodi_step(BROODI_STEP_EVENT_SET);
-        if (low & WAITERS) {
-            const int error = errno;
-            broodi_wake(word, BROODI_ALL);
-            errno = error;
-        }
+        if (low & WAITERS)
+            broodi_object_wake(word, BROODI_ALL);
         return BROOD_OK;
     }
 }
@@ -87,7 +79,7 @@ brood_status brood_event_clear(brood_event event)
 {
     broodi_word *word = find(event);
     if (!word)
-        return status_of_missing();
+        return broodi_object_missing_quietly();
     for (;;) {
         const uint64_t state = broodi_word_look(word);
         if (!broodi_handle_is_current(event.id, state))

@@ -5,10 +5,19 @@
 #include "step.h"
 #include "wait.h"
 
+#include <errno.h>
+
 brood_status broodi_object_missing(const char *what)
 {
     const brood_status status = broodi_ready();
     return status == BROOD_OK ? broodi_fail(BROOD_INVALID, "no %s of this family", what) : status;
+}
+
+void broodi_object_wake(broodi_word *word, uint32_t count)
+{
+    const int error = errno;
+    broodi_wake(word, count);
+    errno = error;
 }
 
 void broodi_object_wait(broodi_word *word, uint64_t id, uint64_t state, uint32_t flag, int64_t deadline)

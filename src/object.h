@@ -20,6 +20,15 @@ static inline void *broodi_object_find(enum broodi_kind kind, uint64_t id)
 // Why it is not found: BROOD_INVALID, BROOD_NOT_INITIALIZED.
 brood_status broodi_object_missing(const char *what);
 
+// The same without a sentence, for signal handlers: nothing of the thread's own may be touched for the first time there.
+static inline brood_status broodi_object_missing_quietly(void)
+{
+    return broodi_here.initialized ? BROOD_INVALID : BROOD_NOT_INITIALIZED;
+}
+
+// As broodi_wake, and keeps errno, which is the interrupted code's in a signal handler.
+void broodi_object_wake(broodi_word *word, uint32_t count);
+
 // Says in the word, by `flag`, that somebody waits; then waits, as broodi_wait does, while it stays so. Both only if it is still `state`.
 void broodi_object_wait(broodi_word *word, uint64_t id, uint64_t state, uint32_t flag, int64_t deadline);
 

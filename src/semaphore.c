@@ -9,7 +9,6 @@
 #include "object.h"
 #include "os/os_clock.h"
 #include "step.h"
-#include "wait.h"
 
 #include <brood/semaphore.h>
 
@@ -94,13 +93,14 @@ brood_status brood_semaphore_acquire(brood_semaphore semaphore, brood_duration t
     return status == BROOD_OK ? status : broodi_answer("brood_semaphore_acquire", status);
 }
 
-static brood_status release(brood_semaphore semaphore, uint32_t count)
+// For signal handlers too: it leaves no sentence.
+brood_status brood_semaphore_release(brood_semaphore semaphore, uint32_t count)
 {
     struct broodi_semaphore_slot *slot = find(semaphore);
     if (!slot)
-        return not_found();
+        return broodi_object_missing_quietly();
     if (count == 0)
-        return broodi_fail(BROOD_INVALID, "a release of nothing");
+        return BROOD_INVALID;
     for (;;) {
         // Of this semaphore, if the state, looked at later, still is.
         const uint32_t maximum = atomic_load_explicit(&slot->maximum, memory_order_acquire);
@@ -109,21 +109,14 @@ static brood_status release(brood_semaphore semaphore, uint32_t count)
         if (!broodi_handle_is_current(semaphore.id, state))
             return BROOD_STALE;
         if (count > maximum - value)
-            return broodi_fail(BROOD_OVERFLOW, "%u on top of %u, at most %u", (unsigned)count,
-                               (unsigned)value, (unsigned)maximum);
+            return BROOD_OVERFLOW;
         if (!broodi_word_swap(&slot->state, state, value + count))
             continue;
         broodi_step(BROODI_STEP_SEMAPHORE_RAISED);
         if (broodi_low(state) & WAITERS)
-            broodi_wake(&slot->state, count);
+            broodi_object_wake(&slot->state, count);
         return BROOD_OK;
     }
-}
-
-brood_status brood_semaphore_release(brood_semaphore semaphore, uint32_t count)
-{
-    const brood_status status = release(semaphore, count);
-    return status == BROOD_OK ? status : broodi_answer("brood_semaphore_release", status);
 }
 
 static brood_status tell_value(brood_semaphore semaphore, uint32_t *out)

@@ -3,6 +3,8 @@
 
 #include "foreign.h"
 
+#include <errno.h>
+#include <signal.h>
 #include <stdatomic.h>
 
 static brood_semaphore made_semaphore(uint32_t initial, uint32_t maximum)
@@ -220,42 +222,76 @@ static void a_killed_waiter_takes_nothing_along(void **state)
     assert_status(brood_semaphore_destroy(semaphore), BROOD_OK);
 }
 
-// Ten threads, seven at a time.
+// Ten threads, seven at a time, phase after phase: who is inside stays until the gate opens.
+
+enum { ROOM = 7, VISITORS = 10 };
 
 static _Atomic int inside;
 static _Atomic int most_inside;
 
+struct visits {
+    brood_semaphore semaphore;
+    brood_barrier phase; // of the visitors and the test
+    brood_event gate;
+    int phases;
+};
+
+static void count_in(void)
+{
+    const int now = atomic_fetch_add(&inside, 1) + 1;
+    int most = atomic_load(&most_inside);
+    while (now > most && !atomic_compare_exchange_weak(&most_inside, &most, now))
+        continue;
+}
+
 static int visit(void *arg)
 {
-    const brood_semaphore semaphore = *(brood_semaphore *)arg;
-    for (int i = 0; i < 20; i++) {
-        CHECK(brood_semaphore_acquire(semaphore, MEETING_PATIENCE) == BROOD_OK);
-        const int now = atomic_fetch_add(&inside, 1) + 1;
-        int most = atomic_load(&most_inside);
-        while (now > most && !atomic_compare_exchange_weak(&most_inside, &most, now))
-            continue;
-        brood_sleep(BROOD_MICROSECONDS(100));
+    const struct visits *visits = arg;
+    for (int i = 0; i < visits->phases; i++) {
+        CHECK(brood_barrier_wait(visits->phase, MEETING_PATIENCE, NULL) == BROOD_OK);
+        CHECK(brood_semaphore_acquire(visits->semaphore, MEETING_PATIENCE) == BROOD_OK);
+        count_in();
+        CHECK(brood_event_wait(visits->gate, MEETING_PATIENCE) == BROOD_OK);
         atomic_fetch_sub(&inside, 1);
-        CHECK(brood_semaphore_release(semaphore, 1) == BROOD_OK);
+        CHECK(brood_semaphore_release(visits->semaphore, 1) == BROOD_OK);
+        CHECK(brood_barrier_wait(visits->phase, MEETING_PATIENCE, NULL) == BROOD_OK);
     }
     return 0;
 }
 
-static void never_more_are_inside_than_there_is_room(void **state)
+static void run_phase(const struct visits *visits)
+{
+    const int64_t deadline = brood_clock() + MEETING_PATIENCE;
+    atomic_store(&most_inside, 0);
+    assert_status(brood_event_clear(visits->gate), BROOD_OK);
+    assert_status(brood_barrier_wait(visits->phase, MEETING_PATIENCE, NULL), BROOD_OK);
+    while (atomic_load(&inside) < ROOM) {
+        assert_true(brood_clock() < deadline);
+        brood_sleep(BROOD_MICROSECONDS(100));
+    }
+    assert_int_equal(value_of(visits->semaphore), 0);
+    assert_status(brood_event_set(visits->gate), BROOD_OK);
+    assert_status(brood_barrier_wait(visits->phase, MEETING_PATIENCE, NULL), BROOD_OK);
+    assert_int_equal(atomic_load(&most_inside), ROOM);
+    assert_int_equal(value_of(visits->semaphore), ROOM);
+}
+
+static void as_many_are_inside_as_there_is_room_and_never_more(void **state)
 {
     (void)state;
-    enum { ROOM = 7, VISITORS = 10 };
     brood_thread *threads[VISITORS];
-    brood_semaphore semaphore = made_semaphore(ROOM, ROOM);
-    atomic_store(&inside, 0);
-    atomic_store(&most_inside, 0);
+    struct visits visits = { .semaphore = made_semaphore(ROOM, ROOM), .phases = foreign_is_slow() ? 5 : 50 };
+    assert_status(brood_barrier_create(&visits.phase, VISITORS + 1), BROOD_OK);
+    assert_status(brood_event_create(&visits.gate), BROOD_OK);
     for (int i = 0; i < VISITORS; i++)
-        threads[i] = started_thread(visit, &semaphore, sizeof semaphore);
+        threads[i] = started_thread(visit, &visits, sizeof visits);
+    for (int i = 0; i < visits.phases; i++)
+        run_phase(&visits);
     for (int i = 0; i < VISITORS; i++)
         assert_thread_ends(threads[i], 0);
-    assert_in_range(atomic_load(&most_inside), 1, ROOM);
-    assert_int_equal(value_of(semaphore), ROOM);
-    assert_status(brood_semaphore_destroy(semaphore), BROOD_OK);
+    assert_status(brood_semaphore_destroy(visits.semaphore), BROOD_OK);
+    assert_status(brood_barrier_destroy(visits.phase), BROOD_OK);
+    assert_status(brood_event_destroy(visits.gate), BROOD_OK);
 }
 
 // What one hands to another goes through whole, in both directions.
@@ -299,6 +335,38 @@ static void any_thread_may_release(void **state)
     assert_status(brood_semaphore_destroy(pair.to_parent), BROOD_OK);
 }
 
+// In a signal handler
+
+static struct hand_off in_handler;
+static volatile sig_atomic_t handler_failed;
+
+static void handle(int signal_number)
+{
+    (void)signal_number;
+    errno = 4711;
+    if (brood_semaphore_release(in_handler.to_child, 1) != BROOD_OK || errno != 4711)
+        handler_failed = 1;
+    (void)signal(SIGINT, handle);
+}
+
+static void a_signal_handler_may_release(void **state)
+{
+    (void)state;
+    in_handler = (struct hand_off){ made_semaphore(0, 1), made_semaphore(0, 1) };
+    handler_failed = 0;
+    void (*before)(int) = signal(SIGINT, handle);
+    brood_thread *thread = started_thread(answer_each, &in_handler, 0);
+    for (int i = 0; i < TRIPS; i++) {
+        assert_int_equal(raise(SIGINT), 0);
+        assert_status(brood_semaphore_acquire(in_handler.to_parent, MEETING_PATIENCE), BROOD_OK);
+    }
+    (void)signal(SIGINT, before);
+    assert_thread_ends(thread, 0);
+    assert_int_equal(handler_failed, 0);
+    assert_status(brood_semaphore_destroy(in_handler.to_child), BROOD_OK);
+    assert_status(brood_semaphore_destroy(in_handler.to_parent), BROOD_OK);
+}
+
 int main(void)
 {
     brood_init();
@@ -313,8 +381,9 @@ int main(void)
         cmocka_unit_test(destroying_sends_everybody_home),
         cmocka_unit_test(who_leaves_early_takes_nothing_along),
         cmocka_unit_test(a_killed_waiter_takes_nothing_along),
-        cmocka_unit_test(never_more_are_inside_than_there_is_room),
+        cmocka_unit_test(as_many_are_inside_as_there_is_room_and_never_more),
         cmocka_unit_test(any_thread_may_release),
+        cmocka_unit_test(a_signal_handler_may_release),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

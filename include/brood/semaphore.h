@@ -7,8 +7,8 @@
  * what was acquired: any thread may release, which is how one thread hands something on to another. What a
  * thread had acquired when it was killed is therefore not given back.
  *
- * An acquire of what is there and a release that nobody waits for are one atomic operation and no system call. None of these
- * calls is safe in a signal handler.
+ * An acquire of what is there and a release that nobody waits for are one atomic operation and no system call. Of these
+ * calls brood_semaphore_release() alone is safe in a signal handler.
  */
 #ifndef BROOD_SEMAPHORE_H
 #define BROOD_SEMAPHORE_H
@@ -58,6 +58,8 @@ BROOD_API BROOD_NODISCARD brood_status brood_semaphore_acquire(brood_semaphore s
 
 /**
  * @brief Adds to the value, and lets as many in who wait. Never blocks.
+ *
+ * Safe in a signal handler: it keeps `errno`, and notes no sentence for brood_last_error().
  *
  * @param semaphore  the semaphore.
  * @param count      how much; at least 1.

@@ -5,9 +5,12 @@
 
 #include "../foreign.h"
 #include "family.h"
+#include "os/os_thread.h"
 #include "self.h"
 #include "wait.h"
 
+#include <errno.h>
+#include <signal.h>
 #include <stdatomic.h>
 
 #define NET BROOD_MILLISECONDS(950)
@@ -492,6 +495,88 @@ static void a_wake_is_kept_for_the_burial_of_who_was_woken(void **state)
     assert_int_equal(key_at(slot), 0);
 }
 
+// Signal handlers in threads that are new to brood
+
+static struct {
+    brood_event event;
+    brood_semaphore semaphore; // of one at most
+    brood_event stale_event;
+    brood_semaphore stale_semaphore;
+} handled;
+
+static volatile sig_atomic_t wrong_line;
+
+#define EXPECT_IN_HANDLER(call, expected)          \
+    do {                                           \
+        errno = 4711;                              \
+        if ((call) != (expected) || errno != 4711) \
+            wrong_line = __LINE__;                 \
+    } while (0)
+
+static void set_and_release(int signal_number)
+{
+    (void)signal_number;
+    EXPECT_IN_HANDLER(brood_event_set(handled.event), BROOD_OK);
+    EXPECT_IN_HANDLER(brood_semaphore_release(handled.semaphore, 1), BROOD_OK);
+    EXPECT_IN_HANDLER(brood_semaphore_release(handled.semaphore, 2), BROOD_OVERFLOW);
+    EXPECT_IN_HANDLER(brood_semaphore_release(handled.semaphore, 0), BROOD_INVALID);
+    EXPECT_IN_HANDLER(brood_semaphore_release(handled.stale_semaphore, 1), BROOD_STALE);
+    EXPECT_IN_HANDLER(brood_semaphore_release((brood_semaphore){ 0 }, 1), BROOD_INVALID);
+    EXPECT_IN_HANDLER(brood_event_set(handled.stale_event), BROOD_STALE);
+    EXPECT_IN_HANDLER(brood_event_clear(handled.stale_event), BROOD_STALE);
+    EXPECT_IN_HANDLER(brood_event_set((brood_event){ 0 }), BROOD_INVALID);
+}
+
+static void be_interrupted(void *arg)
+{
+    bool *untouched = arg;
+    if (raise(SIGINT) != 0)
+        abort();
+    *untouched = !brood_os_self_get() && strcmp(brood_last_error(), "") == 0;
+}
+
+static int await_event(void *arg)
+{
+    (void)arg;
+    return (int)brood_event_wait(handled.event, MEETING_PATIENCE);
+}
+
+static int acquire_one(void *arg)
+{
+    (void)arg;
+    return (int)brood_semaphore_acquire(handled.semaphore, MEETING_PATIENCE);
+}
+
+static void make_handled(void)
+{
+    assert_status(brood_event_create(&handled.event), BROOD_OK);
+    assert_status(brood_semaphore_create(&handled.semaphore, 0, 1), BROOD_OK);
+    assert_status(brood_event_create(&handled.stale_event), BROOD_OK);
+    assert_status(brood_semaphore_create(&handled.stale_semaphore, 0, 1), BROOD_OK);
+    assert_status(brood_event_destroy(handled.stale_event), BROOD_OK);
+    assert_status(brood_semaphore_destroy(handled.stale_semaphore), BROOD_OK);
+}
+
+// Nothing of the thread's own is touched for the first time, for that might allocate; and those who wait go on.
+static void a_handler_in_a_thread_that_is_new_to_brood_leaves_no_trace_there(void **state)
+{
+    (void)state;
+    bool untouched = false;
+    make_handled();
+    brood_thread *waiters[] = { started_thread(await_event, NULL, 0), started_thread(acquire_one, NULL, 0) };
+    brood_sleep(BROOD_MILLISECONDS(50)); // makes it likely that they wait; nothing hangs on it
+    wrong_line = 0;
+    void (*before)(int) = signal(SIGINT, set_and_release);
+    foreign_thread_join(foreign_thread_start(be_interrupted, &untouched));
+    (void)signal(SIGINT, before);
+    assert_int_equal(wrong_line, 0);
+    assert_true(untouched);
+    for (int i = 0; i < 2; i++)
+        assert_thread_ends(waiters[i], BROOD_OK);
+    assert_status(brood_event_destroy(handled.event), BROOD_OK);
+    assert_status(brood_semaphore_destroy(handled.semaphore), BROOD_OK);
+}
+
 int main(void)
 {
     brood_init();
@@ -510,6 +595,7 @@ int main(void)
         cmocka_unit_test(a_wake_of_the_dead_is_passed_on),
         cmocka_unit_test(a_slot_whose_thread_died_waiting_takes_no_wake),
         cmocka_unit_test(a_wake_is_kept_for_the_burial_of_who_was_woken),
+        cmocka_unit_test(a_handler_in_a_thread_that_is_new_to_brood_leaves_no_trace_there),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
