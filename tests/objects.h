@@ -1,0 +1,280 @@
+// SPDX-License-Identifier: MIT
+// Every kind of shared object and every operation on one, by the bits of the handle, for tests that treat all alike.
+#ifndef OBJECTS_H
+#define OBJECTS_H
+
+#include <brood/brood.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { A_LOCK, A_SEMAPHORE, AN_EVENT, A_CONDITION, A_BARRIER, OBJECT_KINDS };
+
+enum { SEMAPHORE_VALUE = 3, BARRIER_PARTIES = 2 };
+
+// 0 when there can be none.
+static inline uint64_t object_create(int kind)
+{
+    brood_lock lock = { 0 };
+    brood_semaphore semaphore = { 0 };
+    brood_event event = { 0 };
+    brood_condition condition = { 0 };
+    brood_barrier barrier = { 0 };
+    switch (kind) {
+    case A_LOCK:
+        return brood_lock_create(&lock) == BROOD_OK ? lock.id : 0;
+    case A_SEMAPHORE:
+        return brood_semaphore_create(&semaphore, SEMAPHORE_VALUE, 0) == BROOD_OK ? semaphore.id : 0;
+    case AN_EVENT:
+        return brood_event_create(&event) == BROOD_OK ? event.id : 0;
+    case A_CONDITION:
+        return brood_condition_create(&condition) == BROOD_OK ? condition.id : 0;
+    default:
+        return brood_barrier_create(&barrier, BARRIER_PARTIES) == BROOD_OK ? barrier.id : 0;
+    }
+}
+
+static inline brood_status object_destroy(int kind, uint64_t id)
+{
+    switch (kind) {
+    case A_LOCK:
+        return brood_lock_destroy((brood_lock){ id });
+    case A_SEMAPHORE:
+        return brood_semaphore_destroy((brood_semaphore){ id });
+    case AN_EVENT:
+        return brood_event_destroy((brood_event){ id });
+    case A_CONDITION:
+        return brood_condition_destroy((brood_condition){ id });
+    default:
+        return brood_barrier_destroy((brood_barrier){ id });
+    }
+}
+
+// Operations. Whatever one of them has acquired it gives back.
+
+static inline brood_status release_if_acquired(uint64_t lock, brood_status status)
+{
+    if (brood_status_acquired(status))
+        (void)brood_lock_release((brood_lock){ lock });
+    return status;
+}
+
+static inline brood_status lock_acquire(uint64_t id)
+{
+    return release_if_acquired(id, brood_lock_acquire((brood_lock){ id }, BROOD_FOREVER));
+}
+
+static inline brood_status lock_try(uint64_t id)
+{
+    return release_if_acquired(id, brood_lock_acquire((brood_lock){ id }, BROOD_NOW));
+}
+
+static inline brood_status lock_release(uint64_t id)
+{
+    return brood_lock_release((brood_lock){ id });
+}
+
+static inline brood_status lock_destroy(uint64_t id)
+{
+    return brood_lock_destroy((brood_lock){ id });
+}
+
+// A wait for a good condition with this lock.
+static inline brood_status lock_wait_with(uint64_t id)
+{
+    brood_condition condition;
+    brood_status status = brood_condition_create(&condition);
+    if (status != BROOD_OK)
+        return status;
+    status = brood_condition_wait(condition, (brood_lock){ id }, BROOD_FOREVER);
+    (void)brood_condition_destroy(condition);
+    return status;
+}
+
+static inline brood_status semaphore_acquire(uint64_t id)
+{
+    return brood_semaphore_acquire((brood_semaphore){ id }, BROOD_FOREVER);
+}
+
+static inline brood_status semaphore_release(uint64_t id)
+{
+    return brood_semaphore_release((brood_semaphore){ id }, 1);
+}
+
+static inline brood_status semaphore_value(uint64_t id)
+{
+    uint32_t value;
+    return brood_semaphore_value((brood_semaphore){ id }, &value);
+}
+
+static inline brood_status semaphore_destroy(uint64_t id)
+{
+    return brood_semaphore_destroy((brood_semaphore){ id });
+}
+
+static inline brood_status event_set(uint64_t id)
+{
+    return brood_event_set((brood_event){ id });
+}
+
+static inline brood_status event_clear(uint64_t id)
+{
+    return brood_event_clear((brood_event){ id });
+}
+
+static inline brood_status event_is_set(uint64_t id)
+{
+    bool set;
+    return brood_event_is_set((brood_event){ id }, &set);
+}
+
+static inline brood_status event_wait(uint64_t id)
+{
+    return brood_event_wait((brood_event){ id }, BROOD_FOREVER);
+}
+
+static inline brood_status event_destroy(uint64_t id)
+{
+    return brood_event_destroy((brood_event){ id });
+}
+
+static inline bool never(void *arg)
+{
+    (void)arg;
+    return false;
+}
+
+// With a good lock, held.
+static inline brood_status wait_with_lock(uint64_t id, bool with_predicate, brood_duration timeout)
+{
+    brood_lock lock;
+    const brood_condition condition = { id };
+    brood_status status = brood_lock_create(&lock);
+    if (status != BROOD_OK)
+        return status;
+    status = brood_lock_acquire(lock, BROOD_NOW);
+    if (status == BROOD_OK) {
+        status = with_predicate ? brood_condition_wait_for(condition, lock, never, NULL, timeout)
+                                : brood_condition_wait(condition, lock, timeout);
+        (void)brood_lock_release(lock); // which it may not be any more
+    }
+    (void)brood_lock_destroy(lock);
+    return status;
+}
+
+static inline brood_status condition_wait(uint64_t id)
+{
+    return wait_with_lock(id, false, BROOD_FOREVER);
+}
+
+static inline brood_status condition_wait_for(uint64_t id)
+{
+    return wait_with_lock(id, true, BROOD_FOREVER);
+}
+
+static inline brood_status condition_notify(uint64_t id)
+{
+    return brood_condition_notify((brood_condition){ id }, 1);
+}
+
+static inline brood_status condition_notify_all(uint64_t id)
+{
+    return brood_condition_notify_all((brood_condition){ id });
+}
+
+static inline brood_status condition_destroy(uint64_t id)
+{
+    return brood_condition_destroy((brood_condition){ id });
+}
+
+static inline brood_status barrier_wait(uint64_t id)
+{
+    return brood_barrier_wait((brood_barrier){ id }, BROOD_FOREVER, NULL);
+}
+
+static inline brood_status barrier_reset(uint64_t id)
+{
+    return brood_barrier_reset((brood_barrier){ id });
+}
+
+static inline brood_status barrier_abort(uint64_t id)
+{
+    return brood_barrier_abort((brood_barrier){ id });
+}
+
+static inline brood_status barrier_is_broken(uint64_t id)
+{
+    bool broken;
+    return brood_barrier_is_broken((brood_barrier){ id }, &broken);
+}
+
+static inline brood_status barrier_waiting(uint64_t id)
+{
+    uint32_t count;
+    return brood_barrier_waiting((brood_barrier){ id }, &count);
+}
+
+static inline brood_status barrier_destroy(uint64_t id)
+{
+    return brood_barrier_destroy((brood_barrier){ id });
+}
+
+struct operation {
+    const char *name;
+    int kind;
+    brood_status (*fn)(uint64_t id);
+    bool is_long; // waits for as long as it takes, or ends the object
+};
+
+static const struct operation operations[] = {
+    { "brood_lock_acquire", A_LOCK, lock_acquire, true },
+    { "brood_lock_acquire at once", A_LOCK, lock_try, false },
+    { "brood_lock_release", A_LOCK, lock_release, false },
+    { "brood_lock_destroy", A_LOCK, lock_destroy, true },
+    { "brood_condition_wait with the lock", A_LOCK, lock_wait_with, true },
+    { "brood_semaphore_acquire", A_SEMAPHORE, semaphore_acquire, true },
+    { "brood_semaphore_release", A_SEMAPHORE, semaphore_release, false },
+    { "brood_semaphore_value", A_SEMAPHORE, semaphore_value, false },
+    { "brood_semaphore_destroy", A_SEMAPHORE, semaphore_destroy, true },
+    { "brood_event_set", AN_EVENT, event_set, false },
+    { "brood_event_clear", AN_EVENT, event_clear, false },
+    { "brood_event_is_set", AN_EVENT, event_is_set, false },
+    { "brood_event_wait", AN_EVENT, event_wait, true },
+    { "brood_event_destroy", AN_EVENT, event_destroy, true },
+    { "brood_condition_wait", A_CONDITION, condition_wait, true },
+    { "brood_condition_wait_for", A_CONDITION, condition_wait_for, true },
+    { "brood_condition_notify", A_CONDITION, condition_notify, false },
+    { "brood_condition_notify_all", A_CONDITION, condition_notify_all, false },
+    { "brood_condition_destroy", A_CONDITION, condition_destroy, true },
+    { "brood_barrier_wait", A_BARRIER, barrier_wait, true },
+    { "brood_barrier_reset", A_BARRIER, barrier_reset, false },
+    { "brood_barrier_abort", A_BARRIER, barrier_abort, false },
+    { "brood_barrier_is_broken", A_BARRIER, barrier_is_broken, false },
+    { "brood_barrier_waiting", A_BARRIER, barrier_waiting, false },
+    { "brood_barrier_destroy", A_BARRIER, barrier_destroy, true },
+};
+
+enum { OPERATIONS = sizeof operations / sizeof operations[0] };
+
+// Whether the object is as it was made, and works. Nobody else uses it.
+static inline bool object_is_untouched(int kind, uint64_t id)
+{
+    uint32_t number = UINT32_MAX;
+    bool flag = true;
+    switch (kind) {
+    case A_LOCK:
+        return lock_try(id) == BROOD_OK;
+    case A_SEMAPHORE:
+        return brood_semaphore_value((brood_semaphore){ id }, &number) == BROOD_OK &&
+               number == SEMAPHORE_VALUE;
+    case AN_EVENT:
+        return brood_event_is_set((brood_event){ id }, &flag) == BROOD_OK && !flag;
+    case A_CONDITION:
+        return wait_with_lock(id, false, BROOD_NOW) == BROOD_TIMEOUT;
+    default:
+        return brood_barrier_is_broken((brood_barrier){ id }, &flag) == BROOD_OK && !flag &&
+               brood_barrier_waiting((brood_barrier){ id }, &number) == BROOD_OK && number == 0;
+    }
+}
+
+#endif
