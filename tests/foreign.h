@@ -21,6 +21,10 @@ void foreign_thread_join(foreign_thread *thread);
 // Has it end at the next call where the system lets it. Nothing happens where systems know no such thing.
 void foreign_thread_cancel(foreign_thread *thread);
 
+// Interrupts it in whatever the system does for it, by a signal that does nothing else; also after its end, as long as it has not been joined. False
+// where there is no such thing.
+bool foreign_thread_interrupt(foreign_thread *thread);
+
 // Ends the calling thread by the system's own call: pthread_exit, ExitThread.
 noreturn void foreign_thread_exit(void);
 

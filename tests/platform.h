@@ -29,6 +29,13 @@ bool platform_has_signals(void);
 // The descriptors or handles that this process has open.
 size_t platform_descriptor_count(void);
 
+// How often the calling thread has gone to sleep; -1 where the system does not tell.
+long platform_thread_sleeps(void);
+
+// Sets the wall clock of the machine ahead, and puts it back after a span that must be short, since everybody else has that clock too. False where this
+// process may not.
+bool platform_wall_clock_jump(brood_duration ahead, brood_duration span);
+
 // Lets this process open `more` descriptors than it has now and no further one; false where there is no such limit.
 bool platform_descriptors_limit(unsigned more);
 void platform_descriptors_unlimit(void);

@@ -3,6 +3,7 @@
 
 #include <dlfcn.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -59,6 +60,21 @@ void foreign_thread_cancel(foreign_thread *thread)
 {
     if (pthread_cancel(thread->thread) != 0)
         give_up("pthread_cancel");
+}
+
+static void do_nothing(int number)
+{
+    (void)number;
+}
+
+// Without SA_RESTART, so that the calls of the system end with EINTR.
+bool foreign_thread_interrupt(foreign_thread *thread)
+{
+    const struct sigaction action = { .sa_handler = do_nothing };
+    if (sigaction(SIGUSR1, &action, NULL) != 0)
+        give_up("sigaction");
+    (void)pthread_kill(thread->thread, SIGUSR1);
+    return true;
 }
 
 noreturn void foreign_thread_exit(void)

@@ -15,6 +15,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 noreturn static void give_up(const char *what)
@@ -67,6 +68,64 @@ size_t platform_descriptor_count(void)
         count++;
     closedir(directory);
     return count - 3; // ".", ".." and that of the look itself
+}
+
+long platform_thread_sleeps(void)
+{
+    struct rusage usage;
+    if (getrusage(RUSAGE_THREAD, &usage) != 0)
+        give_up("getrusage");
+    return usage.ru_nvcsw;
+}
+
+static int64_t read_clock(clockid_t clock)
+{
+    struct timespec now;
+    if (clock_gettime(clock, &now) != 0)
+        give_up("clock_gettime");
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+static bool set_wall_clock(int64_t ns)
+{
+    const struct timespec time = { .tv_sec = (time_t)(ns / 1000000000), .tv_nsec = (long)(ns % 1000000000) };
+    return clock_settime(CLOCK_REALTIME, &time) == 0;
+}
+
+// The way back is by the monotonic clock: `offset` is what the wall clock was ahead of it. No signal comes between, and a child that dies all the same
+// has its parent put the clock back.
+static noreturn void jump(int64_t offset, brood_duration ahead, brood_duration span)
+{
+    sigset_t all;
+    sigfillset(&all);
+    (void)sigprocmask(SIG_SETMASK, &all, NULL);
+    if (!set_wall_clock(read_clock(CLOCK_MONOTONIC) + offset + ahead))
+        _exit(1);
+    const struct timespec pause = { .tv_sec = 0, .tv_nsec = (long)span };
+    (void)clock_nanosleep(CLOCK_MONOTONIC, 0, &pause, NULL);
+    _exit(set_wall_clock(read_clock(CLOCK_MONOTONIC) + offset) ? 0 : 2);
+}
+
+bool platform_wall_clock_jump(brood_duration ahead, brood_duration span)
+{
+    const int64_t offset = read_clock(CLOCK_REALTIME) - read_clock(CLOCK_MONOTONIC);
+    int status;
+    (void)fflush(NULL);
+    const pid_t child = fork();
+    if (child < 0)
+        give_up("fork");
+    if (child == 0)
+        jump(offset, ahead, span);
+    while (waitpid(child, &status, 0) < 0)
+        if (errno != EINTR)
+            give_up("waitpid");
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 1)
+        return false;
+    if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
+        (void)set_wall_clock(read_clock(CLOCK_MONOTONIC) + offset);
+        give_up("the wall clock");
+    }
+    return true;
 }
 
 static rlim_t own_limit;

@@ -57,6 +57,12 @@ void foreign_thread_cancel(foreign_thread *thread)
     (void)thread;
 }
 
+bool foreign_thread_interrupt(foreign_thread *thread)
+{
+    (void)thread;
+    return false;
+}
+
 noreturn void foreign_thread_exit(void)
 {
     ExitThread(0);

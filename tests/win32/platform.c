@@ -52,6 +52,18 @@ size_t platform_descriptor_count(void)
     return count;
 }
 
+long platform_thread_sleeps(void)
+{
+    return -1;
+}
+
+// Under Wine the clock would be the host's.
+bool platform_wall_clock_jump(brood_duration ahead, brood_duration span)
+{
+    (void)ahead, (void)span;
+    return false;
+}
+
 bool platform_descriptors_limit(unsigned more)
 {
     (void)more;
