@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 # How tests are built and registered.
 #
-#   brood_public_test(name)     tests/<name>.c against the library, under every start method, and natively against the
-#                               portable wait provider too
+#   brood_public_test(name)     tests/<name>.c against the library, under every start method; the preset "portable" has all of it
+#                               with the portable wait provider
 #   brood_internal_test(name)   tests/internal/<name>.c, with faults on demand and the inner names; natively with both
 #                               wait providers; SOURCE <file> for another file, of one port's own
 #                               both take TIMEOUT <seconds>, and LINK <library...> for what the test needs besides
@@ -29,9 +29,10 @@ target_compile_definitions(cmocka INTERFACE $<$<BOOL:${WIN32}>:CMOCKA_STATIC>)
 
 # The library once more, for tests that look inside or want the other wait provider.
 brood_library(brood_testing STATIC TESTING)
-if(NOT WIN32)
-  brood_library(brood_portable STATIC PORTABLE)
+set(BROOD_TESTING_VARIANTS brood_testing)
+if(NOT WIN32 AND NOT BROOD_WAIT_PORTABLE)
   brood_library(brood_testing_portable STATIC PORTABLE TESTING)
+  list(APPEND BROOD_TESTING_VARIANTS brood_testing_portable)
 endif()
 
 # The methods that this system can be put on as a whole. A thread sanitizer cannot start threads after a
@@ -77,12 +78,6 @@ function(brood_public_test name)
     add_test(NAME ${name}.${method} COMMAND test_${name})
     brood_register(${name}.${method} METHOD ${method} TIMEOUT ${arg_TIMEOUT})
   endforeach()
-  if(NOT WIN32)
-    brood_test_program(test_${name}_portable ${name}.c brood_portable)
-    target_link_libraries(test_${name}_portable PRIVATE cmocka brood_test_platform ${arg_LINK})
-    add_test(NAME ${name}.portable COMMAND test_${name}_portable)
-    brood_register(${name}.portable METHOD spawn TIMEOUT ${arg_TIMEOUT})
-  endif()
 endfunction()
 
 function(brood_soak_test name)
@@ -100,11 +95,7 @@ function(brood_internal_test name)
   if(NOT arg_SOURCE)
     set(arg_SOURCE internal/${name}.c)
   endif()
-  set(variants brood_testing)
-  if(NOT WIN32)
-    list(APPEND variants brood_testing_portable)
-  endif()
-  foreach(library IN LISTS variants)
+  foreach(library IN LISTS BROOD_TESTING_VARIANTS)
     string(REPLACE brood_testing "" suffix ${library})
     string(REPLACE _ . dotted "${suffix}")
     brood_test_program(internal_${name}${suffix} ${arg_SOURCE} ${library})
