@@ -29,6 +29,12 @@ bool platform_has_signals(void);
 // The descriptors or handles that this process has open.
 size_t platform_descriptor_count(void);
 
+// The mappings in the memory of this process; 0 where they cannot be told, or are a sanitizer's.
+size_t platform_mapping_count(void);
+
+// The files that shared memory and semaphores with a name of brood's would be; 0 where there are none of the kind.
+size_t platform_shared_file_count(void);
+
 // How often the calling thread has gone to sleep; -1 where the system does not tell.
 long platform_thread_sleeps(void);
 

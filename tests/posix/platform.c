@@ -70,6 +70,33 @@ size_t platform_descriptor_count(void)
     return count - 3; // ".", ".." and that of the look itself
 }
 
+size_t platform_mapping_count(void)
+{
+    if (!platform_copy_is_safe_beside_threads()) // under a sanitizer, which maps as it pleases
+        return 0;
+    size_t count = 0;
+    int c;
+    FILE *file = fopen("/proc/self/maps", "re");
+    if (!file)
+        give_up("/proc/self/maps");
+    while ((c = getc(file)) != EOF)
+        count += c == '\n';
+    (void)fclose(file);
+    return count;
+}
+
+size_t platform_shared_file_count(void)
+{
+    DIR *directory = opendir("/dev/shm");
+    const struct dirent *entry;
+    size_t count = 0;
+    while (directory && (entry = readdir(directory)) != NULL)
+        count += strstr(entry->d_name, "brood") != NULL;
+    if (directory)
+        closedir(directory);
+    return count;
+}
+
 long platform_thread_sleeps(void)
 {
     struct rusage usage;

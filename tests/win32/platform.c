@@ -52,6 +52,16 @@ size_t platform_descriptor_count(void)
     return count;
 }
 
+size_t platform_mapping_count(void)
+{
+    return 0;
+}
+
+size_t platform_shared_file_count(void)
+{
+    return 0;
+}
+
 long platform_thread_sleeps(void)
 {
     return -1;
