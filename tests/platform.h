@@ -29,6 +29,10 @@ bool platform_has_signals(void);
 // The descriptors or handles that this process has open.
 size_t platform_descriptor_count(void);
 
+// How many more it may have open after so many others have ended: on Windows the library keeps the doorbells of some whom it has rung, until others
+// have their places.
+size_t platform_descriptors_kept(size_t ended);
+
 // The mappings in the memory of this process; 0 where they cannot be told, or are a sanitizer's.
 size_t platform_mapping_count(void);
 
