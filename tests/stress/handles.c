@@ -191,8 +191,11 @@ static void no_stale_handle_reaches_a_successor(void **state)
     enum { ATTACKERS = 2 };
     brood_thread *threads[ATTACKERS];
     make_all();
+    brood_process *process;
     const struct attack from_afar = { .seed = 1, .by_registry = true };
-    brood_process *process = started_process(attack_on, &from_afar, sizeof from_afar);
+    const brood_process_options daemon = { .daemon =
+                                               BROOD_DAEMON_YES }; // which does not outlive a failure here
+    assert_status(brood_process_start(&process, attack_on, &from_afar, sizeof from_afar, &daemon), BROOD_OK);
     for (int i = 0; i < ATTACKERS; i++)
         threads[i] =
             started_thread(attack_on, &(struct attack){ .seed = (uint64_t)i + 2 }, sizeof(struct attack));
