@@ -7,10 +7,11 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
-enum { A_LOCK, A_SEMAPHORE, AN_EVENT, A_CONDITION, A_BARRIER, OBJECT_KINDS };
+enum { A_LOCK, A_SEMAPHORE, AN_EVENT, A_CONDITION, A_BARRIER, A_BLOCK, OBJECT_KINDS };
 
-enum { SEMAPHORE_VALUE = 3, BARRIER_PARTIES = 2 };
+enum { SEMAPHORE_VALUE = 3, BARRIER_PARTIES = 2, BLOCK_SIZE = 100 };
 
 // 0 when there can be none.
 static inline uint64_t object_create(int kind)
@@ -20,6 +21,7 @@ static inline uint64_t object_create(int kind)
     brood_event event = { 0 };
     brood_condition condition = { 0 };
     brood_barrier barrier = { 0 };
+    brood_block block = { 0 };
     switch (kind) {
     case A_LOCK:
         return brood_lock_create(&lock) == BROOD_OK ? lock.id : 0;
@@ -29,8 +31,10 @@ static inline uint64_t object_create(int kind)
         return brood_event_create(&event) == BROOD_OK ? event.id : 0;
     case A_CONDITION:
         return brood_condition_create(&condition) == BROOD_OK ? condition.id : 0;
-    default:
+    case A_BARRIER:
         return brood_barrier_create(&barrier, BARRIER_PARTIES) == BROOD_OK ? barrier.id : 0;
+    default:
+        return brood_block_create(&block, BLOCK_SIZE) == BROOD_OK ? block.id : 0;
     }
 }
 
@@ -45,8 +49,10 @@ static inline brood_status object_destroy(int kind, uint64_t id)
         return brood_event_destroy((brood_event){ id });
     case A_CONDITION:
         return brood_condition_destroy((brood_condition){ id });
-    default:
+    case A_BARRIER:
         return brood_barrier_destroy((brood_barrier){ id });
+    default:
+        return brood_block_destroy((brood_block){ id });
     }
 }
 
@@ -219,6 +225,29 @@ static inline brood_status barrier_destroy(uint64_t id)
     return brood_barrier_destroy((brood_barrier){ id });
 }
 
+// For calls that answer without a status.
+static inline brood_status status_of_block(bool is_good)
+{
+    if (is_good)
+        return BROOD_OK;
+    return strstr(brood_last_error(), brood_status_text(BROOD_STALE)) ? BROOD_STALE : BROOD_INVALID;
+}
+
+static inline brood_status block_data(uint64_t id)
+{
+    return status_of_block(brood_block_data((brood_block){ id }) != NULL);
+}
+
+static inline brood_status block_size(uint64_t id)
+{
+    return status_of_block(brood_block_size((brood_block){ id }) == BLOCK_SIZE);
+}
+
+static inline brood_status block_destroy(uint64_t id)
+{
+    return brood_block_destroy((brood_block){ id });
+}
+
 struct operation {
     const char *name;
     int kind;
@@ -252,6 +281,9 @@ static const struct operation operations[] = {
     { "brood_barrier_is_broken", A_BARRIER, barrier_is_broken, false },
     { "brood_barrier_waiting", A_BARRIER, barrier_waiting, false },
     { "brood_barrier_destroy", A_BARRIER, barrier_destroy, true },
+    { "brood_block_data", A_BLOCK, block_data, false },
+    { "brood_block_size", A_BLOCK, block_size, false },
+    { "brood_block_destroy", A_BLOCK, block_destroy, true },
 };
 
 enum { OPERATIONS = sizeof operations / sizeof operations[0] };
@@ -259,6 +291,8 @@ enum { OPERATIONS = sizeof operations / sizeof operations[0] };
 // Whether the object is as it was made, and works. Nobody else uses it.
 static inline bool object_is_untouched(int kind, uint64_t id)
 {
+    static const unsigned char zero[BLOCK_SIZE];
+    const void *data = NULL;
     uint32_t number = UINT32_MAX;
     bool flag = true;
     switch (kind) {
@@ -271,6 +305,9 @@ static inline bool object_is_untouched(int kind, uint64_t id)
         return brood_event_is_set((brood_event){ id }, &flag) == BROOD_OK && !flag;
     case A_CONDITION:
         return wait_with_lock(id, false, BROOD_NOW) == BROOD_TIMEOUT;
+    case A_BLOCK:
+        data = brood_block_data((brood_block){ id });
+        return data && memcmp(data, zero, sizeof zero) == 0;
     default:
         return brood_barrier_is_broken((brood_barrier){ id }, &flag) == BROOD_OK && !flag &&
                brood_barrier_waiting((brood_barrier){ id }, &number) == BROOD_OK && number == 0;

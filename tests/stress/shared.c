@@ -132,8 +132,23 @@ static int replace(const struct things *things, int i, uint64_t random)
     return 0;
 }
 
+// From some bytes to a section.
+static int use_block(const struct things *things, int i, uint64_t random)
+{
+    brood_block block;
+    const size_t most = random % 8 == 0 ? 2 << 20 : random % 4 == 0 ? 200000 : 2000;
+    const size_t size = 1 + (size_t)((random >> 8) % most);
+    (void)things, (void)i;
+    CHECK(brood_block_create(&block, size) == BROOD_OK);
+    unsigned char *data = brood_block_data(block);
+    CHECK(data && data[0] == 0 && memcmp(data, data + 1, size - 1) == 0);
+    memset(data, 1, size);
+    CHECK(brood_block_destroy(block) == BROOD_OK);
+    return 0;
+}
+
 static int (*const deeds[])(const struct things *things, int i, uint64_t random) = {
-    use_lock, use_semaphore, use_event, wait_for_condition, notify, meet, come_and_go, replace,
+    use_lock, use_semaphore, use_event, wait_for_condition, notify, meet, come_and_go, replace, use_block,
 };
 
 enum { DEEDS = sizeof deeds / sizeof deeds[0], DEEDS_AT_ONCE = 16 };
