@@ -148,20 +148,25 @@ static void bury(uint32_t index)
         return;
     if (atomic_load_explicit(&slot->meets, memory_order_relaxed) && !ended_in_order(state))
         broodi_barriers_miss(index, broodi_generation(state));
+    const brood_os_life_id id = life_id(index, state);
+    brood_os_life_forget(&id);
     (void)broodi_slot_give(BROODI_THREAD, index, state);
 }
 
+// While its life ends nobody may take it for one that has died: of one that holds nothing nobody asks any more, and of one that holds a lock
+// all are told at once.
 void broodi_thread_slot_end(uint32_t index)
 {
     struct broodi_thread_slot *slot = thread_at(index);
     const uint64_t state = atomic_load_explicit(&slot->state.state, memory_order_relaxed);
     const bool holds = atomic_load_explicit(&slot->held, memory_order_relaxed) > 0;
-    if (holds)
-        (void)mark_dead(index, state);
+    const enum broodi_thread_phase phase = holds ? BROODI_THREAD_DEAD : BROODI_THREAD_STARTING;
+    const uint32_t low = broodi_thread_low(phase, broodi_thread_process_of(state));
+    (void)broodi_word_swap(&slot->state, state, low);
     brood_os_life_end(&slot->life);
     broodi_step(BROODI_STEP_THREAD_ENDED);
     if (!holds)
-        (void)broodi_slot_give(BROODI_THREAD, index, state);
+        (void)broodi_slot_give(BROODI_THREAD, index, broodi_state(broodi_generation(state), low));
 }
 
 void broodi_threads_bury(uint32_t process)

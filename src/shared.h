@@ -70,7 +70,7 @@ struct broodi_thread_slot {
 };
 
 enum broodi_thread_phase {
-    BROODI_THREAD_STARTING = 1, // its liveness cannot be asked yet
+    BROODI_THREAD_STARTING = 1, // its liveness cannot be asked: not yet, or not any more
     BROODI_THREAD_LIVE,
     BROODI_THREAD_DEAD, // kept until nothing names it as its holder
 };

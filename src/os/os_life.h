@@ -31,6 +31,9 @@ void brood_os_life_end(brood_os_life *life);
 // wrong while the system still cleans up.
 bool brood_os_life_is_over(brood_os_life *life, const brood_os_life_id *id);
 
+// Closes what this process may have opened to ask that, or to ring: the thread has ended, and its slot will be another one's.
+void brood_os_life_forget(const brood_os_life_id *id);
+
 // Rings the doorbell of a thread, in any process; that of a thread that has ended is nobody's. A ring is remembered
 // until the thread awaits its bell.
 void brood_os_bell_ring(brood_os_life *life, const brood_os_life_id *id);

@@ -98,6 +98,11 @@ static const uint32_t *bell_of(struct life *life)
     return (const uint32_t *)(uintptr_t)&life->bell;
 }
 
+void brood_os_life_forget(const brood_os_life_id *id)
+{
+    (void)id; // nothing is ever opened
+}
+
 void brood_os_bell_ring(brood_os_life *life, const brood_os_life_id *id)
 {
     (void)id;

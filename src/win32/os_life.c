@@ -203,6 +203,19 @@ static void keep(const brood_os_life_id *id, HANDLE bell, HANDLE mutex)
     close_all(&spare);
 }
 
+void brood_os_life_forget(const brood_os_life_id *id)
+{
+    struct known spare = { .bell = NULL };
+    AcquireSRWLockExclusive(&known_guard);
+    struct known *known = find_known(id);
+    if (known) {
+        spare = *known;
+        *known = (struct known){ .bell = NULL };
+    }
+    ReleaseSRWLockExclusive(&known_guard);
+    close_all(&spare);
+}
+
 // Whether it is nobody's any more: abandoned, or given back.
 static bool is_free(HANDLE mutex)
 {

@@ -620,12 +620,14 @@ static void a_block_that_fails_leaves_nothing(void **state)
 static int look_at_block(void *arg)
 {
     const brood_block block = *(const brood_block *)arg;
-    const size_t before = platform_descriptor_count();
+    size_t before = 0;
     bool pending = false;
     for (unsigned n = 1; !pending; n++) {
         CHECK(n < MOST);
         broodi_fault_set(n);
         const unsigned char *data = brood_block_data(block);
+        if (n == 1) // the first use of a lock may leave the system something for the next
+            before = platform_descriptor_count();
         pending = is_pending();
         CHECK(data || !pending);
         if (!data) {

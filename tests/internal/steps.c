@@ -567,10 +567,49 @@ static void everybody_goes_on_when_one_is_killed_at_any_step(void **state)
     destroy_family(&member.family);
 }
 
+// A thread that returns, held up between the end of its life and that of its slot.
+
+static _Atomic uint32_t held_up; // 1: it is there; 2: it may go on
+
+static void hold_up(enum broodi_step step)
+{
+    uint32_t nobody = 0;
+    if (step != BROODI_STEP_THREAD_ENDED || !atomic_compare_exchange_strong(&held_up, &nobody, 1))
+        return;
+    while (atomic_load(&held_up) != 2)
+        brood_sleep(BROOD_MILLISECONDS(1));
+}
+
+static int pass(void *arg)
+{
+    return (int)brood_barrier_wait(*(brood_barrier *)arg, MEETING_PATIENCE, NULL);
+}
+
+static void one_that_returns_is_not_taken_for_dead(void **state)
+{
+    (void)state;
+    brood_barrier barrier;
+    assert_status(brood_barrier_create(&barrier, 2), BROOD_OK);
+    broodi_step_hook = hold_up;
+    brood_thread *first = started_thread(pass, &barrier, sizeof barrier);
+    assert_int_equal(pass(&barrier), BROOD_OK);
+    while (atomic_load(&held_up) == 0)
+        brood_sleep(BROOD_MILLISECONDS(1));
+    // It took part in the round before this one.
+    brood_thread *second = started_thread(pass, &barrier, sizeof barrier);
+    assert_int_equal(pass(&barrier), BROOD_OK);
+    atomic_store(&held_up, 2);
+    assert_thread_ends(first, BROOD_OK);
+    assert_thread_ends(second, BROOD_OK);
+    broodi_step_hook = NULL;
+    assert_status(brood_barrier_destroy(barrier), BROOD_OK);
+}
+
 int main(void)
 {
     brood_init();
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(one_that_returns_is_not_taken_for_dead),
         cmocka_unit_test(everybody_goes_on_when_one_is_killed_at_any_step),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
