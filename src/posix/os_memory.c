@@ -62,12 +62,14 @@ brood_status brood_os_arena_create(brood_os_arena *out, size_t least)
         broodi_posix_fault(EMFILE) ? -1 : broodi_descriptor_up(memfd_create("brood", MFD_CLOEXEC));
     if (object < 0)
         return brood_os_error("memfd_create", errno);
-    brood_status status = BROOD_NO_MEMORY;
-    size_t most = WINDOW;
-    while (most / 2 >= least && most > brood_os_section_limit() / 2) // so that there is room behind it
-        most /= 2;
-    for (size_t size = most; status != BROOD_OK && size >= least; size /= 2)
+    size_t size = WINDOW;
+    while (size / 2 >= least && size > brood_os_section_limit() / 2) // so that there is room behind it
+        size /= 2;
+    brood_status status = map(out, object, size);
+    while (status != BROOD_OK && size > least) {
+        size = size / 2 > least ? size / 2 : least;
         status = map(out, object, size);
+    }
     if (status != BROOD_OK)
         close(object);
     return status;

@@ -42,8 +42,8 @@ brood_status brood_os_arena_create(brood_os_arena *out, size_t least)
 {
     size_t size = least < WINDOW ? WINDOW : least;
     brood_status status = create(out, size);
-    while (status != BROOD_OK && size / 2 >= least && size > 1) {
-        size /= 2;
+    while (status != BROOD_OK && size > least) {
+        size = size / 2 > least ? size / 2 : least;
         status = create(out, size);
     }
     return status;

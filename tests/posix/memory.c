@@ -458,6 +458,7 @@ static void a_program_of_little_address_space_has_a_smaller_window(void **state)
     }
     assert_int_equal(run_within(NARROW, (uint64_t)MIB << 12), WORKED);
     assert_int_equal(run_within(NARROW, (uint64_t)1300 * MIB), WORKED);
+    assert_int_equal(run_within(NARROW, (uint64_t)800 * MIB), WORKED);
     assert_int_equal(run_within(NARROW, (uint64_t)300 * MIB), REFUSED);
 }
 
