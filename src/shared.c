@@ -11,6 +11,7 @@
 #include "label.h"
 #include "lock.h"
 #include "os/os_process.h"
+#include "self.h"
 #include "step.h"
 #include "wait.h"
 
@@ -207,11 +208,19 @@ static bool set_process(uint32_t index, uint64_t state, uint32_t low)
     return broodi_word_swap(&process_at(index)->state, state, low);
 }
 
+// DYING says which process is at it: the slot of this one plus one. 0, and so it stays, for one that has none yet, or is a guest.
+static uint32_t dying(void)
+{
+    const uint32_t self = broodi_here.role == BROODI_GUEST ? BROODI_NONE : broodi_here.process;
+    return (self + 1) << PHASE_BITS | BROODI_PROCESS_DYING;
+}
+
 brood_status broodi_process_slot_take(const struct broodi_process_facts *facts, uint32_t *out_index)
 {
-    const brood_status status = broodi_slot_take(BROODI_PROCESS, BROODI_PROCESS_DYING, out_index);
+    const brood_status status = broodi_slot_take(BROODI_PROCESS, dying(), out_index);
     if (status != BROOD_OK)
         return status;
+    broodi_step(BROODI_STEP_PROCESS_TAKEN);
     struct broodi_process_slot *slot = process_at(*out_index);
     uint64_t state = 0;
     if (facts->parent != BROODI_NONE)
@@ -258,11 +267,12 @@ bool broodi_process_slot_has_begun(uint32_t index)
 // Frees the slot if it is as it was seen: whoever makes it DYING does the rest alone.
 static bool end_process(uint32_t index, uint64_t state)
 {
-    if (!set_process(index, state, BROODI_PROCESS_DYING))
+    const uint32_t low = dying();
+    if (!set_process(index, state, low))
         return false;
+    broodi_step(BROODI_STEP_PROCESS_DYING);
     broodi_threads_bury(index);
-    (void)broodi_slot_give(BROODI_PROCESS, index,
-                           broodi_state(broodi_generation(state), BROODI_PROCESS_DYING));
+    (void)broodi_slot_give(BROODI_PROCESS, index, broodi_state(broodi_generation(state), low));
     return true;
 }
 
@@ -295,6 +305,16 @@ static brood_exit unpack(uint32_t low)
     return seen;
 }
 
+// Whether the fork server that calls has made the process in this slot, as far as can be told. One with the same number may have died long ago, and its
+// slot not been freed.
+static bool is_served(const struct broodi_process_slot *slot)
+{
+    const struct broodi_process_slot *own = process_at(broodi_here.process);
+    return atomic_load_explicit(&slot->origin, memory_order_relaxed) == BROODI_ORIGIN_FORKSERVER &&
+           atomic_load_explicit(&slot->parent, memory_order_relaxed) ==
+               atomic_load_explicit(&own->parent, memory_order_relaxed);
+}
+
 void broodi_process_slot_report(int64_t pid, brood_exit seen)
 {
     const uint32_t limit = broodi_slot_limit(BROODI_PROCESS);
@@ -302,7 +322,7 @@ void broodi_process_slot_report(int64_t pid, brood_exit seen)
         struct broodi_process_slot *slot = process_at(index);
         const uint64_t state = atomic_load_explicit(&slot->state.state, memory_order_acquire);
         if (atomic_load_explicit(&slot->pid, memory_order_relaxed) != pid ||
-            broodi_process_phase_of(state) != BROODI_PROCESS_LIVE)
+            broodi_process_phase_of(state) != BROODI_PROCESS_LIVE || !is_served(slot))
             continue;
         if (set_process(index, state, pack(seen)))
             broodi_wake(&slot->state, BROODI_ALL);
@@ -329,13 +349,34 @@ static bool has_starter(const struct broodi_process_slot *slot)
            broodi_generation(state) == atomic_load_explicit(&slot->parent_generation, memory_order_relaxed);
 }
 
+static bool has_ended(const struct broodi_process_slot *slot)
+{
+    return brood_os_process_birth(atomic_load_explicit(&slot->pid, memory_order_relaxed)) == 0;
+}
+
+// Whether who was at a slot that is DYING has ended. One that has its slot by now keeps that a while longer.
+static bool is_abandoned(uint64_t state)
+{
+    const uint32_t worker = broodi_low(state) >> PHASE_BITS;
+    if (worker == 0)
+        return false;
+    const struct broodi_process_slot *slot = process_at(worker - 1);
+    const uint64_t of_worker = atomic_load_explicit(&slot->state.state, memory_order_acquire);
+    return !broodi_slot_is_live(of_worker) ||
+           (broodi_process_phase_of(of_worker) == BROODI_PROCESS_LIVE && has_ended(slot));
+}
+
 // One that has not begun will not, without its starter; a process that takes a slot for itself has none. A number that the system has given to somebody else keeps the slot a while longer.
 static bool is_gone(const struct broodi_process_slot *slot, uint64_t state)
 {
-    if (broodi_process_phase_of(state) == BROODI_PROCESS_STARTING)
+    switch (broodi_process_phase_of(state)) {
+    case BROODI_PROCESS_DYING:
+        return is_abandoned(state);
+    case BROODI_PROCESS_STARTING:
         return atomic_load_explicit(&slot->parent, memory_order_relaxed) != BROODI_NONE;
-    return broodi_process_phase_of(state) != BROODI_PROCESS_DYING &&
-           brood_os_process_birth(atomic_load_explicit(&slot->pid, memory_order_relaxed)) == 0;
+    default:
+        return has_ended(slot);
+    }
 }
 
 // A slot whose starter has one is the starter's to free, from its record. Freeing one may orphan others: they are
@@ -346,7 +387,8 @@ static void sweep_processes(void)
     for (uint32_t index = 0; index < limit; index++) {
         struct broodi_process_slot *slot = process_at(index);
         const uint64_t state = atomic_load_explicit(&slot->state.state, memory_order_acquire);
-        if (broodi_slot_is_live(state) && !has_starter(slot) && is_gone(slot, state))
+        const bool has_keeper = broodi_process_phase_of(state) != BROODI_PROCESS_DYING && has_starter(slot);
+        if (broodi_slot_is_live(state) && !has_keeper && is_gone(slot, state))
             (void)end_process(index, state);
     }
 }

@@ -34,7 +34,7 @@ struct broodi_process_slot {
 };
 
 enum broodi_process_phase {
-    BROODI_PROCESS_DYING, // somebody frees the slot
+    BROODI_PROCESS_DYING, // somebody fills the slot, or frees it; who, stands above the phase
     BROODI_PROCESS_LIVE,
     BROODI_PROCESS_ENDED,    // said by who reaped it, if that is not its starter
     BROODI_PROCESS_STARTING, // its starter has taken the slot, and it has not come here yet

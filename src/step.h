@@ -13,6 +13,8 @@
     STEP(THREAD_TAKEN, "a thread took its slot, and its life is not to be seen yet")              \
     STEP(THREAD_BEGUN, "a thread's life can be seen, and it does not say so")                     \
     STEP(THREAD_ENDED, "a thread's life was ended, and its slot not given back")                  \
+    STEP(PROCESS_TAKEN, "a process's slot was taken, and not filled")                             \
+    STEP(PROCESS_DYING, "a process's slot is being freed, and its threads not buried")            \
     STEP(OBJECT_ANNOUNCED, "a waiter said that it waits, and did not")                            \
     STEP(OBJECT_WAITED, "a waiter woke up, and did not look")                                     \
     STEP(OBJECT_ENDED, "an object was destroyed, and its waiters not told")                       \

@@ -242,6 +242,32 @@ static void a_recursive_lock_does_not_overflow(void **state)
     assert_status(brood_lock_destroy(lock), BROOD_OK);
 }
 
+// Numbers of processes come again.
+
+static uint32_t slot_of_process(enum broodi_origin origin, int64_t pid)
+{
+    const struct broodi_process_facts facts = { .parent = BROODI_NONE, .origin = origin, .name = "somebody" };
+    uint32_t index = 0;
+    assert_status(broodi_process_slot_take(&facts, &index), BROOD_OK);
+    assert_true(broodi_process_slot_begin(index, pid));
+    return index;
+}
+
+static void the_end_of_a_process_is_not_told_of_one_that_had_its_number_before(void **state)
+{
+    (void)state;
+    const int64_t pid = 4711;
+    const uint32_t before = slot_of_process(BROODI_ORIGIN_SERVER, pid);
+    const uint32_t now = slot_of_process(BROODI_ORIGIN_FORKSERVER, pid);
+    brood_exit told = { 0 };
+    broodi_process_slot_report(pid, (brood_exit){ .kind = BROOD_EXITED, .native = 5 });
+    assert_false(broodi_process_slot_reported(before, &told));
+    assert_true(broodi_process_slot_reported(now, &told));
+    assert_int_equal(told.code, 5);
+    broodi_process_slot_end(before);
+    broodi_process_slot_end(now);
+}
+
 int main(void)
 {
     brood_init();
@@ -255,6 +281,7 @@ int main(void)
         cmocka_unit_test(a_table_grows_to_its_limit_and_says_so),
         cmocka_unit_test(threads_do_not_get_the_same_slot),
         cmocka_unit_test(a_recursive_lock_does_not_overflow),
+        cmocka_unit_test(the_end_of_a_process_is_not_told_of_one_that_had_its_number_before),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -8,6 +8,7 @@
 #include "../platform.h"
 #include "block.h"
 #include "family.h"
+#include "shared.h"
 #include "step.h"
 
 #include <stdatomic.h>
@@ -52,7 +53,7 @@ struct member {
     uint32_t number; // of a companion
     uint32_t step;   // of the victim
     uint32_t nth;
-    uint32_t acts; // a bit for each that it does; 0: all but the last
+    uint32_t acts; // a bit for each that it does; 0: all but the last two
 };
 
 static uint32_t number_below(struct member *member, uint32_t limit)
@@ -256,6 +257,23 @@ static int use_name(struct member *member)
     return 0;
 }
 
+static int do_nothing(void *arg)
+{
+    (void)arg;
+    return 0;
+}
+
+// Not for companions: it takes long.
+static int start_process(struct member *member)
+{
+    brood_process *process;
+    (void)member;
+    CHECK(brood_process_start(&process, do_nothing, NULL, 0, NULL) == BROOD_OK);
+    CHECK(brood_process_join(process, BROOD_FOREVER, NULL) == BROOD_OK);
+    brood_process_drop(process);
+    return 0;
+}
+
 // Not for companions: what is made stays, so that tables and heap must grow.
 static int hoard(struct member *member)
 {
@@ -271,27 +289,19 @@ static int hoard(struct member *member)
 }
 
 static int (*const acts[])(struct member *) = {
-    use_lock,
-    use_recursive_lock,
-    wait_for_condition,
-    use_semaphore,
-    use_event,
-    notify,
-    meet,
-    use_what_may_go,
-    make_and_destroy,
-    use_block,
-    use_name,
-    wait_for_what_may_go,
-    start_thread,
-    hoard,
+    use_lock,      use_recursive_lock, wait_for_condition,
+    use_semaphore, use_event,          notify,
+    meet,          use_what_may_go,    make_and_destroy,
+    use_block,     use_name,           wait_for_what_may_go,
+    start_thread,  start_process,      hoard,
 };
 
 enum {
     ACTS = sizeof acts / sizeof acts[0],
     LOCKING = 0x7,
     BLOCKING = 0x200,
-    ALL = (1 << (ACTS - 1)) - 1,
+    ALL = (1 << (ACTS - 2)) - 1,
+    STARTING = 1 << (ACTS - 2),
     HOARDING = 1 << (ACTS - 1),
 };
 
@@ -390,6 +400,8 @@ static uint32_t acts_towards(enum broodi_step step)
         return HOARDING;
     if (step == BROODI_STEP_HEAP_FORGOTTEN)
         return BLOCKING;
+    if (step == BROODI_STEP_PROCESS_TAKEN || step == BROODI_STEP_PROCESS_DYING)
+        return STARTING;
     return holds_a_lock(step) ? LOCKING : 0;
 }
 
@@ -567,6 +579,40 @@ static void everybody_goes_on_when_one_is_killed_at_any_step(void **state)
     destroy_family(&member.family);
 }
 
+// What a killed process was at
+
+static uint32_t process_slots(void)
+{
+    uint32_t live = 0;
+    for (uint32_t i = 0; i < broodi_slot_limit(BROODI_PROCESS); i++) {
+        const struct broodi_process_slot *slot = broodi_slot(BROODI_PROCESS, i);
+        live += broodi_slot_is_live(atomic_load(&slot->state.state));
+    }
+    return live;
+}
+
+static void what_a_dead_starter_was_at_is_swept(void **state)
+{
+    (void)state;
+    static const enum broodi_step some[] = { BROODI_STEP_PROCESS_TAKEN, BROODI_STEP_PROCESS_DYING };
+    struct member member = { .family = made_family(), .seed = 3, .nth = 1 };
+    member.board = brood_block_data(member.family.board);
+    for (int turn = 0; turn < 2; turn++)
+        for (size_t i = 0; i < 2; i++) {
+            brood_process *process = stopped_victim(&member, some[i]);
+            const int64_t deadline = brood_clock() + MEETING_PATIENCE;
+            kill_process(process);
+            // Beside this one there is the fork server, where the first victim has needed one; the victim's own is about to end.
+            const uint32_t expected = platform_has_fork() ? 2 : 1;
+            while (process_slots() > expected && brood_clock() < deadline) {
+                broodi_shared_sweep(BROODI_PROCESS);
+                brood_sleep(BROOD_MILLISECONDS(1));
+            }
+            assert_in_range(process_slots(), 1, expected);
+        }
+    destroy_family(&member.family);
+}
+
 // A thread that returns, held up between the end of its life and that of its slot.
 
 static _Atomic uint32_t held_up; // 1: it is there; 2: it may go on
@@ -610,6 +656,7 @@ int main(void)
     brood_init();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(one_that_returns_is_not_taken_for_dead),
+        cmocka_unit_test(what_a_dead_starter_was_at_is_swept),
         cmocka_unit_test(everybody_goes_on_when_one_is_killed_at_any_step),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
