@@ -54,7 +54,7 @@ static uint32_t units_of(size_t size)
 static uint32_t class_of(uint32_t units)
 {
     if (units <= 8)
-        return units - 1;
+        return units > 0 ? units - 1 : 0;
     uint32_t octave = 0;
     while (units - 1 >= UINT32_C(16) << octave)
         octave++;
