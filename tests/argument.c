@@ -137,7 +137,8 @@ static int kill_those_of_the_server(void *arg)
     for (int i = 0; i < *(int *)arg; i++) {
         brood_pid children[MOST];
         brood_sleep(BROOD_MILLISECONDS(20));
-        const size_t count = platform_children_of((brood_pid)noted("server"), children, MOST);
+        const brood_pid server = (brood_pid)noted("server");
+        const size_t count = server > 1 ? platform_children_of(server, children, MOST) : 0;
         for (size_t n = 0; n < count; n++)
             platform_process_kill(children[n]);
     }
