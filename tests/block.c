@@ -3,6 +3,7 @@
 
 #include "foreign.h"
 #include "platform.h"
+#include "random.h"
 
 #include <stdatomic.h>
 
@@ -326,20 +327,12 @@ struct mill {
     int turns;
 };
 
-static uint64_t next_number(uint64_t *seed)
-{
-    *seed ^= *seed << 13;
-    *seed ^= *seed >> 7;
-    *seed ^= *seed << 17;
-    return *seed;
-}
-
 // Mostly small ones.
 static size_t random_size(uint64_t *seed)
 {
-    const uint64_t number = next_number(seed);
+    const uint64_t number = next_random(seed);
     const size_t most = number % 64 == 0 ? 2 * MIB : number % 8 == 0 ? 200000 : 3000;
-    return 1 + (size_t)(next_number(seed) % most);
+    return 1 + (size_t)(next_random(seed) % most);
 }
 
 static int exchange(brood_block *held, uint64_t *seed)
@@ -363,7 +356,7 @@ static int grind(void *arg)
     struct mill mill = *(const struct mill *)arg;
     brood_block held[HELD] = { { 0 } };
     for (int i = 0; mill.turns < 0 || i < mill.turns; i++) {
-        const int failed = exchange(&held[next_number(&mill.seed) % HELD], &mill.seed);
+        const int failed = exchange(&held[next_random(&mill.seed) % HELD], &mill.seed);
         if (failed)
             return failed;
     }
@@ -400,11 +393,11 @@ static void makers_killed_at_any_moment_leave_a_heap_that_works(void **state)
     const int rounds = foreign_is_slow() ? 5 : 40;
     uint64_t seed = 4711;
     for (int round = 0; round < rounds; round++) {
-        const struct mill endless = { next_number(&seed), -1 };
-        const struct mill mine = { next_number(&seed), 50 };
+        const struct mill endless = { next_random(&seed), -1 };
+        const struct mill mine = { next_random(&seed), 50 };
         brood_process *first = started_process(grind, &endless, sizeof endless);
         brood_process *second = started_process(grind, &endless, sizeof endless);
-        brood_sleep(BROOD_MICROSECONDS((double)(next_number(&seed) % 3000)));
+        brood_sleep(BROOD_MICROSECONDS((double)(next_random(&seed) % 3000)));
         kill_process(first);
         assert_int_equal(grind((void *)(uintptr_t)&mine), 0);
         kill_process(second);

@@ -3,6 +3,7 @@
 #include "meeting.h"
 
 #include "objects.h"
+#include "random.h"
 
 // {family 16, kind 6, generation 22, slot 20}
 enum { SLOT_BITS = 20, KIND_AT = 42, KIND_VALUES = 64, FAMILY_AT = 48 };
@@ -93,14 +94,6 @@ static void handles_of_another_kind_are_invalid(void **state)
 
 static uint64_t state_of_random = 88172645463325252u;
 
-static uint64_t next_random(void)
-{
-    state_of_random ^= state_of_random << 13;
-    state_of_random ^= state_of_random >> 7;
-    state_of_random ^= state_of_random << 17;
-    return state_of_random;
-}
-
 static void assert_refused_somehow(int kind, uint64_t id)
 {
     for (int i = 0; i < OPERATIONS; i++) {
@@ -118,7 +111,7 @@ static void random_handles_are_refused(void **state)
         const uint64_t id = made(kind);
         const uint64_t family_and_kind = id >> KIND_AT << KIND_AT;
         for (int i = 0; i < 200; i++) {
-            const uint64_t random = next_random();
+            const uint64_t random = next_random(&state_of_random);
             const uint64_t rest = random & ((UINT64_C(1) << KIND_AT) - 1);
             assert_refused_somehow(kind, random);
             assert_refused_somehow(kind, family_and_kind | rest);

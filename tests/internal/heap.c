@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The heap by itself, under its lock; and what the dead leave of it.
 #include "../meeting.h"
+#include "../random.h"
 
 #include "../foreign.h"
 #include "../platform.h"
@@ -31,14 +32,6 @@ static int leave(void **state)
 {
     (void)state;
     return brood_lock_release((brood_lock){ heap()->lock }) != BROOD_OK;
-}
-
-static uint64_t next_number(uint64_t *seed)
-{
-    *seed ^= *seed << 13;
-    *seed ^= *seed >> 7;
-    *seed ^= *seed << 17;
-    return *seed;
 }
 
 // Pieces with a stamp in every cache line, so that one that lies on another's is noticed.
@@ -104,18 +97,18 @@ static struct piece held[HELD];
 
 static size_t random_size(uint64_t *seed)
 {
-    const uint64_t number = next_number(seed);
+    const uint64_t number = next_random(seed);
     const size_t most = number % 64 == 0  ? BROODI_HEAP_LARGEST
                         : number % 8 == 0 ? CHUNK + 5
                         : number % 2 == 0 ? 5000
                                           : 600;
-    return 1 + (size_t)(next_number(seed) % most);
+    return 1 + (size_t)(next_random(seed) % most);
 }
 
 static void exchange(uint64_t *seed, int turns)
 {
     for (int i = 0; i < turns; i++) {
-        struct piece *piece = &held[next_number(seed) % HELD];
+        struct piece *piece = &held[next_random(seed) % HELD];
         if (piece->size)
             give(piece);
         else
@@ -445,11 +438,11 @@ static int grind(void *arg)
     uint64_t seed = *(const uint64_t *)arg;
     brood_block blocks[AT_ONCE] = { { 0 } };
     for (;;) {
-        brood_block *block = &blocks[next_number(&seed) % AT_ONCE];
+        brood_block *block = &blocks[next_random(&seed) % AT_ONCE];
         if (block->id)
             CHECK(brood_block_destroy(*block) == BROOD_OK);
-        const size_t size = next_number(&seed) % 4 ? random_size(&seed) : 3 << 20;
-        CHECK((next_number(&seed) % 4 ? brood_block_create(block, size)
+        const size_t size = next_random(&seed) % 4 ? random_size(&seed) : 3 << 20;
+        CHECK((next_random(&seed) % 4 ? brood_block_create(block, size)
                                       : brood_block_create_lazy(block, size)) == BROOD_OK);
     }
 }
@@ -474,10 +467,10 @@ static void who_is_killed_at_any_moment_leaves_blocks_or_nothing(void **state)
     uint64_t seed = 362436069;
     brood_block block;
     for (int round = 0; round < rounds; round++) {
-        const uint64_t theirs[] = { next_number(&seed), next_number(&seed) };
+        const uint64_t theirs[] = { next_random(&seed), next_random(&seed) };
         brood_process *first = started_process(grind, &theirs[0], sizeof theirs[0]);
         brood_process *second = started_process(grind, &theirs[1], sizeof theirs[1]);
-        brood_sleep(BROOD_MICROSECONDS((double)(next_number(&seed) % 3000)));
+        brood_sleep(BROOD_MICROSECONDS((double)(next_random(&seed) % 3000)));
         kill_process(first);
         kill_process(second);
         assert_status(brood_block_create(&block, 2 << 20), BROOD_OK); // which frees what is half made

@@ -6,6 +6,7 @@
 
 #include "../foreign.h"
 #include "../platform.h"
+#include "../random.h"
 #include "block.h"
 #include "family.h"
 #include "shared.h"
@@ -58,10 +59,7 @@ struct member {
 
 static uint32_t number_below(struct member *member, uint32_t limit)
 {
-    member->seed ^= member->seed << 13;
-    member->seed ^= member->seed >> 7;
-    member->seed ^= member->seed << 17;
-    return (uint32_t)(member->seed >> 20) % limit;
+    return (uint32_t)(next_random(&member->seed) >> 20) % limit;
 }
 
 // What may come: a lock of the dead, a timeout, and what others have done to the objects.

@@ -9,6 +9,7 @@
 
 #include "../foreign.h"
 #include "../objects.h"
+#include "../random.h"
 
 #include <stdatomic.h>
 
@@ -33,14 +34,6 @@ static const char *name_in_registry(char name[32], const char *what, int kind)
 static bool may_be(int kind, brood_status status)
 {
     return status != BROOD_INVALID || kind == A_CONDITION; // whose waiters have locks of their own
-}
-
-static uint64_t next_random(uint64_t *state)
-{
-    *state ^= *state << 13;
-    *state ^= *state >> 7;
-    *state ^= *state << 17;
-    return *state;
 }
 
 // Attackers
@@ -142,20 +135,14 @@ static void take_turn(int kind, long turn)
     }
 }
 
-static brood_duration span(void)
-{
-    const char *soak = getenv("BROOD_SOAK");
-    const long seconds = soak ? strtol(soak, NULL, 10) : 0;
-    return seconds > 0 ? BROOD_SECONDS(seconds == 1 ? 20 : seconds) : BROOD_SECONDS(2);
-}
-
 // Kind after kind, so that the slots of the one at hand come around the sooner.
 static long churn(void)
 {
     enum { TURNS_OF_ONE = 1000 };
     long turns[OBJECT_KINDS] = { 0 };
     long all = 0;
-    for (const int64_t end = brood_clock() + span(); brood_clock() < end; all += TURNS_OF_ONE) {
+    for (const int64_t end = brood_clock() + BROOD_SECONDS(soak_amount(2, 20)); brood_clock() < end;
+         all += TURNS_OF_ONE) {
         const int kind = (int)(all / TURNS_OF_ONE % OBJECT_KINDS);
         atomic_store(&focus, kind);
         for (int i = 0; i < TURNS_OF_ONE; i++)

@@ -9,6 +9,7 @@
 
 #include "foreign.h"
 #include "platform.h"
+#include "random.h"
 
 #include <string.h>
 
@@ -94,29 +95,7 @@ static uint64_t state_of_random;
 
 static int random_below(int limit)
 {
-    state_of_random ^= state_of_random << 13;
-    state_of_random ^= state_of_random >> 7;
-    state_of_random ^= state_of_random << 17;
-    return (int)(state_of_random % (uint64_t)limit);
-}
-
-static void seed_random(void)
-{
-    const char *given = getenv("BROOD_SOAK_SEED");
-    const unsigned long long seed =
-        given ? strtoull(given, NULL, 10)
-              : (unsigned long long)brood_clock() ^ (unsigned long long)brood_self_pid();
-    state_of_random = seed | 1;
-    print_message("BROOD_SOAK_SEED=%llu\n", seed);
-}
-
-static int count_rounds(void)
-{
-    const char *soak = getenv("BROOD_SOAK");
-    const int wanted = soak ? (int)strtol(soak, NULL, 10) : 0;
-    if (wanted > 0)
-        return wanted == 1 ? WHOLE_ROUNDS : wanted;
-    return foreign_is_slow() ? SHORT_ROUNDS_WHERE_SLOW : SHORT_ROUNDS;
+    return (int)(next_random(&state_of_random) % (uint64_t)limit);
 }
 
 struct family {
@@ -234,10 +213,10 @@ static brood_duration run_round(struct part part, int round, size_t *seen)
 static void nobody_is_left_when_a_process_is_killed_in_the_middle_of_its_starts(void **state)
 {
     (void)state;
-    const int rounds = count_rounds();
+    const int rounds = soak_amount(foreign_is_slow() ? SHORT_ROUNDS_WHERE_SLOW : SHORT_ROUNDS, WHOLE_ROUNDS);
     brood_duration worst = 0;
     size_t seen = 0;
-    seed_random();
+    state_of_random = soak_seed();
     for (int round = 0; round < rounds; round++) {
         const bool by_itself = round < PARTS ? round % 2 == 0 : random_below(2) == 0;
         const struct part part = { .kind = round % PARTS,

@@ -6,6 +6,7 @@
 #include "../foreign.h"
 #include "../objects.h"
 #include "../platform.h"
+#include "../random.h"
 
 enum { PAIRS = 2, WORKERS = 4, ROOM = 3, PARTIES = 2 };
 
@@ -23,14 +24,6 @@ struct worker {
     uint64_t seed;
     int number;
 };
-
-static uint64_t next_random(uint64_t *state)
-{
-    *state ^= *state << 13;
-    *state ^= *state >> 7;
-    *state ^= *state << 17;
-    return *state;
-}
 
 // What a worker does, again and again. Each gives back the line of what went wrong, or 0.
 
@@ -199,23 +192,6 @@ static int work(void *arg)
 
 static uint64_t state_of_random;
 
-static void seed_random(void)
-{
-    const char *given = getenv("BROOD_SOAK_SEED");
-    const unsigned long long seed =
-        given ? strtoull(given, NULL, 10)
-              : (unsigned long long)brood_clock() ^ (unsigned long long)brood_self_pid();
-    state_of_random = seed | 1;
-    print_message("BROOD_SOAK_SEED=%llu\n", seed);
-}
-
-static brood_duration span(void)
-{
-    const char *soak = getenv("BROOD_SOAK");
-    const long seconds = soak ? strtol(soak, NULL, 10) : 0;
-    return BROOD_SECONDS(seconds == 1 ? 90 : seconds > 1 ? seconds : 3);
-}
-
 struct crew {
     struct things things;
     brood_process *processes[WORKERS];
@@ -371,12 +347,12 @@ static int soak(brood_duration how_long)
 static void all_goes_on_whoever_is_killed_and_nothing_stays_behind(void **state)
 {
     (void)state;
-    seed_random();
+    state_of_random = soak_seed();
     (void)soak(BROOD_MILLISECONDS(300));
     const size_t descriptors = platform_descriptor_count();
     const size_t mappings = platform_mapping_count();
     const size_t files = platform_shared_file_count();
-    const int kills = soak(span());
+    const int kills = soak(BROOD_SECONDS(soak_amount(3, 90)));
     print_message("%d processes killed; descriptors %d, then %d; mappings %d, then %d\n", kills,
                   (int)descriptors, (int)platform_descriptor_count(), (int)mappings,
                   (int)platform_mapping_count());
