@@ -10,6 +10,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <sys/mman.h>
@@ -20,10 +21,11 @@
 
 enum { MIB = 1 << 20, CHUNK = BROODI_HEAP_CHUNK };
 
+// RLIMIT_FSIZE or RLIMIT_AS: the type of such a number is another one in each C library.
 static bool set_limit(int resource, uint64_t value)
 {
     const struct rlimit limit = { value, value };
-    return setrlimit((__rlimit_resource_t)resource, &limit) == 0;
+    return setrlimit(resource == RLIMIT_FSIZE ? RLIMIT_FSIZE : RLIMIT_AS, &limit) == 0;
 }
 
 // The number behind `name` in a small file; 0 when there is none.
@@ -295,6 +297,7 @@ static void make_and_destroy_for_ever(void *arg)
         if (brood_block_create(&block, 2 * MIB) == BROOD_OK)
             (void)brood_block_destroy(block);
         atomic_store(&begun, true);
+        pthread_testcancel(); // of what is called above, musl makes nothing a point of cancellation
     }
 }
 
