@@ -20,7 +20,7 @@ set(BROOD_CMOCKA_ROOT "" CACHE PATH "Where CMocka for the target system is insta
 find_path(CMOCKA_INCLUDE_DIR cmocka.h HINTS ${BROOD_CMOCKA_ROOT}/include NO_CMAKE_FIND_ROOT_PATH)
 find_library(CMOCKA_LIBRARY NAMES cmocka-static cmocka HINTS ${BROOD_CMOCKA_ROOT}/lib NO_CMAKE_FIND_ROOT_PATH)
 if(NOT CMOCKA_INCLUDE_DIR OR NOT CMOCKA_LIBRARY)
-  message(FATAL_ERROR "CMocka was not found: install it (tools/test does), or configure with BROOD_TESTS=OFF")
+  message(FATAL_ERROR "CMocka was not found: install it (tools/test does), or configure with BROOD_BUILD_TESTS=OFF")
 endif()
 add_library(cmocka INTERFACE)
 target_include_directories(cmocka SYSTEM INTERFACE ${CMOCKA_INCLUDE_DIR})
