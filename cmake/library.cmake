@@ -45,7 +45,24 @@ function(brood_system target)
   else()
     target_compile_definitions(${target} PRIVATE _GNU_SOURCE)
     target_compile_options(${target} PRIVATE ${BROOD_EAGER})
-    target_link_libraries(${target} PUBLIC Threads::Threads PRIVATE ${CMAKE_DL_LIBS})
+    target_link_libraries(${target} PRIVATE Threads::Threads ${CMAKE_DL_LIBS})
+  endif()
+endfunction()
+
+# What a shared library has besides.
+function(brood_shared target)
+  target_compile_definitions(${target} PUBLIC BROOD_SHARED)
+  set_target_properties(${target} PROPERTIES
+    VERSION ${PROJECT_VERSION}
+    SOVERSION ${PROJECT_VERSION_MAJOR}.${PROJECT_VERSION_MINOR}) # up to 1.0 every minor version may break programs
+  if(WIN32)
+    enable_language(RC)
+    configure_file(${BROOD_SOURCE_DIR}/cmake/brood.rc.in ${CMAKE_CURRENT_BINARY_DIR}/brood.rc @ONLY)
+    target_sources(${target} PRIVATE ${CMAKE_CURRENT_BINARY_DIR}/brood.rc)
+    target_link_options(${target} PRIVATE $<$<BOOL:${MINGW}>:-static-libgcc>) # no DLL but those of the system
+  elseif(NOT APPLE)
+    # Threads, handlers and the destructors of thread-local values may be in it for as long as the process lives.
+    target_link_options(${target} PRIVATE -Wl,-z,nodelete)
   endif()
 endfunction()
 
@@ -63,12 +80,12 @@ function(brood_library name kind)
 
   add_library(${name} ${kind} ${sources})
   target_include_directories(${name}
-    PUBLIC $<BUILD_INTERFACE:${BROOD_SOURCE_DIR}/include> $<INSTALL_INTERFACE:include>
+    PUBLIC $<BUILD_INTERFACE:${BROOD_SOURCE_DIR}/include>
     PRIVATE ${BROOD_SOURCE_DIR}/src)
   set_target_properties(${name} PROPERTIES POSITION_INDEPENDENT_CODE ON)
   target_compile_definitions(${name} PRIVATE BROOD_BUILDING)
   if(kind STREQUAL "SHARED")
-    target_compile_definitions(${name} PUBLIC BROOD_SHARED)
+    brood_shared(${name})
   endif()
   if(arg_TESTING)
     target_compile_definitions(${name} PUBLIC BROOD_TESTING
@@ -79,9 +96,6 @@ function(brood_library name kind)
   endif()
   brood_system(${name})
   brood_warnings(${name})
-  if(MINGW)
-    target_link_options(${name} PUBLIC -static-libgcc)
-  endif()
 endfunction()
 
 # Windows looks for a DLL beside the program.

@@ -3,19 +3,22 @@
  * @file
  * @brief How the names of brood cross a library boundary. The one header that looks at the compiler.
  *
- * A program that links the shared library on Windows defines `BROOD_SHARED`; the CMake target and the
- * pkg-config file do it by themselves.
+ * A program needs no macro, whether it links the static library or the shared one: all that brood exports are functions. With
+ * `BROOD_SHARED` defined, as the CMake target has it for the shared library, calls into a Windows DLL go there directly
+ * instead of through a jump.
  */
 #ifndef BROOD_EXPORT_H
 #define BROOD_EXPORT_H
 
-#if defined(BROOD_SHARED) && defined(_WIN32)
+#if !defined(BROOD_SHARED)
+#define BROOD_API
+#elif defined(_WIN32)
 #if defined(BROOD_BUILDING)
 #define BROOD_API __declspec(dllexport)
 #else
 #define BROOD_API __declspec(dllimport)
 #endif
-#elif defined(__GNUC__)
+#elif defined(BROOD_BUILDING) && defined(__GNUC__)
 #define BROOD_API __attribute__((visibility("default")))
 #else
 #define BROOD_API
