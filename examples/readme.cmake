@@ -9,6 +9,7 @@
 cmake_minimum_required(VERSION 3.23)
 
 file(READ "${README}" rest)
+string(REGEX REPLACE "\n```c [^\n]*\n" "\n```c\n" rest "${rest}") # a block may have a name
 file(GLOB_RECURSE examples "${EXAMPLES}/*.c")
 set(blocks 0)
 
