@@ -694,7 +694,7 @@ static void compete_together(int rounds)
 static void a_value_is_never_torn_and_never_that_of_another_name(void **state)
 {
     (void)state;
-    compete_together(foreign_is_slow() ? 6000 : 40000);
+    compete_together(foreign_is_slow() ? 3000 : 40000);
     end_rivals();
 }
 
@@ -704,7 +704,7 @@ static void a_value_is_never_that_of_the_name_before_in_its_place(void **state)
     (void)state;
     const unsigned count = fill();
     remove_fillers(0, ROOM_FOR_RIVALS);
-    compete_together(foreign_is_slow() ? 1500 : 2500);
+    compete_together(foreign_is_slow() ? 500 : 2500);
     end_rivals();
     remove_fillers(ROOM_FOR_RIVALS, count);
 }
@@ -728,7 +728,7 @@ static int set_at_once(void *arg)
 {
     static const char name[] = "contested";
     const unsigned number = *(unsigned *)arg;
-    const unsigned rounds = foreign_is_slow() ? 200 : 400;
+    const unsigned rounds = foreign_is_slow() ? 60 : 400;
     for (unsigned i = 0; i < rounds; i++) {
         meet_all((2 * i + 1) * SETTERS);
         if (brood_registry_set(name, value_for(name, number + 1)) != BROOD_OK)
@@ -796,7 +796,7 @@ static void kill_one_that_changes(uint32_t *random)
 static void a_process_that_is_killed_while_it_sets_leaves_the_registry_usable(void **state)
 {
     (void)state;
-    const unsigned rounds = foreign_is_slow() ? 12 : 40;
+    const unsigned rounds = foreign_is_slow() ? 5 : 40;
     const uint32_t seed = 4711;
     uint32_t random = 42;
     note("changes", 0);
