@@ -19,7 +19,7 @@ function(helper_run out_text)
   set(${out_text} "${text}" PARENT_SCOPE)
 endfunction()
 
-# A host dependency that the manifest names not brings no functions.
+# The host dependencies that the manifest names: their functions alone there are.
 set(helper_host_dependencies "")
 file(READ "${MANIFEST}" helper_manifest)
 string(JSON helper_count ERROR_VARIABLE helper_ignored LENGTH "${helper_manifest}" dependencies)
@@ -151,15 +151,16 @@ function(vcpkg_fixup_pkgconfig)
   file(GLOB_RECURSE files "${CURRENT_PACKAGES_DIR}/*.pc")
   foreach(file IN LISTS files)
     cmake_path(GET file PARENT_PATH dir)
-    set(prefix "${CURRENT_PACKAGES_DIR}")
-    if(file MATCHES "^${CURRENT_PACKAGES_DIR}/debug/")
-      string(APPEND prefix /debug)
+    set(prefix "${CURRENT_PACKAGES_DIR}/debug")
+    cmake_path(IS_PREFIX prefix "${file}" debug)
+    if(NOT debug)
+      set(prefix "${CURRENT_PACKAGES_DIR}")
     endif()
     file(RELATIVE_PATH up "${dir}" "${prefix}")
     string(REGEX REPLACE "/$" "" up "${up}")
     file(READ "${file}" text)
     string(REGEX REPLACE "prefix=[^\n]*" "prefix=\${pcfiledir}/${up}" text "${text}")
-    if(prefix MATCHES "/debug$") # which has no headers of its own
+    if(debug) # which has no headers of its own
       string(REPLACE [[${prefix}/include]] [[${prefix}/../include]] text "${text}")
     endif()
     if(VCPKG_LIBRARY_LINKAGE STREQUAL "static") # so that nobody has to say --static

@@ -3,5 +3,5 @@
 cmake_minimum_required(VERSION 3.23)
 get_filename_component(root "${CMAKE_CURRENT_LIST_DIR}/../.." ABSOLUTE)
 include("${CMAKE_CURRENT_LIST_DIR}/layout.cmake")
-layout_package("${PACKAGE}" "${TRIPLET}" "${WORK}" "${root}")
+layout_package("${PACKAGE}" "${TRIPLET}" "${WORK}" "${root}/include" "${root}/src")
 layout_verdict()
