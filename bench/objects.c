@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include <brood/brood.h>
 
+#include "../src/atomic.h"
 #include "variant.h"
 
-#include <stdatomic.h>
 #include <stddef.h>
 
 // Locks, and a semaphore in a lock's place

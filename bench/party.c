@@ -3,9 +3,9 @@
 
 #include "party.h"
 
+#include "../src/atomic.h"
 #include "place.h"
 
-#include <stdatomic.h>
 #include <string.h>
 
 #define PATIENCE BROOD_SECONDS(60)

@@ -3,10 +3,10 @@
 #ifndef CHILDREN_H
 #define CHILDREN_H
 
+#include "atomic.h"
 #include "os/os_process.h"
 
 #include <brood/process.h>
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 

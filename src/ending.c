@@ -2,6 +2,7 @@
 #include "ending.h"
 
 #include "children.h"
+#include "compiler.h"
 #include "deadline.h"
 #include "fail.h"
 #include "family.h"
@@ -33,7 +34,7 @@ static struct {
     struct handler *inherited; // what a forked child found here: reachable, never run
 } ending;
 
-static _Thread_local unsigned
+static BROODI_THREAD_LOCAL unsigned
     inside; // handlers that this thread is in, and counts in `running`: one may call exit()
 
 // Were all others allowed to start something, a daemon thread could keep the process from ever ending.

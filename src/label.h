@@ -3,7 +3,8 @@
 #ifndef LABEL_H
 #define LABEL_H
 
-#include <stdatomic.h>
+#include "atomic.h"
+
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>

@@ -5,12 +5,12 @@
 // The table grows by chunks, each twice the one before, that never move: looking needs no lock.
 #include "locals.h"
 
+#include "atomic.h"
 #include "fail.h"
 #include "fault.h"
 #include "os/os_guard.h"
 #include "os/os_thread.h"
 
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -26,9 +26,9 @@ struct broodi_local_value {
     void *value;
 };
 
-static struct entry *_Atomic chunks[CHUNKS];
-static uint32_t used;       // entries ever given out; guarded by the guard
-static uint32_t generation; // the last one; guarded by the guard
+static _Atomic uintptr_t chunks[CHUNKS]; // where each begins; 0: it is not there
+static uint32_t used;                    // entries ever given out; guarded by the guard
+static uint32_t generation;              // the last one; guarded by the guard
 
 // The entry at `index`; NULL where there is no chunk.
 static struct entry *entry_at(uint32_t index)
@@ -36,7 +36,8 @@ static struct entry *entry_at(uint32_t index)
     uint32_t size = FIRST_CHUNK;
     for (unsigned chunk = 0; chunk < CHUNKS; chunk++, size *= 2) {
         if (index < size) {
-            struct entry *entries = atomic_load_explicit(&chunks[chunk], memory_order_acquire);
+            struct entry *entries =
+                (struct entry *)atomic_load_explicit(&chunks[chunk], memory_order_acquire);
             return entries ? &entries[index] : NULL;
         }
         index -= size;
@@ -74,12 +75,12 @@ static struct entry *find_free(uint32_t *out_index)
     for (unsigned chunk = 0; chunk < CHUNKS; chunk++, first += size, size *= 2) {
         if (used >= first + size)
             continue;
-        if (!atomic_load_explicit(&chunks[chunk], memory_order_relaxed)) {
+        if (atomic_load_explicit(&chunks[chunk], memory_order_relaxed) == 0) {
             struct entry *entries = broodi_alloc(size * sizeof *entries);
             if (!entries)
                 return NULL;
             memset(entries, 0, size * sizeof *entries);
-            atomic_store_explicit(&chunks[chunk], entries, memory_order_release);
+            atomic_store_explicit(&chunks[chunk], (uintptr_t)entries, memory_order_release);
         }
         return entry_at(used++);
     }

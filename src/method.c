@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "method.h"
 
+#include "atomic.h"
 #include "fail.h"
 #include "os/os_boot.h"
 #include "os/os_process.h"
@@ -9,7 +10,6 @@
 #include "self.h"
 #include "server.h"
 
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 

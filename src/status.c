@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT
 #include <brood/status.h>
 
+#include "atomic.h"
+#include "compiler.h"
 #include "fail.h"
 #include "fault.h"
 #include "step.h"
 
 #include <stdarg.h>
-#include <stdatomic.h>
 #include <stddef.h>
 #include <stdio.h>
 
@@ -20,7 +21,7 @@ static const struct {
 };
 
 // The last failure of a thread. The sentence is put together only when somebody asks for it.
-static _Thread_local struct {
+static BROODI_THREAD_LOCAL struct {
     const char *operation;
     brood_status status;
     brood_status cause_status; // which status the cause belongs to; BROOD_OK: no cause is waiting

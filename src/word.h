@@ -5,7 +5,8 @@
 #ifndef WORD_H
 #define WORD_H
 
-#include <stdatomic.h>
+#include "atomic.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "meeting.h"
 
+#include "../src/atomic.h"
 #include "foreign.h"
-
-#include <stdatomic.h>
 
 static brood_barrier made_barrier(uint32_t parties)
 {

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include "meeting.h"
 
+#include "../src/atomic.h"
 #include "foreign.h"
 #include "platform.h"
 #include "random.h"
-
-#include <stdatomic.h>
 
 enum { MIB = 1 << 20 };
 

@@ -2,11 +2,11 @@
 // The registry, handlers, brood_shutdown and the end of a child. The end of the main process is seen from outside, elsewhere.
 #include "meeting.h"
 
+#include "../src/atomic.h"
 #include "foreign.h"
 #include "platform.h"
 
 #include <signal.h>
-#include <stdatomic.h>
 #include <string.h>
 
 // Longer than any call may take that does not block, however loaded the machine is.

@@ -2,12 +2,12 @@
 // Starts beside threads that are busy inside of the C library, and beside such as wait in it: a start neither waits for them nor hands their locks on.
 #include "meeting.h"
 
+#include "../src/atomic.h"
 #include "foreign.h"
 #include "host.h"
 #include "methods.h"
 #include "platform.h"
 
-#include <stdatomic.h>
 #include <string.h>
 
 static brood_process *started_with(brood_target target, const void *arg, size_t size,

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "meeting.h"
 
+#include "../src/atomic.h"
 #include "foreign.h"
-
-#include <stdatomic.h>
 
 // What the waiters of a test share; by value, so that it works in a process too.
 struct room {

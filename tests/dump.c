@@ -2,12 +2,12 @@
 // brood_dump. What a test looks for is set up by others, who need a while: so it asks until the line is there.
 #include "meeting.h"
 
+#include "../src/atomic.h"
 #include "foreign.h"
 #include "platform.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
-#include <stdatomic.h>
 
 // All lines of one dump, each with a newline.
 static struct {

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 #include "meeting.h"
 
+#include "../src/atomic.h"
 #include "foreign.h"
 
 #include <errno.h>
 #include <signal.h>
-#include <stdatomic.h>
 
 static brood_event made_event(void)
 {

@@ -7,7 +7,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdnoreturn.h>
 
 // A start of a process costs tens of milliseconds and each call of the system ten microseconds: loops are to be short. So it is under Wine, and
 // under a thread sanitizer.
@@ -26,7 +25,7 @@ void foreign_thread_cancel(foreign_thread *thread);
 bool foreign_thread_interrupt(foreign_thread *thread);
 
 // Ends the calling thread by the system's own call: pthread_exit, ExitThread.
-noreturn void foreign_thread_exit(void);
+_Noreturn void foreign_thread_exit(void);
 
 // Opens a library by its path at run time; it stays. NULL when it cannot be had.
 void *foreign_library_open(const char *path);

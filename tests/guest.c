@@ -3,10 +3,10 @@
 // dies with nobody. Where no process can be copied there are none.
 #include "meeting.h"
 
+#include "../src/atomic.h"
 #include "methods.h"
 #include "platform.h"
 
-#include <stdatomic.h>
 #include <string.h>
 
 static void assert_guest_ends_well(int (*fn)(void *), void *arg)

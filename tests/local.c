@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include "meeting.h"
 
+#include "../src/atomic.h"
 #include "foreign.h"
 #include "platform.h"
-
-#include <stdatomic.h>
 
 static brood_local made_local(void (*destructor)(void *))
 {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include "meeting.h"
 
+#include "../src/atomic.h"
 #include "foreign.h"
 
-#include <stdatomic.h>
 #include <string.h>
 
 static brood_lock made_lock(void)

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
 #include "meeting.h"
 
+#include "../src/atomic.h"
+#include "../src/compiler.h"
 #include "foreign.h"
 #include "platform.h"
 
-#include <stdatomic.h>
 #include <string.h>
 
 static bool await_count(_Atomic unsigned *count, unsigned least)
@@ -136,7 +137,7 @@ static struct {
     unsigned char written[64];
 } rounds[MOST_ROUNDS];
 
-static _Thread_local int here; // the round that the calling thread is in
+static BROODI_THREAD_LOCAL int here; // the round that the calling thread is in
 
 static void write_all(void)
 {

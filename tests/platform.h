@@ -10,7 +10,6 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
-#include <stdnoreturn.h>
 
 // Whether a process can be copied: BROOD_START_FORK.
 bool platform_has_fork(void);
@@ -157,12 +156,12 @@ void platform_program_close_input(platform_program program);
 int platform_program_wait(platform_program program);
 
 // Writes to memory that is not there. No sanitizer and no core dump comes between.
-noreturn void platform_crash(void);
+_Noreturn void platform_crash(void);
 
 // In other ways: an instruction that there is not, a division of integers by zero, a recursion without end.
-noreturn void platform_crash_illegal(void);
-noreturn void platform_crash_arithmetic(void);
-noreturn void platform_crash_stack(void);
+_Noreturn void platform_crash_illegal(void);
+_Noreturn void platform_crash_arithmetic(void);
+_Noreturn void platform_crash_stack(void);
 
 // Changes the environment of this process; NULL removes.
 void platform_environment_set(const char *name, const char *value);

@@ -2,12 +2,12 @@
 // futex, in its form for shared memory. Where the kernel has futex_waitv, a wait covers the holder's liveness word too.
 #include "os/os_futex.h"
 
+#include "atomic.h"
 #include "futex.h"
 #include "life.h"
 
 #include <errno.h>
 #include <limits.h>
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/syscall.h>

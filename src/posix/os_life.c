@@ -6,13 +6,13 @@
 #include "futex.h"
 #include "life.h"
 
+#include "atomic.h"
 #include "fault.h"
 #include "os/os_error.h"
 #include "os/os_futex.h"
 
 #include <errno.h>
 #include <pthread.h>
-#include <stdatomic.h>
 #include <stddef.h>
 
 struct life {

@@ -7,11 +7,11 @@
 #include "descriptor.h"
 #include "posix.h"
 
+#include "atomic.h"
 #include "fail.h"
 #include "os/os_error.h"
 
 #include <fcntl.h>
-#include <stdatomic.h>
 #include <stdint.h>
 #include <sys/mman.h>
 #include <sys/resource.h>

@@ -7,6 +7,7 @@
 #include "posix.h"
 #include "starter.h"
 
+#include "atomic.h"
 #include "fail.h"
 #include "os/os_clock.h"
 #include "os/os_error.h"
@@ -16,7 +17,6 @@
 #include <limits.h>
 #include <poll.h>
 #include <pthread.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -11,6 +11,7 @@
 #include "posix.h"
 #include "warden.h"
 
+#include "atomic.h"
 #include "fail.h"
 #include "os/os_error.h"
 
@@ -18,7 +19,6 @@
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
-#include <stdatomic.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>

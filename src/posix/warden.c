@@ -17,6 +17,7 @@
 #include "launch.h"
 #include "posix.h"
 
+#include "atomic.h"
 #include "fail.h"
 #include "os/os_clock.h"
 #include "os/os_error.h"
@@ -27,7 +28,6 @@
 #include <link.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>

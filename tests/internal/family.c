@@ -3,10 +3,10 @@
 #include "../meeting.h"
 
 #include "../foreign.h"
+#include "atomic.h"
 #include "family.h"
 #include "shared.h"
 
-#include <stdatomic.h>
 #include <string.h>
 
 enum { NAMES = 4096 };

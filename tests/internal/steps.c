@@ -7,12 +7,11 @@
 #include "../foreign.h"
 #include "../platform.h"
 #include "../random.h"
+#include "atomic.h"
 #include "block.h"
 #include "family.h"
 #include "shared.h"
 #include "step.h"
-
-#include <stdatomic.h>
 
 enum {
     COMPANIONS = 3,  // two threads and a process
@@ -341,7 +340,7 @@ static struct member victim;
 
 static void stop_here(enum broodi_step step)
 {
-    if (step != victim.step || atomic_fetch_add(&victim.board->reached, 1) + 1 != victim.nth)
+    if ((uint32_t)step != victim.step || atomic_fetch_add(&victim.board->reached, 1) + 1 != victim.nth)
         return;
     atomic_store(&victim.board->reached, UINT32_MAX / 2);
     for (;;)

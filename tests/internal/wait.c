@@ -9,9 +9,10 @@
 #include "self.h"
 #include "wait.h"
 
+#include "atomic.h"
+
 #include <errno.h>
 #include <signal.h>
-#include <stdatomic.h>
 
 #define NET BROOD_MILLISECONDS(950)
 

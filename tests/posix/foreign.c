@@ -24,7 +24,7 @@ bool foreign_is_slow(void)
 #endif
 }
 
-noreturn static void give_up(const char *what)
+_Noreturn static void give_up(const char *what)
 {
     perror(what);
     abort();
@@ -77,7 +77,7 @@ bool foreign_thread_interrupt(foreign_thread *thread)
     return true;
 }
 
-noreturn void foreign_thread_exit(void)
+_Noreturn void foreign_thread_exit(void)
 {
     pthread_exit(NULL);
 }

@@ -20,7 +20,7 @@ enum { OWNER = 1, ANOTHER = 65534 }; // users; neither needs to have a name
 
 extern char **environ;
 
-noreturn static void give_up(const char *what)
+_Noreturn static void give_up(const char *what)
 {
     perror(what);
     abort();

@@ -18,7 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 
-noreturn static void give_up(const char *what)
+_Noreturn static void give_up(const char *what)
 {
     perror(what);
     abort();
@@ -121,7 +121,7 @@ static bool set_wall_clock(int64_t ns)
 
 // The way back is by the monotonic clock: `offset` is what the wall clock was ahead of it. No signal comes between, and a child that dies all the same
 // has its parent put the clock back.
-static noreturn void jump(int64_t offset, brood_duration ahead, brood_duration span)
+static _Noreturn void jump(int64_t offset, brood_duration ahead, brood_duration span)
 {
     sigset_t all;
     sigfillset(&all);
@@ -606,7 +606,7 @@ static void let_signal(int number)
     (void)signal(number, SIG_DFL);
 }
 
-noreturn void platform_crash(void)
+_Noreturn void platform_crash(void)
 {
     let_signal(SIGSEGV);
     volatile int *volatile nowhere = (volatile int *)(uintptr_t)64;
@@ -615,7 +615,7 @@ noreturn void platform_crash(void)
 }
 
 // Not every processor has a fault for this and the next: then the signal itself has to do.
-noreturn void platform_crash_illegal(void)
+_Noreturn void platform_crash_illegal(void)
 {
     let_signal(SIGILL);
 #if defined(__x86_64__) || defined(__i386__)
@@ -628,7 +628,7 @@ noreturn void platform_crash_illegal(void)
 #if defined(__GNUC__)
 __attribute__((no_sanitize("undefined")))
 #endif
-noreturn void
+_Noreturn void
 platform_crash_arithmetic(void)
 {
     let_signal(SIGFPE);
@@ -648,7 +648,7 @@ static int descend(int depth)
     return depth < 0 ? 0 : descend(depth + 1) + room[0];
 }
 
-noreturn void platform_crash_stack(void)
+_Noreturn void platform_crash_stack(void)
 {
     const struct rlimit small = { 1 << 20, 1 << 20 };
     let_signal(SIGSEGV);

@@ -7,11 +7,10 @@
 // was made. There are so many of them that few slots are free: a victim's soon has a witness in it.
 #include "../meeting.h"
 
+#include "../../src/atomic.h"
 #include "../foreign.h"
 #include "../objects.h"
 #include "../random.h"
-
-#include <stdatomic.h>
 
 enum { SHOWN = 16, WITNESSES = 740, EACH_NTH_IN_REGISTRY = 64 };
 

@@ -18,7 +18,7 @@ bool foreign_is_slow(void)
     return system && GetProcAddress(system, "wine_get_version");
 }
 
-noreturn static void give_up(const char *what)
+_Noreturn static void give_up(const char *what)
 {
     (void)fprintf(stderr, "%s (%lu)\n", what, GetLastError());
     abort();
@@ -63,7 +63,7 @@ bool foreign_thread_interrupt(foreign_thread *thread)
     return false;
 }
 
-noreturn void foreign_thread_exit(void)
+_Noreturn void foreign_thread_exit(void)
 {
     ExitThread(0);
     abort(); // which the header of MinGW does not say is never reached

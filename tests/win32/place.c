@@ -14,7 +14,7 @@
 
 enum { ROOM = 2048 };
 
-noreturn static void give_up(const char *what)
+_Noreturn static void give_up(const char *what)
 {
     (void)fprintf(stderr, "%s (%lu)\n", what, GetLastError());
     abort();

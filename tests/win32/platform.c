@@ -15,10 +15,13 @@
 #include <psapi.h>
 #include <tlhelp32.h>
 
+// Which not all headers of the system have.
+WINBASEAPI BOOL WINAPI GetProcessHandleCount(HANDLE process, DWORD *out);
+
 // What a process that was ended from outside has as its exit code. No other one has it.
 enum { KILLED = 0x4b494c4c };
 
-noreturn static void give_up(const char *what)
+_Noreturn static void give_up(const char *what)
 {
     (void)fprintf(stderr, "%s (%lu)\n", what, GetLastError());
     abort();
@@ -432,19 +435,19 @@ int platform_program_wait(platform_program program)
     return code == KILLED ? -1 : (int)(code & 0xff);
 }
 
-noreturn void platform_crash(void)
+_Noreturn void platform_crash(void)
 {
     volatile int *volatile nowhere = (volatile int *)(uintptr_t)64;
     *nowhere = 1;
     abort();
 }
 
-noreturn void platform_crash_illegal(void)
+_Noreturn void platform_crash_illegal(void)
 {
     __builtin_trap();
 }
 
-noreturn void platform_crash_arithmetic(void)
+_Noreturn void platform_crash_arithmetic(void)
 {
     volatile int number = 7;
     volatile int zero = 0;
@@ -461,7 +464,7 @@ static int descend(int depth)
     return depth < 0 ? 0 : descend(depth + 1) + room[0];
 }
 
-noreturn void platform_crash_stack(void)
+_Noreturn void platform_crash_stack(void)
 {
     (void)descend(0);
     abort();

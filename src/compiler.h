@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: MIT
+// Words of C11 that cl.exe spells in its own way. A leaf.
+#ifndef COMPILER_H
+#define COMPILER_H
+
+#if defined(_MSC_VER)
+#define BROODI_THREAD_LOCAL __declspec(thread)
+#else
+#define BROODI_THREAD_LOCAL _Thread_local
+#endif
+
+#endif
