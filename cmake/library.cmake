@@ -30,9 +30,11 @@ endif()
 
 # What a forked child is the first to call would be looked up by the loader in every one of them, which costs as much as a tenth of a fork.
 set(BROOD_EAGER "")
-check_c_compiler_flag(-fno-plt BROOD_HAS_NO_PLT)
-if(BROOD_HAS_NO_PLT AND NOT WIN32)
-  set(BROOD_EAGER -fno-plt)
+if(NOT WIN32)
+  check_c_compiler_flag(-fno-plt BROOD_HAS_NO_PLT)
+  if(BROOD_HAS_NO_PLT)
+    set(BROOD_EAGER -fno-plt)
+  endif()
 endif()
 
 set(BROOD_SOURCE_DIR ${CMAKE_CURRENT_SOURCE_DIR})

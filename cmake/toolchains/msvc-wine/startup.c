@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: MIT
+// What the C run-time library of MSVC has in every program and Wine's import libraries do not: the directory of thread-local variables, the calls
+// of the initializers that the compiler lists, and atexit. An object in each program and DLL that cmake/toolchains/msvc-wine.cmake makes.
+//
+// The linker sorts the parts of a section by what follows the "$" of their names and joins them: so what is put into the first and the last part
+// encloses all that the compiler puts in between.
+#include <windows.h>
+
+typedef void(__cdecl *initializer)(void);
+typedef int(__cdecl *checked_initializer)(void);
+
+#pragma section(".tls", read, write)
+#pragma section(".tls$ZZZ", read, write)
+#pragma section(".CRT$XCA", read)
+#pragma section(".CRT$XCZ", read)
+#pragma section(".CRT$XIA", read)
+#pragma section(".CRT$XIZ", read)
+#pragma section(".CRT$XLA", read)
+#pragma section(".CRT$XLZ", read)
+#pragma section(".rdata$T", read)
+
+#define PART(name) __declspec(allocate(name))
+
+// The compiler names these in code that touches thread-local variables, and in code that touches floating-point numbers.
+ULONG _tls_index = 0;
+int _fltused = 0x9875;
+
+PART(".tls") char _tls_start = 0;
+PART(".tls$ZZZ") char _tls_end = 0;
+PART(".CRT$XLA") PIMAGE_TLS_CALLBACK first_callback = NULL;
+PART(".CRT$XLZ") PIMAGE_TLS_CALLBACK end_of_callbacks = NULL;
+
+// The linker finds it by its name, if it is made to keep it: /include:_tls_used.
+PART(".rdata$T")
+const IMAGE_TLS_DIRECTORY64 _tls_used = {
+    .StartAddressOfRawData = (ULONGLONG)&_tls_start,
+    .EndAddressOfRawData = (ULONGLONG)&_tls_end,
+    .AddressOfIndex = (ULONGLONG)&_tls_index,
+    .AddressOfCallBacks = (ULONGLONG)(&first_callback + 1),
+};
+
+PART(".CRT$XIA") checked_initializer first_checked[] = { NULL };
+PART(".CRT$XIZ") checked_initializer end_of_checked[] = { NULL };
+PART(".CRT$XCA") initializer first_plain[] = { NULL };
+PART(".CRT$XCZ") initializer end_of_plain[] = { NULL };
+
+// A function of the program's own there, which asks the shared part of the library; here what the import would be.
+int __cdecl _crt_atexit(initializer function);
+
+static int __cdecl run_at_exit(initializer function)
+{
+    return _crt_atexit(function);
+}
+
+int(__cdecl *const __imp_atexit)(initializer) = run_at_exit;
+
+#if defined(STARTUP_PROGRAM)
+int mainCRTStartup(void);
+
+// The entry of a program. Wine's own makes the arguments and calls main.
+int startup(void)
+{
+    for (checked_initializer *next = first_checked; next < end_of_checked; next++) {
+        const int wrong = *next ? (*next)() : 0;
+        if (wrong)
+            ExitProcess((UINT)wrong);
+    }
+    for (initializer *next = first_plain; next < end_of_plain; next++)
+        if (*next)
+            (*next)();
+    return mainCRTStartup();
+}
+#else
+// The entry of a DLL. Ours are of C and have no initializers.
+BOOL WINAPI startup(HINSTANCE module, DWORD reason, void *reserved)
+{
+    (void)module, (void)reason, (void)reserved;
+    return TRUE;
+}
+#endif
