@@ -9,6 +9,7 @@
 
 // In the environment: "<mapping>:<event>:<arena>:<token>", each in hexadecimal digits.
 #define CHANNEL_VARIABLE "BROOD_BOOT"
+#define CHANNEL_VARIABLE_WIDE L"BROOD_BOOT"
 
 // The mapping begins with this. The record stands behind it, and then, aligned, the resources.
 typedef struct channel_letter {

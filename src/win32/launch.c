@@ -15,7 +15,6 @@
 #include "fail.h"
 #include "os/os_error.h"
 
-#include <io.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -130,7 +129,7 @@ static brood_status hand_reply(struct launch *launch, HANDLE *out)
 static HANDLE handle_of(const brood_resource *resource)
 {
     if (resource->kind == BROOD_RESOURCE_DESCRIPTOR)
-        return (HANDLE)_get_osfhandle((int)resource->value);
+        return broodi_win32_handle_of(resource->value);
     return (HANDLE)resource->value;
 }
 

@@ -23,14 +23,14 @@ static struct channel {
 bool brood_os_boot_is_announced(void)
 {
     const DWORD zero_only = 1; // what an empty one needs
-    return GetEnvironmentVariableW(L"" CHANNEL_VARIABLE, NULL, 0) > zero_only;
+    return GetEnvironmentVariableW(CHANNEL_VARIABLE_WIDE, NULL, 0) > zero_only;
 }
 
 // The C library has a copy of its own. What a child of this process inherits is the system's.
 static void erase_announcement(void)
 {
-    (void)_wputenv(L"" CHANNEL_VARIABLE L"=");
-    (void)SetEnvironmentVariableW(L"" CHANNEL_VARIABLE, NULL);
+    (void)_wputenv(CHANNEL_VARIABLE_WIDE L"=");
+    (void)SetEnvironmentVariableW(CHANNEL_VARIABLE_WIDE, NULL);
 }
 
 static int digit(wchar_t letter)
@@ -123,7 +123,7 @@ static brood_status take_resources(const channel_letter *letter, brood_os_boot *
 brood_status brood_os_boot_take(brood_os_boot *out)
 {
     wchar_t text[LONGEST + 1];
-    const DWORD length = GetEnvironmentVariableW(L"" CHANNEL_VARIABLE, text, LONGEST + 1);
+    const DWORD length = GetEnvironmentVariableW(CHANNEL_VARIABLE_WIDE, text, LONGEST + 1);
     erase_announcement();
     uint64_t fields[FIELDS];
     if (length == 0 || length > LONGEST || !read_announcement(text, fields))

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // A module is named by its path and by its headers, as they stand in memory. The loader writes the
-// base address into them; all else there is as in the file.
+// base address into them; all else there is as in the file. The linker of MinGW puts a sum of the whole file into them,
+// that of MSVC does not; but it numbers each build in what it tells a debugger.
 #include "os/os_module.h"
 
 #include "win32.h"
@@ -30,6 +31,24 @@ static uint64_t hash(uint64_t seed, const void *data, size_t size)
     return seed;
 }
 
+// Adds what a debugger is told: the number of the build, and where its symbols are.
+static uint64_t hash_debug(uint64_t seed, HMODULE module, const IMAGE_NT_HEADERS *headers)
+{
+    const unsigned char *base = (const unsigned char *)module;
+    const DWORD image = headers->OptionalHeader.SizeOfImage;
+    const IMAGE_DATA_DIRECTORY *list = &headers->OptionalHeader.DataDirectory[IMAGE_DIRECTORY_ENTRY_DEBUG];
+    if (list->VirtualAddress > image || list->Size > image - list->VirtualAddress)
+        return seed;
+    const IMAGE_DEBUG_DIRECTORY *records =
+        (const IMAGE_DEBUG_DIRECTORY *)(const void *)(base + list->VirtualAddress);
+    for (size_t i = 0; i < list->Size / sizeof *records; i++) {
+        const DWORD at = records[i].AddressOfRawData; // 0: in the file only
+        if (at > 0 && at < image && records[i].SizeOfData <= image - at)
+            seed = hash(seed, base + at, records[i].SizeOfData);
+    }
+    return seed;
+}
+
 // What stands in an identity.
 enum { FACT_STAMP, FACT_SIZE, FACT_SUM, FACT_SUM_HIGH, FACTS };
 
@@ -44,6 +63,7 @@ static void identify(HMODULE module, unsigned char identity[BROOD_OS_MODULE_IDEN
     };
     uint64_t sum = hash(UINT64_C(14695981039346656037), words, sizeof words);
     sum = hash(sum, IMAGE_FIRST_SECTION(headers), table);
+    sum = hash_debug(sum, module, headers);
     const DWORD facts[FACTS] = {
         [FACT_STAMP] = headers->FileHeader.TimeDateStamp,
         [FACT_SIZE] = headers->OptionalHeader.SizeOfImage,

@@ -8,7 +8,6 @@
 #include "fail.h"
 #include "os/os_error.h"
 
-#include <io.h>
 #include <stdlib.h>
 #include <string.h>
 #include <wchar.h>
@@ -46,7 +45,7 @@ brood_status brood_os_resource_check(const brood_resource *resource)
     DWORD facts;
     switch ((brood_resource_kind)resource->kind) {
     case BROOD_RESOURCE_DESCRIPTOR:
-        handle = resource->value < 0 ? NULL : (HANDLE)_get_osfhandle((int)resource->value);
+        handle = broodi_win32_handle_of(resource->value);
         break;
     case BROOD_RESOURCE_HANDLE:
     case BROOD_RESOURCE_SOCKET:

@@ -5,6 +5,8 @@
 #include "os/os_clock.h"
 #include "os/os_error.h"
 
+#include <io.h>
+#include <limits.h>
 #include <stdlib.h>
 
 brood_status broodi_win32_wide(const char *text, wchar_t **out)
@@ -51,6 +53,35 @@ brood_status broodi_win32_module_path(HMODULE module, wchar_t **out)
         if (length == 0)
             return brood_os_error("GetModuleFileNameW", code);
     }
+}
+
+// Asked about a descriptor that is not open, a C library answers, or ends the program: that of MSVC does, unless the thread has a
+// function for such a case.
+#if defined(_MSC_VER) || defined(_UCRT)
+static void __cdecl go_on(const wchar_t *expression, const wchar_t *function, const wchar_t *file,
+                          unsigned line, uintptr_t reserved)
+{
+    (void)expression, (void)function, (void)file, (void)line, (void)reserved;
+}
+
+static intptr_t ask(int descriptor)
+{
+    const _invalid_parameter_handler before = _set_thread_local_invalid_parameter_handler(go_on);
+    const intptr_t handle = _get_osfhandle(descriptor);
+    (void)_set_thread_local_invalid_parameter_handler(before);
+    return handle;
+}
+#else
+static intptr_t ask(int descriptor)
+{
+    return _get_osfhandle(descriptor);
+}
+#endif
+
+HANDLE broodi_win32_handle_of(int64_t descriptor)
+{
+    const intptr_t handle = descriptor < 0 || descriptor > INT_MAX ? -1 : ask((int)descriptor);
+    return handle < 0 ? NULL : (HANDLE)handle; // -2: a standard stream that is none
 }
 
 DWORD broodi_win32_milliseconds(int64_t duration)

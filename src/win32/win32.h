@@ -29,6 +29,9 @@ brood_status broodi_win32_narrow(const wchar_t *text, char **out);
 // The path of a module, into memory from malloc.
 brood_status broodi_win32_module_path(HMODULE module, wchar_t **out);
 
+// The handle behind a descriptor of the C library; NULL when there is none.
+HANDLE broodi_win32_handle_of(int64_t descriptor);
+
 // Nanoseconds as a timeout of the system: rounded up, and never INFINITE.
 DWORD broodi_win32_milliseconds(int64_t duration);
 

@@ -456,10 +456,10 @@ _Noreturn void platform_crash_arithmetic(void)
     abort();
 }
 
-// In steps of several pages: Wine can report the fault only if the stack has room for that, and is silent otherwise.
+// In steps of many pages: Wine can report the fault only if the stack has room for that, and is silent otherwise.
 static int descend(int depth)
 {
-    volatile char room[10000];
+    volatile char room[40000];
     room[0] = (char)depth;
     return depth < 0 ? 0 : descend(depth + 1) + room[0];
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // What the C run-time library of MSVC has in every program and Wine's import libraries do not: the directory of thread-local variables, the calls
-// of the initializers that the compiler lists, and atexit. An object in each program and DLL that cmake/toolchains/msvc-wine.cmake makes.
+// of the initializers that the compiler lists, atexit, and the probes of the stack. An object in each program and DLL that cmake/toolchains/msvc-wine.cmake makes.
 //
 // The linker sorts the parts of a section by what follows the "$" of their names and joins them: so what is put into the first and the last part
 // encloses all that the compiler puts in between.
@@ -53,6 +53,27 @@ static int __cdecl run_at_exit(initializer function)
 }
 
 int(__cdecl *const __imp_atexit)(initializer) = run_at_exit;
+
+// A function with more than a page of variables calls it with their size in rax, which it leaves as it is like all other registers; it touches each
+// page on the way, so that the stack grows, or overflows where the system can tell. Wine's does nothing.
+__asm__(".globl __chkstk\n"
+        "__chkstk:\n"
+        "    pushq %rcx\n"
+        "    pushq %rax\n"
+        "    leaq 24(%rsp), %rcx\n" // where the caller's stack ends
+        "next_page:\n"
+        "    cmpq $0x1000, %rax\n"
+        "    jb last_page\n"
+        "    subq $0x1000, %rcx\n"
+        "    testl %eax, (%rcx)\n"
+        "    subq $0x1000, %rax\n"
+        "    jmp next_page\n"
+        "last_page:\n"
+        "    subq %rax, %rcx\n"
+        "    testl %eax, (%rcx)\n"
+        "    popq %rax\n"
+        "    popq %rcx\n"
+        "    ret\n");
 
 #if defined(STARTUP_PROGRAM)
 int mainCRTStartup(void);
