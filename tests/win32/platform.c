@@ -457,16 +457,18 @@ _Noreturn void platform_crash_arithmetic(void)
 }
 
 // In steps of many pages: Wine can report the fault only if the stack has room for that, and is silent otherwise.
-static int descend(int depth)
+// Each step looks at the room of the one before, so that no compiler makes a loop of it.
+static int descend(const volatile char *above)
 {
     volatile char room[40000];
-    room[0] = (char)depth;
-    return depth < 0 ? 0 : descend(depth + 1) + room[0];
+    room[0] = *above;
+    return *above ? 0 : descend(room) + room[0];
 }
 
 _Noreturn void platform_crash_stack(void)
 {
-    (void)descend(0);
+    const volatile char first = 0;
+    (void)descend(&first);
     abort();
 }
 
