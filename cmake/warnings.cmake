@@ -11,7 +11,8 @@ set(BROOD_MSVC_WARNINGS /W4 /wd4127 /wd4200 /wd4201 /wd4204 /wd4221 /wd4232 /wd4
 
 function(brood_warnings target)
   if(MSVC)
-    target_compile_options(${target} PRIVATE ${BROOD_MSVC_WARNINGS} /utf-8 $<$<BOOL:${BROOD_WERROR}>:/WX>)
+    target_compile_options(${target} PRIVATE ${BROOD_MSVC_WARNINGS} /utf-8 $<$<BOOL:${BROOD_WERROR}>:/WX>
+      $<$<C_COMPILER_ID:Clang>:-Wpedantic -Wconversion -Wshadow -Wundef -Watomic-implicit-seq-cst>)
     # That getenv and its like, and the names of POSIX, should be others.
     target_compile_definitions(${target} PRIVATE _CRT_SECURE_NO_WARNINGS _CRT_NONSTDC_NO_WARNINGS)
     return()

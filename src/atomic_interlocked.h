@@ -14,8 +14,7 @@
 #include <stdint.h>
 
 #if !defined(_M_X64) && !defined(_M_ARM64)
-#error \
-    "brood needs C11 atomics on this processor: Visual Studio 2022 17.5 and /experimental:c11atomics, or another compiler"
+#error "brood needs C11 atomics on this processor"
 #endif
 
 #define _Atomic volatile
@@ -35,7 +34,7 @@ typedef volatile int atomic_int;
 typedef volatile unsigned atomic_uint;
 
 // The compiler moves no access over this place. The intrinsic is called deprecated in favour of the atomics of C++.
-static __forceinline void broodi_compiler_barrier(void)
+static inline void broodi_compiler_barrier(void)
 {
 #if defined(__clang__)
 #pragma clang diagnostic push
@@ -50,33 +49,33 @@ static __forceinline void broodi_compiler_barrier(void)
 
 #if defined(_M_ARM64)
 // Inner shareable: all processors that run threads of the system.
-static __forceinline void broodi_full_barrier(void)
+static inline void broodi_full_barrier(void)
 {
     broodi_compiler_barrier();
     __dmb(_ARM64_BARRIER_ISH);
     broodi_compiler_barrier();
 }
 
-static __forceinline void broodi_after_load(memory_order order)
+static inline void broodi_after_load(memory_order order)
 {
     if (order != memory_order_relaxed)
         broodi_full_barrier();
 }
 
-static __forceinline void broodi_before_store(memory_order order)
+static inline void broodi_before_store(memory_order order)
 {
     if (order != memory_order_relaxed)
         broodi_full_barrier();
 }
 
-static __forceinline void broodi_after_store(memory_order order)
+static inline void broodi_after_store(memory_order order)
 {
     if (order == memory_order_seq_cst)
         broodi_full_barrier();
 }
 #else
 // This processor lets one thing overtake another only: a load the store before it. An operation with a lock prefix ends that.
-static __forceinline void broodi_full_barrier(void)
+static inline void broodi_full_barrier(void)
 {
     volatile long nothing = 0;
     broodi_compiler_barrier();
@@ -84,26 +83,26 @@ static __forceinline void broodi_full_barrier(void)
     broodi_compiler_barrier();
 }
 
-static __forceinline void broodi_after_load(memory_order order)
+static inline void broodi_after_load(memory_order order)
 {
     (void)order;
     broodi_compiler_barrier();
 }
 
-static __forceinline void broodi_before_store(memory_order order)
+static inline void broodi_before_store(memory_order order)
 {
     (void)order;
     broodi_compiler_barrier();
 }
 
-static __forceinline void broodi_after_store(memory_order order)
+static inline void broodi_after_store(memory_order order)
 {
     if (order == memory_order_seq_cst)
         broodi_full_barrier();
 }
 #endif
 
-static __forceinline void atomic_thread_fence(memory_order order)
+static inline void atomic_thread_fence(memory_order order)
 {
     if (order == memory_order_seq_cst)
         broodi_full_barrier();
@@ -111,54 +110,54 @@ static __forceinline void atomic_thread_fence(memory_order order)
         broodi_after_load(order);
 }
 
-// The operations of one type. `word` is what the intrinsics, whose names end in `suffix`, take for it.
-#define BROODI_ATOMIC_ACCESS(name, type, word, exchange_word, compare_word)                              \
-    static __forceinline type broodi_atomic_load_##name(const volatile type *object, memory_order order) \
-    {                                                                                                    \
-        const type value = *object;                                                                      \
-        broodi_after_load(order);                                                                        \
-        return value;                                                                                    \
-    }                                                                                                    \
-    static __forceinline void broodi_atomic_store_##name(volatile type *object, type value,              \
-                                                         memory_order order)                             \
-    {                                                                                                    \
-        broodi_before_store(order);                                                                      \
-        *object = value;                                                                                 \
-        broodi_after_store(order);                                                                       \
-    }                                                                                                    \
-    static __forceinline type broodi_atomic_exchange_##name(volatile type *object, type value)           \
-    {                                                                                                    \
-        return (type)exchange_word((volatile word *)object, (word)value);                                \
-    }                                                                                                    \
-    static __forceinline bool broodi_atomic_compare_##name(volatile type *object, type *expected,        \
-                                                           type desired)                                 \
-    {                                                                                                    \
-        const type wanted = *expected;                                                                   \
-        const type seen = (type)compare_word((volatile word *)object, (word)desired, (word)wanted);      \
-        *expected = seen;                                                                                \
-        return seen == wanted;                                                                           \
+// clang-format off
+
+// The operations of one type, by the intrinsics for a `word` of its size.
+#define BROODI_ATOMIC_ACCESS(name, type, word, exchange_word, compare_word)                                     \
+    static inline type broodi_atomic_load_##name(const volatile type *object, memory_order order)               \
+    {                                                                                                           \
+        const type value = *object;                                                                             \
+        broodi_after_load(order);                                                                               \
+        return value;                                                                                           \
+    }                                                                                                           \
+    static inline void broodi_atomic_store_##name(volatile type *object, type value, memory_order order)        \
+    {                                                                                                           \
+        broodi_before_store(order);                                                                             \
+        *object = value;                                                                                        \
+        broodi_after_store(order);                                                                              \
+    }                                                                                                           \
+    static inline type broodi_atomic_exchange_##name(volatile type *object, type value)                         \
+    {                                                                                                           \
+        return (type)exchange_word((volatile word *)object, (word)value);                                       \
+    }                                                                                                           \
+    static inline bool broodi_atomic_compare_##name(volatile type *object, type *expected, type desired)        \
+    {                                                                                                           \
+        const type wanted = *expected;                                                                          \
+        const type seen = (type)compare_word((volatile word *)object, (word)desired, (word)wanted);             \
+        *expected = seen;                                                                                       \
+        return seen == wanted;                                                                                  \
     }
 
-#define BROODI_ATOMIC_NUMBER(name, type, word, add_word, or_word)                              \
-    static __forceinline type broodi_atomic_add_##name(volatile type *object, type value)      \
-    {                                                                                          \
-        return (type)add_word((volatile word *)object, (word)value);                           \
-    }                                                                                          \
-    static __forceinline type broodi_atomic_sub_##name(volatile type *object, type value)      \
-    {                                                                                          \
-        return (type)add_word((volatile word *)object, (word)(0 - (unsigned long long)value)); \
-    }                                                                                          \
-    static __forceinline type broodi_atomic_or_##name(volatile type *object, type value)       \
-    {                                                                                          \
-        return (type)or_word((volatile word *)object, (word)value);                            \
+#define BROODI_ATOMIC_NUMBER(name, type, word, add_word, or_word)                                               \
+    static inline type broodi_atomic_add_##name(volatile type *object, type value)                              \
+    {                                                                                                           \
+        return (type)add_word((volatile word *)object, (word)value);                                            \
+    }                                                                                                           \
+    static inline type broodi_atomic_sub_##name(volatile type *object, type value)                              \
+    {                                                                                                           \
+        return (type)add_word((volatile word *)object, (word)(0 - (unsigned long long)value));                  \
+    }                                                                                                           \
+    static inline type broodi_atomic_or_##name(volatile type *object, type value)                               \
+    {                                                                                                           \
+        return (type)or_word((volatile word *)object, (word)value);                                             \
     }
 
-#define BROODI_ATOMIC_NARROW(name, type)                                                      \
-    BROODI_ATOMIC_ACCESS(name, type, long, _InterlockedExchange, _InterlockedCompareExchange) \
+#define BROODI_ATOMIC_NARROW(name, type)                                                                        \
+    BROODI_ATOMIC_ACCESS(name, type, long, _InterlockedExchange, _InterlockedCompareExchange)                   \
     BROODI_ATOMIC_NUMBER(name, type, long, _InterlockedExchangeAdd, _InterlockedOr)
 
-#define BROODI_ATOMIC_WIDE(name, type)                                                                 \
-    BROODI_ATOMIC_ACCESS(name, type, long long, _InterlockedExchange64, _InterlockedCompareExchange64) \
+#define BROODI_ATOMIC_WIDE(name, type)                                                                          \
+    BROODI_ATOMIC_ACCESS(name, type, long long, _InterlockedExchange64, _InterlockedCompareExchange64)          \
     BROODI_ATOMIC_NUMBER(name, type, long long, _InterlockedExchangeAdd64, _InterlockedOr64)
 
 BROODI_ATOMIC_ACCESS(bool, bool, char, _InterlockedExchange8, _InterlockedCompareExchange8)
@@ -169,36 +168,18 @@ BROODI_ATOMIC_NARROW(ulong, unsigned long)
 BROODI_ATOMIC_WIDE(llong, long long)
 BROODI_ATOMIC_WIDE(ullong, unsigned long long)
 
-// The function of an operation for the type that is pointed to. "+ 0" takes qualifiers off the pointer itself.
-#define BROODI_ATOMIC_OF_NUMBER(operation)                                                                                      \
-    volatile int                                                                                                                \
-        * : broodi_atomic_##operation##_int,                                                                                    \
-            const volatile int                                                                                                  \
-                * : broodi_atomic_##operation##_int,                                                                            \
-                    volatile unsigned                                                                                           \
-                        * : broodi_atomic_##operation##_unsigned,                                                               \
-                            const volatile unsigned                                                                             \
-                                * : broodi_atomic_##operation##_unsigned,                                                       \
-                                    volatile long                                                                               \
-                                        * : broodi_atomic_##operation##_long,                                                   \
-                                            const volatile long                                                                 \
-                                                * : broodi_atomic_##operation##_long,                                           \
-                                                    volatile unsigned long                                                      \
-                                                        * : broodi_atomic_##operation##_ulong,                                  \
-                                                            const volatile unsigned long                                        \
-                                                                * : broodi_atomic_##operation##_ulong,                          \
-                                                                    volatile long long                                          \
-                                                                        * : broodi_atomic_##operation##_llong,                  \
-                                                                            const volatile long long                            \
-                                                                                * : broodi_atomic_##operation##_llong,          \
-                                                                                    volatile unsigned long long                 \
-                                                                                        * : broodi_atomic_##operation##_ullong, \
-                                                                                            const volatile unsigned long long   \
-                                                                                                * : broodi_atomic_##operation##_ullong
-#define BROODI_ATOMIC_NUMBER_OF(object, operation) _Generic((object) + 0, BROODI_ATOMIC_OF_NUMBER(operation))
-#define BROODI_ATOMIC_ANY_OF(object, operation) \
-    _Generic((object) + 0, volatile bool * : broodi_atomic_##operation##_bool,                              \
-             const volatile bool * : broodi_atomic_##operation##_bool, BROODI_ATOMIC_OF_NUMBER(operation))
+// The function of an operation for what is pointed to. "+ 0" takes qualifiers off the pointer itself.
+#define BROODI_ATOMIC_ROW(type, function) volatile type *: function, const volatile type *: function
+#define BROODI_ATOMIC_NUMBERS(operation)                                                                        \
+    BROODI_ATOMIC_ROW(int, broodi_atomic_##operation##_int),                                                    \
+    BROODI_ATOMIC_ROW(unsigned, broodi_atomic_##operation##_unsigned),                                          \
+    BROODI_ATOMIC_ROW(long, broodi_atomic_##operation##_long),                                                  \
+    BROODI_ATOMIC_ROW(unsigned long, broodi_atomic_##operation##_ulong),                                        \
+    BROODI_ATOMIC_ROW(long long, broodi_atomic_##operation##_llong),                                            \
+    BROODI_ATOMIC_ROW(unsigned long long, broodi_atomic_##operation##_ullong)
+#define BROODI_ATOMIC_NUMBER_OF(object, operation) _Generic((object) + 0, BROODI_ATOMIC_NUMBERS(operation))
+#define BROODI_ATOMIC_ANY_OF(object, operation)                                                                 \
+    _Generic((object) + 0, BROODI_ATOMIC_ROW(bool, broodi_atomic_##operation##_bool), BROODI_ATOMIC_NUMBERS(operation))
 
 #define atomic_init(object, value) (*(object) = (value))
 #define atomic_load_explicit(object, order) BROODI_ATOMIC_ANY_OF(object, load)(object, order)
@@ -207,9 +188,9 @@ BROODI_ATOMIC_WIDE(ullong, unsigned long long)
 #define atomic_store(object, value) atomic_store_explicit(object, value, memory_order_seq_cst)
 
 #define atomic_exchange(object, value) BROODI_ATOMIC_ANY_OF(object, exchange)(object, value)
-#define atomic_compare_exchange_strong(object, expected, desired) \
+#define atomic_compare_exchange_strong(object, expected, desired)                                               \
     BROODI_ATOMIC_ANY_OF(object, compare)(object, expected, desired)
-#define atomic_compare_exchange_weak(object, expected, desired) \
+#define atomic_compare_exchange_weak(object, expected, desired)                                                 \
     atomic_compare_exchange_strong(object, expected, desired)
 #define atomic_fetch_add(object, value) BROODI_ATOMIC_NUMBER_OF(object, add)(object, value)
 #define atomic_fetch_sub(object, value) BROODI_ATOMIC_NUMBER_OF(object, sub)(object, value)
@@ -219,9 +200,11 @@ BROODI_ATOMIC_WIDE(ullong, unsigned long long)
 #define atomic_fetch_add_explicit(object, value, order) ((void)(order), atomic_fetch_add(object, value))
 #define atomic_fetch_sub_explicit(object, value, order) ((void)(order), atomic_fetch_sub(object, value))
 #define atomic_fetch_or_explicit(object, value, order) ((void)(order), atomic_fetch_or(object, value))
-#define atomic_compare_exchange_strong_explicit(object, expected, desired, success, failure) \
+#define atomic_compare_exchange_strong_explicit(object, expected, desired, success, failure)                    \
     ((void)(success), (void)(failure), atomic_compare_exchange_strong(object, expected, desired))
-#define atomic_compare_exchange_weak_explicit(object, expected, desired, success, failure) \
+#define atomic_compare_exchange_weak_explicit(object, expected, desired, success, failure)                      \
     ((void)(success), (void)(failure), atomic_compare_exchange_strong(object, expected, desired))
+
+// clang-format on
 
 #endif

@@ -1558,7 +1558,7 @@ static void shut_down_in_a_handler(void *arg)
     static const brood_duration timeouts[] = { BROOD_NOW, -1, BROOD_FOREVER };
     (void)arg;
     for (size_t i = 0; i < sizeof timeouts / sizeof timeouts[0]; i++)
-        append_step(brood_shutdown(timeouts[i]));
+        append_step((uint64_t)brood_shutdown(timeouts[i]));
 }
 
 static int register_one_that_shuts_down(void *arg)

@@ -233,11 +233,11 @@ static void a_recursive_lock_does_not_overflow(void **state)
     assert_status(brood_lock_create_recursive(&lock), BROOD_OK);
     assert_status(brood_lock_acquire(lock, BROOD_NOW), BROOD_OK);
     struct broodi_lock_slot *slot = broodi_slot(BROODI_LOCK, broodi_handle_unpack(lock.id).slot);
-    slot->depth = UINT32_MAX - 1;
+    atomic_store(&slot->depth, UINT32_MAX - 1);
     assert_status(brood_lock_acquire(lock, BROOD_NOW), BROOD_OK);
     assert_status(brood_lock_acquire(lock, BROOD_FOREVER), BROOD_OVERFLOW);
-    assert_int_equal(slot->depth, UINT32_MAX);
-    slot->depth = 1;
+    assert_int_equal(atomic_load(&slot->depth), UINT32_MAX);
+    atomic_store(&slot->depth, 1);
     assert_status(brood_lock_release(lock), BROOD_OK);
     assert_status(brood_lock_destroy(lock), BROOD_OK);
 }

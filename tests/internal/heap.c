@@ -423,9 +423,9 @@ static void only_what_the_dead_worked_at_is_swept(void **state)
     assert_thread_ends(started_thread(say_who, &out, sizeof out), 0);
     const uint32_t slot = broodi_self_slot();
     const uint64_t self = (uint64_t)broodi_life_id(slot).generation << 32 | slot;
-    assert_true(is_swept(made_with(dead, MAKING)));
-    assert_true(is_swept(made_with(dead, ENDING)));
-    assert_false(is_swept(made_with(dead, WHOLE)));
+    assert_true(is_swept(made_with(atomic_load(&dead), MAKING)));
+    assert_true(is_swept(made_with(atomic_load(&dead), ENDING)));
+    assert_false(is_swept(made_with(atomic_load(&dead), WHOLE)));
     assert_false(is_swept(made_with(self, MAKING)));
     assert_false(is_swept(made_with(self, ENDING)));
     assert_int_equal(blocks_live(), before);

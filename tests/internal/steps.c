@@ -505,7 +505,7 @@ static void await_inheritance(const struct board *board, uint32_t before, const 
 static brood_process *stopped_victim(struct member *member, enum broodi_step step)
 {
     atomic_store(&member->board->reached, 0);
-    member->step = step;
+    member->step = (uint32_t)step;
     member->acts = acts_towards(step);
     member->seed = member->seed * 6364136223846793005 + 1442695040888963407;
     brood_process *process = started_victim(member);
