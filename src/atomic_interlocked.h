@@ -3,7 +3,7 @@
 // /experimental:c11atomics. Included by atomic.h only.
 //
 // An atomic object is a volatile one of the same size. Loads and stores are plain accesses, with barriers as their order wants them; what
-// reads and writes at once is an intrinsic, which is a full barrier whatever the order. `_Atomic` is a qualifier here, so there is no _Atomic(type),
+// reads and writes at once is an intrinsic and a full barrier, whatever the order. `_Atomic` is a qualifier here, so there is no _Atomic(type),
 // and an operator such as ++ on such an object is not atomic: everything goes through the names below. A type that is not in the
 // list at the end is refused by the compiler.
 #ifndef ATOMIC_INTERLOCKED_H
@@ -73,6 +73,12 @@ static inline void broodi_after_store(memory_order order)
     if (order == memory_order_seq_cst)
         broodi_full_barrier();
 }
+
+// Not every compiler has the barrier behind the intrinsic in it, which keeps a load that follows from overtaking.
+static inline void broodi_after_change(void)
+{
+    broodi_full_barrier();
+}
 #else
 // This processor lets one thing overtake another only: a load the store before it. An operation with a lock prefix ends that.
 static inline void broodi_full_barrier(void)
@@ -99,6 +105,11 @@ static inline void broodi_after_store(memory_order order)
 {
     if (order == memory_order_seq_cst)
         broodi_full_barrier();
+}
+
+// The intrinsic has the prefix itself.
+static inline void broodi_after_change(void)
+{
 }
 #endif
 
@@ -128,12 +139,15 @@ static inline void atomic_thread_fence(memory_order order)
     }                                                                                                           \
     static inline type broodi_atomic_exchange_##name(volatile type *object, type value)                         \
     {                                                                                                           \
-        return (type)exchange_word((volatile word *)object, (word)value);                                       \
+        const type before = (type)exchange_word((volatile word *)object, (word)value);                          \
+        broodi_after_change();                                                                                  \
+        return before;                                                                                          \
     }                                                                                                           \
     static inline bool broodi_atomic_compare_##name(volatile type *object, type *expected, type desired)        \
     {                                                                                                           \
         const type wanted = *expected;                                                                          \
         const type seen = (type)compare_word((volatile word *)object, (word)desired, (word)wanted);             \
+        broodi_after_change();                                                                                  \
         *expected = seen;                                                                                       \
         return seen == wanted;                                                                                  \
     }
@@ -141,15 +155,21 @@ static inline void atomic_thread_fence(memory_order order)
 #define BROODI_ATOMIC_NUMBER(name, type, word, add_word, or_word)                                               \
     static inline type broodi_atomic_add_##name(volatile type *object, type value)                              \
     {                                                                                                           \
-        return (type)add_word((volatile word *)object, (word)value);                                            \
+        const type before = (type)add_word((volatile word *)object, (word)value);                               \
+        broodi_after_change();                                                                                  \
+        return before;                                                                                          \
     }                                                                                                           \
     static inline type broodi_atomic_sub_##name(volatile type *object, type value)                              \
     {                                                                                                           \
-        return (type)add_word((volatile word *)object, (word)(0 - (unsigned long long)value));                  \
+        const type before = (type)add_word((volatile word *)object, (word)(0 - (unsigned long long)value));     \
+        broodi_after_change();                                                                                  \
+        return before;                                                                                          \
     }                                                                                                           \
     static inline type broodi_atomic_or_##name(volatile type *object, type value)                               \
     {                                                                                                           \
-        return (type)or_word((volatile word *)object, (word)value);                                             \
+        const type before = (type)or_word((volatile word *)object, (word)value);                                \
+        broodi_after_change();                                                                                  \
+        return before;                                                                                          \
     }
 
 #define BROODI_ATOMIC_NARROW(name, type)                                                                        \
