@@ -123,7 +123,9 @@ if(WIN32 AND CMAKE_CROSSCOMPILING)
   set_tests_properties(wine.down PROPERTIES FIXTURES_CLEANUP wine TIMEOUT 60)
 endif()
 
-# The shape of the source.
-add_test(NAME layers COMMAND ${PROJECT_SOURCE_DIR}/tools/check-layers)
-add_test(NAME providers
-  COMMAND ${PROJECT_SOURCE_DIR}/tools/check-providers ${CMAKE_NM} $<TARGET_FILE:brood_testing> ${BROOD_PORT})
+# The shape of the source, by scripts of a shell.
+if(CMAKE_HOST_UNIX)
+  add_test(NAME layers COMMAND ${PROJECT_SOURCE_DIR}/tools/check-layers)
+  add_test(NAME providers
+    COMMAND ${PROJECT_SOURCE_DIR}/tools/check-providers ${CMAKE_NM} $<TARGET_FILE:brood_testing> ${BROOD_PORT})
+endif()

@@ -444,7 +444,12 @@ _Noreturn void platform_crash(void)
 
 _Noreturn void platform_crash_illegal(void)
 {
+#if defined(__clang__) || defined(__GNUC__)
     __builtin_trap();
+#else
+    RaiseException(EXCEPTION_ILLEGAL_INSTRUCTION, EXCEPTION_NONCONTINUABLE, 0, NULL);
+    abort();
+#endif
 }
 
 _Noreturn void platform_crash_arithmetic(void)
@@ -456,19 +461,14 @@ _Noreturn void platform_crash_arithmetic(void)
     abort();
 }
 
-// In steps of many pages: Wine can report the fault only if the stack has room for that, and is silent otherwise.
-// Each step looks at the room of the one before, so that no compiler makes a loop of it.
-static int descend(const volatile char *above)
-{
-    volatile char room[40000];
-    room[0] = *above;
-    return *above ? 0 : descend(room) + room[0];
-}
-
+// In one step over all of the stack, page by page: Wine can report the fault only if the stack has room for that where it is, and is silent
+// otherwise.
 _Noreturn void platform_crash_stack(void)
 {
-    const volatile char first = 0;
-    (void)descend(&first);
+    volatile char room[64 << 20];
+    volatile size_t somewhere = 0;
+    room[somewhere] = 1;
+    somewhere = (size_t)room[somewhere];
     abort();
 }
 
