@@ -469,7 +469,7 @@ static void mark_places(const struct broodi_barrier_slot *slot, uint64_t id, uin
         for (int i = 0; i < 2; i++) {
             uint64_t who = atomic_load_explicit(&party->who[i], memory_order_acquire);
             while (who && ((who & LEFT) || is_of_round(who, round)) && !(who & BAD) &&
-                   !atomic_compare_exchange_weak_explicit(&party->who[i], &who, who & LEFT ? 0 : who | BAD,
+                   !atomic_compare_exchange_weak_explicit(&party->who[i], &who, (who & LEFT) ? 0 : who | BAD,
                                                           memory_order_acq_rel, memory_order_acquire))
                 continue;
         }

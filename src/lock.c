@@ -383,7 +383,7 @@ static void release_last(struct broodi_lock_slot *lock, uint64_t state)
         state = atomic_load_explicit(&lock->state.state, memory_order_relaxed);
     broodi_step(BROODI_STEP_LOCK_FREED);
     if (broodi_low(state) & WAITERS)
-        broodi_wake(&lock->state, broodi_low(state) & SETTLED ? BROODI_ALL : 1);
+        broodi_wake(&lock->state, (broodi_low(state) & SETTLED) ? BROODI_ALL : 1);
 }
 
 // The lock that the calling thread holds.

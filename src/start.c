@@ -230,7 +230,7 @@ static brood_status launch(struct start *start)
 {
     const brood_process_options *options = start->options;
     const bool forks = start->method == BROOD_START_FORK;
-    const brood_os_plan plan = {
+    const brood_os_plan os_plan = {
         .record = start->record,
         .size = start->record_size,
         .token = start->boot.token,
@@ -245,7 +245,7 @@ static brood_status launch(struct start *start)
     };
     start->beside_threads = forks && options->fork_with_threads && brood_os_thread_count() > 1;
     brood_os_stdio_flush(forks && !start->beside_threads);
-    const brood_status status = launch_by(start, &plan);
+    const brood_status status = launch_by(start, &os_plan);
     start->launched = status == BROOD_OK;
     return status;
 }

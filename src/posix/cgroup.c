@@ -79,13 +79,13 @@ static char *find_group(char *groups, const char *controller)
 
 void broodi_cgroup_each(const char *controller, void (*visit)(const char *directory, void *user), void *user)
 {
-    char root[64];
     char groups[4096];
     if (!broodi_file_read("/proc/self", "cgroup", groups, sizeof groups))
         return;
     char *unified = strstr(groups, "0::/");
     char *alone = find_group(groups, controller);
     if (alone) {
+        char root[64];
         (void)snprintf(root, sizeof root, ROOT "/%s", controller);
         climb(root, alone, visit, user);
     }

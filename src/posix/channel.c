@@ -87,8 +87,7 @@ void broodi_channel_put_letter(struct channel_outbox *outbox, const brood_os_pla
 void broodi_channel_send_error(int channel, int code, const char *call)
 {
     struct channel_reply reply = { .status = CHANNEL_SYSTEM_ERROR, .code = code };
-    for (size_t i = 0; call[i] && i < sizeof reply.text - 1; i++)
-        reply.text[i] = call[i];
+    memcpy(reply.text, call, strnlen(call, sizeof reply.text - 1));
     if (!broodi_fault())
         (void)send(channel, &reply, sizeof reply, MSG_NOSIGNAL);
 }

@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/auxv.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -93,8 +94,7 @@ brood_status brood_os_boot_take(brood_os_boot *out)
 bool brood_os_boot_reply(intptr_t channel, brood_status status, const char *text)
 {
     struct channel_reply reply = { .status = (int32_t)status, .pid = getpid() };
-    for (size_t i = 0; text[i] && i < sizeof reply.text - 1; i++)
-        reply.text[i] = text[i];
+    memcpy(reply.text, text, strnlen(text, sizeof reply.text - 1));
     const bool heard = broodi_channel_reply((int)channel, &reply);
     close((int)channel);
     return heard;
