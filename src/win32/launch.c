@@ -111,6 +111,7 @@ static brood_status write_letter(struct launch *launch, const brood_os_plan *pla
     CloseHandle(mapping);
     if (status != BROOD_OK)
         return status;
+    // NOLINTNEXTLINE(clang-analyzer-core.NullDereference): a failure's status is never BROOD_OK
     launch->letter->magic = CHANNEL_MAGIC;
     launch->letter->size = plan->size;
     launch->letter->resources = plan->resource_count;
@@ -141,6 +142,7 @@ static brood_status hand_resources(struct launch *launch, const brood_os_plan *p
     for (size_t i = 0; status == BROOD_OK && i < plan->resource_count; i++) {
         HANDLE copy = NULL;
         status = hand(launch, handle_of(&plan->resources[i]), &copy);
+        // NOLINTNEXTLINE(clang-analyzer-core.NullDereference): likewise
         list[i] = (channel_resource){ (intptr_t)copy, plan->resources[i].kind, 0 };
     }
     return status;

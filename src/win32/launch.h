@@ -9,7 +9,7 @@
 #include <windows.h>
 
 // Beside the resources: record, reply, arena, three standard ones.
-enum { LAUNCH_HANDLES = 6, LAUNCH_ANNOUNCEMENT = sizeof CHANNEL_VARIABLE + 4 * 17 };
+enum { LAUNCH_HANDLES = 6, LAUNCH_ANNOUNCEMENT = sizeof CHANNEL_VARIABLE + (size_t)4 * 17 };
 
 // All that a launch makes. What nobody has moved out is taken back at its end; zero is nothing.
 struct launch {

@@ -164,7 +164,7 @@ static void copy_text(char *to, size_t room, const char *text)
 bool brood_os_boot_reply(intptr_t to, brood_status status, const char *text)
 {
     struct channel *const reply = (struct channel *)to;
-    reply->letter->status = status;
+    reply->letter->status = (int32_t)status;
     copy_text(reply->letter->text, sizeof reply->letter->text, text);
     // Pairs with the starter's read in brood_os_process_await_ready.
     (void)InterlockedExchange(&reply->letter->state, CHANNEL_REPLIED);

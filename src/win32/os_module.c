@@ -27,7 +27,8 @@ static uint64_t hash(uint64_t seed, const void *data, size_t size)
 {
     const unsigned char *bytes = data;
     for (size_t i = 0; i < size; i++)
-        seed = (seed ^ bytes[i]) * UINT64_C(1099511628211); // FNV-1a
+        // FNV-1a. NOLINTNEXTLINE(clang-analyzer-core.UndefinedBinaryOperatorResult): the bytes of a word are set with it
+        seed = (seed ^ bytes[i]) * UINT64_C(1099511628211);
     return seed;
 }
 
