@@ -36,8 +36,14 @@ static void dump(void)
     assert_false(told.wrong);
 }
 
+#if defined(__clang__) // which wants to know that the format it cannot see is checked at the call
+#define FORMATTED __attribute__((__format__(__printf__, 1, 2)))
+#else
+#define FORMATTED
+#endif
+
 // Whether this piece of the lines comes.
-static bool await_told(const char *format, ...)
+FORMATTED static bool await_told(const char *format, ...)
 {
     char wanted[1024];
     va_list arguments;

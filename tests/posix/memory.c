@@ -24,7 +24,7 @@ enum { MIB = 1 << 20, CHUNK = BROODI_HEAP_CHUNK };
 // RLIMIT_FSIZE or RLIMIT_AS: the type of such a number is another one in each C library.
 static bool set_limit(int resource, uint64_t value)
 {
-    const struct rlimit limit = { value, value };
+    const struct rlimit limit = { (rlim_t)value, (rlim_t)value };
     return setrlimit(resource == RLIMIT_FSIZE ? RLIMIT_FSIZE : RLIMIT_AS, &limit) == 0;
 }
 
