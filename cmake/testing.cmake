@@ -27,6 +27,25 @@ target_include_directories(cmocka SYSTEM INTERFACE ${CMOCKA_INCLUDE_DIR})
 target_link_libraries(cmocka INTERFACE ${CMOCKA_LIBRARY})
 target_compile_definitions(cmocka INTERFACE $<$<BOOL:${WIN32}>:CMOCKA_STATIC>)
 
+# With musl a static program can open no library at run time, so what does little else is left out of a build of such programs:
+# tests of functions in libraries and of programs that are linked to one.
+set(BROOD_STATIC_PROGRAMS OFF)
+if(CMAKE_EXE_LINKER_FLAGS MATCHES "(^| )-static( |$)")
+  set(BROOD_STATIC_PROGRAMS ON)
+endif()
+
+# An emulator of user programs executes none of its kind from one: the programs of the tests ask it to, by tests/posix/emulated.c.
+set(BROOD_EMULATED OFF)
+if(CMAKE_CROSSCOMPILING_EMULATOR AND NOT WIN32)
+  set(BROOD_EMULATED ON)
+  list(GET CMAKE_CROSSCOMPILING_EMULATOR 0 emulator)
+  find_program(BROOD_EMULATOR ${emulator} REQUIRED NO_CMAKE_FIND_ROOT_PATH)
+  add_library(brood_emulated OBJECT tests/posix/emulated.c)
+  target_compile_definitions(brood_emulated PRIVATE EMULATOR="${BROOD_EMULATOR}" EMULATED_ROOT="${CMAKE_FIND_ROOT_PATH}")
+  link_libraries($<$<STREQUAL:$<TARGET_PROPERTY:TYPE>,EXECUTABLE>:$<TARGET_OBJECTS:brood_emulated>>)
+  add_link_options($<$<STREQUAL:$<TARGET_PROPERTY:TYPE>,EXECUTABLE>:-Wl,--wrap=execve,--wrap=posix_spawn>)
+endif()
+
 # The library once more, for tests that look inside or want the other wait provider.
 brood_library(brood_testing STATIC TESTING)
 set(BROOD_TESTING_VARIANTS brood_testing)

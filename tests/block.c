@@ -102,16 +102,21 @@ static void a_destroyed_one_is_stale(void **state)
     }
 }
 
+// What no machine has: with 32 bits that begins where the address space ends.
+#define TOO_MUCH (SIZE_MAX > UINT32_MAX ? SIZE_MAX / 64 : SIZE_MAX - 8192)
+
 static void too_much_is_refused_and_takes_nothing(void **state)
 {
     (void)state;
-    const uint64_t many[] = { SIZE_MAX, SIZE_MAX - 4096, SIZE_MAX / 2, SIZE_MAX / 2 + 1, SIZE_MAX / 64 };
+    const size_t many[] = { SIZE_MAX, SIZE_MAX - 4096, SIZE_MAX / 2, SIZE_MAX / 2 + 1, TOO_MUCH };
     brood_block block = { 0 };
     for (int turn = 0; turn < 20; turn++)
         for (size_t i = 0; i < sizeof many / sizeof many[0]; i++) {
-            assert_status(brood_block_create(&block, (size_t)many[i]), BROOD_NO_MEMORY);
+            if (many[i] < TOO_MUCH)
+                continue;
+            assert_status(brood_block_create(&block, many[i]), BROOD_NO_MEMORY);
             assert_last_error_names("brood_block_create");
-            assert_status(brood_block_create_lazy(&block, (size_t)many[i]), BROOD_NO_MEMORY);
+            assert_status(brood_block_create_lazy(&block, many[i]), BROOD_NO_MEMORY);
         }
     block = made_block(2 * MIB);
     assert_status(brood_block_destroy(block), BROOD_OK);
@@ -288,7 +293,7 @@ static void large_ones_lie_apart_when_places_are_used_anew(void **state)
         memset(data_of(blocks[i]), i + 1, SIZE);
     }
     for (int i = 0; i < 70; i++)
-        assert_status(brood_block_create_lazy(&none, SIZE_MAX / 64), BROOD_NO_MEMORY);
+        assert_status(brood_block_create_lazy(&none, TOO_MUCH), BROOD_NO_MEMORY);
     assert_int_equal(none.id, 77);
     for (int i = 0; i < COUNT; i += 3)
         assert_status(brood_block_destroy(blocks[i]), BROOD_OK);

@@ -33,6 +33,12 @@ function(brood_targets way)
   endforeach()
 endfunction()
 
+if(BROOD_STATIC_PROGRAMS) # of these there are few kinds, and no places.c
+  brood_targets(plain)
+  brood_targets(no_build_id LINK -Wl,--build-id=none)
+  return()
+endif()
+
 # Two builds of the library under one name: where the first one is, the second can take its place.
 foreach(build 1 2)
   add_library(linked_${build} SHARED library/plugin.c)

@@ -8,7 +8,7 @@
 #include <stdint.h>
 
 // Prepares to await the end of the thread: asks the kernel to wake whoever waits for `*word` while it holds `*value`.
-// False when the thread has ended. `*word` is NULL where the C library does not show its mutex word.
+// False when the thread has ended. `*word` is NULL where nobody would wake him.
 bool broodi_life_watch(brood_os_life *life, const uint32_t **word, uint32_t *value);
 
 #endif

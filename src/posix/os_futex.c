@@ -6,6 +6,8 @@
 #include "futex.h"
 #include "life.h"
 
+#include "os/os_clock.h"
+
 #include <errno.h>
 #include <limits.h>
 #include <stdbool.h>
@@ -26,16 +28,22 @@ struct waitv {
 
 enum { WAITV_SIZE_U32 = 2, WAITV_NUMBER = 449 };
 
-static atomic_bool no_waitv;
+// The times that the two calls take, which on 32 bits are of two kinds; the C library's may be any.
+struct futex_time {
+    long seconds;
+    long nanoseconds;
+};
 
-static struct timespec span(int64_t ns)
-{
-    return (struct timespec){ .tv_sec = (time_t)(ns / 1000000000), .tv_nsec = (long)(ns % 1000000000) };
-}
+struct waitv_time {
+    int64_t seconds;
+    int64_t nanoseconds;
+};
+
+static atomic_bool no_waitv;
 
 static void wait_one(const uint32_t *word, uint32_t value, int64_t timeout)
 {
-    const struct timespec relative = span(timeout);
+    const struct futex_time relative = { (long)(timeout / 1000000000), (long)(timeout % 1000000000) };
     (void)syscall(SYS_futex, word, FUTEX_WAIT, value, &relative, NULL, 0);
 }
 
@@ -43,15 +51,8 @@ static void wait_one(const uint32_t *word, uint32_t value, int64_t timeout)
 static bool wait_two(const uint32_t *word, uint32_t value, const uint32_t *life, uint32_t life_value,
                      int64_t timeout)
 {
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    const struct timespec relative = span(timeout);
-    until.tv_sec += relative.tv_sec;
-    until.tv_nsec += relative.tv_nsec;
-    if (until.tv_nsec >= 1000000000) {
-        until.tv_nsec -= 1000000000;
-        until.tv_sec++;
-    }
+    const int64_t end = brood_os_clock() + timeout;
+    const struct waitv_time until = { end / 1000000000, end % 1000000000 };
     struct waitv both[] = {
         { .value = value, .address = (uint64_t)(uintptr_t)word, .flags = WAITV_SIZE_U32 },
         { .value = life_value, .address = (uint64_t)(uintptr_t)life, .flags = WAITV_SIZE_U32 },
@@ -74,11 +75,12 @@ brood_status brood_os_futex_wait(const uint32_t *word, uint32_t value, brood_os_
     uint32_t life_value;
     if (!broodi_life_watch(holder, &life, &life_value))
         return BROOD_OK;
-    if (!life || atomic_load_explicit(&no_waitv, memory_order_relaxed) ||
-        !wait_two(word, value, life, life_value, timeout)) {
+    if (life && !atomic_load_explicit(&no_waitv, memory_order_relaxed)) {
+        if (wait_two(word, value, life, life_value, timeout))
+            return BROOD_OK;
         atomic_store_explicit(&no_waitv, true, memory_order_relaxed);
-        wait_one(word, value, timeout < SLICE_WITH_HOLDER ? timeout : SLICE_WITH_HOLDER);
     }
+    wait_one(word, value, timeout < SLICE_WITH_HOLDER ? timeout : SLICE_WITH_HOLDER);
     return BROOD_OK;
 }
 

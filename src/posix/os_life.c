@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT
 // A thread's liveness is a robust process-shared mutex that the thread holds for its life: the kernel marks it, and wakes
 // one waiter, at any end of the thread. Asking is a load of the mutex word. The doorbell is a futex word beside it.
+//
+// Where the system keeps no lists of robust mutexes (an emulator of user programs), a thread that has not said that it ended has ended with
+// its process, which is known by its number and start time.
 #include "os/os_life.h"
 
 #include "futex.h"
@@ -10,15 +13,22 @@
 #include "fault.h"
 #include "os/os_error.h"
 #include "os/os_futex.h"
+#include "os/os_process.h"
 
 #include <errno.h>
 #include <pthread.h>
 #include <stddef.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 struct life {
     pthread_mutex_t mutex;
     _Atomic uint32_t bell; // counts the rings
     uint32_t heard;        // the owner's: rings it has awaited
+    // Of its process, where nobody marks the mutex of one that is killed, otherwise 0; and when that was started. A slot may get another
+    // thread while somebody still asks about the one before.
+    _Atomic int64_t pid;
+    _Atomic uint64_t birth;
 };
 
 _Static_assert(sizeof(struct life) <= sizeof(brood_os_life), "a life fits into its place");
@@ -53,10 +63,27 @@ static int make_mutex(pthread_mutex_t *mutex)
     return error ? error : pthread_mutex_trylock(mutex);
 }
 
+// Whether the kernel marks the mutexes of one who is killed.
+static bool has_robust_lists(void)
+{
+    static _Atomic int known; // 1: yes, -1: no
+    int answer = atomic_load_explicit(&known, memory_order_relaxed);
+    if (answer == 0) {
+        void *head = NULL;
+        size_t size = 0;
+        answer = syscall(SYS_get_robust_list, 0, &head, &size) == 0 || errno != ENOSYS ? 1 : -1;
+        atomic_store_explicit(&known, answer, memory_order_relaxed);
+    }
+    return answer > 0;
+}
+
 brood_status brood_os_life_begin(brood_os_life *life, const brood_os_life_id *id)
 {
     (void)id;
     struct life *own = in(life);
+    const int64_t pid = has_robust_lists() ? 0 : getpid();
+    atomic_store_explicit(&own->pid, pid, memory_order_relaxed);
+    atomic_store_explicit(&own->birth, pid ? brood_os_process_birth(pid) : 0, memory_order_relaxed);
     const int error = make_mutex(&own->mutex);
     if (error)
         return brood_os_error("pthread_mutex_init", error);
@@ -74,16 +101,31 @@ static bool is_over(uint32_t word)
     return word == 0 || (word & FUTEX_OWNER_DIED);
 }
 
+// Whether its process has ended, where the mutex would not tell. What cannot be told is taken to live: the caller looks again.
+static bool is_lost(const struct life *life)
+{
+    const int64_t pid = atomic_load_explicit(&life->pid, memory_order_relaxed);
+    if (pid == 0)
+        return false;
+    const uint64_t birth = atomic_load_explicit(&life->birth, memory_order_relaxed);
+    const uint64_t now = brood_os_process_birth(pid);
+    return now == 0 || (now != BROOD_OS_BIRTH_UNKNOWN && birth != BROOD_OS_BIRTH_UNKNOWN && now != birth);
+}
+
 bool brood_os_life_is_over(brood_os_life *life, const brood_os_life_id *id)
 {
     (void)id;
-    return is_over(atomic_load_explicit(word_of(in(life)), memory_order_acquire));
+    return is_over(atomic_load_explicit(word_of(in(life)), memory_order_acquire)) || is_lost(in(life));
 }
 
 bool broodi_life_watch(brood_os_life *life, const uint32_t **word, uint32_t *value)
 {
     _Atomic uint32_t *state = word_of(in(life));
     uint32_t seen = atomic_load_explicit(state, memory_order_acquire);
+    if (atomic_load_explicit(&in(life)->pid, memory_order_relaxed) != 0) {
+        *word = NULL;
+        return !is_over(seen) && !is_lost(in(life));
+    }
     while (!is_over(seen) && !(seen & FUTEX_WAITERS))
         if (atomic_compare_exchange_weak_explicit(state, &seen, seen | FUTEX_WAITERS, memory_order_acq_rel,
                                                   memory_order_acquire))

@@ -414,7 +414,8 @@ int64_t brood_os_process_id(void)
 uint64_t brood_os_process_birth(int64_t pid)
 {
     char text[1024];
-    (void)snprintf(text, sizeof text, "/proc/%lld/stat", (long long)pid);
+    // By its first thread: of a whole process an emulator tells the process itself something else than others are told.
+    (void)snprintf(text, sizeof text, "/proc/%lld/task/%lld/stat", (long long)pid, (long long)pid);
     const int file = broodi_posix_fault(EMFILE) ? -1 : open(text, O_RDONLY | O_CLOEXEC);
     if (file < 0)
         return errno == ENOENT ? 0 : BROOD_OS_BIRTH_UNKNOWN;
@@ -424,15 +425,17 @@ uint64_t brood_os_process_birth(int64_t pid)
     if (length <= 0)
         return length < 0 && error == ESRCH ? 0 : BROOD_OS_BIRTH_UNKNOWN;
     text[length] = 0;
-    // The name, second field, may hold anything; the state follows its last parenthesis, the start time is number 22.
+    // The name, second field, may hold anything; the state follows its last parenthesis, the threads are number 20, the start time is 22.
     const char *after = strrchr(text, ')');
     char state = 0;
+    long threads = 0;
     unsigned long long birth = 0;
     if (!after ||
-        sscanf(after + 1, " %c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu",
-               &state, &birth) != 2)
+        sscanf(after + 1, " %c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %ld %*d %llu",
+               &state, &threads, &birth) != 3)
         return BROOD_OS_BIRTH_UNKNOWN;
-    return state == 'Z' || state == 'X' ? 0 : birth;
+    // The process lives on as long as it has another thread than the first.
+    return (state == 'Z' || state == 'X') && threads <= 1 ? 0 : birth;
 }
 
 char **brood_os_process_environment(void)

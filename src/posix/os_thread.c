@@ -148,8 +148,8 @@ void brood_os_thread_unprotect(int before)
     (void)pthread_setcancelstate(before, NULL);
 }
 
-// Threads that are not the program's: a thread sanitizer runs one.
-#if defined(__SANITIZE_THREAD__)
+// Threads that are not the program's: a thread sanitizer runs one, and so does QEMU in user mode (the preset "aarch64").
+#if defined(__SANITIZE_THREAD__) || defined(BROOD_EMULATED)
 enum { FOREIGN_THREADS = 1 };
 #else
 enum { FOREIGN_THREADS = 0 };

@@ -56,7 +56,7 @@ static const struct row absurd[] = {
       .is_letter = true },
     { .letter = { .magic = CHANNEL_MAGIC, .size = UINT64_C(1) << 61 },
       .sent = WHOLE,
-      .status = BROOD_NO_MEMORY,
+      .status = SIZE_MAX > UINT32_MAX ? BROOD_NO_MEMORY : BROOD_INVALID,
       .is_letter = true },
     { .letter = { .magic = CHANNEL_MAGIC, .size = 1, .resources = (1 << 20) + 1 },
       .sent = WHOLE,
