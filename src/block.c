@@ -207,6 +207,8 @@ static brood_status take_section(uint64_t size, uint64_t *out_place)
     if (size > INT64_MAX || length > limit)
         return broodi_fail(BROOD_NO_MEMORY, "%llu bytes, where files may have %llu", (unsigned long long)size,
                            (unsigned long long)limit);
+    if (length > SIZE_MAX)
+        return broodi_fail(BROOD_NO_MEMORY, "the address space ends before");
     *out_place = find_gap(heap()->sections, length);
     if (*out_place > limit - length)
         *out_place = find_gap(broodi_family.header->window, length);

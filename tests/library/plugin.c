@@ -17,11 +17,11 @@ static int add(void *arg)
     return sum->left + sum->right + (words[1][0] - 't') + PLUGIN_BUILD - 1;
 }
 
-// Where this library is mapped, in units of 64 KiB, cut to what a code can carry.
+// Where this library is mapped, in pages, cut to what a code can carry.
 static int tell_place(void *arg)
 {
     (void)arg;
-    return (int)((uintptr_t)&words[0] >> 16 & 0x3fffffff);
+    return (int)((uintptr_t)&words[0] >> 12 & 0x3fffffff);
 }
 
 int plugin_add(void *arg)

@@ -467,7 +467,8 @@ static void a_program_of_little_address_space_has_a_smaller_window(void **state)
     assert_int_equal(run_within(NARROW, (uint64_t)MIB << 12), WORKED);
     assert_int_equal(run_within(NARROW, (uint64_t)1300 * MIB), WORKED);
     assert_int_equal(run_within(NARROW, (uint64_t)800 * MIB), WORKED);
-    assert_int_equal(run_within(NARROW, (uint64_t)300 * MIB), REFUSED);
+    const uint64_t too_little = SIZE_MAX > UINT32_MAX ? 300 : 30; // with 32 bits the tables are a tenth
+    assert_int_equal(run_within(NARROW, too_little * MIB), REFUSED);
 }
 
 int main(int argc, char **argv)
