@@ -8,10 +8,13 @@
 #                               both take TIMEOUT <seconds>, and LINK <library...> for what the test needs besides
 #   brood_soak_test(name)       tests/stress/<name>.c under every start method, with the label "soak": a few rounds, or with
 #                               BROOD_SOAK=1 in the environment all of them
+#   bare.<name>                 the public test on Linux as if by a kernel without robust lists and futex_waitv
 #   brood_fuzz_test(name)       tests/fuzz/<name>.c over its seeds and mutations of them; with BROOD_FUZZ for libFuzzer too
 #   brood_register(test [TIMEOUT s] [METHOD m])  what all tests have in common, for tests made otherwise
 #
 # Programs for Windows are run through tools/wine-run; one Wine server serves all of them (tests wine.up, wine.down).
+
+include(CheckIncludeFile)
 
 set(BROOD_SANITIZER "" CACHE STRING "The sanitizer that CMAKE_C_FLAGS ask for: address, thread or none")
 option(BROOD_FUZZ "Build the fuzz targets for libFuzzer too; the compiler must be Clang" OFF)
@@ -55,9 +58,11 @@ if(NOT WIN32 AND NOT BROOD_WAIT_PORTABLE)
 endif()
 
 # The methods that this system can be put on as a whole. A thread sanitizer cannot start threads after a
-# fork of a process that had some.
+# fork of a process that had some. An emulator takes a quarter of a second to begin a program: the others come by where a test asks for them.
 if(WIN32)
   set(BROOD_METHODS spawn)
+elseif(BROOD_EMULATED)
+  set(BROOD_METHODS fork)
 elseif(BROOD_SANITIZER STREQUAL "thread")
   set(BROOD_METHODS spawn forkserver)
 else()
@@ -77,7 +82,7 @@ function(brood_register test)
   if(NOT arg_TIMEOUT)
     set(arg_TIMEOUT 120)
   endif()
-  if(BROOD_SANITIZER) # which makes a program ten times as slow
+  if(BROOD_SANITIZER OR BROOD_EMULATED) # which makes a program ten times as slow
     math(EXPR arg_TIMEOUT "4 * ${arg_TIMEOUT}")
   endif()
   set_tests_properties(${test} PROPERTIES TIMEOUT ${arg_TIMEOUT})

@@ -17,7 +17,7 @@ struct foreign_thread {
 
 bool foreign_is_slow(void)
 {
-#if defined(__SANITIZE_THREAD__)
+#if defined(__SANITIZE_THREAD__) || defined(BROOD_EMULATED)
     return true;
 #else
     return false;
