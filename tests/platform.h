@@ -19,8 +19,12 @@ bool platform_has_fork(void);
 bool platform_copy_may_start_threads(void);
 
 // Whether a copy that the program makes of this process beside busy threads can be used: not where the allocator of a sanitizer may have been locked
-// by one of them.
+// by one of them, nor in an emulator, which asserts that there is one thread.
 bool platform_copy_is_safe_beside_threads(void);
+
+// Whether the system knows at once, or in some microseconds, that a thread is gone that was joined: in an emulator it ends later than the one that
+// it has run.
+bool platform_joined_thread_is_gone(void);
 
 // Whether the end by a signal is told from others.
 bool platform_has_signals(void);

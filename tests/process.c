@@ -1113,6 +1113,10 @@ static void a_joined_thread_does_not_hinder_a_copy(void **state)
 {
     (void)state;
     const brood_process_options copy = { .method = BROOD_START_FORK };
+    if (!platform_joined_thread_is_gone()) {
+        print_message("skipped: threads of the emulator end later\n");
+        skip();
+    }
     for (int i = 0; i < 200 && platform_has_fork(); i++) {
         assert_thread_ends(started_thread(nothing, NULL, 0), 0);
         assert_process_ends(started_with(nothing, NULL, 0, &copy), 0);

@@ -167,7 +167,8 @@ static char **own_arguments(void)
     return known;
 }
 
-// The plan's environment behind the announcement: the first of its name is the one that counts.
+// The plan's environment behind the announcement, and without another of its name: the first one counts for the C library, and who stands
+// between may keep the last.
 static const char **announced(const brood_os_plan *plan, char *announcement, size_t capacity)
 {
     size_t count = 0;
@@ -178,8 +179,12 @@ static const char **announced(const brood_os_plan *plan, char *announcement, siz
         return NULL;
     (void)snprintf(announcement, capacity, CHANNEL_VARIABLE "=%d:%d:%" PRIx64, CHANNEL_DESCRIPTOR,
                    CHANNEL_ARENA, plan->token);
-    list[0] = announcement;
-    memcpy(list + 1, plan->environment, (count + 1) * sizeof *list);
+    size_t length = 0;
+    list[length++] = announcement;
+    for (size_t i = 0; i < count; i++)
+        if (strncmp(plan->environment[i], CHANNEL_VARIABLE "=", sizeof CHANNEL_VARIABLE) != 0)
+            list[length++] = plan->environment[i];
+    list[length] = NULL;
     return list;
 }
 

@@ -46,10 +46,19 @@ bool platform_copy_may_start_threads(void)
 
 bool platform_copy_is_safe_beside_threads(void)
 {
-#if defined(__SANITIZE_ADDRESS__) || HAS_FEATURE(address_sanitizer)
+#if defined(__SANITIZE_ADDRESS__) || HAS_FEATURE(address_sanitizer) || defined(BROOD_EMULATED)
     return false;
 #else
     return platform_copy_may_start_threads();
+#endif
+}
+
+bool platform_joined_thread_is_gone(void)
+{
+#if defined(BROOD_EMULATED)
+    return false;
+#else
+    return true;
 #endif
 }
 
@@ -100,6 +109,9 @@ size_t platform_shared_file_count(void)
 long platform_thread_sleeps(void)
 {
     struct rusage usage;
+#if defined(BROOD_EMULATED)
+    return -1; // it sleeps too
+#endif
     if (getrusage(RUSAGE_THREAD, &usage) != 0)
         give_up("getrusage");
     return usage.ru_nvcsw;

@@ -42,6 +42,11 @@ bool platform_copy_is_safe_beside_threads(void)
     return false;
 }
 
+bool platform_joined_thread_is_gone(void)
+{
+    return true;
+}
+
 bool platform_has_signals(void)
 {
     return false;
