@@ -12,7 +12,8 @@
 #   brood_fuzz_test(name)       tests/fuzz/<name>.c over its seeds and mutations of them; with BROOD_FUZZ for libFuzzer too
 #   brood_register(test [TIMEOUT s] [METHOD m])  what all tests have in common, for tests made otherwise
 #
-# Programs for Windows are run through tools/wine-run; one Wine server serves all of them (tests wine.up, wine.down).
+# Programs for Windows that are built elsewhere are run through tools/wine-run; one Wine server serves all of them (tests wine.up, wine.down).
+# Tests that are scripts of the shell are there where the build runs on a Unix.
 
 include(CheckIncludeFile)
 
@@ -72,6 +73,9 @@ endif()
 # An executable of the tests; a DLL that it needs stands beside it.
 function(brood_test_program target source library)
   add_executable(${target} ${source})
+  if(MSVC AND NOT CMAKE_CROSSCOMPILING) # whose C run-time library shows a crash in a window and waits for somebody to close it
+    target_sources(${target} PRIVATE ${PROJECT_SOURCE_DIR}/tests/win32/quiet.c)
+  endif()
   target_link_libraries(${target} PRIVATE ${library})
   brood_warnings(${target})
   brood_bring_dll(${target})

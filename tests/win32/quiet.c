@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: MIT
+// In every test program that is built with MSVC: a process that crashes ends at once, whatever its kind of build. This one, and by
+// inheritance of the error mode those that it starts.
+#include <crtdbg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <windows.h>
+
+static int __cdecl be_quiet(void)
+{
+    (void)SetErrorMode(SEM_FAILCRITICALERRORS | SEM_NOGPFAULTERRORBOX);
+    (void)_set_abort_behavior(0, _WRITE_ABORT_MSG | _CALL_REPORTFAULT);
+    for (int kind = 0; kind < _CRT_ERRCNT; kind++) {
+        (void)_CrtSetReportMode(kind, _CRTDBG_MODE_FILE);
+        (void)_CrtSetReportFile(kind, _CRTDBG_FILE_STDERR);
+    }
+    return 0;
+}
+
+// Called before main, by the place that it has among the initializers of the program; the linker is told to keep it.
+#pragma section(".CRT$XIY", read)
+__declspec(allocate(".CRT$XIY")) int(__cdecl *const be_quiet_before_main)(void) = be_quiet;
+#pragma comment(linker, "/include:be_quiet_before_main")
