@@ -15,7 +15,7 @@ set(BROOD_PORT_SOURCES
   os_process.c os_random.c os_server.c os_stdio.c os_thread.c)
 
 # What one port has for itself.
-set(BROOD_POSIX_SOURCES cgroup.c channel.c descriptor.c launch.c starter.c warden.c)
+set(BROOD_POSIX_SOURCES cgroup.c channel.c descriptor.c launch.c proc.c spawn.c starter.c stream.c warden.c)
 set(BROOD_WIN32_SOURCES environment.c launch.c win32.c)
 
 if(WIN32)

@@ -3,12 +3,14 @@
 
 #include "descriptor.h"
 #include "posix.h"
+#include "proc.h"
 
 #include "fail.h"
 
 #include <fcntl.h>
 #include <inttypes.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -77,11 +79,38 @@ void broodi_channel_put_letter(struct channel_outbox *outbox, const brood_os_pla
     const struct channel_letter letter = { .magic = CHANNEL_MAGIC,
                                            .size = plan->size,
                                            .resources = plan->resource_count,
-                                           .detached = plan->detached };
+                                           .detached = plan->detached,
+                                           .tied = plan->tied };
     broodi_channel_put(outbox, &letter, sizeof letter);
     for (size_t i = 0; i < plan->resource_count; i++)
         broodi_channel_put(outbox, &plan->resources[i].kind, sizeof plan->resources[i].kind);
     broodi_channel_put(outbox, plan->record, plan->size);
+}
+
+const char **broodi_channel_announced(const brood_os_plan *plan, char announcement[CHANNEL_ANNOUNCEMENT])
+{
+    size_t count = 0;
+    while (plan->environment[count])
+        count++;
+    const char **list = broodi_alloc((count + 2) * sizeof *list);
+    if (!list)
+        return NULL;
+    (void)snprintf(announcement, CHANNEL_ANNOUNCEMENT, CHANNEL_VARIABLE "=%d:%d:%" PRIx64, CHANNEL_DESCRIPTOR,
+                   CHANNEL_ARENA, plan->token);
+    size_t length = 0;
+    list[length++] = announcement;
+    for (size_t i = 0; i < count; i++)
+        if (strncmp(plan->environment[i], CHANNEL_VARIABLE "=", sizeof CHANNEL_VARIABLE) != 0)
+            list[length++] = plan->environment[i];
+    list[length] = NULL;
+    return list;
+}
+
+void broodi_channel_send_letter(int channel, const brood_os_plan *plan)
+{
+    struct channel_outbox outbox = { .channel = channel };
+    broodi_channel_put_letter(&outbox, plan);
+    broodi_channel_flush(&outbox);
 }
 
 void broodi_channel_send_error(int channel, int code, const char *call)
@@ -264,6 +293,8 @@ brood_status broodi_channel_receive_letter(brood_os_boot *boot, bool *is_letter)
         status = check_head(&letter, boot);
     if (status == BROOD_OK && letter.detached)
         detach((int)boot->channel);
+    if (status == BROOD_OK && letter.tied)
+        status = broodi_proc_follow_starter();
     if (status == BROOD_OK)
         status = receive_resources(boot);
     if (status == BROOD_OK)

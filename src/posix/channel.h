@@ -32,6 +32,7 @@ struct channel_letter {
     uint64_t size;      // of the record
     uint64_t resources; // how many; the kind of each in 32 bits
     uint64_t detached;  // the child leaves its starter, and shows itself in its reply
+    uint64_t tied;      // the child dies with its starter
 };
 
 struct channel_reply {
@@ -53,6 +54,12 @@ struct channel_outbox {
 void broodi_channel_put(struct channel_outbox *outbox, const void *data, size_t size);
 void broodi_channel_put_letter(struct channel_outbox *outbox, const brood_os_plan *plan);
 void broodi_channel_flush(struct channel_outbox *outbox);
+
+// For a fresh image: the environment of the plan behind the announcement, since the first of its name is the one that counts. The list is from malloc;
+// NULL when out of memory. And its letter.
+enum { CHANNEL_ANNOUNCEMENT = 96 };
+const char **broodi_channel_announced(const brood_os_plan *plan, char announcement[CHANNEL_ANNOUNCEMENT]);
+void broodi_channel_send_letter(int channel, const brood_os_plan *plan);
 
 // Nothing more is sent: the other side, which waits for the rest, sees the end of it, and can still reply.
 void broodi_channel_break(int channel);

@@ -2,6 +2,7 @@
 #include "os/os_boot.h"
 
 #include "channel.h"
+#include "proc.h"
 
 #include "fail.h"
 
@@ -10,14 +11,12 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/auxv.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 bool brood_os_boot_is_privileged(void)
 {
-    return getauxval(AT_SECURE) != 0;
+    return broodi_proc_is_privileged();
 }
 
 bool brood_os_boot_is_announced(void)
@@ -80,8 +79,7 @@ brood_status brood_os_boot_take(brood_os_boot *out)
     (void)unsetenv(CHANNEL_VARIABLE);
     if (!read)
         return BROOD_INVALID;
-    (void)prctl(PR_SET_NAME,
-                program_invocation_short_name); // executed by /proc/self/exe, it would be called "exe"
+    broodi_proc_restore_name();
     bool is_letter = false;
     const brood_status status = receive_letter(&boot, &is_letter);
     if (status == BROOD_OK)

@@ -1,26 +1,17 @@
 // SPDX-License-Identifier: MIT
 #include "os/os_stdio.h"
 
+#include "stream.h"
+
 #include <stdio.h>
-#include <stdio_ext.h>
 #include <string.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
-// A stream that another thread is inside of is left alone: that thread may sit in a read. One that holds nothing is not locked either, which in
-// a forked child would be a copy of its page.
-static void flush_if_free(FILE *stream)
-{
-    if (__fpending(stream) == 0 || ftrylockfile(stream) != 0)
-        return;
-    (void)fflush_unlocked(stream);
-    funlockfile(stream);
-}
-
 void brood_os_stdio_flush(bool all)
 {
-    flush_if_free(stdout);
-    flush_if_free(stderr);
+    broodi_stream_flush_if_free(stdout);
+    broodi_stream_flush_if_free(stderr);
     if (all)
         (void)fflush(NULL);
 }

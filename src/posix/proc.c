@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: MIT
+// What Linux tells of processes, mostly in small files.
+#include "proc.h"
+
+#include "posix.h"
+
+#include "atomic.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { PIDFD_SEND_SIGNAL = 424, WAIT_PIDFD = 3 };
+
+extern char **environ;
+
+int broodi_proc_wait_now(const brood_os_child *child, siginfo_t *info)
+{
+    if (child->handle >= 0) {
+        const int got = waitid((idtype_t)WAIT_PIDFD, (id_t)child->handle, info, WEXITED | WNOHANG);
+        if (got == 0 || errno != EINVAL)
+            return got;
+    }
+    return waitid(P_PID, (id_t)child->pid, info, WEXITED | WNOHANG);
+}
+
+bool broodi_proc_signal(const brood_os_child *child, int signal)
+{
+    if (child->handle >= 0)
+        return syscall(PIDFD_SEND_SIGNAL, (int)child->handle, signal, NULL, 0) == 0;
+    return kill((pid_t)child->pid, signal) == 0;
+}
+
+uint64_t brood_os_process_birth(int64_t pid)
+{
+    char text[1024];
+    // By its first thread: of a whole process an emulator tells the process itself something else than others are told.
+    (void)snprintf(text, sizeof text, "/proc/%lld/task/%lld/stat", (long long)pid, (long long)pid);
+    const int file = broodi_posix_fault(EMFILE) ? -1 : open(text, O_RDONLY | O_CLOEXEC);
+    if (file < 0)
+        return errno == ENOENT ? 0 : BROOD_OS_BIRTH_UNKNOWN;
+    const ssize_t length = read(file, text, sizeof text - 1);
+    const int error = errno;
+    close(file);
+    if (length <= 0)
+        return length < 0 && error == ESRCH ? 0 : BROOD_OS_BIRTH_UNKNOWN;
+    text[length] = 0;
+    // The name, second field, may hold anything; the state follows its last parenthesis, the threads are number 20, the start time is 22.
+    const char *after = strrchr(text, ')');
+    char state = 0;
+    long threads = 0;
+    unsigned long long birth = 0;
+    if (!after ||
+        sscanf(after + 1, " %c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %ld %*d %llu",
+               &state, &threads, &birth) != 3)
+        return BROOD_OS_BIRTH_UNKNOWN;
+    // The process lives on as long as it has another thread than the first.
+    return (state == 'Z' || state == 'X') && threads <= 1 ? 0 : birth;
+}
+
+// The whole of a file of unknown size, from malloc, and its length; NULL when it cannot be had. Past stdio, whose list of streams another thread may
+// have locked.
+static char *read_whole(const char *path, size_t *out_length)
+{
+    const int file = broodi_posix_fault(EMFILE) ? -1 : open(path, O_RDONLY | O_CLOEXEC);
+    char *text = NULL;
+    size_t capacity = 0;
+    ssize_t got = file;
+    *out_length = 0;
+    while (got >= 0) {
+        if (*out_length == capacity) {
+            capacity = capacity * 2 + 4096;
+            char *more = broodi_fault() ? NULL : realloc(text, capacity);
+            if (!more)
+                break;
+            text = more;
+        }
+        got = read(file, text + *out_length, capacity - *out_length);
+        if (got <= 0)
+            break;
+        *out_length += (size_t)got;
+    }
+    if (file >= 0)
+        close(file);
+    return text;
+}
+
+// A list and its texts, which begin with the first entry, both from malloc; NULL when they cannot be had.
+static char **read_arguments(void)
+{
+    size_t length;
+    char *texts = read_whole("/proc/self/cmdline", &length);
+    size_t count = 0;
+    for (size_t i = 0; i < length; i++)
+        count += texts[i] == 0;
+    char **argv = count > 0 ? broodi_alloc((count + 1) * sizeof *argv) : NULL;
+    if (!argv) {
+        free(texts);
+        return NULL;
+    }
+    char *next = texts;
+    for (size_t i = 0; i < count; i++) {
+        argv[i] = next;
+        next += strlen(next) + 1;
+    }
+    argv[count] = NULL;
+    return argv;
+}
+
+// They are kept, since to read them is a part of each start that can be felt.
+char **broodi_proc_arguments(void)
+{
+    static char **_Atomic kept;
+    char **known = atomic_load_explicit(&kept, memory_order_acquire);
+    if (known)
+        return known;
+    char **argv = read_arguments();
+    if (!argv || atomic_compare_exchange_strong_explicit(&kept, &known, argv, memory_order_acq_rel,
+                                                         memory_order_acquire))
+        return argv;
+    free(argv[0]);
+    free(argv);
+    return known;
+}
+
+char **broodi_proc_environment(void)
+{
+    return environ;
+}
+
+bool broodi_proc_is_privileged(void)
+{
+    return getauxval(AT_SECURE) != 0;
+}
+
+// Executed by /proc/self/exe, it would be called "exe".
+void broodi_proc_restore_name(void)
+{
+    (void)prctl(PR_SET_NAME, program_invocation_short_name);
+}
+
+// The death signal ends it: set before exec.
+brood_status broodi_proc_follow_starter(void)
+{
+    return BROOD_OK;
+}

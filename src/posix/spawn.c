@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: MIT
+// How a child is made: by vfork and exec, or by fork. What happens in it is launch.c.
+#include "os/os_process.h"
+
+#include "channel.h"
+#include "descriptor.h"
+#include "launch.h"
+#include "posix.h"
+#include "proc.h"
+#include "starter.h"
+
+#include "os/os_error.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+static void start_by_vfork(void *arg)
+{
+    struct launch *launch = arg;
+    sigset_t all;
+    sigset_t before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    const pid_t child = broodi_posix_fault(EAGAIN) ? -1 : vfork();
+    if (child == 0)
+        broodi_launch_exec(launch);
+    launch->error = errno;
+    launch->child = child;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
+static void start_by_fork(void *arg)
+{
+    struct launch *launch = arg;
+    const pid_t child = broodi_posix_fault(EAGAIN) ? -1 : fork();
+    if (child == 0)
+        broodi_launch_entry(launch);
+    launch->error = errno;
+    launch->child = child;
+}
+
+// Runs one of the two above, in a thread whose end is not taken for that of the process.
+static brood_status make_child(struct launch *launch, void (*start)(void *), const char *call)
+{
+    launch->starter = getpid();
+    pthread_sigmask(SIG_SETMASK, NULL, &launch->mask);
+    if (!launch->plan->tied)
+        start(launch);
+    else if (broodi_starter_run(start, launch) != BROOD_OK)
+        return BROOD_NO_RESOURCES;
+    return launch->child < 0 ? brood_os_error(call, launch->error) : BROOD_OK;
+}
+
+static brood_status start(struct launch *launch, void (*by)(void *), const char *call, brood_os_child *out)
+{
+    int ends[2];
+    if (!broodi_descriptor_pair(SOCK_STREAM, ends))
+        return brood_os_error("socketpair", errno);
+    launch->channel = ends[1];
+    launch->starters_end = ends[0];
+    const brood_status status = make_child(launch, by, call);
+    close(ends[1]);
+    if (status != BROOD_OK) {
+        close(ends[0]);
+        return status;
+    }
+    *out = (brood_os_child){
+        .pid = launch->child, .handle = -1, .channel = ends[0], .memory = -1, .served = launch->plan->detached
+    };
+    if (!out->served)
+        out->handle = broodi_descriptor_of_process(launch->child);
+    return BROOD_OK;
+}
+
+brood_status brood_os_process_spawn(const brood_os_plan *plan, brood_os_child *out)
+{
+    char announcement[CHANNEL_ANNOUNCEMENT];
+    char nameless[] = "brood";
+    char *const standard[] = { nameless, NULL };
+    const char **envp = broodi_channel_announced(plan, announcement);
+    if (!envp)
+        return brood_os_error("malloc", ENOMEM);
+    int *moved = broodi_alloc((plan->resource_count + 1) * sizeof *moved);
+    char **argv = broodi_proc_arguments();
+    struct launch launch = {
+        .plan = plan, .argv = argv ? argv : standard, .envp = (char *const *)(uintptr_t)envp, .moved = moved
+    };
+    const brood_status status =
+        moved ? start(&launch, start_by_vfork, "vfork", out) : brood_os_error("malloc", ENOMEM);
+    free(moved);
+    free((void *)envp);
+    if (status == BROOD_OK)
+        broodi_channel_send_letter((int)out->channel, plan);
+    return status;
+}
+
+brood_status brood_os_process_fork(const brood_os_plan *plan, void (*entry)(void *, intptr_t), void *arg,
+                                   brood_os_child *out)
+{
+    struct launch launch = { .plan = plan, .entry = entry, .arg = arg };
+    return start(&launch, start_by_fork, "fork", out);
+}
+
+bool brood_os_process_can_fork(void)
+{
+    return true;
+}

@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: MIT
+// Inside the POSIX port: what the C libraries have their own ways for, of stdio.
+#ifndef POSIX_STREAM_H
+#define POSIX_STREAM_H
+
+#include <stdio.h>
+
+// A stream that another thread is inside of is left alone: that thread may sit in a read.
+void broodi_stream_flush_if_free(FILE *stream);
+
+#endif
