@@ -14,8 +14,9 @@ set(BROOD_PORT_SOURCES
   os_boot.c os_clock.c os_cpu.c os_error.c os_futex.c os_guard.c os_life.c os_memory.c os_module.c
   os_process.c os_random.c os_server.c os_stdio.c os_thread.c)
 
-# What one port has for itself.
-set(BROOD_POSIX_SOURCES cgroup.c channel.c descriptor.c launch.c proc.c spawn.c starter.c stream.c warden.c)
+# What one port has for itself. On macOS, files of posix/darwin take the place of those of the same name, and what is Linux's alone is not there.
+set(BROOD_POSIX_SOURCES channel.c descriptor.c launch.c proc.c spawn.c stream.c)
+set(BROOD_LINUX_SOURCES cgroup.c exec.c starter.c warden.c)
 set(BROOD_WIN32_SOURCES environment.c launch.c win32.c)
 
 if(WIN32)
@@ -24,6 +25,15 @@ if(WIN32)
 else()
   set(BROOD_PORT posix)
   list(APPEND BROOD_PORT_SOURCES ${BROOD_POSIX_SOURCES})
+  if(APPLE)
+    file(GLOB darwin_sources RELATIVE ${CMAKE_CURRENT_SOURCE_DIR}/src/posix CONFIGURE_DEPENDS src/posix/darwin/*.c)
+    foreach(source IN LISTS darwin_sources)
+      get_filename_component(name ${source} NAME)
+      list(TRANSFORM BROOD_PORT_SOURCES REPLACE "^${name}$" ${source})
+    endforeach()
+  else()
+    list(APPEND BROOD_PORT_SOURCES ${BROOD_LINUX_SOURCES})
+  endif()
   set(THREADS_PREFER_PTHREAD_FLAG ON)
   find_package(Threads REQUIRED)
 endif()
@@ -84,7 +94,7 @@ function(brood_library name kind)
   add_library(${name} ${kind} ${sources})
   target_include_directories(${name}
     PUBLIC $<BUILD_INTERFACE:${BROOD_SOURCE_DIR}/include>
-    PRIVATE ${BROOD_SOURCE_DIR}/src)
+    PRIVATE ${BROOD_SOURCE_DIR}/src $<$<BOOL:${APPLE}>:${BROOD_SOURCE_DIR}/src/posix>)
   set_target_properties(${name} PROPERTIES POSITION_INDEPENDENT_CODE ON)
   target_compile_definitions(${name} PRIVATE BROOD_BUILDING)
   if(kind STREQUAL "SHARED")

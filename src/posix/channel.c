@@ -16,6 +16,13 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#if !defined(MSG_NOSIGNAL) // there the sockets are told
+#define MSG_NOSIGNAL 0
+#endif
+#if !defined(MSG_CMSG_CLOEXEC) // there no descriptors are received
+#define MSG_CMSG_CLOEXEC 0
+#endif
+
 enum { MOST_RESOURCES = 1 << 20 }; // as many descriptors as Linux gives a process by default
 
 int broodi_channel_patience = 60000;
@@ -80,7 +87,7 @@ void broodi_channel_put_letter(struct channel_outbox *outbox, const brood_os_pla
                                            .size = plan->size,
                                            .resources = plan->resource_count,
                                            .detached = plan->detached,
-                                           .tied = plan->tied };
+                                           .tied = plan->tied ? (uint64_t)getpid() : 0 };
     broodi_channel_put(outbox, &letter, sizeof letter);
     for (size_t i = 0; i < plan->resource_count; i++)
         broodi_channel_put(outbox, &plan->resources[i].kind, sizeof plan->resources[i].kind);
@@ -171,7 +178,7 @@ bool broodi_channel_receive_with(int socket, void *data, size_t size, int flags,
     const struct cmsghdr *entry = got > 0 ? CMSG_FIRSTHDR(&message) : NULL;
     if (entry && entry->cmsg_level == SOL_SOCKET && entry->cmsg_type == SCM_RIGHTS) {
         *count = (entry->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-        memcpy(descriptors, CMSG_DATA(entry), *count * sizeof(int));
+        memcpy(descriptors, (const char *)entry + CMSG_LEN(0), *count * sizeof(int));
     }
     const bool whole = got == (ssize_t)size;
     if (whole && !(message.msg_flags & MSG_CTRUNC))
@@ -294,7 +301,7 @@ brood_status broodi_channel_receive_letter(brood_os_boot *boot, bool *is_letter)
     if (status == BROOD_OK && letter.detached)
         detach((int)boot->channel);
     if (status == BROOD_OK && letter.tied)
-        status = broodi_proc_follow_starter();
+        status = broodi_proc_follow((int64_t)letter.tied);
     if (status == BROOD_OK)
         status = receive_resources(boot);
     if (status == BROOD_OK)

@@ -32,7 +32,7 @@ struct channel_letter {
     uint64_t size;      // of the record
     uint64_t resources; // how many; the kind of each in 32 bits
     uint64_t detached;  // the child leaves its starter, and shows itself in its reply
-    uint64_t tied;      // the child dies with its starter
+    uint64_t tied;      // the process that the child dies with; 0: none
 };
 
 struct channel_reply {

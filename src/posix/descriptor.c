@@ -5,8 +5,28 @@
 
 #include <fcntl.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <unistd.h>
+
+#if defined(SOCK_CLOEXEC)
+static bool make_pair(int type, int ends[2])
+{
+    return socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, ends) == 0;
+}
+#else
+// A process that another thread forks and executes in between has the two as well. An end that nobody listens to at the other one is no
+// reason for a signal.
+static bool make_pair(int type, int ends[2])
+{
+    const int yes = 1;
+    if (socketpair(AF_UNIX, type, 0, ends) != 0)
+        return false;
+    for (int i = 0; i < 2; i++) {
+        (void)fcntl(ends[i], F_SETFD, FD_CLOEXEC);
+        (void)setsockopt(ends[i], SOL_SOCKET, SO_NOSIGPIPE, &yes, sizeof yes);
+    }
+    return true;
+}
+#endif
 
 int broodi_descriptor_up(int descriptor)
 {
@@ -21,7 +41,7 @@ int broodi_descriptor_up(int descriptor)
 
 bool broodi_descriptor_pair(int type, int ends[2])
 {
-    if (broodi_posix_fault(EMFILE) || socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, ends) != 0)
+    if (broodi_posix_fault(EMFILE) || !make_pair(type, ends))
         return false;
     ends[0] = broodi_descriptor_up(ends[0]);
     ends[1] = broodi_descriptor_up(ends[1]);
@@ -34,10 +54,4 @@ bool broodi_descriptor_pair(int type, int ends[2])
         close(ends[1]);
     errno = error;
     return false;
-}
-
-int broodi_descriptor_of_process(int64_t pid)
-{
-    enum { PIDFD_OPEN = 434 };
-    return broodi_posix_fault(EMFILE) ? -1 : broodi_descriptor_up((int)syscall(PIDFD_OPEN, (pid_t)pid, 0));
 }

@@ -13,7 +13,7 @@ int broodi_descriptor_up(int descriptor);
 // A socket pair above them, close-on-exec; false with errno.
 bool broodi_descriptor_pair(int type, int ends[2]);
 
-// A pidfd above them; -1 with errno.
+// A descriptor above them that can be polled for the end of the process: a pidfd, or what comes closest. -1 with errno, ESRCH when it has ended.
 int broodi_descriptor_of_process(int64_t pid);
 
 #endif

@@ -5,57 +5,24 @@
 
 #include "channel.h"
 #include "posix.h"
+#include "proc.h"
+#include "stream.h"
 
 #include <fcntl.h>
 #include <stdint.h>
-#include <stdio.h>
-#include <stdio_ext.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/prctl.h>
-#include <sys/socket.h>
-#include <sys/syscall.h>
 #include <unistd.h>
-
-extern char **environ;
 
 _Noreturn static void give_up(int channel, const char *call)
 {
     broodi_channel_give_up(channel, errno, call);
 }
 
-// Dies with the starter; if that is dead already, now.
-static void tie(const struct launch *launch)
-{
-    if (!launch->plan->tied)
-        return;
-    if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0)
-        give_up(launch->channel, "prctl");
-    if (getppid() != launch->starter)
-        _exit(70);
-}
-
-// Handlers first, then the mask: a handler of the starter must not run in its memory. The raw call, because a
-// sanitizer's sigaction keeps its own table, which is the starter's as well. All-zero is the default action in
-// the kernel's struct on every architecture.
-static void reset_handlers(void)
-{
-    enum { KERNEL_SIGNALS = 64, KERNEL_SET = 8 };
-    for (int number = 1; number <= KERNEL_SIGNALS; number++) {
-        unsigned long old[16] = { 0 };
-        const unsigned long standard[16] = { 0 };
-        if (syscall(SYS_rt_sigaction, number, NULL, old, KERNEL_SET) == 0 && old[0] > (unsigned long)SIG_IGN)
-            (void)syscall(SYS_rt_sigaction, number, standard, NULL, KERNEL_SET);
-    }
-}
-
-static void restore_mask(const struct launch *launch)
+void broodi_launch_restore_mask(const struct launch *launch)
 {
     (void)sigprocmask(SIG_SETMASK, &launch->mask, NULL);
 }
 
-// After all that the child is given has been brought above the standard numbers.
-static void set_input(const struct launch *launch, int channel)
+void broodi_launch_set_input(const struct launch *launch, int channel)
 {
     if (!launch->plan->null_input)
         return;
@@ -66,102 +33,23 @@ static void set_input(const struct launch *launch, int channel)
         close(null);
 }
 
-static void set_directory(const struct launch *launch)
+void broodi_launch_set_directory(const struct launch *launch)
 {
     if (launch->plan->directory && (broodi_posix_fault(ENOMEM) || chdir(launch->plan->directory) != 0))
         give_up(launch->channel, "changing to the child's directory");
 }
 
-// For kernels without close_range. The position in this directory is the number, so closing while reading is safe.
-static void close_one_by_one(int channel, unsigned first)
-{
-    char entries[1024];
-    const int directory = broodi_posix_fault(EMFILE) ? -1 : open("/proc/self/fd", O_RDONLY | O_DIRECTORY);
-    if (directory < 0)
-        give_up(channel, "opening /proc/self/fd");
-    long length;
-    while ((length = syscall(SYS_getdents64, directory, entries, sizeof entries)) > 0) {
-        for (long at = 0; at < length;) {
-            const char *name = entries + at + 19; // d_ino, d_off, d_reclen, d_type
-            unsigned number = 0;
-            for (; *name >= '0' && *name <= '9'; name++)
-                number = number * 10 + (unsigned)(*name - '0');
-            if (number >= first && (int)number != directory)
-                close((int)number);
-            unsigned short step;
-            memcpy(&step, entries + at + 16, sizeof step);
-            at += step;
-        }
-    }
-    close(directory);
-}
-
-static int move_up(const struct launch *launch, intptr_t descriptor, int least)
-{
-    const int moved = broodi_posix_fault(EMFILE) ? -1 : fcntl((int)descriptor, F_DUPFD, least);
-    if (moved < 0)
-        give_up(launch->channel, "dup");
-    return moved;
-}
-
-static bool place(int descriptor, int number)
-{
-    return !broodi_posix_fault(EMFILE) && dup2(descriptor, number) >= 0;
-}
-
-// Channel, arena and resources to their numbers, by way of higher ones because one may stand in the place of another; all else closed.
-static int set_descriptors(const struct launch *launch)
-{
-    const int count = (int)launch->plan->resource_count;
-    const int first_free = CHANNEL_RESOURCES + count;
-    const int channel = move_up(launch, launch->channel, first_free);
-    const int arena = move_up(launch, launch->plan->arena->object, first_free);
-    for (int i = 0; i < count; i++)
-        launch->moved[i] = move_up(launch, launch->plan->resources[i].value, first_free);
-    bool placed = place(channel, CHANNEL_DESCRIPTOR) && place(arena, CHANNEL_ARENA);
-    for (int i = 0; i < count; i++)
-        placed = placed && place(launch->moved[i], CHANNEL_RESOURCES + i);
-    if (!placed)
-        give_up(channel, "dup");
-    enum { CLOSE_RANGE = 436 };
-    if (broodi_posix_fault(ENOSYS) || syscall(CLOSE_RANGE, (unsigned)first_free, ~0U, 0) != 0)
-        close_one_by_one(CHANNEL_DESCRIPTOR, (unsigned)first_free);
-    return CHANNEL_DESCRIPTOR;
-}
-
-_Noreturn void broodi_launch_exec(const struct launch *launch)
-{
-    tie(launch);
-    reset_handlers();
-    restore_mask(launch);
-    set_directory(launch);
-    const int channel = set_descriptors(launch);
-    set_input(launch, channel);
-    if (!broodi_posix_fault(ENOMEM))
-        execve("/proc/self/exe", launch->argv, launch->envp);
-    give_up(channel, "execve of /proc/self/exe");
-}
-
-// What was read ahead is the starter's.
-static void forget_input(const struct launch *launch)
-{
-    if (!launch->plan->null_input || __fbufsize(stdin) == 0 || ftrylockfile(stdin) != 0)
-        return; // without a buffer nothing has been read
-    __fpurge(stdin);
-    clearerr_unlocked(stdin);
-    funlockfile(stdin);
-}
-
 _Noreturn void broodi_launch_entry(const struct launch *launch)
 {
-    tie(launch);
+    broodi_launch_tie(launch);
     close(launch->starters_end);
-    restore_mask(launch);
-    set_input(launch, launch->channel);
-    forget_input(launch);
-    set_directory(launch);
-    environ =
-        (char **)(uintptr_t)launch->plan->environment; // no setenv: another thread may have held its lock
+    broodi_launch_restore_mask(launch);
+    broodi_launch_set_input(launch, launch->channel);
+    if (launch->plan->null_input)
+        broodi_stream_forget_input();
+    broodi_launch_set_directory(launch);
+    // No setenv: another thread may have held its lock.
+    *broodi_proc_environment() = (char **)(uintptr_t)launch->plan->environment;
     launch->entry(launch->arg, launch->channel);
     _exit(70);
 }

@@ -27,7 +27,14 @@ struct launch {
 // How the system tells the end of a child.
 brood_exit broodi_launch_end(const siginfo_t *info);
 
-// The child's side. Never returns; an error goes to the channel.
+// The child's steps: an error goes to the channel and ends it. It dies with the starter if it is tied; if that is dead already, now. Its input is set
+// after all that it is given has been brought above the standard numbers.
+void broodi_launch_tie(const struct launch *launch);
+void broodi_launch_restore_mask(const struct launch *launch);
+void broodi_launch_set_input(const struct launch *launch, int channel);
+void broodi_launch_set_directory(const struct launch *launch);
+
+// All of them. Never returns.
 _Noreturn void broodi_launch_exec(const struct launch *launch);
 _Noreturn void broodi_launch_entry(const struct launch *launch);
 

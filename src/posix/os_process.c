@@ -207,7 +207,7 @@ int64_t brood_os_process_id(void)
 
 char **brood_os_process_environment(void)
 {
-    char **const variables = broodi_proc_environment();
+    char **const variables = *broodi_proc_environment();
     size_t count = 0;
     size_t bytes = 0;
     for (; variables && variables[count]; count++)

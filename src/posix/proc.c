@@ -2,6 +2,7 @@
 // What Linux tells of processes, mostly in small files.
 #include "proc.h"
 
+#include "descriptor.h"
 #include "posix.h"
 
 #include "atomic.h"
@@ -130,9 +131,9 @@ char **broodi_proc_arguments(void)
     return known;
 }
 
-char **broodi_proc_environment(void)
+char ***broodi_proc_environment(void)
 {
-    return environ;
+    return &environ;
 }
 
 bool broodi_proc_is_privileged(void)
@@ -147,7 +148,14 @@ void broodi_proc_restore_name(void)
 }
 
 // The death signal ends it: set before exec.
-brood_status broodi_proc_follow_starter(void)
+brood_status broodi_proc_follow(int64_t starter)
 {
+    (void)starter;
     return BROOD_OK;
+}
+
+int broodi_descriptor_of_process(int64_t pid)
+{
+    enum { PIDFD_OPEN = 434 };
+    return broodi_posix_fault(EMFILE) ? -1 : broodi_descriptor_up((int)syscall(PIDFD_OPEN, (pid_t)pid, 0));
 }

@@ -13,16 +13,16 @@ int broodi_proc_wait_now(const brood_os_child *child, siginfo_t *info);
 bool broodi_proc_signal(const brood_os_child *child, int signal);
 
 // The arguments of this process when it first asked, so that its children look like it in a process list; NULL when they cannot be had.
-// And its environment itself.
+// And the variable "environ".
 char **broodi_proc_arguments(void);
-char **broodi_proc_environment(void);
+char ***broodi_proc_environment(void);
 
 bool broodi_proc_is_privileged(void);
 
 // In a fresh image, before the program runs. It is called what the program is called, however it was executed.
 void broodi_proc_restore_name(void);
 
-// There too: this process dies with its starter, if that is dead already, now. Fails with BROOD_NO_RESOURCES.
-brood_status broodi_proc_follow_starter(void);
+// There too: this process dies with its starter, if that is dead already, now. Fails with BROOD_NO_RESOURCES, BROOD_NO_MEMORY.
+brood_status broodi_proc_follow(int64_t starter);
 
 #endif

@@ -11,3 +11,12 @@ void broodi_stream_flush_if_free(FILE *stream)
     (void)fflush_unlocked(stream);
     funlockfile(stream);
 }
+
+void broodi_stream_forget_input(void)
+{
+    if (__fbufsize(stdin) == 0 || ftrylockfile(stdin) != 0)
+        return; // without a buffer nothing has been read
+    __fpurge(stdin);
+    clearerr_unlocked(stdin);
+    funlockfile(stdin);
+}

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: MIT
+// The raw clock: the other monotonic one is made from the time of day and jumps with it for a moment.
+#include "os/os_clock.h"
+
+#include <time.h>
+
+int64_t brood_os_clock(void)
+{
+    return (int64_t)clock_gettime_nsec_np(CLOCK_MONOTONIC_RAW);
+}
+
+void brood_os_sleep_until(int64_t deadline)
+{
+    for (;;) {
+        const int64_t left = deadline - brood_os_clock();
+        if (left <= 0)
+            return;
+        const struct timespec span = { .tv_sec = (time_t)(left / 1000000000),
+                                       .tv_nsec = (long)(left % 1000000000) };
+        (void)nanosleep(&span, NULL);
+    }
+}

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: MIT
+// Waiting on an address, in its form for shared memory, which the system has since version 14.4. It is looked for at run time; before
+// that version a wait looks again every millisecond, and there is nobody to wake. The end of a holder cannot be awaited.
+#include "os/os_futex.h"
+
+#include "os/os_clock.h"
+
+#include <dlfcn.h>
+#include <stddef.h>
+
+#define SLICE_WITH_HOLDER 50000000 // ns between looks at a holder
+#define SLICE_WITHOUT_CALL 1000000 // ns between looks at a word
+
+// As <os/os_sync_wait_on_address.h> declares them, which older systems lack.
+enum { SHARED = 1, CLOCK_OF_TIMEOUT = 32 };
+typedef int wait_call(void *word, uint64_t value, size_t size, uint32_t flags, uint32_t clock,
+                      uint64_t timeout);
+typedef int wake_call(void *word, size_t size, uint32_t flags);
+
+static struct {
+    wait_call *wait;
+    wake_call *wake_one;
+    wake_call *wake_all;
+} calls;
+
+// Before main, so that a wake from a signal handler finds them.
+__attribute__((constructor)) static void find_calls(void)
+{
+    wait_call *wait = (wait_call *)dlsym(RTLD_DEFAULT, "os_sync_wait_on_address_with_timeout");
+    calls.wake_one = (wake_call *)dlsym(RTLD_DEFAULT, "os_sync_wake_by_address_any");
+    calls.wake_all = (wake_call *)dlsym(RTLD_DEFAULT, "os_sync_wake_by_address_all");
+    calls.wait = calls.wake_one && calls.wake_all ? wait : NULL;
+}
+
+static int64_t least(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+brood_status brood_os_futex_wait(const uint32_t *word, uint32_t value, brood_os_life *holder, int64_t timeout)
+{
+    if (holder)
+        timeout = least(timeout, SLICE_WITH_HOLDER);
+    if (timeout <= 0)
+        return BROOD_OK;
+    if (calls.wait)
+        (void)calls.wait((void *)(uintptr_t)word, value, sizeof *word, SHARED, CLOCK_OF_TIMEOUT,
+                         (uint64_t)timeout);
+    else if (__atomic_load_n(word, __ATOMIC_ACQUIRE) == value)
+        brood_os_sleep_until(brood_os_clock() + least(timeout, SLICE_WITHOUT_CALL));
+    return BROOD_OK;
+}
+
+brood_status brood_os_futex_wake(const uint32_t *word, uint32_t count)
+{
+    if (calls.wait && count > 0)
+        (void)(count == 1 ? calls.wake_one : calls.wake_all)((void *)(uintptr_t)word, sizeof *word, SHARED);
+    return BROOD_OK;
+}

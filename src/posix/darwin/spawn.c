@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: MIT
+// How a child is made: by posix_spawn, which passes on what it is told to and nothing else, or by fork, whose child's steps are launch.c.
+#include "os/os_process.h"
+
+#include "channel.h"
+#include "descriptor.h"
+#include "launch.h"
+#include "posix.h"
+#include "proc.h"
+
+#include "fail.h"
+#include "os/os_error.h"
+
+#include <fcntl.h>
+#include <libproc.h>
+#include <pthread.h>
+#include <spawn.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+_Static_assert(CHANNEL_ARENA == CHANNEL_DESCRIPTOR + 1 && CHANNEL_RESOURCES == CHANNEL_ARENA + 1,
+               "what a child is given stands in a row");
+
+enum { GIVEN_BESIDE_RESOURCES = 2 };
+
+static intptr_t given(const brood_os_plan *plan, int channel, size_t number)
+{
+    if (number == 0)
+        return channel;
+    return number == 1 ? plan->arena->object : plan->resources[number - GIVEN_BESIDE_RESOURCES].value;
+}
+
+// Channel, arena and resources to their numbers, by way of higher ones, `moved`, because one may stand in the place of another.
+static int give(posix_spawn_file_actions_t *actions, const brood_os_plan *plan, int channel, int *moved)
+{
+    const size_t count = plan->resource_count + GIVEN_BESIDE_RESOURCES;
+    const int first_free = CHANNEL_DESCRIPTOR + (int)count;
+    for (size_t i = 0; i < count; i++) {
+        moved[i] = broodi_posix_fault(EMFILE)
+                       ? -1
+                       : fcntl((int)given(plan, channel, i), F_DUPFD_CLOEXEC, first_free);
+        if (moved[i] < 0)
+            return errno;
+        const int error = posix_spawn_file_actions_adddup2(actions, moved[i], CHANNEL_DESCRIPTOR + (int)i);
+        if (error)
+            return error;
+    }
+    return 0;
+}
+
+static int pass_standard(posix_spawn_file_actions_t *actions, bool null_input)
+{
+    int error = 0;
+    if (null_input)
+        error = posix_spawn_file_actions_addopen(actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+    for (int i = null_input ? STDOUT_FILENO : STDIN_FILENO; !error && i <= STDERR_FILENO; i++)
+        if (fcntl(i, F_GETFD) >= 0)
+            error = posix_spawn_file_actions_addinherit_np(actions, i);
+    return error;
+}
+
+static int run(const posix_spawn_file_actions_t *actions, char *const *envp, pid_t *out)
+{
+    char path[PROC_PIDPATHINFO_MAXSIZE];
+    char nameless[] = "brood";
+    char *const standard[] = { nameless, NULL };
+    posix_spawnattr_t attributes;
+    if (broodi_posix_fault(ENOMEM) || proc_pidpath(getpid(), path, sizeof path) <= 0)
+        return errno;
+    int error = posix_spawnattr_init(&attributes);
+    if (error)
+        return error;
+    error = posix_spawnattr_setflags(&attributes, POSIX_SPAWN_CLOEXEC_DEFAULT);
+    char *const *argv = broodi_proc_arguments();
+    if (!error)
+        error = posix_spawn(out, path, actions, &attributes, argv ? argv : standard, envp);
+    posix_spawnattr_destroy(&attributes);
+    return error;
+}
+
+static int spawn(const brood_os_plan *plan, int channel, char *const *envp, int *moved, pid_t *out)
+{
+    posix_spawn_file_actions_t actions;
+    int error = broodi_posix_fault(ENOMEM) ? ENOMEM : posix_spawn_file_actions_init(&actions);
+    if (error)
+        return error;
+    error = give(&actions, plan, channel, moved);
+    if (!error)
+        error = pass_standard(&actions, plan->null_input);
+    if (!error && plan->directory)
+        error = posix_spawn_file_actions_addchdir_np(&actions, plan->directory);
+    if (!error)
+        error = run(&actions, envp, out);
+    posix_spawn_file_actions_destroy(&actions);
+    return error;
+}
+
+static brood_os_child made(pid_t pid, int channel)
+{
+    return (brood_os_child){
+        .pid = pid, .handle = broodi_descriptor_of_process(pid), .channel = channel, .memory = -1
+    };
+}
+
+// With room for the moved descriptors, all -1.
+static brood_status start(const brood_os_plan *plan, char *const *envp, int *moved, brood_os_child *out)
+{
+    int ends[2];
+    pid_t pid = 0;
+    if (!broodi_descriptor_pair(SOCK_STREAM, ends))
+        return brood_os_error("socketpair", errno);
+    const int error = spawn(plan, ends[1], envp, moved, &pid);
+    close(ends[1]);
+    if (error) {
+        close(ends[0]);
+        return brood_os_error("posix_spawn", error);
+    }
+    *out = made(pid, ends[0]);
+    broodi_channel_send_letter(ends[0], plan);
+    return BROOD_OK;
+}
+
+brood_status brood_os_process_spawn(const brood_os_plan *plan, brood_os_child *out)
+{
+    char announcement[CHANNEL_ANNOUNCEMENT];
+    const size_t count = plan->resource_count + GIVEN_BESIDE_RESOURCES;
+    const char **envp = broodi_channel_announced(plan, announcement);
+    int *moved = broodi_alloc(count * sizeof *moved);
+    brood_status status = BROOD_NO_MEMORY;
+    for (size_t i = 0; moved && i < count; i++)
+        moved[i] = -1;
+    if (envp && moved)
+        status = start(plan, (char *const *)(uintptr_t)envp, moved, out);
+    else
+        (void)brood_os_error("malloc", ENOMEM);
+    for (size_t i = 0; moved && i < count; i++)
+        if (moved[i] >= 0)
+            close(moved[i]);
+    free(moved);
+    free((void *)envp);
+    return status;
+}
+
+void broodi_launch_tie(const struct launch *launch)
+{
+    if (launch->plan->tied && broodi_proc_follow(launch->starter) != BROOD_OK)
+        broodi_channel_give_up(launch->channel, EAGAIN, "following the starter");
+}
+
+brood_status brood_os_process_fork(const brood_os_plan *plan, void (*entry)(void *, intptr_t), void *arg,
+                                   brood_os_child *out)
+{
+    int ends[2];
+    if (!broodi_descriptor_pair(SOCK_STREAM, ends))
+        return brood_os_error("socketpair", errno);
+    struct launch launch = { .plan = plan,
+                             .channel = ends[1],
+                             .starters_end = ends[0],
+                             .starter = getpid(),
+                             .entry = entry,
+                             .arg = arg };
+    pthread_sigmask(SIG_SETMASK, NULL, &launch.mask);
+    const pid_t pid = broodi_posix_fault(EAGAIN) ? -1 : fork();
+    if (pid == 0)
+        broodi_launch_entry(&launch);
+    const int error = errno;
+    close(ends[1]);
+    if (pid < 0) {
+        close(ends[0]);
+        return brood_os_error("fork", error);
+    }
+    *out = made(pid, ends[0]);
+    return BROOD_OK;
+}
+
+bool brood_os_process_can_fork(void)
+{
+    return true;
+}

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: MIT
+// From vfork to exec, in the starter's memory.
+#include "launch.h"
+
+#include "channel.h"
+#include "posix.h"
+
+#include <fcntl.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+_Noreturn static void give_up(int channel, const char *call)
+{
+    broodi_channel_give_up(channel, errno, call);
+}
+
+void broodi_launch_tie(const struct launch *launch)
+{
+    if (!launch->plan->tied)
+        return;
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0)
+        give_up(launch->channel, "prctl");
+    if (getppid() != launch->starter)
+        _exit(70);
+}
+
+// Handlers first, then the mask: a handler of the starter must not run in its memory. The raw call, because a
+// sanitizer's sigaction keeps its own table, which is the starter's as well. All-zero is the default action in
+// the kernel's struct on every architecture.
+static void reset_handlers(void)
+{
+    enum { KERNEL_SIGNALS = 64, KERNEL_SET = 8 };
+    for (int number = 1; number <= KERNEL_SIGNALS; number++) {
+        unsigned long old[16] = { 0 };
+        const unsigned long standard[16] = { 0 };
+        if (syscall(SYS_rt_sigaction, number, NULL, old, KERNEL_SET) == 0 && old[0] > (unsigned long)SIG_IGN)
+            (void)syscall(SYS_rt_sigaction, number, standard, NULL, KERNEL_SET);
+    }
+}
+
+// For kernels without close_range. The position in this directory is the number, so closing while reading is safe.
+static void close_one_by_one(int channel, unsigned first)
+{
+    char entries[1024];
+    const int directory = broodi_posix_fault(EMFILE) ? -1 : open("/proc/self/fd", O_RDONLY | O_DIRECTORY);
+    if (directory < 0)
+        give_up(channel, "opening /proc/self/fd");
+    long length;
+    while ((length = syscall(SYS_getdents64, directory, entries, sizeof entries)) > 0) {
+        for (long at = 0; at < length;) {
+            const char *name = entries + at + 19; // d_ino, d_off, d_reclen, d_type
+            unsigned number = 0;
+            for (; *name >= '0' && *name <= '9'; name++)
+                number = number * 10 + (unsigned)(*name - '0');
+            if (number >= first && (int)number != directory)
+                close((int)number);
+            unsigned short step;
+            memcpy(&step, entries + at + 16, sizeof step);
+            at += step;
+        }
+    }
+    close(directory);
+}
+
+static int move_up(const struct launch *launch, intptr_t descriptor, int least)
+{
+    const int moved = broodi_posix_fault(EMFILE) ? -1 : fcntl((int)descriptor, F_DUPFD, least);
+    if (moved < 0)
+        give_up(launch->channel, "dup");
+    return moved;
+}
+
+static bool place(int descriptor, int number)
+{
+    return !broodi_posix_fault(EMFILE) && dup2(descriptor, number) >= 0;
+}
+
+// Channel, arena and resources to their numbers, by way of higher ones because one may stand in the place of another; all else closed.
+static int set_descriptors(const struct launch *launch)
+{
+    const int count = (int)launch->plan->resource_count;
+    const int first_free = CHANNEL_RESOURCES + count;
+    const int channel = move_up(launch, launch->channel, first_free);
+    const int arena = move_up(launch, launch->plan->arena->object, first_free);
+    for (int i = 0; i < count; i++)
+        launch->moved[i] = move_up(launch, launch->plan->resources[i].value, first_free);
+    bool placed = place(channel, CHANNEL_DESCRIPTOR) && place(arena, CHANNEL_ARENA);
+    for (int i = 0; i < count; i++)
+        placed = placed && place(launch->moved[i], CHANNEL_RESOURCES + i);
+    if (!placed)
+        give_up(channel, "dup");
+    enum { CLOSE_RANGE = 436 };
+    if (broodi_posix_fault(ENOSYS) || syscall(CLOSE_RANGE, (unsigned)first_free, ~0U, 0) != 0)
+        close_one_by_one(CHANNEL_DESCRIPTOR, (unsigned)first_free);
+    return CHANNEL_DESCRIPTOR;
+}
+
+_Noreturn void broodi_launch_exec(const struct launch *launch)
+{
+    broodi_launch_tie(launch);
+    reset_handlers();
+    broodi_launch_restore_mask(launch);
+    broodi_launch_set_directory(launch);
+    const int channel = set_descriptors(launch);
+    broodi_launch_set_input(launch, channel);
+    if (!broodi_posix_fault(ENOMEM))
+        execve("/proc/self/exe", launch->argv, launch->envp);
+    give_up(channel, "execve of /proc/self/exe");
+}
