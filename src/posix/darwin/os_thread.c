@@ -9,8 +9,8 @@
 #include "os/os_error.h"
 
 #include <errno.h>
-#include <libproc.h>
 #include <limits.h>
+#include <mach/mach.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
@@ -29,7 +29,7 @@ struct thread {
     atomic_bool leaves; // has nothing to do any more but the destructors of its values
 };
 
-static _Thread_local const struct thread *own;
+static _Thread_local const struct thread *here;
 
 static void leave(void *thread)
 {
@@ -39,7 +39,7 @@ static void leave(void *thread)
 static void *run(void *arg)
 {
     struct thread *thread = arg;
-    own = thread;
+    here = thread;
     pthread_cleanup_push(leave, thread); // also when it exits or is cancelled
     thread->entry(thread->arg);
     pthread_cleanup_pop(1);
@@ -119,17 +119,31 @@ brood_status brood_os_thread_join(brood_os_thread handle, int64_t deadline)
 
 bool brood_os_thread_is_self(brood_os_thread thread)
 {
-    return own && (uintptr_t)own == thread.handle;
+    return here && (uintptr_t)here == thread.handle;
+}
+
+// Of one that has ended nothing is told any more, though it may stand in the list for a while.
+static bool is_running(thread_t thread)
+{
+    thread_basic_info_data_t facts;
+    mach_msg_type_number_t size = THREAD_BASIC_INFO_COUNT;
+    return thread_info(thread, THREAD_BASIC_INFO, (thread_info_t)&facts, &size) == KERN_SUCCESS;
 }
 
 unsigned brood_os_thread_count(void)
 {
-    struct proc_taskinfo facts;
-    const int got = proc_pidinfo(getpid(), PROC_PIDTASKINFO, 0, &facts, sizeof facts);
-    const int others = broodi_follower_exists() ? 1 : 0;
-    return got == (int)sizeof facts && facts.pti_threadnum > others + 1
-               ? (unsigned)(facts.pti_threadnum - others)
-               : 1;
+    thread_act_array_t threads = NULL;
+    mach_msg_type_number_t listed = 0;
+    if (broodi_fault() || task_threads(mach_task_self(), &threads, &listed) != KERN_SUCCESS)
+        return 1;
+    unsigned count = 0;
+    for (mach_msg_type_number_t i = 0; i < listed; i++) {
+        count += is_running(threads[i]);
+        (void)mach_port_deallocate(mach_task_self(), threads[i]);
+    }
+    (void)vm_deallocate(mach_task_self(), (vm_address_t)threads, listed * sizeof *threads);
+    const unsigned own = broodi_follower_exists() ? 1 : 0;
+    return count > own ? count - own : 1;
 }
 
 int brood_os_thread_protect(void)

@@ -117,8 +117,14 @@ static brood_status start(const brood_os_plan *plan, char *const *envp, int *mov
         return brood_os_error("posix_spawn", error);
     }
     *out = made(pid, ends[0]);
-    broodi_channel_send_letter(ends[0], plan);
     return BROOD_OK;
+}
+
+static void close_all(int *descriptors, size_t count)
+{
+    for (size_t i = 0; descriptors && i < count; i++)
+        if (descriptors[i] >= 0)
+            close(descriptors[i]);
 }
 
 brood_status brood_os_process_spawn(const brood_os_plan *plan, brood_os_child *out)
@@ -134,11 +140,11 @@ brood_status brood_os_process_spawn(const brood_os_plan *plan, brood_os_child *o
         status = start(plan, (char *const *)(uintptr_t)envp, moved, out);
     else
         (void)brood_os_error("malloc", ENOMEM);
-    for (size_t i = 0; moved && i < count; i++)
-        if (moved[i] >= 0)
-            close(moved[i]);
+    close_all(moved, count); // the child alone has its end, so that its death breaks the channel
     free(moved);
     free((void *)envp);
+    if (status == BROOD_OK)
+        broodi_channel_send_letter((int)out->channel, plan);
     return status;
 }
 
