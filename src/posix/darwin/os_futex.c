@@ -53,7 +53,12 @@ brood_status brood_os_futex_wait(const uint32_t *word, uint32_t value, brood_os_
 
 brood_status brood_os_futex_wake(const uint32_t *word, uint32_t count)
 {
-    if (calls.wait && count > 0)
-        (void)(count == 1 ? calls.wake_one : calls.wake_all)((void *)(uintptr_t)word, sizeof *word, SHARED);
+    void *address = (void *)(uintptr_t)word;
+    if (calls.wait && count == UINT32_MAX)
+        (void)calls.wake_all(address, sizeof *word, SHARED);
+    // One after the other, until nobody is left.
+    for (uint32_t woken = 0; calls.wait && count < UINT32_MAX && woken < count; woken++)
+        if (calls.wake_one(address, sizeof *word, SHARED) != 0)
+            break;
     return BROOD_OK;
 }
