@@ -55,7 +55,8 @@ void broodi_channel_put(struct channel_outbox *outbox, const void *data, size_t 
 void broodi_channel_put_letter(struct channel_outbox *outbox, const brood_os_plan *plan);
 void broodi_channel_flush(struct channel_outbox *outbox);
 
-// For a fresh image: the environment of the plan behind the announcement, since the first of its name is the one that counts. The list is from malloc;
+// For a fresh image: the environment of the plan behind the announcement, and without another of its name: the first one counts for
+// the C library, and who stands between may keep the last. The list is from malloc;
 // NULL when out of memory. And its letter.
 enum { CHANNEL_ANNOUNCEMENT = 96 };
 const char **broodi_channel_announced(const brood_os_plan *plan, char announcement[CHANNEL_ANNOUNCEMENT]);
