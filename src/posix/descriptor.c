@@ -14,7 +14,7 @@ static bool make_pair(int type, int ends[2])
 }
 #else
 // A process that another thread forks and executes in between has the two as well. An end that nobody listens to at the other one is no
-// reason for a signal.
+// reason for a signal; and that a call is not to block is said here, since not every such system hears it from a send.
 static bool make_pair(int type, int ends[2])
 {
     const int yes = 1;
@@ -22,6 +22,7 @@ static bool make_pair(int type, int ends[2])
         return false;
     for (int i = 0; i < 2; i++) {
         (void)fcntl(ends[i], F_SETFD, FD_CLOEXEC);
+        (void)fcntl(ends[i], F_SETFL, O_NONBLOCK);
         (void)setsockopt(ends[i], SOL_SOCKET, SO_NOSIGPIPE, &yes, sizeof yes);
     }
     return true;
