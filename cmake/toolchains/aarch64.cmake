@@ -11,4 +11,6 @@ set(CMAKE_FIND_ROOT_PATH_MODE_INCLUDE ONLY)
 set(CMAKE_FIND_ROOT_PATH_MODE_PACKAGE BOTH)
 set(CMAKE_CROSSCOMPILING_EMULATOR qemu-aarch64 -L /usr/aarch64-linux-gnu)
 # As the linker does by itself for x86, so that constants do not lie among the code, where tests do not want them.
-set(CMAKE_EXE_LINKER_FLAGS_INIT -Wl,-z,separate-code)
+foreach(kind EXE MODULE SHARED)
+  set(CMAKE_${kind}_LINKER_FLAGS_INIT -Wl,-z,separate-code)
+endforeach()
