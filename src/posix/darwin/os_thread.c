@@ -125,7 +125,7 @@ bool brood_os_thread_is_self(brood_os_thread thread)
 // Of one that has ended nothing is told any more, though it may stand in the list for a while.
 static bool is_running(thread_t thread)
 {
-    thread_basic_info_data_t facts;
+    thread_basic_info_data_t facts = { 0 };
     mach_msg_type_number_t size = THREAD_BASIC_INFO_COUNT;
     return thread_info(thread, THREAD_BASIC_INFO, (thread_info_t)&facts, &size) == KERN_SUCCESS;
 }
