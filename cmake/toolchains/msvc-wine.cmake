@@ -40,14 +40,14 @@ if(NOT EXISTS ${made}/made OR ${startup} IS_NEWER_THAN ${made}/made OR ${CMAKE_C
 endif()
 
 set(linked "/manifest:no /nodefaultlib /include:_tls_used /entry:startup /libpath:${made}")
-set(CMAKE_EXE_LINKER_FLAGS_INIT "${linked} ${made}/PROGRAM.obj")
-set(CMAKE_SHARED_LINKER_FLAGS_INIT "${linked} ${made}/LIBRARY.obj")
-set(CMAKE_MODULE_LINKER_FLAGS_INIT "${linked} ${made}/LIBRARY.obj")
+set(libraries "ucrtbase.lib vcruntime140.lib kernel32.lib ntdll.lib winecrt0.lib") # behind the objects, which come first for what both have
+set(CMAKE_EXE_LINKER_FLAGS_INIT "${linked} ${made}/PROGRAM.obj ${libraries}")
+set(CMAKE_SHARED_LINKER_FLAGS_INIT "${linked} ${made}/LIBRARY.obj ${libraries}")
+set(CMAKE_MODULE_LINKER_FLAGS_INIT "${linked} ${made}/LIBRARY.obj ${libraries}")
 # A number of the build in place of the time, which is the same for two builds in one second. A build for debugging has a number besides.
 foreach(kind EXE SHARED MODULE)
   set(CMAKE_${kind}_LINKER_FLAGS_RELEASE_INIT /Brepro)
 endforeach()
-set(CMAKE_C_STANDARD_LIBRARIES "ucrtbase.lib vcruntime140.lib kernel32.lib ntdll.lib winecrt0.lib user32.lib shell32.lib advapi32.lib" CACHE STRING "What every program is linked with")
 
 set(CMAKE_FIND_ROOT_PATH ${wine_headers})
 set(CMAKE_FIND_ROOT_PATH_MODE_PROGRAM NEVER)
