@@ -25,9 +25,10 @@
 #endif
 
 /** The caller must look at what this call returns. */
-#if defined(__GNUC__)
+#if defined(__GNUC__) || defined(__clang__)
 #define BROOD_NODISCARD __attribute__((warn_unused_result))
 #elif defined(_MSC_VER)
+#include <sal.h>
 #define BROOD_NODISCARD _Check_return_
 #else
 #define BROOD_NODISCARD

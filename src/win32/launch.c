@@ -7,6 +7,9 @@
 // is inside, when this process ends in whatever way. What the child itself starts breaks away
 // silently: other programs are no concern of the job, and its brood children are in a job of its
 // own.
+//
+// A process is made suspended, by the system too, and one that is killed while it makes another leaves that so for ever. So a child that is to
+// survive its starter is born into a job that is closed with it, one of the child's own, which lets go once the child runs.
 #include "launch.h"
 
 #include "environment.h"
@@ -25,17 +28,21 @@
 static HANDLE tied_job;
 static SRWLOCK tied_job_guard = SRWLOCK_INIT;
 
+static bool set_limits(HANDLE job, DWORD flags)
+{
+    JOBOBJECT_EXTENDED_LIMIT_INFORMATION limits;
+    memset(&limits, 0, sizeof limits);
+    limits.BasicLimitInformation.LimitFlags = flags | JOB_OBJECT_LIMIT_SILENT_BREAKAWAY_OK;
+    const JOBOBJECTINFOCLASS kind = JobObjectExtendedLimitInformation;
+    return !broodi_win32_fault() && SetInformationJobObject(job, kind, &limits, sizeof limits);
+}
+
 static HANDLE make_job(void)
 {
     HANDLE job = broodi_win32_fault() ? NULL : CreateJobObjectW(NULL, NULL);
     if (!job)
         return NULL;
-    JOBOBJECT_EXTENDED_LIMIT_INFORMATION limits;
-    memset(&limits, 0, sizeof limits);
-    limits.BasicLimitInformation.LimitFlags =
-        JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE | JOB_OBJECT_LIMIT_SILENT_BREAKAWAY_OK;
-    const JOBOBJECTINFOCLASS kind = JobObjectExtendedLimitInformation;
-    if (!broodi_win32_fault() && SetInformationJobObject(job, kind, &limits, sizeof limits))
+    if (set_limits(job, JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE))
         return job;
     const DWORD code = GetLastError();
     CloseHandle(job);
@@ -43,8 +50,12 @@ static HANDLE make_job(void)
     return NULL;
 }
 
-static brood_status find_job(struct launch *launch)
+static brood_status find_job(struct launch *launch, bool tied)
 {
+    if (!tied) {
+        launch->own_job = launch->job = make_job();
+        return launch->job ? BROOD_OK : brood_os_error("CreateJobObjectW", GetLastError());
+    }
     AcquireSRWLockExclusive(&tied_job_guard);
     if (!tied_job)
         tied_job = make_job();
@@ -233,13 +244,13 @@ static brood_status make_attributes(struct launch *launch, DWORD count)
 }
 
 // The child is in its job from its first moment: this process may be killed in the next one.
-static brood_status list_attributes(struct launch *launch, bool tied)
+static brood_status list_attributes(struct launch *launch)
 {
-    brood_status status = make_attributes(launch, tied ? 2 : 1);
+    brood_status status = make_attributes(launch, 2);
     if (status == BROOD_OK)
         status = set_attribute(launch, PROC_THREAD_ATTRIBUTE_HANDLE_LIST, launch->inherited,
                                launch->inherited_count);
-    if (status == BROOD_OK && tied)
+    if (status == BROOD_OK)
         status = set_attribute(launch, PROC_THREAD_ATTRIBUTE_JOB_LIST, &launch->job, 1);
     return status;
 }
@@ -257,8 +268,8 @@ brood_status broodi_launch_prepare(struct launch *launch, const brood_os_plan *p
         status = find_directory(launch, plan->directory);
     if (status == BROOD_OK)
         status = find_program(launch);
-    if (status == BROOD_OK && plan->tied)
-        status = find_job(launch);
+    if (status == BROOD_OK)
+        status = find_job(launch, plan->tied);
     if (status == BROOD_OK)
         status = announce(launch, plan);
     if (status == BROOD_OK)
@@ -266,12 +277,21 @@ brood_status broodi_launch_prepare(struct launch *launch, const brood_os_plan *p
     if (status == BROOD_OK)
         status = broodi_environment_block(plan->environment, launch->announcement, &launch->environment);
     if (status == BROOD_OK)
-        status = list_attributes(launch, plan->tied);
+        status = list_attributes(launch);
     return status;
+}
+
+brood_status broodi_launch_release(struct launch *launch)
+{
+    return !launch->own_job || set_limits(launch->own_job, 0)
+               ? BROOD_OK
+               : brood_os_error("SetInformationJobObject", GetLastError());
 }
 
 void broodi_launch_finish(struct launch *launch)
 {
+    if (launch->own_job)
+        CloseHandle(launch->own_job);
     for (DWORD i = 0; i < launch->inherited_count; i++)
         CloseHandle(launch->inherited[i]);
     if (launch->attributes)

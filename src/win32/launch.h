@@ -22,6 +22,7 @@ struct launch {
     HANDLE *inherited;      // room for LAUNCH_HANDLES and the resources
     DWORD inherited_count;
     HANDLE job;
+    HANDLE own_job; // the same, of a child that is to survive
     char announcement[LAUNCH_ANNOUNCEMENT];
     LPPROC_THREAD_ATTRIBUTE_LIST attributes;
     STARTUPINFOEXW startup;
@@ -29,6 +30,9 @@ struct launch {
 
 // Fills a launch that is all zero. Whatever comes of it, broodi_launch_finish is next.
 brood_status broodi_launch_prepare(struct launch *launch, const brood_os_plan *plan);
+
+// Once the child is made: one that is to survive its starter does from now on. Where that fails, broodi_launch_finish ends it.
+brood_status broodi_launch_release(struct launch *launch);
 
 void broodi_launch_finish(struct launch *launch);
 

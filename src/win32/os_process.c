@@ -28,6 +28,11 @@ static brood_status create(struct launch *launch, brood_os_child *out)
                         launch->directory, &launch->startup.StartupInfo, &process))
         return brood_os_error("CreateProcessW", GetLastError());
     CloseHandle(process.hThread);
+    const brood_status released = broodi_launch_release(launch);
+    if (released != BROOD_OK) {
+        CloseHandle(process.hProcess);
+        return released;
+    }
     *out = (brood_os_child){
         .pid = process.dwProcessId,
         .handle = (intptr_t)process.hProcess,
