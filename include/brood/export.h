@@ -28,7 +28,7 @@
 #if defined(__GNUC__) || defined(__clang__)
 #define BROOD_NODISCARD __attribute__((warn_unused_result))
 #elif defined(_MSC_VER)
-#include <sal.h>
+#include <stddef.h> // brings the name
 #define BROOD_NODISCARD _Check_return_
 #else
 #define BROOD_NODISCARD
