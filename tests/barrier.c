@@ -287,6 +287,42 @@ static void a_killed_waiter_breaks_it(void **state)
     assert_status(brood_barrier_destroy(barrier), BROOD_OK);
 }
 
+struct meeting_and_lock {
+    brood_barrier barrier;
+    brood_lock lock;
+};
+
+static int wait_and_stay_with_a_lock(void *arg)
+{
+    const struct meeting_and_lock *both = arg;
+    CHECK(brood_barrier_wait(both->barrier, MEETING_PATIENCE, NULL) == BROOD_OK);
+    CHECK(brood_lock_acquire(both->lock, BROOD_NOW) == BROOD_OK);
+    note("has the lock", 1);
+    brood_sleep(BROOD_FOREVER);
+    return 0;
+}
+
+// Also one who is not forgotten yet, since his lock still names him.
+static void nobody_is_missed_after_a_reset(void **state)
+{
+    (void)state;
+    struct meeting_and_lock both = { .barrier = made_barrier(2) };
+    assert_status(brood_lock_create(&both.lock), BROOD_OK);
+    note("has the lock", 0);
+    brood_process *victim = started_process(wait_and_stay_with_a_lock, &both, sizeof both);
+    assert_status(brood_barrier_wait(both.barrier, MEETING_PATIENCE, NULL), BROOD_OK);
+    assert_true(await_note("has the lock", 1));
+    kill_process(victim);
+    assert_status(brood_barrier_reset(both.barrier), BROOD_OK);
+    brood_thread *thread = started_thread(wait_there, &both.barrier, sizeof both.barrier);
+    assert_status(brood_barrier_wait(both.barrier, MEETING_PATIENCE, NULL), BROOD_OK);
+    assert_thread_ends(thread, BROOD_OK);
+    assert_status(brood_lock_acquire(both.lock, BROOD_NOW), BROOD_OWNER_DIED);
+    assert_status(brood_lock_release(both.lock), BROOD_OK);
+    assert_status(brood_lock_destroy(both.lock), BROOD_OK);
+    assert_status(brood_barrier_destroy(both.barrier), BROOD_OK);
+}
+
 static void the_killed_party_of_the_round_before_is_missed(bool reaped)
 {
     const brood_barrier barrier = made_barrier(2);
@@ -374,6 +410,7 @@ int main(void)
         cmocka_unit_test(destroying_sends_everybody_home),
         cmocka_unit_test(a_killed_waiter_breaks_it),
         cmocka_unit_test(a_killed_party_of_the_round_before_breaks_it),
+        cmocka_unit_test(nobody_is_missed_after_a_reset),
         cmocka_unit_test(who_leaves_in_order_is_not_missed),
         cmocka_unit_test(a_crowd_passes_in_groups),
     };

@@ -62,7 +62,8 @@ BROOD_API BROOD_NODISCARD brood_status brood_barrier_wait(brood_barrier barrier,
                                                           uint32_t *out_index);
 
 /**
- * @brief Mends the barrier: a new round begins, and nobody has come yet. Who waits gets `BROOD_BROKEN`. Never blocks.
+ * @brief Mends the barrier: a new round begins, nobody has come yet, and nobody of the rounds before is missed. Who waits gets `BROOD_BROKEN`. Never
+ * blocks.
  * @retval BROOD_STALE, BROOD_INVALID, BROOD_NOT_INITIALIZED  as for brood_barrier_wait().
  */
 BROOD_API brood_status brood_barrier_reset(brood_barrier barrier);
