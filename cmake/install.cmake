@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # Installation: headers, library, a CMake package and a pkg-config file, all relocatable. A static and a shared build may be installed
-# into one prefix: each has files of its own, and what both have is the same. Then packages of what is installed.
+# into one prefix: each has files of its own, and what both have serves both. Then packages of what is installed.
 
 include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
@@ -32,7 +32,7 @@ install(FILES ${PROJECT_BINARY_DIR}/broodConfig.cmake ${PROJECT_BINARY_DIR}/broo
 install(FILES LICENSE README.md CHANGELOG.md DESTINATION ${CMAKE_INSTALL_DOCDIR})
 
 # For pkg-config: the prefix is found from the file's own place. Who has the static library alone need not say --static. No macro is needed
-# on Windows, since functions are all that is imported, so one file serves both linkages.
+# on Windows, since functions are all that is imported, so one file serves both linkages; but with MSVC, where the libraries have two names.
 file(RELATIVE_PATH BROOD_PC_PREFIX /${CMAKE_INSTALL_LIBDIR}/pkgconfig /)
 string(REGEX REPLACE "/$" "" BROOD_PC_PREFIX "${BROOD_PC_PREFIX}")
 set(BROOD_PC_LIBRARY brood)

@@ -5,7 +5,7 @@
 // compare-and-swap, so that whoever ends a round, in whatever way, is one:
 //
 //   the last party ends it, and the next begins; who breaks it leaves the number, and nobody comes in any more; a reset
-//   breaks it first if somebody waits, and then skips a round, so that who took part before is not missed any more
+//   breaks it first, and then skips a round, so that who took part before is not missed any more
 //
 // Each party has a place where it writes who it is, before it counts itself, in two halves, for even and for odd rounds: so the names of this round
 // and of the one before are there. Who waits looks at them once a second, and so does whoever buries a thread that
@@ -460,7 +460,7 @@ static brood_status change(brood_barrier barrier,
     }
 }
 
-// Of a round that is broken, or that nobody has come to: who has not left finds the mark there, and nobody's name is left for a round that will have the same number once more.
+// Of a broken round: who has not left finds the mark there, and nobody's name is left for a round that will have the same number once more.
 static void mark_places(const struct broodi_barrier_slot *slot, uint64_t id, uint32_t round)
 {
     struct broodi_party_slot *party;
@@ -478,7 +478,7 @@ static void mark_places(const struct broodi_barrier_slot *slot, uint64_t id, uin
 
 static bool mend_it(struct broodi_barrier_slot *slot, uint64_t id, uint64_t state)
 {
-    if (!(broodi_low(state) & BROKEN) && count_of(state) > 0) {
+    if (!(broodi_low(state) & BROKEN)) {
         (void)break_it(slot, state);
         return false; // and once more
     }

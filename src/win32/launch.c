@@ -9,7 +9,7 @@
 // own.
 //
 // A process is made suspended, by the system too, and one that is killed while it makes another leaves that so for ever. So a child that is to
-// survive its starter is born into a job that is closed with it, one of the child's own, which lets go once the child runs.
+// survive its starter is born into a job that is closed with it, one of the child's own, which lets go once the child is made.
 #include "launch.h"
 
 #include "environment.h"

@@ -37,6 +37,8 @@ static uint64_t hash_debug(uint64_t seed, HMODULE module, const IMAGE_NT_HEADERS
 {
     const unsigned char *base = (const unsigned char *)module;
     const DWORD image = headers->OptionalHeader.SizeOfImage;
+    if (headers->OptionalHeader.NumberOfRvaAndSizes <= IMAGE_DIRECTORY_ENTRY_DEBUG)
+        return seed;
     const IMAGE_DATA_DIRECTORY *list = &headers->OptionalHeader.DataDirectory[IMAGE_DIRECTORY_ENTRY_DEBUG];
     if (list->VirtualAddress > image || list->Size > image - list->VirtualAddress)
         return seed;
