@@ -15,6 +15,7 @@ set(CMAKE_AR ${llvm}/llvm-lib)
 set(CMAKE_RC_COMPILER ${llvm}/llvm-rc)
 set(CMAKE_MT ${llvm}/llvm-mt)
 set(CMAKE_NM ${llvm}/llvm-nm)
+set(CMAKE_OBJDUMP ${llvm}/llvm-objdump)
 
 # As Visual Studio 2019 16.11. Wine's libraries have no stack cookies, and its headers lack a type.
 set(compile_options "-fmsc-version=1929 /GS- -D_UCRT -Dsig_atomic_t=int -mcx16 -imsvc ${wine_headers}/msvcrt -imsvc ${wine_headers}/windows")
@@ -28,8 +29,9 @@ if(NOT EXISTS ${made}/made OR ${startup} IS_NEWER_THAN ${made}/made OR ${CMAKE_C
   file(MAKE_DIRECTORY ${made})
   separate_arguments(words UNIX_COMMAND "${compile_options}")
   foreach(kind PROGRAM LIBRARY)
+    # Behind "--" a path that begins like an option is none.
     execute_process(COMMAND_ERROR_IS_FATAL ANY
-      COMMAND ${CMAKE_C_COMPILER} --target=${CMAKE_C_COMPILER_TARGET} ${words} -DSTARTUP_${kind} /O2 /W4 /c ${startup} /Fo${made}/${kind}.obj)
+      COMMAND ${CMAKE_C_COMPILER} --target=${CMAKE_C_COMPILER_TARGET} ${words} -DSTARTUP_${kind} /O2 /W4 /c /Fo${made}/${kind}.obj -- ${startup})
   endforeach()
   file(GLOB libraries RELATIVE ${wine_libraries} ${wine_libraries}/lib*.a)
   foreach(library IN LISTS libraries)
