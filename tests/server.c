@@ -314,6 +314,7 @@ static void a_code_outlives_the_server(void **state)
     assert_process_ends(process, code);
 }
 
+// Dead, not only killed: a spare that has not run since may take a job along.
 static void dead_spares_are_replaced(void **state)
 {
     (void)state;
@@ -323,6 +324,8 @@ static void dead_spares_are_replaced(void **state)
         const size_t count = platform_children_of(server, spares, MOST);
         for (size_t i = 0; i < count; i++)
             platform_process_kill(spares[i]);
+        for (size_t i = 0; i < count; i++)
+            assert_true(platform_process_ends(spares[i]));
         assert_process_ends(started_served(nothing, NULL, 0), 0);
     }
 }

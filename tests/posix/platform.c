@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -145,8 +146,18 @@ static _Noreturn void jump(int64_t offset, brood_duration ahead, brood_duration 
     _exit(set_wall_clock(read_clock(CLOCK_MONOTONIC) + offset) ? 0 : 2);
 }
 
+// One process of the machine at a time: who reads the clock while another's is ahead would put it back to that.
+static int take_the_wall_clock(void)
+{
+    const int file = open("/tmp/brood-test-wall-clock", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (file < 0 || flock(file, LOCK_EX) != 0)
+        give_up("locking the wall clock");
+    return file;
+}
+
 bool platform_wall_clock_jump(brood_duration ahead, brood_duration span)
 {
+    const int taken = take_the_wall_clock();
     const int64_t offset = read_clock(CLOCK_REALTIME) - read_clock(CLOCK_MONOTONIC);
     int status;
     (void)fflush(NULL);
@@ -158,12 +169,15 @@ bool platform_wall_clock_jump(brood_duration ahead, brood_duration span)
     while (waitpid(child, &status, 0) < 0)
         if (errno != EINTR)
             give_up("waitpid");
-    if (WIFEXITED(status) && WEXITSTATUS(status) == 1)
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 1) {
+        close(taken);
         return false;
+    }
     if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
         (void)set_wall_clock(read_clock(CLOCK_MONOTONIC) + offset);
         give_up("the wall clock");
     }
+    close(taken);
     return true;
 }
 
