@@ -2,6 +2,7 @@
 #include "place.h"
 
 #include "foreign.h"
+#include "output.h"
 
 #include <stdint.h>
 #include <stdio.h>
@@ -152,18 +153,6 @@ static void make_command(wchar_t command[ROOM], const place_run *run)
             swprintf(command + length, (size_t)(ROOM - length), L" \"%ls\"", wide(text, run->arguments[i]));
 }
 
-static HANDLE open_output(const char *path)
-{
-    wchar_t wide_path[ROOM];
-    SECURITY_ATTRIBUTES inheritable = { sizeof inheritable, NULL, TRUE };
-    HANDLE file =
-        CreateFileW(wide(wide_path, path), FILE_APPEND_DATA | SYNCHRONIZE, FILE_SHARE_READ | FILE_SHARE_WRITE,
-                    &inheritable, OPEN_ALWAYS, FILE_ATTRIBUTE_NORMAL, NULL);
-    if (file == INVALID_HANDLE_VALUE)
-        give_up(path);
-    return file;
-}
-
 int place_program_run(const place_run *run)
 {
     wchar_t program[ROOM];
@@ -172,7 +161,9 @@ int place_program_run(const place_run *run)
     DWORD code = 0;
     PROCESS_INFORMATION process;
     STARTUPINFOW info = { .cb = sizeof info, .dwFlags = STARTF_USESTDHANDLES };
-    info.hStdOutput = run->output ? open_output(run->output) : INVALID_HANDLE_VALUE;
+    info.hStdOutput = run->output ? output_open(run->output) : INVALID_HANDLE_VALUE;
+    if (run->output && info.hStdOutput == INVALID_HANDLE_VALUE)
+        give_up(run->output);
     info.hStdError = run->output ? info.hStdOutput : NULL;
     make_command(command, run);
     put_variables(run, true);

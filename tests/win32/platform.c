@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "platform.h"
 
+#include "output.h"
+
 #include <fcntl.h>
 #include <io.h>
 #include <share.h>
@@ -411,9 +413,9 @@ platform_program platform_program_start(const char *argument, const char *variab
     (void)snprintf(command, sizeof command, "\"%s\" %s", program, argument);
     STARTUPINFOA info = { .cb = sizeof info, .dwFlags = STARTF_USESTDHANDLES };
     info.hStdInput = inheritable(ends[0]);
-    info.hStdOutput =
-        inheritable(CreateFileA(output, FILE_APPEND_DATA | SYNCHRONIZE, FILE_SHARE_READ | FILE_SHARE_WRITE,
-                                NULL, OPEN_ALWAYS, FILE_ATTRIBUTE_NORMAL, NULL));
+    info.hStdOutput = output_open(output);
+    if (info.hStdOutput == INVALID_HANDLE_VALUE)
+        give_up(output);
     info.hStdError = info.hStdOutput;
     put_variable(variable, true);
     if (!CreateProcessA(program, command, NULL, NULL, TRUE, 0, NULL, NULL, &info, &process))

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: MIT
+#ifndef BROOD_TESTS_WIN32_OUTPUT_H
+#define BROOD_TESTS_WIN32_OUTPUT_H
+
+#include <windows.h>
+
+// A file for what a program and its children print, at its end; they inherit it. They share the one position, which moves with each write. Not by
+// FILE_APPEND_DATA: Wine looks for the end and then writes there, in two steps, so that two processes that print at the same time write over each other.
+static inline HANDLE output_open(const char *path)
+{
+    const LARGE_INTEGER nothing = { .QuadPart = 0 };
+    SECURITY_ATTRIBUTES inheritable = { sizeof inheritable, NULL, TRUE };
+    HANDLE file = CreateFileA(path, GENERIC_WRITE, FILE_SHARE_READ | FILE_SHARE_WRITE, &inheritable,
+                              OPEN_ALWAYS, FILE_ATTRIBUTE_NORMAL, NULL);
+    if (file != INVALID_HANDLE_VALUE && !SetFilePointerEx(file, nothing, NULL, FILE_END)) {
+        CloseHandle(file);
+        return INVALID_HANDLE_VALUE;
+    }
+    return file;
+}
+
+#endif
