@@ -99,6 +99,19 @@ static int wait_for_it(void *arg)
 
 enum { WAITERS = 4 };
 
+static void count_waiter(const char *line, void *arg)
+{
+    int *count = arg;
+    *count += strstr(line, "waits for event") != NULL;
+}
+
+static int waiters_told(void)
+{
+    int count = 0;
+    assert_status(brood_dump(count_waiter, &count), BROOD_OK);
+    return count;
+}
+
 static struct waiting started_waiters(brood_thread *threads[WAITERS], brood_process **process)
 {
     struct waiting waiting = { made_event(), { 0 } };
@@ -108,6 +121,8 @@ static struct waiting started_waiters(brood_thread *threads[WAITERS], brood_proc
     *process = started_process(wait_for_it, &waiting, sizeof waiting);
     for (int i = 0; i < WAITERS + 1; i++)
         assert_status(brood_semaphore_acquire(waiting.began, MEETING_PATIENCE), BROOD_OK);
+    while (waiters_told() < WAITERS + 1)
+        brood_sleep(BROOD_MILLISECONDS(1));
     brood_sleep(BROOD_MILLISECONDS(200)); // which is much longer than from there into the wait
     return waiting;
 }

@@ -333,7 +333,8 @@ static void dead_spares_are_replaced(void **state)
 static int start_again_and_again(void *arg)
 {
     const int rounds = *(int *)arg;
-    for (int i = 0; i < rounds; i++) {
+    const int64_t deadline = brood_clock() + MEETING_PATIENCE;
+    for (int i = 0; i < rounds || (!noted("killed") && brood_clock() < deadline); i++) {
         brood_process *process;
         brood_exit ended;
         CHECK(brood_process_start(&process, return_at_once, &i, sizeof i, &served) == BROOD_OK);
@@ -346,6 +347,17 @@ static int start_again_and_again(void *arg)
     return 0;
 }
 
+// Only those: the parent of a child whose server has been killed is somebody else.
+static bool is_ours(brood_pid pid)
+{
+    static brood_pid images[1000]; // those of the same test by another method too
+    const size_t count = platform_images(images, sizeof images / sizeof images[0]);
+    for (size_t i = 0; i < count; i++)
+        if (images[i] == pid)
+            return true;
+    return false;
+}
+
 static void starts_go_on_while_servers_are_killed(void **state)
 {
     (void)state;
@@ -354,12 +366,14 @@ static void starts_go_on_while_servers_are_killed(void **state)
     brood_pid last = 0;
     note("started all", 0);
     note("server", 0);
+    note("killed", 0);
     brood_thread *thread = started_thread(start_again_and_again, &rounds, sizeof rounds);
     while (!noted("started all")) {
         const brood_pid server = (brood_pid)noted("server");
-        if (server > 1) {
+        if (server > 1 && is_ours(server)) {
             platform_process_kill(server);
             note("server", 0);
+            note("killed", 1);
             last = server;
             kills++;
         }
@@ -370,7 +384,7 @@ static void starts_go_on_while_servers_are_killed(void **state)
     assert_thread_ends(thread, 0);
     // Until then a spare of its might still serve somebody, and die with it.
     assert_true(platform_process_ends(last));
-    print_message("%u servers killed during %d starts\n", kills, rounds);
+    print_message("%u servers killed during %d starts or more\n", kills, rounds);
     assert_true(kills > 0);
     assert_false(platform_has_child());
 }

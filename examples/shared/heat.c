@@ -35,7 +35,7 @@ static int work(void *arg)
                 (*to)[row][column] = ((*from)[row - 1][column] + (*from)[row + 1][column] +
                                       (*from)[row][column - 1] + (*from)[row][column + 1]) /
                                      4;
-        check(brood_barrier_wait(job->barrier, BROOD_SECONDS(10), NULL));
+        check(brood_barrier_wait(job->barrier, BROOD_SECONDS(60), NULL));
     }
     return 0;
 }

@@ -136,8 +136,8 @@ static uint64_t memory_left(void)
 
 enum { MARGIN = 16 << 20, LOOKED_AT = 1 << 20 };
 
-// Too much would be answered by the kernel with the death of somebody. The look costs as much as some pages do, so it is taken
-// once for every megabyte; and each time from one that found too little on.
+// Too much would be answered by the kernel with the death of somebody. A look is no reservation: what others take at the same moment it does not
+// see. It costs as much as some pages do, so it is taken once for every megabyte; and each time from one that found too little on.
 static brood_status look_at_memory(uint64_t length)
 {
     static _Atomic uint64_t unseen;

@@ -185,8 +185,8 @@ static int sleep_once(void *arg)
     return 0;
 }
 
-// True when the machine was quick enough for the test to tell something.
-static bool wake_two_of_six(void)
+// True when the machine was quick enough for the test to tell something: `pause` makes it likely that all sleep indeed.
+static bool wake_two_of_six(brood_duration pause)
 {
     brood_thread *threads[SLEEPERS];
     atomic_store(&asleep, 0);
@@ -196,7 +196,7 @@ static bool wake_two_of_six(void)
         threads[i] = started_thread(sleep_once, NULL, 0);
     while (atomic_load(&asleep) < SLEEPERS)
         brood_sleep(BROOD_MILLISECONDS(1));
-    brood_sleep(BROOD_MILLISECONDS(50)); // makes it likely that they sleep indeed; else this is tried again
+    brood_sleep(pause);
     broodi_wake(&bed, 2);
     brood_sleep(BROOD_MILLISECONDS(100));
     const unsigned woken = atomic_load(&awake);
@@ -209,10 +209,11 @@ static bool wake_two_of_six(void)
 static void a_wake_wakes_as_many_as_it_says(void **state)
 {
     (void)state;
-    int tries = 20;
-    while (tries > 0 && !wake_two_of_six())
-        tries--;
-    assert_true(tries > 0);
+    enum { TRIES = 40, FIRST = 50, MORE = 15 };
+    int tries = 0;
+    while (tries < TRIES && !wake_two_of_six(BROOD_MILLISECONDS(FIRST + tries * MORE)))
+        tries++;
+    assert_true(tries < TRIES);
 }
 
 // Ends of waits
@@ -304,7 +305,8 @@ static void assert_wait_blocks(uint32_t holder)
     assert_false(broodi_thread_is_over(holder, broodi_thread_turn(holder)));
 }
 
-static void assert_wait_returns(uint32_t holder)
+// Returns how long that took.
+static int64_t assert_wait_returns(uint32_t holder)
 {
     static broodi_word word;
     const int64_t before = brood_clock();
@@ -314,38 +316,54 @@ static void assert_wait_returns(uint32_t holder)
     broodi_wait(&word, 0, holder, INT64_MAX); // it is dead already
     const int64_t took = brood_clock() - before;
     assert_true(broodi_thread_is_over(holder, broodi_thread_turn(holder)));
-    assert_true(took < NET);
+    return took;
+}
+
+// By the net it would be late each time; a machine that is busy with something else is late now and then.
+enum { DEATHS = 3 };
+
+static int64_t earlier(int64_t one, int64_t other)
+{
+    return one < other ? one : other;
 }
 
 static void a_wait_ends_with_the_thread_that_it_watches(void **state)
 {
     (void)state;
-    const struct mortal mortal = made_mortal();
-    brood_thread *thread = started_thread(die_holding, &mortal, sizeof mortal);
-    const uint32_t slot = slot_of_mortal();
-    assert_wait_blocks(slot);
-    note("die", 1);
-    assert_wait_returns(slot);
-    assert_thread_ends(thread, 0);
-    assert_wait_returns(slot);
-    bury(mortal);
+    int64_t best = INT64_MAX;
+    for (int i = 0; i < DEATHS; i++) {
+        const struct mortal mortal = made_mortal();
+        brood_thread *thread = started_thread(die_holding, &mortal, sizeof mortal);
+        const uint32_t slot = slot_of_mortal();
+        assert_wait_blocks(slot);
+        note("die", 1);
+        int64_t took = assert_wait_returns(slot);
+        assert_thread_ends(thread, 0);
+        took += assert_wait_returns(slot);
+        best = earlier(best, took);
+        bury(mortal);
+    }
+    assert_true(best < NET);
 }
 
 static void a_wait_ends_with_the_process_that_it_watches(void **state)
 {
     (void)state;
-    for (int i = 0; i < 3; i++) {
+    int64_t best = INT64_MAX;
+    for (int i = 0; i < DEATHS; i++) {
         const struct mortal mortal = made_mortal();
         brood_process *process = started_process(die_slowly, &mortal, sizeof mortal);
         const uint32_t slot = slot_of_mortal();
         assert_wait_blocks(slot);
         assert_status(brood_process_kill(process), BROOD_OK);
-        assert_wait_returns(slot);
+        int64_t took = assert_wait_returns(slot);
         assert_status(brood_process_join(process, MEETING_PATIENCE, NULL), BROOD_OK);
         brood_process_drop(process);
-        assert_wait_returns(slot);
+        took += assert_wait_returns(slot);
+        best = earlier(best, took);
         bury(mortal);
     }
+    assert_true(best < NET);
 }
 
 static broodi_word watched_word;
@@ -426,11 +444,19 @@ static void a_wake_of_the_dead_is_passed_on(void **state)
 
 // Two wait for a word, and who comes first in the order of the wakes has died unclaimed. Its place holds nothing of the wakes that follow.
 
+// Whether its wake came late: of the time before the word had changed the waker was in charge.
 static int await_change(void *arg)
 {
     broodi_word *word = broodi_slot(BROODI_LOCK, *(uint32_t *)arg);
     note("slot", (uint64_t)broodi_self_slot() + 1);
-    return (int)wait_for(word, 1);
+    (void)wait_for(word, 1);
+    return brood_clock() - (int64_t)noted("changed") >= NET;
+}
+
+static void change(broodi_word *word)
+{
+    note("changed", (uint64_t)brood_clock());
+    set_low(word, 1, 1);
 }
 
 static uint64_t key_at(uint32_t slot)
@@ -459,7 +485,7 @@ static void a_slot_whose_thread_died_waiting_takes_no_wake(void **state)
     brood_process *other = started_process(await_change, &index, sizeof index);
     await_key(slot_of_mortal());
     kill_process(dead);
-    set_low(word, 1, 1);
+    change(word);
     assert_process_ends(other, 0); // no wake missed
     free_word(index);
 }
@@ -485,7 +511,7 @@ static void a_wake_is_kept_for_the_burial_of_who_was_woken(void **state)
     const uint32_t slot = slot_of_mortal();
     await_key(slot);
     const bool keeps_wakes = key_at(slot) != 0;
-    set_low(word, 1, 1);
+    change(word);
     assert_true(await_note("woken", index + 1));
     const uint64_t kept = key_at(slot);
     kill_process(process);

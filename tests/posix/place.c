@@ -69,7 +69,7 @@ bool place_has_stream(int number)
 void place_folder_make(char *buffer, size_t capacity, const char *name)
 {
     foreign_file_name(buffer, capacity, name);
-    if (mkdir(buffer, 0755) != 0)
+    if ((mkdir(buffer, 0755) != 0 && errno != EEXIST) || chmod(buffer, 0755) != 0) // whatever the umask
         give_up(buffer);
 }
 

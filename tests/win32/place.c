@@ -90,7 +90,7 @@ void place_folder_make(char *buffer, size_t capacity, const char *name)
 {
     wchar_t path[ROOM];
     foreign_file_name(buffer, capacity, name);
-    if (!CreateDirectoryW(wide(path, buffer), NULL))
+    if (!CreateDirectoryW(wide(path, buffer), NULL) && GetLastError() != ERROR_ALREADY_EXISTS)
         give_up(buffer);
 }
 
