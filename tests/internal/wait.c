@@ -198,7 +198,10 @@ static bool wake_two_of_six(brood_duration pause)
         brood_sleep(BROOD_MILLISECONDS(1));
     brood_sleep(pause);
     broodi_wake(&bed, 2);
-    brood_sleep(BROOD_MILLISECONDS(100));
+    const int64_t limit = brood_clock() + BROOD_MILLISECONDS(300);
+    while (atomic_load(&awake) < 2 && brood_clock() < limit)
+        brood_sleep(BROOD_MILLISECONDS(1));
+    brood_sleep(BROOD_MILLISECONDS(100)); // for a third
     const unsigned woken = atomic_load(&awake);
     broodi_wake(&bed, BROODI_ALL);
     for (int i = 0; i < SLEEPERS; i++)
@@ -209,11 +212,13 @@ static bool wake_two_of_six(brood_duration pause)
 static void a_wake_wakes_as_many_as_it_says(void **state)
 {
     (void)state;
-    enum { TRIES = 40, FIRST = 50, MORE = 15 };
-    int tries = 0;
-    while (tries < TRIES && !wake_two_of_six(BROOD_MILLISECONDS(FIRST + tries * MORE)))
-        tries++;
-    assert_true(tries < TRIES);
+    enum { FIRST = 50, MORE = 15, MOST = 400 };
+    const int64_t deadline = brood_clock() + MEETING_PATIENCE;
+    int pause = FIRST;
+    while (!wake_two_of_six(BROOD_MILLISECONDS(pause))) {
+        assert_true(brood_clock() < deadline);
+        pause = pause < MOST ? pause + MORE : FIRST;
+    }
 }
 
 // Ends of waits
