@@ -119,6 +119,9 @@ brood_pid platform_guest_start(int (*fn)(void *arg), void *arg);
 void platform_pipe(intptr_t ends[2]);
 void platform_pipe_inheritable(intptr_t ends[2]);
 size_t platform_read(intptr_t descriptor, char *buffer, size_t capacity);
+
+// Whether the pipe ends, empty, within a minute, because nobody has its writing end any more.
+bool platform_pipe_ends(intptr_t reading);
 void platform_write(intptr_t descriptor, const char *text);
 void platform_close(intptr_t descriptor);
 

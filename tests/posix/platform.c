@@ -484,6 +484,12 @@ size_t platform_read(intptr_t descriptor, char *buffer, size_t capacity)
     return (size_t)got;
 }
 
+bool platform_pipe_ends(intptr_t reading)
+{
+    char byte;
+    return platform_is_ready(reading, BROOD_SECONDS(60)) && platform_read(reading, &byte, 1) == 0;
+}
+
 void platform_write(intptr_t descriptor, const char *text)
 {
     if (write((int)descriptor, text, strlen(text)) != (ssize_t)strlen(text))

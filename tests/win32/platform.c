@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "platform.h"
 
+#include "foreign.h"
 #include "output.h"
 
 #include <fcntl.h>
@@ -314,6 +315,41 @@ size_t platform_read(intptr_t descriptor, char *buffer, size_t capacity)
     if (got < 0)
         give_up("_read");
     return (size_t)got;
+}
+
+// Whether no other process runs this program.
+static bool is_alone(void)
+{
+    wchar_t path[MAX_PATH];
+    const wchar_t *file = own_file(path);
+    PROCESSENTRY32W entry = { .dwSize = sizeof entry };
+    unsigned count = 0;
+    HANDLE snapshot = CreateToolhelp32Snapshot(TH32CS_SNAPPROCESS, 0);
+    if (snapshot == INVALID_HANDLE_VALUE)
+        give_up("CreateToolhelp32Snapshot");
+    for (BOOL more = Process32FirstW(snapshot, &entry); more; more = Process32NextW(snapshot, &entry))
+        count += wcscmp(entry.szExeFile, file) == 0;
+    CloseHandle(snapshot);
+    return count <= 1;
+}
+
+// Wine's server keeps what a process has inherited that was ended before it had met the server: the list of processes does not have it, and its handles
+// stay open. There the pipe counts as ended when for two seconds there was nobody who could write.
+bool platform_pipe_ends(intptr_t reading)
+{
+    enum { LOOK = 20, LOOKS = 60000 / LOOK, ENOUGH = 2000 / LOOK };
+    HANDLE pipe = (HANDLE)_get_osfhandle((int)reading);
+    unsigned alone = 0;
+    for (unsigned looks = 0; looks < LOOKS && alone < ENOUGH; looks++) {
+        DWORD length = 0;
+        if (!PeekNamedPipe(pipe, NULL, 0, NULL, &length, NULL))
+            return GetLastError() == ERROR_BROKEN_PIPE;
+        if (length > 0)
+            return false;
+        alone = foreign_is_slow() && is_alone() ? alone + 1 : 0;
+        Sleep(LOOK);
+    }
+    return alone == ENOUGH;
 }
 
 void platform_write(intptr_t descriptor, const char *text)
