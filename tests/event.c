@@ -121,7 +121,8 @@ static struct waiting started_waiters(brood_thread *threads[WAITERS], brood_proc
     *process = started_process(wait_for_it, &waiting, sizeof waiting);
     for (int i = 0; i < WAITERS + 1; i++)
         assert_status(brood_semaphore_acquire(waiting.began, MEETING_PATIENCE), BROOD_OK);
-    while (waiters_told() < WAITERS + 1)
+    const int64_t deadline = brood_clock() + MEETING_PATIENCE;
+    while (waiters_told() < WAITERS + 1 && brood_clock() < deadline)
         brood_sleep(BROOD_MILLISECONDS(1));
     brood_sleep(BROOD_MILLISECONDS(200)); // which is much longer than from there into the wait
     return waiting;
