@@ -393,8 +393,9 @@ static void a_crowd_passes_in_groups(void **state)
     for (int i = 0; i < CROWD; i++)
         threads[i] = started_thread(pass_often, &crowd, sizeof crowd);
     // Who is left alone at the end, and can have no other partner any more, gets this one.
-    while (alive_among(threads, CROWD) > 0) {
-        if (alive_among(threads, CROWD) == 1 && waiting_at(crowd.barrier) == 1)
+    int alive;
+    while ((alive = alive_among(threads, CROWD)) > 0) {
+        if (alive == 1 && waiting_at(crowd.barrier) == 1)
             assert_status(brood_barrier_wait(crowd.barrier, MEETING_PATIENCE, NULL), BROOD_OK);
         brood_sleep(BROOD_MILLISECONDS(1));
     }

@@ -155,11 +155,8 @@ static int take_the_wall_clock(void)
     return file;
 }
 
-bool platform_wall_clock_jump(brood_duration ahead, brood_duration span)
+static bool jump_and_back(brood_duration ahead, brood_duration span)
 {
-    const int taken = take_the_wall_clock();
-    if (taken < 0)
-        return false;
     const int64_t offset = read_clock(CLOCK_REALTIME) - read_clock(CLOCK_MONOTONIC);
     int status;
     (void)fflush(NULL);
@@ -171,16 +168,23 @@ bool platform_wall_clock_jump(brood_duration ahead, brood_duration span)
     while (waitpid(child, &status, 0) < 0)
         if (errno != EINTR)
             give_up("waitpid");
-    if (WIFEXITED(status) && WEXITSTATUS(status) == 1) {
-        close(taken);
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 1)
         return false;
-    }
     if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
         (void)set_wall_clock(read_clock(CLOCK_MONOTONIC) + offset);
         give_up("the wall clock");
     }
-    close(taken);
     return true;
+}
+
+bool platform_wall_clock_jump(brood_duration ahead, brood_duration span)
+{
+    const int taken = take_the_wall_clock();
+    if (taken < 0)
+        return false;
+    const bool jumped = jump_and_back(ahead, span);
+    close(taken);
+    return jumped;
 }
 
 size_t platform_descriptors_kept(size_t ended)
