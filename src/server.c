@@ -83,9 +83,10 @@ static brood_status make(void)
 // Those who still need it, its children, hold references of their own.
 static void let_go(void)
 {
-    brood_process_drop(server.process);
-    server.process = NULL;
+    brood_process *process = server.process;
+    server.process = NULL; // first: a copy of this process must not find what is gone
     atomic_store_explicit(&server.exists, false, memory_order_relaxed);
+    brood_process_drop(process);
 }
 
 // The one before stays if there can be no other: the next start may find it fitting again.

@@ -4,6 +4,7 @@
 
 #include "fail.h"
 #include "fault.h"
+#include "os/os_guard.h"
 
 #include <dlfcn.h>
 #include <elf.h>
@@ -60,10 +61,14 @@ static int visit(struct dl_phdr_info *info, size_t size, void *arg)
     return 1;
 }
 
+// Under the guard, for glibc's lock of its list of modules stays locked for ever in a copy made while it was held. Only for a thread that is not
+// brood's, and walks the list just then, there is no remedy.
 static bool find(struct search *search, bool (*matches)(const struct search *, const struct search *))
 {
     struct walk walk = { .search = search, .matches = matches };
+    brood_os_guard_lock();
     (void)dl_iterate_phdr(visit, &walk);
+    brood_os_guard_unlock();
     return search->found;
 }
 

@@ -233,6 +233,9 @@ brood_status brood_os_self_set(void *value)
 
 brood_status brood_os_self_prepare(void (*at_thread_end)(void *))
 {
-    const int error = broodi_fault() ? EAGAIN : pthread_key_create(&at_end, at_thread_end);
-    return error ? brood_os_error("pthread_key_create", error) : BROOD_OK;
+    int error = broodi_fault() ? EAGAIN : pthread_key_create(&at_end, at_thread_end);
+    if (error)
+        return brood_os_error("pthread_key_create", error);
+    error = broodi_starter_watch_fork();
+    return error ? brood_os_error("pthread_atfork", error) : BROOD_OK;
 }

@@ -22,7 +22,6 @@ struct request {
 static struct {
     pthread_mutex_t mutex;
     pthread_cond_t changed; // a request came, or was done
-    bool watches_fork;
     bool exists;
     struct request *first;
 } starter = { .mutex = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER };
@@ -84,19 +83,10 @@ static int create_thread(void)
 
 static int ensure(void)
 {
-    if (!starter.watches_fork) {
-        const int error = broodi_fault() ? ENOMEM : pthread_atfork(lock, unlock, forget_in_child);
-        if (error)
-            return error;
-        starter.watches_fork = true;
-    }
-    if (!starter.exists) {
-        const int error = create_thread();
-        if (error)
-            return error;
+    const int error = starter.exists ? 0 : create_thread();
+    if (!error)
         starter.exists = true;
-    }
-    return 0;
+    return error;
 }
 
 static void enqueue_and_wait(struct request *request)
@@ -123,6 +113,11 @@ brood_status broodi_starter_run(void (*job)(void *), void *arg)
         enqueue_and_wait(&request);
     unlock();
     return error ? brood_os_error("the starter thread", error) : BROOD_OK;
+}
+
+int broodi_starter_watch_fork(void)
+{
+    return broodi_fault() ? ENOMEM : pthread_atfork(lock, unlock, forget_in_child);
 }
 
 bool broodi_starter_exists(void)

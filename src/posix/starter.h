@@ -10,6 +10,10 @@
 #include <brood/status.h>
 #include <stdbool.h>
 
+// Arranges that every fork() of this process finds no thread in here, and the copy no starter. Once per process, before any other call. 0, or an
+// errno.
+int broodi_starter_watch_fork(void);
+
 // Runs job(arg) in a thread of this process that lives as long as the process, and waits for it.
 brood_status broodi_starter_run(void (*job)(void *), void *arg);
 

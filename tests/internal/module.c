@@ -3,6 +3,8 @@
 
 #include "../foreign.h"
 #include "../library/plugin.h"
+#include "../platform.h"
+#include "atomic.h"
 #include "fail.h"
 #include "os/os_module.h"
 
@@ -217,6 +219,46 @@ static void another_library_is_a_mismatch_of_two_builds(void **state)
     free(two.path);
 }
 
+// At any moment
+
+static atomic_bool enough;
+
+static int look_all_the_time(void *arg)
+{
+    (void)arg;
+    while (!atomic_load(&enough)) {
+        brood_os_module module;
+        CHECK(brood_os_module_find((code)own_function, &module) == BROOD_OK);
+        free(module.path);
+    }
+    return 0;
+}
+
+static int look_once(void *arg)
+{
+    brood_os_module module;
+    (void)arg;
+    return brood_os_module_find((code)own_function, &module) == BROOD_OK ? 0 : 1;
+}
+
+static void a_copy_made_while_a_thread_looks_finds_as_well(void **state)
+{
+    (void)state;
+    enum { COPIES = 200 };
+    if (!platform_copy_is_safe_beside_threads()) {
+        print_message("no fork here, or a sanitizer whose own locks do not survive it\n");
+        skip();
+    }
+    atomic_store(&enough, false);
+    brood_thread *thread = started_thread(look_all_the_time, NULL, 0);
+    int ended = 0;
+    for (int i = 0; i < COPIES && ended == 0; i++)
+        ended = platform_guest(look_once, NULL);
+    atomic_store(&enough, true);
+    assert_thread_ends(thread, 0);
+    assert_int_equal(ended, 0);
+}
+
 int main(void)
 {
     brood_init();
@@ -230,6 +272,7 @@ int main(void)
         cmocka_unit_test(an_offset_that_is_no_code_is_a_mismatch),
         cmocka_unit_test(a_file_that_is_not_there_is_not_found),
         cmocka_unit_test(another_library_is_a_mismatch_of_two_builds),
+        cmocka_unit_test(a_copy_made_while_a_thread_looks_finds_as_well),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

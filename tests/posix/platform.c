@@ -439,6 +439,9 @@ bool platform_children_ignore(bool ignore)
     return true;
 }
 
+// One that hangs ends by a signal, before its test runs into its time: so the test fails with its name, and nothing is left behind.
+enum { SECONDS_OF_A_GUEST = 100 };
+
 brood_pid platform_guest_start(int (*fn)(void *arg), void *arg)
 {
     (void)fflush(NULL);
@@ -446,6 +449,7 @@ brood_pid platform_guest_start(int (*fn)(void *arg), void *arg)
     if (guest < 0)
         give_up("fork");
     if (guest == 0) {
+        (void)alarm(SECONDS_OF_A_GUEST);
         const int code = fn(arg);
         _exit(code >= 0 && code < 255 ? code : 255);
     }
