@@ -238,6 +238,7 @@ static void flush_streams(void)
     if (broodi_here.forked_with_threads)
         return;
     brood_os_thread helper;
+    atomic_store_explicit(&flushed.state, 0, memory_order_relaxed); // of whom this is a copy, perhaps
     if (brood_os_thread_start(&helper, flush_all, NULL, 0) != BROOD_OK)
         return;
     const int64_t deadline = broodi_deadline(BROOD_SECONDS(1));
@@ -247,11 +248,14 @@ static void flush_streams(void)
         (void)brood_os_thread_join(helper, INT64_MAX);
 }
 
+// A guest comes here too: a copy that the target, or one of the handlers, has made and returned from.
 _Noreturn void broodi_ending_of_child(int code)
 {
-    (void)end_all(INT64_MAX);
+    if (broodi_here.role != BROODI_GUEST)
+        (void)end_all(INT64_MAX);
     flush_streams();
-    record(BROODI_RECORD_CODE, code);
+    if (broodi_here.role == BROODI_CHILD)
+        record(BROODI_RECORD_CODE, code);
     brood_os_process_exit(code);
 }
 

@@ -21,6 +21,14 @@ static bool same_name(const char *a, const char *b)
     return length == name_length(b) && brood_os_process_same_name(a, b, length);
 }
 
+static size_t size_of(const char *const *list)
+{
+    size_t size = 0;
+    for (; list && *list; list++)
+        size += strlen(*list) + 1;
+    return size;
+}
+
 static size_t count_of(const char *const *list)
 {
     size_t count = 0;
@@ -52,18 +60,23 @@ const char **broodi_environment_merge(const char *const *changes, char ***storag
     if (!own)
         return NULL;
     const size_t most = count_of((const char *const *)own) + count_of(changes) + 1;
-    const char **merged = broodi_alloc(most * sizeof *merged);
+    const char **merged = broodi_alloc(most * sizeof *merged + size_of(changes));
     if (!merged) {
         free(own);
         return NULL;
     }
     size_t count = 0;
+    char *text = (char *)(merged + most);
     for (char **entry = own; *entry; entry++)
         if (!is_mentioned(*entry, changes))
             merged[count++] = *entry;
-    for (; changes && *changes; changes++)
-        if (strchr(*changes, '=') && !is_mentioned(*changes, changes + 1)) // the last one counts
-            merged[count++] = *changes;
+    for (; changes && *changes; changes++) {
+        const size_t size = strlen(*changes) + 1;
+        if (!strchr(*changes, '=') || is_mentioned(*changes, changes + 1)) // the last one counts
+            continue;
+        merged[count++] = memcpy(text, *changes, size);
+        text += size;
+    }
     merged[count] = NULL;
     *storage = own;
     return merged;

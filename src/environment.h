@@ -8,7 +8,8 @@
 brood_status broodi_environment_check(const char *const *changes);
 
 // The environment of this process with the changes laid over it: "NAME=value" sets, "NAME" removes. A list that ends with NULL, to be
-// freed at once with `storage` by free(); NULL when out of memory. Texts of `changes` are borrowed.
+// freed at once with `storage` by free(); NULL when out of memory. Nothing of `changes` is borrowed: a forked child keeps the list, and not the
+// stack of the thread that started it.
 const char **broodi_environment_merge(const char *const *changes, char ***storage);
 
 #endif

@@ -76,9 +76,9 @@ _Noreturn static void run(const struct broodi_boot *boot, intptr_t channel, void
 }
 
 _Noreturn void broodi_child_of_fork(const struct broodi_boot *boot, intptr_t channel,
-                                    const brood_process_options *options, void (*target)(void))
+                                    const brood_resource *resources, size_t count, void (*target)(void))
 {
-    become(boot, options->resources, options->resource_count);
+    become(boot, resources, count);
     run(boot, channel, target);
 }
 

@@ -341,6 +341,8 @@ void broodi_children_forget(void)
         brood_process *process = children.first;
         children.first = process->next;
         brood_os_process_forget(&process->child);
+        if (process->server)
+            brood_os_process_forget(&process->server->child);
         broodi_children_inherit(process);
     }
     broodi_server_forget();

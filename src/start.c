@@ -39,6 +39,7 @@ struct start {
     char *identity;        // "1:2"
     const char **merged;   // the environment
     char **merged_storage; // and what its texts stand in; a forked child keeps both
+    brood_resource *kept;  // by a forked child
     struct broodi_boot boot;
     unsigned char *record; // encoded
     size_t record_size;
@@ -126,6 +127,20 @@ static brood_status make_environment(struct start *start)
     return start->merged ? BROOD_OK : broodi_fail(BROOD_NO_MEMORY, "the environment of the child");
 }
 
+// The caller's stand where he likes, on the stack of a thread that is not copied perhaps.
+static brood_status keep_resources(struct start *start)
+{
+    const brood_process_options *options = start->options;
+    if (start->method != BROOD_START_FORK || options->resource_count == 0)
+        return BROOD_OK;
+    const size_t size = options->resource_count * sizeof *start->kept;
+    start->kept = broodi_alloc(size);
+    if (!start->kept)
+        return broodi_fail(BROOD_NO_MEMORY, "%zu resources of the child", options->resource_count);
+    memcpy(start->kept, options->resources, size);
+    return BROOD_OK;
+}
+
 static brood_status take_slot(struct start *start)
 {
     static const enum broodi_origin origins[] = { [BROOD_START_SPAWN] = BROODI_ORIGIN_SPAWN,
@@ -195,6 +210,8 @@ static brood_status plan(struct start *start)
     if (status == BROOD_OK)
         status = make_environment(start);
     if (status == BROOD_OK)
+        status = keep_resources(start);
+    if (status == BROOD_OK)
         status = brood_os_module_find((void (*)(void))start->target, &start->boot.target);
     return status == BROOD_OK ? make_record(start) : status;
 }
@@ -208,9 +225,12 @@ static void enter_fork(void *arg, intptr_t channel)
     struct broodi_boot boot;
     if (broodi_boot_decode(start->record, start->record_size, start->boot.token, &boot) != BROOD_OK)
         brood_os_process_exit(70);
-    broodi_here.forked_with_threads = start->beside_threads;
+    if (start->beside_threads)
+        brood_os_stdio_forget();
+    broodi_here.forked_with_threads |= start->beside_threads;
     broodi_children_inherit(start->process); // itself, as its starter sees it
-    broodi_child_of_fork(&boot, channel, start->options, (void (*)(void))start->target);
+    broodi_child_of_fork(&boot, channel, start->kept, start->options->resource_count,
+                         (void (*)(void))start->target);
 }
 
 static brood_status launch_by(const struct start *start, const brood_os_plan *plan)
@@ -244,7 +264,7 @@ static brood_status launch(struct start *start)
         .resource_count = options->resource_count,
     };
     start->beside_threads = forks && options->fork_with_threads && brood_os_thread_count() > 1;
-    brood_os_stdio_flush(forks && !start->beside_threads);
+    brood_os_stdio_flush(forks && !start->beside_threads && !broodi_here.forked_with_threads);
     const brood_status status = launch_by(start, &os_plan);
     start->launched = status == BROOD_OK;
     return status;
@@ -320,6 +340,7 @@ static void discard(struct start *start, brood_status status)
     free(start->identity);
     free((void *)start->merged);
     free(start->merged_storage);
+    free(start->kept);
     free(start->record);
 }
 

@@ -48,6 +48,11 @@ BROOD_BEGIN_DECLS
  *
  * In a child it never returns. When it cannot go on it prints one line to stderr and ends the process with
  * status 70. A second call in the same process does nothing.
+ *
+ * On Unix a program may also fork() by itself, in any thread and at any moment. The copy may use all of brood; nothing is joined or stopped on its
+ * behalf at its end. This is arranged by pthread_atfork(), hence three limits: a fork handler that was registered before brood_init()
+ * must not use brood; a copy must not if it was made by `_Fork()`, or inside a signal handler; and what dl_iterate_phdr() calls must neither use
+ * brood nor fork.
  */
 #define brood_init() brood_init_with(BROOD_VERSION_NUMBER, atexit)
 

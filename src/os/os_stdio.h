@@ -9,6 +9,9 @@
 // caller does only while no other thread can sit in one. Never blocks on another thread's read.
 void brood_os_stdio_flush(bool all);
 
+// In a copy made beside other threads: forgets what stdout and stderr hold, which is its starter's and was being written by others.
+void brood_os_stdio_forget(void);
+
 // Ends the process at once, with this status, without running any handler.
 _Noreturn void brood_os_process_exit(int code);
 

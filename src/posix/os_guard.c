@@ -29,11 +29,13 @@ void brood_os_guard_unlock(void)
     brood_os_thread_unprotect(before);
 }
 
-// The forking thread holds the guard over the fork, so the child's copy is held by its only thread.
+// The forking thread holds the guard over the fork, so the child's copy is held by its only thread; which is not cancelled before it is through.
 static void after_in_child(void)
 {
-    brood_os_guard_unlock();
+    const int before = cancelable;
+    pthread_mutex_unlock(&guard);
     run_in_child();
+    brood_os_thread_unprotect(before);
 }
 
 brood_status brood_os_guard_watch_fork(void (*in_child)(void))

@@ -118,6 +118,28 @@ bool brood_os_life_is_over(brood_os_life *life, const brood_os_life_id *id)
     return is_over(atomic_load_explicit(word_of(in(life)), memory_order_acquire)) || is_lost(in(life));
 }
 
+// The list of robust mutexes of the forking thread, whose first word is the first of them; guarded by the guard. glibc gives the copy an empty one,
+// musl does not: the end of that thread in the copy would be told as that of the thread it is a copy of.
+static void **robust;
+
+static void note_list(void)
+{
+    size_t size = 0;
+    if (syscall(SYS_get_robust_list, 0, &robust, &size) != 0)
+        robust = NULL;
+}
+
+static void empty_list(void)
+{
+    if (robust)
+        *robust = robust;
+}
+
+int broodi_life_watch_fork(void)
+{
+    return broodi_fault() ? ENOMEM : pthread_atfork(note_list, NULL, empty_list);
+}
+
 bool broodi_life_watch(brood_os_life *life, const uint32_t **word, uint32_t *value)
 {
     _Atomic uint32_t *state = word_of(in(life));

@@ -16,6 +16,12 @@ void brood_os_stdio_flush(bool all)
         (void)fflush(NULL);
 }
 
+void brood_os_stdio_forget(void)
+{
+    broodi_stream_forget_output(stdout);
+    broodi_stream_forget_output(stderr);
+}
+
 _Noreturn void brood_os_process_exit(int code)
 {
     _exit(code);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "os/os_thread.h"
 
+#include "life.h"
 #include "starter.h"
 
 #include "fault.h"
@@ -237,5 +238,7 @@ brood_status brood_os_self_prepare(void (*at_thread_end)(void *))
     if (error)
         return brood_os_error("pthread_key_create", error);
     error = broodi_starter_watch_fork();
+    if (!error)
+        error = broodi_life_watch_fork();
     return error ? brood_os_error("pthread_atfork", error) : BROOD_OK;
 }

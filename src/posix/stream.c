@@ -12,6 +12,11 @@ void broodi_stream_flush_if_free(FILE *stream)
     funlockfile(stream);
 }
 
+void broodi_stream_forget_output(FILE *stream)
+{
+    __fpurge(stream);
+}
+
 void broodi_stream_forget_input(void)
 {
     if (__fbufsize(stdin) == 0 || ftrylockfile(stdin) != 0)

@@ -8,6 +8,9 @@
 // A stream that another thread is inside of is left alone: that thread may sit in a read.
 void broodi_stream_flush_if_free(FILE *stream);
 
+// In a forked child, whose only thread is inside of none: forgets what is to be written.
+void broodi_stream_forget_output(FILE *stream);
+
 // In a forked child: forgets what was read ahead from standard input, which is the starter's.
 void broodi_stream_forget_input(void);
 

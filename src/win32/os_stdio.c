@@ -20,6 +20,11 @@ void brood_os_stdio_flush(bool all)
         (void)fflush(NULL);
 }
 
+// No process is a copy.
+void brood_os_stdio_forget(void)
+{
+}
+
 _Noreturn void brood_os_process_exit(int code)
 {
     broodi_win32_set_ending();

@@ -9,6 +9,11 @@ void broodi_stream_flush_if_free(FILE *stream)
     funlockfile(stream);
 }
 
+void broodi_stream_forget_output(FILE *stream)
+{
+    (void)fpurge(stream);
+}
+
 void broodi_stream_forget_input(void)
 {
     if (ftrylockfile(stdin) != 0)
