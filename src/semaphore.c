@@ -3,7 +3,8 @@
 //
 // The low word of the state is the value and one flag, WAITERS: somebody waits, or may. Who waits does so while the value is zero. The release
 // that finds the flag takes it away and wakes as many as it lets in; whoever has waited puts it back as he takes, or leaves without, since he
-// may have been the only one to know of the others. One who is killed between the two is made good by the net of broodi_wait.
+// may have been the only one to know of the others. Before he does, releases find no flag: so if he leaves some of the value he wakes the next,
+// who does the same. One who is killed in between is made good by the net of broodi_wait.
 #include "deadline.h"
 #include "fail.h"
 #include "object.h"
@@ -74,6 +75,8 @@ static brood_status acquire(brood_semaphore semaphore, brood_duration timeout)
             if (!broodi_word_swap(word, state, (low - 1) | others))
                 continue;
             broodi_step(BROODI_STEP_SEMAPHORE_TAKEN);
+            if (others && ((low - 1) & VALUE))
+                broodi_object_wake(word, 1);
             return BROOD_OK;
         }
         if (deadline < 0)

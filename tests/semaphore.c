@@ -134,6 +134,28 @@ static void a_release_lets_in_as_many_as_it_says(void **state)
     assert_status(brood_semaphore_destroy(semaphore), BROOD_OK);
 }
 
+// Were one of them forgotten, it would look for itself after a second: not once in all these rounds, or they would not end in time.
+static void releases_one_behind_the_other_let_in_as_many(void **state)
+{
+    (void)state;
+    enum { ROUNDS = 200 };
+    const int64_t begun = brood_clock();
+    brood_semaphore semaphore = made_semaphore(0, 0);
+    for (int round = 0; round < ROUNDS; round++) {
+        brood_thread *threads[WAITERS];
+        for (int i = 0; i < WAITERS; i++)
+            threads[i] = started_thread(acquire_one, &semaphore, sizeof semaphore);
+        brood_sleep(BROOD_MILLISECONDS(2)); // most of them wait by now
+        for (int i = 0; i < WAITERS; i++)
+            assert_status(brood_semaphore_release(semaphore, 1), BROOD_OK);
+        for (int i = 0; i < WAITERS; i++)
+            assert_thread_ends(threads[i], BROOD_OK);
+    }
+    assert_true(brood_clock() - begun < MEETING_PATIENCE);
+    assert_int_equal(value_of(semaphore), 0);
+    assert_status(brood_semaphore_destroy(semaphore), BROOD_OK);
+}
+
 static void single_releases_let_everybody_in_after_all(void **state)
 {
     (void)state;
@@ -377,6 +399,7 @@ int main(void)
         cmocka_unit_test(bad_arguments_are_refused),
         cmocka_unit_test(a_destroyed_one_is_stale_for_ever),
         cmocka_unit_test(a_release_lets_in_as_many_as_it_says),
+        cmocka_unit_test(releases_one_behind_the_other_let_in_as_many),
         cmocka_unit_test(single_releases_let_everybody_in_after_all),
         cmocka_unit_test(destroying_sends_everybody_home),
         cmocka_unit_test(who_leaves_early_takes_nothing_along),
