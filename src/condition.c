@@ -32,6 +32,7 @@ enum { PHASE_BITS = 2, TICKET_BITS = 20, HANDLE_AT = PHASE_BITS + TICKET_BITS };
 
 #define PHASE ((UINT64_C(1) << PHASE_BITS) - 1)
 #define TICKET ((UINT32_C(1) << TICKET_BITS) - 1)
+#define OLDEST (TICKET / 4)
 
 _Static_assert(HANDLE_AT + BROODI_GENERATION_BITS + BROODI_SLOT_BITS == 64, "a seat's word has room for all");
 
@@ -167,6 +168,15 @@ static uint32_t age(uint64_t word, uint32_t last)
     return (last - ticket_of(word)) & TICKET;
 }
 
+// Whoever takes a ticket sees to it that those who wait do not grow older than that: past half of all tickets they would be taken for ones who
+// come later. The order among the very old is lost.
+static void keep_young(struct broodi_seat *seat, uint64_t word, uint64_t id, uint32_t last)
+{
+    const uint32_t years = age(word, last);
+    if ((word & PHASE) == WAITING && years > OLDEST && years <= TICKET / 2)
+        (void)change_seat(seat, word, sitting(id, last - OLDEST, WAITING));
+}
+
 static bool waited_when(uint64_t word, uint32_t last)
 {
     return (word & PHASE) == WAITING && age(word, last) <= TICKET / 2;
@@ -210,13 +220,24 @@ static void notify_some(broodi_word *condition, uint64_t id, uint64_t state, uin
         forget_waiters(condition, state);
 }
 
+// False when nobody waits there any more who did when `last` was the last ticket.
+static bool choose_surely(struct broodi_seat *seat, uint64_t word, uint64_t id, uint32_t last)
+{
+    while (is_for(word, id) && waited_when(word, last)) {
+        if (choose(seat, word))
+            return true;
+        word = broodi_word_look(&seat->state); // its ticket is another one, or he has left
+    }
+    return false;
+}
+
 static void notify_all(broodi_word *condition, uint64_t id, uint64_t state)
 {
     uint64_t word;
     bool empty = true;
     struct broodi_seat *seat;
     for (uint32_t index = 0; (seat = next_seat(id, &index, &word)) != NULL;)
-        empty &= waited_when(word, last_ticket(state)) && choose(seat, word);
+        empty &= choose_surely(seat, word, id, last_ticket(state));
     if (empty)
         forget_waiters(condition, state);
 }
@@ -255,19 +276,26 @@ struct waiting {
     brood_lock lock;
     broodi_word *word; // of the condition
     struct broodi_seat *seat;
-    uint64_t sits; // what stands in the seat while this thread waits
     int64_t deadline;
 };
 
-static bool others_have_another_lock(const struct waiting *waiting)
+static bool has_another_lock(struct broodi_seat *seat, const struct waiting *waiting)
+{
+    return seat != waiting->seat &&
+           atomic_load_explicit(&seat->lock, memory_order_relaxed) != waiting->lock.id && !is_deserted(seat);
+}
+
+// What one with this ticket owes to the others: whether one of them has another lock.
+static bool look_at_others(const struct waiting *waiting, uint32_t ticket)
 {
     uint64_t word;
-    const struct broodi_seat *seat;
-    for (uint32_t index = 0; (seat = next_seat(waiting->condition.id, &index, &word)) != NULL;)
-        if (seat != waiting->seat &&
-            atomic_load_explicit(&seat->lock, memory_order_relaxed) != waiting->lock.id && !is_deserted(seat))
-            return true;
-    return false;
+    bool differ = false;
+    struct broodi_seat *seat;
+    for (uint32_t index = 0; (seat = next_seat(waiting->condition.id, &index, &word)) != NULL;) {
+        keep_young(seat, word, waiting->condition.id, ticket);
+        differ = differ || has_another_lock(seat, waiting);
+    }
+    return differ;
 }
 
 // The seat is taken before the ticket: who sees the ticket finds it.
@@ -285,10 +313,11 @@ static brood_status take_ticket(struct waiting *waiting)
         if (!broodi_word_swap(waiting->word, state, low))
             continue;
         broodi_step(BROODI_STEP_CONDITION_TICKET);
-        if ((broodi_low(state) & WAITERS) && others_have_another_lock(waiting))
+        const uint32_t ticket = low / ONE_TICKET;
+        if ((broodi_low(state) & WAITERS) && look_at_others(waiting, ticket))
             return broodi_fail(BROOD_INVALID, "others wait for the condition with another lock");
-        waiting->sits = sitting(waiting->condition.id, low / ONE_TICKET, WAITING);
-        atomic_store_explicit(&waiting->seat->state.state, waiting->sits, memory_order_release);
+        atomic_store_explicit(&waiting->seat->state.state, sitting(waiting->condition.id, ticket, WAITING),
+                              memory_order_release);
         return BROOD_OK;
     }
 }
@@ -300,7 +329,7 @@ static brood_status await(const struct waiting *waiting)
         const uint64_t seen = broodi_word_look(word);
         if ((seen & PHASE) == CHOSEN)
             return BROOD_OK;
-        if (seen != waiting->sits) // sent home
+        if (!is_for(seen, waiting->condition.id)) // sent home
             return BROOD_STALE;
         const bool stale = !broodi_handle_is_current(waiting->condition.id, broodi_word_look(waiting->word));
         if (stale || brood_os_clock() >= waiting->deadline) {
