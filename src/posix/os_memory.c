@@ -10,15 +10,37 @@
 #include "atomic.h"
 #include "fail.h"
 #include "os/os_error.h"
+#include "os/os_thread.h"
 
 #include <fcntl.h>
 #include <stdint.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/sysinfo.h>
 #include <unistd.h>
 
 #define WINDOW ((size_t)(SIZE_MAX > UINT32_MAX ? (UINT64_C(16) << 30) : (UINT64_C(256) << 20)))
+
+// The arena's file, as fstat has it. A program that closes descriptors it does not know, and opens a file of its own, gives the number
+// to that one.
+static struct {
+    dev_t device;
+    ino_t number;
+} own;
+
+static bool is_ours(int object)
+{
+    struct stat facts;
+    return fstat(object, &facts) == 0 && facts.st_dev == own.device && facts.st_ino == own.number;
+}
+
+static brood_status look_at_file(int object)
+{
+    if (is_ours(object))
+        return BROOD_OK;
+    return broodi_fail(BROOD_SYSTEM, "descriptor %d is not the memory of the family any more", object);
+}
 
 static brood_status map_file(int object, uint64_t at, size_t size, void **out)
 {
@@ -36,6 +58,11 @@ static brood_status map_file(int object, uint64_t at, size_t size, void **out)
 static brood_status map(brood_os_arena *out, int object, size_t size)
 {
     void *base = NULL;
+    struct stat facts;
+    if (fstat(object, &facts) != 0)
+        return brood_os_error("fstat", errno);
+    own.device = facts.st_dev;
+    own.number = facts.st_ino;
     const brood_status status = map_file(object, 0, size, &base);
     if (status == BROOD_OK)
         *out = (brood_os_arena){ .base = base, .size = size, .object = object };
@@ -124,12 +151,21 @@ static void add_group(const char *directory, void *least)
             *known = left[i];
 }
 
+// Where no file can be opened: what nobody uses, which is less than what is available.
+static uint64_t free_memory(void)
+{
+    struct sysinfo facts;
+    if (sysinfo(&facts) != 0)
+        return UINT64_MAX;
+    return ((uint64_t)facts.freeram + facts.bufferram + facts.freeswap) * facts.mem_unit;
+}
+
 // By the machine and by the control groups; pages of the arena can be swapped out as others can.
 static uint64_t memory_left(void)
 {
     const uint64_t available = broodi_file_number("/proc", "meminfo", "MemAvailable:");
     const uint64_t swap = or_zero(broodi_file_number("/proc", "meminfo", "SwapFree:"));
-    uint64_t least = available == UINT64_MAX ? available : (available + swap) * 1024;
+    uint64_t least = available == UINT64_MAX ? free_memory() : (available + swap) * 1024;
     broodi_cgroup_each("memory", add_group, &least);
     return least;
 }
@@ -168,13 +204,8 @@ static brood_status look_at_file_limit(uint64_t end)
 // A signal undoes what a call has done so far: in pieces, smaller ones where signals are frequent, it comes to an end beside a timer that ticks.
 enum { PIECE = 4 << 20, LEAST_PIECE = 1 << 16 };
 
-static brood_status commit(int object, uint64_t at, uint64_t length)
+static brood_status commit_pieces(int object, uint64_t at, uint64_t length)
 {
-    brood_status status = look_at_file_limit(at + length);
-    if (status == BROOD_OK)
-        status = look_at_memory(length);
-    if (status != BROOD_OK)
-        return status;
     uint64_t most = PIECE; // about a millisecond
     while (length > 0) {
         const uint64_t piece = length < most ? length : most;
@@ -190,11 +221,30 @@ static brood_status commit(int object, uint64_t at, uint64_t length)
     return BROOD_OK;
 }
 
+// Locks are held here, and there are calls that a cancelled thread would not come back from.
+static brood_status commit(int object, uint64_t at, uint64_t length)
+{
+    const int before = brood_os_thread_protect();
+    brood_status status = look_at_file(object);
+    if (status == BROOD_OK)
+        status = look_at_file_limit(at + length);
+    if (status == BROOD_OK)
+        status = look_at_memory(length);
+    if (status == BROOD_OK)
+        status = commit_pieces(object, at, length);
+    brood_os_thread_unprotect(before);
+    return status;
+}
+
 static void punch(int object, uint64_t at, uint64_t length)
 {
-    while (fallocate(object, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)at, (off_t)length) != 0 &&
+    const int before = brood_os_thread_protect();
+    const bool ours = is_ours(object);
+    while (ours &&
+           fallocate(object, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)at, (off_t)length) != 0 &&
            errno == EINTR)
         continue;
+    brood_os_thread_unprotect(before);
 }
 
 brood_status brood_os_arena_commit(const brood_os_arena *arena, size_t offset, size_t length)
@@ -215,11 +265,15 @@ bool brood_os_arena_decommit(const brood_os_arena *arena, size_t offset, size_t 
 // Lets the file reach so far, with one page at its end. It never shrinks, so two processes may do it at once.
 static brood_status extend(int object, uint64_t end)
 {
-    const brood_status status = look_at_file_limit(end);
-    if (status != BROOD_OK)
-        return status;
+    const int before = brood_os_thread_protect();
+    brood_status status = look_at_file(object);
+    if (status == BROOD_OK)
+        status = look_at_file_limit(end);
     // The last byte is written to, for ftruncate would cut off what another process has just added.
-    return pwrite(object, "", 1, (off_t)(end - 1)) == 1 ? BROOD_OK : brood_os_error("pwrite", errno);
+    if (status == BROOD_OK && pwrite(object, "", 1, (off_t)(end - 1)) != 1)
+        status = brood_os_error("pwrite", errno);
+    brood_os_thread_unprotect(before);
+    return status;
 }
 
 brood_status brood_os_section_create(const brood_os_arena *arena, bool lazy, brood_os_section *out)
@@ -244,6 +298,9 @@ brood_status brood_os_section_map(const brood_os_arena *arena, const brood_os_se
 {
     if (section->length > SIZE_MAX)
         return broodi_fail(BROOD_NO_MEMORY, "the address space ends before");
+    const brood_status status = look_at_file((int)arena->object);
+    if (status != BROOD_OK)
+        return status;
     return map_file((int)arena->object, section->at, (size_t)section->length, out);
 }
 

@@ -102,6 +102,43 @@ static void files_that_may_not_grow_are_no_memory(void **state)
     assert_status(brood_block_destroy(block), BROOD_OK);
 }
 
+// The arena's descriptor is closed by the program, which then opens a file of its own
+
+static int lose_the_file(void *arg)
+{
+    enum { SIZE = 4096 };
+    static char written[SIZE];
+    static char found[SIZE];
+    static brood_block blocks[64];
+    int file = *(int *)arg;
+    brood_block block;
+    memset(written, 'x', sizeof written);
+    CHECK(write(file, written, sizeof written) == SIZE);
+    for (int i = 0; i < 64; i++)
+        CHECK(brood_block_create(&blocks[i], CHUNK) == BROOD_OK);
+    CHECK(dup2(file, (int)broodi_family.arena.object) >= 0);
+    for (int i = 0; i < 64; i++) // which would punch holes
+        (void)brood_block_destroy(blocks[i]);
+    CHECK(brood_block_create(&block, 8 * MIB) == BROOD_SYSTEM);
+    CHECK(brood_block_create_lazy(&block, 8 * MIB) == BROOD_SYSTEM);
+    CHECK(lseek(file, 0, SEEK_END) == SIZE);
+    CHECK(pread(file, found, sizeof found, 0) == SIZE);
+    CHECK(memcmp(found, written, SIZE) == 0);
+    return 0;
+}
+
+static void a_file_that_took_the_place_of_the_arena_is_left_alone(void **state)
+{
+    (void)state;
+    char path[600];
+    foreign_file_name(path, sizeof path, "own.data");
+    int file = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    assert_true(file >= 0);
+    foreign_file_remove(path);
+    assert_guest(lose_the_file, &file);
+    close(file);
+}
+
 // What the machine has
 
 static void more_than_the_machine_has_is_no_memory(void **state)
@@ -117,8 +154,12 @@ static void more_than_the_machine_has_is_no_memory(void **state)
     }
     const int64_t before = brood_clock();
     assert_status(brood_block_create(&block, (size_t)(left + (left / 4))), BROOD_NO_MEMORY);
-    assert_true(brood_clock() - before < BROOD_SECONDS(30)); // it has not tried
     assert_non_null(strstr(brood_last_error(), "are left"));
+    assert_true(platform_descriptors_limit(0)); // so that no file can be asked
+    assert_status(brood_block_create(&block, (size_t)(left + (left / 4))), BROOD_NO_MEMORY);
+    platform_descriptors_unlimit();
+    assert_non_null(strstr(brood_last_error(), "are left"));
+    assert_true(brood_clock() - before < BROOD_SECONDS(30)); // it has not tried
 }
 
 // A control group of this test's own, below the one that this process is in
@@ -316,6 +357,28 @@ static void make_and_destroy_for_ever(void *arg)
     }
 }
 
+static _Atomic int outcome;
+
+static void make_while_cancelled(void *arg)
+{
+    brood_block block;
+    (void)arg;
+    (void)pthread_cancel(pthread_self());
+    brood_status status = brood_block_create(&block, 2 * MIB);
+    if (status == BROOD_OK)
+        status = brood_block_destroy(block);
+    atomic_store(&outcome, (int)status);
+}
+
+// Its handlers and destructors would find themselves under a lock of the library.
+static void a_thread_is_not_cancelled_inside_of_a_call(void **state)
+{
+    (void)state;
+    atomic_store(&outcome, -1);
+    foreign_thread_join(foreign_thread_start(make_while_cancelled, NULL));
+    assert_int_equal(atomic_load(&outcome), BROOD_OK);
+}
+
 static uint32_t blocks_live(void)
 {
     return atomic_load(&broodi_family.header->tables[BROODI_BLOCK].live);
@@ -490,9 +553,11 @@ int main(int argc, char **argv)
     brood_init();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(files_that_may_not_grow_are_no_memory),
+        cmocka_unit_test(a_file_that_took_the_place_of_the_arena_is_left_alone),
         cmocka_unit_test(more_than_the_machine_has_is_no_memory),
         cmocka_unit_test_teardown(a_control_group_that_is_full_is_no_memory, remove_group),
         cmocka_unit_test(a_commit_beside_a_timer_comes_to_an_end),
+        cmocka_unit_test(a_thread_is_not_cancelled_inside_of_a_call),
         cmocka_unit_test(a_thread_cancelled_at_work_leaves_nothing),
         cmocka_unit_test(the_arena_is_not_in_core_files),
         cmocka_unit_test(the_arena_has_no_name_in_any_file_system),
