@@ -125,7 +125,7 @@ bool broodi_server_lives(const brood_process *process)
 
 bool broodi_server_pays(bool starting)
 {
-    if (!brood_os_server_is_supported() || brood_os_boot_is_privileged())
+    if (!brood_os_server_is_supported() || !brood_os_server_is_hidden() || brood_os_boot_is_privileged())
         return false;
     if (atomic_load_explicit(&server.exists, memory_order_relaxed))
         return true;

@@ -47,6 +47,7 @@ struct start {
     bool beside_threads;    // a fork, while others run
     bool launched;
     bool replied;
+    int protection; // of the caller's thread before this start: brood_os_thread_protect
 };
 
 // Plan
@@ -227,6 +228,7 @@ static void enter_fork(void *arg, intptr_t channel)
         brood_os_process_exit(70);
     if (start->beside_threads)
         brood_os_stdio_forget();
+    brood_os_thread_unprotect(start->protection);
     broodi_here.forked_with_threads |= start->beside_threads;
     broodi_children_inherit(start->process); // itself, as its starter sees it
     broodi_child_of_fork(&boot, channel, start->kept, start->options->resource_count,
@@ -311,8 +313,8 @@ static void undo_launch(struct start *start, brood_status status)
     char text[128];
     brood_os_child *child = &start->process->child;
     const bool others = start->detached || start->process->server; // who reap it
-    // One that has not replied may run its target all the same: then nobody would know of it.
-    if ((!start->replied || status == BROOD_WRONG_STATE) && child->pid > 0)
+    // One that has not replied may run its target all the same: then nobody would know of it. One that we have to reap is not waited for.
+    if ((!others || !start->replied || status == BROOD_WRONG_STATE) && child->pid > 0)
         (void)brood_os_process_end(child, true);
     if (!others) {
         (void)brood_os_process_await_end(child, INT64_MAX);
@@ -406,9 +408,9 @@ static brood_status run_whole(struct start *start, brood_process **out)
 
 static brood_status run(struct start *start, brood_process **out)
 {
-    const int before = brood_os_thread_protect();
+    start->protection = brood_os_thread_protect();
     const brood_status status = run_whole(start, out);
-    brood_os_thread_unprotect(before);
+    brood_os_thread_unprotect(start->protection);
     return status;
 }
 

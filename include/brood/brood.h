@@ -73,6 +73,10 @@ BROOD_API const char *brood_version(void);
  *
  * From the first call on nothing can be started in this process, but by the threads that are still to be joined. Several threads may
  * call it at once: each returns when all is done.
+ *
+ * A program whose threads may call exit() or atexit(), or in C++ first come by a local static object that has a destructor, calls this
+ * before it leaves `main`, with #BROOD_FOREVER: some C libraries (that of Windows, glibc of late) let one thread at a time into exit(), and one that is to
+ * be joined from there would wait for the end that waits for it.
  * @param timeout  how long to wait for all of it.
  * @retval BROOD_TIMEOUT  something still runs; the call may be repeated.
  * @retval BROOD_DEADLOCK called from a thread that brood started, or from a brood_at_exit() handler.

@@ -41,7 +41,8 @@ typedef enum brood_start_method {
     BROOD_START_DEFAULT = 0, /**< A fresh image of the running program, by the cheapest way there is. */
     BROOD_START_SPAWN = 1,   /**< A fresh image, executed for this child. */
     BROOD_START_FORKSERVER =
-        2, /**< A fresh image, forked from a server process; its umask is as when the server was made. */
+        2, /**< A fresh image, forked from a server process; its umask is as when the server was made. The default never means this one in a process that
+                adopts orphans, such as the first of a container: the server would become its child, and be met by who waits for any. */
     BROOD_START_FORK = 3 /**< A copy of the calling process, with its memory. POSIX only. */
 } brood_start_method;
 

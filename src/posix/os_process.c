@@ -10,10 +10,12 @@
 #include "fail.h"
 #include "os/os_clock.h"
 #include "os/os_error.h"
+#include "os/os_thread.h"
 
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -143,7 +145,11 @@ brood_status brood_os_process_await_end(const brood_os_child *child, int64_t dea
     if (child->handle < 0)
         return child->served ? BROOD_UNSUPPORTED : await_by_pid(child->pid, deadline);
     struct pollfd ended = { .fd = (int)child->handle, .events = POLLIN };
-    return poll_until(&ended, 1, deadline) ? BROOD_OK : BROOD_TIMEOUT;
+    if (!poll_until(&ended, 1, deadline))
+        return BROOD_TIMEOUT;
+    if (ended.revents & POLLNVAL) // closed by the program
+        return child->served ? BROOD_UNSUPPORTED : await_by_pid(child->pid, deadline);
+    return BROOD_OK;
 }
 
 // Ends
@@ -237,19 +243,44 @@ static bool lives(int64_t pid, uint64_t birth)
     return now == BROOD_OS_BIRTH_UNKNOWN || (now != 0 && (now == birth || birth == BROOD_OS_BIRTH_UNKNOWN));
 }
 
-brood_status brood_os_parent_await_end(int64_t pid, uint64_t birth, int64_t deadline)
+static bool await_by_birth(int64_t pid, uint64_t birth, int64_t deadline)
 {
-    const int pidfd = broodi_descriptor_of_process(pid);
-    struct pollfd ended = { .fd = pidfd, .events = POLLIN };
     bool over = !lives(pid, birth);
-    if (pidfd >= 0 && !over)
-        over = poll_until(&ended, 1, deadline);
-    while (pidfd < 0 && !over && brood_os_clock() < deadline) {
+    while (!over && brood_os_clock() < deadline) {
         const int64_t next = brood_os_clock() + 20000000;
         brood_os_sleep_until(next < deadline ? next : deadline);
         over = !lives(pid, birth);
     }
-    if (pidfd >= 0)
+    return over;
+}
+
+static void close_cleanly(void *descriptor)
+{
+    close(*(int *)descriptor);
+}
+
+// Who waits here may be cancelled.
+static bool await_by_descriptor(int pidfd, int64_t deadline)
+{
+    bool over;
+    struct pollfd ended = { .fd = pidfd, .events = POLLIN };
+    pthread_cleanup_push(close_cleanly, &pidfd);
+    over = poll_until(&ended, 1, deadline);
+    pthread_cleanup_pop(1);
+    return over;
+}
+
+brood_status brood_os_parent_await_end(int64_t pid, uint64_t birth, int64_t deadline)
+{
+    const int before = brood_os_thread_protect();
+    const int pidfd = broodi_descriptor_of_process(pid);
+    const bool over = !lives(pid, birth); // asked behind the descriptor, which is that of a stranger then
+    if (pidfd >= 0 && over)
         close(pidfd);
-    return over ? BROOD_OK : BROOD_TIMEOUT;
+    brood_os_thread_unprotect(before);
+    if (over)
+        return BROOD_OK;
+    const bool ended =
+        pidfd >= 0 ? await_by_descriptor(pidfd, deadline) : await_by_birth(pid, birth, deadline);
+    return ended ? BROOD_OK : BROOD_TIMEOUT;
 }

@@ -26,7 +26,7 @@ int broodi_proc_wait_now(const brood_os_child *child, siginfo_t *info)
 {
     if (child->handle >= 0) {
         const int got = waitid((idtype_t)WAIT_PIDFD, (id_t)child->handle, info, WEXITED | WNOHANG);
-        if (got == 0 || errno != EINVAL)
+        if (got == 0 || (errno != EINVAL && errno != EBADF)) // no such kind of wait, or closed by the program
             return got;
     }
     return waitid(P_PID, (id_t)child->pid, info, WEXITED | WNOHANG);
@@ -45,8 +45,10 @@ uint64_t brood_os_process_birth(int64_t pid)
     // By its first thread: of a whole process an emulator tells the process itself something else than others are told.
     (void)snprintf(text, sizeof text, "/proc/%lld/task/%lld/stat", (long long)pid, (long long)pid);
     const int file = broodi_posix_fault(EMFILE) ? -1 : open(text, O_RDONLY | O_CLOEXEC);
-    if (file < 0)
-        return errno == ENOENT ? 0 : BROOD_OS_BIRTH_UNKNOWN;
+    if (file < 0 && errno != ENOENT)
+        return BROOD_OS_BIRTH_UNKNOWN;
+    if (file < 0) // it has ended, or /proc is hidden from us
+        return kill((pid_t)pid, 0) != 0 && errno == ESRCH ? 0 : BROOD_OS_BIRTH_UNKNOWN;
     const ssize_t length = read(file, text, sizeof text - 1);
     const int error = errno;
     close(file);

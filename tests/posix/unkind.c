@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: MIT
+// What programs do by the system's own calls to themselves and to what the library has open: close descriptors that they do not know, cancel threads, adopt
+// orphans, hide the processes.
+#include "../meeting.h"
+
+#include "../foreign.h"
+#include "../methods.h"
+#include "../platform.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static int stay(void *arg)
+{
+    (void)arg;
+    CHECK(await_note("leave", 1));
+    return 0;
+}
+
+static int nothing(void *arg)
+{
+    (void)arg;
+    return 0;
+}
+
+// Descriptors
+
+static void a_living_child_is_not_taken_for_ended_when_its_descriptor_is_closed(void **state)
+{
+    (void)state;
+    static const int32_t methods[] = { BROOD_START_SPAWN, BROOD_START_FORK };
+    for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++) {
+        const brood_process_options options = { .method = methods[i] };
+        brood_process *process = NULL;
+        intptr_t descriptor = -1;
+        note("leave", 0);
+        assert_status(brood_process_start(&process, stay, NULL, 0, &options), BROOD_OK);
+        if (brood_process_native(process, &descriptor) == BROOD_OK)
+            platform_close(descriptor);
+        assert_status(brood_process_join(process, BROOD_MILLISECONDS(50), NULL), BROOD_TIMEOUT);
+        assert_true(brood_process_is_alive(process));
+        note("leave", 1);
+        assert_process_ends(process, 0);
+    }
+}
+
+// Cancellation
+
+static void wait_for_the_parent(void *unused)
+{
+    (void)unused;
+    (void)brood_parent_wait(BROOD_FOREVER);
+}
+
+static int cancel_who_wait_for_the_parent(void *arg)
+{
+    enum { ROUNDS = 50 };
+    (void)arg;
+    const size_t before = platform_descriptor_count();
+    for (int i = 0; i < ROUNDS; i++) {
+        foreign_thread *thread = foreign_thread_start(wait_for_the_parent, NULL);
+        brood_sleep(BROOD_MILLISECONDS(1));
+        foreign_thread_cancel(thread);
+        foreign_thread_join(thread);
+    }
+    CHECK(platform_descriptor_count() == before);
+    return 0;
+}
+
+static void who_is_cancelled_while_it_waits_for_its_parent_leaves_no_descriptor(void **state)
+{
+    (void)state;
+    assert_process_ends(started_process(cancel_who_wait_for_the_parent, NULL, 0), 0);
+}
+
+// 1: its thread can be cancelled, 2: it cannot.
+static int tell_cancelability(void *arg)
+{
+    int before = -1;
+    (void)arg;
+    CHECK(pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &before) == 0);
+    return before == PTHREAD_CANCEL_ENABLE ? 1 : 2;
+}
+
+static int expect_the_same_in_a_copy(void *arg)
+{
+    const brood_process_options options = { .method = BROOD_START_FORK, .fork_with_threads = true };
+    const int states[] = { PTHREAD_CANCEL_ENABLE, PTHREAD_CANCEL_DISABLE };
+    (void)arg;
+    for (int i = 0; i < 2; i++) {
+        brood_process *process;
+        brood_exit ended;
+        CHECK(pthread_setcancelstate(states[i], NULL) == 0);
+        CHECK(brood_process_start(&process, tell_cancelability, NULL, 0, &options) == BROOD_OK);
+        CHECK(pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, NULL) == 0);
+        CHECK(brood_process_join(process, MEETING_PATIENCE, &ended) == BROOD_OK);
+        CHECK(brood_exit_number(ended) == i + 1);
+        brood_process_drop(process);
+    }
+    return 0;
+}
+
+static void a_forked_child_can_be_cancelled_as_the_thread_that_started_it(void **state)
+{
+    (void)state;
+    assert_int_equal(expect_the_same_in_a_copy(NULL), 0);
+    if (platform_copy_is_safe_beside_threads())
+        assert_thread_ends(started_thread(expect_the_same_in_a_copy, NULL, 0), 0);
+}
+
+// Orphans
+
+static int start_some_beside_orphans(void *arg)
+{
+    enum { STARTS = 5 }; // from the third on a server would pay
+    (void)arg;
+    CHECK(prctl(PR_SET_CHILD_SUBREAPER, 1) == 0);
+    for (int i = 0; i < STARTS; i++) {
+        brood_process *process;
+        CHECK(brood_process_start(&process, nothing, NULL, 0, NULL) == BROOD_OK);
+        CHECK(brood_process_join(process, MEETING_PATIENCE, NULL) == BROOD_OK);
+        brood_process_drop(process);
+    }
+    CHECK(waitpid(-1, NULL, WNOHANG) < 0 && errno == ECHILD);
+    return 0;
+}
+
+static void who_adopts_orphans_gets_no_server_unless_it_asks_for_one(void **state)
+{
+    (void)state;
+    platform_environment_set("BROOD_START_METHOD", NULL);
+    const brood_process_options fresh = { .method = BROOD_START_SPAWN };
+    brood_process *process = NULL;
+    assert_status(brood_process_start(&process, start_some_beside_orphans, NULL, 0, &fresh), BROOD_OK);
+    assert_process_ends(process, 0);
+}
+
+// Hidden processes
+
+static int look_from_a_cell(void *arg)
+{
+    (void)arg;
+    char cell[600];
+    foreign_file_name(cell, sizeof cell, "cell");
+    CHECK(mkdir(cell, 0700) == 0);
+    const bool inside = chroot(cell) == 0 && chdir("/") == 0; // for root only
+    note("inside", inside);
+    CHECK(brood_parent_is_alive());
+    CHECK(brood_parent_wait(BROOD_MILLISECONDS(20)) == BROOD_TIMEOUT);
+    return 0;
+}
+
+static void a_parent_is_not_taken_for_dead_where_processes_do_not_show(void **state)
+{
+    (void)state;
+    char cell[600];
+    note("inside", 0);
+    brood_process *process = started_process(look_from_a_cell, NULL, 0);
+    const int pid = (int)brood_process_pid(process);
+    assert_process_ends(process, 0);
+    const char *directory = getenv("TMPDIR");
+    (void)snprintf(cell, sizeof cell, "%s/brood-test-%d-cell", directory ? directory : "/tmp", pid);
+    assert_int_equal(rmdir(cell), 0);
+    if (!noted("inside")) {
+        print_message("no right to change the root\n");
+        skip();
+    }
+}
+
+int main(void)
+{
+    brood_init();
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_living_child_is_not_taken_for_ended_when_its_descriptor_is_closed),
+        cmocka_unit_test(who_is_cancelled_while_it_waits_for_its_parent_leaves_no_descriptor),
+        cmocka_unit_test(a_forked_child_can_be_cancelled_as_the_thread_that_started_it),
+        cmocka_unit_test(a_parent_is_not_taken_for_dead_where_processes_do_not_show),
+        cmocka_unit_test(who_adopts_orphans_gets_no_server_unless_it_asks_for_one),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
