@@ -236,15 +236,16 @@ static brood_status commit(int object, uint64_t at, uint64_t length)
     return status;
 }
 
-static void punch(int object, uint64_t at, uint64_t length)
+// Whether it is zero now, and given back.
+static bool punch(int object, uint64_t at, uint64_t length)
 {
     const int before = brood_os_thread_protect();
-    const bool ours = is_ours(object);
-    while (ours &&
-           fallocate(object, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)at, (off_t)length) != 0 &&
-           errno == EINTR)
-        continue;
+    int result = -1;
+    errno = EINTR;
+    while (result != 0 && errno == EINTR && is_ours(object))
+        result = fallocate(object, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)at, (off_t)length);
     brood_os_thread_unprotect(before);
+    return result == 0;
 }
 
 brood_status brood_os_arena_commit(const brood_os_arena *arena, size_t offset, size_t length)
@@ -256,8 +257,7 @@ brood_status brood_os_arena_commit(const brood_os_arena *arena, size_t offset, s
 
 bool brood_os_arena_decommit(const brood_os_arena *arena, size_t offset, size_t length)
 {
-    punch((int)arena->object, offset, length);
-    return true;
+    return punch((int)arena->object, offset, length);
 }
 
 // Sections
@@ -285,13 +285,13 @@ brood_status brood_os_section_create(const brood_os_arena *arena, bool lazy, bro
         return extend(object, out->at + out->length);
     const brood_status status = commit(object, out->at, out->length);
     if (status != BROOD_OK) // some of it may be there
-        punch(object, out->at, out->length);
+        (void)punch(object, out->at, out->length);
     return status;
 }
 
 void brood_os_section_destroy(const brood_os_arena *arena, const brood_os_section *section)
 {
-    punch((int)arena->object, section->at, section->length);
+    (void)punch((int)arena->object, section->at, section->length);
 }
 
 brood_status brood_os_section_map(const brood_os_arena *arena, const brood_os_section *section, void **out)
