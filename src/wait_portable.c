@@ -98,13 +98,21 @@ static bool wake_slot(uint32_t index, uint64_t key)
            atomic_load_explicit(&slot->state.state, memory_order_seq_cst) == state;
 }
 
+// In turns, from behind the one that was woken last: otherwise those in high slots would starve beside two in lower ones.
 static void wake_key(uint64_t key, uint32_t count)
 {
+    static _Atomic uint32_t last; // of this process: a hint
+    // The caller's change before the look at the slots, and at how many there are.
+    atomic_thread_fence(memory_order_seq_cst);
     const uint32_t limit = broodi_slot_limit(BROODI_THREAD);
-    atomic_thread_fence(memory_order_seq_cst); // the caller's change before the look at the slots
-    for (uint32_t index = 0; index < limit && count > 0; index++)
-        if (wake_slot(index, key))
-            count--;
+    uint32_t index = atomic_load_explicit(&last, memory_order_relaxed);
+    for (uint32_t looked = 0; looked < limit && count > 0; looked++) {
+        index = index + 1 < limit ? index + 1 : 0;
+        if (!wake_slot(index, key))
+            continue;
+        count--;
+        atomic_store_explicit(&last, index, memory_order_relaxed);
+    }
 }
 
 void broodi_wake(broodi_word *word, uint32_t count)

@@ -936,6 +936,46 @@ static void newcomers_do_not_starve_a_waiter(void **state)
     assert_status(brood_lock_destroy(lock), BROOD_OK);
 }
 
+enum { SHARERS = 5, TURNS = 500 };
+
+static struct {
+    brood_lock lock;
+    int all; // guarded by it, as are these
+    int of_each[SHARERS];
+} turns;
+
+static int take_its_turns(void *arg)
+{
+    const int self = *(int *)arg;
+    for (bool over = false; !over;) {
+        CHECK(brood_lock_acquire(turns.lock, MEETING_PATIENCE) == BROOD_OK);
+        over = turns.all == TURNS;
+        turns.all += !over;
+        turns.of_each[self] += !over;
+        brood_sleep(BROOD_MILLISECONDS(1)); // so that all others wait
+        CHECK(brood_lock_release(turns.lock) == BROOD_OK);
+    }
+    return 0;
+}
+
+static void waiters_get_turns_whatever_their_slots_are(void **state)
+{
+    (void)state;
+    brood_thread *threads[SHARERS];
+    turns.lock = made_lock();
+    assert_status(brood_lock_acquire(turns.lock, BROOD_NOW), BROOD_OK);
+    for (int i = 0; i < SHARERS; i++)
+        threads[i] = started_thread(take_its_turns, &i, sizeof i);
+    brood_sleep(BROOD_MILLISECONDS(20)); // most of them wait by now
+    assert_status(brood_lock_release(turns.lock), BROOD_OK);
+    for (int i = 0; i < SHARERS; i++)
+        assert_thread_ends(threads[i], 0);
+    for (int i = 0; i < SHARERS; i++)
+        if (turns.of_each[i] < TURNS / SHARERS / 4)
+            fail_msg("one of %d had %d of %d turns", SHARERS, turns.of_each[i], TURNS);
+    assert_status(brood_lock_destroy(turns.lock), BROOD_OK);
+}
+
 // Numbers of locks
 
 static void slots_of_destroyed_locks_are_used_again(void **state)
@@ -1024,6 +1064,7 @@ int main(void)
         cmocka_unit_test(a_recursive_lock_of_the_dead_begins_anew),
         cmocka_unit_test(all_locks_of_a_dead_thread_are_passed_on),
         cmocka_unit_test(newcomers_do_not_starve_a_waiter),
+        cmocka_unit_test(waiters_get_turns_whatever_their_slots_are),
         cmocka_unit_test(slots_of_destroyed_locks_are_used_again),
         cmocka_unit_test(there_may_be_many_locks_at_once),
     };
