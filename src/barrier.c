@@ -159,10 +159,14 @@ static bool somebody_is_missed(const struct broodi_barrier_slot *slot, uint64_t 
 
 // Creating and destroying
 
-static void give_party(uint32_t index)
+// Of a barrier that has ended. Who cuts it off gives it back: somebody else may have done so meanwhile, and it be another barrier's by now.
+static void give_party(uint32_t index, uint64_t id)
 {
     struct broodi_party_slot *party = party_at(index);
-    atomic_store_explicit(&party->barrier, 0, memory_order_release);
+    broodi_step(BROODI_STEP_PARTY_ENDED);
+    if (!atomic_compare_exchange_strong_explicit(&party->barrier, &id, 0, memory_order_acq_rel,
+                                                 memory_order_relaxed))
+        return;
     broodi_step(BROODI_STEP_PARTY_FREED);
     (void)broodi_slot_give(BROODI_PARTY, index, broodi_word_look(&party->state));
 }
@@ -170,7 +174,7 @@ static void give_party(uint32_t index)
 static void give_parties(uint64_t id, uint32_t first)
 {
     for (uint32_t index = first, next = first; next_party(id, &next) != NULL; index = next)
-        give_party(index);
+        give_party(index, id);
 }
 
 static brood_status add_party(struct broodi_barrier_slot *slot, uint64_t id)
@@ -252,7 +256,7 @@ void broodi_parties_sweep(void)
         const uint64_t id = atomic_load_explicit(&party_at(index)->barrier, memory_order_acquire);
         const struct broodi_barrier_slot *slot = id ? find((brood_barrier){ id }) : NULL;
         if (slot && !broodi_handle_is_current(id, broodi_word_look(&slot->state)))
-            give_party(index);
+            give_party(index, id);
     }
 }
 

@@ -46,6 +46,7 @@
     STEP(BARRIER_TAKEN, "a barrier's slot was taken, and none for its parties")                   \
     STEP(PARTY_TAKEN, "a party's slot was taken, and not tied to its barrier")                    \
     STEP(PARTY_TIED, "a party's slot was tied to its barrier, and not put into the list")         \
+    STEP(PARTY_ENDED, "a party's barrier was found ended, and the slot not cut off")              \
     STEP(PARTY_FREED, "a party's slot was cut off, and not given back")                           \
     STEP(BARRIER_PLACE, "a party took a place, and did not count itself")                         \
     STEP(BARRIER_COUNTED, "a party counted itself, and does not wait yet")                        \

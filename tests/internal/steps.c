@@ -648,10 +648,55 @@ static void one_that_returns_is_not_taken_for_dead(void **state)
     assert_status(brood_barrier_destroy(barrier), BROOD_OK);
 }
 
+// A sweeper is held up between its look at a party and the end of it, while another one gives the slot back and a new barrier gets it.
+
+static brood_barrier successor;
+static uint32_t given_back; // the slot
+
+static void let_another_have_it(enum broodi_step step)
+{
+    if (step != BROODI_STEP_PARTY_ENDED)
+        return;
+    broodi_step_hook = NULL;
+    broodi_shared_sweep(BROODI_PARTY);
+    for (;;) {
+        assert_status(brood_barrier_create(&successor, 1), BROOD_OK);
+        const struct broodi_barrier_slot *slot = broodi_handle_slot(BROODI_BARRIER, successor.id);
+        if (atomic_load(&slot->first) == given_back)
+            return;
+        assert_status(brood_barrier_destroy(successor), BROOD_OK);
+    }
+}
+
+static void sweep_once(enum broodi_step step)
+{
+    if (step != BROODI_STEP_OBJECT_ENDED)
+        return;
+    broodi_step_hook = let_another_have_it;
+    broodi_shared_sweep(BROODI_PARTY);
+}
+
+static void a_late_sweeper_leaves_the_next_barrier_its_party(void **state)
+{
+    (void)state;
+    brood_barrier barrier;
+    uint32_t index = 7;
+    assert_status(brood_barrier_create(&barrier, 1), BROOD_OK);
+    const struct broodi_barrier_slot *slot = broodi_handle_slot(BROODI_BARRIER, barrier.id);
+    given_back = atomic_load(&slot->first);
+    broodi_step_hook = sweep_once;
+    assert_status(brood_barrier_destroy(barrier), BROOD_OK);
+    assert_null(broodi_step_hook);
+    assert_status(brood_barrier_wait(successor, BROOD_NOW, &index), BROOD_OK);
+    assert_int_equal(index, 0);
+    assert_status(brood_barrier_destroy(successor), BROOD_OK);
+}
+
 int main(void)
 {
     brood_init();
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_late_sweeper_leaves_the_next_barrier_its_party),
         cmocka_unit_test(one_that_returns_is_not_taken_for_dead),
         cmocka_unit_test(what_a_dead_starter_was_at_is_swept),
         cmocka_unit_test(everybody_goes_on_when_one_is_killed_at_any_step),
