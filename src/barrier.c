@@ -434,7 +434,7 @@ static brood_status wait_for_all(brood_barrier barrier, brood_duration timeout, 
         return BROOD_NO_RESOURCES;
     struct broodi_thread_slot *self = broodi_slot(BROODI_THREAD, visit.thread);
     visit.generation = broodi_generation(atomic_load_explicit(&self->state.state, memory_order_relaxed));
-    atomic_store_explicit(&self->meets, 1, memory_order_relaxed);
+    atomic_store_explicit(&self->meets, visit.generation, memory_order_relaxed);
     const brood_status status = attend(&visit, &number);
     if (status == BROOD_OK && out_index)
         *out_index = number;

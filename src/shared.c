@@ -121,6 +121,25 @@ static bool ended_in_order(uint64_t state)
            atomic_load_explicit(&process_at(process)->record, memory_order_acquire) != BROODI_RECORD_NONE;
 }
 
+// Whether barriers are to miss the thread, which has ended. The look at its process comes first: as long as `meets` stands there nobody has
+// buried the thread, so the slot of the process was not another's then.
+static bool is_missed(uint32_t index, uint64_t state)
+{
+    const bool in_order = ended_in_order(state);
+    const uint32_t meets = atomic_load_explicit(&thread_at(index)->meets, memory_order_acquire);
+    return meets == broodi_generation(state) && !in_order;
+}
+
+// Once for each thread, as its slot may outlast that of its process.
+static void tell_barriers(uint32_t index, uint64_t state)
+{
+    uint32_t generation = broodi_generation(state);
+    if (is_missed(index, state))
+        broodi_barriers_miss(index, generation);
+    (void)atomic_compare_exchange_strong_explicit(&thread_at(index)->meets, &generation, 0,
+                                                  memory_order_acq_rel, memory_order_relaxed);
+}
+
 enum broodi_thread_fate broodi_thread_fate(uint32_t index, uint32_t generation, uint32_t mask)
 {
     const uint64_t state = atomic_load_explicit(&thread_at(index)->state.state, memory_order_acquire);
@@ -128,7 +147,7 @@ enum broodi_thread_fate broodi_thread_fate(uint32_t index, uint32_t generation, 
         return BROODI_FATE_GONE;
     if (!is_over(index, state))
         return BROODI_FATE_LIVES;
-    return ended_in_order(state) ? BROODI_FATE_GONE : BROODI_FATE_DIED;
+    return is_missed(index, state) ? BROODI_FATE_DIED : BROODI_FATE_GONE;
 }
 
 bool broodi_thread_is_alive(uint32_t index)
@@ -145,10 +164,9 @@ static void bury(uint32_t index)
     if (phase_of(state) != BROODI_THREAD_DEAD)
         return;
     broodi_wait_bury(slot);
+    tell_barriers(index, state);
     if (atomic_load_explicit(&slot->held, memory_order_relaxed) > 0 && broodi_lock_names(index))
         return;
-    if (atomic_load_explicit(&slot->meets, memory_order_relaxed) && !ended_in_order(state))
-        broodi_barriers_miss(index, broodi_generation(state));
     const brood_os_life_id id = life_id(index, state);
     brood_os_life_forget(&id);
     (void)broodi_slot_give(BROODI_THREAD, index, state);
@@ -163,6 +181,7 @@ void broodi_thread_slot_end(uint32_t index)
     const bool holds = atomic_load_explicit(&slot->held, memory_order_relaxed) > 0;
     const enum broodi_thread_phase phase = holds ? BROODI_THREAD_DEAD : BROODI_THREAD_STARTING;
     const uint32_t low = broodi_thread_low(phase, broodi_thread_process_of(state));
+    atomic_store_explicit(&slot->meets, 0, memory_order_relaxed);
     (void)broodi_word_swap(&slot->state, state, low);
     brood_os_life_end(&slot->life);
     broodi_step(BROODI_STEP_THREAD_ENDED);
@@ -230,7 +249,7 @@ brood_status broodi_process_slot_take(const struct broodi_process_facts *facts, 
     atomic_store_explicit(&slot->parent, facts->parent, memory_order_relaxed);
     atomic_store_explicit(&slot->code, 0, memory_order_relaxed);
     atomic_store_explicit(&slot->stop.state, 0, memory_order_relaxed);
-    atomic_store_explicit(&slot->record, BROODI_RECORD_NONE, memory_order_relaxed);
+    atomic_store_explicit(&slot->record, BROODI_RECORD_NONE, memory_order_release); // pairs with is_missed
     atomic_store_explicit(&slot->origin, (uint32_t)facts->origin, memory_order_relaxed);
     atomic_store_explicit(&slot->daemon, facts->daemon, memory_order_relaxed);
     broodi_slot_label(slot->name, facts->name);

@@ -62,7 +62,7 @@ struct broodi_thread_slot {
     _Atomic uint64_t waiting; // wait_portable.c: the key it waits for
     _Atomic uint64_t id;
     _Atomic uint32_t held;  // locks it holds or is about to; an upper bound, written by the thread alone
-    _Atomic uint32_t meets; // whether it has been a party of a barrier
+    _Atomic uint32_t meets; // the slot's generation, if barriers are to miss it: it has been a party of one
     brood_os_life life;
     // For brood_dump.
     _Atomic uint64_t waits;              // broodi_waits_for()

@@ -323,6 +323,47 @@ static void nobody_is_missed_after_a_reset(void **state)
     assert_status(brood_barrier_destroy(both.barrier), BROOD_OK);
 }
 
+// Its slot is kept when the one of its process is not any more, which may be a stranger's then.
+static void a_killed_party_is_missed_at_once_also_with_a_lock(void **state)
+{
+    (void)state;
+    struct meeting_and_lock both = { .barrier = made_barrier(2) };
+    assert_status(brood_lock_create(&both.lock), BROOD_OK);
+    note("has the lock", 0);
+    brood_process *victim = started_process(wait_and_stay_with_a_lock, &both, sizeof both);
+    assert_status(brood_barrier_wait(both.barrier, MEETING_PATIENCE, NULL), BROOD_OK);
+    assert_true(await_note("has the lock", 1));
+    kill_process(victim);
+    assert_true(is_broken(both.barrier));
+    assert_status(brood_lock_destroy(both.lock), BROOD_OK);
+    assert_status(brood_barrier_destroy(both.barrier), BROOD_OK);
+}
+
+static int wait_and_return_with_a_lock(void *arg)
+{
+    const struct meeting_and_lock *both = arg;
+    CHECK(brood_barrier_wait(both->barrier, MEETING_PATIENCE, NULL) == BROOD_OK);
+    CHECK(brood_lock_acquire(both->lock, BROOD_NOW) == BROOD_OK);
+    return 0;
+}
+
+static void a_thread_that_returns_with_a_lock_is_not_missed(void **state)
+{
+    (void)state;
+    struct meeting_and_lock both = { .barrier = made_barrier(2) };
+    assert_status(brood_lock_create(&both.lock), BROOD_OK);
+    brood_thread *first = started_thread(wait_and_return_with_a_lock, &both, sizeof both);
+    assert_status(brood_barrier_wait(both.barrier, MEETING_PATIENCE, NULL), BROOD_OK);
+    assert_thread_ends(first, 0);
+    brood_thread *second = started_thread(wait_there, &both.barrier, sizeof both.barrier);
+    assert_status(brood_barrier_wait(both.barrier, MEETING_PATIENCE, NULL), BROOD_OK);
+    assert_thread_ends(second, BROOD_OK);
+    assert_status(brood_lock_acquire(both.lock, BROOD_NOW), BROOD_OWNER_DIED);
+    assert_status(brood_lock_release(both.lock), BROOD_OK);
+    assert_status(brood_lock_destroy(both.lock), BROOD_OK);
+    assert_status(brood_barrier_destroy(both.barrier), BROOD_OK);
+}
+
 static void the_killed_party_of_the_round_before_is_missed(bool reaped)
 {
     const brood_barrier barrier = made_barrier(2);
@@ -419,7 +460,9 @@ int main(void)
         cmocka_unit_test(destroying_sends_everybody_home),
         cmocka_unit_test(a_killed_waiter_breaks_it),
         cmocka_unit_test(a_killed_party_of_the_round_before_breaks_it),
+        cmocka_unit_test(a_killed_party_is_missed_at_once_also_with_a_lock),
         cmocka_unit_test(nobody_is_missed_after_a_reset),
+        cmocka_unit_test(a_thread_that_returns_with_a_lock_is_not_missed),
         cmocka_unit_test(who_leaves_in_order_is_not_missed),
         cmocka_unit_test(a_crowd_passes_in_groups),
     };
