@@ -198,9 +198,24 @@ brood_status brood_at_exit(void (*fn)(void *), void *arg)
 
 // Ends
 
+// A guest takes its slot when it first needs one, in any of its threads.
+static uint32_t slot_of_process(void)
+{
+    if (broodi_here.role != BROODI_GUEST)
+        return broodi_here.process;
+    brood_os_guard_lock();
+    const uint32_t process = broodi_here.process;
+    brood_os_guard_unlock();
+    return process;
+}
+
+// For who reaps the process, and for the barriers that it took part in: those of a guest and of the main process, too.
 static void record(enum broodi_record what, int code)
 {
-    struct broodi_process_slot *slot = broodi_slot(BROODI_PROCESS, broodi_here.process);
+    const uint32_t process = slot_of_process();
+    if (process == BROODI_NONE || broodi_here.role == BROODI_SERVER)
+        return;
+    struct broodi_process_slot *slot = broodi_slot(BROODI_PROCESS, process);
     atomic_store_explicit(&slot->code, code, memory_order_relaxed);
     atomic_store_explicit(&slot->record, (uint32_t)what,
                           memory_order_release); // pairs with conclude in process.c
@@ -208,11 +223,9 @@ static void record(enum broodi_record what, int code)
 
 void broodi_ending_at_exit(void)
 {
-    if (broodi_here.role == BROODI_GUEST)
-        return;
-    (void)end_all(INT64_MAX);
-    if (broodi_here.role == BROODI_CHILD)
-        record(BROODI_RECORD_ORDERLY, 0);
+    if (broodi_here.role != BROODI_GUEST)
+        (void)end_all(INT64_MAX);
+    record(BROODI_RECORD_ORDERLY, 0);
 }
 
 static broodi_word flushed;
@@ -254,8 +267,7 @@ _Noreturn void broodi_ending_of_child(int code)
     if (broodi_here.role != BROODI_GUEST)
         (void)end_all(INT64_MAX);
     flush_streams();
-    if (broodi_here.role == BROODI_CHILD)
-        record(BROODI_RECORD_CODE, code);
+    record(BROODI_RECORD_CODE, code);
     brood_os_process_exit(code);
 }
 

@@ -22,7 +22,7 @@ struct broodi_process_slot {
     _Atomic uint32_t
         parent; // slot of the starter, and its generation; BROODI_NONE: the main process, a guest
     _Atomic uint32_t parent_generation;
-    // The exit record. The process itself writes it, last of all; whoever reaps it reads it afterwards.
+    // The exit record. The process itself writes it, last of all; whoever reaps it reads it afterwards, and barriers that it took part in.
     _Atomic uint32_t record; // enum broodi_record
     _Atomic int32_t code;
     broodi_word stop; // low: see stop.h

@@ -255,6 +255,41 @@ static void the_end_of_a_guest_is_none_of_its_maker_s_children(void **state)
         assert_process_ends(children[i], 0);
 }
 
+static int meet(void *arg)
+{
+    CHECK_GUEST(brood_barrier_wait(*(brood_barrier *)arg, MEETING_PATIENCE, NULL) == BROOD_OK);
+    return 0;
+}
+
+static int meet_and_leave(void *arg)
+{
+    exit(meet(arg));
+}
+
+// How the next round after one with a guest ends for the others.
+static brood_status round_after(int (*guest)(void *))
+{
+    brood_barrier barrier;
+    assert_status(brood_barrier_create(&barrier, 2), BROOD_OK);
+    brood_process *other = started_process(meet, &barrier, sizeof barrier);
+    assert_guest_ends_well(guest, &barrier);
+    if (!platform_has_fork())
+        assert_int_equal(meet(&barrier), 0);
+    assert_process_ends(other, 0);
+    other = started_process(meet, &barrier, sizeof barrier);
+    const brood_status status = brood_barrier_wait(barrier, MEETING_PATIENCE, NULL);
+    assert_process_ends(other, status == BROOD_OK ? 0 : 1);
+    assert_status(brood_barrier_destroy(barrier), BROOD_OK);
+    return status;
+}
+
+static void a_barrier_misses_a_guest_only_that_does_not_end_in_order(void **state)
+{
+    (void)state;
+    assert_status(round_after(meet_and_leave), BROOD_OK);
+    assert_status(round_after(meet), platform_has_fork() ? BROOD_BROKEN : BROOD_OK); // it leaves past exit()
+}
+
 // The end of others
 
 struct guest_with_child {
@@ -331,6 +366,7 @@ int main(void)
         cmocka_unit_test(a_guest_made_beside_busy_threads_is_free_of_their_locks),
         cmocka_unit_test(the_end_of_a_guest_waits_for_nobody),
         cmocka_unit_test(the_end_of_a_guest_is_none_of_its_maker_s_children),
+        cmocka_unit_test(a_barrier_misses_a_guest_only_that_does_not_end_in_order),
         cmocka_unit_test(a_guest_and_its_children_stay_when_its_maker_is_killed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -377,6 +377,40 @@ static int leave_lasting_ones(void)
     return 0;
 }
 
+// A guest that goes on after the main process, with which it has passed a barrier.
+
+static int pass(void *arg)
+{
+    return (int)brood_barrier_wait(*(brood_barrier *)arg, MEETING_PATIENCE, NULL);
+}
+
+static int pass_once_more(void *arg)
+{
+    brood_thread *thread;
+    int code = -1;
+    demand((brood_status)pass(arg));
+    demand(brood_parent_wait(MEETING_PATIENCE));
+    demand(brood_thread_start(&thread, pass, arg, sizeof(brood_barrier), NULL));
+    demand((brood_status)pass(arg));
+    demand(brood_thread_join(thread, MEETING_PATIENCE, &code));
+    brood_thread_drop(thread);
+    demand((brood_status)code);
+    say("passed without main");
+    return 0;
+}
+
+static int pass_and_return(void)
+{
+    brood_barrier barrier;
+    brood_init();
+    demand(brood_barrier_create(&barrier, 2));
+    if (platform_guest_start(pass_once_more, &barrier) == 0) {
+        say("passed without main"); // there are no guests
+        return 0;
+    }
+    return pass(&barrier);
+}
+
 static int abort_at_a_sign(void)
 {
     begin_relatives();
@@ -404,6 +438,7 @@ static const struct {
     { "hand_on_a_forgery", hand_on_a_forgery },
     { "wait_to_be_killed", wait_to_be_killed },
     { "leave_lasting_ones", leave_lasting_ones },
+    { "pass_and_return", pass_and_return },
     { "abort_at_a_sign", abort_at_a_sign },
     { "run_beside_a_thread", run_beside_a_thread },
 };
@@ -678,6 +713,22 @@ static void survivors_and_guests_stay_when_the_main_process_is_killed(void **sta
     foreign_file_remove(path);
 }
 
+static void a_barrier_does_not_miss_a_main_process_that_has_returned(void **state)
+{
+    (void)state;
+    char path[512];
+    const int64_t deadline = brood_clock() + MEETING_PATIENCE;
+    const platform_program program = started_scenario("pass_and_return", path, sizeof path);
+    platform_program_close_input(program);
+    assert_int_equal(platform_program_wait(program), 0);
+    do {
+        brood_sleep(BROOD_MILLISECONDS(5));
+        read_printed(path);
+    } while (!strchr(printed, '\n') && brood_clock() < deadline);
+    assert_string_equal(printed, "passed without main\n");
+    foreign_file_remove(path);
+}
+
 static void everybody_dies_with_a_killed_main_process(void **state)
 {
     (void)state;
@@ -709,6 +760,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_program_of_a_later_version_is_refused),
         cmocka_unit_test(an_announcement_of_the_program_s_own_is_not_passed_on),
         cmocka_unit_test(a_thread_from_before_brood_init_hides_no_death),
+        cmocka_unit_test(a_barrier_does_not_miss_a_main_process_that_has_returned),
         cmocka_unit_test(everybody_dies_with_a_killed_main_process),
         cmocka_unit_test(everybody_dies_with_a_crashed_main_process),
         cmocka_unit_test(survivors_and_guests_stay_when_the_main_process_is_killed),

@@ -9,7 +9,9 @@
  * **Broken barriers.** A round that cannot come to its end holds up nobody: when a wait times out, when somebody who waits, or who took part in
  * the round before, is killed, and when brood_barrier_abort() is called, the barrier is broken. Then everybody who waits, and
  * everybody who comes, gets `BROOD_BROKEN` until brood_barrier_reset(). A killed party is noticed within a second or so after the operating
- * system has ended it. A thread that returns, and a process that ends in order, have left and are not missed: others may take their places.
+ * system has ended it. A thread that returns, and a process that ends in order, have left and are not missed, also if they
+ * hold a lock: others may take their places. In order is by a return from `main` or the target, and by exit(), in a copy made with fork() too; a
+ * process that leaves by _exit() counts as killed.
  *
  * None of these calls is safe in a signal handler.
  */
