@@ -306,8 +306,16 @@ static bool is_free(uint64_t who, uint32_t round)
     return !who || (who & LEFT) || (!is_of_round(who, round) && fate_of(who) != BROODI_FATE_LIVES);
 }
 
-// A place for the round that `state` is in; NULL when there is none yet.
-static _Atomic uint64_t *take_place(const struct visit *visit, uint64_t state)
+// A place of this round is deserted when its party cannot say any more that it has seen the end, and is not missed: nobody knows whether it has
+// counted itself.
+static bool is_deserted(uint64_t who, uint32_t round)
+{
+    return is_of_round(who, round) && fate_of(who) == BROODI_FATE_GONE;
+}
+
+// A place for the round that `state` is in, one that fits; NULL when there is none yet.
+static _Atomic uint64_t *take_place(const struct visit *visit, uint64_t state,
+                                    bool (*fits)(uint64_t who, uint32_t round))
 {
     struct broodi_party_slot *party;
     const uint32_t round = round_of(state);
@@ -315,8 +323,9 @@ static _Atomic uint64_t *take_place(const struct visit *visit, uint64_t state)
     while ((party = next_party(visit->barrier.id, &index)) != NULL) {
         _Atomic uint64_t *place = &party->who[round & 1];
         uint64_t who = atomic_load_explicit(place, memory_order_acquire);
-        // Once the place was seen free the round is not over without it: so it must not have been over then.
-        if (is_free(who, round) && round_of(broodi_word_look(&visit->slot->state)) == round &&
+        // Once the place was seen free the round is not over without it: so it must not have been over then. It may be over without a deserted
+        // one, which the count finds out, and the name is erased.
+        if (fits(who, round) && round_of(broodi_word_look(&visit->slot->state)) == round &&
             atomic_compare_exchange_strong_explicit(place, &who,
                                                     written(visit->thread, visit->generation, round),
                                                     memory_order_acq_rel, memory_order_relaxed))
@@ -410,7 +419,9 @@ static brood_status attend(const struct visit *visit, uint32_t *out_number)
             return BROOD_STALE;
         if (broodi_low(state) & BROKEN)
             return BROOD_BROKEN;
-        _Atomic uint64_t *place = take_place(visit, state);
+        _Atomic uint64_t *place = take_place(visit, state, is_free);
+        if (!place)
+            place = take_place(visit, state, is_deserted);
         if (place && take_part(visit, round_of(state), place, out_number, &status))
             return status;
         if (place)

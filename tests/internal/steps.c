@@ -648,6 +648,45 @@ static void one_that_returns_is_not_taken_for_dead(void **state)
     assert_status(brood_barrier_destroy(barrier), BROOD_OK);
 }
 
+// A thread stays between its name and the count, and its process ends in order.
+
+static void stay_uncounted(enum broodi_step step)
+{
+    if (step != BROODI_STEP_BARRIER_PLACE)
+        return;
+    atomic_store(&held_up, 1);
+    for (;;)
+        brood_sleep(BROOD_SECONDS(1));
+}
+
+static int come_and_go(void *arg)
+{
+    const brood_thread_options daemon = { .daemon = BROOD_DAEMON_YES };
+    const int64_t deadline = brood_clock() + MEETING_PATIENCE;
+    atomic_store(&held_up, 0);
+    broodi_step_hook = stay_uncounted;
+    CHECK(brood_thread_start(NULL, pass, arg, sizeof(brood_barrier), &daemon) == BROOD_OK);
+    while (atomic_load(&held_up) == 0) {
+        CHECK(brood_clock() < deadline);
+        brood_sleep(BROOD_MILLISECONDS(1));
+    }
+    return 0;
+}
+
+static void the_place_of_one_that_left_uncounted_is_free(void **state)
+{
+    (void)state;
+    brood_barrier barrier;
+    assert_status(brood_barrier_create(&barrier, 2), BROOD_OK);
+    for (int i = 0; i < 3; i++) {
+        assert_process_ends(started_process(come_and_go, &barrier, sizeof barrier), 0);
+        brood_thread *thread = started_thread(pass, &barrier, sizeof barrier);
+        assert_int_equal(pass(&barrier), BROOD_OK);
+        assert_thread_ends(thread, BROOD_OK);
+    }
+    assert_status(brood_barrier_destroy(barrier), BROOD_OK);
+}
+
 // A sweeper is held up between its look at a party and the end of it, while another one gives the slot back and a new barrier gets it.
 
 static brood_barrier successor;
@@ -696,6 +735,7 @@ int main(void)
 {
     brood_init();
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_place_of_one_that_left_uncounted_is_free),
         cmocka_unit_test(a_late_sweeper_leaves_the_next_barrier_its_party),
         cmocka_unit_test(one_that_returns_is_not_taken_for_dead),
         cmocka_unit_test(what_a_dead_starter_was_at_is_swept),
