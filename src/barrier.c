@@ -413,16 +413,20 @@ static brood_status attend(const struct visit *visit, uint32_t *out_number)
 {
     brood_status status = BROOD_OK;
     int64_t span = SHORT_WAIT;
+    uint32_t round = ROUND + 1; // none
     while (status == BROOD_OK) {
         const uint64_t state = broodi_word_look(&visit->slot->state);
         if (!broodi_handle_is_current(visit->barrier.id, state))
             return BROOD_STALE;
         if (broodi_low(state) & BROKEN)
             return BROOD_BROKEN;
+        if (round_of(state) != round) // its places were not waited for yet
+            span = SHORT_WAIT;
+        round = round_of(state);
         _Atomic uint64_t *place = take_place(visit, state, is_free);
         if (!place)
             place = take_place(visit, state, is_deserted);
-        if (place && take_part(visit, round_of(state), place, out_number, &status))
+        if (place && take_part(visit, round, place, out_number, &status))
             return status;
         if (place)
             continue;
