@@ -79,15 +79,19 @@ static bool was_asked(const brood_process *process, brood_exit seen)
 static brood_exit conclude(const brood_process *process, brood_exit seen)
 {
     const struct broodi_process_slot *slot = broodi_slot(BROODI_PROCESS, process->slot);
+    const bool all_are_codes = !brood_os_process_can_fork();
     if (seen.kind == BROOD_TERMINATED && !was_asked(process, seen)) // such a code of the program's own
         seen = (brood_exit){ .kind = BROOD_EXITED, .code = seen.code, .native = (uint32_t)seen.code };
     switch (atomic_load_explicit(&slot->record, memory_order_acquire)) {
-    case BROODI_RECORD_CODE:
+    case BROODI_RECORD_CODE: { // where all ends are exit codes, this one may be one of those that stand for something else
+        const int32_t code = atomic_load_explicit(&slot->code, memory_order_relaxed);
         return (brood_exit){ .kind = BROOD_EXITED,
-                             .code = atomic_load_explicit(&slot->code, memory_order_relaxed),
-                             .native = seen.native };
-    case BROODI_RECORD_ORDERLY: // where all ends are exit codes, 0 and those of crashes are believed only with this
-        if (seen.kind == BROOD_EXITED || (seen.kind != BROOD_TERMINATED && !brood_os_process_can_fork()))
+                             .code = code,
+                             .native = all_are_codes ? (int64_t)(uint32_t)code : seen.native };
+    }
+    case BROODI_RECORD_ORDERLY: // there, 0 and those of crashes are believed only with this; that of an interrupt, which programs pass on, always
+        if (seen.kind == BROOD_EXITED ||
+            (all_are_codes && seen.kind != BROOD_TERMINATED && seen.kind != BROOD_SIGNALLED))
             return (brood_exit){ .kind = BROOD_EXITED, .code = (int32_t)seen.native, .native = seen.native };
         break;
     default:

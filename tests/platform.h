@@ -170,6 +170,12 @@ _Noreturn void platform_crash_illegal(void);
 _Noreturn void platform_crash_arithmetic(void);
 _Noreturn void platform_crash_stack(void);
 
+// Ends this process as Ctrl+C at its console does.
+_Noreturn void platform_interrupt(void);
+
+// The exit code that stands for that among the codes of programs; 0 where none does.
+int platform_interrupt_code(void);
+
 // Changes the environment of this process; NULL removes.
 void platform_environment_set(const char *name, const char *value);
 

@@ -156,12 +156,28 @@ static void a_name_may_be_empty_or_long(void **state)
 static void a_child_returns_all_32_bits_of_its_code(void **state)
 {
     (void)state;
-    static const int codes[] = { 0,       1,  3,   8,          70,      255,     256,     259,
-                                 0x1000F, -1, -15, 0x12345678, INT_MAX, INT_MIN, 0x10009, 0x40000005 };
+    static const int codes[] = { 0,
+                                 1,
+                                 3,
+                                 8,
+                                 70,
+                                 255,
+                                 256,
+                                 259,
+                                 0x1000F,
+                                 -1,
+                                 -15,
+                                 0x12345678,
+                                 INT_MAX,
+                                 INT_MIN,
+                                 0x10009,
+                                 0x40000005,
+                                 (int)0xC000013A };
     for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++) {
         const brood_exit ended = end_of(started_process(code_of_argument, &codes[i], sizeof codes[i]));
         assert_end(ended, BROOD_EXITED, BROOD_CRASH_NONE, codes[i]);
         assert_int_equal(ended.code, codes[i]);
+        assert_true(ended.native == (platform_has_signals() ? codes[i] & 0xff : (int64_t)(uint32_t)codes[i]));
     }
 }
 
@@ -247,6 +263,45 @@ static void a_crash_is_told_by_its_kind_under_every_method(void **state)
         assert_end(ended, BROOD_CRASHED, ends[fault].crash, ends[fault].number);
         assert_text_begins(ended, ends[fault].text);
     }
+}
+
+static int be_interrupted(void *arg)
+{
+    (void)arg;
+    platform_interrupt();
+}
+
+static void expect_interrupted(brood_process *process)
+{
+    const brood_exit ended = end_of(process);
+    assert_end(ended, BROOD_SIGNALLED, BROOD_CRASH_NONE, -2);
+    assert_int_equal(ended.native, 2);
+    assert_int_equal(ended.code, 0);
+    assert_text_begins(ended, "ended by signal 2");
+}
+
+static void an_interrupt_is_a_signal_under_every_method(void **state)
+{
+    (void)state;
+    int32_t methods[MOST_METHODS];
+    const size_t count = methods_of_this_system(methods);
+    for (size_t i = 0; i < count; i++) {
+        const brood_process_options options = { .method = methods[i] };
+        expect_interrupted(started_with(be_interrupted, NULL, 0, &options));
+    }
+}
+
+// Where that is an exit code, a program that tidies up first gives it to exit().
+static void an_interrupt_may_be_passed_on_by_exit(void **state)
+{
+    (void)state;
+    const int code = platform_interrupt_code();
+    if (code == 0) {
+        print_message("skipped: no exit code stands for an interrupt here\n");
+        skip();
+    }
+    expect_interrupted(started_process(leave_by_exit, &code, sizeof code));
+    expect_interrupted(started_process(leave_without_a_word, &code, sizeof code));
 }
 
 static void an_end_by_others_is_told_by_who_it_was_under_every_method(void **state)
@@ -1364,6 +1419,8 @@ int main(void)
         cmocka_unit_test(a_child_may_leave_by_exit),
         cmocka_unit_test(a_child_may_leave_by_the_system_itself),
         cmocka_unit_test(a_crash_is_told_by_its_kind_under_every_method),
+        cmocka_unit_test(an_interrupt_is_a_signal_under_every_method),
+        cmocka_unit_test(an_interrupt_may_be_passed_on_by_exit),
         cmocka_unit_test(an_end_by_others_is_told_by_who_it_was_under_every_method),
         cmocka_unit_test(a_code_arrives_whole_under_every_method),
         cmocka_unit_test(terminate_ends_a_child_with_number_minus_15),

@@ -102,10 +102,12 @@ typedef struct brood_process_options {
 
 /** @brief How a process ended. */
 typedef enum brood_exit_kind {
-    BROOD_RUNNING = 0,   /**< It has not ended. */
-    BROOD_EXITED = 1,    /**< By itself; `code` is what the target returned, or what exit() was given. */
-    BROOD_CRASHED = 2,   /**< By a fault of its own; `crash` says which. */
-    BROOD_SIGNALLED = 3, /**< By a signal that brood did not send; `native` is its number. */
+    BROOD_RUNNING = 0, /**< It has not ended. */
+    BROOD_EXITED = 1,  /**< By itself; `code` is what the target returned, or what exit() was given. */
+    BROOD_CRASHED = 2, /**< By a fault of its own; `crash` says which. */
+    /** By a signal that brood did not send; `native` is its number. On Windows: by Ctrl+C, Ctrl+Break or a closed console, whose exit code
+     *  0xC000013A counts as SIGINT, 2, also when the program gives it to exit(). */
+    BROOD_SIGNALLED = 3,
     BROOD_TERMINATED =
         4, /**< By brood_process_terminate(), brood_process_kill(), or as a daemon at its starter's end. */
     BROOD_DEADLINE = 5, /**< Killed at a deadline. */
@@ -130,14 +132,14 @@ typedef struct brood_exit {
     int32_t
         code; /**< For `BROOD_EXITED`: all 32 bits of what the target returned; after exit() POSIX keeps 8. */
     int32_t crash; /**< A #brood_crash. */
-    int64_t
-        native; /**< The signal number (POSIX), the exit code (Windows); 15 or 9 for `BROOD_TERMINATED`. */
+    /** The signal number (POSIX); the exit code (Windows), but 2 for `BROOD_SIGNALLED`; 15 or 9 for `BROOD_TERMINATED`. */
+    int64_t native;
     uint64_t reserved[4]; /**< Zero. */
 } brood_exit;
 
 /**
  * @brief Gives the number that Python's `exitcode` would be: the code; or minus a POSIX signal number, the same on
- * Windows (-15 after terminate, -9 after kill, -11 for a bad access); 255 when the status is lost. 0 while it runs.
+ * Windows (-15 after terminate, -9 after kill, -11 for a bad access, -2 for Ctrl+C); 255 when the status is lost. 0 while it runs.
  */
 BROOD_API int brood_exit_number(brood_exit ended);
 

@@ -16,6 +16,9 @@
 // The exit codes of what is ended from here: these and the number of a POSIX signal.
 enum { ENDED_BASE = 0x10000, ENDED_SOFTLY = ENDED_BASE + 15, ENDED_HARD = ENDED_BASE + 9 };
 
+// What POSIX has for the end by a console: SIGINT.
+enum { INTERRUPT = 2 };
+
 static brood_status create(struct launch *launch, brood_os_child *out)
 {
     launch->startup.StartupInfo.cb = sizeof launch->startup;
@@ -177,6 +180,7 @@ static const struct {
     { 0xC000008C, 0xC0000095, BROOD_CRASHED, BROOD_CRASH_ARITHMETIC }, // bounds, float, integer
     { 0xC0000096, 0xC0000096, BROOD_CRASHED, BROOD_CRASH_ILLEGAL },    // privileged instruction
     { 0xC00000FD, 0xC00000FD, BROOD_CRASHED, BROOD_CRASH_STACK },      // stack overflow
+    { 0xC000013A, 0xC000013A, BROOD_SIGNALLED, BROOD_CRASH_NONE },     // Ctrl+C, Ctrl+Break, a closed console
     { 0xC0000409, 0xC0000409, BROOD_CRASHED, BROOD_CRASH_ABORT },      // fast fail
     { 0xC0000602, 0xC0000602, BROOD_CRASHED, BROOD_CRASH_ABORT },      // fail fast exception
     // Other errors, of the system and of programs: an exception of C++ is one. Bit 28 is never set
@@ -198,6 +202,8 @@ static brood_exit explain(DWORD code)
         ended.code = (int32_t)code;
     if (ended.kind == BROOD_TERMINATED)
         ended.native = code - ENDED_BASE;
+    if (ended.kind == BROOD_SIGNALLED)
+        ended.native = INTERRUPT;
     return ended;
 }
 

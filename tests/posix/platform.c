@@ -700,6 +700,18 @@ _Noreturn void platform_crash_stack(void)
     abort();
 }
 
+_Noreturn void platform_interrupt(void)
+{
+    let_signal(SIGINT);
+    (void)raise(SIGINT);
+    abort();
+}
+
+int platform_interrupt_code(void)
+{
+    return 0;
+}
+
 void platform_environment_set(const char *name, const char *value)
 {
     if ((value ? setenv(name, value, 1) : unsetenv(name)) != 0)

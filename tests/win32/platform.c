@@ -515,6 +515,18 @@ _Noreturn void platform_crash_stack(void)
     abort();
 }
 
+// What the system's own handler does, for Ctrl+Break and a closed console too.
+_Noreturn void platform_interrupt(void)
+{
+    ExitProcess((UINT)platform_interrupt_code());
+    abort(); // which the header of MinGW does not say is never reached
+}
+
+int platform_interrupt_code(void)
+{
+    return (int)0xC000013A;
+}
+
 void platform_environment_set(const char *name, const char *value)
 {
     char entry[1024];
