@@ -232,6 +232,46 @@ static void a_chain_of_all_methods_breaks_at_any_link(void **state)
             expect_a_chain_to_break_at(&chains[i], broken);
 }
 
+// Jobs: a process may be put into one at any time, and what it starts from then on is in that too.
+
+static int be_tied(void *arg)
+{
+    note(name_of(*(int *)arg), (uint64_t)brood_self_pid());
+    (void)await_note("never", 1);
+    return 0;
+}
+
+static int start_before_and_in_a_job(void *arg)
+{
+    (void)arg;
+    brood_status status = BROOD_OK;
+    for (int i = 1; i < MEMBERS && status == BROOD_OK; i++) {
+        status = brood_process_start(NULL, be_tied, &i, sizeof i, NULL);
+        if (i == 1)
+            platform_job_join();
+    }
+    note("started", 1 + (uint64_t)status);
+    (void)await_note("never", 1);
+    return 0;
+}
+
+static void children_are_tied_before_and_after_their_starter_gets_into_a_job(void **state)
+{
+    (void)state;
+    note("started", 0);
+    for (int i = 1; i < MEMBERS; i++)
+        note(name_of(i), 0);
+    brood_process *starter = started_process(start_before_and_in_a_job, NULL, 0);
+    assert_true(await_note("started", 1));
+    const brood_status status = (brood_status)(noted("started") - 1);
+    for (int i = 1; i < MEMBERS && status == BROOD_OK; i++)
+        assert_true(await_note(name_of(i), 1) && platform_process_lives(pid_of(i)));
+    kill_process(starter);
+    assert_status(status, BROOD_OK);
+    for (int i = 1; i < MEMBERS; i++)
+        assert_true(platform_process_ends(pid_of(i)));
+}
+
 // Survivors
 
 static int outlive(void *arg)
@@ -300,13 +340,6 @@ struct survivor {
     int number; // 1 or 2; members 1 and 2 are the survivors, 3 and 4 the tied ones
     int32_t method;
 };
-
-static int be_tied(void *arg)
-{
-    note(name_of(*(int *)arg), (uint64_t)brood_self_pid());
-    (void)await_note("never", 1);
-    return 0;
-}
 
 static int be_survivor(void *arg)
 {
@@ -456,6 +489,7 @@ int main(void)
         cmocka_unit_test(a_killed_daemon_takes_its_daemons_along),
         cmocka_unit_test(children_started_from_a_thread_die_with_the_process),
         cmocka_unit_test(a_chain_of_all_methods_breaks_at_any_link),
+        cmocka_unit_test(children_are_tied_before_and_after_their_starter_gets_into_a_job),
         cmocka_unit_test(a_survivor_and_its_children_stay_when_the_starter_is_killed),
         cmocka_unit_test(a_survivor_of_a_survivor_stays_under_every_method),
         cmocka_unit_test(a_daemon_and_its_children_end_with_its_starter),

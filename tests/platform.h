@@ -95,6 +95,9 @@ size_t platform_children_of(brood_pid pid, brood_pid *out, size_t capacity);
 brood_pid platform_group_of(brood_pid pid);
 void platform_group_leave(void);
 
+// Puts this process into a new job, which what it starts from now on is in too; nothing where there are none.
+void platform_job_join(void);
+
 // Whom this very run has made: extends the list by the processes that had `mark` ("NAME=value") in their environment when they began, or, where
 // the system shows no environment, by copies of this program that descend from one in the list. Gives back how many the list then has.
 size_t platform_relatives(const char *mark, brood_pid *list, size_t count, size_t capacity);

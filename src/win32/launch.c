@@ -8,6 +8,9 @@
 // silently: other programs are no concern of the job, and its brood children are in a job of its
 // own.
 //
+// The jobs of a process are nested: one that holds others has all their processes. So once this process has been put into a further job, by whomever, what
+// it starts is in that job too, and cannot join children that are not: those of before stay in the job they have, and from then on there is another.
+//
 // A process is made suspended, by the system too, and one that is killed while it makes another leaves that so for ever. So a child that is to
 // survive its starter is born into a job that is closed with it, one of the child's own, which lets go once the child is made.
 #include "launch.h"
@@ -24,7 +27,7 @@
 #include <wchar.h>
 #include <windows.h>
 
-// The job that tied children are in, made when the first of them is. Its handle is never closed.
+// The job that tied children are born into, made when the first of them is. Its handle is never closed, also when another has taken its place.
 static HANDLE tied_job;
 static SRWLOCK tied_job_guard = SRWLOCK_INIT;
 
@@ -281,8 +284,28 @@ brood_status broodi_launch_prepare(struct launch *launch, const brood_os_plan *p
     return status;
 }
 
+bool broodi_launch_renew_job(struct launch *launch)
+{
+    if (launch->own_job || launch->new_job)
+        return false;
+    launch->new_job = make_job();
+    if (launch->new_job)
+        launch->job = launch->new_job; // to which the list of attributes points
+    return launch->new_job != NULL;
+}
+
+static void keep_new_job(struct launch *launch)
+{
+    AcquireSRWLockExclusive(&tied_job_guard);
+    tied_job = launch->new_job;
+    ReleaseSRWLockExclusive(&tied_job_guard);
+    launch->new_job = NULL;
+}
+
 brood_status broodi_launch_release(struct launch *launch)
 {
+    if (launch->new_job)
+        keep_new_job(launch);
     return !launch->own_job || set_limits(launch->own_job, 0)
                ? BROOD_OK
                : brood_os_error("SetInformationJobObject", GetLastError());
@@ -292,6 +315,8 @@ void broodi_launch_finish(struct launch *launch)
 {
     if (launch->own_job)
         CloseHandle(launch->own_job);
+    if (launch->new_job)
+        CloseHandle(launch->new_job);
     for (DWORD i = 0; i < launch->inherited_count; i++)
         CloseHandle(launch->inherited[i]);
     if (launch->attributes)

@@ -23,6 +23,7 @@ struct launch {
     DWORD inherited_count;
     HANDLE job;
     HANDLE own_job; // the same, of a child that is to survive
+    HANDLE new_job; // the same, of a tied child that could not join those of before
     char announcement[LAUNCH_ANNOUNCEMENT];
     LPPROC_THREAD_ATTRIBUTE_LIST attributes;
     STARTUPINFOEXW startup;
@@ -31,7 +32,11 @@ struct launch {
 // Fills a launch that is all zero. Whatever comes of it, broodi_launch_finish is next.
 brood_status broodi_launch_prepare(struct launch *launch, const brood_os_plan *plan);
 
-// Once the child is made: one that is to survive its starter does from now on. Where that fails, broodi_launch_finish ends it.
+// When the system has denied the child: gives a tied one a job in which there is nobody yet. False when that cannot help.
+bool broodi_launch_renew_job(struct launch *launch);
+
+// Once the child is made: one that is to survive its starter does from now on; a new job is that of the tied ones to come. Where this fails,
+// broodi_launch_finish ends the child.
 brood_status broodi_launch_release(struct launch *launch);
 
 void broodi_launch_finish(struct launch *launch);

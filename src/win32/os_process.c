@@ -19,16 +19,24 @@ enum { ENDED_BASE = 0x10000, ENDED_SOFTLY = ENDED_BASE + 15, ENDED_HARD = ENDED_
 // What POSIX has for the end by a console: SIGINT.
 enum { INTERRUPT = 2 };
 
-static brood_status create(struct launch *launch, brood_os_child *out)
+static bool make_process(struct launch *launch, PROCESS_INFORMATION *out)
 {
     launch->startup.StartupInfo.cb = sizeof launch->startup;
     // Where there is no console, none is to open for the child.
     const DWORD console = GetConsoleCP() != 0 ? 0 : DETACHED_PROCESS;
     const DWORD flags = EXTENDED_STARTUPINFO_PRESENT | CREATE_UNICODE_ENVIRONMENT | console;
+    return !broodi_win32_fault() &&
+           CreateProcessW(launch->program, launch->command, NULL, NULL, TRUE, flags, launch->environment,
+                          launch->directory, &launch->startup.StartupInfo, out);
+}
+
+static brood_status create(struct launch *launch, brood_os_child *out)
+{
     PROCESS_INFORMATION process;
-    if (broodi_win32_fault() ||
-        !CreateProcessW(launch->program, launch->command, NULL, NULL, TRUE, flags, launch->environment,
-                        launch->directory, &launch->startup.StartupInfo, &process))
+    bool made = make_process(launch, &process);
+    if (!made && GetLastError() == ERROR_ACCESS_DENIED && broodi_launch_renew_job(launch))
+        made = make_process(launch, &process);
+    if (!made)
         return brood_os_error("CreateProcessW", GetLastError());
     CloseHandle(process.hThread);
     const brood_status released = broodi_launch_release(launch);

@@ -340,6 +340,10 @@ void platform_group_leave(void)
     (void)setpgid(0, 0);
 }
 
+void platform_job_join(void)
+{
+}
+
 static bool is_listed(brood_pid pid, const brood_pid *list, size_t count)
 {
     for (size_t i = 0; i < count; i++)

@@ -194,6 +194,14 @@ void platform_group_leave(void)
 {
 }
 
+void platform_job_join(void)
+{
+    HANDLE job = CreateJobObjectW(NULL, NULL);
+    if (!job || !AssignProcessToJobObject(job, GetCurrentProcess()))
+        give_up("AssignProcessToJobObject");
+    CloseHandle(job); // it stays as long as somebody is in it
+}
+
 static bool is_listed(brood_pid pid, const brood_pid *list, size_t count)
 {
     for (size_t i = 0; i < count; i++)
