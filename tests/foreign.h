@@ -27,6 +27,12 @@ bool foreign_thread_interrupt(foreign_thread *thread);
 // Ends the calling thread by the system's own call: pthread_exit, ExitThread.
 _Noreturn void foreign_thread_exit(void);
 
+// Makes the calling thread a fiber, once in its life, runs fn(arg) in another one and comes back; the other waits to be deleted, which any thread may do. NULL, and nothing
+// has run, where there are no fibers.
+typedef struct foreign_fiber foreign_fiber;
+foreign_fiber *foreign_fiber_run(void (*fn)(void *), void *arg);
+void foreign_fiber_delete(foreign_fiber *fiber);
+
 // Opens a library by its path at run time; it stays. NULL when it cannot be had.
 void *foreign_library_open(const char *path);
 

@@ -152,6 +152,79 @@ static void destructors_run_at_the_end_of_any_thread(void **state)
     brood_local_destroy(shared);
 }
 
+// Fibers of a thread that brood did not start
+
+static foreign_fiber *ran;
+static bool kept;
+
+static void set_in_fiber(void *arg)
+{
+    ran = foreign_fiber_run(set_in_foreigner, arg);
+}
+
+static void set_in_fiber_that_is_deleted(void *arg)
+{
+    set_in_fiber(arg);
+    foreign_fiber_delete(ran);
+    kept = brood_local_get(shared) == arg && atomic_load(&destroyed) == 0;
+}
+
+static void set_and_exit_in_fiber(void *arg)
+{
+    (void)foreign_fiber_run(set_and_exit, arg);
+}
+
+static void do_nothing(void *arg)
+{
+    (void)arg;
+}
+
+static void set_before_fibers(void *arg)
+{
+    set_in_foreigner(arg);
+    foreign_fiber_delete(foreign_fiber_run(do_nothing, NULL));
+    kept = brood_local_get(shared) == arg && atomic_load(&destroyed) == 0;
+}
+
+static void set_and_delete_the_fiber_of_another(void *arg)
+{
+    static unsigned value = 2;
+    set_in_foreigner(arg);
+    foreign_thread_join(foreign_thread_start(set_in_fiber, &value));
+    foreign_fiber_delete(ran);
+    kept = brood_local_get(shared) == arg && atomic_load(&destroyed) == 0;
+}
+
+static void skip_without_fibers(void)
+{
+    foreign_thread_join(foreign_thread_start(set_in_fiber, NULL));
+    if (ran) {
+        foreign_fiber_delete(ran);
+        return;
+    }
+    brood_local_destroy(shared);
+    print_message("skipped: there are no fibers here\n");
+    skip();
+}
+
+static void the_end_of_a_fiber_is_not_that_of_its_thread(void **state)
+{
+    (void)state;
+    static unsigned value = 1;
+    static void (*const ways[])(void *) = { set_in_fiber_that_is_deleted, set_and_exit_in_fiber,
+                                            set_before_fibers, set_and_delete_the_fiber_of_another };
+    shared = made_local(count_destroyed);
+    skip_without_fibers();
+    for (size_t i = 0; i < sizeof ways / sizeof ways[0]; i++) {
+        kept = true;
+        atomic_store(&destroyed, 0);
+        foreign_thread_join(foreign_thread_start(ways[i], &value));
+        assert_true(kept);
+        assert_int_equal(atomic_load(&destroyed), 1);
+    }
+    brood_local_destroy(shared);
+}
+
 // Rounds
 
 static _Atomic unsigned rounds;
@@ -356,6 +429,7 @@ int main(void)
         cmocka_unit_test(a_destroyed_local_is_stale),
         cmocka_unit_test(each_thread_has_its_own_value),
         cmocka_unit_test(destructors_run_at_the_end_of_any_thread),
+        cmocka_unit_test(the_end_of_a_fiber_is_not_that_of_its_thread),
         cmocka_unit_test(a_destructor_that_sets_again_runs_four_times),
         cmocka_unit_test(a_destructor_may_set_another_local),
         cmocka_unit_test(values_left_at_destroy_have_no_destructor),

@@ -702,6 +702,47 @@ static void a_thread_that_brood_did_not_start_passes_the_lock_on(void **state)
     expect_heirs("foreign thread exits", &by_leaving_of_foreigner);
 }
 
+// A thread that holds a lock since it was in a fiber which is no more.
+
+static void acquire_for_good(void *arg)
+{
+    if (brood_lock_acquire(*(brood_lock *)arg, MEETING_PATIENCE) != BROOD_OK)
+        abort();
+}
+
+static void hold_beyond_a_fiber(void *arg)
+{
+    foreign_fiber *fiber = foreign_fiber_run(acquire_for_good, arg);
+    if (fiber)
+        foreign_fiber_delete(fiber);
+    note("held", fiber ? 1 : 2);
+    if (fiber && await_note("die", 1))
+        note("released", 1 + (uint64_t)brood_lock_release(*(brood_lock *)arg));
+}
+
+static void a_thread_keeps_its_lock_when_a_fiber_of_its_ends(void **state)
+{
+    (void)state;
+    brood_lock lock = made_lock();
+    note("held", 0);
+    note("die", 0);
+    note("released", 0);
+    foreign_thread *holder = foreign_thread_start(hold_beyond_a_fiber, &lock);
+    assert_true(await_note("held", 1));
+    if (noted("held") == 1) {
+        const brood_status status = brood_lock_acquire(lock, BROOD_NOW);
+        note("die", 1);
+        foreign_thread_join(holder);
+        assert_status(status, BROOD_TIMEOUT);
+        assert_int_equal(noted("released"), 1 + BROOD_OK);
+        assert_status(brood_lock_acquire(lock, BROOD_NOW), BROOD_OK);
+        assert_status(brood_lock_release(lock), BROOD_OK);
+    } else {
+        foreign_thread_join(holder);
+    }
+    assert_status(brood_lock_destroy(lock), BROOD_OK);
+}
+
 static void who_has_waited_for_long_inherits_too(void **state)
 {
     (void)state;
@@ -1056,6 +1097,7 @@ int main(void)
         cmocka_unit_test(a_thread_that_returns_passes_the_lock_on),
         cmocka_unit_test(a_thread_of_another_living_process_passes_the_lock_on),
         cmocka_unit_test(a_thread_that_brood_did_not_start_passes_the_lock_on),
+        cmocka_unit_test(a_thread_keeps_its_lock_when_a_fiber_of_its_ends),
         cmocka_unit_test(who_has_waited_for_long_inherits_too),
         cmocka_unit_test(an_heir_that_dies_has_an_heir),
         cmocka_unit_test(processes_killed_at_any_moment_leave_a_lock_that_works),

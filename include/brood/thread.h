@@ -5,6 +5,10 @@
  *
  * A #brood_thread is a counted reference that belongs to the process that started the thread; in any
  * other process, a forked child included, calls with it answer `BROOD_WRONG_STATE`.
+ *
+ * Fibers of Windows are nothing of their own: what one acquires or sets is its thread's, and stays so when another fiber deletes it. A thread of the
+ * program's own that first uses brood in a fiber is to end in that one, or in one that has deleted it: in any other its locals are not destroyed, and its
+ * locks are found left behind. A thread that deletes that fiber when it is none itself any more counts as ended.
  */
 #ifndef BROOD_THREAD_H
 #define BROOD_THREAD_H

@@ -3,6 +3,11 @@
 // mark: the system calls its function at the end of any thread that has set one. It does so also in
 // the thread that ends the process, which must be told apart, and perhaps under a lock of the
 // loader: threads that were started here call the function by themselves before.
+//
+// It does so too when a fiber is deleted, by whatever thread, and each fiber has marks of its own. So a mark says which fiber it is of, and the thread
+// remembers its own: the mark of another thread is not its end, nor is that of a fiber which another fiber deletes. What cannot be told: that a
+// thread ends in a fiber without a mark, which calls nobody; and a deletion by a thread that is no fiber any more, or of the fiber that a marked thread
+// has become, which look like the thread's end.
 #include "os/os_thread.h"
 
 #include "win32.h"
@@ -17,14 +22,18 @@
 // After windows.h, which it needs.
 #include <tlhelp32.h>
 
+// Which not all headers of the system have.
+WINBASEAPI BOOL WINAPI IsThreadAFiber(void);
+
 typedef BOOLEAN(NTAPI *shutdown_query)(void);
 typedef LONG(NTAPI *thread_query)(HANDLE thread, int what, PVOID out, ULONG size, PULONG written);
 
 enum { AM_LAST_THREAD = 12 }; // ThreadAmILastThread
 
 static DWORD self_slot;
+static DWORD home_slot; // the mark that stands for the end of this thread
 static DWORD mark_slot;
-static char mark;
+static char no_fiber; // the mark of a thread that is none
 static void (*at_end)(void *self);
 static volatile LONG ending;
 static shutdown_query is_shutting_down;
@@ -64,11 +73,42 @@ static void end_self(void)
     (void)TlsSetValue(self_slot, NULL);
 }
 
-static void NTAPI meet_mark(void *value)
+// The fiber that runs. GCC takes its place, a small offset into the thread's own block, for an address.
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Warray-bounds"
+#endif
+static void *present(void)
 {
-    (void)value;
-    if (!process_is_ending())
+    return IsThreadAFiber() ? GetCurrentFiber() : &no_fiber;
+}
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic pop
+#endif
+
+static bool leave_mark(void)
+{
+    void *const fiber = present();
+    const bool is_marked =
+        FlsGetValue(mark_slot) == fiber || (!broodi_win32_fault() && FlsSetValue(mark_slot, fiber));
+    return is_marked && TlsSetValue(home_slot, fiber);
+}
+
+// Whether the thread goes on. One that has become a fiber after it was marked has the same mark as before; so has one that is none any more.
+static bool is_deleted_fiber(void *home)
+{
+    void *const fiber = present();
+    return fiber != &no_fiber && home != &no_fiber && home != fiber;
+}
+
+static void NTAPI meet_mark(void *home)
+{
+    if (process_is_ending() || TlsGetValue(home_slot) != home)
+        return;
+    if (!is_deleted_fiber(home))
         end_self();
+    else if (brood_os_self_get())
+        (void)leave_mark();
 }
 
 static unsigned __stdcall run(void *arg)
@@ -172,7 +212,7 @@ void *brood_os_self_get(void)
 
 brood_status brood_os_self_set(void *self)
 {
-    if (self && !FlsGetValue(mark_slot) && (broodi_win32_fault() || !FlsSetValue(mark_slot, &mark)))
+    if (self && !leave_mark())
         return brood_os_error("FlsSetValue", GetLastError());
     if (!TlsSetValue(self_slot, self))
         return brood_os_error("TlsSetValue", GetLastError());
@@ -201,14 +241,17 @@ brood_status brood_os_self_prepare(void (*at_thread_end)(void *))
 {
     find_queries();
     stay_loaded();
-    self_slot = broodi_win32_fault() ? TLS_OUT_OF_INDEXES : TlsAlloc();
-    if (self_slot == TLS_OUT_OF_INDEXES)
-        return brood_os_error("TlsAlloc", GetLastError());
     at_end = at_thread_end;
-    mark_slot = broodi_win32_fault() ? FLS_OUT_OF_INDEXES : FlsAlloc(meet_mark);
+    home_slot = mark_slot = TLS_OUT_OF_INDEXES;
+    self_slot = broodi_win32_fault() ? TLS_OUT_OF_INDEXES : TlsAlloc();
+    if (self_slot != TLS_OUT_OF_INDEXES)
+        home_slot = broodi_win32_fault() ? TLS_OUT_OF_INDEXES : TlsAlloc();
+    if (home_slot != TLS_OUT_OF_INDEXES)
+        mark_slot = broodi_win32_fault() ? FLS_OUT_OF_INDEXES : FlsAlloc(meet_mark);
     if (mark_slot != FLS_OUT_OF_INDEXES)
         return BROOD_OK;
     const DWORD code = GetLastError();
     TlsFree(self_slot);
-    return brood_os_error("FlsAlloc", code);
+    TlsFree(home_slot);
+    return brood_os_error(home_slot == TLS_OUT_OF_INDEXES ? "TlsAlloc" : "FlsAlloc", code);
 }

@@ -82,6 +82,17 @@ _Noreturn void foreign_thread_exit(void)
     pthread_exit(NULL);
 }
 
+foreign_fiber *foreign_fiber_run(void (*fn)(void *), void *arg)
+{
+    (void)fn, (void)arg;
+    return NULL;
+}
+
+void foreign_fiber_delete(foreign_fiber *fiber)
+{
+    (void)fiber;
+}
+
 void *foreign_library_open(const char *path)
 {
     return dlopen(path, RTLD_NOW | RTLD_LOCAL);

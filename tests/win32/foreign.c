@@ -12,6 +12,13 @@ struct foreign_thread {
     void *arg;
 };
 
+struct foreign_fiber {
+    void *fiber;
+    void *back;
+    void (*fn)(void *);
+    void *arg;
+};
+
 bool foreign_is_slow(void)
 {
     HMODULE system = GetModuleHandleW(L"ntdll.dll");
@@ -67,6 +74,35 @@ _Noreturn void foreign_thread_exit(void)
 {
     ExitThread(0);
     abort(); // which the header of MinGW does not say is never reached
+}
+
+static void CALLBACK run_in_fiber(void *arg)
+{
+    const foreign_fiber *fiber = arg;
+    fiber->fn(fiber->arg);
+    SwitchToFiber(fiber->back);
+    abort(); // nobody comes here again
+}
+
+foreign_fiber *foreign_fiber_run(void (*fn)(void *), void *arg)
+{
+    foreign_fiber *fiber = malloc(sizeof *fiber);
+    if (!fiber)
+        give_up("malloc");
+    fiber->fn = fn;
+    fiber->arg = arg;
+    fiber->back = ConvertThreadToFiber(NULL);
+    fiber->fiber = CreateFiber(0, run_in_fiber, fiber);
+    if (!fiber->back || !fiber->fiber)
+        give_up("CreateFiber");
+    SwitchToFiber(fiber->fiber);
+    return fiber;
+}
+
+void foreign_fiber_delete(foreign_fiber *fiber)
+{
+    DeleteFiber(fiber->fiber);
+    free(fiber);
 }
 
 static wchar_t *wide(wchar_t *buffer, const char *path)
