@@ -119,7 +119,10 @@ static int start_some_beside_orphans(void *arg)
 {
     enum { STARTS = 5 }; // from the third on a server would pay
     (void)arg;
-    CHECK(prctl(PR_SET_CHILD_SUBREAPER, 1) == 0);
+    const bool adopts = prctl(PR_SET_CHILD_SUBREAPER, 1) == 0;
+    note("adopts", adopts);
+    if (!adopts)
+        return 0;
     for (int i = 0; i < STARTS; i++) {
         brood_process *process;
         CHECK(brood_process_start(&process, nothing, NULL, 0, NULL) == BROOD_OK);
@@ -136,8 +139,13 @@ static void who_adopts_orphans_gets_no_server_unless_it_asks_for_one(void **stat
     platform_environment_set("BROOD_START_METHOD", NULL);
     const brood_process_options fresh = { .method = BROOD_START_SPAWN };
     brood_process *process = NULL;
+    note("adopts", 0);
     assert_status(brood_process_start(&process, start_some_beside_orphans, NULL, 0, &fresh), BROOD_OK);
     assert_process_ends(process, 0);
+    if (!noted("adopts")) {
+        print_message("an emulator that knows of no adoption\n");
+        skip();
+    }
 }
 
 // Hidden processes
