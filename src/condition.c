@@ -168,18 +168,17 @@ static uint32_t age(uint64_t word, uint32_t last)
     return (last - ticket_of(word)) & TICKET;
 }
 
+static bool waited_when(uint64_t word, uint32_t last)
+{
+    return (word & PHASE) == WAITING && age(word, last) <= TICKET / 2;
+}
+
 // Whoever takes a ticket sees to it that those who wait do not grow older than that: past half of all tickets they would be taken for ones who
 // come later. The order among the very old is lost.
 static void keep_young(struct broodi_seat *seat, uint64_t word, uint64_t id, uint32_t last)
 {
-    const uint32_t years = age(word, last);
-    if ((word & PHASE) == WAITING && years > OLDEST && years <= TICKET / 2)
+    if (waited_when(word, last) && age(word, last) > OLDEST)
         (void)change_seat(seat, word, sitting(id, last - OLDEST, WAITING));
-}
-
-static bool waited_when(uint64_t word, uint32_t last)
-{
-    return (word & PHASE) == WAITING && age(word, last) <= TICKET / 2;
 }
 
 // The seat of who has waited longest of those who did when `last` was the last ticket. `*out_empty` is whether nobody sits at all.

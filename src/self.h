@@ -24,8 +24,8 @@ struct broodi_process_self {
     uint64_t serial;  // this image among those it was forked from: objects of an ancestor are told by it
     uint32_t process; // slot; BROODI_NONE for a guest that has not needed one
     bool daemon;
-    bool
-        forked_with_threads; // it, or one that it is a copy of: a stream may be locked for ever by a thread that was not copied
+    // It, or one that it is a copy of: a stream may be locked for ever by a thread that was not copied.
+    bool forked_with_threads;
     int64_t pid;
     int64_t parent_pid;
     uint64_t parent_birth;

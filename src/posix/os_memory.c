@@ -29,6 +29,12 @@ static struct {
     ino_t number;
 } own;
 
+static void remember(const struct stat *facts)
+{
+    own.device = facts->st_dev;
+    own.number = facts->st_ino;
+}
+
 static bool is_ours(int object)
 {
     struct stat facts;
@@ -58,11 +64,6 @@ static brood_status map_file(int object, uint64_t at, size_t size, void **out)
 static brood_status map(brood_os_arena *out, int object, size_t size)
 {
     void *base = NULL;
-    struct stat facts;
-    if (fstat(object, &facts) != 0)
-        return brood_os_error("fstat", errno);
-    own.device = facts.st_dev;
-    own.number = facts.st_ino;
     const brood_status status = map_file(object, 0, size, &base);
     if (status == BROOD_OK)
         *out = (brood_os_arena){ .base = base, .size = size, .object = object };
@@ -89,6 +90,9 @@ brood_status brood_os_arena_create(brood_os_arena *out, size_t least)
         broodi_posix_fault(EMFILE) ? -1 : broodi_descriptor_up(memfd_create("brood", MFD_CLOEXEC));
     if (object < 0)
         return brood_os_error("memfd_create", errno);
+    struct stat facts = { .st_size = 0 };
+    (void)fstat(object, &facts); // which has just been made
+    remember(&facts);
     size_t size = WINDOW;
     while (size / 2 >= least && size > brood_os_section_limit() / 2) // so that there is room behind it
         size /= 2;
@@ -112,7 +116,9 @@ brood_status brood_os_arena_open(brood_os_arena *out, intptr_t object, size_t si
         status = brood_os_error("fcntl", errno);
     else
         status = map(out, (int)object, size);
-    if (status != BROOD_OK)
+    if (status == BROOD_OK)
+        remember(&facts);
+    else
         close((int)object);
     return status;
 }
