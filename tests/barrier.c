@@ -302,41 +302,57 @@ static int wait_and_stay_with_a_lock(void *arg)
     return 0;
 }
 
+static struct meeting_and_lock made_meeting_and_lock(void)
+{
+    struct meeting_and_lock both = { .barrier = made_barrier(2) };
+    assert_status(brood_lock_create(&both.lock), BROOD_OK);
+    return both;
+}
+
+static void destroy_both(struct meeting_and_lock both)
+{
+    assert_status(brood_lock_destroy(both.lock), BROOD_OK);
+    assert_status(brood_barrier_destroy(both.barrier), BROOD_OK);
+}
+
+// After a round with it.
+static void kill_one_with_the_lock(const struct meeting_and_lock *both)
+{
+    note("has the lock", 0);
+    brood_process *victim = started_process(wait_and_stay_with_a_lock, both, sizeof *both);
+    assert_status(brood_barrier_wait(both->barrier, MEETING_PATIENCE, NULL), BROOD_OK);
+    assert_true(await_note("has the lock", 1));
+    kill_process(victim);
+}
+
+static void expect_a_round_and_an_heir(const struct meeting_and_lock *both)
+{
+    brood_thread *thread = started_thread(wait_there, &both->barrier, sizeof both->barrier);
+    assert_status(brood_barrier_wait(both->barrier, MEETING_PATIENCE, NULL), BROOD_OK);
+    assert_thread_ends(thread, BROOD_OK);
+    assert_status(brood_lock_acquire(both->lock, BROOD_NOW), BROOD_OWNER_DIED);
+    assert_status(brood_lock_release(both->lock), BROOD_OK);
+}
+
 // Also one who is not forgotten yet, since his lock still names him.
 static void nobody_is_missed_after_a_reset(void **state)
 {
     (void)state;
-    struct meeting_and_lock both = { .barrier = made_barrier(2) };
-    assert_status(brood_lock_create(&both.lock), BROOD_OK);
-    note("has the lock", 0);
-    brood_process *victim = started_process(wait_and_stay_with_a_lock, &both, sizeof both);
-    assert_status(brood_barrier_wait(both.barrier, MEETING_PATIENCE, NULL), BROOD_OK);
-    assert_true(await_note("has the lock", 1));
-    kill_process(victim);
+    const struct meeting_and_lock both = made_meeting_and_lock();
+    kill_one_with_the_lock(&both);
     assert_status(brood_barrier_reset(both.barrier), BROOD_OK);
-    brood_thread *thread = started_thread(wait_there, &both.barrier, sizeof both.barrier);
-    assert_status(brood_barrier_wait(both.barrier, MEETING_PATIENCE, NULL), BROOD_OK);
-    assert_thread_ends(thread, BROOD_OK);
-    assert_status(brood_lock_acquire(both.lock, BROOD_NOW), BROOD_OWNER_DIED);
-    assert_status(brood_lock_release(both.lock), BROOD_OK);
-    assert_status(brood_lock_destroy(both.lock), BROOD_OK);
-    assert_status(brood_barrier_destroy(both.barrier), BROOD_OK);
+    expect_a_round_and_an_heir(&both);
+    destroy_both(both);
 }
 
 // Its slot is kept when the one of its process is not any more, which may be a stranger's then.
 static void a_killed_party_is_missed_at_once_also_with_a_lock(void **state)
 {
     (void)state;
-    struct meeting_and_lock both = { .barrier = made_barrier(2) };
-    assert_status(brood_lock_create(&both.lock), BROOD_OK);
-    note("has the lock", 0);
-    brood_process *victim = started_process(wait_and_stay_with_a_lock, &both, sizeof both);
-    assert_status(brood_barrier_wait(both.barrier, MEETING_PATIENCE, NULL), BROOD_OK);
-    assert_true(await_note("has the lock", 1));
-    kill_process(victim);
+    const struct meeting_and_lock both = made_meeting_and_lock();
+    kill_one_with_the_lock(&both);
     assert_true(is_broken(both.barrier));
-    assert_status(brood_lock_destroy(both.lock), BROOD_OK);
-    assert_status(brood_barrier_destroy(both.barrier), BROOD_OK);
+    destroy_both(both);
 }
 
 static int wait_and_return_with_a_lock(void *arg)
@@ -350,18 +366,12 @@ static int wait_and_return_with_a_lock(void *arg)
 static void a_thread_that_returns_with_a_lock_is_not_missed(void **state)
 {
     (void)state;
-    struct meeting_and_lock both = { .barrier = made_barrier(2) };
-    assert_status(brood_lock_create(&both.lock), BROOD_OK);
+    const struct meeting_and_lock both = made_meeting_and_lock();
     brood_thread *first = started_thread(wait_and_return_with_a_lock, &both, sizeof both);
     assert_status(brood_barrier_wait(both.barrier, MEETING_PATIENCE, NULL), BROOD_OK);
     assert_thread_ends(first, 0);
-    brood_thread *second = started_thread(wait_there, &both.barrier, sizeof both.barrier);
-    assert_status(brood_barrier_wait(both.barrier, MEETING_PATIENCE, NULL), BROOD_OK);
-    assert_thread_ends(second, BROOD_OK);
-    assert_status(brood_lock_acquire(both.lock, BROOD_NOW), BROOD_OWNER_DIED);
-    assert_status(brood_lock_release(both.lock), BROOD_OK);
-    assert_status(brood_lock_destroy(both.lock), BROOD_OK);
-    assert_status(brood_barrier_destroy(both.barrier), BROOD_OK);
+    expect_a_round_and_an_heir(&both);
+    destroy_both(both);
 }
 
 static void the_killed_party_of_the_round_before_is_missed(bool reaped)

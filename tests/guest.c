@@ -165,10 +165,7 @@ static void a_guest_made_beside_busy_threads_is_free_of_their_locks(void **state
     enum { THREADS = 3, GUESTS = 40 };
     brood_thread *threads[THREADS];
     brood_lock lock;
-    if (!platform_copy_is_safe_beside_threads()) {
-        print_message("no fork here, or a sanitizer whose own locks do not survive it\n");
-        skip();
-    }
+    skip_unless_copies_are_safe_beside_threads();
     assert_status(brood_lock_create(&lock), BROOD_OK);
     atomic_store(&enough, false);
     for (int i = 0; i < THREADS; i++)

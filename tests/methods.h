@@ -3,6 +3,7 @@
 #ifndef METHODS_H
 #define METHODS_H
 
+#include "meeting.h"
 #include "platform.h"
 
 #include <brood/process.h>
@@ -26,6 +27,14 @@ static inline size_t methods_of_this_system(int32_t methods[MOST_METHODS])
 static inline int32_t method_here(int32_t method)
 {
     return platform_has_fork() ? method : BROOD_START_SPAWN;
+}
+
+static inline void skip_unless_copies_are_safe_beside_threads(void)
+{
+    if (platform_copy_is_safe_beside_threads())
+        return;
+    print_message("no fork here, or a sanitizer whose own locks do not survive it\n");
+    skip();
 }
 
 // Whether a child of this method is a copy of its starter.

@@ -117,6 +117,9 @@ int platform_guest(int (*fn)(void *arg), void *arg);
 // The same without waiting for it; 0 where no process can be copied.
 brood_pid platform_guest_start(int (*fn)(void *arg), void *arg);
 
+// Waits for a copy made in whatever way, and gives back what platform_guest() does.
+int platform_guest_end(brood_pid guest);
+
 // A pipe as two descriptors of the C library, the reading end first; it is not inherited unless it is `inheritable`. Reading blocks until there
 // is something, and gives 0 at the end.
 void platform_pipe(intptr_t ends[2]);

@@ -3,7 +3,7 @@
 
 #include "../foreign.h"
 #include "../library/plugin.h"
-#include "../platform.h"
+#include "../methods.h"
 #include "atomic.h"
 #include "fail.h"
 #include "os/os_module.h"
@@ -245,10 +245,7 @@ static void a_copy_made_while_a_thread_looks_finds_as_well(void **state)
 {
     (void)state;
     enum { COPIES = 200 };
-    if (!platform_copy_is_safe_beside_threads()) {
-        print_message("no fork here, or a sanitizer whose own locks do not survive it\n");
-        skip();
-    }
+    skip_unless_copies_are_safe_beside_threads();
     atomic_store(&enough, false);
     brood_thread *thread = started_thread(look_all_the_time, NULL, 0);
     int ended = 0;

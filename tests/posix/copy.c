@@ -16,23 +16,6 @@
 
 static const brood_process_options beside_threads = { .method = BROOD_START_FORK, .fork_with_threads = true };
 
-static void skip_unless_copies_may_have_threads(void)
-{
-    if (platform_copy_is_safe_beside_threads())
-        return;
-    print_message("a sanitizer whose own locks do not survive a fork beside threads\n");
-    skip();
-}
-
-// The code of a copy; -1 when it has not ended by itself.
-static int code_of(pid_t copy)
-{
-    int status = 0;
-    if (copy < 0 || waitpid(copy, &status, 0) != copy || !WIFEXITED(status))
-        return -1;
-    return WEXITSTATUS(status);
-}
-
 // From within
 
 static void count_handler(void *unused)
@@ -48,7 +31,7 @@ static int return_twice(void *arg)
     const pid_t copy = fork();
     if (copy == 0)
         return 7;
-    CHECK(code_of(copy) == 7);
+    CHECK(platform_guest_end(copy) == 7);
     CHECK(noted("handlers") == 0); // they are of the child alone
     return 5;
 }
@@ -58,7 +41,7 @@ static void return_twice_from_handler(void *unused)
     (void)unused;
     const pid_t copy = fork();
     if (copy != 0)
-        note("code of the copy", (uint64_t)code_of(copy));
+        note("code of the copy", (uint64_t)platform_guest_end(copy));
 }
 
 static int end_with_handler(void *arg)
@@ -102,7 +85,7 @@ static void fork_while_cancelled(void *unused)
     (void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
     if (copy == 0)
         _exit(brood_active_children(NULL, 0) == 0 ? 5 : 6);
-    code_of_a_cancelled_copy = code_of(copy);
+    code_of_a_cancelled_copy = platform_guest_end(copy);
 }
 
 static int stay(void *arg)
@@ -176,7 +159,7 @@ static void a_forked_child_keeps_what_a_thread_handed_over_that_is_not_copied(vo
 {
     (void)state;
     intptr_t ends[2];
-    skip_unless_copies_may_have_threads();
+    skip_unless_copies_are_safe_beside_threads();
     platform_pipe(ends);
     assert_thread_ends(started_thread(hand_over_from_own_stack, &ends[0], sizeof ends[0]), 0);
     platform_close(ends[0]);
@@ -208,8 +191,10 @@ static void the_end_of_a_copy_s_first_thread_is_not_that_of_the_original_s(void 
 {
     (void)state;
     brood_lock lock;
-    if (!platform_copy_may_start_threads())
+    if (!platform_copy_may_start_threads()) {
+        print_message("a sanitizer that starts no thread in a copy\n");
         skip();
+    }
     assert_status(brood_lock_create(&lock), BROOD_OK);
     assert_status(brood_lock_acquire(lock, BROOD_NOW), BROOD_OK);
     assert_int_equal(platform_guest(end_the_first_thread_alone, NULL), 3);
@@ -276,7 +261,7 @@ static int hold_the_output(void *arg)
 static void what_a_thread_prints_beside_a_fork_is_printed_once(void **state)
 {
     (void)state;
-    skip_unless_copies_may_have_threads();
+    skip_unless_copies_are_safe_beside_threads();
     assert_int_equal(fclose(opened_file()), 0);
     const int saved = platform_output_redirect(path);
     atomic_store(&holds, false);
@@ -310,7 +295,7 @@ static int wait_for_the_end(void *arg)
 static void the_copy_of_a_copy_leaves_the_streams_of_the_first_alone(void **state)
 {
     (void)state;
-    skip_unless_copies_may_have_threads();
+    skip_unless_copies_are_safe_beside_threads();
     FILE *file = opened_file();
     assert_true(fputs("once", file) >= 0);
     atomic_store(&lets_go, false);

@@ -460,14 +460,18 @@ brood_pid platform_guest_start(int (*fn)(void *arg), void *arg)
     return guest;
 }
 
-int platform_guest(int (*fn)(void *arg), void *arg)
+int platform_guest_end(brood_pid guest)
 {
     int status;
-    const pid_t guest = (pid_t)platform_guest_start(fn, arg);
-    while (waitpid(guest, &status, 0) < 0)
+    while (waitpid((pid_t)guest, &status, 0) < 0)
         if (errno != EINTR)
             give_up("waitpid");
     return WIFEXITED(status) ? WEXITSTATUS(status) : -2;
+}
+
+int platform_guest(int (*fn)(void *arg), void *arg)
+{
+    return platform_guest_end(platform_guest_start(fn, arg));
 }
 
 void platform_pipe(intptr_t ends[2])

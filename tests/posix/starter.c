@@ -2,7 +2,7 @@
 // A copy that is made while the starter thread of this process comes to be: it has no such thread, and makes its own.
 #include "../meeting.h"
 
-#include "../platform.h"
+#include "../methods.h"
 #include "atomic.h"
 
 #include <pthread.h>
@@ -70,10 +70,7 @@ static void a_copy_made_while_the_starter_comes_to_be_makes_its_own(void **state
 {
     (void)state;
     const bool stop = true;
-    if (!platform_copy_is_safe_beside_threads()) {
-        print_message("a sanitizer whose own locks do not survive a fork beside threads\n");
-        skip();
-    }
+    skip_unless_copies_are_safe_beside_threads();
     brood_thread *thread = started_thread(start_one, &stop, sizeof stop);
     while (!atomic_load(&stopped))
         brood_sleep(BROOD_MILLISECONDS(1));

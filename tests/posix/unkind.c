@@ -33,7 +33,7 @@ static int nothing(void *arg)
 static void a_living_child_is_not_taken_for_ended_when_its_descriptor_is_closed(void **state)
 {
     (void)state;
-    static const int32_t methods[] = { BROOD_START_SPAWN, BROOD_START_FORK };
+    static const int32_t methods[] = { BROOD_START_SPAWN, BROOD_START_FORKSERVER, BROOD_START_FORK };
     for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++) {
         const brood_process_options options = { .method = methods[i] };
         brood_process *process = NULL;
@@ -152,11 +152,7 @@ static void who_adopts_orphans_gets_no_server_unless_it_asks_for_one(void **stat
 
 static int look_from_a_cell(void *arg)
 {
-    (void)arg;
-    char cell[600];
-    foreign_file_name(cell, sizeof cell, "cell");
-    CHECK(mkdir(cell, 0700) == 0);
-    const bool inside = chroot(cell) == 0 && chdir("/") == 0; // for root only
+    const bool inside = chroot(arg) == 0 && chdir("/") == 0; // for root only
     note("inside", inside);
     CHECK(brood_parent_is_alive());
     CHECK(brood_parent_wait(BROOD_MILLISECONDS(20)) == BROOD_TIMEOUT);
@@ -167,12 +163,11 @@ static void a_parent_is_not_taken_for_dead_where_processes_do_not_show(void **st
 {
     (void)state;
     char cell[600];
+    foreign_file_name(cell, sizeof cell, "cell");
+    assert_int_equal(mkdir(cell, 0700), 0);
     note("inside", 0);
-    brood_process *process = started_process(look_from_a_cell, NULL, 0);
-    const int pid = (int)brood_process_pid(process);
+    brood_process *process = started_process(look_from_a_cell, cell, strlen(cell) + 1);
     assert_process_ends(process, 0);
-    const char *directory = getenv("TMPDIR");
-    (void)snprintf(cell, sizeof cell, "%s/brood-test-%d-cell", directory ? directory : "/tmp", pid);
     assert_int_equal(rmdir(cell), 0);
     if (!noted("inside")) {
         print_message("no right to change the root\n");

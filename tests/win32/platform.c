@@ -291,11 +291,15 @@ brood_pid platform_guest_start(int (*fn)(void *arg), void *arg)
     return 0;
 }
 
+int platform_guest_end(brood_pid guest)
+{
+    (void)guest;
+    return -1;
+}
+
 int platform_guest(int (*fn)(void *arg), void *arg)
 {
-    (void)fn;
-    (void)arg;
-    return -1;
+    return platform_guest_end(platform_guest_start(fn, arg));
 }
 
 static void make_pipe(intptr_t ends[2], int flags)
