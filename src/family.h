@@ -37,7 +37,8 @@ struct broodi_header {
     uint64_t window;    // bytes
     uint64_t names;     // the registry's lock
     _Atomic uint64_t thread_ids;
-    _Atomic int64_t keeper; // the main process, which keeps the sections of large blocks
+    _Atomic int64_t keeper;       // the main process, which keeps the sections of large blocks
+    _Atomic uint32_t method_told; // 1 when a process has told that BROOD_START_METHOD is ignored
     struct broodi_table_state tables[BROODI_KINDS];
     struct broodi_heap heap;
 };

@@ -3,15 +3,38 @@
 
 #include "atomic.h"
 #include "fail.h"
+#include "family.h"
 #include "os/os_boot.h"
 #include "os/os_process.h"
 #include "os/os_server.h"
+#include "os/os_stdio.h"
 #include "os/os_thread.h"
 #include "self.h"
-#include "server.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+static const char variable[] = "BROOD_START_METHOD";
+
+static bool always(void)
+{
+    return true;
+}
+
+static const struct {
+    const char *word; // in the environment; NULL: DEFAULT has none
+    bool (*is_supported)(void);
+    const char *lacking;
+} methods[] = {
+    [BROOD_START_DEFAULT] = { NULL, always, NULL },
+    [BROOD_START_SPAWN] = { "spawn", always, NULL },
+    [BROOD_START_FORKSERVER] = { "forkserver", brood_os_server_is_supported,
+                                 "this system has no fork server" },
+    [BROOD_START_FORK] = { "fork", brood_os_process_can_fork, "this system has no fork" },
+};
+
+enum { METHODS = sizeof methods / sizeof methods[0] };
 
 static _Atomic int chosen;
 
@@ -25,58 +48,43 @@ void broodi_method_inherit(brood_start_method method)
     atomic_store_explicit(&chosen, (int)method, memory_order_relaxed);
 }
 
-// Whether this system has the method; DEFAULT always.
 static brood_status check(int32_t method)
 {
-    switch ((brood_start_method)method) {
-    case BROOD_START_DEFAULT:
-    case BROOD_START_SPAWN:
-        return BROOD_OK;
-    case BROOD_START_FORK:
-        return brood_os_process_can_fork() ? BROOD_OK
-                                           : broodi_fail(BROOD_UNSUPPORTED, "this system has no fork");
-    case BROOD_START_FORKSERVER:
-        return brood_os_server_is_supported()
-                   ? BROOD_OK
-                   : broodi_fail(BROOD_UNSUPPORTED, "this system has no fork server");
-    default:
+    if (method < 0 || method >= METHODS)
         return broodi_fail(BROOD_INVALID, "%d is no start method", (int)method);
-    }
+    if (!methods[method].is_supported())
+        return broodi_fail(BROOD_UNSUPPORTED, "%s", methods[method].lacking);
+    return BROOD_OK;
 }
 
-static bool exists(brood_start_method method)
+// One process of the family prints the line: the others have the same variable.
+static void tell_ignored(const char *word, const char *why)
 {
-    switch (method) {
-    case BROOD_START_FORK:
-        return brood_os_process_can_fork();
-    case BROOD_START_FORKSERVER:
-        return brood_os_server_is_supported();
-    default:
-        return true;
-    }
+    char line[256];
+    if (!broodi_here.initialized ||
+        atomic_exchange_explicit(&broodi_family.header->method_told, 1, memory_order_relaxed))
+        return;
+    (void)snprintf(line, sizeof line, "%s=%.64s is ignored: %s", variable, word, why);
+    brood_os_stdio_tell(line);
 }
 
-// What the environment asks for; BROOD_START_DEFAULT: nothing. So is a word that names no method of this system, and any word in a program
-// with raised privileges, whose environment is somebody else's.
+// The method that the environment names; SPAWN if it names none. The environment of a program with raised privileges was chosen by
+// somebody with fewer: it is ignored without a word.
 static brood_start_method from_environment(void)
 {
-    static const struct {
-        const char *word;
-        brood_start_method method;
-    } words[] = { { "spawn", BROOD_START_SPAWN },
-                  { "forkserver", BROOD_START_FORKSERVER },
-                  { "fork", BROOD_START_FORK } };
-    const char *word = brood_os_boot_is_privileged() ? NULL : getenv("BROOD_START_METHOD");
-    for (size_t i = 0; word && i < sizeof words / sizeof words[0]; i++)
-        if (strcmp(word, words[i].word) == 0 && exists(words[i].method))
-            return words[i].method;
-    return BROOD_START_DEFAULT;
-}
-
-// A fresh image, by what costs less now.
-static brood_start_method cheapest(bool starting)
-{
-    return broodi_server_pays(starting) ? BROOD_START_FORKSERVER : BROOD_START_SPAWN;
+    const char *word = brood_os_boot_is_privileged() ? NULL : getenv(variable);
+    if (!word || !word[0])
+        return BROOD_START_SPAWN;
+    for (int i = BROOD_START_SPAWN; i < METHODS; i++) {
+        if (strcmp(word, methods[i].word) != 0)
+            continue;
+        if (methods[i].is_supported())
+            return (brood_start_method)i;
+        tell_ignored(word, methods[i].lacking);
+        return BROOD_START_SPAWN;
+    }
+    tell_ignored(word, "there are \"spawn\", \"forkserver\" and \"fork\"");
+    return BROOD_START_SPAWN;
 }
 
 brood_status brood_start_method_set(brood_start_method method)
@@ -87,24 +95,10 @@ brood_status brood_start_method_set(brood_start_method method)
     return broodi_answer("brood_start_method_set", status);
 }
 
-// What has been asked for, by the program or by the environment; BROOD_START_DEFAULT: the choice is ours.
-static brood_start_method asked_for(int32_t wanted)
-{
-    if (wanted != BROOD_START_DEFAULT)
-        return (brood_start_method)wanted;
-    const brood_start_method method = broodi_method_chosen();
-    return method == BROOD_START_DEFAULT ? from_environment() : method;
-}
-
 brood_start_method brood_start_method_get(void)
 {
-    const brood_start_method method = asked_for(BROOD_START_DEFAULT);
-    return method == BROOD_START_DEFAULT ? cheapest(false) : method;
-}
-
-bool broodi_method_is_free(int32_t wanted)
-{
-    return asked_for(wanted) == BROOD_START_DEFAULT;
+    const brood_start_method method = broodi_method_chosen();
+    return method == BROOD_START_DEFAULT ? from_environment() : method;
 }
 
 brood_status broodi_method_resolve(int32_t wanted, bool with_threads, brood_start_method *out)
@@ -112,14 +106,12 @@ brood_status broodi_method_resolve(int32_t wanted, bool with_threads, brood_star
     const brood_status status = check(wanted);
     if (status != BROOD_OK)
         return status;
-    *out = asked_for(wanted);
     const bool by_name = wanted != BROOD_START_DEFAULT || broodi_method_chosen() != BROOD_START_DEFAULT;
-    if (*out == BROOD_START_FORK && !with_threads && brood_os_thread_count() > 1) {
-        if (by_name)
-            return broodi_fail(BROOD_WRONG_STATE, "a fork while other threads run; see fork_with_threads");
-        *out = brood_os_server_is_supported() ? BROOD_START_FORKSERVER : BROOD_START_SPAWN;
-    }
-    if (*out == BROOD_START_DEFAULT)
-        *out = cheapest(true);
+    *out = wanted == BROOD_START_DEFAULT ? brood_start_method_get() : (brood_start_method)wanted;
+    if (*out != BROOD_START_FORK || with_threads || brood_os_thread_count() == 1)
+        return BROOD_OK;
+    if (by_name)
+        return broodi_fail(BROOD_WRONG_STATE, "a fork while other threads run; see fork_with_threads");
+    *out = BROOD_START_SPAWN;
     return BROOD_OK;
 }

@@ -9,10 +9,8 @@
 brood_start_method broodi_method_chosen(void);
 void broodi_method_inherit(brood_start_method method);
 
-// Whether a start that asks for `wanted` leaves the choice to the library.
-bool broodi_method_is_free(int32_t wanted);
-
-// The method for a start that asks for `wanted`. Checks what FORK needs: no other threads, or `with_threads`.
+// The method for a start that asks for `wanted`; never DEFAULT. Checks what FORK needs: no other threads, or `with_threads`. Named by the
+// environment only, FORK beside threads becomes SPAWN.
 brood_status broodi_method_resolve(int32_t wanted, bool with_threads, brood_start_method *out);
 
 #endif

@@ -9,7 +9,6 @@
 #include "children.h"
 #include "fail.h"
 #include "init.h"
-#include "os/os_boot.h"
 #include "os/os_guard.h"
 #include "os/os_server.h"
 #include "os/os_thread.h"
@@ -18,15 +17,10 @@
 
 #include <stddef.h>
 
-// A server costs as much to make as a child that is executed; then each child costs a third of that.
-enum { STARTS_BEFORE_IT_PAYS = 2 };
-
 static struct {
-    broodi_word gate;        // 1 while a thread looks after the next two
-    brood_process *process;  // NULL: none
-    uint64_t epoch;          // of this process when it was made
-    _Atomic uint32_t starts; // that could have used one
-    atomic_bool exists;
+    broodi_word gate;       // 1 while a thread looks after the next two
+    brood_process *process; // NULL: none
+    uint64_t epoch;         // of this process when it was made
 } server;
 
 // In the server
@@ -72,7 +66,6 @@ static brood_status make(void)
     if (status == BROOD_OK) {
         made->child.channel = end;
         server.process = made;
-        atomic_store_explicit(&server.exists, true, memory_order_relaxed);
         return status;
     }
     brood_os_child unused = { .handle = -1, .channel = end, .memory = -1 };
@@ -85,7 +78,6 @@ static void let_go(void)
 {
     brood_process *process = server.process;
     server.process = NULL; // first: a copy of this process must not find what is gone
-    atomic_store_explicit(&server.exists, false, memory_order_relaxed);
     brood_process_drop(process);
 }
 
@@ -123,17 +115,6 @@ bool broodi_server_lives(const brood_process *process)
     return brood_os_server_lives(&process->child);
 }
 
-bool broodi_server_pays(bool starting)
-{
-    if (!brood_os_server_is_supported() || !brood_os_server_is_hidden() || brood_os_boot_is_privileged())
-        return false;
-    if (atomic_load_explicit(&server.exists, memory_order_relaxed))
-        return true;
-    if (!starting)
-        return atomic_load_explicit(&server.starts, memory_order_relaxed) >= STARTS_BEFORE_IT_PAYS;
-    return atomic_fetch_add_explicit(&server.starts, 1, memory_order_relaxed) >= STARTS_BEFORE_IT_PAYS;
-}
-
 void broodi_server_forget(void)
 {
     if (server.process) {
@@ -141,8 +122,6 @@ void broodi_server_forget(void)
         broodi_children_inherit(server.process);
     }
     server.process = NULL;
-    atomic_store_explicit(&server.exists, false, memory_order_relaxed);
-    atomic_store_explicit(&server.starts, 0, memory_order_relaxed);
     atomic_store_explicit(&server.gate.state, 0, memory_order_relaxed);
 }
 

@@ -12,9 +12,6 @@ brood_status broodi_server_get(brood_process **out);
 // Whether the server runs.
 bool broodi_server_lives(const brood_process *server);
 
-// Whether there is one, or making one would pay by now: `starting` counts this question as a start.
-bool broodi_server_pays(bool starting);
-
 // In a forked child: the server is the parent's.
 void broodi_server_forget(void);
 

@@ -182,16 +182,9 @@ static brood_status make_record(struct start *start)
                          : broodi_fail(BROOD_NO_MEMORY, "a boot record with %zu bytes", start->size);
 }
 
-// Where the choice is ours, a child that the server cannot make is executed.
 static brood_status find_server(struct start *start)
 {
-    if (start->method != BROOD_START_FORKSERVER)
-        return BROOD_OK;
-    const brood_status status = broodi_server_get(&start->process->server);
-    if (status == BROOD_OK || !broodi_method_is_free(start->options->method))
-        return status;
-    start->method = BROOD_START_SPAWN;
-    return BROOD_OK;
+    return start->method == BROOD_START_FORKSERVER ? broodi_server_get(&start->process->server) : BROOD_OK;
 }
 
 static brood_status plan(struct start *start)

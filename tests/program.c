@@ -259,6 +259,53 @@ static int hand_on_a_forgery(void)
     return brood_exit_number(ended);
 }
 
+// The default method
+
+static bool has_started;
+
+// Says how it came to be, as does a child of its own when `arg` is not 0.
+static int tell_origin(void *arg)
+{
+    const int generations = *(int *)arg - 1;
+    const bool is_direct = platform_parent_of(brood_self_pid()) == brood_parent_pid();
+    say(!is_direct ? "by a server" : has_started ? "a copy" : "executed by its starter");
+    has_started = true;
+    if (generations == 0)
+        return 0;
+    brood_process *child;
+    demand(brood_process_start(&child, tell_origin, &generations, sizeof generations, NULL));
+    demand(brood_process_join(child, MEETING_PATIENCE, NULL));
+    brood_process_drop(child);
+    return 0;
+}
+
+static int start_by_default(void)
+{
+    enum { STARTS = 4 };
+    const int generations = 2;
+    brood_init();
+    has_started = true;
+    for (int i = 0; i < STARTS; i++) {
+        brood_process *child;
+        demand(brood_process_start(&child, tell_origin, &generations, sizeof generations, NULL));
+        demand(brood_process_join(child, MEETING_PATIENCE, NULL));
+        brood_process_drop(child);
+    }
+    return 0;
+}
+
+static int start_by_default_beside_a_thread(void)
+{
+    brood_init();
+    brood_thread *thread;
+    demand(brood_thread_start(&thread, be_thread, NULL, 0, NULL));
+    (void)start_by_default();
+    note("program", 1);
+    demand(brood_thread_join(thread, MEETING_PATIENCE, NULL));
+    brood_thread_drop(thread);
+    return 0;
+}
+
 // The end by force
 
 enum { RELATIVES = 5 };
@@ -441,6 +488,8 @@ static const struct {
     { "pass_and_return", pass_and_return },
     { "abort_at_a_sign", abort_at_a_sign },
     { "run_beside_a_thread", run_beside_a_thread },
+    { "start_by_default", start_by_default },
+    { "start_by_default_beside_a_thread", start_by_default_beside_a_thread },
 };
 
 // The test's side
@@ -631,6 +680,48 @@ static void an_announcement_of_the_program_s_own_is_not_passed_on(void **state)
     assert_scenario("hand_on_a_forgery", 0, "child");
 }
 
+#define TWICE(text) text text
+#define ALL_EXECUTED TWICE(TWICE(TWICE("executed by its starter\n")))
+
+static void assert_scenario_under(const char *variable, const char *name, const char *text)
+{
+    assert_int_equal(run_scenario(name, variable), 0);
+    assert_string_equal(printed, text);
+}
+
+static void the_default_executes_the_program_again_however_often(void **state)
+{
+    (void)state;
+    assert_scenario_under("BROOD_START_METHOD=", "start_by_default", ALL_EXECUTED);
+    assert_scenario_under("BROOD_START_METHOD=spawn", "start_by_default", ALL_EXECUTED);
+}
+
+static void a_method_named_by_the_environment_that_is_none_is_told_once(void **state)
+{
+    (void)state;
+    static const char unknown[] = "brood: BROOD_START_METHOD=bogus is ignored: there are \"spawn\", "
+                                  "\"forkserver\" and \"fork\"\n" ALL_EXECUTED;
+    static const char lacking[] =
+        "brood: BROOD_START_METHOD=fork is ignored: this system has no fork\n" ALL_EXECUTED;
+    assert_scenario_under("BROOD_START_METHOD=bogus", "start_by_default", unknown);
+    if (!platform_has_fork())
+        assert_scenario_under("BROOD_START_METHOD=fork", "start_by_default", lacking);
+}
+
+static void a_copy_by_the_environment_beside_threads_is_a_fresh_image_instead(void **state)
+{
+    (void)state;
+    if (!platform_has_fork()) {
+        print_message("this system has no fork\n");
+        skip();
+    }
+    assert_scenario_under("BROOD_START_METHOD=fork", "start_by_default_beside_a_thread",
+                          "executed by its starter\na copy\n"
+                          "executed by its starter\na copy\n"
+                          "executed by its starter\na copy\n"
+                          "executed by its starter\na copy\nthread\n");
+}
+
 // The pids of the main process's relatives, in the order of their numbers, once all of them have said it.
 static void await_relatives(const char *path, brood_pid pids[RELATIVES])
 {
@@ -759,6 +850,9 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_forged_announcement_is_refused),
         cmocka_unit_test(a_program_of_a_later_version_is_refused),
         cmocka_unit_test(an_announcement_of_the_program_s_own_is_not_passed_on),
+        cmocka_unit_test(the_default_executes_the_program_again_however_often),
+        cmocka_unit_test(a_method_named_by_the_environment_that_is_none_is_told_once),
+        cmocka_unit_test(a_copy_by_the_environment_beside_threads_is_a_fresh_image_instead),
         cmocka_unit_test(a_thread_from_before_brood_init_hides_no_death),
         cmocka_unit_test(a_barrier_does_not_miss_a_main_process_that_has_returned),
         cmocka_unit_test(everybody_dies_with_a_killed_main_process),

@@ -38,12 +38,16 @@ typedef struct brood_process brood_process;
 
 /** @brief How a child comes to be. */
 typedef enum brood_start_method {
-    BROOD_START_DEFAULT = 0, /**< A fresh image of the running program, by the cheapest way there is. */
-    BROOD_START_SPAWN = 1,   /**< A fresh image, executed for this child. */
-    BROOD_START_FORKSERVER =
-        2, /**< A fresh image, forked from a server process; its umask is as when the server was made. The default never means this one in a process that
-                adopts orphans, such as the first of a container: the server would become its child, and be met by who waits for any. */
-    BROOD_START_FORK = 3 /**< A copy of the calling process, with its memory. POSIX only. */
+    /** What brood_start_method_set() or BROOD_START_METHOD has named; otherwise `BROOD_START_SPAWN`, on every system. */
+    BROOD_START_DEFAULT = 0,
+    /** The same program, executed again for this child, as it would be now. */
+    BROOD_START_SPAWN = 1,
+    /** A fresh image, forked from a server process that was executed once: cheaper for a program that starts thousands of short processes.
+     *  The child has the circumstances that the server was made in. Where orphans become children of the program, as in the first
+     *  process of a container, the server becomes one. Linux only. */
+    BROOD_START_FORKSERVER = 2,
+    /** A copy of the calling process, with its memory. POSIX only. */
+    BROOD_START_FORK = 3
 } brood_start_method;
 
 /** @brief What the end of its starter means to a child. */
@@ -300,9 +304,10 @@ BROOD_API brood_status brood_stop_wait(brood_duration timeout);
 /**
  * @brief Chooses what `BROOD_START_DEFAULT` means in this process and in the children it starts from now on.
  *
- * Without it the environment variable BROOD_START_METHOD ("spawn", "forkserver", "fork") decides, and without that it is a fresh image by
- * `BROOD_START_SPAWN` or `BROOD_START_FORKSERVER`, whichever costs less at that moment.
- * By the variable, FORK in a process that runs other threads is replaced by FORKSERVER; chosen here, it is refused as an option is.
+ * Without it the environment variable BROOD_START_METHOD ("spawn", "forkserver", "fork") decides, and without that it is
+ * `BROOD_START_SPAWN`. A word that names no method of this system is ignored; one process of the family prints one line about it to
+ * stderr, at its first start by this default. A program with raised privileges does not read it.
+ * By the variable, FORK in a process that runs other threads is replaced by SPAWN; chosen here, it is refused as an option is.
  * @param method  `BROOD_START_DEFAULT` takes the choice back.
  * @return `BROOD_INVALID`; `BROOD_UNSUPPORTED` for a method that this system does not have.
  */

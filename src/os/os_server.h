@@ -17,9 +17,6 @@ enum { BROOD_OS_SERVER_RESOURCES = 2 };
 // Whether this system can have one.
 bool brood_os_server_is_supported(void);
 
-// Whether a server of this process stays out of its sight: not where orphans become its children, as in the first process of a container.
-bool brood_os_server_is_hidden(void);
-
 // What a process that becomes the server of this one must be handed over, in `resources`; and the requester's end of it, which goes into the
 // server's `channel`.
 brood_status brood_os_server_prepare(brood_resource resources[BROOD_OS_SERVER_RESOURCES], intptr_t *out_end);

@@ -15,7 +15,10 @@ void brood_os_stdio_forget(void);
 // Ends the process at once, with this status, without running any handler.
 _Noreturn void brood_os_process_exit(int code);
 
-// Prints "brood: <line>" to stderr as one write and ends the process with status 70. For a process that cannot go on.
+// Prints "brood: <line>" to stderr as one write. A reader that is gone costs nobody his life: SIGPIPE is not delivered.
+void brood_os_stdio_tell(const char *line);
+
+// brood_os_stdio_tell, and the end of the process with status 70. For a process that cannot go on.
 _Noreturn void brood_os_process_refuse(const char *line);
 
 #endif

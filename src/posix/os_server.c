@@ -20,7 +20,6 @@
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -40,12 +39,6 @@ bool brood_os_server_is_supported(void)
             close(pidfd);
     }
     return answer == YES;
-}
-
-bool brood_os_server_is_hidden(void)
-{
-    int adopts = 0;
-    return getpid() != 1 && (prctl(PR_GET_CHILD_SUBREAPER, &adopts) != 0 || !adopts);
 }
 
 brood_status brood_os_server_prepare(brood_resource resources[BROOD_OS_SERVER_RESOURCES], intptr_t *out_end)

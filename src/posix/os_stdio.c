@@ -3,6 +3,9 @@
 
 #include "stream.h"
 
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/uio.h>
@@ -27,7 +30,21 @@ _Noreturn void brood_os_process_exit(int code)
     _exit(code);
 }
 
-_Noreturn void brood_os_process_refuse(const char *line)
+static bool is_pending(int number)
+{
+    sigset_t pending;
+    return sigpending(&pending) == 0 && sigismember(&pending, number) == 1;
+}
+
+// Takes the signal that a write to a pipe without a reader has raised in this thread, where it is blocked.
+static void take_broken_pipe(const sigset_t *only)
+{
+    int taken;
+    if (is_pending(SIGPIPE))
+        (void)sigwait(only, &taken);
+}
+
+void brood_os_stdio_tell(const char *line)
 {
     char prefix[] = "brood: ";
     char end[] = "\n";
@@ -39,6 +56,19 @@ _Noreturn void brood_os_process_refuse(const char *line)
         { text, length },
         { end, 1 },
     };
-    (void)!writev(STDERR_FILENO, parts, 3);
+    sigset_t only;
+    sigset_t before;
+    sigemptyset(&only);
+    sigaddset(&only, SIGPIPE);
+    pthread_sigmask(SIG_BLOCK, &only, &before);
+    const bool waited = is_pending(SIGPIPE);
+    if (writev(STDERR_FILENO, parts, 3) < 0 && errno == EPIPE && !waited)
+        take_broken_pipe(&only);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
+_Noreturn void brood_os_process_refuse(const char *line)
+{
+    brood_os_stdio_tell(line);
     _exit(70);
 }

@@ -39,7 +39,7 @@ static size_t append(char *text, size_t at, size_t room, const char *what)
     return at + part;
 }
 
-_Noreturn void brood_os_process_refuse(const char *line)
+void brood_os_stdio_tell(const char *line)
 {
     enum { ROOM = 1024, END = 2 };
     char text[ROOM];
@@ -48,5 +48,10 @@ _Noreturn void brood_os_process_refuse(const char *line)
     length = append(text, length, ROOM, "\r\n");
     DWORD written;
     (void)WriteFile(GetStdHandle(STD_ERROR_HANDLE), text, (DWORD)length, &written, NULL);
+}
+
+_Noreturn void brood_os_process_refuse(const char *line)
+{
+    brood_os_stdio_tell(line);
     brood_os_process_exit(REFUSED);
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What programs do by the system's own calls to themselves and to what the library has open: close descriptors that they do not know, cancel threads, adopt
-// orphans, hide the processes.
+// What programs do by the system's own calls to themselves and to what the library has open: close descriptors that they do not know, cancel threads,
+// hide the processes.
 #include "../meeting.h"
 
 #include "../foreign.h"
@@ -10,21 +10,13 @@
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
-#include <sys/prctl.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 static int stay(void *arg)
 {
     (void)arg;
     CHECK(await_note("leave", 1));
-    return 0;
-}
-
-static int nothing(void *arg)
-{
-    (void)arg;
     return 0;
 }
 
@@ -113,41 +105,6 @@ static void a_forked_child_can_be_cancelled_as_the_thread_that_started_it(void *
         assert_thread_ends(started_thread(expect_the_same_in_a_copy, NULL, 0), 0);
 }
 
-// Orphans
-
-static int start_some_beside_orphans(void *arg)
-{
-    enum { STARTS = 5 }; // from the third on a server would pay
-    (void)arg;
-    const bool adopts = prctl(PR_SET_CHILD_SUBREAPER, 1) == 0;
-    note("adopts", adopts);
-    if (!adopts)
-        return 0;
-    for (int i = 0; i < STARTS; i++) {
-        brood_process *process;
-        CHECK(brood_process_start(&process, nothing, NULL, 0, NULL) == BROOD_OK);
-        CHECK(brood_process_join(process, MEETING_PATIENCE, NULL) == BROOD_OK);
-        brood_process_drop(process);
-    }
-    CHECK(waitpid(-1, NULL, WNOHANG) < 0 && errno == ECHILD);
-    return 0;
-}
-
-static void who_adopts_orphans_gets_no_server_unless_it_asks_for_one(void **state)
-{
-    (void)state;
-    platform_environment_set("BROOD_START_METHOD", NULL);
-    const brood_process_options fresh = { .method = BROOD_START_SPAWN };
-    brood_process *process = NULL;
-    note("adopts", 0);
-    assert_status(brood_process_start(&process, start_some_beside_orphans, NULL, 0, &fresh), BROOD_OK);
-    assert_process_ends(process, 0);
-    if (!noted("adopts")) {
-        print_message("an emulator that knows of no adoption\n");
-        skip();
-    }
-}
-
 // Hidden processes
 
 static int look_from_a_cell(void *arg)
@@ -183,7 +140,6 @@ int main(void)
         cmocka_unit_test(who_is_cancelled_while_it_waits_for_its_parent_leaves_no_descriptor),
         cmocka_unit_test(a_forked_child_can_be_cancelled_as_the_thread_that_started_it),
         cmocka_unit_test(a_parent_is_not_taken_for_dead_where_processes_do_not_show),
-        cmocka_unit_test(who_adopts_orphans_gets_no_server_unless_it_asks_for_one),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -146,8 +146,16 @@ void platform_process_kill(brood_pid pid)
 
 brood_pid platform_parent_of(brood_pid pid)
 {
-    (void)pid;
-    return 0;
+    HANDLE snapshot = CreateToolhelp32Snapshot(TH32CS_SNAPPROCESS, 0);
+    PROCESSENTRY32 entry = { .dwSize = sizeof entry };
+    brood_pid parent = 0;
+    if (snapshot == INVALID_HANDLE_VALUE)
+        give_up("CreateToolhelp32Snapshot");
+    for (BOOL found = Process32First(snapshot, &entry); found; found = Process32Next(snapshot, &entry))
+        if (entry.th32ProcessID == (DWORD)pid)
+            parent = entry.th32ParentProcessID;
+    CloseHandle(snapshot);
+    return parent;
 }
 
 size_t platform_children_of(brood_pid pid, brood_pid *out, size_t capacity)

@@ -10,11 +10,6 @@ bool brood_os_server_is_supported(void)
     return false;
 }
 
-bool brood_os_server_is_hidden(void)
-{
-    return false;
-}
-
 brood_status brood_os_server_prepare(brood_resource resources[BROOD_OS_SERVER_RESOURCES], intptr_t *out_end)
 {
     (void)resources, (void)out_end;
