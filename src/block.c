@@ -116,7 +116,7 @@ static void draw_anew(void)
 
 static brood_status enter(void)
 {
-    const brood_status status = brood_lock_acquire((brood_lock){ heap()->lock }, BROOD_FOREVER);
+    const brood_status status = broodi_own_lock_acquire(heap()->lock, BROOD_FOREVER);
     if (status != BROOD_OWNER_DIED)
         return status;
     draw_anew();
@@ -125,18 +125,13 @@ static brood_status enter(void)
 
 static void leave(void)
 {
-    (void)brood_lock_release((brood_lock){ heap()->lock });
+    broodi_own_lock_release(heap()->lock);
 }
 
 brood_status broodi_blocks_prepare(void)
 {
-    brood_lock lock;
-    const brood_status status = broodi_lock_make(&lock, false);
-    if (status != BROOD_OK)
-        return status;
-    heap()->lock = lock.id;
     heap()->sections = broodi_family.header->window;
-    return BROOD_OK;
+    return broodi_own_lock_make(&heap()->lock);
 }
 
 static void set_worker(struct broodi_block_slot *block)

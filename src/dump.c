@@ -68,6 +68,8 @@ static const char *kind_name(uint32_t kind)
     switch ((enum broodi_kind)kind) {
     case BROODI_LOCK:
         return "lock";
+    case BROODI_OWN_LOCK:
+        return "lock of the library";
     case BROODI_SEMAPHORE:
         return "semaphore";
     case BROODI_EVENT:
@@ -110,7 +112,8 @@ static void add_holder(struct dump *dump, uint64_t lock)
 static void add_wait(struct dump *dump, uint64_t waits)
 {
     const uint64_t number = broodi_waits_for(BROODI_WAITS_NOT, waits);
-    const uint64_t object = (uint64_t)broodi_family.tag << 48 | (number & ((UINT64_C(1) << 48) - 1));
+    const uint64_t object =
+        (uint64_t)broodi_family.tag << BROODI_TAG_AT | (number & ((UINT64_C(1) << BROODI_TAG_AT) - 1));
     switch ((enum broodi_waits)(waits >> BROODI_WAITS_AT)) {
     case BROODI_WAITS_NOT:
         return;
@@ -140,10 +143,10 @@ static void add_wait(struct dump *dump, uint64_t waits)
     end_line(dump);
 }
 
-static void add_locks_of(struct dump *dump, uint32_t thread)
+static void add_locks_of(struct dump *dump, enum broodi_kind kind, uint32_t thread)
 {
     uint64_t id;
-    for (uint32_t index = 0; broodi_lock_next(thread, &index, &id);) {
+    for (uint32_t index = 0; broodi_lock_next(kind, thread, &index, &id);) {
         add(dump, "    holds ");
         add_object(dump, id);
         end_line(dump);
@@ -167,8 +170,10 @@ static void dump_thread(struct dump *dump, uint32_t index, uint64_t state)
     if (over)
         add(dump, ": has ended");
     end_line(dump);
-    if (holds)
-        add_locks_of(dump, index);
+    if (holds) {
+        add_locks_of(dump, BROODI_LOCK, index);
+        add_locks_of(dump, BROODI_OWN_LOCK, index);
+    }
     if (!over)
         add_wait(dump, waits);
 }

@@ -18,6 +18,7 @@ enum {
     PROCESSES = 1 << (16 - NARROW),
     THREADS = 1 << (17 - NARROW),
     NAMES = 1 << 12,
+    OWN_LOCKS = 1 << 10,
     OBJECTS = 1 << (20 - NARROW), // of each other kind
     LEAST_HEAP = 1 << 24,
 };
@@ -30,7 +31,8 @@ enum {
     THREADS_AT = PROCESSES_AT + PROCESSES * (int)sizeof(struct broodi_process_slot),
     NAMES_AT = THREADS_AT + THREADS * (int)sizeof(struct broodi_thread_slot),
     LOCKS_AT = NAMES_AT + NAMES * (int)sizeof(struct broodi_name_slot),
-    SEMAPHORES_AT = LOCKS_AT + OBJECTS * (int)sizeof(struct broodi_lock_slot),
+    OWN_LOCKS_AT = LOCKS_AT + OBJECTS * (int)sizeof(struct broodi_lock_slot),
+    SEMAPHORES_AT = OWN_LOCKS_AT + OWN_LOCKS * (int)sizeof(struct broodi_lock_slot),
     EVENTS_AT = SEMAPHORES_AT + OBJECTS * (int)sizeof(struct broodi_semaphore_slot),
     CONDITIONS_AT = EVENTS_AT + OBJECTS * (int)sizeof(struct broodi_event_slot),
     SEATS_AT = CONDITIONS_AT + OBJECTS * (int)sizeof(struct broodi_condition_slot),
@@ -42,8 +44,8 @@ enum {
 };
 
 _Static_assert(sizeof(struct broodi_header) <= CHUNK, "the header has its chunk");
-_Static_assert((THREADS_AT | NAMES_AT | LOCKS_AT | SEMAPHORES_AT | EVENTS_AT | CONDITIONS_AT | SEATS_AT |
-                BARRIERS_AT | PARTIES_AT | BLOCKS_AT | CHUNKS_AT) %
+_Static_assert((THREADS_AT | NAMES_AT | LOCKS_AT | OWN_LOCKS_AT | SEMAPHORES_AT | EVENTS_AT | CONDITIONS_AT |
+                SEATS_AT | BARRIERS_AT | PARTIES_AT | BLOCKS_AT | CHUNKS_AT) %
                        CHUNK ==
                    0,
                "every table can be committed by itself");
@@ -54,6 +56,7 @@ const struct broodi_table broodi_tables[BROODI_KINDS] = {
     [BROODI_PROCESS] = { PROCESSES_AT, sizeof(struct broodi_process_slot), PROCESSES },
     [BROODI_THREAD] = { THREADS_AT, sizeof(struct broodi_thread_slot), THREADS },
     [BROODI_LOCK] = { LOCKS_AT, sizeof(struct broodi_lock_slot), OBJECTS },
+    [BROODI_OWN_LOCK] = { OWN_LOCKS_AT, sizeof(struct broodi_lock_slot), OWN_LOCKS },
     [BROODI_NAME] = { NAMES_AT, sizeof(struct broodi_name_slot), NAMES },
     [BROODI_SEMAPHORE] = { SEMAPHORES_AT, sizeof(struct broodi_semaphore_slot), OBJECTS },
     [BROODI_EVENT] = { EVENTS_AT, sizeof(struct broodi_event_slot), OBJECTS },
@@ -71,7 +74,7 @@ static void attach(const brood_os_arena *arena)
 {
     broodi_family.arena = *arena;
     broodi_family.header = (struct broodi_header *)(void *)arena->base;
-    const uint32_t tag = (uint32_t)broodi_family.header->family[0] & 0xffff;
+    const uint32_t tag = (uint32_t)broodi_family.header->family[0] & BROODI_TAG_MASK;
     broodi_family.tag = tag ? tag : 1;
 }
 
@@ -117,13 +120,44 @@ static broodi_word *word_of(enum broodi_kind kind, uint32_t index)
     return broodi_slot(kind, index); // every slot begins with its state
 }
 
+// Generations. Those of a slot that handles name begin at a random odd number, another one for each
+// slot and family: a handle of another family that has the same tag by chance is not current here.
+// A handle has the low bits of the generation, so a handle can be met again once those have come
+// round. A slot in which that is about to happen is spent: it is not taken again until the table has
+// its full size and all free slots are spent. Then the next lap begins, for all of them.
+
+static uint32_t first_generation(enum broodi_kind kind, uint32_t index)
+{
+    if (kind >= BROODI_HANDLE_KINDS)
+        return 1;
+    uint64_t mixed = broodi_family.header->family[1] ^ ((uint64_t)kind << 32 | index);
+    mixed = (mixed ^ mixed >> 32) * UINT64_C(0xd6e8feb86659fd93);
+    mixed = (mixed ^ mixed >> 32) * UINT64_C(0xd6e8feb86659fd93);
+    return (uint32_t)(mixed >> 32) | 1;
+}
+
+// Which generation a free slot would have when it is taken.
+static uint32_t next_generation(enum broodi_kind kind, uint32_t index, uint64_t state)
+{
+    return state ? broodi_generation(state) + 1 : first_generation(kind, index);
+}
+
+static bool is_spent(enum broodi_kind kind, uint32_t index, uint64_t state)
+{
+    if (kind >= BROODI_HANDLE_KINDS || broodi_slot_is_live(state))
+        return false;
+    const uint32_t age = next_generation(kind, index, state) - first_generation(kind, index);
+    return age >> BROODI_GENERATION_BITS >
+           atomic_load_explicit(&broodi_family.header->tables[kind].laps, memory_order_relaxed);
+}
+
 static bool take_at(enum broodi_kind kind, uint32_t index, uint32_t low)
 {
     broodi_word *word = word_of(kind, index);
     uint64_t state = atomic_load_explicit(&word->state, memory_order_relaxed);
-    return !broodi_slot_is_live(state) &&
-           atomic_compare_exchange_strong_explicit(&word->state, &state,
-                                                   broodi_state(broodi_generation(state) + 1, low),
+    const uint32_t next = next_generation(kind, index, state);
+    return !broodi_slot_is_live(state) && !is_spent(kind, index, state) &&
+           atomic_compare_exchange_strong_explicit(&word->state, &state, broodi_state(next, low),
                                                    memory_order_acq_rel, memory_order_relaxed);
 }
 
@@ -171,13 +205,20 @@ static brood_status grow(enum broodi_kind kind)
     return BROOD_OK;
 }
 
-// Full from three quarters on: a search then finds a free slot in a few steps.
-static bool is_filling(enum broodi_kind kind)
+static uint64_t state_at(enum broodi_kind kind, uint32_t index)
 {
+    return atomic_load_explicit(&word_of(kind, index)->state, memory_order_relaxed);
+}
+
+// Whether that part of the table is in use; never of one that has its full size.
+static bool is_filled(enum broodi_kind kind, uint32_t numerator, uint32_t denominator)
+{
+    const uint32_t limit = broodi_slot_limit(kind);
     const struct broodi_table_state *table = &broodi_family.header->tables[kind];
     const int32_t live =
         (int32_t)atomic_load_explicit(&table->live, memory_order_relaxed); // a wrong count may be below zero
-    return live > 0 && (uint64_t)live * 4 >= (uint64_t)broodi_slot_limit(kind) * 3;
+    return live > 0 && limit < broodi_tables[kind].capacity &&
+           (uint64_t)live * denominator >= (uint64_t)limit * numerator;
 }
 
 // The count goes wrong by one whenever a process dies between a slot and the count of it.
@@ -185,26 +226,61 @@ static void recount(enum broodi_kind kind)
 {
     uint32_t live = 0;
     const uint32_t limit = broodi_slot_limit(kind);
-    for (uint32_t index = 0; index < limit; index++)
-        live += broodi_slot_is_live(atomic_load_explicit(&word_of(kind, index)->state, memory_order_relaxed));
+    for (uint32_t index = 0; index < limit; index++) {
+        const uint64_t state = state_at(kind, index);
+        live += broodi_slot_is_live(state) || is_spent(kind, index, state);
+    }
     atomic_store_explicit(&broodi_family.header->tables[kind].live, live, memory_order_relaxed);
+}
+
+static void sweep(enum broodi_kind kind)
+{
+    broodi_shared_sweep(kind);
+    recount(kind);
+}
+
+// From three quarters on: a search then finds a free slot in a few steps. What the dead have left is
+// freed first. The table grows unless that has halved it: otherwise every other slot that is taken
+// would cost a sweep.
+static void make_room(enum broodi_kind kind)
+{
+    sweep(kind);
+    if (is_filled(kind, 1, 2))
+        (void)grow(kind); // as long as there are free slots that is no fault
+}
+
+// False when no slot is spent: then the table is really full.
+static bool begin_lap(enum broodi_kind kind)
+{
+    struct broodi_table_state *table = &broodi_family.header->tables[kind];
+    const uint32_t limit = broodi_slot_limit(kind);
+    uint32_t lap = atomic_load_explicit(&table->laps, memory_order_relaxed);
+    for (uint32_t index = 0; limit == broodi_tables[kind].capacity && index < limit; index++) {
+        if (!is_spent(kind, index, state_at(kind, index)))
+            continue;
+        (void)atomic_compare_exchange_strong_explicit(&table->laps, &lap, lap + 1, memory_order_relaxed,
+                                                      memory_order_relaxed);
+        recount(kind);
+        return true;
+    }
+    return false;
 }
 
 brood_status broodi_slot_take(enum broodi_kind kind, uint32_t low, uint32_t *out_index)
 {
-    brood_status grown = BROOD_OK;
-    if (is_filling(kind)) {
-        broodi_shared_sweep(kind);
-        recount(kind);
-        if (is_filling(kind))
-            grown = grow(kind);
-    }
+    if (is_filled(kind, 3, 4))
+        make_room(kind);
     for (;;) {
         if (search(kind, low, out_index))
             return BROOD_OK;
-        if (grown != BROOD_OK)
+        const brood_status grown = grow(kind);
+        if (grown == BROOD_OK)
+            continue;
+        sweep(kind);
+        if (search(kind, low, out_index))
+            return BROOD_OK;
+        if (!begin_lap(kind))
             return grown;
-        grown = grow(kind);
     }
 }
 
@@ -223,7 +299,8 @@ bool broodi_slot_give(enum broodi_kind kind, uint32_t index, uint64_t state)
                                                  memory_order_acq_rel, memory_order_relaxed))
         return false;
     broodi_step(BROODI_STEP_SLOT_GIVEN);
-    atomic_fetch_sub_explicit(&broodi_family.header->tables[kind].live, 1, memory_order_relaxed);
+    if (!is_spent(kind, index, freed))
+        atomic_fetch_sub_explicit(&broodi_family.header->tables[kind].live, 1, memory_order_relaxed);
     return true;
 }
 

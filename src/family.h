@@ -21,12 +21,13 @@
 #include <stdint.h>
 
 #define BROODI_ARENA_MAGIC UINT64_C(0x616e657261646f62) // "bodarena"
-#define BROODI_ARENA_LAYOUT 2
+#define BROODI_ARENA_LAYOUT 3
 
 struct broodi_table_state {
     _Atomic uint32_t limit;  // slots committed; only grows
     _Atomic uint32_t cursor; // where the next search begins: reuse in first-in-first-out order
-    _Atomic uint32_t live;   // slots taken; a hint, since a process may die between the two steps
+    _Atomic uint32_t live;   // slots taken or spent; a hint, since a process may die between the two steps
+    _Atomic uint32_t laps;   // how often the generations of a slot may have come round: see family.c
 };
 
 struct broodi_header {
@@ -110,8 +111,7 @@ static inline void *broodi_handle_slot(enum broodi_kind kind, uint64_t id)
     const uint64_t family_and_kind = (uint64_t)broodi_family.tag << BROODI_KIND_BITS | (uint64_t)kind;
     const uint32_t index = (uint32_t)id & BROODI_SLOT_MASK;
     const bool taken = id >> BROODI_SLOT_BITS & 1; // an odd generation
-    if (id >> (BROODI_SLOT_BITS + BROODI_GENERATION_BITS) != family_and_kind || !taken ||
-        index >= broodi_slot_limit(kind))
+    if (id >> BROODI_KIND_AT != family_and_kind || !taken || index >= broodi_slot_limit(kind))
         return NULL;
     return broodi_slot(kind, index);
 }

@@ -1,34 +1,44 @@
 // SPDX-License-Identifier: MIT
-// A handle names a shared object in 64 bits: {family tag 16, kind 6, generation 22, slot 20}. A leaf.
+// A handle names a shared object in 64 bits: {family tag 18, kind 4, generation 22, slot 20}. A leaf.
 #ifndef HANDLE_H
 #define HANDLE_H
 
 #include <stdint.h>
 
+// Kinds of slots. Those of the first group are named by handles.
 enum broodi_kind {
-    BROODI_PROCESS = 1,
-    BROODI_THREAD,
-    BROODI_LOCK,
-    BROODI_NAME,
+    BROODI_LOCK = 1,
     BROODI_SEMAPHORE,
     BROODI_EVENT,
     BROODI_CONDITION,
-    BROODI_SEAT, // belongs to a thread; no handle names one
     BROODI_BARRIER,
-    BROODI_PARTY, // belongs to a barrier
     BROODI_BLOCK,
-    BROODI_CHUNK, // of the window; no handle names one
+    BROODI_OWN_LOCK, // a lock of the library itself: no public call accepts this kind
+    BROODI_HANDLE_KINDS,
+    BROODI_PROCESS = BROODI_HANDLE_KINDS,
+    BROODI_THREAD,
+    BROODI_NAME,
+    BROODI_SEAT,  // belongs to a thread
+    BROODI_PARTY, // belongs to a barrier
+    BROODI_CHUNK, // of the window
     BROODI_KINDS
 };
 
 enum {
     BROODI_SLOT_BITS = 20,
     BROODI_GENERATION_BITS = 22,
-    BROODI_KIND_BITS = 6,
+    BROODI_KIND_BITS = 4,
+    BROODI_KIND_AT = BROODI_SLOT_BITS + BROODI_GENERATION_BITS,
+    BROODI_TAG_AT = BROODI_KIND_AT + BROODI_KIND_BITS,
+    BROODI_TAG_BITS = 64 - BROODI_TAG_AT,
 };
+
+_Static_assert(BROODI_HANDLE_KINDS <= 1 << BROODI_KIND_BITS, "every kind of a handle has a number");
 
 #define BROODI_SLOT_MASK ((UINT32_C(1) << BROODI_SLOT_BITS) - 1)
 #define BROODI_GENERATION_MASK ((UINT32_C(1) << BROODI_GENERATION_BITS) - 1)
+#define BROODI_KIND_MASK ((UINT32_C(1) << BROODI_KIND_BITS) - 1)
+#define BROODI_TAG_MASK ((UINT32_C(1) << BROODI_TAG_BITS) - 1)
 
 struct broodi_handle {
     uint32_t tag; // of the family, never 0
@@ -39,15 +49,15 @@ struct broodi_handle {
 
 static inline uint64_t broodi_handle_pack(struct broodi_handle handle)
 {
-    return (uint64_t)handle.tag << 48 | (uint64_t)handle.kind << 42 |
+    return (uint64_t)handle.tag << BROODI_TAG_AT | (uint64_t)handle.kind << BROODI_KIND_AT |
            (uint64_t)(handle.generation & BROODI_GENERATION_MASK) << BROODI_SLOT_BITS | handle.slot;
 }
 
 static inline struct broodi_handle broodi_handle_unpack(uint64_t id)
 {
     return (struct broodi_handle){
-        .tag = (uint32_t)(id >> 48),
-        .kind = (uint32_t)(id >> 42) & ((1U << BROODI_KIND_BITS) - 1),
+        .tag = (uint32_t)(id >> BROODI_TAG_AT),
+        .kind = (uint32_t)(id >> BROODI_KIND_AT) & BROODI_KIND_MASK,
         .generation = (uint32_t)(id >> BROODI_SLOT_BITS) & BROODI_GENERATION_MASK,
         .slot = (uint32_t)id & BROODI_SLOT_MASK,
     };

@@ -109,18 +109,23 @@ static void set_depth(struct broodi_lock_slot *lock, uint32_t depth)
 
 // Creating and destroying
 
-brood_status broodi_lock_make(brood_lock *out, bool recursive)
+static brood_status make(enum broodi_kind kind, uint64_t *out_id, bool recursive)
 {
     uint32_t index;
-    const brood_status status = broodi_slot_take(BROODI_LOCK, 0, &index);
+    const brood_status status = broodi_slot_take(kind, 0, &index);
     if (status != BROOD_OK)
         return status;
-    struct broodi_lock_slot *lock = broodi_slot(BROODI_LOCK, index);
+    struct broodi_lock_slot *lock = broodi_slot(kind, index);
     broodi_step(BROODI_STEP_LOCK_MADE);
     lock->recursive = recursive;
     set_depth(lock, 0);
-    out->id = broodi_handle_of(BROODI_LOCK, index);
+    *out_id = broodi_handle_of(kind, index);
     return BROOD_OK;
+}
+
+brood_status broodi_own_lock_make(uint64_t *out_id)
+{
+    return make(BROODI_OWN_LOCK, out_id, false);
 }
 
 static brood_status create(brood_lock *out, bool recursive)
@@ -128,7 +133,7 @@ static brood_status create(brood_lock *out, bool recursive)
     const brood_status status = broodi_ready();
     if (status != BROOD_OK)
         return status;
-    return out ? broodi_lock_make(out, recursive) : broodi_fail(BROOD_INVALID, "no place for the lock");
+    return out ? make(BROODI_LOCK, &out->id, recursive) : broodi_fail(BROOD_INVALID, "no place for the lock");
 }
 
 brood_status brood_lock_create(brood_lock *out)
@@ -173,32 +178,39 @@ brood_status brood_lock_destroy(brood_lock lock)
     return broodi_answer("brood_lock_destroy", destroy(lock));
 }
 
-bool broodi_lock_next(uint32_t thread, uint32_t *index, uint64_t *out_id)
+bool broodi_lock_next(enum broodi_kind kind, uint32_t thread, uint32_t *index, uint64_t *out_id)
 {
-    const uint32_t limit = broodi_slot_limit(BROODI_LOCK);
+    const uint32_t limit = broodi_slot_limit(kind);
     const uint32_t holder = holder_of(thread, broodi_thread_turn(thread));
     while (*index < limit) {
-        const struct broodi_lock_slot *lock = broodi_slot(BROODI_LOCK, *index);
+        const struct broodi_lock_slot *lock = broodi_slot(kind, *index);
         const uint64_t state = atomic_load_explicit(&lock->state.state, memory_order_acquire);
         const uint32_t at = (*index)++;
         if (!broodi_slot_is_live(state) || (broodi_low(state) & HOLDER) != holder)
             continue;
-        *out_id = broodi_handle_of(BROODI_LOCK, at);
+        *out_id = broodi_handle_of(kind, at);
         return true;
     }
     return false;
 }
 
-bool broodi_lock_names(uint32_t thread)
+static bool names_in(enum broodi_kind kind, uint32_t thread)
 {
     uint32_t index = 0;
     uint64_t id;
-    return broodi_lock_next(thread, &index, &id);
+    return broodi_lock_next(kind, thread, &index, &id);
+}
+
+bool broodi_lock_names(uint32_t thread)
+{
+    return names_in(BROODI_OWN_LOCK, thread) || names_in(BROODI_LOCK, thread);
 }
 
 bool broodi_lock_holder(uint64_t id, uint32_t *out_thread)
 {
     const struct broodi_lock_slot *lock = broodi_handle_slot(BROODI_LOCK, id);
+    if (!lock)
+        lock = broodi_handle_slot(BROODI_OWN_LOCK, id);
     if (!lock)
         return false;
     const uint64_t state = atomic_load_explicit(&lock->state.state, memory_order_acquire);
@@ -328,15 +340,15 @@ static brood_status persist(struct attempt *attempt)
     }
 }
 
-static brood_status acquire_contended(brood_lock lock, struct broodi_lock_slot *slot, uint32_t self,
+static brood_status acquire_contended(uint64_t id, struct broodi_lock_slot *slot, uint32_t self,
                                       brood_duration timeout)
 {
     const uint64_t state = atomic_load_explicit(&slot->state.state, memory_order_relaxed);
-    if (broodi_handle_is_current(lock.id, state) && (broodi_low(state) & HOLDER) == self)
+    if (broodi_handle_is_current(id, state) && (broodi_low(state) & HOLDER) == self)
         return take_again(slot);
     struct attempt attempt = {
         .lock = slot,
-        .id = lock.id,
+        .id = id,
         .self = self,
         .deadline = broodi_deadline(timeout),
         .since = brood_os_clock(),
@@ -347,26 +359,29 @@ static brood_status acquire_contended(brood_lock lock, struct broodi_lock_slot *
     return status;
 }
 
-static brood_status acquire(brood_lock lock, brood_duration timeout)
+static brood_status acquire_slot(uint64_t id, struct broodi_lock_slot *slot, brood_duration timeout)
 {
-    struct broodi_lock_slot *slot = find(lock);
-    if (!slot)
-        return not_found();
     const uint32_t self = find_self();
     if (!self)
         return BROOD_NO_RESOURCES;
     const uint64_t state = atomic_load_explicit(&slot->state.state, memory_order_relaxed);
     count_held(self, 1);
     broodi_step(BROODI_STEP_LOCK_COUNTED);
-    if (broodi_low(state) == 0 && broodi_handle_is_current(lock.id, state) && swap(slot, state, self)) {
+    if (broodi_low(state) == 0 && broodi_handle_is_current(id, state) && swap(slot, state, self)) {
         broodi_step(BROODI_STEP_LOCK_TAKEN);
         set_depth(slot, 1);
         return BROOD_OK;
     }
-    const brood_status status = acquire_contended(lock, slot, self, timeout);
+    const brood_status status = acquire_contended(id, slot, self, timeout);
     if (!brood_status_acquired(status) || depth_of(slot) > 1)
         count_held(self, UINT32_MAX);
     return status;
+}
+
+static brood_status acquire(brood_lock lock, brood_duration timeout)
+{
+    struct broodi_lock_slot *slot = find(lock);
+    return slot ? acquire_slot(lock.id, slot, timeout) : not_found();
 }
 
 brood_status brood_lock_acquire(brood_lock lock, brood_duration timeout)
@@ -429,6 +444,20 @@ brood_status brood_lock_release(brood_lock lock)
     const brood_status status = release(lock);
     return status == BROOD_OK ? status : broodi_answer("brood_lock_release", status);
 }
+
+// Own locks. The handle comes from the header of the arena, so the slot is there.
+
+brood_status broodi_own_lock_acquire(uint64_t id, brood_duration timeout)
+{
+    return acquire_slot(id, broodi_handle_slot(BROODI_OWN_LOCK, id), timeout);
+}
+
+void broodi_own_lock_release(uint64_t id)
+{
+    release_held(broodi_handle_slot(BROODI_OWN_LOCK, id));
+}
+
+// For condition.c
 
 brood_status broodi_lock_is_held(brood_lock lock)
 {

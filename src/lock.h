@@ -2,12 +2,17 @@
 #ifndef LOCK_H
 #define LOCK_H
 
+#include "handle.h"
+
 #include <brood/lock.h>
 #include <stdbool.h>
 #include <stdint.h>
 
-// brood_lock_create, also before brood_init is through.
-brood_status broodi_lock_make(brood_lock *out, bool recursive);
+// Locks of the library itself. Their handles are of a kind of their own, which the public calls refuse. Also before
+// brood_init is through. Acquiring and releasing answer as the public calls do.
+brood_status broodi_own_lock_make(uint64_t *out_id);
+brood_status broodi_own_lock_acquire(uint64_t id, brood_duration timeout);
+void broodi_own_lock_release(uint64_t id);
 
 // For who waits with the lock held: whether the calling thread holds it, as brood_lock_release answers; gives up all its levels, which it
 // must hold; takes it back with as many, however long that takes, as brood_lock_acquire answers.
@@ -18,8 +23,8 @@ brood_status broodi_lock_take_back(brood_lock lock, uint32_t depth);
 // Whether any lock names the thread in this slot as its holder.
 bool broodi_lock_names(uint32_t thread);
 
-// The next lock from `*index` on that names it; false when there is no more.
-bool broodi_lock_next(uint32_t thread, uint32_t *index, uint64_t *out_id);
+// The next lock of the kind, BROODI_LOCK or BROODI_OWN_LOCK, from `*index` on that names it; false when there is no more.
+bool broodi_lock_next(enum broodi_kind kind, uint32_t thread, uint32_t *index, uint64_t *out_id);
 
 // The slot of the thread that holds the lock; false when nobody does.
 bool broodi_lock_holder(uint64_t id, uint32_t *out_thread);

@@ -16,18 +16,9 @@
 
 enum { WHOLE = 1, WORDS = (BROOD_REGISTRY_NAME_MAX + 1) / sizeof(uint64_t) };
 
-static brood_lock names_lock(void)
-{
-    return (brood_lock){ broodi_family.header->names };
-}
-
 brood_status broodi_registry_prepare(void)
 {
-    brood_lock lock;
-    const brood_status status = broodi_lock_make(&lock, false);
-    if (status == BROOD_OK)
-        broodi_family.header->names = lock.id;
-    return status;
+    return broodi_own_lock_make(&broodi_family.header->names);
 }
 
 static struct broodi_name_slot *name_at(uint32_t index)
@@ -124,13 +115,13 @@ static brood_status set(const char *name, uint64_t id)
     brood_status status = check(name, &length);
     if (status != BROOD_OK)
         return status;
-    status = brood_lock_acquire(names_lock(), BROOD_FOREVER);
+    status = broodi_own_lock_acquire(broodi_family.header->names, BROOD_FOREVER);
     if (!brood_status_acquired(status)) // a setter that died has left whole entries
         return status;
     if (status == BROOD_OWNER_DIED)
         free_unfinished();
     status = put(name, length, id);
-    (void)brood_lock_release(names_lock());
+    broodi_own_lock_release(broodi_family.header->names);
     return status;
 }
 

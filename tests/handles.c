@@ -5,8 +5,8 @@
 #include "objects.h"
 #include "random.h"
 
-// {family 16, kind 6, generation 22, slot 20}
-enum { SLOT_BITS = 20, KIND_AT = 42, KIND_VALUES = 64, FAMILY_AT = 48 };
+// {family 18, kind 4, generation 22, slot 20}
+enum { SLOT_BITS = 20, KIND_AT = 42, KIND_VALUES = 16, FAMILY_AT = 46 };
 
 #define SLOT_MASK ((UINT64_C(1) << SLOT_BITS) - 1)
 

@@ -7,6 +7,13 @@
  * *family*: the processes that it starts, those that they start, and so on. Shared objects (a
  * brood_lock and its like) are plain values that work in every process and thread of the family.
  *
+ * @par Handles
+ * A shared object is named by 64 bits, which may be copied and compared. After its destroy every copy is
+ * `BROOD_STALE`, for as long as fewer than 2^41 objects of that kind have been made (2^37 where addresses have 32 bits). A
+ * value of another family is `BROOD_INVALID`, or by chance, once in 2^18 families, `BROOD_STALE`; once in 2^39 it names
+ * an object of this family. A value that is no handle is refused likewise. This guards against mistakes; it is no protection
+ * against a member of the family that means harm.
+ *
  * @par The end of a process
  * When the target of a child returns or calls exit(), and when the main process returns from `main` or calls exit(), this
  * happens by itself, in this order: its non-daemon threads are joined; its daemon children are stopped; its other

@@ -3,8 +3,10 @@
 #include "../meeting.h"
 
 #include "../foreign.h"
+#include "../objects.h"
 #include "atomic.h"
 #include "family.h"
+#include "lock.h"
 #include "shared.h"
 
 #include <string.h>
@@ -54,8 +56,8 @@ static void a_handle_keeps_its_parts(void **state)
         const struct broodi_handle out = broodi_handle_unpack(seed);
         assert_true(broodi_handle_pack(out) == seed);
         const struct broodi_handle in = {
-            .tag = (uint32_t)(seed >> 3) & 0xffff,
-            .kind = (uint32_t)(seed >> 20) & 63,
+            .tag = (uint32_t)(seed >> 3) & BROODI_TAG_MASK,
+            .kind = (uint32_t)(seed >> 20) & BROODI_KIND_MASK,
             .generation = (uint32_t)(seed >> 29) & BROODI_GENERATION_MASK,
             .slot = (uint32_t)(seed >> 11) & ((1U << BROODI_SLOT_BITS) - 1),
         };
@@ -105,7 +107,7 @@ static void what_names_no_slot_is_invalid(void **state)
     evil[0].tag ^= 1;
     evil[1].tag = 0;
     evil[2].kind = BROODI_LOCK;
-    evil[3].kind = 63;
+    evil[3].kind = BROODI_KIND_MASK;
     evil[4].generation ^= 1; // never one of a taken slot
     evil[5].slot = broodi_slot_limit(BROODI_NAME);
     evil[6].slot = (1U << BROODI_SLOT_BITS) - 1;
@@ -164,6 +166,156 @@ static void generations_go_around(void **state)
     for (uint32_t i = 0; i < limit; i++)
         if (broodi_slot_is_live(atomic_load(&word_at(i)->state)))
             give(i);
+}
+
+// Kinds that handles name
+
+static _Atomic uint64_t *state_of(enum broodi_kind kind, uint32_t index)
+{
+    broodi_word *word = broodi_slot(kind, index);
+    return &word->state;
+}
+
+// The handle of the next object in this slot.
+static uint64_t next_in(enum broodi_kind kind, uint32_t wanted)
+{
+    uint32_t index = BROODI_NONE;
+    atomic_store(&broodi_family.header->tables[kind].cursor, wanted);
+    assert_status(broodi_slot_take(kind, 0, &index), BROOD_OK);
+    assert_int_equal(index, wanted);
+    const uint64_t id = broodi_handle_of(kind, index);
+    assert_true(broodi_slot_give(kind, index, atomic_load(state_of(kind, index))));
+    return id;
+}
+
+static void the_first_handle_of_a_slot_is_another_one_in_each_slot_and_family(void **state)
+{
+    (void)state;
+    enum { SLOTS = 16 };
+    uint64_t *family = broodi_family.header->family;
+    const uint64_t usual = family[1];
+    for (enum broodi_kind kind = BROODI_LOCK; kind < BROODI_OWN_LOCK; kind++) {
+        uint32_t same = 0;
+        assert_status(broodi_slot_reach(kind, SLOTS), BROOD_OK);
+        for (uint32_t index = 0; index < SLOTS; index++) {
+            atomic_store(state_of(kind, index), 0); // as if nobody had taken it yet
+            const uint64_t here = next_in(kind, index);
+            family[1] = usual ^ (UINT64_C(1) << index);
+            atomic_store(state_of(kind, index), 0);
+            const uint64_t there = next_in(kind, index); // in a family with the same tag
+            family[1] = usual;
+            same += broodi_handle_unpack(here).generation == 1;
+            same += here == there;
+            atomic_store(state_of(kind, index), 0);
+        }
+        assert_true(same <= 1);
+    }
+}
+
+// As if the slot, which is free, had been used until its next handle would be the first one again.
+static void wear_out(enum broodi_kind kind, uint32_t index)
+{
+    uint32_t taken_index;
+    atomic_store(state_of(kind, index), 0);
+    atomic_store(&broodi_family.header->tables[kind].cursor, index);
+    assert_status(broodi_slot_take(kind, 0, &taken_index), BROOD_OK);
+    assert_int_equal(taken_index, index);
+    const uint32_t first = broodi_generation(atomic_load(state_of(kind, index)));
+    const uint64_t last = broodi_state(first + BROODI_GENERATION_MASK - 1, 0);
+    atomic_store(state_of(kind, index), last);
+    assert_true(broodi_slot_give(kind, index, last));
+}
+
+static void a_handle_does_not_come_again_as_long_as_others_are_left(void **state)
+{
+    (void)state;
+    brood_event event;
+    assert_status(brood_event_create(&event), BROOD_OK);
+    const uint32_t spent = broodi_handle_unpack(event.id).slot;
+    assert_status(brood_event_destroy(event), BROOD_OK);
+    const uint32_t live = atomic_load(&broodi_family.header->tables[BROODI_EVENT].live);
+    wear_out(BROODI_EVENT, spent);
+    assert_int_equal(atomic_load(&broodi_family.header->tables[BROODI_EVENT].live), live + 1);
+    const uint32_t limit = broodi_slot_limit(BROODI_EVENT);
+    for (uint32_t i = 0; i < 2 * limit; i++) {
+        brood_event other;
+        assert_status(brood_event_create(&other), BROOD_OK);
+        assert_int_not_equal(broodi_handle_unpack(other.id).slot, spent);
+        assert_status(brood_event_destroy(other), BROOD_OK);
+    }
+    assert_status(brood_event_destroy(event), BROOD_STALE);
+}
+
+static void a_table_grows_when_its_slots_are_spent(void **state)
+{
+    (void)state;
+    brood_event event;
+    const uint32_t limit = broodi_slot_limit(BROODI_EVENT);
+    for (uint32_t index = 0; index < limit; index++)
+        wear_out(BROODI_EVENT, index);
+    assert_status(brood_event_create(&event), BROOD_OK);
+    assert_true(broodi_slot_limit(BROODI_EVENT) > limit);
+    assert_true(broodi_handle_unpack(event.id).slot >= limit);
+    assert_status(brood_event_destroy(event), BROOD_OK);
+}
+
+static void all_slots_of_a_full_table_begin_their_second_lap_together(void **state)
+{
+    (void)state;
+    const enum broodi_kind kind = BROODI_OWN_LOCK; // a small table
+    struct broodi_table_state *table = &broodi_family.header->tables[kind];
+    uint64_t id[2];
+    uint32_t used = 0;
+    while (used < broodi_tables[kind].capacity && broodi_own_lock_make(&id[0]) == BROOD_OK)
+        used++;
+    assert_status(broodi_own_lock_make(&id[0]), BROOD_NO_RESOURCES);
+    assert_int_equal(atomic_load(&table->laps), 0);
+    const uint32_t last = broodi_tables[kind].capacity - 1;
+    const uint32_t first = broodi_tables[kind].capacity - used;
+    for (uint32_t index = first; index <= last; index++) {
+        assert_true(broodi_slot_give(kind, index, atomic_load(state_of(kind, index))));
+        wear_out(kind, index);
+    }
+    for (uint32_t i = 0; i < used; i++)
+        assert_status(broodi_own_lock_make(&id[0]), BROOD_OK);
+    assert_int_equal(atomic_load(&table->laps), 1);
+    assert_status(broodi_own_lock_make(&id[1]), BROOD_NO_RESOURCES);
+    assert_int_equal(atomic_load(&table->laps), 1);
+    for (uint32_t index = first; index <= last; index++)
+        assert_true(broodi_slot_give(kind, index, atomic_load(state_of(kind, index))));
+}
+
+static void expect_refused(uint64_t id)
+{
+    brood_condition condition;
+    brood_lock lock;
+    for (int i = 0; i < OPERATIONS; i++)
+        if (operations[i].fn(id) != BROOD_INVALID)
+            fail_msg("%s of %llx", operations[i].name, (unsigned long long)id);
+    assert_status(brood_condition_create(&condition), BROOD_OK);
+    assert_status(brood_lock_create(&lock), BROOD_OK);
+    assert_status(brood_lock_acquire(lock, BROOD_NOW), BROOD_OK);
+    assert_status(brood_condition_wait(condition, (brood_lock){ id }, BROOD_NOW), BROOD_INVALID);
+    assert_status(brood_lock_release(lock), BROOD_OK);
+    assert_status(brood_lock_destroy(lock), BROOD_OK);
+    assert_status(brood_condition_destroy(condition), BROOD_OK);
+}
+
+static void locks_of_the_library_are_none_for_programs(void **state)
+{
+    (void)state;
+    const uint64_t own[] = { broodi_family.header->names, broodi_family.header->heap.lock };
+    for (size_t i = 0; i < 2; i++) {
+        expect_refused(own[i]);
+        assert_status(broodi_own_lock_acquire(own[i], BROOD_NOW), BROOD_OK);
+        expect_refused(own[i]);
+        broodi_own_lock_release(own[i]);
+        // Nor does any handle of a program's lock name the same slot.
+        struct broodi_handle handle = broodi_handle_unpack(own[i]);
+        handle.kind = BROODI_LOCK;
+        assert_ptr_not_equal(broodi_handle_slot(BROODI_LOCK, broodi_handle_pack(handle)),
+                             broodi_slot(BROODI_OWN_LOCK, handle.slot));
+    }
 }
 
 static void a_table_grows_to_its_limit_and_says_so(void **state)
@@ -278,6 +430,11 @@ int main(void)
         cmocka_unit_test(what_names_no_slot_is_invalid),
         cmocka_unit_test(a_slot_that_was_given_back_waits_for_its_turn),
         cmocka_unit_test(generations_go_around),
+        cmocka_unit_test(the_first_handle_of_a_slot_is_another_one_in_each_slot_and_family),
+        cmocka_unit_test(a_handle_does_not_come_again_as_long_as_others_are_left),
+        cmocka_unit_test(a_table_grows_when_its_slots_are_spent),
+        cmocka_unit_test(all_slots_of_a_full_table_begin_their_second_lap_together),
+        cmocka_unit_test(locks_of_the_library_are_none_for_programs),
         cmocka_unit_test(a_table_grows_to_its_limit_and_says_so),
         cmocka_unit_test(threads_do_not_get_the_same_slot),
         cmocka_unit_test(a_recursive_lock_does_not_overflow),
