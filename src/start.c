@@ -22,6 +22,7 @@
 #include "os/os_thread.h"
 #include "self.h"
 #include "server.h"
+#include "standard.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -74,12 +75,12 @@ static brood_status check(const struct start *start)
         return broodi_fail(BROOD_INVALID, "an argument of %zu bytes at %p", start->size, start->arg);
     if (options->daemon < BROOD_DAEMON_INHERIT || options->daemon > BROOD_DAEMON_NO)
         return broodi_fail(BROOD_INVALID, "%d is no daemon mode", (int)options->daemon);
-    if (options->input < BROOD_INPUT_NULL || options->input > BROOD_INPUT_INHERIT)
-        return broodi_fail(BROOD_INVALID, "%d is no input mode", (int)options->input);
     for (size_t i = 0; i < sizeof options->reserved / sizeof options->reserved[0]; i++)
         if (options->reserved[i])
             return broodi_fail(BROOD_INVALID, "a reserved word of the options is not zero");
-    status = check_resources(options);
+    status = broodi_standard_check(options);
+    if (status == BROOD_OK)
+        status = check_resources(options);
     if (status == BROOD_OK)
         status = broodi_environment_check(options->environment);
     if (status == BROOD_OK && broodi_ending_refuses())
@@ -245,19 +246,19 @@ static brood_status launch(struct start *start)
 {
     const brood_process_options *options = start->options;
     const bool forks = start->method == BROOD_START_FORK;
-    const brood_os_plan os_plan = {
+    brood_os_plan os_plan = {
         .record = start->record,
         .size = start->record_size,
         .token = start->boot.token,
         .arena = &broodi_family.arena,
         .directory = options->directory,
         .environment = start->merged,
-        .null_input = options->input == BROOD_INPUT_NULL,
         .tied = !options->survive_parent && !start->detached,
         .detached = start->detached,
         .resources = options->resources,
         .resource_count = options->resource_count,
     };
+    broodi_standard_plan(options, os_plan.streams);
     start->beside_threads = forks && options->fork_with_threads && brood_os_thread_count() > 1;
     brood_os_stdio_flush(forks && !start->beside_threads && !broodi_here.forked_with_threads);
     const brood_status status = launch_by(start, &os_plan);

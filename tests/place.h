@@ -6,6 +6,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 // What the system has of this process: its arguments, the first being the program as it was called, NULL behind the last; the file
 // of its program; its working directory; a variable, NULL when there is none. Texts stay, or until the next call of the same function.
@@ -16,6 +17,11 @@ const char *place_variable(const char *name);
 
 // Whether this process has the standard stream 0, 1 or 2.
 bool place_has_stream(int number);
+
+// A pipe as two descriptors of the C library, the reading end first. Closes an end; reads up to so many bytes, and tells how many.
+void place_pipe(intptr_t ends[2]);
+void place_close(intptr_t end);
+size_t place_read(intptr_t end, char *buffer, size_t capacity);
 
 // Makes a folder in the directory for temporary files, of this process's own, and writes its path; removes it if it is empty, as it is
 // unless a test has failed.

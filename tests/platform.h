@@ -131,6 +131,19 @@ bool platform_pipe_ends(intptr_t reading);
 void platform_write(intptr_t descriptor, const char *text);
 void platform_close(intptr_t descriptor);
 
+// The descriptor as what the system itself calls it: a HANDLE on Windows, a socket elsewhere, where all are descriptors.
+brood_resource platform_resource(intptr_t descriptor);
+
+// Opens a file for reading.
+intptr_t platform_file_open(const char *path);
+
+// Writes to what the system itself, and not the C library, has as standard stream number 1 or 2.
+void platform_print(int number, const char *text);
+
+// Whether a program that is executed without brood gets this standard stream, and that it shall not.
+bool platform_stream_is_passed(int number);
+void platform_stream_keep(int number);
+
 // A stream that reads from a descriptor, and standard input from that descriptor.
 FILE *platform_stream(intptr_t descriptor);
 void platform_input_replace(intptr_t descriptor);

@@ -305,9 +305,41 @@ static int print_in_vain(void *arg)
     return 7;
 }
 
+static int print_a_word(void *arg)
+{
+    REQUIRE(place_has_stream(1) && place_has_stream(2) == *(const bool *)arg);
+    (void)printf("word");
+    (void)fflush(stdout);
+    (void)fprintf(stderr, " error");
+    return 7;
+}
+
+// On POSIX the pipe has numbers of standard streams.
+static int capture_one(int32_t method, bool merge)
+{
+    intptr_t ends[2];
+    char text[32];
+    size_t used = 0;
+    size_t length;
+    place_pipe(ends);
+    brood_process_options options = { .method = method, .output = BROOD_OUTPUT_RESOURCE };
+    options.output_resource = (brood_resource){ BROOD_RESOURCE_DESCRIPTOR, ends[1] };
+    options.error = merge ? BROOD_OUTPUT_MERGE : BROOD_OUTPUT_INHERIT;
+    REQUIRE(gives(print_a_word, &merge, sizeof merge, &options, 7));
+    place_close(ends[1]);
+    while ((length = place_read(ends[0], text + used, sizeof text - 1 - used)) > 0)
+        used += length;
+    text[used] = 0;
+    REQUIRE(strcmp(text, merge ? "word error" : "word") == 0);
+    place_close(ends[0]);
+    return 0;
+}
+
 static int live_without_streams(void)
 {
     REQUIRE(!place_has_stream(0) && !has_output());
+    for (int i = 0; i < 2 * METHODS; i++)
+        REQUIRE(!is_there(methods[i / 2]) || capture_one(methods[i / 2], i % 2) == 0);
     for (int i = 0; i < 2 * METHODS; i++) {
         const int with_input = i % 2;
         const brood_process_options options = { .method = methods[i / 2],

@@ -59,9 +59,18 @@ typedef enum brood_daemon_mode {
 
 /** @brief What a child reads as its standard input. */
 typedef enum brood_input_mode {
-    BROOD_INPUT_NULL = 0,   /**< The null device. */
-    BROOD_INPUT_INHERIT = 1 /**< The starter's. */
+    BROOD_INPUT_NULL = 0,    /**< The null device. */
+    BROOD_INPUT_INHERIT = 1, /**< The starter's. */
+    BROOD_INPUT_RESOURCE = 2 /**< `input_resource` of the options. */
 } brood_input_mode;
+
+/** @brief Where a child's standard output, or its standard error, goes. */
+typedef enum brood_output_mode {
+    BROOD_OUTPUT_INHERIT = 0,  /**< To the starter's. */
+    BROOD_OUTPUT_NULL = 1,     /**< To the null device. */
+    BROOD_OUTPUT_RESOURCE = 2, /**< To `output_resource`, or `error_resource`, of the options. */
+    BROOD_OUTPUT_MERGE = 3     /**< For `error` only: where the child's output goes. */
+} brood_output_mode;
 
 /** @brief What kind of thing a #brood_resource is. */
 typedef enum brood_resource_kind {
@@ -77,7 +86,36 @@ typedef struct brood_resource {
     intptr_t value; /**< The descriptor, HANDLE or SOCKET. */
 } brood_resource;
 
-/** @brief How to start a child. All zero means the defaults. */
+/**
+ * @brief How to start a child. All zero means the defaults.
+ *
+ * `input`, `output` and `error` say what the child has as its standard streams, under every start
+ * method: copies of its own. The starter keeps its descriptors, and closes them when it has no more
+ * use for them. A resource may also be a standard descriptor of the starter: `output_resource` 2 and
+ * `error_resource` 1 swaps the two. A standard stream is handed over whatever its close-on-exec flag
+ * in the starter, and does not have that flag in the child. One that the starter has closed is
+ * closed in the child.
+ *
+ * To read what a child prints, errors included (the pipe on Windows:
+ * `_pipe(ends, 4096, _O_BINARY | _O_NOINHERIT)`):
+ * @code{.c}
+ * int ends[2];
+ * pipe2(ends, O_CLOEXEC);
+ * brood_process_options options = BROOD_PROCESS_OPTIONS_INIT;
+ * options.output = BROOD_OUTPUT_RESOURCE;
+ * options.output_resource.kind = BROOD_RESOURCE_DESCRIPTOR;
+ * options.output_resource.value = ends[1];
+ * options.error = BROOD_OUTPUT_MERGE;
+ * status = brood_process_start(&child, target, NULL, 0, &options);
+ * close(ends[1]); // the child has its own
+ * while ((length = read(ends[0], buffer, sizeof buffer)) > 0)
+ *     use(buffer, length);
+ * close(ends[0]);
+ * @endcode
+ * Read before you join: a child blocks when the pipe is full. Reading reports the end when no
+ * process has the writing end any more: the child, what it has started itself, and each child that
+ * was started by `BROOD_START_FORK` while the starter had it open.
+ */
 typedef struct brood_process_options {
     const char *name; /**< NULL: "Process-1", counted; a child of that one "Process-1:1". Copied. */
     int32_t daemon;   /**< A #brood_daemon_mode. */
@@ -88,6 +126,11 @@ typedef struct brood_process_options {
     bool survive_parent;             /**< Stay when the starter is killed; not for daemons. */
     const char *directory;           /**< Working directory, UTF-8; NULL: the starter's. */
     int32_t input;                   /**< A #brood_input_mode. */
+    int32_t output;                  /**< A #brood_output_mode, but not `BROOD_OUTPUT_MERGE`. */
+    int32_t error;                   /**< A #brood_output_mode. */
+    brood_resource input_resource;   /**< For `BROOD_INPUT_RESOURCE`; all zero otherwise. */
+    brood_resource output_resource;  /**< For `BROOD_OUTPUT_RESOURCE`; all zero otherwise. */
+    brood_resource error_resource;   /**< For `BROOD_OUTPUT_RESOURCE`; all zero otherwise. */
     const brood_resource *resources; /**< What to hand over; the child finds it with brood_self_resource(). */
     size_t resource_count;           /**< How many there are. */
     /** NULL, or a list that ends with NULL, laid over the starter's environment: "NAME=value" sets, "NAME" removes. */
@@ -96,12 +139,12 @@ typedef struct brood_process_options {
 } brood_process_options;
 
 /** @brief The defaults. */
-#define BROOD_PROCESS_OPTIONS_INIT    \
-    {                                 \
-        0, 0, 0, 0, 0, 0, 0, 0, 0, 0, \
-        {                             \
-            0, 0, 0, 0                \
-        }                             \
+#define BROOD_PROCESS_OPTIONS_INIT                                        \
+    {                                                                     \
+        0, 0, 0, 0, 0, 0, 0, 0, 0, { 0, 0 }, { 0, 0 }, { 0, 0 }, 0, 0, 0, \
+        {                                                                 \
+            0, 0, 0, 0                                                    \
+        }                                                                 \
     }
 
 /** @brief How a process ended. */

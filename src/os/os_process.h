@@ -13,16 +13,26 @@
 #include <stddef.h>
 #include <stdint.h>
 
+// What a standard stream of a new process is: that of this process with the number 0 to 2, or one of the others.
+enum brood_os_stream_source { BROOD_OS_STREAM_NULL = 3, BROOD_OS_STREAM_RESOURCE = 4 };
+
+typedef struct brood_os_stream {
+    int source;              // 0 to 2, or a brood_os_stream_source
+    brood_resource resource; // for BROOD_OS_STREAM_RESOURCE; checked
+} brood_os_stream;
+
+enum { BROOD_OS_STREAMS = 3 };
+
 // What a new process is made from. All of it is borrowed for the call.
 typedef struct brood_os_plan {
     const unsigned char *record; // the boot record, and its size
     size_t size;
-    uint64_t token;                 // goes into the announcement
-    const brood_os_arena *arena;    // handed to the child
-    const char *directory;          // NULL: as here
-    const char *const *environment; // the whole of it; stays as it is in a forked child
-    bool null_input;
-    bool tied;                       // dies with this process
+    uint64_t token;                            // goes into the announcement
+    const brood_os_arena *arena;               // handed to the child
+    const char *directory;                     // NULL: as here
+    const char *const *environment;            // the whole of it; stays as it is in a forked child
+    brood_os_stream streams[BROOD_OS_STREAMS]; // standard input, output, error
+    bool tied;                                 // dies with this process
     bool detached;                   // spawn: no child of this process, which the system would keep for it
     const brood_resource *resources; // to hand over; checked
     size_t resource_count;
@@ -47,14 +57,14 @@ typedef struct brood_os_reply {
 // Whether a resource is of a kind that this system has (BROOD_UNSUPPORTED) and open (BROOD_INVALID).
 brood_status brood_os_resource_check(const brood_resource *resource);
 
-// Makes a fresh image of the running program, with the announcement in its environment. Standard output and error are this
-// process's, all other descriptors are closed but those that the child takes with brood_os_boot_take. A missing
+// Makes a fresh image of the running program, with the announcement in its environment. It has the standard streams that
+// the plan says, and none of them close-on-exec; all other descriptors are closed but those that the child takes with brood_os_boot_take. A missing
 // directory is BROOD_NOT_FOUND. Fails with BROOD_DENIED, BROOD_NO_MEMORY, BROOD_NO_RESOURCES, BROOD_SYSTEM; then there is no child.
 // An error that only the child can meet may come with its reply instead.
 brood_status brood_os_process_spawn(const brood_os_plan *plan, brood_os_child *out);
 
 // Copies this process. In the parent it returns like brood_os_process_spawn; the child runs entry(arg, channel), which must not return, after
-// directory, environment and input were set; its reply goes to `channel`. BROOD_UNSUPPORTED where there is no fork.
+// directory, environment and standard streams were set; its reply goes to `channel`. BROOD_UNSUPPORTED where there is no fork.
 brood_status brood_os_process_fork(const brood_os_plan *plan, void (*entry)(void *arg, intptr_t channel),
                                    void *arg, brood_os_child *out);
 

@@ -79,7 +79,7 @@ static bool place(int descriptor, int number)
 }
 
 // Channel, arena and resources to their numbers, by way of higher ones because one may stand in the place of another; all else closed.
-static int set_descriptors(const struct launch *launch)
+static void set_descriptors(const struct launch *launch)
 {
     const int count = (int)launch->plan->resource_count;
     const int first_free = CHANNEL_RESOURCES + count;
@@ -87,15 +87,17 @@ static int set_descriptors(const struct launch *launch)
     const int arena = move_up(launch, launch->plan->arena->object, first_free);
     for (int i = 0; i < count; i++)
         launch->moved[i] = move_up(launch, launch->plan->resources[i].value, first_free);
+    const struct launch_streams streams = broodi_launch_collect_streams(launch, first_free);
     bool placed = place(channel, CHANNEL_DESCRIPTOR) && place(arena, CHANNEL_ARENA);
     for (int i = 0; i < count; i++)
         placed = placed && place(launch->moved[i], CHANNEL_RESOURCES + i);
     if (!placed)
         give_up(channel, "dup");
+    broodi_launch_place_streams(&streams, channel);
     enum { CLOSE_RANGE = 436 };
     if (broodi_posix_fault(ENOSYS) || syscall(CLOSE_RANGE, (unsigned)first_free, ~0U, 0) != 0)
         close_one_by_one(CHANNEL_DESCRIPTOR, (unsigned)first_free);
-    return CHANNEL_DESCRIPTOR;
+    broodi_launch_open_null(&streams, CHANNEL_DESCRIPTOR);
 }
 
 _Noreturn void broodi_launch_exec(const struct launch *launch)
@@ -104,9 +106,8 @@ _Noreturn void broodi_launch_exec(const struct launch *launch)
     reset_handlers();
     broodi_launch_restore_mask(launch);
     broodi_launch_set_directory(launch);
-    const int channel = set_descriptors(launch);
-    broodi_launch_set_input(launch, channel);
+    set_descriptors(launch);
     if (!broodi_posix_fault(ENOMEM))
         execve("/proc/self/exe", launch->argv, launch->envp);
-    give_up(channel, "execve of /proc/self/exe");
+    give_up(CHANNEL_DESCRIPTOR, "execve of /proc/self/exe");
 }

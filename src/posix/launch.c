@@ -22,15 +22,87 @@ void broodi_launch_restore_mask(const struct launch *launch)
     (void)sigprocmask(SIG_SETMASK, &launch->mask, NULL);
 }
 
-void broodi_launch_set_input(const struct launch *launch, int channel)
+int broodi_launch_stream(const brood_os_plan *plan, int stream)
 {
-    if (!launch->plan->null_input)
-        return;
-    const int null = broodi_posix_fault(EMFILE) ? -1 : open("/dev/null", O_RDONLY);
-    if (null < 0 || (null != STDIN_FILENO && (broodi_posix_fault(EMFILE) || dup2(null, STDIN_FILENO) < 0)))
-        give_up(channel, "opening /dev/null");
-    if (null > STDERR_FILENO)
-        close(null);
+    const brood_os_stream *planned = &plan->streams[stream];
+    if (planned->source == BROOD_OS_STREAM_RESOURCE)
+        return (int)planned->resource.value;
+    return planned->source == BROOD_OS_STREAM_NULL ? LAUNCH_STREAM_NULL : planned->source;
+}
+
+static int collect(const struct launch *launch, int stream, int least)
+{
+    const int source = broodi_launch_stream(launch->plan, stream);
+    if (source == stream || source == LAUNCH_STREAM_NULL)
+        return source;
+    const int copy = broodi_posix_fault(EMFILE) ? -1 : fcntl(source, F_DUPFD_CLOEXEC, least);
+    if (copy >= 0)
+        return copy;
+    if (errno != EBADF || launch->plan->streams[stream].source == BROOD_OS_STREAM_RESOURCE)
+        give_up(launch->channel, "dup of a standard stream");
+    return LAUNCH_STREAM_CLOSED;
+}
+
+struct launch_streams broodi_launch_collect_streams(const struct launch *launch, int least)
+{
+    struct launch_streams streams;
+    for (int i = 0; i < BROOD_OS_STREAMS; i++)
+        streams.from[i] = collect(launch, i, least);
+    return streams;
+}
+
+// One that stays is handed over although it is close-on-exec, as dup2 does it with the others.
+void broodi_launch_place_streams(const struct launch_streams *streams, int channel)
+{
+    for (int i = 0; i < BROOD_OS_STREAMS; i++) {
+        const int from = streams->from[i];
+        if (from == i)
+            (void)fcntl(i, F_SETFD, 0); // it may be closed
+        else if (from == LAUNCH_STREAM_CLOSED)
+            close(i);
+        else if (from >= 0 && (broodi_posix_fault(EMFILE) || dup2(from, i) < 0))
+            give_up(channel, "dup of a standard stream");
+    }
+}
+
+void broodi_launch_open_null(const struct launch_streams *streams, int channel)
+{
+    for (int i = 0; i < BROOD_OS_STREAMS; i++) {
+        if (streams->from[i] != LAUNCH_STREAM_NULL)
+            continue;
+        const int null = broodi_posix_fault(EMFILE) ? -1 : open("/dev/null", i ? O_WRONLY : O_RDONLY);
+        if (null < 0 || (null != i && (broodi_posix_fault(EMFILE) || dup2(null, i) < 0)))
+            give_up(channel, "opening /dev/null");
+        if (null != i)
+            close(null);
+    }
+}
+
+static void close_collected(const struct launch_streams *streams)
+{
+    for (int i = 0; i < BROOD_OS_STREAMS; i++)
+        if (streams->from[i] > STDERR_FILENO)
+            close(streams->from[i]);
+}
+
+// What the copy has of the starter's in its buffers belongs to other files.
+static void forget_buffers(const brood_os_plan *plan)
+{
+    if (plan->streams[STDIN_FILENO].source != STDIN_FILENO)
+        broodi_stream_forget_input();
+    if (plan->streams[STDOUT_FILENO].source != STDOUT_FILENO)
+        broodi_stream_forget_output(stdout);
+    if (plan->streams[STDERR_FILENO].source != STDERR_FILENO)
+        broodi_stream_forget_output(stderr);
+}
+
+static void set_streams(const struct launch *launch)
+{
+    const struct launch_streams streams = broodi_launch_collect_streams(launch, STDERR_FILENO + 1);
+    broodi_launch_place_streams(&streams, launch->channel);
+    close_collected(&streams);
+    broodi_launch_open_null(&streams, launch->channel);
+    forget_buffers(launch->plan);
 }
 
 void broodi_launch_set_directory(const struct launch *launch)
@@ -44,9 +116,7 @@ _Noreturn void broodi_launch_entry(const struct launch *launch)
     broodi_launch_tie(launch);
     close(launch->starters_end);
     broodi_launch_restore_mask(launch);
-    broodi_launch_set_input(launch, launch->channel);
-    if (launch->plan->null_input)
-        broodi_stream_forget_input();
+    set_streams(launch);
     broodi_launch_set_directory(launch);
     // No setenv: another thread may have held its lock.
     *broodi_proc_environment() = (char **)(uintptr_t)launch->plan->environment;

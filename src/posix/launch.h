@@ -27,11 +27,24 @@ struct launch {
 // How the system tells the end of a child.
 brood_exit broodi_launch_end(const siginfo_t *info);
 
-// The child's steps: an error goes to the channel and ends it. It dies with the starter if it is tied; if that is dead already, now. Its input is set
-// after all that it is given has been brought above the standard numbers.
+// The standard streams of a child while they are set. A stream that becomes what it is not is copied to a higher number first, because each may stand
+// in the place of another.
+struct launch_streams {
+    int from[BROOD_OS_STREAMS]; // its own number: stays; a higher one; or one of the next two
+};
+enum { LAUNCH_STREAM_NULL = -1, LAUNCH_STREAM_CLOSED = -2 };
+
+// The descriptor of this process that a stream of the child is to be, open or not; LAUNCH_STREAM_NULL.
+int broodi_launch_stream(const brood_os_plan *plan, int stream);
+
+// The child's steps: an error goes to the channel and ends it. It dies with the starter if it is tied; if that is dead already, now. Streams are
+// collected before any number is used for something else, to `least` and above; they are placed when the child has all else that stood at a number
+// of theirs; the null device is opened last, when there is room for one more.
 void broodi_launch_tie(const struct launch *launch);
 void broodi_launch_restore_mask(const struct launch *launch);
-void broodi_launch_set_input(const struct launch *launch, int channel);
+struct launch_streams broodi_launch_collect_streams(const struct launch *launch, int least);
+void broodi_launch_place_streams(const struct launch_streams *streams, int channel);
+void broodi_launch_open_null(const struct launch_streams *streams, int channel);
 void broodi_launch_set_directory(const struct launch *launch);
 
 // All of them. Never returns.

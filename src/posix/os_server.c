@@ -8,6 +8,7 @@
 
 #include "channel.h"
 #include "descriptor.h"
+#include "launch.h"
 #include "posix.h"
 #include "warden.h"
 
@@ -159,13 +160,16 @@ static brood_status describe(const brood_os_plan *plan, int channel, struct ward
         return brood_os_error("opening the working directory", errno);
     put(parcel, channel);
     put(parcel, *directory);
-    for (int i = plan->null_input ? STDOUT_FILENO : STDIN_FILENO; i <= STDERR_FILENO; i++) {
-        if (fcntl(i, F_GETFD) < 0) {
+    for (int i = 0; i < BROOD_OS_STREAMS; i++) {
+        const int stream = broodi_launch_stream(plan, i);
+        if (stream == LAUNCH_STREAM_NULL) // as it is in the server
+            continue;
+        if (plan->streams[i].source != BROOD_OS_STREAM_RESOURCE && fcntl(stream, F_GETFD) < 0) {
             job->closed |= 1U << i;
             continue;
         }
         job->standard |= 1U << i;
-        put(parcel, i);
+        put(parcel, stream);
     }
     return BROOD_OK;
 }

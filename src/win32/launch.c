@@ -193,13 +193,13 @@ static brood_status hand_standard(struct launch *launch, DWORD which, HANDLE *ou
     return hand(launch, own, out);
 }
 
-static brood_status hand_null(struct launch *launch, HANDLE *out)
+static brood_status hand_null(struct launch *launch, DWORD access, HANDLE *out)
 {
     SECURITY_ATTRIBUTES inheritable = { sizeof inheritable, NULL, TRUE };
     const DWORD share = FILE_SHARE_READ | FILE_SHARE_WRITE;
     HANDLE null = broodi_win32_fault()
                       ? INVALID_HANDLE_VALUE
-                      : CreateFileW(L"NUL", GENERIC_READ, share, &inheritable, OPEN_EXISTING, 0, NULL);
+                      : CreateFileW(L"NUL", access, share, &inheritable, OPEN_EXISTING, 0, NULL);
     if (null == INVALID_HANDLE_VALUE)
         return brood_os_error("CreateFileW", GetLastError());
     launch->inherited[launch->inherited_count++] = null;
@@ -207,16 +207,29 @@ static brood_status hand_null(struct launch *launch, HANDLE *out)
     return BROOD_OK;
 }
 
-static brood_status hand_all_standard(struct launch *launch, bool null_input)
+static brood_status hand_stream(struct launch *launch, const brood_os_stream *stream, DWORD access,
+                                HANDLE *out)
+{
+    static const DWORD standard[] = { STD_INPUT_HANDLE, STD_OUTPUT_HANDLE, STD_ERROR_HANDLE };
+    switch (stream->source) {
+    case BROOD_OS_STREAM_NULL:
+        return hand_null(launch, access, out);
+    case BROOD_OS_STREAM_RESOURCE:
+        return hand(launch, handle_of(&stream->resource), out);
+    default:
+        return hand_standard(launch, standard[stream->source], out);
+    }
+}
+
+static brood_status hand_streams(struct launch *launch, const brood_os_stream *streams)
 {
     STARTUPINFOW *info = &launch->startup.StartupInfo;
     info->dwFlags = STARTF_USESTDHANDLES;
-    brood_status status = null_input ? hand_null(launch, &info->hStdInput)
-                                     : hand_standard(launch, STD_INPUT_HANDLE, &info->hStdInput);
+    brood_status status = hand_stream(launch, &streams[0], GENERIC_READ, &info->hStdInput);
     if (status == BROOD_OK)
-        status = hand_standard(launch, STD_OUTPUT_HANDLE, &info->hStdOutput);
+        status = hand_stream(launch, &streams[1], GENERIC_WRITE, &info->hStdOutput);
     if (status == BROOD_OK)
-        status = hand_standard(launch, STD_ERROR_HANDLE, &info->hStdError);
+        status = hand_stream(launch, &streams[2], GENERIC_WRITE, &info->hStdError);
     return status;
 }
 
@@ -276,7 +289,7 @@ brood_status broodi_launch_prepare(struct launch *launch, const brood_os_plan *p
     if (status == BROOD_OK)
         status = announce(launch, plan);
     if (status == BROOD_OK)
-        status = hand_all_standard(launch, plan->null_input);
+        status = hand_streams(launch, plan->streams);
     if (status == BROOD_OK)
         status = broodi_environment_block(plan->environment, launch->announcement, &launch->environment);
     if (status == BROOD_OK)

@@ -154,6 +154,9 @@ static brood_status start_and_join(brood_start_method method)
     static const char *const environment[] = { "BROOD_TEST_A=1", "BROOD_TEST_B", NULL };
     const brood_process_options options = { .method = (int32_t)method,
                                             .directory = ".",
+                                            .output = BROOD_OUTPUT_NULL,
+                                            .error = BROOD_OUTPUT_RESOURCE,
+                                            .error_resource = handed,
                                             .resources = &handed,
                                             .resource_count = 1,
                                             .environment = environment };
@@ -253,6 +256,9 @@ static brood_status start_and_ask(brood_start_method method, const char *variabl
     const char *const environment[] = { variable, NULL };
     const brood_process_options options = { .method = (int32_t)method,
                                             .directory = ".",
+                                            .output = BROOD_OUTPUT_NULL,
+                                            .error = BROOD_OUTPUT_RESOURCE,
+                                            .error_resource = handed,
                                             .resources = &handed,
                                             .resource_count = 1,
                                             .environment = environment };

@@ -66,6 +66,29 @@ bool place_has_stream(int number)
     return fcntl(number, F_GETFD) >= 0;
 }
 
+void place_pipe(intptr_t ends[2])
+{
+    int both[2];
+    if (pipe2(both, O_CLOEXEC) != 0)
+        give_up("pipe");
+    ends[0] = both[0];
+    ends[1] = both[1];
+}
+
+void place_close(intptr_t end)
+{
+    if (close((int)end) != 0)
+        give_up("close");
+}
+
+size_t place_read(intptr_t end, char *buffer, size_t capacity)
+{
+    const ssize_t got = read((int)end, buffer, capacity);
+    if (got < 0)
+        give_up("read");
+    return (size_t)got;
+}
+
 void place_folder_make(char *buffer, size_t capacity, const char *name)
 {
     foreign_file_name(buffer, capacity, name);

@@ -518,6 +518,35 @@ void platform_close(intptr_t descriptor)
         give_up("close");
 }
 
+brood_resource platform_resource(intptr_t descriptor)
+{
+    return (brood_resource){ BROOD_RESOURCE_SOCKET, descriptor };
+}
+
+intptr_t platform_file_open(const char *path)
+{
+    const int file = open(path, O_RDONLY | O_CLOEXEC);
+    if (file < 0)
+        give_up(path);
+    return file;
+}
+
+void platform_print(int number, const char *text)
+{
+    platform_write(number, text);
+}
+
+bool platform_stream_is_passed(int number)
+{
+    return fcntl(number, F_GETFD) == 0;
+}
+
+void platform_stream_keep(int number)
+{
+    if (fcntl(number, F_SETFD, FD_CLOEXEC) != 0)
+        give_up("fcntl");
+}
+
 FILE *platform_stream(intptr_t descriptor)
 {
     FILE *stream = fdopen((int)descriptor, "r");

@@ -4,6 +4,8 @@
 #include "foreign.h"
 #include "output.h"
 
+#include <fcntl.h>
+#include <io.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -84,6 +86,29 @@ bool place_has_stream(int number)
     HANDLE handle = GetStdHandle(streams[number]);
     DWORD facts;
     return handle && handle != INVALID_HANDLE_VALUE && GetHandleInformation(handle, &facts);
+}
+
+void place_pipe(intptr_t ends[2])
+{
+    int both[2];
+    if (_pipe(both, 4096, _O_BINARY | _O_NOINHERIT) != 0)
+        give_up("pipe");
+    ends[0] = both[0];
+    ends[1] = both[1];
+}
+
+void place_close(intptr_t end)
+{
+    if (_close((int)end) != 0)
+        give_up("close");
+}
+
+size_t place_read(intptr_t end, char *buffer, size_t capacity)
+{
+    const int got = _read((int)end, buffer, (unsigned)capacity);
+    if (got < 0)
+        give_up("read");
+    return (size_t)got;
 }
 
 void place_folder_make(char *buffer, size_t capacity, const char *name)

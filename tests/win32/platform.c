@@ -384,6 +384,45 @@ void platform_close(intptr_t descriptor)
         give_up("_close");
 }
 
+brood_resource platform_resource(intptr_t descriptor)
+{
+    return (brood_resource){ BROOD_RESOURCE_HANDLE, _get_osfhandle((int)descriptor) };
+}
+
+intptr_t platform_file_open(const char *path)
+{
+    const int file = _open(path, _O_RDONLY | _O_BINARY | _O_NOINHERIT);
+    if (file < 0)
+        give_up(path);
+    return file;
+}
+
+static HANDLE standard(int number)
+{
+    static const DWORD names[] = { STD_INPUT_HANDLE, STD_OUTPUT_HANDLE, STD_ERROR_HANDLE };
+    return GetStdHandle(names[number]);
+}
+
+void platform_print(int number, const char *text)
+{
+    DWORD written = 0;
+    const DWORD length = (DWORD)strlen(text);
+    if (!WriteFile(standard(number), text, length, &written, NULL) || written != length)
+        give_up("WriteFile");
+}
+
+bool platform_stream_is_passed(int number)
+{
+    DWORD facts = 0;
+    return GetHandleInformation(standard(number), &facts) && (facts & HANDLE_FLAG_INHERIT);
+}
+
+void platform_stream_keep(int number)
+{
+    if (!SetHandleInformation(standard(number), HANDLE_FLAG_INHERIT, 0))
+        give_up("SetHandleInformation");
+}
+
 FILE *platform_stream(intptr_t descriptor)
 {
     FILE *stream = _fdopen((int)descriptor, "r");

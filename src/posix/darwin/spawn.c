@@ -31,32 +31,49 @@ static intptr_t given(const brood_os_plan *plan, int channel, size_t number)
     return number == 1 ? plan->arena->object : plan->resources[number - GIVEN_BESIDE_RESOURCES].value;
 }
 
+static int first_free(const brood_os_plan *plan)
+{
+    return CHANNEL_RESOURCES + (int)plan->resource_count;
+}
+
+// Has a descriptor passed under another number, by way of `*moved`, because it may stand in the place of another.
+static int pass(posix_spawn_file_actions_t *actions, int descriptor, int least, int number, int *moved)
+{
+    *moved = broodi_posix_fault(EMFILE) ? -1 : fcntl(descriptor, F_DUPFD_CLOEXEC, least);
+    return *moved < 0 ? errno : posix_spawn_file_actions_adddup2(actions, *moved, number);
+}
+
 // Channel, arena and resources to their numbers, by way of higher ones, `moved`, because one may stand in the place of another.
 static int give(posix_spawn_file_actions_t *actions, const brood_os_plan *plan, int channel, int *moved)
 {
     const size_t count = plan->resource_count + GIVEN_BESIDE_RESOURCES;
-    const int first_free = CHANNEL_DESCRIPTOR + (int)count;
-    for (size_t i = 0; i < count; i++) {
-        moved[i] = broodi_posix_fault(EMFILE)
-                       ? -1
-                       : fcntl((int)given(plan, channel, i), F_DUPFD_CLOEXEC, first_free);
-        if (moved[i] < 0)
-            return errno;
-        const int error = posix_spawn_file_actions_adddup2(actions, moved[i], CHANNEL_DESCRIPTOR + (int)i);
-        if (error)
-            return error;
-    }
-    return 0;
+    int error = 0;
+    for (size_t i = 0; !error && i < count; i++)
+        error = pass(actions, (int)given(plan, channel, i), first_free(plan), CHANNEL_DESCRIPTOR + (int)i,
+                     &moved[i]);
+    return error;
 }
 
-static int pass_standard(posix_spawn_file_actions_t *actions, bool null_input)
+// One that is closed here is closed in the child.
+static int pass_stream(posix_spawn_file_actions_t *actions, const brood_os_plan *plan, int stream, int *moved)
+{
+    const int source = broodi_launch_stream(plan, stream);
+    if (source == LAUNCH_STREAM_NULL)
+        return posix_spawn_file_actions_addopen(actions, stream, "/dev/null", stream ? O_WRONLY : O_RDONLY,
+                                                0);
+    if (plan->streams[stream].source != BROOD_OS_STREAM_RESOURCE && fcntl(source, F_GETFD) < 0)
+        return 0;
+    if (source == stream)
+        return posix_spawn_file_actions_addinherit_np(actions, stream);
+    return pass(actions, source, first_free(plan), stream, moved);
+}
+
+// Behind the others, of which none is among the standard ones.
+static int pass_streams(posix_spawn_file_actions_t *actions, const brood_os_plan *plan, int *moved)
 {
     int error = 0;
-    if (null_input)
-        error = posix_spawn_file_actions_addopen(actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-    for (int i = null_input ? STDOUT_FILENO : STDIN_FILENO; !error && i <= STDERR_FILENO; i++)
-        if (fcntl(i, F_GETFD) >= 0)
-            error = posix_spawn_file_actions_addinherit_np(actions, i);
+    for (int i = 0; !error && i < BROOD_OS_STREAMS; i++)
+        error = pass_stream(actions, plan, i, &moved[i]);
     return error;
 }
 
@@ -87,7 +104,7 @@ static int spawn(const brood_os_plan *plan, int channel, char *const *envp, int 
         return error;
     error = give(&actions, plan, channel, moved);
     if (!error)
-        error = pass_standard(&actions, plan->null_input);
+        error = pass_streams(&actions, plan, moved + plan->resource_count + GIVEN_BESIDE_RESOURCES);
     if (!error && plan->directory)
         error = posix_spawn_file_actions_addchdir_np(&actions, plan->directory);
     if (!error)
@@ -130,7 +147,7 @@ static void close_all(int *descriptors, size_t count)
 brood_status brood_os_process_spawn(const brood_os_plan *plan, brood_os_child *out)
 {
     char announcement[CHANNEL_ANNOUNCEMENT];
-    const size_t count = plan->resource_count + GIVEN_BESIDE_RESOURCES;
+    const size_t count = plan->resource_count + GIVEN_BESIDE_RESOURCES + BROOD_OS_STREAMS;
     const char **envp = broodi_channel_announced(plan, announcement);
     int *moved = broodi_alloc(count * sizeof *moved);
     brood_status status = BROOD_NO_MEMORY;
