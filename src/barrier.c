@@ -1,16 +1,22 @@
 // SPDX-License-Identifier: MIT
 // Barriers.
 //
-// The low word of the state: how many have come, the number of the round, and whether the barrier is broken. All of it changes in one
-// compare-and-swap, so that whoever ends a round, in whatever way, is one:
+// The low word of the state: how many participants have come, the number of the round, and whether the barrier is broken. The number has two
+// parts, the turn, which counts complete rounds, and the epoch, which counts resets. All of it changes in one compare-and-swap:
 //
-//   the last party ends it, and the next begins; who breaks it leaves the number, and nobody comes in any more; a reset
-//   breaks it first, and then skips a round, so that who took part before is not missed any more
+//   the last participant completes the round: turn + 1
+//   an abort or a timeout breaks it: the number stays, and nobody can join until a reset
+//   a reset: epoch + 1, the turn stays; the new round is open at once
 //
-// Each party has a place where it writes who it is, before it counts itself, in two halves, for even and for odd rounds: so the names of this round
-// and of the one before are there. Who waits looks at them once a second, and so does whoever buries a thread that
-// has died. A place stays its party's until that has seen how the round ended and says so, or has died: the next but one round cannot be
-// complete before. A reset leaves its mark there for those who have not seen it.
+// A participant of round {epoch, turn} therefore reads how its round ended from any later state: another turn, the round was complete;
+// the same turn in another epoch, it was reset. This needs that its turn does not come again before it has looked:
+//
+// Each participant has an entry where it writes its name before it counts itself, in two halves, for even and for odd turns: so the names of
+// this round and of the one before are there. The waiters check them once a second, and so does whoever buries a dead
+// thread. An entry is its participant's until that has seen how the round ended and says so, or has ended: another round of the same half
+// cannot be complete before.
+//
+// The word that a destroyed barrier leaves in its free slot tells the same to those who have not looked yet.
 #include "barrier.h"
 
 #include "deadline.h"
@@ -28,6 +34,8 @@
 
 enum {
     ROUND_AT = 16,
+    TURN_BITS = 4, // of a round's number: the low ones
+    EPOCH_BITS = 11,
     SHORT_WAIT = 1000000, // ns
     LONG_WAIT = 1000000000,
 };
@@ -59,10 +67,25 @@ static uint32_t round_of(uint64_t state)
     return broodi_low(state) >> ROUND_AT & ROUND;
 }
 
-// The low word with which the round begins that comes `on` after the present one.
-static uint32_t later_round(uint64_t state, uint32_t on)
+#define TURN ((UINT32_C(1) << TURN_BITS) - 1)
+#define EPOCH (ROUND & ~TURN)
+
+_Static_assert(TURN_BITS + EPOCH_BITS == 15, "both parts fill the number of a round");
+
+// The round of the same epoch that is `on` turns later; -1 is the one before.
+static uint32_t same_epoch(uint32_t round, uint32_t on)
 {
-    return ((round_of(state) + on) & ROUND) << ROUND_AT;
+    return (round & EPOCH) | ((round + on) & TURN);
+}
+
+static uint32_t round_before(uint32_t round)
+{
+    return same_epoch(round, TURN);
+}
+
+static uint32_t next_epoch(uint32_t round)
+{
+    return (round + TURN + 1) & ROUND;
 }
 
 static bool end_round(struct broodi_barrier_slot *slot, uint64_t state, uint32_t low)
@@ -92,9 +115,14 @@ static uint64_t written(uint32_t thread, uint32_t generation, uint32_t round)
     return (uint64_t)generation << GENERATION_AT | (uint64_t)round << THREAD_BITS | (thread + 1);
 }
 
+static uint32_t round_named(uint64_t who)
+{
+    return (uint32_t)(who >> THREAD_BITS) & ROUND;
+}
+
 static bool is_of_round(uint64_t who, uint32_t round)
 {
-    return who && ((uint32_t)(who >> THREAD_BITS) & ROUND) == round;
+    return who && !(who & BAD) && round_named(who) == round;
 }
 
 static uint32_t thread_of(uint64_t who)
@@ -129,7 +157,7 @@ static uint64_t look_at(const struct broodi_party_slot *party, uint32_t round)
 // Who stands there for this round or the one before, and has died.
 static bool misses(const struct broodi_party_slot *party, uint32_t round)
 {
-    const uint32_t before = (round - 1) & ROUND;
+    const uint32_t before = round_before(round);
     const uint64_t now = look_at(party, round);
     const uint64_t then = look_at(party, before);
     return (is_of_round(now, round) && has_died(now)) || (is_of_round(then, before) && has_died(then));
@@ -198,7 +226,7 @@ static brood_status add_party(struct broodi_barrier_slot *slot, uint64_t id)
 static brood_status make(brood_barrier *out, uint32_t parties)
 {
     uint32_t index;
-    brood_status status = broodi_slot_take(BROODI_BARRIER, 0, &index);
+    brood_status status = broodi_object_take(BROODI_BARRIER, 0, &index);
     if (status != BROOD_OK)
         return status;
     struct broodi_barrier_slot *slot = broodi_slot(BROODI_BARRIER, index);
@@ -268,7 +296,7 @@ static void miss(const struct broodi_party_slot *party, uint64_t id, uint32_t th
     while (slot) {
         const uint64_t state = broodi_word_look(&slot->state);
         const uint32_t round = round_of(state);
-        const uint32_t before = (round - 1) & ROUND;
+        const uint32_t before = round_before(round);
         const uint64_t now = look_at(party, round);
         const uint64_t then = look_at(party, before);
         const bool counts = (is_of_round(now, round) && is_thread(now, thread, generation)) ||
@@ -344,7 +372,7 @@ static bool count_in(const struct visit *visit, uint32_t round, uint32_t *out_nu
             round_of(state) != round)
             return false;
         *out_number = count_of(state);
-        if (*out_number + 1 >= parties ? end_round(visit->slot, state, later_round(state, 1))
+        if (*out_number + 1 >= parties ? end_round(visit->slot, state, same_epoch(round, 1) << ROUND_AT)
                                        : broodi_word_swap(&visit->slot->state, state, broodi_low(state) + 1))
             return true;
     }
@@ -360,36 +388,50 @@ static brood_status look_and_wait(const struct visit *visit, uint64_t state, int
         (void)break_it(visit->slot, state);
         return BROOD_OK;
     }
-    broodi_self_waits(BROODI_WAITS_OBJECT, visit->barrier.id);
     broodi_wait(&visit->slot->state, state, BROODI_NONE, broodi_until(visit->deadline, now, span));
-    broodi_self_waits(BROODI_WAITS_NOT, 0);
     return BROOD_OK;
+}
+
+// Whether the name is that of this visit in this round; the place may be another barrier's by now, if this one was destroyed.
+static bool is_own(const struct visit *visit, uint64_t who, uint32_t round)
+{
+    return who && round_named(who) == round && is_thread(who, visit->thread, visit->generation);
+}
+
+// How the round ended for the caller, who was counted in it: BROOD_BUSY while it has not ended.
+static brood_status judge(const struct visit *visit, uint64_t state, uint32_t round, uint64_t who)
+{
+    const uint32_t present = round_of(state);
+    const bool current = broodi_handle_is_current(visit->barrier.id, state);
+    if (!current && !broodi_object_has_ended(visit->barrier.id, state))
+        return BROOD_STALE;
+    if (is_own(visit, who, round) && (who & BAD)) // a reset, after which the number may have come again
+        return BROOD_BROKEN;
+    if ((present ^ round) & TURN)
+        return BROOD_OK;
+    if (present != round || (broodi_low(state) & BROKEN))
+        return BROOD_BROKEN;
+    return current ? BROOD_BUSY : BROOD_STALE;
 }
 
 static brood_status await(const struct visit *visit, uint32_t round, const _Atomic uint64_t *place)
 {
-    brood_status status = BROOD_OK;
-    while (status == BROOD_OK) {
+    for (;;) {
+        const uint64_t who = atomic_load_explicit(place, memory_order_acquire);
         const uint64_t state = broodi_word_look(&visit->slot->state);
-        if (!broodi_handle_is_current(visit->barrier.id, state))
-            return BROOD_STALE;
-        if (atomic_load_explicit(place, memory_order_acquire) & BAD)
-            return BROOD_BROKEN;
-        if (round_of(state) != round)
-            return BROOD_OK;
-        if (broodi_low(state) & BROKEN)
-            return BROOD_BROKEN;
-        status = look_and_wait(visit, state, LONG_WAIT);
+        const brood_status status = judge(visit, state, round, who);
+        if (status != BROOD_BUSY)
+            return status;
+        if (look_and_wait(visit, state, LONG_WAIT) == BROOD_TIMEOUT)
+            return BROOD_TIMEOUT;
     }
-    return status;
 }
 
-// Says that the caller is through with the round, or with `erase` that it was never in. The place may be another barrier's by now, if this one was
-// destroyed.
+// Says that the caller is through with the round, or with `erase` that it was never in.
 static void leave_place(const struct visit *visit, uint32_t round, _Atomic uint64_t *place, bool erase)
 {
     uint64_t who = atomic_load_explicit(place, memory_order_acquire);
-    while (is_of_round(who, round) && is_thread(who, visit->thread, visit->generation) &&
+    while (is_own(visit, who, round) &&
            !atomic_compare_exchange_weak_explicit(place, &who, erase ? 0 : who | LEFT, memory_order_acq_rel,
                                                   memory_order_acquire))
         continue;
@@ -450,7 +492,9 @@ static brood_status wait_for_all(brood_barrier barrier, brood_duration timeout, 
     struct broodi_thread_slot *self = broodi_slot(BROODI_THREAD, visit.thread);
     visit.generation = broodi_generation(atomic_load_explicit(&self->state.state, memory_order_relaxed));
     atomic_store_explicit(&self->meets, visit.generation, memory_order_relaxed);
+    broodi_object_await(barrier.id, visit.slot);
     const brood_status status = attend(&visit, &number);
+    broodi_object_await_no_more();
     if (status == BROOD_OK && out_index)
         *out_index = number;
     return status;
@@ -479,31 +523,44 @@ static brood_status change(brood_barrier barrier,
     }
 }
 
-// Of a broken round: who has not left finds the mark there, and nobody's name is left for a round that will have the same number once more.
-static void mark_places(const struct broodi_barrier_slot *slot, uint64_t id, uint32_t round)
+// What a place becomes after the reset of round `round`. The name of a participant that waited in it, and has not looked yet, gets a mark, and
+// names of the epoch whose participants have seen the end are erased: no later round that happens to get the same number
+// will count on either.
+static uint64_t after_reset(uint64_t who, uint32_t round)
+{
+    const uint32_t named = round_named(who);
+    if (!who || ((named ^ round) & EPOCH) != 0)
+        return who;
+    if (who & LEFT)
+        return 0;
+    return named == round ? who | BAD : who;
+}
+
+static void clean_places(const struct broodi_barrier_slot *slot, uint64_t id, uint32_t round)
 {
     struct broodi_party_slot *party;
     uint32_t index = atomic_load_explicit(&slot->first, memory_order_relaxed);
     while ((party = next_party(id, &index)) != NULL) {
         for (int i = 0; i < 2; i++) {
             uint64_t who = atomic_load_explicit(&party->who[i], memory_order_acquire);
-            while (who && ((who & LEFT) || is_of_round(who, round)) && !(who & BAD) &&
-                   !atomic_compare_exchange_weak_explicit(&party->who[i], &who, (who & LEFT) ? 0 : who | BAD,
+            while (after_reset(who, round) != who &&
+                   !atomic_compare_exchange_weak_explicit(&party->who[i], &who, after_reset(who, round),
                                                           memory_order_acq_rel, memory_order_acquire))
                 continue;
         }
     }
 }
 
-static bool mend_it(struct broodi_barrier_slot *slot, uint64_t id, uint64_t state)
+static bool reset_it(struct broodi_barrier_slot *slot, uint64_t id, uint64_t state)
 {
-    if (!(broodi_low(state) & BROKEN)) {
-        (void)break_it(slot, state);
-        return false; // and once more
-    }
-    mark_places(slot, id, round_of(state));
-    broodi_step(BROODI_STEP_BARRIER_MARKED);
-    return end_round(slot, state, later_round(state, 2));
+    const uint32_t round = round_of(state);
+    if (!broodi_word_swap(&slot->state, state, next_epoch(round) << ROUND_AT))
+        return false;
+    broodi_step(BROODI_STEP_BARRIER_RESET);
+    broodi_wake(&slot->state, BROODI_ALL);
+    broodi_step(BROODI_STEP_BARRIER_RESET_TOLD);
+    clean_places(slot, id, round);
+    return true;
 }
 
 static bool abort_it(struct broodi_barrier_slot *slot, uint64_t id, uint64_t state)
@@ -514,7 +571,7 @@ static bool abort_it(struct broodi_barrier_slot *slot, uint64_t id, uint64_t sta
 
 brood_status brood_barrier_reset(brood_barrier barrier)
 {
-    return broodi_answer("brood_barrier_reset", change(barrier, mend_it));
+    return broodi_answer("brood_barrier_reset", change(barrier, reset_it));
 }
 
 brood_status brood_barrier_abort(brood_barrier barrier)

@@ -3,6 +3,9 @@
 //
 // The low word of the state: whether it is set; whether somebody waits, or may; and how often it has been set, by which a waiter sees that it
 // was set and cleared while he slept. That count goes around after 2^30 times, and a waiter looks once a second.
+//
+// A wait begins when the waiter has said so in the word; a set after that moment grants it, and the word that a destroyed event leaves in its
+// free slot still tells so.
 #include "deadline.h"
 #include "fail.h"
 #include "object.h"
@@ -36,7 +39,7 @@ static brood_status create(brood_event *out)
         return status;
     if (!out)
         return broodi_fail(BROOD_INVALID, "no place for the event");
-    status = broodi_slot_take(BROODI_EVENT, 0, &index);
+    status = broodi_object_take(BROODI_EVENT, 0, &index);
     if (status == BROOD_OK)
         out->id = broodi_handle_of(BROODI_EVENT, index);
     return status;
@@ -108,25 +111,65 @@ brood_status brood_event_is_set(brood_event event, bool *out)
     return broodi_answer("brood_event_is_set", tell_whether_set(event, out));
 }
 
-static brood_status wait_until_set(brood_event event, brood_duration timeout)
+// A wait goes through these: BROOD_BUSY while there is nothing to answer yet.
+
+// Says in the word that the caller waits from now on, unless it need not; then `*out_count` is how often it had been set by then.
+static brood_status begin(broodi_word *word, uint64_t id, int64_t deadline, uint32_t *out_count)
 {
-    broodi_word *word = find(event);
-    if (!word)
-        return not_found();
-    uint64_t state = broodi_word_look(word);
-    const uint32_t count = broodi_low(state) & COUNT;
-    if (broodi_handle_is_current(event.id, state) && (broodi_low(state) & SET))
-        return BROOD_OK;
-    const int64_t deadline = broodi_deadline(timeout);
-    for (;; state = broodi_word_look(word)) {
-        if (!broodi_handle_is_current(event.id, state))
+    for (;;) {
+        const uint64_t state = broodi_word_look(word);
+        if (!broodi_handle_is_current(id, state))
             return BROOD_STALE;
-        if ((broodi_low(state) & SET) || (broodi_low(state) & COUNT) != count)
+        if (broodi_low(state) & SET)
             return BROOD_OK;
         if (brood_os_clock() >= deadline)
             return BROOD_TIMEOUT;
-        broodi_object_wait(word, event.id, state, WAITERS, deadline);
+        *out_count = broodi_low(state) & COUNT;
+        if (broodi_word_swap(word, state, broodi_low(state) | WAITERS))
+            return BROOD_BUSY;
     }
+}
+
+// What this state means for a wait that began when the event had been set `count` times.
+static brood_status judge(uint64_t state, uint64_t id, uint32_t count)
+{
+    const bool current = broodi_handle_is_current(id, state);
+    if ((current || broodi_object_has_ended(id, state)) && (broodi_low(state) & COUNT) != count)
+        return BROOD_OK;
+    return current ? BROOD_BUSY : BROOD_STALE;
+}
+
+static brood_status go_on(broodi_word *word, uint64_t id, int64_t deadline, uint32_t count)
+{
+    for (;;) {
+        const uint64_t state = broodi_word_look(word);
+        const brood_status status = judge(state, id, count);
+        if (status != BROOD_BUSY)
+            return status;
+        if (brood_os_clock() >= deadline)
+            return BROOD_TIMEOUT;
+        (void)broodi_object_wait(word, state, WAITERS, deadline);
+    }
+}
+
+static brood_status wait_until_set(brood_event event, brood_duration timeout)
+{
+    uint32_t count = 0;
+    broodi_word *word = find(event);
+    if (!word)
+        return not_found();
+    const uint64_t state = broodi_word_look(word);
+    if (broodi_handle_is_current(event.id, state) && (broodi_low(state) & SET))
+        return BROOD_OK;
+    if (timeout <= 0)
+        return broodi_handle_is_current(event.id, state) ? BROOD_TIMEOUT : BROOD_STALE;
+    const int64_t deadline = broodi_deadline(timeout);
+    broodi_object_await(event.id, word);
+    brood_status status = begin(word, event.id, deadline, &count);
+    if (status == BROOD_BUSY)
+        status = go_on(word, event.id, deadline, count);
+    broodi_object_await_no_more();
+    return status;
 }
 
 brood_status brood_event_wait(brood_event event, brood_duration timeout)

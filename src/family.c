@@ -154,9 +154,10 @@ static bool is_spent(enum broodi_kind kind, uint32_t index, uint64_t state)
 static bool take_at(enum broodi_kind kind, uint32_t index, uint32_t low)
 {
     broodi_word *word = word_of(kind, index);
-    uint64_t state = atomic_load_explicit(&word->state, memory_order_relaxed);
+    uint64_t state = broodi_word_look(word);
     const uint32_t next = next_generation(kind, index, state);
     return !broodi_slot_is_live(state) && !is_spent(kind, index, state) &&
+           !broodi_shared_is_awaited(kind, index, state) &&
            atomic_compare_exchange_strong_explicit(&word->state, &state, broodi_state(next, low),
                                                    memory_order_acq_rel, memory_order_relaxed);
 }
@@ -292,9 +293,9 @@ brood_status broodi_slot_reach(enum broodi_kind kind, uint32_t index)
     return status;
 }
 
-bool broodi_slot_give(enum broodi_kind kind, uint32_t index, uint64_t state)
+bool broodi_slot_leave(enum broodi_kind kind, uint32_t index, uint64_t state, uint32_t kept)
 {
-    const uint64_t freed = broodi_state(broodi_generation(state) + 1, 0);
+    const uint64_t freed = broodi_state(broodi_generation(state) + 1, kept);
     if (!atomic_compare_exchange_strong_explicit(&word_of(kind, index)->state, &state, freed,
                                                  memory_order_acq_rel, memory_order_relaxed))
         return false;
@@ -302,6 +303,11 @@ bool broodi_slot_give(enum broodi_kind kind, uint32_t index, uint64_t state)
     if (!is_spent(kind, index, freed))
         atomic_fetch_sub_explicit(&broodi_family.header->tables[kind].live, 1, memory_order_relaxed);
     return true;
+}
+
+bool broodi_slot_give(enum broodi_kind kind, uint32_t index, uint64_t state)
+{
+    return broodi_slot_leave(kind, index, state, 0);
 }
 
 uint64_t broodi_handle_of(enum broodi_kind kind, uint32_t index)

@@ -21,7 +21,7 @@
 #include <stdint.h>
 
 #define BROODI_ARENA_MAGIC UINT64_C(0x616e657261646f62) // "bodarena"
-#define BROODI_ARENA_LAYOUT 3
+#define BROODI_ARENA_LAYOUT 4
 
 struct broodi_table_state {
     _Atomic uint32_t limit;  // slots committed; only grows
@@ -89,6 +89,9 @@ brood_status broodi_slot_reach(enum broodi_kind kind, uint32_t index);
 
 // Frees a slot whose state is exactly `state`: false when it has changed. Nobody is woken.
 bool broodi_slot_give(enum broodi_kind kind, uint32_t index, uint64_t state);
+
+// The same for a kind of struct broodi_awaited_slot: the free slot keeps the low word `kept`.
+bool broodi_slot_leave(enum broodi_kind kind, uint32_t index, uint64_t state, uint32_t kept);
 
 // A generation is odd while the slot is taken.
 static inline bool broodi_slot_is_live(uint64_t state)

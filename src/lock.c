@@ -168,7 +168,7 @@ static brood_status destroy(brood_lock lock)
             return BROOD_STALE;
         if (holder && !is_over(holder))
             return broodi_fail(BROOD_BUSY, "somebody holds the lock");
-        if (broodi_object_end(lock.id, &slot->state, state))
+        if (broodi_object_end(lock.id, &slot->state, state, 0))
             return BROOD_OK;
     }
 }

@@ -29,13 +29,30 @@ static inline brood_status broodi_object_missing_quietly(void)
 // As broodi_wake, and keeps errno, which is the interrupted code's in a signal handler.
 void broodi_object_wake(broodi_word *word, uint32_t count);
 
-// Says in the word, by `flag`, that somebody waits; then waits, as broodi_wait does, while it stays so. Both only if it is still `state`.
-void broodi_object_wait(broodi_word *word, uint64_t id, uint64_t state, uint32_t flag, int64_t deadline);
+// Before the calling thread waits for an object of the kinds of struct broodi_awaited_slot, and after it has seen how that
+// ended. In between the slot is not used again, and broodi_object_has_ended tells what its low word
+// means. The caller has to swap the state in between, also for the same one: so whoever destroys the object
+// afterwards, and whoever takes the slot, sees that it waits.
+void broodi_object_await(uint64_t id, void *slot);
+void broodi_object_await_no_more(void);
 
-// Ends the object in the slot if its state is exactly `state`, and wakes all who wait for it.
-bool broodi_object_end(uint64_t id, broodi_word *word, uint64_t state);
+// Whether this is the state that the object left in its slot when it was destroyed.
+static inline bool broodi_object_has_ended(uint64_t id, uint64_t state)
+{
+    const uint64_t next = id + (UINT64_C(1) << BROODI_SLOT_BITS);
+    return broodi_handle_is_current(next, state);
+}
 
-// The same whatever its state: for kinds that can be destroyed at any time.
+// Says in the word, by `flag`, that somebody waits; then waits, as broodi_wait does, while it stays so. False if it was another state by now.
+bool broodi_object_wait(broodi_word *word, uint64_t state, uint32_t flag, int64_t deadline);
+
+// Takes a slot for an object of those kinds.
+brood_status broodi_object_take(enum broodi_kind kind, uint32_t low, uint32_t *out_index);
+
+// Ends the object in the slot if its state is exactly `state`, and wakes all who wait for it. The free slot keeps `kept`.
+bool broodi_object_end(uint64_t id, broodi_word *word, uint64_t state, uint32_t kept);
+
+// The same whatever its state, which the free slot keeps: for kinds that can be destroyed at any time.
 brood_status broodi_object_destroy(enum broodi_kind kind, uint64_t id, const char *what);
 
 #endif

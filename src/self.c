@@ -114,7 +114,8 @@ void broodi_self_waits(enum broodi_waits kind, uint64_t number)
     if (index == BROODI_NONE)
         return;
     struct broodi_thread_slot *slot = broodi_slot(BROODI_THREAD, index);
-    atomic_store_explicit(&slot->waits, broodi_waits_for(kind, number), memory_order_relaxed);
+    // Release: what the caller has looked at, it has looked at before its slot stops saying that it waits.
+    atomic_store_explicit(&slot->waits, broodi_waits_for(kind, number), memory_order_release);
 }
 
 uint32_t broodi_self_take_slot(void)

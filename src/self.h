@@ -79,7 +79,8 @@ static inline const struct broodi_self *broodi_self_with_slot(void)
     return broodi_self_take_slot() == BROODI_NONE ? NULL : broodi_self_known();
 }
 
-// Says for brood_dump what the calling thread is about to block for, and with BROODI_WAITS_NOT that it goes on.
+// Says what the calling thread is about to block for, and with BROODI_WAITS_NOT that it goes on: for brood_dump and
+// broodi_object_await.
 void broodi_self_waits(enum broodi_waits kind, uint64_t number);
 
 // The slot of this process; a guest takes one at its first call. BROODI_NONE when there is none.

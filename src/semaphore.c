@@ -5,6 +5,8 @@
 // that finds the flag takes it away and wakes as many as it lets in; whoever has waited puts it back as he takes, or leaves without, since he
 // may have been the only one to know of the others. Before he does, releases find no flag: so if he leaves some of the value he wakes the next,
 // who does the same. One who is killed in between is made good by the net of broodi_wait.
+//
+// A destroyed semaphore leaves its value in the free slot: it was released for those who waited, and they take it there, as far as it goes.
 #include "deadline.h"
 #include "fail.h"
 #include "object.h"
@@ -37,7 +39,7 @@ static brood_status create(brood_semaphore *out, uint32_t initial, uint32_t maxi
         return broodi_fail(BROOD_INVALID, "no place for the semaphore");
     if (most > BROOD_SEMAPHORE_MAX || initial > most)
         return broodi_fail(BROOD_INVALID, "a value of %u, at most %u", (unsigned)initial, (unsigned)most);
-    status = broodi_slot_take(BROODI_SEMAPHORE, initial, &index);
+    status = broodi_object_take(BROODI_SEMAPHORE, initial, &index);
     if (status != BROOD_OK)
         return status;
     struct broodi_semaphore_slot *slot = broodi_slot(BROODI_SEMAPHORE, index);
@@ -58,36 +60,70 @@ brood_status brood_semaphore_destroy(brood_semaphore semaphore)
                          broodi_object_destroy(BROODI_SEMAPHORE, semaphore.id, "semaphore"));
 }
 
+// Whether a caller that has waited takes one off what the semaphore had when it was destroyed.
+static bool take_from_ended(broodi_word *word, uint64_t id, uint64_t state)
+{
+    while (broodi_object_has_ended(id, state) && (broodi_low(state) & VALUE)) {
+        if (broodi_word_swap(word, state, broodi_low(state) - 1))
+            return true;
+        state = broodi_word_look(word);
+    }
+    return false;
+}
+
+static bool take(broodi_word *word, uint64_t state, uint32_t others)
+{
+    const uint32_t left = broodi_low(state) - 1;
+    if (!broodi_word_swap(word, state, left | others))
+        return false;
+    broodi_step(BROODI_STEP_SEMAPHORE_TAKEN);
+    if (others && (left & VALUE))
+        broodi_object_wake(word, 1);
+    return true;
+}
+
+// Of a caller that has found the value zero.
+static brood_status acquire_late(broodi_word *word, uint64_t id, int64_t deadline)
+{
+    uint32_t others = 0; // WAITERS once this call has waited
+    for (;;) {
+        const uint64_t state = broodi_word_look(word);
+        const uint32_t low = broodi_low(state);
+        if (!broodi_handle_is_current(id, state))
+            return others && take_from_ended(word, id, state) ? BROOD_OK : BROOD_STALE;
+        if (low & VALUE) {
+            if (take(word, state, others))
+                return BROOD_OK;
+        } else if (brood_os_clock() < deadline) {
+            if (broodi_object_wait(word, state, WAITERS, deadline))
+                others = WAITERS;
+        } else if ((low | others) == low || broodi_word_swap(word, state, low | others)) {
+            return BROOD_TIMEOUT;
+        }
+    }
+}
+
 static brood_status acquire(brood_semaphore semaphore, brood_duration timeout)
 {
     struct broodi_semaphore_slot *slot = find(semaphore);
     if (!slot)
         return not_found();
     broodi_word *word = &slot->state;
-    int64_t deadline = -1; // not asked for yet
-    uint32_t others = 0;   // WAITERS once this call has waited
     for (;;) {
         const uint64_t state = broodi_word_look(word);
-        const uint32_t low = broodi_low(state);
         if (!broodi_handle_is_current(semaphore.id, state))
             return BROOD_STALE;
-        if (low & VALUE) {
-            if (!broodi_word_swap(word, state, (low - 1) | others))
-                continue;
-            broodi_step(BROODI_STEP_SEMAPHORE_TAKEN);
-            if (others && ((low - 1) & VALUE))
-                broodi_object_wake(word, 1);
+        if (!(broodi_low(state) & VALUE))
+            break;
+        if (take(word, state, 0))
             return BROOD_OK;
-        }
-        if (deadline < 0)
-            deadline = broodi_deadline(timeout);
-        if (brood_os_clock() < deadline) {
-            broodi_object_wait(word, semaphore.id, state, WAITERS, deadline);
-            others = WAITERS;
-        } else if ((low | others) == low || broodi_word_swap(word, state, low | others)) {
-            return BROOD_TIMEOUT;
-        }
     }
+    if (timeout <= 0)
+        return BROOD_TIMEOUT;
+    broodi_object_await(semaphore.id, slot);
+    const brood_status status = acquire_late(word, semaphore.id, broodi_deadline(timeout));
+    broodi_object_await_no_more();
+    return status;
 }
 
 brood_status brood_semaphore_acquire(brood_semaphore semaphore, brood_duration timeout)

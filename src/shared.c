@@ -412,6 +412,31 @@ static void sweep_processes(void)
     }
 }
 
+static bool waits_for(uint32_t thread, uint64_t what)
+{
+    return atomic_load_explicit(&thread_at(thread)->waits, memory_order_acquire) == what &&
+           broodi_thread_is_alive(thread);
+}
+
+bool broodi_shared_is_awaited(enum broodi_kind kind, uint32_t index, uint64_t state)
+{
+    if (broodi_low(state) == 0)
+        return false;
+    const struct broodi_awaited_slot *slot = broodi_slot(kind, index);
+    if (!atomic_load_explicit(&slot->awaited, memory_order_relaxed))
+        return false;
+    const uint64_t id = broodi_handle_pack((struct broodi_handle){ .tag = broodi_family.tag,
+                                                                   .kind = (uint32_t)kind,
+                                                                   .generation = broodi_generation(state) - 1,
+                                                                   .slot = index });
+    const uint64_t what = broodi_waits_for(BROODI_WAITS_OBJECT, id);
+    const uint32_t limit = broodi_slot_limit(BROODI_THREAD);
+    for (uint32_t thread = 0; thread < limit; thread++)
+        if (waits_for(thread, what))
+            return true;
+    return false;
+}
+
 void broodi_shared_sweep(enum broodi_kind kind)
 {
     if (kind == BROODI_THREAD)

@@ -64,9 +64,8 @@ struct broodi_thread_slot {
     _Atomic uint32_t held;  // locks it holds or is about to; an upper bound, written by the thread alone
     _Atomic uint32_t meets; // the slot's generation, if barriers are to miss it: it has been a party of one
     brood_os_life life;
-    // For brood_dump.
-    _Atomic uint64_t waits;              // broodi_waits_for()
-    _Atomic uint64_t name[BROODI_LABEL]; // cut off; empty: not started by brood
+    _Atomic uint64_t waits;              // broodi_waits_for(); also for broodi_shared_is_awaited()
+    _Atomic uint64_t name[BROODI_LABEL]; // for brood_dump; cut off; empty: not started by brood
 };
 
 enum broodi_thread_phase {
@@ -94,6 +93,14 @@ static inline uint64_t broodi_waits_for(enum broodi_waits kind, uint64_t number)
     return (uint64_t)kind << BROODI_WAITS_AT | (number & ((UINT64_C(1) << BROODI_WAITS_AT) - 1));
 }
 
+// How the slots of events, semaphores, conditions and barriers begin. When such an object is
+// destroyed, the free slot keeps its last low word, from which a thread that waited for it takes
+// what was granted before; see docs/design/slots.md.
+struct broodi_awaited_slot {
+    broodi_word state;
+    _Atomic uint32_t awaited; // 1: threads have waited for the object, or still do
+};
+
 struct broodi_lock_slot {
     broodi_word state; // low: see lock.c
     // Written by the holder, or before the handle is known.
@@ -103,20 +110,24 @@ struct broodi_lock_slot {
 };
 
 struct broodi_semaphore_slot {
-    broodi_word state;        // low: see semaphore.c
+    broodi_word state; // low: see semaphore.c
+    _Atomic uint32_t awaited;
     _Atomic uint32_t maximum; // written before the handle is known
-    uint32_t unused;
     uint64_t reserved[6];
 };
 
 struct broodi_event_slot {
     broodi_word state; // low: see event.c
-    uint64_t reserved[7];
+    _Atomic uint32_t awaited;
+    uint32_t unused;
+    uint64_t reserved[6];
 };
 
 struct broodi_condition_slot {
     broodi_word state; // low: see condition.c
-    uint64_t reserved[7];
+    _Atomic uint32_t awaited;
+    uint32_t unused;
+    uint64_t reserved[6];
 };
 
 // Where a thread waits for a condition, beside its slot and with the same number: apart, so that a look through all of them is a short one.
@@ -127,9 +138,11 @@ struct broodi_seat {
 
 struct broodi_barrier_slot {
     broodi_word state; // low: see barrier.c
+    _Atomic uint32_t awaited;
     _Atomic uint32_t parties;
     _Atomic uint32_t first; // of its party slots
-    uint64_t reserved[6];
+    uint32_t unused;
+    uint64_t reserved[5];
 };
 
 // The place of one party of a barrier.
@@ -166,6 +179,11 @@ struct broodi_name_slot {
 };
 
 #define BROODI_NONE UINT32_MAX
+
+// Whether a living thread that waited for the last object in this free slot has not seen yet how
+// that ended. `state` is the slot's; the kinds are those of struct broodi_awaited_slot, and a slot of
+// another kind has the low word 0 when it is free.
+bool broodi_shared_is_awaited(enum broodi_kind kind, uint32_t index, uint64_t state);
 
 // Frees slots of the kind whose process or thread has died, where nobody else does.
 void broodi_shared_sweep(enum broodi_kind kind);

@@ -52,7 +52,8 @@
     STEP(BARRIER_COUNTED, "a party counted itself, and does not wait yet")                        \
     STEP(BARRIER_ENDED, "a round was ended or broken, and nobody woken")                          \
     STEP(BARRIER_SEEN, "a party saw the end of its round, and did not leave its place")           \
-    STEP(BARRIER_MARKED, "the places of a broken round were marked, and the barrier not mended")  \
+    STEP(BARRIER_RESET, "a barrier was reset, and its waiters not woken")                         \
+    STEP(BARRIER_RESET_TOLD, "a reset barrier woke its waiters, and its names are not erased")    \
     STEP(NAME_TAKEN, "a name's slot was taken, and not written")                                  \
     STEP(NAME_WRITTEN, "a name was written, and is not to be seen yet")                           \
     STEP(BLOCK_TAKEN, "a block's slot was taken, and no memory")                                  \

@@ -257,6 +257,71 @@ static void destroying_sends_everybody_home(void **state)
     assert_two_end(two, BROOD_STALE);
 }
 
+// Whose number is the last one ends the barrier at once, when the others may not have run yet.
+static int wait_and_destroy(void *arg)
+{
+    const struct rounds *rounds = arg;
+    uint32_t index = 99;
+    const brood_status status = brood_barrier_wait(rounds->barrier, MEETING_PATIENCE, &index);
+    if (status == BROOD_OK && index == PARTIES - 1)
+        CHECK(brood_barrier_destroy(rounds->barrier) == BROOD_OK);
+    return (int)status;
+}
+
+static void all_parties_of_a_complete_round_are_told_so(void **state)
+{
+    (void)state;
+    const int count = foreign_is_slow() ? 20 : 200;
+    for (int i = 0; i < count; i++) {
+        const bool processes = i % 10 == 0;
+        brood_thread *threads[PARTIES];
+        brood_process *process = NULL;
+        const struct rounds rounds = { .barrier = made_barrier(PARTIES) };
+        for (int party = processes; party < PARTIES; party++)
+            threads[party] = started_thread(wait_and_destroy, &rounds, sizeof rounds);
+        if (processes)
+            process = started_process(wait_and_destroy, &rounds, sizeof rounds);
+        for (int party = processes; party < PARTIES; party++)
+            assert_thread_ends(threads[party], BROOD_OK);
+        if (processes)
+            assert_process_ends(process, BROOD_OK);
+    }
+}
+
+// Each comes again as soon as a reset has sent it away, and then is in the new round.
+static int come_again(void *arg)
+{
+    const struct rounds *rounds = arg;
+    for (int i = 0; i < rounds->count; i++) {
+        CHECK(brood_barrier_wait(rounds->barrier, MEETING_PATIENCE, NULL) == BROOD_BROKEN);
+        CHECK(brood_barrier_wait(rounds->barrier, MEETING_PATIENCE, NULL) == BROOD_OK);
+    }
+    return 0;
+}
+
+static void who_was_sent_away_may_come_again_at_once(void **state)
+{
+    (void)state;
+    enum { OTHERS = 2 };
+    brood_thread *threads[OTHERS];
+    brood_process *processes[OTHERS];
+    const struct rounds rounds = { made_barrier(2 * OTHERS + 1), foreign_is_slow() ? 10 : 100, -1 };
+    for (int i = 0; i < OTHERS; i++) {
+        threads[i] = started_thread(come_again, &rounds, sizeof rounds);
+        processes[i] = started_process(come_again, &rounds, sizeof rounds);
+    }
+    for (int i = 0; i < rounds.count; i++) {
+        await_waiting(rounds.barrier, 2 * OTHERS);
+        assert_status(brood_barrier_reset(rounds.barrier), BROOD_OK);
+        assert_status(brood_barrier_wait(rounds.barrier, MEETING_PATIENCE, NULL), BROOD_OK);
+    }
+    for (int i = 0; i < OTHERS; i++) {
+        assert_thread_ends(threads[i], 0);
+        assert_process_ends(processes[i], 0);
+    }
+    assert_status(brood_barrier_destroy(rounds.barrier), BROOD_OK);
+}
+
 // Deaths
 
 static int wait_and_stay(void *arg)
@@ -468,6 +533,8 @@ int main(void)
         cmocka_unit_test(an_abort_breaks_it_for_all_and_a_reset_mends_it),
         cmocka_unit_test(a_reset_sends_those_who_wait_away),
         cmocka_unit_test(destroying_sends_everybody_home),
+        cmocka_unit_test(all_parties_of_a_complete_round_are_told_so),
+        cmocka_unit_test(who_was_sent_away_may_come_again_at_once),
         cmocka_unit_test(a_killed_waiter_breaks_it),
         cmocka_unit_test(a_killed_party_of_the_round_before_breaks_it),
         cmocka_unit_test(a_killed_party_is_missed_at_once_also_with_a_lock),

@@ -160,6 +160,18 @@ static void destroying_sends_everybody_home(void **state)
     assert_status(brood_semaphore_destroy(waiting.began), BROOD_OK);
 }
 
+static void destroying_a_set_event_takes_nothing_back(void **state)
+{
+    (void)state;
+    brood_thread *threads[WAITERS];
+    brood_process *process;
+    const struct waiting waiting = started_waiters(threads, &process);
+    assert_status(brood_event_set(waiting.event), BROOD_OK);
+    assert_status(brood_event_destroy(waiting.event), BROOD_OK);
+    assert_waiters_end(threads, process, BROOD_OK);
+    assert_status(brood_semaphore_destroy(waiting.began), BROOD_OK);
+}
+
 static int set_it(void *arg)
 {
     return (int)brood_event_set(*(brood_event *)arg);
@@ -303,6 +315,7 @@ int main(void)
         cmocka_unit_test(a_destroyed_one_is_stale_for_ever),
         cmocka_unit_test(set_and_clear_at_once_release_all_who_waited),
         cmocka_unit_test(destroying_sends_everybody_home),
+        cmocka_unit_test(destroying_a_set_event_takes_nothing_back),
         cmocka_unit_test(a_child_sets_it_for_its_parent),
         cmocka_unit_test(no_set_is_lost),
         cmocka_unit_test(a_signal_handler_may_set_it),

@@ -13,6 +13,9 @@
  * hold a lock: others may take their places. In order is by a return from `main` or the target, and by exit(), in a copy made with fork() too; a
  * process that leaves by _exit() counts as killed.
  *
+ * **Destroying.** A round that was complete before a destroy stays complete: all of its participants get `BROOD_OK`, also those
+ * that have not run since. So the participant with the last index, for example, may destroy the barrier at once.
+ *
  * None of these calls is safe in a signal handler.
  */
 #ifndef BROOD_BARRIER_H
@@ -52,10 +55,10 @@ BROOD_API BROOD_NODISCARD brood_status brood_barrier_create(brood_barrier *out, 
  * @param barrier    the barrier.
  * @param timeout    how long to wait for the others; when it is over, the barrier is broken.
  * @param out_index  receives the caller's number in this round, 0 for the first to come; no two are equal. May be NULL.
- * @retval BROOD_OK       all have come.
+ * @retval BROOD_OK       all have come, whatever became of the barrier afterwards.
  * @retval BROOD_TIMEOUT  not all came in that time, and this call has broken the barrier.
  * @retval BROOD_BROKEN   it is broken, or was reset or broken while the caller waited.
- * @retval BROOD_STALE    it was destroyed, also while the caller waited.
+ * @retval BROOD_STALE    it was destroyed, before the call or while the caller waited and its round was neither complete nor broken.
  * @retval BROOD_INVALID  it is no barrier of this family.
  * @retval BROOD_NO_RESOURCES  the calling thread is new to brood, and there is no slot for it.
  * @retval BROOD_NOT_INITIALIZED  brood_init() has not run.
@@ -64,8 +67,11 @@ BROOD_API BROOD_NODISCARD brood_status brood_barrier_wait(brood_barrier barrier,
                                                           uint32_t *out_index);
 
 /**
- * @brief Mends the barrier: a new round begins, nobody has come yet, and nobody of the rounds before is missed. Who waits gets `BROOD_BROKEN`. Never
- * blocks.
+ * @brief Resets the barrier to an empty round, in one step, and forgets the participants of earlier rounds. Never blocks.
+ *
+ * Current waiters get `BROOD_BROKEN`. The new round is open at once: a waiter that was sent away joins it when it calls
+ * brood_barrier_wait() again, and is not part of it before. With more threads than parties, a newcomer may have to wait until a
+ * waiter that was sent away has returned.
  * @retval BROOD_STALE, BROOD_INVALID, BROOD_NOT_INITIALIZED  as for brood_barrier_wait().
  */
 BROOD_API brood_status brood_barrier_reset(brood_barrier barrier);
@@ -91,7 +97,7 @@ BROOD_API BROOD_NODISCARD brood_status brood_barrier_is_broken(brood_barrier bar
 BROOD_API BROOD_NODISCARD brood_status brood_barrier_waiting(brood_barrier barrier, uint32_t *out);
 
 /**
- * @brief Ends the barrier: every copy of it is stale from now on, and who waits gets `BROOD_STALE`.
+ * @brief Ends the barrier: every copy of it is stale from now on, and those who wait for a round that is not complete get `BROOD_STALE`.
  * @retval BROOD_STALE, BROOD_INVALID, BROOD_NOT_INITIALIZED  as for brood_barrier_wait().
  */
 BROOD_API brood_status brood_barrier_destroy(brood_barrier barrier);

@@ -49,7 +49,8 @@ BROOD_API BROOD_NODISCARD brood_status brood_semaphore_create(brood_semaphore *o
  * @param semaphore  the semaphore.
  * @param timeout    how long to wait while it is zero.
  * @retval BROOD_TIMEOUT  the value is still zero.
- * @retval BROOD_STALE    it was destroyed, also while the caller waited.
+ * @retval BROOD_STALE    it was destroyed, before the call or while the caller waited and nothing was left for it; see
+ *                        brood_semaphore_destroy().
  * @retval BROOD_INVALID  it is no semaphore of this family.
  * @retval BROOD_NOT_INITIALIZED  brood_init() has not run.
  */
@@ -77,7 +78,10 @@ BROOD_API brood_status brood_semaphore_release(brood_semaphore semaphore, uint32
 BROOD_API BROOD_NODISCARD brood_status brood_semaphore_value(brood_semaphore semaphore, uint32_t *out);
 
 /**
- * @brief Ends the semaphore, whatever its value: every copy of it is stale from now on, and who waits gets `BROOD_STALE`.
+ * @brief Ends the semaphore: every copy of it is stale from now on.
+ *
+ * Those who wait share what its value was at that moment: as many get `BROOD_OK`, the others `BROOD_STALE`. So a release that is
+ * followed by a destroy still lets waiters in, as far as no other acquire has taken it before.
  * @retval BROOD_STALE, BROOD_INVALID, BROOD_NOT_INITIALIZED  as for brood_semaphore_acquire().
  */
 BROOD_API brood_status brood_semaphore_destroy(brood_semaphore semaphore);
