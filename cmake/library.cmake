@@ -15,9 +15,9 @@ set(BROOD_PORT_SOURCES
   os_process.c os_random.c os_server.c os_stdio.c os_thread.c)
 
 # What one port has for itself. On macOS, files of posix/darwin take the place of those of the same name, and what is Linux's alone is not there.
-set(BROOD_POSIX_SOURCES channel.c descriptor.c launch.c proc.c spawn.c stream.c)
+set(BROOD_POSIX_SOURCES channel.c descriptor.c launch.c proc.c spawn.c stream.c trust.c)
 set(BROOD_LINUX_SOURCES cgroup.c exec.c starter.c warden.c)
-set(BROOD_WIN32_SOURCES environment.c launch.c win32.c)
+set(BROOD_WIN32_SOURCES environment.c launch.c trust.c win32.c)
 
 if(WIN32)
   set(BROOD_PORT win32)

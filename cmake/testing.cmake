@@ -9,7 +9,8 @@
 #   brood_soak_test(name)       tests/stress/<name>.c under every start method, with the label "soak": a few rounds, or with
 #                               BROOD_SOAK=1 in the environment all of them
 #   bare.<name>                 the public test on Linux as if by a kernel without robust lists and futex_waitv
-#   brood_fuzz_test(name)       tests/fuzz/<name>.c over its seeds and mutations of them; with BROOD_FUZZ for libFuzzer too
+#   brood_fuzz_test(name)       tests/fuzz/<name>.c over its seeds and mutations of them; with BROOD_FUZZ for libFuzzer too;
+#                               SEEDS <file> where the seeds are not its own
 #   brood_register(test [TIMEOUT s] [METHOD m])  what all tests have in common, for tests made otherwise
 #
 # Programs for Windows that are built elsewhere are run through tools/wine-run; one Wine server serves all of them (tests wine.up, wine.down).
@@ -137,12 +138,15 @@ function(brood_internal_test name)
 endfunction()
 
 function(brood_fuzz_test name)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "SEEDS" "")
   brood_test_program(fuzz_${name} fuzz/${name}.c brood_testing)
-  target_sources(fuzz_${name} PRIVATE fuzz/driver.c fuzz/seeds.c)
+  target_sources(fuzz_${name} PRIVATE fuzz/driver.c ${arg_SEEDS})
+  target_link_libraries(fuzz_${name} PRIVATE brood_test_platform)
   add_test(NAME fuzz.${name} COMMAND fuzz_${name})
   brood_register(fuzz.${name})
   if(BROOD_FUZZ)
     brood_test_program(libfuzzer_${name} fuzz/${name}.c brood_testing)
+    target_link_libraries(libfuzzer_${name} PRIVATE brood_test_platform)
     target_link_options(libfuzzer_${name} PRIVATE -fsanitize=fuzzer)
   endif()
 endfunction()

@@ -20,8 +20,9 @@ typedef struct brood_os_boot {
     size_t resource_count;
 } brood_os_boot;
 
-// Tells whether this process was announced as a child and the announcement has not been taken. An empty variable announces nothing; nor does
-// any in a program with raised privileges, which erases it.
+// Whether this process was announced as a child and the announcement has not been taken. It is believed only of the parent of this
+// process, running as the same user, and never in a program with raised privileges. One that is not believed is erased; what it names is
+// neither closed nor changed. Ends the process when a starter that would be believed has ended. An empty variable announces nothing.
 bool brood_os_boot_is_announced(void);
 
 // Erases the announcement, whatever follows, then takes what it announces. Nothing of it is believed: a descriptor that is not

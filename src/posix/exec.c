@@ -4,6 +4,7 @@
 
 #include "channel.h"
 #include "posix.h"
+#include "trust.h"
 
 #include <fcntl.h>
 #include <stdint.h>
@@ -107,6 +108,9 @@ _Noreturn void broodi_launch_exec(const struct launch *launch)
     broodi_launch_restore_mask(launch);
     broodi_launch_set_directory(launch);
     set_descriptors(launch);
+    if (!broodi_trust_foresee(CHANNEL_DESCRIPTOR, CHANNEL_ARENA))
+        broodi_channel_give_up(CHANNEL_DESCRIPTOR, EPERM,
+                               "a child of this user would not believe its starter");
     if (!broodi_posix_fault(ENOMEM))
         execve("/proc/self/exe", launch->argv, launch->envp);
     give_up(CHANNEL_DESCRIPTOR, "execve of /proc/self/exe");

@@ -3,6 +3,7 @@
 
 #include "channel.h"
 #include "proc.h"
+#include "trust.h"
 
 #include "fail.h"
 
@@ -17,15 +18,6 @@
 bool brood_os_boot_is_privileged(void)
 {
     return broodi_proc_is_privileged();
-}
-
-bool brood_os_boot_is_announced(void)
-{
-    const char *announcement = getenv(CHANNEL_VARIABLE);
-    if (!announcement || !brood_os_boot_is_privileged())
-        return announcement && announcement[0];
-    (void)unsetenv(CHANNEL_VARIABLE); // nor is a program to believe it that this one executes
-    return false;
 }
 
 static brood_status receive_letter(brood_os_boot *boot, bool *is_letter)
@@ -66,7 +58,28 @@ static bool read_announcement(const char *text, brood_os_boot *boot)
         return false;
     boot->channel = (intptr_t)channel;
     boot->arena = (intptr_t)arena;
-    return true;
+    return channel == CHANNEL_DESCRIPTOR && arena == CHANNEL_ARENA; // where every starter puts them
+}
+
+static enum broodi_trust judge(const char *announcement)
+{
+    brood_os_boot boot;
+    if (brood_os_boot_is_privileged() || !read_announcement(announcement, &boot))
+        return BROODI_TRUST_STRANGER;
+    return broodi_trust_judge((int)boot.channel, (int)boot.arena);
+}
+
+bool brood_os_boot_is_announced(void)
+{
+    const char *announcement = getenv(CHANNEL_VARIABLE);
+    if (!announcement || !announcement[0])
+        return false;
+    const enum broodi_trust trust = judge(announcement);
+    if (trust == BROODI_TRUST_ORPHAN)
+        _exit(70); // as the system ends a child that is tied
+    if (trust == BROODI_TRUST_STRANGER)
+        (void)unsetenv(CHANNEL_VARIABLE); // nor does a program believe it that this one executes
+    return trust == BROODI_TRUST_STARTER;
 }
 
 brood_status brood_os_boot_take(brood_os_boot *out)

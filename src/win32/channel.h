@@ -16,6 +16,7 @@ typedef struct channel_letter {
     uint64_t magic;
     uint64_t size;       // of the record
     uint64_t resources;  // how many
+    uint64_t starter;    // the process that announces the child
     volatile LONG state; // CHANNEL_REPLIED publishes the reply
     int32_t status;
     char text[512];

@@ -129,6 +129,7 @@ static brood_status write_letter(struct launch *launch, const brood_os_plan *pla
     launch->letter->magic = CHANNEL_MAGIC;
     launch->letter->size = plan->size;
     launch->letter->resources = plan->resource_count;
+    launch->letter->starter = GetCurrentProcessId();
     memcpy((unsigned char *)launch->letter + CHANNEL_RECORD, plan->record, plan->size);
     return BROOD_OK;
 }

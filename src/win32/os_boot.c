@@ -2,9 +2,11 @@
 #include "os/os_boot.h"
 
 #include "channel.h"
+#include "trust.h"
 #include "win32.h"
 
 #include "fail.h"
+#include "os/os_stdio.h"
 
 #include <fcntl.h>
 #include <io.h>
@@ -19,12 +21,6 @@ static struct channel {
     channel_letter *letter;
     HANDLE event;
 } channel;
-
-bool brood_os_boot_is_announced(void)
-{
-    const DWORD zero_only = 1; // what an empty one needs
-    return GetEnvironmentVariableW(CHANNEL_VARIABLE_WIDE, NULL, 0) > zero_only;
-}
 
 // The C library has a copy of its own. What a child of this process inherits is the system's.
 static void erase_announcement(void)
@@ -50,21 +46,27 @@ static const wchar_t *read_field(const wchar_t *at, wchar_t end, uint64_t *out)
     return count > 0 && count <= DIGITS && *at == end ? at + 1 : NULL;
 }
 
-static bool read_announcement(const wchar_t *text, uint64_t fields[FIELDS])
+static bool read_announcement(uint64_t fields[FIELDS])
 {
-    for (int i = 0; i < FIELDS && text; i++)
-        text = read_field(text, i < FIELDS - 1 ? L':' : L'\0', &fields[i]);
-    return text != NULL;
+    wchar_t text[LONGEST + 1];
+    const DWORD length = GetEnvironmentVariableW(CHANNEL_VARIABLE_WIDE, text, LONGEST + 1);
+    const wchar_t *at = length > 0 && length <= LONGEST ? text : NULL;
+    for (int i = 0; i < FIELDS && at; i++)
+        at = read_field(at, i < FIELDS - 1 ? L':' : L'\0', &fields[i]);
+    return at != NULL;
 }
 
-// The handles came by inheritance and are not to go further that way.
+static HANDLE handle_in(const uint64_t fields[FIELDS], int which)
+{
+    return (HANDLE)(uintptr_t)fields[which];
+}
+
 static bool are_handles(const uint64_t fields[FIELDS])
 {
-    for (int i = RECORD_MAPPING; i <= ARENA; i++) {
-        HANDLE handle = (HANDLE)(uintptr_t)fields[i];
-        if (fields[i] > UINTPTR_MAX || !SetHandleInformation(handle, HANDLE_FLAG_INHERIT, 0))
+    DWORD facts;
+    for (int i = RECORD_MAPPING; i <= ARENA; i++)
+        if (fields[i] > UINTPTR_MAX || !GetHandleInformation(handle_in(fields, i), &facts))
             return false;
-    }
     return fields[RECORD_MAPPING] != fields[REPLY_EVENT] && fields[RECORD_MAPPING] != fields[ARENA] &&
            fields[REPLY_EVENT] != fields[ARENA];
 }
@@ -92,6 +94,52 @@ static channel_letter *open_letter(HANDLE mapping)
         return view;
     UnmapViewOfFile(view);
     return NULL;
+}
+
+// What is announced may be a stranger's until this is known: it is looked at, and neither changed nor closed.
+static enum broodi_trust judge(void)
+{
+    uint64_t fields[FIELDS];
+    if (!read_announcement(fields) || !are_handles(fields) ||
+        !broodi_trust_is_ours(handle_in(fields, RECORD_MAPPING)) ||
+        !broodi_trust_is_ours(handle_in(fields, ARENA)))
+        return BROODI_TRUST_STRANGER;
+    channel_letter *letter = open_letter(handle_in(fields, RECORD_MAPPING));
+    if (!letter)
+        return BROODI_TRUST_STRANGER;
+    const enum broodi_trust trust = broodi_trust_judge(letter->starter);
+    UnmapViewOfFile(letter);
+    return trust;
+}
+
+static bool is_shortage(DWORD code)
+{
+    return code == ERROR_NOT_ENOUGH_MEMORY || code == ERROR_OUTOFMEMORY ||
+           code == ERROR_NO_SYSTEM_RESOURCES || code == ERROR_COMMITMENT_LIMIT;
+}
+
+// A child that cannot find out who has announced it must not begin as a main process.
+bool brood_os_boot_is_announced(void)
+{
+    const DWORD zero_only = 1; // what an empty one needs
+    if (GetEnvironmentVariableW(CHANNEL_VARIABLE_WIDE, NULL, 0) <= zero_only)
+        return false;
+    SetLastError(ERROR_SUCCESS);
+    const enum broodi_trust trust = judge();
+    if (trust == BROODI_TRUST_STRANGER && is_shortage(GetLastError()))
+        brood_os_process_refuse("brood_init: out of memory for the announcement");
+    if (trust == BROODI_TRUST_ORPHAN)
+        brood_os_process_exit(70);
+    if (trust == BROODI_TRUST_STRANGER)
+        erase_announcement();
+    return trust == BROODI_TRUST_STARTER;
+}
+
+// The handles came by inheritance and are not to go further that way.
+static void keep_handles(const uint64_t fields[FIELDS])
+{
+    for (int i = RECORD_MAPPING; i <= ARENA; i++)
+        (void)SetHandleInformation(handle_in(fields, i), HANDLE_FLAG_INHERIT, 0);
 }
 
 // A descriptor is the C library's own name for a handle, in each process another one.
@@ -122,18 +170,16 @@ static brood_status take_resources(const channel_letter *letter, brood_os_boot *
 
 brood_status brood_os_boot_take(brood_os_boot *out)
 {
-    wchar_t text[LONGEST + 1];
-    const DWORD length = GetEnvironmentVariableW(CHANNEL_VARIABLE_WIDE, text, LONGEST + 1);
-    erase_announcement();
     uint64_t fields[FIELDS];
-    if (length == 0 || length > LONGEST || !read_announcement(text, fields))
+    const bool read = read_announcement(fields);
+    erase_announcement();
+    if (!read)
         return broodi_fail(BROOD_INVALID, "the announcement in " CHANNEL_VARIABLE " is none");
-    // What is wrong is left open from here on: a number that is no handle of ours may be somebody
-    // else's.
-    HANDLE event = (HANDLE)(uintptr_t)fields[REPLY_EVENT];
-    if (!are_handles(fields) || !ResetEvent(event))
+    keep_handles(fields);
+    HANDLE event = handle_in(fields, REPLY_EVENT);
+    HANDLE mapping = handle_in(fields, RECORD_MAPPING);
+    if (!ResetEvent(event))
         return broodi_fail(BROOD_INVALID, "the announced handles are not there");
-    HANDLE mapping = (HANDLE)(uintptr_t)fields[RECORD_MAPPING];
     channel_letter *letter = open_letter(mapping);
     if (!letter)
         return broodi_fail(BROOD_INVALID, "the announced record is none");

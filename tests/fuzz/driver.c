@@ -26,7 +26,7 @@ static void set_word(uint8_t *data, size_t size)
     const uint64_t words[] = { 0,        1,        7,          8,         63,         64,        size,
                                size - 1, size - 2, UINT32_MAX, INT64_MAX, UINT64_MAX, some(512), FUZZ_TOKEN };
     const uint64_t word = words[some(sizeof words / sizeof words[0])];
-    if (size <= sizeof word)
+    if (size < 2 * sizeof word)
         return;
     const size_t at = 1 + some((size - sizeof word) / sizeof word) * sizeof word;
     memcpy(data + at, &word, sizeof word);

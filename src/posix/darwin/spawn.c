@@ -7,6 +7,7 @@
 #include "launch.h"
 #include "posix.h"
 #include "proc.h"
+#include "trust.h"
 
 #include "fail.h"
 #include "os/os_error.h"
@@ -127,6 +128,11 @@ static brood_status start(const brood_os_plan *plan, char *const *envp, int *mov
     pid_t pid = 0;
     if (!broodi_descriptor_pair(SOCK_STREAM, ends))
         return brood_os_error("socketpair", errno);
+    if (!broodi_trust_foresee(ends[1], (int)plan->arena->object)) {
+        close(ends[0]);
+        close(ends[1]);
+        return broodi_fail(BROOD_DENIED, "a child of this user would not believe its starter");
+    }
     const int error = spawn(plan, ends[1], envp, moved, &pid);
     close(ends[1]);
     if (error) {
