@@ -7,7 +7,8 @@
 //   NEW --place--> MAKING --ready--> WHOLE --destroy--> ENDING --> free
 //
 // Places are given and taken under the heap's lock, NEW is seen under it alone; making a large block ready and ending it take long, and go on without
-// it. The worker of a block that is MAKING or ENDING stands in its slot: when he has died, whoever needs room frees the block. Who inherits
+// it. The worker of a block that is MAKING or ENDING stands in its slot: when he has died, whoever needs room frees the block. A worker that
+// does not get the lock in time, because its holder is stopped, abandons the block, with the same result. Who inherits
 // the lock of somebody that died with it frees what is NEW and draws the map of the heap anew.
 //
 // A process maps a section when it is asked where that is, and keeps a list of those it has mapped.
@@ -116,7 +117,7 @@ static void draw_anew(void)
 
 static brood_status enter(void)
 {
-    const brood_status status = broodi_own_lock_acquire(heap()->lock, BROOD_FOREVER);
+    const brood_status status = broodi_own_lock_acquire(heap()->lock);
     if (status != BROOD_OWNER_DIED)
         return status;
     draw_anew();
@@ -141,13 +142,23 @@ static void set_worker(struct broodi_block_slot *block)
     atomic_store_explicit(&block->worker_generation, broodi_life_id(self).generation, memory_order_relaxed);
 }
 
+// Leaves an unfinished block to the next sweep.
+static void abandon(struct broodi_block_slot *block)
+{
+    atomic_store_explicit(&block->worker, BROODI_NONE, memory_order_release);
+}
+
+static bool has_worker(const struct broodi_block_slot *block)
+{
+    const uint32_t worker = atomic_load_explicit(&block->worker, memory_order_acquire);
+    const uint32_t generation = atomic_load_explicit(&block->worker_generation, memory_order_relaxed);
+    return worker != BROODI_NONE && broodi_thread_fate(worker, generation, UINT32_MAX) == BROODI_FATE_LIVES;
+}
+
 // The phase is looked at once more when the worker has ended: it may have finished just before.
 static bool is_abandoned(const struct broodi_block_slot *block)
 {
-    const uint32_t worker = atomic_load_explicit(&block->worker, memory_order_relaxed);
-    const uint32_t generation = atomic_load_explicit(&block->worker_generation, memory_order_relaxed);
-    return is_unfinished(broodi_word_look(&block->state)) &&
-           broodi_thread_fate(worker, generation, UINT32_MAX) != BROODI_FATE_LIVES &&
+    return is_unfinished(broodi_word_look(&block->state)) && !has_worker(block) &&
            is_unfinished(broodi_word_look(&block->state));
 }
 
@@ -161,20 +172,36 @@ static void free_piece(uint32_t index)
     broodi_heap_give(place, size);
 }
 
-void broodi_blocks_sweep(void)
+static void free_abandoned(uint32_t index, uint64_t state)
 {
-    const uint32_t limit = broodi_slot_limit(BROODI_BLOCK);
-    for (uint32_t index = 0; index < limit; index++) {
-        const uint64_t state = broodi_word_look(&block_at(index)->state);
-        if (!broodi_slot_is_live(state) || !is_abandoned(block_at(index)))
-            continue;
-        if (is_section(state)) {
-            end_section(block_at(index));
-            free_slot(index);
-        } else {
-            free_piece(index);
-        }
+    if (!is_section(state)) {
+        free_piece(index);
+        return;
     }
+    end_section(block_at(index));
+    free_slot(index);
+}
+
+// Looks at so many blocks, from `*index` on and around the table; true when there were abandoned ones.
+static bool sweep_some(uint32_t *index, uint32_t count)
+{
+    bool any = false;
+    const uint32_t limit = broodi_slot_limit(BROODI_BLOCK);
+    for (uint32_t n = 0; n < count && n < limit; n++) {
+        *index = *index + 1 < limit ? *index + 1 : 0;
+        const uint64_t state = broodi_word_look(&block_at(*index)->state);
+        if (!broodi_slot_is_live(state) || !is_abandoned(block_at(*index)))
+            continue;
+        free_abandoned(*index, state);
+        any = true;
+    }
+    return any;
+}
+
+bool broodi_blocks_sweep(void)
+{
+    uint32_t index = 0;
+    return sweep_some(&index, UINT32_MAX);
 }
 
 // Making
@@ -236,19 +263,16 @@ static brood_status reserve(uint64_t size, uint32_t *out_index, bool *out_zero)
     return BROOD_OK;
 }
 
-// The second time after what the dead have left is freed.
+// A large block is a moment to free what the dead have left, a part of the table each time.
 static brood_status reserve_in_turn(uint64_t size, uint32_t *out_index, bool *out_zero)
 {
+    enum { AT_ONCE = 1024 };
     brood_status status = enter();
     if (status != BROOD_OK)
         return status;
     if (size > BROODI_HEAP_LARGEST)
-        broodi_blocks_sweep();
+        (void)sweep_some(&heap()->swept, AT_ONCE);
     status = reserve(size, out_index, out_zero);
-    if (status == BROOD_NO_MEMORY) {
-        broodi_blocks_sweep();
-        status = reserve(size, out_index, out_zero);
-    }
     leave();
     return status;
 }
@@ -268,12 +292,14 @@ static brood_status make_ready(struct broodi_block_slot *block, bool zero, bool 
     return status;
 }
 
-// Frees a block that this thread was making or has ended the memory of. Without the lock, which cannot be had only when this thread is no member any
-// more: then it is left to the others.
+// Frees a block that this thread was making or has ended the memory of. A thread that cannot get the lock, be it that it is no member any more,
+// leaves that to the others.
 static void discard(uint32_t index)
 {
-    if (enter() != BROOD_OK)
+    if (enter() != BROOD_OK) {
+        abandon(block_at(index));
         return;
+    }
     if (is_section(broodi_word_look(&block_at(index)->state)))
         free_slot(index);
     else
@@ -465,25 +491,32 @@ static brood_status begin_ending(brood_block block, struct broodi_block_slot *sl
     return BROOD_OK;
 }
 
+// Gives back the memory of a large block that is ENDING, then its slot.
+static void end_large(brood_block block, struct broodi_block_slot *slot)
+{
+    broodi_step(BROODI_STEP_BLOCK_ENDING);
+    forget_mapping(block.id);
+    end_section(slot);
+    broodi_step(BROODI_STEP_BLOCK_EMPTIED);
+    discard(broodi_handle_unpack(block.id).slot);
+}
+
 static brood_status destroy(brood_block block)
 {
     struct broodi_block_slot *slot = broodi_object_find(BROODI_BLOCK, block.id);
     if (!slot)
         return broodi_object_missing("block");
+    if (!is_whole(block.id))
+        return BROOD_STALE;
     brood_status status = enter();
     if (status != BROOD_OK)
         return status;
     const bool large = is_section(broodi_word_look(&slot->state));
     status = begin_ending(block, slot);
     leave();
-    if (status != BROOD_OK || !large)
-        return status;
-    broodi_step(BROODI_STEP_BLOCK_ENDING);
-    forget_mapping(block.id);
-    end_section(slot);
-    broodi_step(BROODI_STEP_BLOCK_EMPTIED);
-    discard(broodi_handle_unpack(block.id).slot);
-    return BROOD_OK;
+    if (status == BROOD_OK && large)
+        end_large(block, slot);
+    return status;
 }
 
 brood_status brood_block_destroy(brood_block block)
@@ -493,13 +526,16 @@ brood_status brood_block_destroy(brood_block block)
 
 // Creating
 
-// What its maker cannot map is too large.
-static brood_status map_at_once(brood_block made, const struct broodi_block_slot *block)
+// What its maker cannot map is too large. Nobody else knows its handle yet, so it is ended without the lock.
+static brood_status map_at_once(brood_block made, struct broodi_block_slot *block)
 {
     void *address = NULL;
     const brood_status status = map(made.id, block, &address);
-    if (status != BROOD_OK)
-        (void)destroy(made);
+    if (status == BROOD_OK)
+        return status;
+    set_worker(block);
+    if (broodi_word_swap(&block->state, broodi_word_look(&block->state), ENDING | SECTION))
+        end_large(made, block);
     return status;
 }
 
@@ -516,16 +552,11 @@ static brood_status finish(brood_block *out, uint32_t index)
     return status;
 }
 
-static brood_status create(brood_block *out, size_t size, bool lazy)
+static brood_status make(brood_block *out, size_t size, bool lazy)
 {
     uint32_t index = 0;
     bool zero = false;
-    brood_status status = broodi_ready();
-    if (status != BROOD_OK)
-        return status;
-    if (!out || size == 0)
-        return broodi_fail(BROOD_INVALID, out ? "a block of no bytes" : "no place for the block");
-    status = reserve_in_turn(size, &index, &zero);
+    brood_status status = reserve_in_turn(size, &index, &zero);
     if (status != BROOD_OK)
         return status;
     broodi_step(BROODI_STEP_BLOCK_MAKING);
@@ -535,6 +566,27 @@ static brood_status create(brood_block *out, size_t size, bool lazy)
         return finish(out, index);
     discard(index);
     return status;
+}
+
+// Whether there is memory again: what the dead had.
+static bool sweep_in_turn(void)
+{
+    if (enter() != BROOD_OK)
+        return false;
+    const bool any = broodi_blocks_sweep();
+    leave();
+    return any;
+}
+
+static brood_status create(brood_block *out, size_t size, bool lazy)
+{
+    brood_status status = broodi_ready();
+    if (status != BROOD_OK)
+        return status;
+    if (!out || size == 0)
+        return broodi_fail(BROOD_INVALID, out ? "a block of no bytes" : "no place for the block");
+    status = make(out, size, lazy);
+    return status == BROOD_NO_MEMORY && sweep_in_turn() ? make(out, size, lazy) : status;
 }
 
 brood_status brood_block_create(brood_block *out, size_t size)

@@ -27,6 +27,7 @@ struct broodi_heap {
     uint32_t spare;                         // free ones that are committed
     uint32_t room[BROODI_HEAP_CLASSES];     // a list for each size: chunks in which a piece is free, plus one
     uint64_t sections;                      // where the next one may lie
+    uint32_t swept;                         // block.c: the last slot that was looked at
     uint64_t free[BROODI_HEAP_CHUNKS / 64]; // a bit for each chunk
 };
 

@@ -447,9 +447,16 @@ brood_status brood_lock_release(brood_lock lock)
 
 // Own locks. The handle comes from the header of the arena, so the slot is there.
 
-brood_status broodi_own_lock_acquire(uint64_t id, brood_duration timeout)
+brood_duration broodi_own_lock_patience = BROOD_SECONDS(5);
+
+brood_status broodi_own_lock_acquire(uint64_t id)
 {
-    return acquire_slot(id, broodi_handle_slot(BROODI_OWN_LOCK, id), timeout);
+    const brood_status status =
+        acquire_slot(id, broodi_handle_slot(BROODI_OWN_LOCK, id), broodi_own_lock_patience);
+    return status == BROOD_TIMEOUT
+               ? broodi_fail(status,
+                             "a thread that is stopped, or gets no processor, holds the library's lock")
+               : status;
 }
 
 void broodi_own_lock_release(uint64_t id)

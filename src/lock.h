@@ -8,10 +8,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-// Locks of the library itself. Their handles are of a kind of their own, which the public calls refuse. Also before
-// brood_init is through. Acquiring and releasing answer as the public calls do.
+// Locks of the library itself. Their handles are of a kind of their own, which the public calls refuse. Made before
+// brood_init is through. Acquiring answers as brood_lock_acquire does. It fails with BROOD_TIMEOUT when the holder has not gone on for
+// broodi_own_lock_patience: a stopped process, for one, must not stop all others.
+extern brood_duration broodi_own_lock_patience;
 brood_status broodi_own_lock_make(uint64_t *out_id);
-brood_status broodi_own_lock_acquire(uint64_t id, brood_duration timeout);
+brood_status broodi_own_lock_acquire(uint64_t id);
 void broodi_own_lock_release(uint64_t id);
 
 // For who waits with the lock held: whether the calling thread holds it, as brood_lock_release answers; gives up all its levels, which it

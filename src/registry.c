@@ -115,7 +115,7 @@ static brood_status set(const char *name, uint64_t id)
     brood_status status = check(name, &length);
     if (status != BROOD_OK)
         return status;
-    status = broodi_own_lock_acquire(broodi_family.header->names, BROOD_FOREVER);
+    status = broodi_own_lock_acquire(broodi_family.header->names);
     if (!brood_status_acquired(status)) // a setter that died has left whole entries
         return status;
     if (status == BROOD_OWNER_DIED)

@@ -446,5 +446,5 @@ void broodi_shared_sweep(enum broodi_kind kind)
     if (kind == BROODI_PARTY)
         broodi_parties_sweep();
     if (kind == BROODI_BLOCK)
-        broodi_blocks_sweep();
+        (void)broodi_blocks_sweep();
 }

@@ -39,11 +39,14 @@ typedef struct brood_block {
  * @retval BROOD_NO_MEMORY     there is not as much: of the machine's memory, of the control group's, of what a file may
  *                             have (RLIMIT_FSIZE), of the address space. Nothing is taken then, and nobody is killed for it.
  * @retval BROOD_NO_RESOURCES  the family has too many blocks.
+ * @retval BROOD_TIMEOUT       another process is stopped (SIGSTOP, a debugger, a frozen control group) in the middle of a create or a destroy,
+ *                             and has not gone on for 5 seconds. Nothing is taken.
  * @retval BROOD_INVALID       a size of 0, or without `out`.
  * @retval BROOD_NOT_INITIALIZED  brood_init() has not run.
  *
  * The memory is there from this call on: touching it needs no more. Committing takes about a quarter of a second for each GiB; small
- * blocks are cut from memory that is there already. May wait for another thread that makes or destroys a block just then.
+ * blocks are cut from memory that is there already. May wait, up to 5 seconds, for another thread of the family that makes or destroys a block
+ * at the same time; normally that is a matter of microseconds.
  */
 BROOD_API BROOD_NODISCARD brood_status brood_block_create(brood_block *out, size_t size);
 
@@ -79,6 +82,7 @@ BROOD_API size_t brood_block_size(brood_block block);
  * once, on Windows as soon as no process has it mapped.
  *
  * @retval BROOD_STALE    it was destroyed before.
+ * @retval BROOD_TIMEOUT  as for brood_block_create(). The block is as it was; call again.
  * @retval BROOD_INVALID  it is no block of this family.
  * @retval BROOD_NOT_INITIALIZED  brood_init() has not run.
  */

@@ -111,7 +111,8 @@ BROOD_API BROOD_NODISCARD brood_status brood_at_exit(void (*fn)(void *), void *a
  * @param name  1 to #BROOD_REGISTRY_NAME_MAX bytes.
  * @param id    the `id` of a shared object, or any number of one's own; 0 takes the name away.
  * @return `BROOD_INVALID` for NULL or an empty name; `BROOD_TOO_LARGE`; `BROOD_NO_RESOURCES` when the registry is full; `BROOD_NO_MEMORY`;
- *         `BROOD_NOT_INITIALIZED`.
+ *         `BROOD_TIMEOUT` when another process is stopped (SIGSTOP, a debugger) inside this call and has not gone on for 5 seconds: then nothing
+ *         has changed; `BROOD_NOT_INITIALIZED`.
  */
 BROOD_API BROOD_NODISCARD brood_status brood_registry_set(const char *name, uint64_t id);
 

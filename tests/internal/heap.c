@@ -10,6 +10,7 @@
 #include "lock.h"
 #include "self.h"
 #include "shared.h"
+#include "step.h"
 
 enum { CHUNK = BROODI_HEAP_CHUNK, UNIT = BROODI_HEAP_UNIT, SPARE = 16 };
 
@@ -26,7 +27,7 @@ static struct broodi_chunk *chunk_at(uint32_t index)
 static int enter(void **state)
 {
     (void)state;
-    return broodi_own_lock_acquire(heap()->lock, MEETING_PATIENCE) != BROOD_OK;
+    return broodi_own_lock_acquire(heap()->lock) != BROOD_OK;
 }
 
 static int leave(void **state)
@@ -351,7 +352,7 @@ static int end_with_the_lock(void *arg)
     uint64_t place;
     bool zero;
     (void)arg;
-    CHECK(broodi_own_lock_acquire(heap()->lock, MEETING_PATIENCE) == BROOD_OK);
+    CHECK(broodi_own_lock_acquire(heap()->lock) == BROOD_OK);
     CHECK(broodi_slot_take(BROODI_BLOCK, 0, &index) == BROOD_OK);
     CHECK(broodi_heap_take(100000, &place, &zero) == BROOD_OK);
     CHECK(broodi_heap_take(100, &place, &zero) == BROOD_OK);
@@ -405,7 +406,7 @@ static brood_block made_with(uint64_t worker, uint32_t phase)
 static bool is_swept(brood_block block)
 {
     assert_int_equal(enter(NULL), 0);
-    broodi_blocks_sweep();
+    (void)broodi_blocks_sweep();
     assert_int_equal(leave(NULL), 0);
     struct broodi_block_slot *slot = broodi_slot(BROODI_BLOCK, broodi_handle_unpack(block.id).slot);
     const uint64_t found = broodi_word_look(&slot->state);
@@ -427,10 +428,125 @@ static void only_what_the_dead_worked_at_is_swept(void **state)
     const uint64_t self = (uint64_t)broodi_life_id(slot).generation << 32 | slot;
     assert_true(is_swept(made_with(atomic_load(&dead), MAKING)));
     assert_true(is_swept(made_with(atomic_load(&dead), ENDING)));
+    assert_true(is_swept(made_with(BROODI_NONE, MAKING))); // abandoned
+    assert_true(is_swept(made_with(BROODI_NONE, ENDING)));
+    assert_false(is_swept(made_with(BROODI_NONE, WHOLE)));
     assert_false(is_swept(made_with(atomic_load(&dead), WHOLE)));
     assert_false(is_swept(made_with(self, MAKING)));
     assert_false(is_swept(made_with(self, ENDING)));
     assert_int_equal(blocks_live(), before);
+}
+
+// A member that is stopped with a lock of the library
+
+struct holding {
+    uint64_t lock;
+    brood_event held;
+    brood_event go_on;
+};
+
+static int hold(void *arg)
+{
+    const struct holding *holding = arg;
+    CHECK(broodi_own_lock_acquire(holding->lock) == BROOD_OK);
+    CHECK(brood_event_set(holding->held) == BROOD_OK);
+    CHECK(brood_event_wait(holding->go_on, MEETING_PATIENCE) == BROOD_OK);
+    broodi_own_lock_release(holding->lock);
+    return 0;
+}
+
+static brood_process *started_holder(struct holding *holding, uint64_t lock)
+{
+    holding->lock = lock;
+    assert_status(brood_event_create(&holding->held), BROOD_OK);
+    assert_status(brood_event_create(&holding->go_on), BROOD_OK);
+    brood_process *holder = started_process(hold, holding, sizeof *holding);
+    assert_status(brood_event_wait(holding->held, MEETING_PATIENCE), BROOD_OK);
+    broodi_own_lock_patience = BROOD_MILLISECONDS(30);
+    return holder;
+}
+
+static void end_holder(struct holding *holding, brood_process *holder)
+{
+    broodi_own_lock_patience = MEETING_PATIENCE;
+    assert_status(brood_event_set(holding->go_on), BROOD_OK);
+    assert_process_ends(holder, 0);
+    assert_status(brood_event_destroy(holding->held), BROOD_OK);
+    assert_status(brood_event_destroy(holding->go_on), BROOD_OK);
+}
+
+static void a_stopped_holder_of_the_heap_stops_others_for_a_while(void **state)
+{
+    (void)state;
+    struct holding holding;
+    brood_block small;
+    brood_block large;
+    brood_block none = { 5 };
+    const uint32_t before = blocks_live();
+    assert_status(brood_block_create(&small, 100), BROOD_OK);
+    assert_status(brood_block_create(&large, 3 << 20), BROOD_OK);
+    brood_process *holder = started_holder(&holding, heap()->lock);
+    assert_status(brood_block_create(&none, 100), BROOD_TIMEOUT);
+    assert_last_error_names("brood_block_create");
+    assert_status(brood_block_create_lazy(&none, 3 << 20), BROOD_TIMEOUT);
+    assert_int_equal(none.id, 5);
+    assert_status(brood_block_destroy(small), BROOD_TIMEOUT);
+    assert_status(brood_block_destroy(large), BROOD_TIMEOUT);
+    assert_non_null(brood_block_data(small));
+    assert_int_equal(brood_block_size(large), 3 << 20);
+    end_holder(&holding, holder);
+    assert_status(brood_block_destroy(small), BROOD_OK);
+    assert_status(brood_block_destroy(large), BROOD_OK);
+    assert_int_equal(blocks_live(), before);
+}
+
+static struct holding held_up;
+static brood_process *holder_of_the_heap;
+
+// The heap's lock is another's when the memory of the large block has been given back.
+static void hold_the_heap(enum broodi_step step)
+{
+    if (step != BROODI_STEP_BLOCK_EMPTIED)
+        return;
+    broodi_step_hook = NULL;
+    holder_of_the_heap = started_holder(&held_up, heap()->lock);
+}
+
+static void a_block_that_cannot_be_freed_in_time_is_freed_later(void **state)
+{
+    (void)state;
+    brood_block large;
+    brood_block next;
+    const uint32_t before = blocks_live();
+    assert_status(brood_block_create(&large, 3 << 20), BROOD_OK);
+    broodi_step_hook = hold_the_heap;
+    assert_status(brood_block_destroy(large), BROOD_OK);
+    assert_null(broodi_step_hook);
+    assert_status(brood_block_destroy(large), BROOD_STALE);
+    assert_int_equal(blocks_live(), before + 1);
+    end_holder(&held_up, holder_of_the_heap);
+    assert_status(brood_block_create(&next, 3 << 20), BROOD_OK);
+    assert_int_equal(blocks_live(), before + 1);
+    assert_status(brood_block_destroy(next), BROOD_OK);
+    assert_int_equal(blocks_live(), before);
+}
+
+static void a_stopped_setter_of_the_registry_stops_others_for_a_while(void **state)
+{
+    (void)state;
+    struct holding holding;
+    uint64_t value = 0;
+    assert_status(brood_registry_set("there", 5), BROOD_OK);
+    brood_process *holder = started_holder(&holding, broodi_family.header->names);
+    assert_status(brood_registry_set("there", 6), BROOD_TIMEOUT);
+    assert_last_error_names("brood_registry_set");
+    assert_status(brood_registry_set("new", 6), BROOD_TIMEOUT);
+    assert_status(brood_registry_get("there", &value), BROOD_OK);
+    assert_int_equal(value, 5);
+    assert_status(brood_registry_get("new", &value), BROOD_NOT_FOUND);
+    end_holder(&holding, holder);
+    assert_status(brood_registry_set("there", 0), BROOD_OK);
+    assert_status(brood_registry_get("there", &value), BROOD_NOT_FOUND);
 }
 
 // Makes and destroys until it is killed.
@@ -518,6 +634,9 @@ int main(void)
         locked_test(what_a_death_left_committed_goes_back_too),
         cmocka_unit_test(who_dies_with_the_lock_leaves_nothing),
         cmocka_unit_test(only_what_the_dead_worked_at_is_swept),
+        cmocka_unit_test(a_stopped_holder_of_the_heap_stops_others_for_a_while),
+        cmocka_unit_test(a_block_that_cannot_be_freed_in_time_is_freed_later),
+        cmocka_unit_test(a_stopped_setter_of_the_registry_stops_others_for_a_while),
         cmocka_unit_test(who_is_killed_at_any_moment_leaves_blocks_or_nothing),
         cmocka_unit_test(a_process_that_only_has_the_keepers_number_keeps_nothing),
     };
