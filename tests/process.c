@@ -979,6 +979,8 @@ static void a_directory_that_is_not_there_is_not_found(void **state)
         if (brood_process_start(&process, nothing, NULL, 0, &options) != BROOD_NOT_FOUND)
             fail_msg("row %d: %s", (int)i, brood_last_error());
         assert_last_error_names("brood_process_start");
+        assert_last_error_names("changing to the child's directory");
+        assert_last_error_names(wrong[i]);
         assert_null(process);
     }
     assert_int_equal(brood_active_children(NULL, 0), 0);

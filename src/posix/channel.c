@@ -134,6 +134,16 @@ _Noreturn void broodi_channel_give_up(int channel, int code, const char *call)
     _exit(70);
 }
 
+_Noreturn void broodi_channel_give_up_on(int channel, int code, const char *call, const char *object)
+{
+    char text[CHANNEL_TEXT] = { 0 };
+    const size_t used = strnlen(call, sizeof text / 2);
+    memcpy(text, call, used);
+    text[used] = ' ';
+    memcpy(text + used + 1, object, strnlen(object, sizeof text - used - 2));
+    broodi_channel_give_up(channel, code, text);
+}
+
 bool broodi_channel_send_with(int socket, const void *data, size_t size, const int *descriptors, size_t count)
 {
     union {

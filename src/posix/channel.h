@@ -20,6 +20,7 @@ enum {
     CHANNEL_RESOURCES = 5,          // and those above it
     CHANNEL_SYSTEM_ERROR = -1,      // a status: `code` is an errno and `text` the call
     CHANNEL_MOST_DESCRIPTORS = 200, // with one message; the system's limit is 253
+    CHANNEL_TEXT = 496,             // bytes of the text of a reply, with its zero
 };
 
 #define CHANNEL_MAGIC UINT64_C(0x72657474656c6264) // "dbletter"
@@ -39,7 +40,7 @@ struct channel_reply {
     int32_t status;
     int32_t code;
     int64_t pid; // of the child
-    char text[496];
+    char text[CHANNEL_TEXT];
 };
 
 // Bytes on their way to the other side: small ones are gathered and go together.
@@ -66,9 +67,10 @@ void broodi_channel_send_letter(int channel, const brood_os_plan *plan);
 void broodi_channel_break(int channel);
 
 // From a child, instead of a reply: a call of the system has failed with this code. The second one ends the process with that.
-// Async-signal-safe.
+// Async-signal-safe. The last one names what the call was about too, as far as there is room.
 void broodi_channel_send_error(int channel, int code, const char *call);
 _Noreturn void broodi_channel_give_up(int channel, int code, const char *call);
+_Noreturn void broodi_channel_give_up_on(int channel, int code, const char *call, const char *object);
 
 // One message with descriptors; false, with errno, when it cannot be sent.
 bool broodi_channel_send_with(int socket, const void *data, size_t size, const int *descriptors,

@@ -106,7 +106,7 @@ _Noreturn void broodi_launch_exec(const struct launch *launch)
     broodi_launch_tie(launch);
     reset_handlers();
     broodi_launch_restore_mask(launch);
-    broodi_launch_set_directory(launch);
+    broodi_launch_set_directory(launch->plan->directory, launch->channel);
     set_descriptors(launch);
     if (!broodi_trust_foresee(CHANNEL_DESCRIPTOR, CHANNEL_ARENA))
         broodi_channel_give_up(CHANNEL_DESCRIPTOR, EPERM,

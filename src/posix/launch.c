@@ -105,10 +105,10 @@ static void set_streams(const struct launch *launch)
     forget_buffers(launch->plan);
 }
 
-void broodi_launch_set_directory(const struct launch *launch)
+void broodi_launch_set_directory(const char *directory, int channel)
 {
-    if (launch->plan->directory && (broodi_posix_fault(ENOMEM) || chdir(launch->plan->directory) != 0))
-        give_up(launch->channel, "changing to the child's directory");
+    if (directory && (broodi_posix_fault(ENOMEM) || chdir(directory) != 0))
+        broodi_channel_give_up_on(channel, errno, "changing to the child's directory", directory);
 }
 
 _Noreturn void broodi_launch_entry(const struct launch *launch)
@@ -117,7 +117,7 @@ _Noreturn void broodi_launch_entry(const struct launch *launch)
     close(launch->starters_end);
     broodi_launch_restore_mask(launch);
     set_streams(launch);
-    broodi_launch_set_directory(launch);
+    broodi_launch_set_directory(launch->plan->directory, launch->channel);
     // No setenv: another thread may have held its lock.
     *broodi_proc_environment() = (char **)(uintptr_t)launch->plan->environment;
     launch->entry(launch->arg, launch->channel);

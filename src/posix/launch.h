@@ -45,7 +45,7 @@ void broodi_launch_restore_mask(const struct launch *launch);
 struct launch_streams broodi_launch_collect_streams(const struct launch *launch, int least);
 void broodi_launch_place_streams(const struct launch_streams *streams, int channel);
 void broodi_launch_open_null(const struct launch_streams *streams, int channel);
-void broodi_launch_set_directory(const struct launch *launch);
+void broodi_launch_set_directory(const char *directory, int channel); // NULL: stays
 
 // All of them. Never returns.
 _Noreturn void broodi_launch_exec(const struct launch *launch);

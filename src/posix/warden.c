@@ -137,8 +137,7 @@ static void receive_texts(int channel, size_t size)
     list[kept] = NULL;
     warden.environment = list; // reachable also when the program has put another one in its place
     environ = list;
-    if (directory[0] && (broodi_posix_fault(ENOMEM) || chdir(directory) != 0))
-        broodi_channel_give_up(channel, errno, "changing to the child's directory");
+    broodi_launch_set_directory(directory[0] ? directory : NULL, channel);
 }
 
 static void unblock(uint64_t blocked)

@@ -68,6 +68,13 @@ static brood_status find_job(struct launch *launch, bool tied)
     return launch->job ? BROOD_OK : brood_os_error("CreateJobObjectW", code);
 }
 
+brood_status broodi_launch_directory_error(const char *directory, DWORD code)
+{
+    char text[512];
+    (void)snprintf(text, sizeof text, "changing to the child's directory %s", directory);
+    return brood_os_error(text, code);
+}
+
 static brood_status find_directory(struct launch *launch, const char *directory)
 {
     if (!directory)
@@ -77,9 +84,9 @@ static brood_status find_directory(struct launch *launch, const char *directory)
         return status;
     const DWORD facts = GetFileAttributesW(launch->directory);
     if (facts == INVALID_FILE_ATTRIBUTES)
-        return brood_os_error("GetFileAttributesW", GetLastError());
+        return broodi_launch_directory_error(directory, GetLastError());
     if (!(facts & FILE_ATTRIBUTE_DIRECTORY))
-        return broodi_fail(BROOD_NOT_FOUND, "%s is no directory", directory);
+        return broodi_launch_directory_error(directory, ERROR_DIRECTORY);
     return BROOD_OK;
 }
 

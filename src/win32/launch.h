@@ -32,6 +32,9 @@ struct launch {
 // Fills a launch that is all zero. Whatever comes of it, broodi_launch_finish is next.
 brood_status broodi_launch_prepare(struct launch *launch, const brood_os_plan *plan);
 
+// A failure to have that directory as the child's.
+brood_status broodi_launch_directory_error(const char *directory, DWORD code);
+
 // When the system has denied the child: gives a tied one a job in which there is nobody yet. False when that cannot help.
 bool broodi_launch_renew_job(struct launch *launch);
 

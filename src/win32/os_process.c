@@ -30,14 +30,17 @@ static bool make_process(struct launch *launch, PROCESS_INFORMATION *out)
                           launch->directory, &launch->startup.StartupInfo, out);
 }
 
-static brood_status create(struct launch *launch, brood_os_child *out)
+static brood_status create(struct launch *launch, const char *directory, brood_os_child *out)
 {
     PROCESS_INFORMATION process;
     bool made = make_process(launch, &process);
     if (!made && GetLastError() == ERROR_ACCESS_DENIED && broodi_launch_renew_job(launch))
         made = make_process(launch, &process);
+    const DWORD code = GetLastError();
+    if (!made && code == ERROR_DIRECTORY && directory)
+        return broodi_launch_directory_error(directory, code);
     if (!made)
-        return brood_os_error("CreateProcessW", GetLastError());
+        return brood_os_error("CreateProcessW", code);
     CloseHandle(process.hThread);
     const brood_status released = broodi_launch_release(launch);
     if (released != BROOD_OK) {
@@ -80,7 +83,7 @@ brood_status brood_os_process_spawn(const brood_os_plan *plan, brood_os_child *o
     struct launch launch = { .program = NULL };
     brood_status status = broodi_launch_prepare(&launch, plan);
     if (status == BROOD_OK)
-        status = create(&launch, out);
+        status = create(&launch, plan->directory, out);
     broodi_launch_finish(&launch);
     return status;
 }

@@ -16,6 +16,7 @@
 #include <libproc.h>
 #include <pthread.h>
 #include <spawn.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -90,9 +91,12 @@ static int run(const posix_spawn_file_actions_t *actions, char *const *envp, pid
     if (error)
         return error;
     error = posix_spawnattr_setflags(&attributes, POSIX_SPAWN_CLOEXEC_DEFAULT);
-    char *const *argv = broodi_proc_arguments();
+    char *const *argv = broodi_proc_arguments() ? broodi_proc_arguments() : standard;
+    char *const name_only[] = { argv[0], NULL };
     if (!error)
-        error = posix_spawn(out, path, actions, &attributes, argv ? argv : standard, envp);
+        error = posix_spawn(out, path, actions, &attributes, argv, envp);
+    if (error == E2BIG)
+        error = posix_spawn(out, path, actions, &attributes, name_only, envp);
     posix_spawnattr_destroy(&attributes);
     return error;
 }
@@ -112,6 +116,16 @@ static int spawn(const brood_os_plan *plan, int channel, char *const *envp, int 
         error = run(&actions, envp, out);
     posix_spawn_file_actions_destroy(&actions);
     return error;
+}
+
+// The call does not say which of its steps failed.
+static brood_status report(const brood_os_plan *plan, int error)
+{
+    char text[512];
+    if (!plan->directory || access(plan->directory, X_OK) == 0)
+        return brood_os_error("posix_spawn", error);
+    (void)snprintf(text, sizeof text, "changing to the child's directory %s", plan->directory);
+    return brood_os_error(text, error);
 }
 
 static brood_os_child made(pid_t pid, int channel)
@@ -137,7 +151,7 @@ static brood_status start(const brood_os_plan *plan, char *const *envp, int *mov
     close(ends[1]);
     if (error) {
         close(ends[0]);
-        return brood_os_error("posix_spawn", error);
+        return report(plan, error);
     }
     *out = made(pid, ends[0]);
     return BROOD_OK;
