@@ -202,6 +202,8 @@ BROOD_API size_t brood_exit_text(brood_exit ended, char *buffer, size_t capacity
 /**
  * @brief Runs `target` in a new process; returns when the child is about to call it.
  *
+ * A fresh image is executed with the arguments of this program, or with its name alone where they are
+ * more than the system takes now.
  * stdout and stderr are flushed first. An error in the child before the target runs (the module is not the
  * same, the directory is not there, ...) is reported here, and the child is gone.
  *

@@ -101,6 +101,16 @@ static void set_descriptors(const struct launch *launch)
     broodi_launch_open_null(&streams, CHANNEL_DESCRIPTOR);
 }
 
+// A child does without the arguments of the program, but for its name, where they are too large.
+static void execute(const struct launch *launch)
+{
+    char *const name_only[] = { launch->argv[0], NULL };
+    if (!broodi_posix_fault(ENOMEM))
+        execve("/proc/self/exe", launch->argv, launch->envp);
+    if (errno == E2BIG)
+        execve("/proc/self/exe", name_only, launch->envp);
+}
+
 _Noreturn void broodi_launch_exec(const struct launch *launch)
 {
     broodi_launch_tie(launch);
@@ -111,7 +121,6 @@ _Noreturn void broodi_launch_exec(const struct launch *launch)
     if (!broodi_trust_foresee(CHANNEL_DESCRIPTOR, CHANNEL_ARENA))
         broodi_channel_give_up(CHANNEL_DESCRIPTOR, EPERM,
                                "a child of this user would not believe its starter");
-    if (!broodi_posix_fault(ENOMEM))
-        execve("/proc/self/exe", launch->argv, launch->envp);
+    execute(launch);
     give_up(CHANNEL_DESCRIPTOR, "execve of /proc/self/exe");
 }
