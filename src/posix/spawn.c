@@ -43,12 +43,13 @@ static void start_by_fork(void *arg)
     launch->child = child;
 }
 
-// Runs one of the two above, in a thread whose end is not taken for that of the process.
+// Runs one of the two above, in a thread whose end is not taken for that of the process. A copy has the stack of the thread that is copied: always
+// that of such a thread, too.
 static brood_status make_child(struct launch *launch, void (*start)(void *), const char *call)
 {
     launch->starter = getpid();
     pthread_sigmask(SIG_SETMASK, NULL, &launch->mask);
-    if (!launch->plan->tied)
+    if (!launch->plan->tied && !launch->entry)
         start(launch);
     else if (broodi_starter_run(start, launch) != BROOD_OK)
         return BROOD_NO_RESOURCES;

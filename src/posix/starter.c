@@ -8,6 +8,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stddef.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -63,11 +64,36 @@ static void *serve(void *unused)
     return NULL;
 }
 
+// What the first thread of a program may use.
+static size_t stack_limit(void)
+{
+    const rlim_t unlimited = sizeof(void *) > 4 ? (rlim_t)64 << 20 : (rlim_t)8 << 20;
+    const rlim_t most = sizeof(void *) > 4 ? (rlim_t)1 << 30 : (rlim_t)64 << 20;
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_STACK, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY)
+        return (size_t)unlimited;
+    return (size_t)(limit.rlim_cur < most ? limit.rlim_cur : most);
+}
+
+// A child of fork runs on a copy of this stack. Where there is not as much memory it is smaller, down to what any thread has.
+static int create_with_stack(pthread_attr_t *attributes)
+{
+    pthread_t thread;
+    size_t usual;
+    pthread_attr_getstacksize(attributes, &usual);
+    for (size_t size = stack_limit(); size > usual; size /= 2) {
+        pthread_attr_setstacksize(attributes, size);
+        if (!broodi_fault() && pthread_create(&thread, attributes, serve, NULL) == 0)
+            return 0;
+    }
+    pthread_attr_setstacksize(attributes, usual);
+    return broodi_fault() ? EAGAIN : pthread_create(&thread, attributes, serve, NULL);
+}
+
 static int create_thread(void)
 {
     sigset_t all;
     sigset_t before;
-    pthread_t thread;
     pthread_attr_t detached;
     int error = broodi_fault() ? ENOMEM : pthread_attr_init(&detached);
     if (error)
@@ -75,7 +101,7 @@ static int create_thread(void)
     pthread_attr_setdetachstate(&detached, PTHREAD_CREATE_DETACHED);
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    error = broodi_fault() ? EAGAIN : pthread_create(&thread, &detached, serve, NULL);
+    error = create_with_stack(&detached);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     pthread_attr_destroy(&detached);
     return error;

@@ -10,6 +10,9 @@
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -132,14 +135,136 @@ static void a_parent_is_not_taken_for_dead_where_processes_do_not_show(void **st
     }
 }
 
-int main(void)
+// Limits
+
+static int leave_with_7(void *arg)
+{
+    (void)arg;
+    return 7;
+}
+
+// What this program does when it is executed with many arguments: they count against the stack that a new program may have.
+static int start_under_a_small_stack_limit(void)
+{
+    struct rlimit limit;
+    brood_process *process;
+    brood_exit ended;
+    CHECK(getrlimit(RLIMIT_STACK, &limit) == 0);
+    limit.rlim_cur = 1 << 20;
+    CHECK(setrlimit(RLIMIT_STACK, &limit) == 0);
+    const brood_status status = brood_process_start(&process, leave_with_7, NULL, 0, NULL);
+    if (status != BROOD_OK)
+        (void)fprintf(stderr, "%s\n", brood_last_error());
+    CHECK(status == BROOD_OK);
+    CHECK(brood_process_join(process, MEETING_PATIENCE, &ended) == BROOD_OK);
+    brood_process_drop(process);
+    return brood_exit_number(ended);
+}
+
+enum { ARGUMENTS = 15, ARGUMENT_SIZE = 100000 };
+
+static int execute_with_many_arguments(void *unused)
+{
+    static char texts[ARGUMENTS][ARGUMENT_SIZE];
+    char name[] = "many arguments";
+    char *argv[ARGUMENTS + 2] = { name };
+    (void)unused;
+    for (int i = 0; i < ARGUMENTS; i++) {
+        memset(texts[i], 'x', sizeof texts[i] - 1);
+        argv[i + 1] = texts[i];
+    }
+    (void)execve("/proc/self/exe", argv, environ);
+    return 100;
+}
+
+static void a_program_with_many_arguments_has_children_under_a_small_stack_limit(void **state)
+{
+    (void)state;
+    assert_int_equal(platform_guest(execute_with_many_arguments, NULL), 7);
+}
+
+static size_t use_stack(size_t left)
+{
+    volatile char room[65536];
+    memset((void *)(uintptr_t)room, 1, sizeof room);
+    return left <= sizeof room ? (size_t)room[7] : use_stack(left - sizeof room) + (size_t)room[9];
+}
+
+static int use_much_stack(void *arg)
+{
+    return use_stack(*(size_t *)arg) > 0 ? 7 : 8;
+}
+
+struct deep_start {
+    brood_process_options options;
+    int code;
+};
+
+static void *start_one_that_uses_much_stack(void *arg)
+{
+    struct deep_start *start = arg;
+    const size_t bytes = 6000000; // of 8 MiB, which is what programs have
+    brood_process *process;
+    brood_exit ended = { .kind = BROOD_RUNNING };
+    if (brood_process_start(&process, use_much_stack, &bytes, sizeof bytes, &start->options) != BROOD_OK)
+        return NULL;
+    (void)brood_process_join(process, MEETING_PATIENCE, &ended);
+    brood_process_drop(process);
+    start->code = brood_exit_number(ended);
+    return NULL;
+}
+
+// The starting thread has no such stack itself.
+static int start_from_a_small_thread(const brood_process_options *options)
+{
+    pthread_t thread;
+    pthread_attr_t small;
+    struct deep_start start = { *options, -1 };
+    CHECK(pthread_attr_init(&small) == 0 && pthread_attr_setstacksize(&small, 1 << 18) == 0);
+    CHECK(pthread_create(&thread, &small, start_one_that_uses_much_stack, &start) == 0);
+    CHECK(pthread_join(thread, NULL) == 0 && pthread_attr_destroy(&small) == 0);
+    return start.code;
+}
+
+static int start_all_from_a_small_thread(void *arg)
+{
+    static const int32_t methods[] = { BROOD_START_SPAWN, BROOD_START_FORKSERVER, BROOD_START_FORK };
+    struct rlimit limit;
+    CHECK(getrlimit(RLIMIT_STACK, &limit) == 0);
+    limit.rlim_cur = *(rlim_t *)arg;
+    if (setrlimit(RLIMIT_STACK, &limit) != 0)
+        return 0; // more than this process may have
+    for (int i = 0; i < 6; i++) {
+        const brood_process_options options = { .method = methods[i / 2],
+                                                .survive_parent = i % 2,
+                                                .fork_with_threads = true };
+        if (methods[i / 2] == BROOD_START_FORK && !platform_copy_is_safe_beside_threads())
+            continue;
+        CHECK(start_from_a_small_thread(&options) == 7);
+    }
+    return 0;
+}
+
+static void a_child_has_the_stack_of_a_first_thread_whichever_thread_starts_it(void **state)
+{
+    (void)state;
+    const rlim_t limits[] = { 8 << 20, RLIM_INFINITY };
+    for (size_t i = 0; i < sizeof limits / sizeof limits[0]; i++)
+        assert_int_equal(platform_guest(start_all_from_a_small_thread, (void *)(uintptr_t)&limits[i]), 0);
+}
+
+int main(int argc, char **argv)
 {
     brood_init();
+    if (argc > ARGUMENTS && strcmp(argv[0], "many arguments") == 0)
+        return start_under_a_small_stack_limit();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_living_child_is_not_taken_for_ended_when_its_descriptor_is_closed),
         cmocka_unit_test(who_is_cancelled_while_it_waits_for_its_parent_leaves_no_descriptor),
         cmocka_unit_test(a_forked_child_can_be_cancelled_as_the_thread_that_started_it),
         cmocka_unit_test(a_parent_is_not_taken_for_dead_where_processes_do_not_show),
+        cmocka_unit_test(a_program_with_many_arguments_has_children_under_a_small_stack_limit),
+        cmocka_unit_test(a_child_has_the_stack_of_a_first_thread_whichever_thread_starts_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
