@@ -101,7 +101,7 @@ static void draw_anew(void)
     const uint32_t limit = broodi_slot_limit(BROODI_BLOCK);
     broodi_heap_forget();
     broodi_step(BROODI_STEP_HEAP_FORGOTTEN);
-    heap()->sections = broodi_family.header->window; // half of the number may be written
+    heap()->sections = 0; // half of the number may be written
     for (uint32_t index = 0; index < limit; index++) {
         const struct broodi_block_slot *block = block_at(index);
         const uint64_t state = broodi_word_look(&block->state);
@@ -131,7 +131,6 @@ static void leave(void)
 
 brood_status broodi_blocks_prepare(void)
 {
-    heap()->sections = broodi_family.header->window;
     return broodi_own_lock_make(&heap()->lock);
 }
 
@@ -206,34 +205,53 @@ bool broodi_blocks_sweep(void)
 
 // Making
 
-// The first gap between the sections that there are, from this place on.
-static uint64_t find_gap(uint64_t at, uint64_t length)
+// Behind the sections that a range of this length at `at` meets, in the order of their slots: it may meet others there.
+static uint64_t skip_sections(uint64_t at, uint64_t length)
 {
     const uint32_t limit = broodi_slot_limit(BROODI_BLOCK);
     for (uint32_t index = 0; index < limit; index++) {
         const uint64_t state = broodi_word_look(&block_at(index)->state);
         const uint64_t from = place_of(block_at(index));
         const uint64_t to = from + section_length(size_of(block_at(index)));
-        if (!broodi_slot_is_live(state) || !is_section(state) || to <= at || at + length <= from)
-            continue;
-        at = to;
-        index = UINT32_MAX; // once more from the first
+        if (broodi_slot_is_live(state) && is_section(state) && at < to && from < at + length)
+            at = to;
     }
     return at;
+}
+
+// From `at` on, the first gap between sections and extents that ends at `end` or before. Each pass looks at all of them; one is
+// often enough, as sections mostly lie in the order of their slots. False when there is none, or not within so many passes.
+static bool find_gap(uint64_t at, uint64_t length, uint64_t end, uint32_t passes, uint64_t *out_place)
+{
+    for (uint32_t pass = 0; pass < passes && length <= end && at <= end - length; pass++) {
+        *out_place = at;
+        at = broodi_space_skip(skip_sections(at, length), length);
+        if (at == *out_place)
+            return true;
+    }
+    return false;
+}
+
+// A gap in the part of the object that is in use, or a place behind that; only when there is none, a gap that is hard to find.
+static bool find_place(uint64_t length, uint64_t limit, uint64_t *out_place)
+{
+    enum { FEW = 4 };
+    const uint64_t end = broodi_space_end();
+    const uint64_t most = end < limit ? end : limit;
+    return find_gap(heap()->sections, length, most, FEW, out_place) ||
+           find_gap(0, length, most, FEW, out_place) || broodi_space_append(length, limit, out_place) ||
+           find_gap(0, length, most, UINT32_MAX, out_place);
 }
 
 static brood_status take_section(uint64_t size, uint64_t *out_place)
 {
     const uint64_t limit = brood_os_section_limit();
     const uint64_t length = section_length(size);
-    if (size > INT64_MAX || length > limit)
+    if (size > INT64_MAX - BROODI_HEAP_CHUNK || !find_place(length, limit, out_place))
         return broodi_fail(BROOD_NO_MEMORY, "%llu bytes, where files may have %llu", (unsigned long long)size,
                            (unsigned long long)limit);
     if (length > SIZE_MAX)
         return broodi_fail(BROOD_NO_MEMORY, "the address space ends before");
-    *out_place = find_gap(heap()->sections, length);
-    if (*out_place > limit - length)
-        *out_place = find_gap(broodi_family.header->window, length);
     heap()->sections = *out_place + length;
     return BROOD_OK;
 }
@@ -280,6 +298,9 @@ static brood_status reserve_in_turn(uint64_t size, uint32_t *out_index, bool *ou
 static brood_status make_ready(struct broodi_block_slot *block, bool zero, bool lazy)
 {
     if (!is_section(broodi_word_look(&block->state))) {
+        const brood_status status = broodi_heap_access(place_of(block), (size_t)size_of(block));
+        if (status != BROOD_OK)
+            return status;
         if (!zero)
             memset(broodi_family.arena.base + place_of(block), 0, (size_t)size_of(block));
         return BROOD_OK;
@@ -452,8 +473,12 @@ static brood_status find_data(brood_block block, void **out)
         return BROOD_STALE;
     if (is_section(state))
         return find_section(block.id, slot, out);
-    *out = broodi_family.arena.base + place_of(slot);
-    return is_whole(block.id) ? BROOD_OK : BROOD_STALE;
+    const uint64_t place = place_of(slot);
+    const uint64_t size = size_of(slot);
+    if (!is_whole(block.id)) // then both may be those of a later block
+        return BROOD_STALE;
+    *out = broodi_family.arena.base + place;
+    return broodi_heap_access(place, (size_t)size);
 }
 
 void *brood_block_data(brood_block block)

@@ -87,7 +87,7 @@ static uint32_t seat_limit(void)
 
 static bool is_deserted(const struct broodi_seat *seat)
 {
-    return !broodi_thread_is_alive((uint32_t)(seat - seat_at(0)));
+    return !broodi_thread_is_alive(broodi_slot_index(BROODI_SEAT, seat));
 }
 
 // The next seat from `*index` on in which somebody waits for the condition or is about to; NULL when there is none. Whether that is a living thread is asked

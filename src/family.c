@@ -3,6 +3,8 @@
 
 #include "fail.h"
 #include "os/os_random.h"
+#include "os/os_stdio.h"
+#include "os/os_thread.h"
 #include "shared.h"
 #include "step.h"
 
@@ -12,81 +14,129 @@ enum { CHUNK = BROODI_HEAP_CHUNK };
 
 #define ROUND_UP(size) (((size_t)(size) + CHUNK - 1) / CHUNK * CHUNK)
 
-// A narrow address space has room for less.
+// A window of less than a gibibyte has tables of a sixteenth of their slots.
 enum {
-    NARROW = SIZE_MAX <= UINT32_MAX ? 4 : 0,
-    PROCESSES = 1 << (16 - NARROW),
-    THREADS = 1 << (17 - NARROW),
+    PROCESSES = 1 << 16,
+    THREADS = 1 << 17,
     NAMES = 1 << 12,
     OWN_LOCKS = 1 << 10,
-    OBJECTS = 1 << (20 - NARROW), // of each other kind
+    OBJECTS = 1 << 20, // of each other kind
+    NARROW_BITS = 4,
+    NARROW_CHUNKS = BROODI_HEAP_CHUNKS < 1 << 14 ? BROODI_HEAP_CHUNKS : 1 << 14,
     LEAST_HEAP = 1 << 24,
+    WIDE = 1 << 30,
 };
 
 _Static_assert(OBJECTS <= 1 << BROODI_SLOT_BITS, "a handle can name every slot");
 
-enum {
-    HEADER_AT = 0,
-    PROCESSES_AT = HEADER_AT + CHUNK,
-    THREADS_AT = PROCESSES_AT + PROCESSES * (int)sizeof(struct broodi_process_slot),
-    NAMES_AT = THREADS_AT + THREADS * (int)sizeof(struct broodi_thread_slot),
-    LOCKS_AT = NAMES_AT + NAMES * (int)sizeof(struct broodi_name_slot),
-    OWN_LOCKS_AT = LOCKS_AT + OBJECTS * (int)sizeof(struct broodi_lock_slot),
-    SEMAPHORES_AT = OWN_LOCKS_AT + OWN_LOCKS * (int)sizeof(struct broodi_lock_slot),
-    EVENTS_AT = SEMAPHORES_AT + OBJECTS * (int)sizeof(struct broodi_semaphore_slot),
-    CONDITIONS_AT = EVENTS_AT + OBJECTS * (int)sizeof(struct broodi_event_slot),
-    SEATS_AT = CONDITIONS_AT + OBJECTS * (int)sizeof(struct broodi_condition_slot),
-    BARRIERS_AT = SEATS_AT + THREADS * (int)sizeof(struct broodi_seat),
-    PARTIES_AT = BARRIERS_AT + OBJECTS * (int)sizeof(struct broodi_barrier_slot),
-    BLOCKS_AT = PARTIES_AT + OBJECTS * (int)sizeof(struct broodi_party_slot),
-    CHUNKS_AT = BLOCKS_AT + OBJECTS * (int)sizeof(struct broodi_block_slot),
-    END = CHUNKS_AT + BROODI_HEAP_CHUNKS * (int)sizeof(struct broodi_chunk),
+// The bytes of the window that are accessible from the start.
+struct boot {
+    struct broodi_header header;
+    _Alignas(64) struct broodi_process_slot processes[BROODI_FIRST];
+    struct broodi_thread_slot threads[BROODI_FIRST];
+    struct broodi_lock_slot locks[BROODI_FIRST];
+    struct broodi_lock_slot own_locks[BROODI_FIRST];
+    struct broodi_semaphore_slot semaphores[BROODI_FIRST];
+    struct broodi_event_slot events[BROODI_FIRST];
+    struct broodi_condition_slot conditions[BROODI_FIRST];
+    struct broodi_barrier_slot barriers[BROODI_FIRST];
+    struct broodi_party_slot parties[BROODI_FIRST];
+    struct broodi_block_slot blocks[BROODI_FIRST];
+    struct broodi_name_slot names[BROODI_FIRST];
+    struct broodi_seat seats[BROODI_FIRST];
+    struct broodi_chunk chunks[BROODI_FIRST];
 };
 
-_Static_assert(sizeof(struct broodi_header) <= CHUNK, "the header has its chunk");
-_Static_assert((THREADS_AT | NAMES_AT | LOCKS_AT | OWN_LOCKS_AT | SEMAPHORES_AT | EVENTS_AT | CONDITIONS_AT |
-                SEATS_AT | BARRIERS_AT | PARTIES_AT | BLOCKS_AT | CHUNKS_AT) %
-                       CHUNK ==
-                   0,
-               "every table can be committed by itself");
+_Static_assert(sizeof(struct boot) <= BROODI_BOOT, "header and first slots have their chunks");
 
-const size_t broodi_heap_at = ROUND_UP(END);
+#define TABLE(member, capacity, narrow)                                                         \
+    {                                                                                           \
+        offsetof(struct boot, member), sizeof((struct boot *)NULL)->member[0], capacity, narrow \
+    }
 
-const struct broodi_table broodi_tables[BROODI_KINDS] = {
-    [BROODI_PROCESS] = { PROCESSES_AT, sizeof(struct broodi_process_slot), PROCESSES },
-    [BROODI_THREAD] = { THREADS_AT, sizeof(struct broodi_thread_slot), THREADS },
-    [BROODI_LOCK] = { LOCKS_AT, sizeof(struct broodi_lock_slot), OBJECTS },
-    [BROODI_OWN_LOCK] = { OWN_LOCKS_AT, sizeof(struct broodi_lock_slot), OWN_LOCKS },
-    [BROODI_NAME] = { NAMES_AT, sizeof(struct broodi_name_slot), NAMES },
-    [BROODI_SEMAPHORE] = { SEMAPHORES_AT, sizeof(struct broodi_semaphore_slot), OBJECTS },
-    [BROODI_EVENT] = { EVENTS_AT, sizeof(struct broodi_event_slot), OBJECTS },
-    [BROODI_CONDITION] = { CONDITIONS_AT, sizeof(struct broodi_condition_slot), OBJECTS },
-    [BROODI_SEAT] = { SEATS_AT, sizeof(struct broodi_seat), THREADS },
-    [BROODI_BARRIER] = { BARRIERS_AT, sizeof(struct broodi_barrier_slot), OBJECTS },
-    [BROODI_PARTY] = { PARTIES_AT, sizeof(struct broodi_party_slot), OBJECTS },
-    [BROODI_BLOCK] = { BLOCKS_AT, sizeof(struct broodi_block_slot), OBJECTS },
-    [BROODI_CHUNK] = { CHUNKS_AT, sizeof(struct broodi_chunk), BROODI_HEAP_CHUNKS },
+static const struct {
+    size_t first;
+    size_t stride;
+    uint32_t capacity;
+    uint32_t narrow;
+} tables[BROODI_KINDS] = {
+    [BROODI_PROCESS] = TABLE(processes, PROCESSES, PROCESSES >> NARROW_BITS),
+    [BROODI_THREAD] = TABLE(threads, THREADS, THREADS >> NARROW_BITS),
+    [BROODI_LOCK] = TABLE(locks, OBJECTS, OBJECTS >> NARROW_BITS),
+    [BROODI_OWN_LOCK] = TABLE(own_locks, OWN_LOCKS, OWN_LOCKS),
+    [BROODI_NAME] = TABLE(names, NAMES, NAMES),
+    [BROODI_SEMAPHORE] = TABLE(semaphores, OBJECTS, OBJECTS >> NARROW_BITS),
+    [BROODI_EVENT] = TABLE(events, OBJECTS, OBJECTS >> NARROW_BITS),
+    [BROODI_CONDITION] = TABLE(conditions, OBJECTS, OBJECTS >> NARROW_BITS),
+    [BROODI_SEAT] = TABLE(seats, THREADS, THREADS >> NARROW_BITS),
+    [BROODI_BARRIER] = TABLE(barriers, OBJECTS, OBJECTS >> NARROW_BITS),
+    [BROODI_PARTY] = TABLE(parties, OBJECTS, OBJECTS >> NARROW_BITS),
+    [BROODI_BLOCK] = TABLE(blocks, OBJECTS, OBJECTS >> NARROW_BITS),
+    [BROODI_CHUNK] = TABLE(chunks, BROODI_HEAP_CHUNKS, NARROW_CHUNKS),
 };
 
 struct broodi_family broodi_family;
 
-static void attach(const brood_os_arena *arena)
+// The layout
+
+static uint32_t capacity_of(int kind, size_t window)
 {
+    return window < WIDE ? tables[kind].narrow : tables[kind].capacity;
+}
+
+// What a table needs behind its first slots.
+static size_t rest_size(int kind, uint32_t capacity)
+{
+    return ROUND_UP((capacity - BROODI_FIRST) * tables[kind].stride);
+}
+
+static size_t end_of_tables(size_t window)
+{
+    size_t at = BROODI_BOOT;
+    for (int kind = 1; kind < BROODI_KINDS; kind++)
+        at += rest_size(kind, capacity_of(kind, window));
+    return at;
+}
+
+static void attach(const brood_os_arena *arena, size_t window)
+{
+    size_t at = BROODI_BOOT;
+    for (int kind = 1; kind < BROODI_KINDS; kind++) {
+        struct broodi_view *view = &broodi_family.views[kind];
+        view->first = arena->base + tables[kind].first;
+        view->rest = arena->base + at - BROODI_FIRST * tables[kind].stride;
+        view->stride = tables[kind].stride;
+        view->capacity = capacity_of(kind, window);
+        atomic_store_explicit(&view->limit, BROODI_FIRST, memory_order_relaxed);
+        at += rest_size(kind, view->capacity);
+    }
     broodi_family.arena = *arena;
     broodi_family.header = (struct broodi_header *)(void *)arena->base;
+    broodi_family.heap_at = at;
     const uint32_t tag = (uint32_t)broodi_family.header->family[0] & BROODI_TAG_MASK;
     broodi_family.tag = tag ? tag : 1;
+}
+
+static brood_status access_boot(const brood_os_arena *arena)
+{
+    const brood_os_range boot = { .length = BROODI_BOOT };
+    return brood_os_arena_access(arena, &boot)
+               ? BROOD_OK
+               : broodi_fail(BROOD_NO_MEMORY, "the header of the shared memory cannot be mapped");
 }
 
 brood_status broodi_family_create(void)
 {
     brood_os_arena arena;
     uint64_t family[2];
+    const brood_os_range boot = { .length = BROODI_BOOT };
     brood_status status = brood_os_random(family, sizeof family);
     if (status == BROOD_OK)
-        status = brood_os_arena_create(&arena, broodi_heap_at + LEAST_HEAP);
+        status = brood_os_arena_create(&arena, end_of_tables(0) + LEAST_HEAP);
     if (status == BROOD_OK)
-        status = brood_os_arena_commit(&arena, HEADER_AT, CHUNK);
+        status = brood_os_arena_commit(&arena, &boot);
+    if (status == BROOD_OK)
+        status = access_boot(&arena);
     if (status != BROOD_OK)
         return status;
     struct broodi_header *header = (struct broodi_header *)(void *)arena.base;
@@ -95,25 +145,139 @@ brood_status broodi_family_create(void)
     header->kinds = BROODI_KINDS;
     memcpy(header->family, family, sizeof family);
     header->window = arena.size;
-    attach(&arena);
+    attach(&arena, arena.size);
+    broodi_space_prepare(BROODI_BOOT);
+    for (int kind = 1; kind < BROODI_KINDS; kind++)
+        atomic_store_explicit(&header->tables[kind].limit, BROODI_FIRST, memory_order_release);
     return BROOD_OK;
 }
 
 brood_status broodi_family_open(intptr_t object, uint64_t window, const uint64_t family[2])
 {
     brood_os_arena arena;
-    if (window < broodi_heap_at + LEAST_HEAP || window > SIZE_MAX)
+    if (window > SIZE_MAX || window < end_of_tables((size_t)window) + LEAST_HEAP)
         return broodi_fail(BROOD_INVALID, "an arena of %llu bytes", (unsigned long long)window);
-    const brood_status status = brood_os_arena_open(&arena, object, (size_t)window);
+    brood_status status =
+        brood_os_arena_open(&arena, object, (size_t)window, end_of_tables((size_t)window) + LEAST_HEAP);
+    if (status == BROOD_OK)
+        status = access_boot(&arena);
     if (status != BROOD_OK)
         return status;
     const struct broodi_header *header = (const struct broodi_header *)(void *)arena.base;
     if (header->magic != BROODI_ARENA_MAGIC || header->layout != BROODI_ARENA_LAYOUT ||
-        header->kinds != BROODI_KINDS || memcmp(header->family, family, sizeof header->family) != 0)
+        header->kinds != BROODI_KINDS || header->window != window ||
+        memcmp(header->family, family, sizeof header->family) != 0)
         return broodi_fail(BROOD_MISMATCH, "the shared memory is not that of the starter's family");
-    attach(&arena);
+    attach(&arena, (size_t)window);
     return BROOD_OK;
 }
+
+// The steps of a table
+
+static size_t whole_size(enum broodi_kind kind)
+{
+    return rest_size((int)kind, broodi_family.views[kind].capacity);
+}
+
+// The bytes of so many steps: each is as large as all before it.
+static size_t size_of_steps(enum broodi_kind kind, uint32_t steps)
+{
+    const size_t whole = whole_size(kind);
+    if (steps == 0)
+        return 0;
+    return steps <= BROODI_TABLE_STEPS && (size_t)CHUNK << (steps - 1) < whole ? (size_t)CHUNK << (steps - 1)
+                                                                               : whole;
+}
+
+size_t broodi_table_step_size(enum broodi_kind kind, uint32_t step)
+{
+    return size_of_steps(kind, step + 1) - size_of_steps(kind, step);
+}
+
+static uint32_t slots_in_steps(enum broodi_kind kind, uint32_t steps)
+{
+    const struct broodi_view *view = &broodi_family.views[kind];
+    const size_t slots = BROODI_FIRST + size_of_steps(kind, steps) / view->stride;
+    return slots < view->capacity ? (uint32_t)slots : view->capacity;
+}
+
+// How many steps make so many slots.
+static uint32_t steps_of(enum broodi_kind kind, uint32_t slots)
+{
+    uint32_t steps = 0;
+    while (slots_in_steps(kind, steps) < slots)
+        steps++;
+    return steps;
+}
+
+size_t broodi_table_size(enum broodi_kind kind)
+{
+    const uint32_t limit =
+        atomic_load_explicit(&broodi_family.header->tables[kind].limit, memory_order_acquire);
+    return size_of_steps(kind, steps_of(kind, limit));
+}
+
+static brood_os_range range_of(enum broodi_kind kind, uint32_t step)
+{
+    const struct broodi_view *view = &broodi_family.views[kind];
+    const unsigned char *begin = view->rest + BROODI_FIRST * view->stride;
+    return (brood_os_range){
+        .offset = (size_t)(begin - broodi_family.arena.base) + size_of_steps(kind, step),
+        .length = broodi_table_step_size(kind, step),
+        .place = broodi_space_of_step(kind, step),
+    };
+}
+
+// From `limit` to a larger one; somebody else may do so at once.
+static void raise_limit(_Atomic uint32_t *limit, uint32_t to)
+{
+    uint32_t known = atomic_load_explicit(limit, memory_order_relaxed);
+    while (known < to && !atomic_compare_exchange_weak_explicit(limit, &known, to, memory_order_acq_rel,
+                                                                memory_order_acquire))
+        continue;
+}
+
+// What this process can access
+
+static _Atomic bool is_short;
+
+bool broodi_family_is_short(void)
+{
+    return atomic_load_explicit(&is_short, memory_order_relaxed);
+}
+
+bool broodi_view_extend(enum broodi_kind kind)
+{
+    struct broodi_view *view = &broodi_family.views[kind];
+    const uint32_t shared =
+        atomic_load_explicit(&broodi_family.header->tables[kind].limit, memory_order_acquire);
+    uint32_t known = atomic_load_explicit(&view->limit, memory_order_acquire);
+    while (known < shared) {
+        const uint32_t step = steps_of(kind, known);
+        const brood_os_range range = range_of(kind, step);
+        const bool done = brood_os_arena_access(&broodi_family.arena, &range);
+        atomic_store_explicit(&is_short, !done, memory_order_relaxed);
+        if (!done)
+            return false;
+        raise_limit(&view->limit, slots_in_steps(kind, step + 1));
+        known = atomic_load_explicit(&view->limit, memory_order_acquire);
+    }
+    return true;
+}
+
+// A mapping can fail for a moment, while the system is short of memory.
+void broodi_view_need(enum broodi_kind kind)
+{
+    enum { TRIES = 100 };
+    for (int i = 0; i < TRIES; i++) {
+        if (broodi_view_extend(kind))
+            return;
+        brood_os_thread_yield();
+    }
+    brood_os_process_refuse("no memory to map a table that the family shares");
+}
+
+// Slots
 
 static broodi_word *word_of(enum broodi_kind kind, uint32_t index)
 {
@@ -167,7 +331,7 @@ static bool search(enum broodi_kind kind, uint32_t low, uint32_t *out_index)
 {
     struct broodi_table_state *table = &broodi_family.header->tables[kind];
     const uint32_t limit = broodi_slot_limit(kind);
-    const uint32_t first = limit ? atomic_load_explicit(&table->cursor, memory_order_relaxed) % limit : 0;
+    const uint32_t first = atomic_load_explicit(&table->cursor, memory_order_relaxed) % limit;
     for (uint32_t n = 0; n < limit; n++) {
         const uint32_t index = (first + n) % limit;
         if (!take_at(kind, index, low))
@@ -181,29 +345,21 @@ static bool search(enum broodi_kind kind, uint32_t low, uint32_t *out_index)
     return false;
 }
 
-// Commits more of the table, twice as much as there is. Two processes may do it at once.
+// Commits one more step of the table. Two processes may do it at once.
 static brood_status grow(enum broodi_kind kind)
 {
-    struct broodi_table_state *table = &broodi_family.header->tables[kind];
-    uint32_t limit = broodi_slot_limit(kind);
-    if (limit >= broodi_tables[kind].capacity)
-        return broodi_fail(BROOD_NO_RESOURCES, "all %u slots of the family are taken",
-                           broodi_tables[kind].capacity);
-    const size_t used = ROUND_UP(limit * broodi_tables[kind].stride);
-    const size_t whole = ROUND_UP(broodi_tables[kind].capacity * broodi_tables[kind].stride);
-    const size_t wanted = used ? 2 * used : CHUNK;
-    const size_t size = wanted < whole ? wanted : whole;
-    const brood_status status =
-        brood_os_arena_commit(&broodi_family.arena, broodi_tables[kind].at + used, size - used);
+    const uint32_t limit = broodi_slot_limit(kind);
+    const uint32_t capacity = broodi_family.views[kind].capacity;
+    if (limit >= capacity)
+        return broodi_fail(BROOD_NO_RESOURCES, "all %u slots of the family are taken", capacity);
+    const uint32_t step = steps_of(kind, limit);
+    const brood_os_range range = range_of(kind, step);
+    const brood_status status = brood_os_arena_commit(&broodi_family.arena, &range);
     if (status != BROOD_OK)
         return status;
     broodi_step(BROODI_STEP_TABLE_COMMITTED);
-    const size_t fit = size / broodi_tables[kind].stride;
-    const uint32_t more = fit < broodi_tables[kind].capacity ? (uint32_t)fit : broodi_tables[kind].capacity;
-    while (limit < more && !atomic_compare_exchange_weak_explicit(&table->limit, &limit, more,
-                                                                  memory_order_acq_rel, memory_order_acquire))
-        continue;
-    return BROOD_OK;
+    raise_limit(&broodi_family.header->tables[kind].limit, slots_in_steps(kind, step + 1));
+    return broodi_view_extend(kind) ? BROOD_OK : broodi_fail(BROOD_NO_MEMORY, "a table cannot be mapped");
 }
 
 static uint64_t state_at(enum broodi_kind kind, uint32_t index)
@@ -218,7 +374,7 @@ static bool is_filled(enum broodi_kind kind, uint32_t numerator, uint32_t denomi
     const struct broodi_table_state *table = &broodi_family.header->tables[kind];
     const int32_t live =
         (int32_t)atomic_load_explicit(&table->live, memory_order_relaxed); // a wrong count may be below zero
-    return live > 0 && limit < broodi_tables[kind].capacity &&
+    return live > 0 && limit < broodi_family.views[kind].capacity &&
            (uint64_t)live * denominator >= (uint64_t)limit * numerator;
 }
 
@@ -256,7 +412,7 @@ static bool begin_lap(enum broodi_kind kind)
     struct broodi_table_state *table = &broodi_family.header->tables[kind];
     const uint32_t limit = broodi_slot_limit(kind);
     uint32_t lap = atomic_load_explicit(&table->laps, memory_order_relaxed);
-    for (uint32_t index = 0; limit == broodi_tables[kind].capacity && index < limit; index++) {
+    for (uint32_t index = 0; limit == broodi_family.views[kind].capacity && index < limit; index++) {
         if (!is_spent(kind, index, state_at(kind, index)))
             continue;
         (void)atomic_compare_exchange_strong_explicit(&table->laps, &lap, lap + 1, memory_order_relaxed,

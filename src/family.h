@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: MIT
-// The arena of a family: one mapping, a header, and a table of typed slots for each kind of thing.
+// The arena of a family: one shared memory object, a header, and a table of typed slots for each kind of thing.
 //
-//   header | processes | threads | names | locks | ... | blocks | chunks | heap ...
+//   window   header, first slots of every table | processes | threads | ... | chunks | heap ...
 //
-// The tables have fixed places in the window and are committed as they fill. A slot keeps its kind for the
-// life of the family, so a stale handle always finds a state word where it looks for one. Behind them, on pages of its own, lies what
-// blocks are made of: heap.h.
+// Every process reserves the whole window as address space without access, and makes those parts accessible that it uses. The
+// first BROODI_FIRST slots of every table share the pages behind the header, which are accessible from the start; the rest of a
+// table has a fixed place of its own and is committed in steps, each twice as large as all before. Where in the object a step
+// lies is claimed when the step is committed (space.h), so the object holds nothing but what is in use.
+//
+// A slot keeps its kind for the life of the family, so a stale handle always finds a state word where it looks for one. Behind
+// the tables, on pages of its own, lies what blocks are made of: heap.h.
 #ifndef FAMILY_H
 #define FAMILY_H
 
@@ -13,6 +17,8 @@
 #include "heap.h"
 #include "os/os_life.h"
 #include "os/os_memory.h"
+#include "shared.h"
+#include "space.h"
 #include "word.h"
 
 #include <brood/status.h>
@@ -35,19 +41,37 @@ struct broodi_header {
     uint32_t layout;
     uint32_t kinds;
     uint64_t family[2]; // random; the tag of handles is a part of it
-    uint64_t window;    // bytes
+    uint64_t window;    // bytes of address space that the first process reserved; the layout follows from it
     uint64_t names;     // the registry's lock
     _Atomic uint64_t thread_ids;
     _Atomic int64_t keeper;       // the main process, which keeps the sections of large blocks
     _Atomic uint32_t method_told; // 1 when a process has told that BROOD_START_METHOD is ignored
     struct broodi_table_state tables[BROODI_KINDS];
+    struct broodi_space space;
     struct broodi_heap heap;
+};
+
+enum {
+    BROODI_FIRST = 64, // slots of each table behind the header
+    BROODI_BOOT =
+        2 * BROODI_HEAP_CHUNK, // bytes of the window that are committed and accessible from the start
+};
+
+// A table as this process sees it.
+struct broodi_view {
+    unsigned char *first; // the first BROODI_FIRST slots
+    unsigned char *rest;  // where the table would begin if all slots were contiguous with the later ones
+    size_t stride;
+    uint32_t capacity;
+    _Atomic uint32_t limit; // slots that are accessible in this process; only grows, up to the shared limit
 };
 
 struct broodi_family {
     brood_os_arena arena;
     struct broodi_header *header;
     uint32_t tag;
+    size_t heap_at; // where the heap begins in the window
+    struct broodi_view views[BROODI_KINDS];
 };
 
 // Set by brood_init and never changed after.
@@ -57,28 +81,57 @@ extern struct broodi_family broodi_family;
 brood_status broodi_family_create(void);
 brood_status broodi_family_open(intptr_t object, uint64_t window, const uint64_t family[2]);
 
-// Where the table of a kind stands in the window.
-struct broodi_table {
-    size_t at;
-    size_t stride;
-    uint32_t capacity;
-};
+// The bytes that this table has committed behind the first slots.
+size_t broodi_table_size(enum broodi_kind kind);
 
-extern const struct broodi_table broodi_tables[BROODI_KINDS];
+// The bytes of the table's n-th step; 0 behind the last.
+size_t broodi_table_step_size(enum broodi_kind kind, uint32_t step);
 
-// Where the window's heap begins, in the window.
-extern const size_t broodi_heap_at;
+// Makes all committed slots of the table accessible in this process. Async-signal-safe. False when the system has no memory for
+// the mapping; broodi_family_is_short() says so until it succeeds.
+bool broodi_view_extend(enum broodi_kind kind);
+bool broodi_family_is_short(void);
 
-// The address of a slot, which may or may not be committed.
-static inline void *broodi_slot(enum broodi_kind kind, uint32_t index)
+// The same, for slots that the caller cannot do without: ends the process with one line when it fails.
+void broodi_view_need(enum broodi_kind kind);
+
+static inline bool broodi_view_has(enum broodi_kind kind, uint32_t index)
 {
-    return broodi_family.arena.base + broodi_tables[kind].at + index * broodi_tables[kind].stride;
+    return index < atomic_load_explicit(&broodi_family.views[kind].limit, memory_order_acquire);
 }
 
-// How many slots of the kind can be looked at.
+// The address of a slot that is accessible in this process.
+static inline void *broodi_slot_here(enum broodi_kind kind, uint32_t index)
+{
+    const struct broodi_view *view = &broodi_family.views[kind];
+    return (index < BROODI_FIRST ? view->first : view->rest) + index * view->stride;
+}
+
+// The address of a committed slot: made accessible if need be.
+static inline void *broodi_slot(enum broodi_kind kind, uint32_t index)
+{
+    if (!broodi_view_has(kind, index))
+        broodi_view_need(kind);
+    return broodi_slot_here(kind, index);
+}
+
+// Which slot this is the address of.
+static inline uint32_t broodi_slot_index(enum broodi_kind kind, const void *slot)
+{
+    const struct broodi_view *view = &broodi_family.views[kind];
+    const unsigned char *at = slot;
+    const bool first = at >= view->first && at < view->first + BROODI_FIRST * view->stride;
+    return (uint32_t)((size_t)(at - (first ? view->first : view->rest)) / view->stride);
+}
+
+// How many slots of the kind are committed; all of them are accessible.
 static inline uint32_t broodi_slot_limit(enum broodi_kind kind)
 {
-    return atomic_load_explicit(&broodi_family.header->tables[kind].limit, memory_order_acquire);
+    const uint32_t limit =
+        atomic_load_explicit(&broodi_family.header->tables[kind].limit, memory_order_acquire);
+    if (limit > 0 && !broodi_view_has(kind, limit - 1))
+        broodi_view_need(kind);
+    return limit;
 }
 
 // Takes a free slot; its state word is {generation, low} from that moment. Fails with BROOD_NO_MEMORY, BROOD_NO_RESOURCES.
@@ -114,9 +167,10 @@ static inline void *broodi_handle_slot(enum broodi_kind kind, uint64_t id)
     const uint64_t family_and_kind = (uint64_t)broodi_family.tag << BROODI_KIND_BITS | (uint64_t)kind;
     const uint32_t index = (uint32_t)id & BROODI_SLOT_MASK;
     const bool taken = id >> BROODI_SLOT_BITS & 1; // an odd generation
-    if (id >> BROODI_KIND_AT != family_and_kind || !taken || index >= broodi_slot_limit(kind))
+    if (id >> BROODI_KIND_AT != family_and_kind || !taken ||
+        (!broodi_view_has(kind, index) && (!broodi_view_extend(kind) || !broodi_view_has(kind, index))))
         return NULL;
-    return broodi_slot(kind, index);
+    return broodi_slot_here(kind, index);
 }
 
 #endif

@@ -29,19 +29,28 @@ static struct broodi_chunk *chunk_at(uint32_t index)
 
 static uint64_t place_of(uint32_t chunk)
 {
-    return broodi_heap_at + (uint64_t)chunk * BROODI_HEAP_CHUNK;
+    return broodi_family.heap_at + (uint64_t)chunk * BROODI_HEAP_CHUNK;
 }
 
 static uint32_t chunk_of(uint64_t place)
 {
-    return (uint32_t)((place - broodi_heap_at) / BROODI_HEAP_CHUNK);
+    return (uint32_t)((place - broodi_family.heap_at) / BROODI_HEAP_CHUNK);
+}
+
+static brood_os_range range_of(uint32_t chunk)
+{
+    const uint64_t group = broodi_space_of_group(chunk / BROODI_HEAP_GROUP);
+    return (brood_os_range){ .offset = (size_t)place_of(chunk),
+                             .length = BROODI_HEAP_CHUNK,
+                             .place = group + chunk % BROODI_HEAP_GROUP * BROODI_HEAP_CHUNK };
 }
 
 // How many chunks the window has room for.
 static uint32_t capacity(void)
 {
-    const size_t chunks = (broodi_family.arena.size - broodi_heap_at) / BROODI_HEAP_CHUNK;
-    return chunks < BROODI_HEAP_CHUNKS ? (uint32_t)chunks : BROODI_HEAP_CHUNKS;
+    const size_t chunks = (broodi_family.arena.size - broodi_family.heap_at) / BROODI_HEAP_CHUNK;
+    const uint32_t most = broodi_family.views[BROODI_CHUNK].capacity;
+    return chunks < most ? (uint32_t)chunks : most;
 }
 
 // Classes: 1 to 8 units, then four sizes between each power of two and the next, so that at most a fifth of a piece is lost.
@@ -139,9 +148,9 @@ static brood_status commit(uint32_t index)
     struct broodi_chunk *chunk = chunk_at(index);
     if (chunk->committed)
         return BROOD_OK;
+    const brood_os_range range = range_of(index);
     chunk->committed = CHANGING;
-    const brood_status status =
-        brood_os_arena_commit(&broodi_family.arena, (size_t)place_of(index), BROODI_HEAP_CHUNK);
+    const brood_status status = brood_os_arena_commit(&broodi_family.arena, &range);
     broodi_step(BROODI_STEP_HEAP_COMMITTED);
     chunk->committed = status == BROOD_OK ? COMMITTED : NO;
     heap()->spare += chunk->committed;
@@ -152,10 +161,10 @@ static brood_status commit(uint32_t index)
 static bool decommit(uint32_t index)
 {
     struct broodi_chunk *chunk = chunk_at(index);
+    const brood_os_range range = range_of(index);
     chunk->committed = CHANGING;
     broodi_step(BROODI_STEP_HEAP_VACATED);
-    const bool given =
-        brood_os_arena_decommit(&broodi_family.arena, (size_t)place_of(index), BROODI_HEAP_CHUNK);
+    const bool given = brood_os_arena_decommit(&broodi_family.arena, &range);
     broodi_step(BROODI_STEP_HEAP_DECOMMITTED);
     if (!given)
         return false;
@@ -316,9 +325,43 @@ brood_status broodi_heap_take(size_t size, uint64_t *out_place, bool *out_zero)
                         : take_small(class_of(units_of(size)), out_place);
 }
 
+// Access. In each group, chunks become accessible from the first one on, up to the last that this process has used: so their mapping
+// ends where committed memory ends, and a group is one mapping.
+
+static _Atomic uint32_t accessible[BROODI_HEAP_CHUNKS / BROODI_HEAP_GROUP]; // how many chunks of each group
+
+static bool access_group(uint32_t group, uint32_t chunks)
+{
+    uint32_t known = atomic_load_explicit(&accessible[group], memory_order_acquire);
+    if (known >= chunks)
+        return true;
+    brood_os_range range = range_of(group * BROODI_HEAP_GROUP + known);
+    range.length = (size_t)(chunks - known) * BROODI_HEAP_CHUNK;
+    if (!brood_os_arena_access(&broodi_family.arena, &range))
+        return false;
+    while (known < chunks &&
+           !atomic_compare_exchange_weak_explicit(&accessible[group], &known, chunks, memory_order_acq_rel,
+                                                  memory_order_acquire))
+        continue;
+    return true;
+}
+
+brood_status broodi_heap_access(uint64_t place, size_t size)
+{
+    const uint32_t first = chunk_of(place);
+    const uint32_t last = chunk_of(place + size - 1);
+    for (uint32_t group = first / BROODI_HEAP_GROUP; group <= last / BROODI_HEAP_GROUP; group++) {
+        const uint32_t chunks =
+            last / BROODI_HEAP_GROUP > group ? BROODI_HEAP_GROUP : last % BROODI_HEAP_GROUP + 1;
+        if (last >= capacity() || !access_group(group, chunks))
+            return broodi_fail(BROOD_NO_MEMORY, "no address space for a block of %zu bytes", size);
+    }
+    return BROOD_OK;
+}
+
 static uint32_t piece_at(uint64_t place, uint32_t class)
 {
-    return (uint32_t)((place - broodi_heap_at) % BROODI_HEAP_CHUNK) /
+    return (uint32_t)((place - broodi_family.heap_at) % BROODI_HEAP_CHUNK) /
            (units_in_class(class) * BROODI_HEAP_UNIT);
 }
 

@@ -7,6 +7,8 @@
 #ifndef HEAP_H
 #define HEAP_H
 
+#include "atomic.h"
+
 #include <brood/status.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -15,7 +17,8 @@
 enum {
     BROODI_HEAP_CHUNK = 65536,
     BROODI_HEAP_CHUNKS = SIZE_MAX <= UINT32_MAX ? 1 << 12 : 1 << 18, // as many as there may be in a window
-    BROODI_HEAP_UNIT = 64,                                           // bytes: a cache line
+    BROODI_HEAP_GROUP = 16, // chunks that are contiguous in the object, too: an extent (space.h)
+    BROODI_HEAP_UNIT = 64,  // bytes: a cache line
     BROODI_HEAP_CLASSES = 32,
     BROODI_HEAP_LARGEST = 1 << 20, // what is larger is a section
 };
@@ -26,7 +29,7 @@ struct broodi_heap {
     uint32_t chunks;                        // as many have a slot
     uint32_t spare;                         // free ones that are committed
     uint32_t room[BROODI_HEAP_CLASSES];     // a list for each size: chunks in which a piece is free, plus one
-    uint64_t sections;                      // where the next one may lie
+    uint64_t sections;                      // where the next one may lie in the object
     uint32_t swept;                         // block.c: the last slot that was looked at
     uint64_t free[BROODI_HEAP_CHUNKS / 64]; // a bit for each chunk
 };
@@ -37,8 +40,10 @@ struct broodi_chunk {
     uint32_t taken;
     uint32_t next; // in the list of its class, plus one
     uint32_t previous;
-    uint32_t committed;                                         // see heap.c
-    uint32_t used;                                              // it may be other than zero
+    uint32_t committed; // see heap.c
+    uint32_t used;      // it may be other than zero
+    _Atomic uint64_t
+        object_at; // of the first chunk of a group: where the group lies in the object; 0: not claimed
     uint64_t pieces[BROODI_HEAP_CHUNK / BROODI_HEAP_UNIT / 64]; // a bit for each that is taken
 };
 
@@ -47,6 +52,9 @@ struct broodi_chunk {
 // Takes a piece of at least `size` bytes, at most BROODI_HEAP_LARGEST; tells where it lies in the window, and whether it is zero.
 // Fails with BROOD_NO_MEMORY.
 brood_status broodi_heap_take(size_t size, uint64_t *out_place, bool *out_zero);
+
+// Makes a committed piece accessible in this process; without the lock, too. Fails with BROOD_NO_MEMORY.
+brood_status broodi_heap_access(uint64_t place, size_t size);
 
 // Gives one back.
 void broodi_heap_give(uint64_t place, size_t size);

@@ -10,7 +10,11 @@
 brood_status broodi_object_missing(const char *what)
 {
     const brood_status status = broodi_ready();
-    return status == BROOD_OK ? broodi_fail(BROOD_INVALID, "no %s of this family", what) : status;
+    if (status != BROOD_OK)
+        return status;
+    if (broodi_family_is_short())
+        return broodi_fail(BROOD_NO_MEMORY, "the table of the %s cannot be mapped", what);
+    return broodi_fail(BROOD_INVALID, "no %s of this family", what);
 }
 
 void broodi_object_wake(broodi_word *word, uint32_t count)

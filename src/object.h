@@ -17,13 +17,15 @@ static inline void *broodi_object_find(enum broodi_kind kind, uint64_t id)
     return broodi_here.initialized ? broodi_handle_slot(kind, id) : NULL;
 }
 
-// Why it is not found: BROOD_INVALID, BROOD_NOT_INITIALIZED.
+// Why it is not found: BROOD_INVALID, BROOD_NOT_INITIALIZED; BROOD_NO_MEMORY when its table could not be mapped.
 brood_status broodi_object_missing(const char *what);
 
 // The same without a sentence, for signal handlers: nothing of the thread's own may be touched for the first time there.
 static inline brood_status broodi_object_missing_quietly(void)
 {
-    return broodi_here.initialized ? BROOD_INVALID : BROOD_NOT_INITIALIZED;
+    if (!broodi_here.initialized)
+        return BROOD_NOT_INITIALIZED;
+    return broodi_family_is_short() ? BROOD_NO_MEMORY : BROOD_INVALID;
 }
 
 // As broodi_wake, and keeps errno, which is the interrupted code's in a signal handler.

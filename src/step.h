@@ -8,6 +8,7 @@
 
 #define BROODI_STEPS(STEP)                                                                        \
     STEP(TABLE_COMMITTED, "a table was committed, and its limit not raised")                      \
+    STEP(SPACE_CLAIMED, "an extent of the object was claimed, and not recorded")                  \
     STEP(SLOT_TAKEN, "a slot was taken, and not counted")                                         \
     STEP(SLOT_GIVEN, "a slot was given back, and not counted")                                    \
     STEP(THREAD_TAKEN, "a thread took its slot, and its life is not to be seen yet")              \

@@ -9,32 +9,42 @@
 #include <stdint.h>
 
 typedef struct brood_os_arena {
-    unsigned char *base; // where the window is mapped in this process
+    unsigned char *base; // where the window is reserved in this process
     size_t size;         // bytes of address space reserved there
     intptr_t object;     // the descriptor or HANDLE, never inherited by accident
 } brood_os_arena;
 
-// Makes a new arena and maps a window of as much address space as the system grants, `least` bytes or more. Nothing is
-// committed. Fails with BROOD_NO_MEMORY, BROOD_NO_RESOURCES.
+// A part of the window, and where its bytes lie in the object in systems where that is another place. All multiples of 64 KiB.
+typedef struct brood_os_range {
+    size_t offset; // in the window
+    size_t length;
+    uint64_t place; // in the object
+} brood_os_range;
+
+// Makes a new arena and reserves a window of as much address space as the system grants, `least` bytes or more. Nothing is
+// committed, and nothing accessible. Fails with BROOD_NO_MEMORY, BROOD_NO_RESOURCES.
 brood_status brood_os_arena_create(brood_os_arena *out, size_t least);
 
-// Maps an arena that another process made; takes `object` over, also when it fails. `size` as the maker's.
-// Fails with BROOD_NO_MEMORY; BROOD_INVALID when `object` is no arena.
-brood_status brood_os_arena_open(brood_os_arena *out, intptr_t object, size_t size);
+// Opens an arena that another process made, and reserves a window of `size` bytes, or of as much as the system grants, `least`
+// bytes or more; takes `object` over, also when it fails. Fails with BROOD_NO_MEMORY; BROOD_INVALID when `object` is no arena.
+brood_status brood_os_arena_open(brood_os_arena *out, intptr_t object, size_t size, size_t least);
 
-// Makes the bytes [offset, offset + length) usable in every process; those that were not yet are zero. Repeating it is
-// harmless, so two processes may do it at once and one may die in it. A multiple of 64 KiB both.
+// Provides memory for a range, for all processes; what was not committed yet is zero. Repeating it is harmless, so two processes
+// may do it at once and one may die in it. A range has the same place in every call.
 // Fails with BROOD_NO_MEMORY, never by a signal, now or when the memory is touched.
-brood_status brood_os_arena_commit(const brood_os_arena *arena, size_t offset, size_t length);
+brood_status brood_os_arena_commit(const brood_os_arena *arena, const brood_os_range *range);
+
+// Makes a range accessible in this process, of which the last chunk has been committed. Repeating it is harmless, also while
+// other threads use the range. Async-signal-safe. False when the system has no memory for the mapping.
+bool brood_os_arena_access(const brood_os_arena *arena, const brood_os_range *range);
 
 // Gives such bytes back: they are as if they had never been committed. False where the system cannot do it in a window;
 // then they are as they were. Repeating it is harmless.
-bool brood_os_arena_decommit(const brood_os_arena *arena, size_t offset, size_t length);
+bool brood_os_arena_decommit(const brood_os_arena *arena, const brood_os_range *range);
 
 // A section: memory outside of the window, for one large block. A process maps it when it needs it.
 typedef struct brood_os_section {
-    uint64_t
-        at; // where it lies in a system that has one file for all: behind the window, a multiple of 64 KiB, and nobody else's
+    uint64_t at;     // where it lies in a system that has one object for all: a multiple of 64 KiB
     uint64_t length; // bytes, a multiple of 64 KiB
     uint64_t name;   // for the port, where that is not enough; 0: none
     int64_t keeper;  // the process that keeps it in being, where the system keeps nothing by itself

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// The arena is one sparse memory file. A large window of it is mapped once, so that an object never moves; sections lie behind that.
-// The file grows by what is committed, and a page that was committed can always be touched.
+// The arena is one memory file. The window is address space without access, over which parts of the file are mapped as they are
+// needed, so that what is neither committed nor used costs nothing: no memory when the program locks its pages, and no length of the
+// file. A page that was committed can always be touched.
 #include "os/os_memory.h"
 
 #include "cgroup.h"
@@ -48,25 +49,39 @@ static brood_status look_at_file(int object)
     return broodi_fail(BROOD_SYSTEM, "descriptor %d is not the memory of the family any more", object);
 }
 
-static brood_status map_file(int object, uint64_t at, size_t size, void **out)
+// Maps a part of the file; `at`, if not NULL, is in the window. MAP_FAILED with errno.
+static void *map_file(int object, uint64_t place, size_t size, void *at)
 {
-    void *base = broodi_posix_fault(ENOMEM) ? MAP_FAILED
-                                            : mmap(NULL, size, PROT_READ | PROT_WRITE,
-                                                   MAP_SHARED | MAP_NORESERVE, object, (off_t)at);
+    if (broodi_posix_fault(ENOMEM))
+        return MAP_FAILED;
+    void *base = mmap(at, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE | (at ? MAP_FIXED : 0),
+                      object, (off_t)place);
+    // Not in core files: another process's half of a secret may stand in it.
+    if (base != MAP_FAILED)
+        (void)madvise(base, size, MADV_DONTDUMP);
+    return base;
+}
+
+// Where nothing is accessible nothing becomes resident, and tools that look through memory see none.
+static brood_status reserve(brood_os_arena *out, int object, size_t size)
+{
+    void *base = broodi_posix_fault(ENOMEM)
+                     ? MAP_FAILED
+                     : mmap(NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (base == MAP_FAILED)
         return broodi_fail(BROOD_NO_MEMORY, "mmap of %zu bytes (%d)", size, errno);
-    // Not in core files: another process's half of a secret may stand in it.
-    (void)madvise(base, size, MADV_DONTDUMP);
-    *out = base;
+    *out = (brood_os_arena){ .base = base, .size = size, .object = object };
     return BROOD_OK;
 }
 
-static brood_status map(brood_os_arena *out, int object, size_t size)
+// `size` bytes, or half of that, and so on.
+static brood_status reserve_some(brood_os_arena *out, int object, size_t size, size_t least)
 {
-    void *base = NULL;
-    const brood_status status = map_file(object, 0, size, &base);
-    if (status == BROOD_OK)
-        *out = (brood_os_arena){ .base = base, .size = size, .object = object };
+    brood_status status = reserve(out, object, size);
+    while (status != BROOD_OK && size > least) {
+        size = size / 2 > least ? size / 2 : least;
+        status = reserve(out, object, size);
+    }
     return status;
 }
 
@@ -84,6 +99,13 @@ uint64_t brood_os_section_limit(void)
     return limit.rlim_cur;
 }
 
+// What this process may have of it.
+static uint64_t address_space(void)
+{
+    struct rlimit limit;
+    return getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY ? limit.rlim_cur : UINT64_MAX;
+}
+
 brood_status brood_os_arena_create(brood_os_arena *out, size_t least)
 {
     const int object =
@@ -94,19 +116,15 @@ brood_status brood_os_arena_create(brood_os_arena *out, size_t least)
     (void)fstat(object, &facts); // which has just been made
     remember(&facts);
     size_t size = WINDOW;
-    while (size / 2 >= least && size > brood_os_section_limit() / 2) // so that there is room behind it
+    while (size / 2 >= least && size > address_space() / 4) // the limit counts what is only reserved, too
         size /= 2;
-    brood_status status = map(out, object, size);
-    while (status != BROOD_OK && size > least) {
-        size = size / 2 > least ? size / 2 : least;
-        status = map(out, object, size);
-    }
+    const brood_status status = reserve_some(out, object, size, least);
     if (status != BROOD_OK)
         close(object);
     return status;
 }
 
-brood_status brood_os_arena_open(brood_os_arena *out, intptr_t object, size_t size)
+brood_status brood_os_arena_open(brood_os_arena *out, intptr_t object, size_t size, size_t least)
 {
     struct stat facts;
     brood_status status = BROOD_INVALID;
@@ -115,7 +133,7 @@ brood_status brood_os_arena_open(brood_os_arena *out, intptr_t object, size_t si
     else if (fcntl((int)object, F_SETFD, FD_CLOEXEC) != 0)
         status = brood_os_error("fcntl", errno);
     else
-        status = map(out, (int)object, size);
+        status = reserve_some(out, (int)object, size, least);
     if (status == BROOD_OK)
         remember(&facts);
     else
@@ -254,16 +272,41 @@ static bool punch(int object, uint64_t at, uint64_t length)
     return result == 0;
 }
 
-brood_status brood_os_arena_commit(const brood_os_arena *arena, size_t offset, size_t length)
+brood_status brood_os_arena_commit(const brood_os_arena *arena, const brood_os_range *range)
 {
-    if (broodi_fault() || offset > arena->size || length > arena->size - offset)
+    if (broodi_fault() || range->offset > arena->size || range->length > arena->size - range->offset)
         return broodi_fail(BROOD_NO_MEMORY, "the arena's window of %zu bytes is full", arena->size);
-    return commit((int)arena->object, offset, length);
+    return commit((int)arena->object, range->place, range->length);
 }
 
-bool brood_os_arena_decommit(const brood_os_arena *arena, size_t offset, size_t length)
+// After the program has closed the descriptor: the mapping of the file's beginning is copied, as far as the end of the range, and
+// that end moved to its place.
+static bool map_by_mapping(const brood_os_arena *arena, const brood_os_range *range)
 {
-    return punch((int)arena->object, offset, length);
+    const size_t before = (size_t)range->place;
+    unsigned char *copy = mremap(arena->base, 0, before + range->length, MREMAP_MAYMOVE);
+    if (copy == MAP_FAILED)
+        return false;
+    const bool done = mremap(copy + before, range->length, range->length, MREMAP_MAYMOVE | MREMAP_FIXED,
+                             arena->base + range->offset) != MAP_FAILED;
+    (void)munmap(copy, done ? before : before + range->length);
+    return done;
+}
+
+bool brood_os_arena_access(const brood_os_arena *arena, const brood_os_range *range)
+{
+    const int before = errno;
+    void *at = arena->base + range->offset;
+    const bool done = is_ours((int)arena->object)
+                          ? map_file((int)arena->object, range->place, range->length, at) != MAP_FAILED
+                          : map_by_mapping(arena, range);
+    errno = before;
+    return done;
+}
+
+bool brood_os_arena_decommit(const brood_os_arena *arena, const brood_os_range *range)
+{
+    return punch((int)arena->object, range->place, range->length);
 }
 
 // Sections
@@ -307,7 +350,12 @@ brood_status brood_os_section_map(const brood_os_arena *arena, const brood_os_se
     const brood_status status = look_at_file((int)arena->object);
     if (status != BROOD_OK)
         return status;
-    return map_file((int)arena->object, section->at, (size_t)section->length, out);
+    void *base = map_file((int)arena->object, section->at, (size_t)section->length, NULL);
+    if (base == MAP_FAILED)
+        return broodi_fail(BROOD_NO_MEMORY, "mmap of %llu bytes (%d)", (unsigned long long)section->length,
+                           errno);
+    *out = base;
+    return BROOD_OK;
 }
 
 void brood_os_section_unmap(void *address, uint64_t length)

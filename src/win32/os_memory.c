@@ -49,13 +49,15 @@ brood_status brood_os_arena_create(brood_os_arena *out, size_t least)
     return status;
 }
 
-brood_status brood_os_arena_open(brood_os_arena *out, intptr_t object, size_t size)
+brood_status brood_os_arena_open(brood_os_arena *out, intptr_t object, size_t size, size_t least)
 {
     HANDLE section = (HANDLE)object;
     // The handle came by inheritance and is not to go further that way.
     if (!SetHandleInformation(section, HANDLE_FLAG_INHERIT, 0))
         return broodi_fail(BROOD_INVALID, "handle %lld is no arena", (long long)object);
     brood_status status = map(out, section, size);
+    if (status == BROOD_NO_MEMORY && least < size)
+        status = map(out, section, least);
     if (status == BROOD_OK)
         return BROOD_OK;
     // What is no section, or one that is smaller, is told by codes such as "invalid handle" and
@@ -66,22 +68,29 @@ brood_status brood_os_arena_open(brood_os_arena *out, intptr_t object, size_t si
     return status;
 }
 
-brood_status brood_os_arena_commit(const brood_os_arena *arena, size_t offset, size_t length)
+brood_status brood_os_arena_commit(const brood_os_arena *arena, const brood_os_range *range)
 {
-    if (offset > arena->size || length > arena->size - offset)
+    if (range->offset > arena->size || range->length > arena->size - range->offset)
         return broodi_fail(BROOD_NO_MEMORY, "the arena's window of %llu bytes is full",
                            (unsigned long long)arena->size);
-    if (broodi_win32_fault() || !VirtualAlloc(arena->base + offset, length, MEM_COMMIT, PAGE_READWRITE)) {
+    if (broodi_win32_fault() ||
+        !VirtualAlloc(arena->base + range->offset, range->length, MEM_COMMIT, PAGE_READWRITE)) {
         const DWORD code = GetLastError();
-        return broodi_fail(BROOD_NO_MEMORY, "VirtualAlloc of %llu bytes (%lu)", (unsigned long long)length,
-                           code);
+        return broodi_fail(BROOD_NO_MEMORY, "VirtualAlloc of %llu bytes (%lu)",
+                           (unsigned long long)range->length, code);
     }
     return BROOD_OK;
 }
 
-bool brood_os_arena_decommit(const brood_os_arena *arena, size_t offset, size_t length)
+// Reserved pages of a view are inaccessible, and become accessible in all views when they are committed in one.
+bool brood_os_arena_access(const brood_os_arena *arena, const brood_os_range *range)
 {
-    (void)arena, (void)offset, (void)length;
+    return range->offset <= arena->size && range->length <= arena->size - range->offset;
+}
+
+bool brood_os_arena_decommit(const brood_os_arena *arena, const brood_os_range *range)
+{
+    (void)arena, (void)range;
     return false;
 }
 

@@ -266,12 +266,12 @@ static void all_slots_of_a_full_table_begin_their_second_lap_together(void **sta
     struct broodi_table_state *table = &broodi_family.header->tables[kind];
     uint64_t id[2];
     uint32_t used = 0;
-    while (used < broodi_tables[kind].capacity && broodi_own_lock_make(&id[0]) == BROOD_OK)
+    while (used < broodi_family.views[kind].capacity && broodi_own_lock_make(&id[0]) == BROOD_OK)
         used++;
     assert_status(broodi_own_lock_make(&id[0]), BROOD_NO_RESOURCES);
     assert_int_equal(atomic_load(&table->laps), 0);
-    const uint32_t last = broodi_tables[kind].capacity - 1;
-    const uint32_t first = broodi_tables[kind].capacity - used;
+    const uint32_t last = broodi_family.views[kind].capacity - 1;
+    const uint32_t first = broodi_family.views[kind].capacity - used;
     for (uint32_t index = first; index <= last; index++) {
         assert_true(broodi_slot_give(kind, index, atomic_load(state_of(kind, index))));
         wear_out(kind, index);

@@ -34,20 +34,13 @@ struct holdings {
     uint32_t live[BROODI_KINDS];
 };
 
-// Tables are committed in whole chunks.
-static size_t size_of_table(enum broodi_kind kind)
-{
-    const size_t used = (size_t)broodi_slot_limit(kind) * broodi_tables[kind].stride;
-    return (used + BROODI_HEAP_CHUNK - 1) / BROODI_HEAP_CHUNK * BROODI_HEAP_CHUNK;
-}
-
 static struct holdings take_stock(void)
 {
     struct holdings now = { .descriptors = platform_descriptor_count(),
                             .memory = platform_memory_behind(broodi_family.arena.object) };
     for (int kind = 1; kind < BROODI_KINDS; kind++) {
         now.live[kind] = atomic_load(&broodi_family.header->tables[kind].live);
-        now.memory -= size_of_table((enum broodi_kind)kind);
+        now.memory -= broodi_table_size((enum broodi_kind)kind);
     }
     return now;
 }

@@ -79,8 +79,9 @@ static brood_status take(struct piece *piece, size_t size)
         return status;
     piece->size = size;
     assert_int_equal(piece->place % UNIT, 0);
-    assert_true(piece->place >= broodi_heap_at);
+    assert_true(piece->place >= broodi_family.heap_at);
     assert_true(piece->place + size <= broodi_family.arena.size);
+    assert_status(broodi_heap_access(piece->place, size), BROOD_OK);
     if (zero)
         assert_true(is_zero(piece));
     stamp(piece);
@@ -129,11 +130,9 @@ static void give_all(void)
 // What the arena has of the system's memory, by its own account.
 static size_t memory_kept(void)
 {
-    size_t kept = CHUNK; // the header
-    for (int kind = 1; kind < BROODI_KINDS; kind++) {
-        const size_t used = broodi_slot_limit((enum broodi_kind)kind) * broodi_tables[kind].stride;
-        kept += (used + CHUNK - 1) / CHUNK * CHUNK;
-    }
+    size_t kept = BROODI_BOOT;
+    for (int kind = 1; kind < BROODI_KINDS; kind++)
+        kept += broodi_table_size((enum broodi_kind)kind);
     for (uint32_t index = 0; index < heap()->chunks; index++)
         kept += chunk_at(index)->committed ? CHUNK : 0;
     return kept;
@@ -209,7 +208,7 @@ enum { LEFT = 40 };
 static size_t narrow(uint32_t left)
 {
     const size_t whole = broodi_family.arena.size;
-    broodi_family.arena.size = broodi_heap_at + (size_t)(heap()->chunks + left) * CHUNK;
+    broodi_family.arena.size = broodi_family.heap_at + (size_t)(heap()->chunks + left) * CHUNK;
     return whole;
 }
 

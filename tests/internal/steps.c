@@ -392,7 +392,8 @@ static bool holds_a_lock(enum broodi_step step)
 
 static uint32_t acts_towards(enum broodi_step step)
 {
-    if (step == BROODI_STEP_TABLE_COMMITTED || step == BROODI_STEP_HEAP_GROWN ||
+    if (step == BROODI_STEP_TABLE_COMMITTED || step == BROODI_STEP_SPACE_CLAIMED ||
+        step == BROODI_STEP_HEAP_GROWN ||
         step == BROODI_STEP_HEAP_COMMITTED) // where a heap does not shrink, it is committed once
         return HOARDING;
     if (step == BROODI_STEP_HEAP_FORGOTTEN)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The arena is one object of shared memory, whose name is gone before anybody else has seen it. Its size is set once: the window first, and behind
-// it room for sections. Memory comes when it is touched, and no call grants it beforehand; what is more than the machine has
+// The arena is one object of shared memory, whose name is gone before anybody else has seen it. Its size is set once. The window is
+// address space without access, over which parts of the object are mapped as they are needed. Memory comes when it is touched, and no call grants it beforehand; what is more than the machine has
 // is refused here. Nor does a call take it back from a part of an object: what has ended is filled with zeros, which the system compresses to nothing.
 #include "os/os_memory.h"
 
@@ -23,23 +23,33 @@
 #define WINDOW ((size_t)16 << 30)
 #define OBJECT ((uint64_t)4 * WINDOW)
 
-static brood_status map_part(int object, uint64_t at, size_t size, void **out)
+// Maps a part of the object; `at`, if not NULL, is in the window. MAP_FAILED with errno.
+static void *map_object(int object, uint64_t place, size_t size, void *at)
+{
+    return broodi_posix_fault(ENOMEM) ? MAP_FAILED
+                                      : mmap(at, size, PROT_READ | PROT_WRITE,
+                                             MAP_SHARED | (at ? MAP_FIXED : 0), object, (off_t)place);
+}
+
+static brood_status reserve(brood_os_arena *out, int object, size_t size)
 {
     void *base = broodi_posix_fault(ENOMEM)
                      ? MAP_FAILED
-                     : mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, object, (off_t)at);
+                     : mmap(NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANON | MAP_NORESERVE, -1, 0);
     if (base == MAP_FAILED)
         return broodi_fail(BROOD_NO_MEMORY, "mmap of %zu bytes (%d)", size, errno);
-    *out = base;
+    *out = (brood_os_arena){ .base = base, .size = size, .object = object };
     return BROOD_OK;
 }
 
-static brood_status map(brood_os_arena *out, int object, size_t size)
+// `size` bytes, or half of that, and so on.
+static brood_status reserve_some(brood_os_arena *out, int object, size_t size, size_t least)
 {
-    void *base = NULL;
-    const brood_status status = map_part(object, 0, size, &base);
-    if (status == BROOD_OK)
-        *out = (brood_os_arena){ .base = base, .size = size, .object = object };
+    brood_status status = reserve(out, object, size);
+    while (status != BROOD_OK && size > least) {
+        size = size / 2 > least ? size / 2 : least;
+        status = reserve(out, object, size);
+    }
     return status;
 }
 
@@ -73,18 +83,14 @@ brood_status brood_os_arena_create(brood_os_arena *out, size_t least)
     uint64_t whole = OBJECT;
     while (ftruncate(object, (off_t)whole) != 0 && whole / 2 >= least)
         whole /= 2;
-    size_t size = whole / 4 > least ? (size_t)(whole / 4) : least;
-    status = map(out, object, size);
-    while (status != BROOD_OK && size > least) {
-        size = size / 2 > least ? size / 2 : least;
-        status = map(out, object, size);
-    }
+    const size_t size = whole / 4 > least ? (size_t)(whole / 4) : least;
+    status = reserve_some(out, object, size, least);
     if (status != BROOD_OK)
         close(object);
     return status;
 }
 
-brood_status brood_os_arena_open(brood_os_arena *out, intptr_t object, size_t size)
+brood_status brood_os_arena_open(brood_os_arena *out, intptr_t object, size_t size, size_t least)
 {
     struct stat facts;
     brood_status status = BROOD_INVALID;
@@ -93,7 +99,7 @@ brood_status brood_os_arena_open(brood_os_arena *out, intptr_t object, size_t si
     else if (fcntl((int)object, F_SETFD, FD_CLOEXEC) != 0)
         status = brood_os_error("fcntl", errno);
     else
-        status = map(out, (int)object, size);
+        status = reserve_some(out, (int)object, size, least);
     if (status != BROOD_OK)
         close((int)object);
     return status;
@@ -108,16 +114,29 @@ static brood_status look_at_memory(uint64_t length)
     return broodi_fail(BROOD_NO_MEMORY, "%" PRIu64 " bytes, where the machine has %" PRIu64, length, all);
 }
 
-brood_status brood_os_arena_commit(const brood_os_arena *arena, size_t offset, size_t length)
+brood_status brood_os_arena_commit(const brood_os_arena *arena, const brood_os_range *range)
 {
-    if (broodi_fault() || offset > arena->size || length > arena->size - offset)
+    if (broodi_fault() || range->offset > arena->size || range->length > arena->size - range->offset)
         return broodi_fail(BROOD_NO_MEMORY, "the arena's window of %zu bytes is full", arena->size);
+    struct stat facts;
+    if (fstat((int)arena->object, &facts) == 0 && range->place + range->length > (uint64_t)facts.st_size)
+        return broodi_fail(BROOD_NO_MEMORY, "the arena's object of %lld bytes is full",
+                           (long long)facts.st_size);
     return BROOD_OK;
 }
 
-bool brood_os_arena_decommit(const brood_os_arena *arena, size_t offset, size_t length)
+bool brood_os_arena_access(const brood_os_arena *arena, const brood_os_range *range)
 {
-    (void)arena, (void)offset, (void)length;
+    const int before = errno;
+    const bool done = map_object((int)arena->object, range->place, range->length,
+                                 arena->base + range->offset) != MAP_FAILED;
+    errno = before;
+    return done;
+}
+
+bool brood_os_arena_decommit(const brood_os_arena *arena, const brood_os_range *range)
+{
+    (void)arena, (void)range;
     return false;
 }
 
@@ -168,7 +187,11 @@ void brood_os_section_destroy(const brood_os_arena *arena, const brood_os_sectio
 
 brood_status brood_os_section_map(const brood_os_arena *arena, const brood_os_section *section, void **out)
 {
-    return map_part((int)arena->object, section->at, (size_t)section->length, out);
+    void *base = map_object((int)arena->object, section->at, (size_t)section->length, NULL);
+    if (base == MAP_FAILED)
+        return broodi_fail(BROOD_NO_MEMORY, "mmap of %" PRIu64 " bytes (%d)", section->length, errno);
+    *out = base;
+    return BROOD_OK;
 }
 
 void brood_os_section_unmap(void *address, uint64_t length)
