@@ -8,6 +8,7 @@
 
 #include "futex.h"
 #include "life.h"
+#include "valgrind.h"
 
 #include "atomic.h"
 #include "fault.h"
@@ -63,6 +64,19 @@ static int make_mutex(pthread_mutex_t *mutex)
     return error ? error : pthread_mutex_trylock(mutex);
 }
 
+// For helgrind the mutex is free while its thread lives: a thread that ends with a mutex locked is a fault of the program's otherwise.
+static void hide(pthread_mutex_t *mutex)
+{
+    broodi_helgrind(BROODI_HELGRIND_UNLOCK_PRE, (uintptr_t)mutex, 0);
+    broodi_helgrind(BROODI_HELGRIND_UNLOCK_POST, (uintptr_t)mutex, 0);
+}
+
+static void show(pthread_mutex_t *mutex)
+{
+    broodi_helgrind(BROODI_HELGRIND_LOCK_PRE, (uintptr_t)mutex, 0);
+    broodi_helgrind(BROODI_HELGRIND_LOCK_POST, (uintptr_t)mutex, 0);
+}
+
 // Whether the kernel marks the mutexes of one who is killed.
 static bool has_robust_lists(void)
 {
@@ -87,12 +101,14 @@ brood_status brood_os_life_begin(brood_os_life *life, const brood_os_life_id *id
     const int error = make_mutex(&own->mutex);
     if (error)
         return brood_os_error("pthread_mutex_init", error);
+    hide(&own->mutex);
     own->heard = atomic_load_explicit(&own->bell, memory_order_relaxed);
     return BROOD_OK;
 }
 
 void brood_os_life_end(brood_os_life *life)
 {
+    show(&in(life)->mutex);
     pthread_mutex_unlock(&in(life)->mutex);
 }
 

@@ -106,10 +106,24 @@ static uint64_t address_space(void)
     return getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY ? limit.rlim_cur : UINT64_MAX;
 }
 
+#if !defined(MFD_NOEXEC_SEAL)
+#define MFD_NOEXEC_SEAL 8U
+#endif
+
+// Not executable, which a hardened system asks for (vm.memfd_noexec); kernels before 6.3 do not know the flag.
+static int make_file(void)
+{
+    if (broodi_posix_fault(EMFILE))
+        return -1;
+    const int object = memfd_create("brood", MFD_CLOEXEC | MFD_NOEXEC_SEAL);
+    if (object >= 0 || errno != EINVAL)
+        return broodi_descriptor_up(object);
+    return broodi_descriptor_up(memfd_create("brood", MFD_CLOEXEC));
+}
+
 brood_status brood_os_arena_create(brood_os_arena *out, size_t least)
 {
-    const int object =
-        broodi_posix_fault(EMFILE) ? -1 : broodi_descriptor_up(memfd_create("brood", MFD_CLOEXEC));
+    const int object = make_file();
     if (object < 0)
         return brood_os_error("memfd_create", errno);
     struct stat facts = { .st_size = 0 };

@@ -140,6 +140,88 @@ static void a_file_that_took_the_place_of_the_arena_is_left_alone(void **state)
     close(file);
 }
 
+// What others have made is reached without the descriptor, too.
+
+static int make_locks(void *arg)
+{
+    brood_lock *locks = brood_block_data(*(brood_block *)arg);
+    CHECK(locks);
+    for (int i = 0; i < 200; i++)
+        CHECK(brood_lock_create(&locks[i]) == BROOD_OK);
+    return 0;
+}
+
+static int use_without_descriptor(void *arg)
+{
+    brood_block block = *(brood_block *)arg;
+    const brood_lock *locks = brood_block_data(block);
+    const int64_t deadline = brood_clock() + MEETING_PATIENCE;
+    CHECK(locks);
+    CHECK(close((int)broodi_family.arena.object) == 0);
+    while (!((volatile const brood_lock *)locks)[199].id && brood_clock() < deadline)
+        brood_sleep(BROOD_MILLISECONDS(1));
+    for (int i = 0; i < 200; i++) {
+        CHECK(brood_lock_acquire(locks[i], BROOD_FOREVER) == BROOD_OK);
+        CHECK(brood_lock_release(locks[i]) == BROOD_OK);
+    }
+    return 0;
+}
+
+static void what_is_made_later_is_reached_without_the_descriptor(void **state)
+{
+    (void)state;
+    brood_block block;
+    assert_status(brood_block_create(&block, 200 * sizeof(brood_lock)), BROOD_OK);
+    brood_process *process = started_process(use_without_descriptor, &block, sizeof block);
+    assert_int_equal(make_locks(&block), 0);
+    assert_process_ends(process, 0);
+    const brood_lock *locks = brood_block_data(block);
+    for (int i = 0; i < 200; i++)
+        assert_status(brood_lock_destroy(locks[i]), BROOD_OK);
+    assert_status(brood_block_destroy(block), BROOD_OK);
+}
+
+// What is locked into memory is what is in use
+
+enum { RESIDENT = 64 * 1024 }; // kilobytes more than before, at most
+
+static int use_a_block(void *arg)
+{
+    brood_block block;
+    (void)arg;
+    CHECK(brood_block_create(&block, 2 * MIB) == BROOD_OK);
+    memset(brood_block_data(block), 1, 2 * MIB);
+    CHECK(brood_block_destroy(block) == BROOD_OK);
+    return 0;
+}
+
+static void locked_memory_is_what_is_in_use(void **state)
+{
+    (void)state;
+    static brood_lock locks[2000];
+    if (!platform_copy_is_safe_beside_threads()) {
+        print_message("a sanitizer has a large shadow of memory\n");
+        skip();
+    }
+    assert_int_equal(use_a_block(NULL), 0);
+    const uint64_t before = read_number("/proc/self/status", "VmRSS:");
+    if (mlockall(MCL_CURRENT | MCL_FUTURE) != 0) {
+        print_message("this process may not lock memory\n");
+        skip();
+    }
+    assert_in_range(read_number("/proc/self/status", "VmRSS:"), 1, before + RESIDENT);
+    for (int i = 0; i < 2000; i++)
+        assert_status(brood_lock_create(&locks[i]), BROOD_OK);
+    assert_int_equal(use_a_block(NULL), 0);
+    assert_thread_ends(started_thread(use_a_block, "", 1), 0);
+    assert_process_ends(started_process(use_a_block, "", 1), 0);
+    const uint64_t after = read_number("/proc/self/status", "VmRSS:");
+    assert_int_equal(munlockall(), 0);
+    assert_in_range(after, 1, before + RESIDENT);
+    for (int i = 0; i < 2000; i++)
+        assert_status(brood_lock_destroy(locks[i]), BROOD_OK);
+}
+
 // What the machine has
 
 static void more_than_the_machine_has_is_no_memory(void **state)
@@ -556,6 +638,8 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(files_that_may_not_grow_are_no_memory),
         cmocka_unit_test(a_file_that_took_the_place_of_the_arena_is_left_alone),
+        cmocka_unit_test(what_is_made_later_is_reached_without_the_descriptor),
+        cmocka_unit_test(locked_memory_is_what_is_in_use),
         cmocka_unit_test(more_than_the_machine_has_is_no_memory),
         cmocka_unit_test_teardown(a_control_group_that_is_full_is_no_memory, remove_group),
         cmocka_unit_test(a_commit_beside_a_timer_comes_to_an_end),
