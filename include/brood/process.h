@@ -4,7 +4,9 @@
  * @brief Functions in processes.
  *
  * A #brood_process is a counted reference to a child of this process. It belongs to the process that started
- * the child: in any other, a forked child included, calls with it answer `BROOD_WRONG_STATE`.
+ * the child. In a copy of that process, made by fork() or `BROOD_START_FORK`, calls with it answer `BROOD_WRONG_STATE`. To
+ * any other process a reference is a pointer to nothing: like every pointer, it must not be handed to a child in a fresh
+ * image, where its use is undefined.
  *
  * brood waits for its own children only, one by one: it never touches SIGCHLD nor any other child. In a program
  * that reaps all its children by itself, how a child ended is still known from the record that the child
@@ -46,7 +48,8 @@ typedef enum brood_start_method {
      *  The child has the circumstances that the server was made in. Where orphans become children of the program, as in the first
      *  process of a container, the server becomes one. Linux only. */
     BROOD_START_FORKSERVER = 2,
-    /** A copy of the calling process, with its memory. POSIX only. */
+    /** A copy of the calling process, with its memory. When its target returns it flushes stdio and leaves by _exit(); see
+     *  "What exit() runs" in brood.h. POSIX only. */
     BROOD_START_FORK = 3
 } brood_start_method;
 
@@ -158,14 +161,18 @@ typedef enum brood_exit_kind {
     BROOD_TERMINATED =
         4, /**< By brood_process_terminate(), brood_process_kill(), or as a daemon at its starter's end. */
     BROOD_DEADLINE = 5, /**< Killed at a deadline. */
-    BROOD_LOST = 6      /**< It has ended, and nobody knows how. */
+    /** It has ended, and nobody knows how. On Windows also when it left with code 0 past its own end: by _exit(), quick_exit(),
+     *  ExitProcess(). */
+    BROOD_LOST = 6
 } brood_exit_kind;
 
 /** @brief What a crashed process died of. */
 typedef enum brood_crash {
-    BROOD_CRASH_NONE = 0,       /**< It did not crash. */
-    BROOD_CRASH_ACCESS = 1,     /**< Memory that is not there. */
-    BROOD_CRASH_ABORT = 2,      /**< abort(), a failed assertion. */
+    BROOD_CRASH_NONE = 0,   /**< It did not crash. */
+    BROOD_CRASH_ACCESS = 1, /**< Memory that is not there. */
+    /** abort(), a failed assertion. On Windows that is the exit code 3: a process that leaves with 3 by _exit(), quick_exit() or
+     *  ExitProcess() is reported as aborted, too. A 3 that the target returned or gave to exit() is `BROOD_EXITED`. */
+    BROOD_CRASH_ABORT = 2,
     BROOD_CRASH_ILLEGAL = 3,    /**< An illegal instruction. */
     BROOD_CRASH_ARITHMETIC = 4, /**< Division by zero and its like. */
     BROOD_CRASH_STACK = 5,      /**< Stack overflow; Windows only, `BROOD_CRASH_ACCESS` elsewhere. */
@@ -275,6 +282,8 @@ BROOD_API brood_status brood_process_stop(brood_process *process, brood_duration
 /**
  * @brief Ends the child: SIGTERM, which the child may handle; TerminateProcess() on Windows.
  *
+ * A child that ignores SIGTERM goes on, and so does one in which all threads block it; a child begins with the signals
+ * blocked and ignored that the thread which started it blocks and ignores. brood_process_stop() kills such a child after the second `grace`.
  * Does not wait. `BROOD_OK` for a child that has ended. Nothing of the child's own end runs: its
  * children are ended by the system.
  * @return `BROOD_INVALID` for NULL; `BROOD_WRONG_STATE` in another process; `BROOD_DENIED`, `BROOD_SYSTEM` when the system refuses.

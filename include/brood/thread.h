@@ -3,8 +3,8 @@
  * @file
  * @brief Functions in threads.
  *
- * A #brood_thread is a counted reference that belongs to the process that started the thread; in any
- * other process, a forked child included, calls with it answer `BROOD_WRONG_STATE`.
+ * A #brood_thread is a counted reference that belongs to the process that started the thread. In a copy of that process, made by fork() or
+ * `BROOD_START_FORK`, calls with it answer `BROOD_WRONG_STATE`. In any other process it is a pointer to nothing, and its use is undefined.
  *
  * Fibers of Windows are nothing of their own: what one acquires or sets is its thread's, and stays so when another fiber deletes it. A thread of the
  * program's own that first uses brood in a fiber is to end in that one, or in one that has deleted it: in any other its locals are not destroyed, and its
