@@ -34,6 +34,14 @@ static struct {
     struct handler *inherited; // what a forked child found here: reachable, never run
 } ending;
 
+// The end as the executable's exit() runs it.
+static struct {
+    int (*executable_atexit)(void (*)(void));
+    atomic_bool renewed;
+    atomic_bool returned; // the target of this fresh image, with `code`
+    int code;
+} at_exit;
+
 static BROODI_THREAD_LOCAL unsigned
     inside; // handlers that this thread is in, and counts in `running`: one may call exit()
 
@@ -127,13 +135,19 @@ static brood_status run_handlers(int64_t deadline)
     }
 }
 
-// What was printed before comes before what the children print from now on. The threads that are joined may still start something; once they
-// are gone nobody can.
-static brood_status end_all(int64_t deadline)
+// What was printed before comes before what the children print from now on. The threads that are joined may still
+// start something.
+static brood_status begin_end(int64_t deadline)
 {
     brood_os_stdio_flush(false);
     atomic_store_explicit(&ending.begun, true, memory_order_release);
-    brood_status status = join_threads(deadline);
+    return join_threads(deadline);
+}
+
+// Once the threads are gone nobody can start anything.
+static brood_status end_all(int64_t deadline)
+{
+    brood_status status = begin_end(deadline);
     if (status == BROOD_OK) {
         atomic_store_explicit(&ending.closed, true, memory_order_release);
         broodi_threads_close();
@@ -221,54 +235,122 @@ static void record(enum broodi_record what, int code)
                           memory_order_release); // pairs with conclude in process.c
 }
 
-void broodi_ending_at_exit(void)
-{
-    if (broodi_here.role != BROODI_GUEST)
-        (void)end_all(INT64_MAX);
-    record(BROODI_RECORD_ORDERLY, 0);
-}
-
 static broodi_word flushed;
 
 static void flush_all(void *unused)
 {
     (void)unused;
     brood_os_stdio_flush(true);
+    if (atomic_load_explicit(&at_exit.returned, memory_order_acquire)) // exit() comes by all streams
+        brood_os_stdio_await_input();
     atomic_store_explicit(&flushed.state, 1, memory_order_seq_cst);
     broodi_wake(&flushed, BROODI_ALL);
 }
 
-// All streams. A daemon thread may sit in a read with its stream locked, and a flush of all would wait for it: so while other
-// threads run, a helper does it and is waited for a second at most. A copy that was made beside other threads leaves the other streams alone: what
-// they hold is its starter's, and their locks may be held by nobody.
-static void flush_streams(void)
+static bool is_flushed(void)
 {
-    if (!broodi_here.forked_with_threads && brood_os_thread_count() == 1) {
-        brood_os_stdio_flush(true);
-        return;
-    }
-    brood_os_stdio_flush(false);
-    if (broodi_here.forked_with_threads)
-        return;
-    brood_os_thread helper;
-    atomic_store_explicit(&flushed.state, 0, memory_order_relaxed); // of whom this is a copy, perhaps
-    if (brood_os_thread_start(&helper, flush_all, NULL, 0) != BROOD_OK)
-        return;
-    const int64_t deadline = broodi_deadline(BROOD_SECONDS(1));
-    while (atomic_load_explicit(&flushed.state, memory_order_acquire) == 0 && brood_clock() < deadline)
-        broodi_wait(&flushed, 0, BROODI_NONE, deadline);
-    if (atomic_load_explicit(&flushed.state, memory_order_acquire))
-        (void)brood_os_thread_join(helper, INT64_MAX);
+    return atomic_load_explicit(&flushed.state, memory_order_acquire) != 0;
 }
 
-// A guest comes here too: a copy that the target, or one of the handlers, has made and returned from.
-_Noreturn void broodi_ending_of_child(int code)
+// A helper flushes all streams, and is waited for a second at most: a daemon thread may sit in a read with its stream
+// locked. False when it was waited for in vain.
+static bool flush_beside_threads(void)
+{
+    brood_os_thread helper;
+    atomic_store_explicit(&flushed.state, 0,
+                          memory_order_relaxed); // of the process that this is a copy of, perhaps
+    if (brood_os_thread_start(&helper, flush_all, NULL, 0) != BROOD_OK)
+        return true;
+    const int64_t deadline = broodi_deadline(BROOD_SECONDS(1));
+    while (!is_flushed() && brood_clock() < deadline)
+        broodi_wait(&flushed, 0, BROODI_NONE, deadline);
+    if (!is_flushed())
+        return false;
+    (void)brood_os_thread_join(helper, INT64_MAX);
+    return true;
+}
+
+// All streams. False when another thread is inside one. A copy that was made beside other threads leaves all but stdout
+// and stderr alone: what they hold is its parent's, and their locks may be held by no thread.
+static bool flush_streams(void)
+{
+    const bool is_alone = !broodi_here.forked_with_threads && brood_os_thread_count() == 1;
+    brood_os_stdio_flush(is_alone);
+    return is_alone || broodi_here.forked_with_threads || flush_beside_threads();
+}
+
+// Nothing of exit() runs: its handlers are those of the process that this one is a copy of.
+_Noreturn static void leave(int code)
+{
+    record(BROODI_RECORD_CODE, code);
+    brood_os_process_exit(code);
+}
+
+static void join_at_exit(void)
 {
     if (broodi_here.role != BROODI_GUEST)
         (void)end_all(INT64_MAX);
-    flush_streams();
-    record(BROODI_RECORD_CODE, code);
-    brood_os_process_exit(code);
+}
+
+// The oldest of brood's handlers. Where exit() would wait for a stream that another thread does not leave, it is cut
+// short when the target has returned; a target that calls exit() itself has what its C library does then.
+static void end_at_exit(void)
+{
+    join_at_exit();
+    if (!atomic_load_explicit(&at_exit.returned, memory_order_acquire)) {
+        record(BROODI_RECORD_ORDERLY, 0);
+        return;
+    }
+    if (brood_os_stdio_exit_waits() && !flush_streams())
+        leave(at_exit.code);
+    record(BROODI_RECORD_RETURNED, at_exit.code);
+}
+
+static brood_status at_executables_exit(void (*handler)(void))
+{
+    if (broodi_fault() || at_exit.executable_atexit(handler) != 0)
+        return broodi_fail(BROOD_NO_MEMORY, "atexit");
+    return BROOD_OK;
+}
+
+brood_status broodi_ending_prepare(int (*executable_atexit)(void (*)(void)))
+{
+    at_exit.executable_atexit = executable_atexit;
+    return at_executables_exit(end_at_exit);
+}
+
+brood_status broodi_ending_renew(void)
+{
+    if (atomic_load_explicit(&at_exit.renewed, memory_order_relaxed) ||
+        atomic_exchange_explicit(&at_exit.renewed, true, memory_order_relaxed))
+        return BROOD_OK;
+    const brood_status status = at_executables_exit(join_at_exit);
+    if (status != BROOD_OK)
+        atomic_store_explicit(&at_exit.renewed, false, memory_order_relaxed);
+    return status;
+}
+
+// A copy of a process that has handlers of its own flushes and ends: one that was started by BROOD_START_FORK, or that
+// the target has made and that has returned from it (a guest).
+_Noreturn static void end_copy(int code)
+{
+    if (broodi_here.role != BROODI_GUEST)
+        (void)end_all(INT64_MAX);
+    (void)flush_streams();
+    leave(code);
+}
+
+// A fresh image joins its threads before exit(): some C libraries let one thread at a time into exit() and atexit(), so
+// that a thread which needs either could not be joined from there; and no destructor of an object with static storage
+// runs while a thread may use the object.
+_Noreturn void broodi_ending_of_child(int code)
+{
+    if (!broodi_here.is_fresh)
+        end_copy(code);
+    (void)begin_end(INT64_MAX);
+    at_exit.code = code;
+    atomic_store_explicit(&at_exit.returned, true, memory_order_release);
+    exit(code);
 }
 
 void broodi_ending_forget(void)
@@ -278,6 +360,7 @@ void broodi_ending_forget(void)
     ending.handlers_done = false;
     atomic_store_explicit(&ending.running.state, 0, memory_order_relaxed);
     inside = 0;
+    atomic_store_explicit(&at_exit.renewed, false, memory_order_relaxed);
     while (ending.handlers) {
         struct handler *handler = ending.handlers;
         ending.handlers = handler->next;

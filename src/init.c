@@ -12,7 +12,7 @@
 //    9  it finds its target, in the same build of the same module                  brood_os_module_resolve
 //   10  it replies: ready, or why not                                              brood_os_boot_reply
 //   11  the target runs                                                            run
-//   12  threads, children, handlers, streams; the exit record; the end             broodi_ending_of_child
+//   12  exit(): threads, children, handlers, the exit record, streams; the end     broodi_ending_of_child
 #include "init.h"
 
 #include "block.h"
@@ -82,6 +82,13 @@ _Noreturn void broodi_child_of_fork(const struct broodi_boot *boot, intptr_t cha
     run(boot, channel, target);
 }
 
+// Steps 10 to 12 in an image that runs no code of the program but this child's.
+_Noreturn static void run_fresh(const struct broodi_boot *boot, intptr_t channel, void (*target)(void))
+{
+    broodi_here.is_fresh = true;
+    run(boot, channel, target);
+}
+
 // Steps 7 to 9; `out` is whole on BROOD_OK only.
 static brood_status enter(const brood_os_boot *boot, struct broodi_boot *out, void (**target)(void))
 {
@@ -117,14 +124,7 @@ _Noreturn void broodi_child_of_server(const brood_os_boot *boot, brood_status st
     }
     if (status != BROOD_OK)
         reject(boot->channel, status);
-    run(&decoded, boot->channel, target);
-}
-
-static brood_status register_ending(int (*executable_atexit)(void (*)(void)))
-{
-    if (broodi_fault() || executable_atexit(broodi_ending_at_exit) != 0)
-        return broodi_fail(BROOD_NO_MEMORY, "atexit");
-    return BROOD_OK;
+    run_fresh(&decoded, boot->channel, target);
 }
 
 _Noreturn static void begin_child(int (*executable_atexit)(void (*)(void)))
@@ -138,10 +138,10 @@ _Noreturn static void begin_child(int (*executable_atexit)(void (*)(void)))
     if (status == BROOD_OK)
         status = enter(&boot, &decoded, &target);
     if (status == BROOD_OK)
-        status = register_ending(executable_atexit);
+        status = broodi_ending_prepare(executable_atexit);
     if (status != BROOD_OK)
         reject(boot.channel, status);
-    run(&decoded, boot.channel, target);
+    run_fresh(&decoded, boot.channel, target);
 }
 
 static void begin_main(int (*executable_atexit)(void (*)(void)))
@@ -159,7 +159,7 @@ static void begin_main(int (*executable_atexit)(void (*)(void)))
     if (status == BROOD_OK)
         status = broodi_process_slot_take(&facts, &broodi_here.process);
     if (status == BROOD_OK)
-        status = register_ending(executable_atexit);
+        status = broodi_ending_prepare(executable_atexit);
     if (status != BROOD_OK)
         refuse("brood_init", status);
     atomic_store_explicit(&broodi_family.header->keeper, brood_os_section_keeper(), memory_order_relaxed);

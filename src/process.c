@@ -76,19 +76,45 @@ static bool was_asked(const brood_process *process, brood_exit seen)
            (process->asked >> seen.native & 1);
 }
 
+static uint32_t record_of(const struct broodi_process_slot *slot)
+{
+    return atomic_load_explicit(&slot->record, memory_order_acquire); // pairs with record in ending.c
+}
+
+// Whether the process ended with the code that its target returned, so far as the system tells: of a POSIX code 8 bits.
+// Where all ends are codes, that of an interrupt may be the target's own.
+static bool agrees(int32_t code, brood_exit seen)
+{
+    if (seen.kind == BROOD_LOST)
+        return true;
+    if (brood_os_process_can_fork())
+        return seen.kind == BROOD_EXITED && ((seen.code ^ code) & 0xff) == 0;
+    return seen.kind == BROOD_SIGNALLED || (uint32_t)seen.native == (uint32_t)code;
+}
+
+// Where all ends are exit codes, this one may be one of those that stand for something else.
+static brood_exit exited(int32_t code, brood_exit seen)
+{
+    const bool all_are_codes = !brood_os_process_can_fork();
+    return (brood_exit){ .kind = BROOD_EXITED,
+                         .code = code,
+                         .native = all_are_codes ? (int64_t)(uint32_t)code : seen.native };
+}
+
 static brood_exit conclude(const brood_process *process, brood_exit seen)
 {
     const struct broodi_process_slot *slot = broodi_slot(BROODI_PROCESS, process->slot);
     const bool all_are_codes = !brood_os_process_can_fork();
     if (seen.kind == BROOD_TERMINATED && !was_asked(process, seen)) // such a code of the program's own
         seen = (brood_exit){ .kind = BROOD_EXITED, .code = seen.code, .native = (uint32_t)seen.code };
-    switch (atomic_load_explicit(&slot->record, memory_order_acquire)) {
-    case BROODI_RECORD_CODE: { // where all ends are exit codes, this one may be one of those that stand for something else
-        const int32_t code = atomic_load_explicit(&slot->code, memory_order_relaxed);
-        return (brood_exit){ .kind = BROOD_EXITED,
-                             .code = code,
-                             .native = all_are_codes ? (int64_t)(uint32_t)code : seen.native };
-    }
+    const int32_t code = atomic_load_explicit(&slot->code, memory_order_relaxed);
+    switch (record_of(slot)) {
+    case BROODI_RECORD_RETURNED:
+        if (!agrees(code, seen))
+            break;
+        return exited(code, seen);
+    case BROODI_RECORD_CODE:
+        return exited(code, seen);
     case BROODI_RECORD_ORDERLY: // there, 0 and those of crashes are believed only with this; that of an interrupt, which programs pass on, always
         if (seen.kind == BROOD_EXITED ||
             (all_are_codes && seen.kind != BROOD_TERMINATED && seen.kind != BROOD_SIGNALLED))
@@ -116,7 +142,7 @@ static bool see_served(const brood_process *process, brood_exit *seen)
     if (broodi_process_slot_reported(process->slot, seen))
         return true;
     *seen = (brood_exit){ .kind = BROOD_LOST };
-    if (atomic_load_explicit(&slot->record, memory_order_acquire) != BROODI_RECORD_CODE)
+    if (record_of(slot) != BROODI_RECORD_CODE) // what is behind another record is the server's to tell
         return !server_lives;
     seen->native =
         atomic_load_explicit(&slot->code, memory_order_relaxed) & 0xff; // as the system would say it

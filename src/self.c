@@ -179,6 +179,7 @@ static void become_guest(void)
     const uint64_t parent_birth = atomic_load_explicit(&birth, memory_order_relaxed);
     broodi_here.serial++;
     broodi_here.role = BROODI_GUEST;
+    broodi_here.is_fresh = false;
     broodi_here.process = BROODI_NONE;
     broodi_here.resources = NULL;
     broodi_here.resource_count = 0;

@@ -24,6 +24,9 @@ struct broodi_process_self {
     uint64_t serial;  // this image among those it was forked from: objects of an ancestor are told by it
     uint32_t process; // slot; BROODI_NONE for a guest that has not needed one
     bool daemon;
+    // A child in an image that was executed for it, or for its fork server: the handlers of exit() are its own. False in
+    // every copy that fork() makes of a process that runs the program's code.
+    bool is_fresh;
     // It, or one that it is a copy of: a stream may be locked for ever by a thread that was not copied.
     bool forked_with_threads;
     int64_t pid;

@@ -22,7 +22,8 @@ struct broodi_process_slot {
     _Atomic uint32_t
         parent; // slot of the starter, and its generation; BROODI_NONE: the main process, a guest
     _Atomic uint32_t parent_generation;
-    // The exit record. The process itself writes it, last of all; whoever reaps it reads it afterwards, and barriers that it took part in.
+    // The exit record. The process itself writes it, as late in its end as it can (ending.c). Whoever reaps the
+    // process reads it afterwards, and so do barriers that the process took part in.
     _Atomic uint32_t record; // enum broodi_record
     _Atomic int32_t code;
     broodi_word stop; // low: see stop.h
@@ -53,7 +54,10 @@ enum broodi_origin {
 enum broodi_record {
     BROODI_RECORD_NONE,
     BROODI_RECORD_ORDERLY, // it came to the end of its life by exit(): the system knows the code
-    BROODI_RECORD_CODE,    // `code` is what the target returned
+    BROODI_RECORD_CODE,    // `code` is what the target returned; nothing runs behind it
+    // `code` is what the target returned, and what it gave to exit(). Handlers and destructors that exit() runs behind
+    // it may still end the process in another way.
+    BROODI_RECORD_RETURNED,
 };
 
 // A thread of the family. Taken by the thread when it first needs one.

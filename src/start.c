@@ -85,7 +85,7 @@ static brood_status check(const struct start *start)
         status = broodi_environment_check(options->environment);
     if (status == BROOD_OK && broodi_ending_refuses())
         status = broodi_fail(BROOD_WRONG_STATE, "the process is ending");
-    return status;
+    return status == BROOD_OK ? broodi_ending_renew() : status;
 }
 
 static bool is_daemon(const brood_process_options *options)

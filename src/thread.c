@@ -156,6 +156,9 @@ static brood_status start(brood_thread **out, brood_target target, const void *a
     brood_status status = check(target, arg, size, options);
     if (status != BROOD_OK)
         return status;
+    status = broodi_ending_renew();
+    if (status != BROOD_OK)
+        return status;
     reap_ended();
     brood_os_guard_lock();
     (void)snprintf(counted, sizeof counted, "Thread-%u", ++threads.started);
@@ -261,10 +264,13 @@ static void reap_ended(void)
     } while (count == BATCH);
 }
 
+// Also when the thread has ended, and runs destructors of the program's own, or exit() as the last thread there is. Only
+// then the system's thread is asked for: until it is reaped, no other thread has its name.
 static bool is_self(const brood_thread *thread)
 {
     const struct broodi_self *self = broodi_self_known();
-    return self && self->thread == thread;
+    return (self && self->thread == thread) ||
+           (state_of(thread) == ENDED && brood_os_thread_is_self(thread->thread));
 }
 
 static bool is_to_be_joined(const brood_thread *thread)

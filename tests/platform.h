@@ -18,6 +18,10 @@ bool platform_has_fork(void);
 // new threads after multi-threaded fork is not supported".
 bool platform_copy_may_start_threads(void);
 
+// Whether the first thread of a copy can end before others do: with musl 1.2.3 each thread of a forked process waits for ever in pthread_exit() once the
+// first has ended there.
+bool platform_copy_outlives_its_first_thread(void);
+
 // Whether a copy that the program makes of this process beside busy threads can be used: not where the allocator of a sanitizer may have been locked
 // by one of them, nor in an emulator, which asserts that there is one thread.
 bool platform_copy_is_safe_beside_threads(void);

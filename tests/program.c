@@ -70,19 +70,26 @@ static void first_handler(void *arg)
     printf("%s", (const char *)arg); // which nobody flushes but the end of the process
 }
 
+static void older_handler_of_the_program(void)
+{
+    printf(", and an older handler of the program");
+}
+
 static void begin_everything(void)
 {
     static char second[] = "second handler";
     static char first[] = "first handler: last words";
     const brood_process_options daemon = { .daemon = BROOD_DAEMON_YES };
     brood_init();
-    if (atexit(handler_of_the_program) != 0)
+    if (atexit(older_handler_of_the_program) != 0)
         abort();
     demand(brood_at_exit(first_handler, first));
     demand(brood_at_exit(second_handler, second));
     demand(brood_thread_start(NULL, be_thread, NULL, 0, NULL));
     demand(brood_process_start(NULL, be_daemon, NULL, 0, &daemon));
     demand(brood_process_start(NULL, be_child, NULL, 0, NULL));
+    if (atexit(handler_of_the_program) != 0)
+        abort();
     (void)await_note("daemon", 1);
 }
 
@@ -542,7 +549,7 @@ static void the_end_has_one_order_after_a_return(void **state)
                     "thread\n"
                     "child\n"
                     "second handler: 0 children\n"
-                    "first handler: last words");
+                    "first handler: last words, and an older handler of the program");
 }
 
 static void the_end_has_the_same_order_after_an_exit(void **state)
@@ -554,7 +561,7 @@ static void the_end_has_the_same_order_after_an_exit(void **state)
                     "thread\n"
                     "child\n"
                     "second handler: 0 children\n"
-                    "first handler: last words");
+                    "first handler: last words, and an older handler of the program");
 }
 
 static void a_shutdown_does_it_all_now(void **state)
@@ -566,7 +573,8 @@ static void a_shutdown_does_it_all_now(void **state)
                     "child\n"
                     "second handler: 0 children\n"
                     "first handler: last words, and all is shut down\n"
-                    "a handler of the program\n");
+                    "a handler of the program\n"
+                    ", and an older handler of the program");
 }
 
 static void a_thread_may_end_the_process(void **state)
@@ -580,7 +588,7 @@ static void a_thread_may_end_the_process(void **state)
                         "thread\n"
                         "child\n"
                         "second handler: 0 children\n"
-                        "first handler: last words");
+                        "first handler: last words, and an older handler of the program");
 }
 
 static void what_is_printed_comes_out_once(void **state)

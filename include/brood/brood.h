@@ -17,7 +17,28 @@
  * @par The end of a process
  * When the target of a child returns or calls exit(), and when the main process returns from `main` or calls exit(), this
  * happens by itself, in this order: its non-daemon threads are joined; its daemon children are stopped; its other
- * children are joined; the handlers of brood_at_exit() run, newest first; stdio is flushed; the process ends.
+ * children are joined; the handlers of brood_at_exit() run, newest first; stdio is flushed; the process ends. It also
+ * happens when the first thread leaves by pthread_exit(), as soon as the last thread of the process ends; the code is 0 then.
+ * A process that is killed, or leaves by _exit(), _Exit() or quick_exit(), does none of it, and the system ends its children.
+ *
+ * @par What exit() runs
+ * A child in a fresh image (`BROOD_START_SPAWN`, `BROOD_START_FORKSERVER`) ends like a program: when its target returns, its
+ * non-daemon threads are joined, and exit() is called with the code. So the handlers of atexit() and the destructors of
+ * static and thread-local objects run. In the rare case that another thread stays inside a stream and the C library's exit() would wait for
+ * it for ever (not glibc), the child waits one second and leaves by _exit(): then what was registered before brood_init() does not run.
+ *
+ * A child of `BROOD_START_FORK` is a copy of its parent, with the parent's handlers and objects: when its target returns, it flushes
+ * stdio and leaves by _exit(), so that none of them runs twice. If it calls exit(), the C library runs all of them, those of
+ * the parent too. It also sets back the position of each file that the parent has read ahead of, and since parent and child share the
+ * position, the parent reads that part twice: such a child should return, or call _exit() behind fflush().
+ *
+ * @par What outlives the threads
+ * exit() runs handlers and destructors in the reverse order of their registration. brood registers the end of the process in
+ * brood_init(), and again when this process starts a thread or a child for the first time. So an object that was constructed, or a
+ * handler that was registered, before that first start is there until the threads and children are joined. One that came later, such as a
+ * function-local static object of C++ that a thread was the first to reach, is destroyed before they are joined, when the
+ * process returns from `main` or calls exit(). A program that has such objects calls brood_shutdown() first. When the target of
+ * a child returns, its threads are joined before anything is destroyed.
  */
 #ifndef BROOD_BROOD_H
 #define BROOD_BROOD_H
@@ -82,7 +103,7 @@ BROOD_API const char *brood_version(void);
  * call it at once: each returns when all is done.
  *
  * A program whose threads may call exit() or atexit(), or in C++ first come by a local static object that has a destructor, calls this
- * before it leaves `main`, with #BROOD_FOREVER: some C libraries (that of Windows, glibc of late) let one thread at a time into exit(), and one that is to
+ * before it leaves `main` or calls exit(), with #BROOD_FOREVER: some C libraries (that of Windows, glibc of late) let one thread at a time into exit(), and one that is to
  * be joined from there would wait for the end that waits for it.
  * @param timeout  how long to wait for all of it.
  * @retval BROOD_TIMEOUT  something still runs; the call may be repeated.

@@ -9,6 +9,12 @@
 // caller does only while no other thread can sit in one. Never blocks on another thread's read.
 void brood_os_stdio_flush(bool all);
 
+// Whether exit() waits for a stream that another thread has locked.
+bool brood_os_stdio_exit_waits(void);
+
+// Waits until no other thread is inside stdin, which a flush of all streams may pass over.
+void brood_os_stdio_await_input(void);
+
 // In a copy made beside other threads: forgets what stdout and stderr hold, which is its starter's and was being written by others.
 void brood_os_stdio_forget(void);
 

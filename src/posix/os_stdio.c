@@ -19,6 +19,24 @@ void brood_os_stdio_flush(bool all)
         (void)fflush(NULL);
 }
 
+// glibc flushes past the locks, and gives up on a stream that stays locked.
+#if defined(__GLIBC__)
+enum { EXIT_WAITS = false };
+#else
+enum { EXIT_WAITS = true };
+#endif
+
+bool brood_os_stdio_exit_waits(void)
+{
+    return EXIT_WAITS;
+}
+
+void brood_os_stdio_await_input(void)
+{
+    flockfile(stdin);
+    funlockfile(stdin);
+}
+
 void brood_os_stdio_forget(void)
 {
     broodi_stream_forget_output(stdout);

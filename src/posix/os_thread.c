@@ -189,6 +189,11 @@ static unsigned count_running(void)
     return count;
 }
 
+bool broodi_thread_is_alone(void)
+{
+    return count_running() == FOREIGN_THREADS + 1;
+}
+
 // The links of this directory are ".", ".." and one for each thread.
 unsigned brood_os_thread_count(void)
 {

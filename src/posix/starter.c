@@ -2,12 +2,14 @@
 #include "starter.h"
 
 #include "fault.h"
+#include "os/os_clock.h"
 #include "os/os_error.h"
 
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -24,6 +26,8 @@ static struct {
     pthread_mutex_t mutex;
     pthread_cond_t changed; // a request came, or was done
     bool exists;
+    bool first_thread_left; // by pthread_exit(): the process ends when its last thread does
+    sigset_t mask;          // of the thread that made the starter
     struct request *first;
 } starter = { .mutex = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER };
 
@@ -37,13 +41,49 @@ static void unlock(void)
     pthread_mutex_unlock(&starter.mutex);
 }
 
-// The thread was not copied, nor those who wait for it.
+static pthread_key_t first_thread; // whose value the first thread alone has
+
+static void leave_first_thread(void *unused)
+{
+    (void)unused;
+    lock();
+    starter.first_thread_left = true;
+    pthread_cond_broadcast(&starter.changed);
+    unlock();
+}
+
+// The thread was not copied, nor those who wait for it. The one that was copied is the first of the copy.
 static void forget_in_child(void)
 {
     starter.exists = false;
+    starter.first_thread_left = false;
+    (void)pthread_setspecific(first_thread, &starter);
     starter.first = NULL;
     starter.changed = (pthread_cond_t)PTHREAD_COND_INITIALIZER;
     unlock();
+}
+
+// The C library ends a process that has no thread left, and would wait for this one: so it looks for others itself.
+static void end_if_alone(void)
+{
+    if (!broodi_thread_is_alone())
+        return;
+    unlock();
+    (void)pthread_sigmask(SIG_SETMASK, &starter.mask, NULL);
+    exit(0);
+}
+
+static void await_request(void)
+{
+    const int64_t period = 20000000;
+    if (!starter.first_thread_left) {
+        pthread_cond_wait(&starter.changed, &starter.mutex);
+        return;
+    }
+    end_if_alone();
+    unlock();
+    brood_os_sleep_until(brood_os_clock() + period);
+    lock();
 }
 
 static void *serve(void *unused)
@@ -52,7 +92,7 @@ static void *serve(void *unused)
     lock();
     for (;;) {
         while (!starter.first)
-            pthread_cond_wait(&starter.changed, &starter.mutex);
+            await_request();
         struct request *request = starter.first;
         starter.first = request->next;
         unlock();
@@ -101,6 +141,7 @@ static int create_thread(void)
     pthread_attr_setdetachstate(&detached, PTHREAD_CREATE_DETACHED);
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
+    starter.mask = before;
     error = create_with_stack(&detached);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     pthread_attr_destroy(&detached);
@@ -143,7 +184,12 @@ brood_status broodi_starter_run(void (*job)(void *), void *arg)
 
 int broodi_starter_watch_fork(void)
 {
-    return broodi_fault() ? ENOMEM : pthread_atfork(lock, unlock, forget_in_child);
+    int error = broodi_fault() ? EAGAIN : pthread_key_create(&first_thread, leave_first_thread);
+    if (!error && syscall(SYS_gettid) == getpid())
+        error = broodi_fault() ? ENOMEM : pthread_setspecific(first_thread, &starter);
+    if (!error)
+        error = broodi_fault() ? ENOMEM : pthread_atfork(lock, unlock, forget_in_child);
+    return error;
 }
 
 bool broodi_starter_exists(void)

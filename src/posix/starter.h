@@ -17,6 +17,9 @@ int broodi_starter_watch_fork(void);
 // Runs job(arg) in a thread of this process that lives as long as the process, and waits for it.
 brood_status broodi_starter_run(void (*job)(void *), void *arg);
 
+// Whether no thread runs but the calling one; false where that cannot be told. Of os_thread.c.
+bool broodi_thread_is_alone(void);
+
 // Whether the starter thread exists: it is not counted among the program's threads.
 bool broodi_starter_exists(void);
 

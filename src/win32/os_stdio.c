@@ -20,6 +20,17 @@ void brood_os_stdio_flush(bool all)
         (void)fflush(NULL);
 }
 
+bool brood_os_stdio_exit_waits(void)
+{
+    return true;
+}
+
+void brood_os_stdio_await_input(void)
+{
+    _lock_file(stdin);
+    _unlock_file(stdin);
+}
+
 // No process is a copy.
 void brood_os_stdio_forget(void)
 {

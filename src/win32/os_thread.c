@@ -117,6 +117,8 @@ static unsigned __stdcall run(void *arg)
     free(arg);
     start.entry(start.arg);
     end_self();
+    if (is_last_thread()) // the system would end the process without its handlers, and with this thread's code
+        exit(0);
     return 0;
 }
 

@@ -45,6 +45,15 @@ bool platform_copy_may_start_threads(void)
 #endif
 }
 
+bool platform_copy_outlives_its_first_thread(void)
+{
+#if defined(__linux__) && !defined(__GLIBC__)
+    return false;
+#else
+    return true;
+#endif
+}
+
 bool platform_copy_is_safe_beside_threads(void)
 {
 #if defined(__SANITIZE_ADDRESS__) || HAS_FEATURE(address_sanitizer) || defined(BROOD_EMULATED)

@@ -1,0 +1,533 @@
+// SPDX-License-Identifier: MIT
+// The end of a child as the end of a program: what its C library runs at exit(), when, and what its parent is told of it.
+#include "meeting.h"
+
+#include "foreign.h"
+#include "methods.h"
+#include "platform.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define A_WHILE BROOD_MILLISECONDS(50)
+
+static void count(const char *name)
+{
+    note(name, noted(name) + 1);
+}
+
+static brood_process *started_by(int32_t method, brood_target target, const void *arg, size_t size)
+{
+    const brood_process_options options = { .method = method };
+    brood_process *process = NULL;
+    assert_status(brood_process_start(&process, target, arg, size, &options), BROOD_OK);
+    return process;
+}
+
+// Runs in every process of this program that ends by exit(), behind all of brood's own end.
+enum { NO_LAST_ACT, COUNT, LEAVE, CRASH, EXIT_AGAIN };
+static int last_act;
+
+static void act_last(void)
+{
+    if (last_act == COUNT)
+        count("last");
+    if (last_act == LEAVE)
+        _Exit(3);
+    if (last_act == CRASH)
+        platform_crash();
+    if (last_act == EXIT_AGAIN)
+        exit(3);
+}
+
+// Handlers
+
+static void count_handler(void)
+{
+    count("handler");
+}
+
+static void count_handler_of_brood(void *unused)
+{
+    (void)unused;
+    count("handler of brood");
+}
+
+struct job {
+    int last_act;
+    int code;
+    bool exits;
+};
+
+static int leave_handlers(void *arg)
+{
+    const struct job *job = arg;
+    last_act = job->last_act;
+    CHECK(atexit(count_handler) == 0);
+    CHECK(brood_at_exit(count_handler_of_brood, NULL) == BROOD_OK);
+    if (job->exits)
+        exit(job->code);
+    return job->code;
+}
+
+static void expect_handlers(int32_t method, const struct job *job, uint64_t handlers, uint64_t last)
+{
+    note("handler", 0);
+    note("handler of brood", 0);
+    note("last", 0);
+    assert_process_ends(started_by(method, leave_handlers, job, sizeof *job), job->code);
+    assert_int_equal(noted("handler"), handlers);
+    assert_int_equal(noted("handler of brood"), 1);
+    assert_int_equal(noted("last"), last);
+}
+
+static void a_fresh_image_that_returns_runs_its_handlers_once(void **state)
+{
+    (void)state;
+    int32_t methods[MOST_METHODS];
+    const size_t methods_count = methods_of_this_system(methods);
+    for (size_t i = 0; i < methods_count; i++) {
+        const uint64_t own = is_copy(methods[i]) ? 0 : 1;
+        expect_handlers(methods[i], &(struct job){ .last_act = COUNT, .code = 21 }, own, own);
+    }
+}
+
+// In a copy those of the parent run, too, as after any fork().
+static void a_child_that_exits_runs_its_handlers_once(void **state)
+{
+    (void)state;
+    int32_t methods[MOST_METHODS];
+    const size_t methods_count = methods_of_this_system(methods);
+    for (size_t i = 0; i < methods_count; i++)
+        expect_handlers(methods[i], &(struct job){ .last_act = COUNT, .code = 21, .exits = true }, 1, 1);
+}
+
+static void handler_of_the_parent(void)
+{
+    count("handler of the parent");
+}
+
+static int start_below_a_handler(void *arg)
+{
+    const int32_t method = *(int32_t *)arg;
+    const brood_process_options options = { .method = method };
+    const struct job job = { .code = 4 };
+    brood_process *process;
+    brood_exit ended;
+    CHECK(atexit(handler_of_the_parent) == 0);
+    CHECK(brood_process_start(&process, leave_handlers, &job, sizeof job, &options) == BROOD_OK);
+    CHECK(brood_process_join(process, MEETING_PATIENCE, &ended) == BROOD_OK);
+    brood_process_drop(process);
+    CHECK(ended.kind == BROOD_EXITED && ended.code == 4);
+    CHECK(noted("handler of the parent") == 0);
+    return 0;
+}
+
+static void no_child_that_returns_runs_handlers_of_its_parent(void **state)
+{
+    (void)state;
+    int32_t methods[MOST_METHODS];
+    const size_t methods_count = methods_of_this_system(methods);
+    for (size_t i = 0; i < methods_count; i++) {
+        note("handler of the parent", 0);
+        assert_process_ends(
+            started_by(BROOD_START_SPAWN, start_below_a_handler, &methods[i], sizeof(int32_t)), 0);
+        assert_int_equal(noted("handler of the parent"), 1);
+    }
+}
+
+// The report
+
+static void expect_end(const struct job *job, int kind, int code)
+{
+    int32_t methods[MOST_METHODS];
+    const size_t methods_count = methods_of_this_system(methods);
+    for (size_t i = 0; i < methods_count; i++) {
+        brood_exit ended;
+        if (is_copy(methods[i]) && !job->exits)
+            continue;
+        brood_process *process = started_by(methods[i], leave_handlers, job, sizeof *job);
+        assert_status(brood_process_join(process, MEETING_PATIENCE, &ended), BROOD_OK);
+        brood_process_drop(process);
+        assert_int_equal(ended.kind, kind);
+        assert_int_equal(ended.code, code);
+    }
+}
+
+static void all_bits_of_the_code_arrive(void **state)
+{
+    (void)state;
+    static const int codes[] = {
+        0, 3, 255, 256, 0x12345678, -1, -559038737, (int)0xC0000005u, (int)0xC000013Au
+    };
+    for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++)
+        expect_end(&(struct job){ .code = codes[i] }, BROOD_EXITED, codes[i]);
+}
+
+static void a_crash_behind_the_return_is_a_crash(void **state)
+{
+    (void)state;
+    expect_end(&(struct job){ .last_act = CRASH, .code = 5 }, BROOD_CRASHED, 0);
+}
+
+static void a_code_given_behind_the_return_is_the_code(void **state)
+{
+    (void)state;
+    const int acts[] = { LEAVE, EXIT_AGAIN };
+    for (size_t i = 0; i < sizeof acts / sizeof acts[0]; i++)
+        expect_end(&(struct job){ .last_act = acts[i], .code = 5 },
+                   platform_has_signals() ? BROOD_EXITED : BROOD_CRASHED, platform_has_signals() ? 3 : 0);
+}
+
+// Threads
+
+static atomic_bool released;
+
+static void release(void)
+{
+    atomic_store(&released, true);
+}
+
+static int expect_what_was_there(void *unused)
+{
+    (void)unused;
+    CHECK(await_note("target is over", 1));
+    const int64_t deadline = brood_clock() + A_WHILE;
+    while (!atomic_load(&released) && brood_clock() < deadline)
+        brood_sleep(BROOD_MILLISECONDS(1));
+    note("was there", atomic_load(&released) ? 2 : 1);
+    return 0;
+}
+
+static int return_before_a_thread(void *arg)
+{
+    CHECK(atexit(release) == 0);
+    CHECK(brood_thread_start(NULL, expect_what_was_there, NULL, 0, NULL) == BROOD_OK);
+    note("target is over", 1);
+    if (*(int *)arg)
+        exit(0);
+    return 0;
+}
+
+static void threads_are_joined_before_what_was_there_at_their_start_is_gone(void **state)
+{
+    (void)state;
+    int32_t methods[MOST_METHODS];
+    const size_t methods_count = methods_of_this_system(methods);
+    for (size_t i = 0; i < methods_count; i++) {
+        for (int exits = 0; exits <= 1; exits++) {
+            note("target is over", 0);
+            note("was there", 0);
+            assert_process_ends(started_by(methods[i], return_before_a_thread, &exits, sizeof exits), 0);
+            assert_int_equal(noted("was there"), 1);
+        }
+    }
+}
+
+static int register_late(void *unused)
+{
+    (void)unused;
+    CHECK(await_note("target is over", 1));
+    const int64_t deadline = brood_clock() + A_WHILE;
+    while (brood_clock() < deadline)
+        brood_sleep(BROOD_MILLISECONDS(1));
+    CHECK(atexit(count_handler) == 0);
+    count("registered");
+    return 0;
+}
+
+static int return_before_a_thread_that_registers(void *unused)
+{
+    (void)unused;
+    CHECK(brood_thread_start(NULL, register_late, NULL, 0, NULL) == BROOD_OK);
+    note("target is over", 1);
+    return 0;
+}
+
+// Some C libraries let one thread at a time into exit() and atexit().
+static void a_thread_may_register_a_handler_behind_the_return(void **state)
+{
+    (void)state;
+    int32_t methods[MOST_METHODS];
+    const size_t methods_count = methods_of_this_system(methods);
+    for (size_t i = 0; i < methods_count; i++) {
+        note("target is over", 0);
+        note("registered", 0);
+        note("handler", 0);
+        assert_process_ends(started_by(methods[i], return_before_a_thread_that_registers, NULL, 0), 0);
+        assert_int_equal(noted("registered"), 1);
+        assert_int_equal(noted("handler"), is_copy(methods[i]) ? 0 : 1);
+    }
+}
+
+static int exit_behind_the_return(void *unused)
+{
+    (void)unused;
+    CHECK(await_note("target is over", 1));
+    brood_sleep(A_WHILE);
+    exit(9);
+}
+
+static int return_before_a_thread_that_exits(void *unused)
+{
+    (void)unused;
+    CHECK(brood_thread_start(NULL, exit_behind_the_return, NULL, 0, NULL) == BROOD_OK);
+    note("target is over", 1);
+    return 0;
+}
+
+static void a_thread_may_exit_behind_the_return(void **state)
+{
+    (void)state;
+    int32_t methods[MOST_METHODS];
+    const size_t methods_count = methods_of_this_system(methods);
+    for (size_t i = 0; i < methods_count; i++) {
+        note("target is over", 0);
+        assert_process_ends(started_by(methods[i], return_before_a_thread_that_exits, NULL, 0), 9);
+    }
+}
+
+// The last thread
+
+static int work_and_return(void *unused)
+{
+    (void)unused;
+    CHECK(await_note("first thread ends", 1));
+    brood_sleep(A_WHILE);
+    count("worked");
+    return 7; // of the thread, not of the process
+}
+
+static int end_the_first_thread(void *unused)
+{
+    (void)unused;
+    CHECK(brood_at_exit(count_handler_of_brood, NULL) == BROOD_OK);
+    CHECK(brood_thread_start(NULL, work_and_return, NULL, 0, NULL) == BROOD_OK);
+    note("first thread ends", 1);
+    foreign_thread_exit();
+}
+
+static int nothing(void *unused)
+{
+    (void)unused;
+    return 0;
+}
+
+// On Linux this takes a thread of the library's own, which is not to keep the process in being.
+static int have_a_child_and_return(void *unused)
+{
+    brood_process *process;
+    brood_exit ended;
+    CHECK(brood_process_start(&process, nothing, NULL, 0, NULL) == BROOD_OK);
+    CHECK(brood_process_join(process, MEETING_PATIENCE, &ended) == BROOD_OK);
+    brood_process_drop(process);
+    return work_and_return(unused);
+}
+
+static int end_the_first_thread_beside_a_starter(void *unused)
+{
+    (void)unused;
+    CHECK(brood_at_exit(count_handler_of_brood, NULL) == BROOD_OK);
+    CHECK(brood_thread_start(NULL, have_a_child_and_return, NULL, 0, NULL) == BROOD_OK);
+    note("first thread ends", 1);
+    foreign_thread_exit();
+}
+
+static bool is_served(int32_t method)
+{
+    return method == BROOD_START_FORKSERVER ||
+           (method == BROOD_START_DEFAULT && brood_start_method_get() == BROOD_START_FORKSERVER);
+}
+
+static void expect_the_last_thread_to_end_the_process(brood_target target)
+{
+    int32_t methods[MOST_METHODS];
+    const size_t methods_count = methods_of_this_system(methods);
+    for (size_t i = 0; i < methods_count; i++) {
+        const bool is_forked = is_copy(methods[i]) || is_served(methods[i]);
+        if (is_forked && !platform_copy_outlives_its_first_thread())
+            continue;
+        note("first thread ends", 0);
+        note("worked", 0);
+        note("handler of brood", 0);
+        assert_process_ends(started_by(methods[i], target, NULL, 0), 0);
+        assert_int_equal(noted("worked"), 1);
+        assert_int_equal(noted("handler of brood"), 1);
+    }
+}
+
+static void the_last_thread_ends_the_process(void **state)
+{
+    (void)state;
+    expect_the_last_thread_to_end_the_process(end_the_first_thread);
+}
+
+static void the_last_thread_ends_the_process_though_one_has_started_a_child(void **state)
+{
+    (void)state;
+    expect_the_last_thread_to_end_the_process(end_the_first_thread_beside_a_starter);
+}
+
+// exit() from odd places
+
+static void exit_in_destructor(void *value)
+{
+    (void)value;
+    exit(6);
+}
+
+static brood_local local;
+
+static int leave_a_local(void *unused)
+{
+    (void)unused;
+    CHECK(brood_local_set(local, &local) == BROOD_OK);
+    return 0;
+}
+
+static int exit_in_the_destructor_of_a_local(void *arg)
+{
+    const brood_thread_options options = { .daemon = *(int32_t *)arg };
+    CHECK(brood_local_create(&local, exit_in_destructor) == BROOD_OK);
+    CHECK(brood_thread_start(NULL, leave_a_local, NULL, 0, &options) == BROOD_OK);
+    (void)await_note("never", 1);
+    return __LINE__;
+}
+
+static int exit_now(void *unused)
+{
+    (void)unused;
+    exit(6);
+}
+
+static int exit_in_a_thread(void *arg)
+{
+    const brood_thread_options options = { .daemon = *(int32_t *)arg };
+    CHECK(brood_thread_start(NULL, exit_now, NULL, 0, &options) == BROOD_OK);
+    (void)await_note("never", 1);
+    return __LINE__;
+}
+
+static int exit_in_a_handler(void *unused)
+{
+    (void)unused;
+    CHECK(brood_at_exit(count_handler_of_brood, NULL) == BROOD_OK);
+    CHECK(brood_at_exit(exit_in_destructor, NULL) == BROOD_OK);
+    return 2;
+}
+
+static int exit_in_a_handler_again(void *unused)
+{
+    (void)exit_in_a_handler(unused);
+    exit(2);
+}
+
+static void exit_may_be_called_wherever_the_program_runs(void **state)
+{
+    (void)state;
+    static const brood_target places[] = { exit_in_the_destructor_of_a_local, exit_in_a_thread,
+                                           exit_in_a_handler, exit_in_a_handler_again };
+    static const int32_t modes[] = { BROOD_DAEMON_NO, BROOD_DAEMON_YES };
+    int32_t methods[MOST_METHODS];
+    const size_t methods_count = methods_of_this_system(methods);
+    for (size_t i = 0; i < methods_count; i++)
+        for (size_t j = 0; j < sizeof places / sizeof places[0]; j++)
+            for (size_t k = 0; k < sizeof modes / sizeof modes[0]; k++)
+                assert_process_ends(started_by(methods[i], places[j], &modes[k], sizeof(int32_t)), 6);
+}
+
+// Streams
+
+static int read_for_ever(void *unused)
+{
+    (void)unused;
+    note("reads", 1);
+    (void)getchar();
+    return 0;
+}
+
+static int return_beside_a_reader(void *arg)
+{
+    const brood_thread_options options = { .daemon = BROOD_DAEMON_YES };
+    platform_input_replace(((brood_resource *)arg)->value);
+    CHECK(brood_thread_start(NULL, read_for_ever, NULL, 0, &options) == BROOD_OK);
+    CHECK(await_note("reads", 1));
+    brood_sleep(A_WHILE);
+    return 0x1234;
+}
+
+static int replace_input_and_return(void *unused)
+{
+    brood_resource resource;
+    (void)unused;
+    CHECK(brood_self_resource(0, &resource) == BROOD_OK);
+    return return_beside_a_reader(&resource);
+}
+
+static void a_daemon_thread_in_a_read_does_not_hold_up_the_end(void **state)
+{
+    (void)state;
+    intptr_t ends[2];
+    int32_t methods[MOST_METHODS];
+    const size_t methods_count = methods_of_this_system(methods);
+    platform_pipe(ends);
+    const brood_resource resource = { .kind = BROOD_RESOURCE_DESCRIPTOR, .value = ends[0] };
+    for (size_t i = 0; i < methods_count; i++) {
+        const brood_process_options options = { .method = methods[i],
+                                                .resources = &resource,
+                                                .resource_count = 1 };
+        brood_process *process;
+        note("reads", 0);
+        assert_status(brood_process_start(&process, replace_input_and_return, NULL, 0, &options), BROOD_OK);
+        assert_process_ends(process, 0x1234);
+    }
+    platform_close(ends[0]);
+    platform_close(ends[1]);
+}
+
+// The copy has the parent's stream, and what the parent has read ahead of it.
+static void a_copy_that_returns_leaves_the_place_in_its_parent_s_files(void **state)
+{
+    (void)state;
+    char path[512];
+    char text[64] = "";
+    foreign_file_name(path, sizeof path, "read");
+    FILE *file = fopen(path, "w+");
+    assert_non_null(file);
+    assert_true(fputs("first\nsecond\nthird\n", file) >= 0 && fseek(file, 0, SEEK_SET) == 0);
+    assert_non_null(fgets(text, sizeof text, file));
+    for (int i = 0; i < 2; i++)
+        assert_process_ends(started_by(method_here(BROOD_START_FORK), nothing, NULL, 0), 0);
+    assert_non_null(fgets(text, sizeof text, file));
+    assert_string_equal(text, "second\n");
+    assert_non_null(fgets(text, sizeof text, file));
+    assert_string_equal(text, "third\n");
+    assert_null(fgets(text, sizeof text, file));
+    (void)fclose(file);
+    foreign_file_remove(path);
+}
+
+int main(void)
+{
+    if (atexit(act_last) != 0)
+        abort();
+    brood_init();
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_fresh_image_that_returns_runs_its_handlers_once),
+        cmocka_unit_test(a_child_that_exits_runs_its_handlers_once),
+        cmocka_unit_test(no_child_that_returns_runs_handlers_of_its_parent),
+        cmocka_unit_test(all_bits_of_the_code_arrive),
+        cmocka_unit_test(a_crash_behind_the_return_is_a_crash),
+        cmocka_unit_test(a_code_given_behind_the_return_is_the_code),
+        cmocka_unit_test(threads_are_joined_before_what_was_there_at_their_start_is_gone),
+        cmocka_unit_test(a_thread_may_register_a_handler_behind_the_return),
+        cmocka_unit_test(a_thread_may_exit_behind_the_return),
+        cmocka_unit_test(the_last_thread_ends_the_process),
+        cmocka_unit_test(the_last_thread_ends_the_process_though_one_has_started_a_child),
+        cmocka_unit_test(exit_may_be_called_wherever_the_program_runs),
+        cmocka_unit_test(a_daemon_thread_in_a_read_does_not_hold_up_the_end),
+        cmocka_unit_test(a_copy_that_returns_leaves_the_place_in_its_parent_s_files),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
