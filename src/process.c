@@ -340,6 +340,18 @@ static int64_t ask_daemons(void)
     return asked;
 }
 
+// Kills a daemon and waits for its end. One that the system protects from this process is not waited for: it has become
+// another user's, and the end of this process is nothing to it.
+static brood_status kill_daemon(brood_process *process, int64_t deadline)
+{
+    brood_os_guard_lock();
+    const bool killed = end_now(process, true) == BROOD_OK;
+    if (!killed)
+        unlink_child(process);
+    brood_os_guard_unlock();
+    return killed ? broodi_child_join(process, deadline) : BROOD_OK;
+}
+
 brood_status broodi_children_stop_daemons(int64_t deadline)
 {
     brood_process *process = broodi_children_any(true);
@@ -349,10 +361,8 @@ brood_status broodi_children_stop_daemons(int64_t deadline)
     const int64_t patience = ask_daemons() + BROOD_SECONDS(1);
     while (process) {
         status = broodi_child_join(process, patience < deadline ? patience : deadline);
-        if (status == BROOD_TIMEOUT && brood_clock() >= patience) {
-            (void)brood_process_kill(process);
-            status = broodi_child_join(process, deadline);
-        }
+        if (status == BROOD_TIMEOUT && brood_clock() >= patience)
+            status = kill_daemon(process, deadline);
         brood_process_drop(process);
         process = status == BROOD_OK ? broodi_children_any(true) : NULL;
     }

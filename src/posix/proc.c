@@ -8,6 +8,7 @@
 #include "atomic.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,10 +33,32 @@ int broodi_proc_wait_now(const brood_os_child *child, siginfo_t *info)
     return waitid(P_PID, (id_t)child->pid, info, WEXITED | WNOHANG);
 }
 
+// Whether the number of a child with a pidfd is still its own. With ESRCH when the child has ended.
+static bool has_its_number(const brood_os_child *child)
+{
+    const int error = errno;
+    siginfo_t info;
+    struct pollfd ended = { .fd = (int)child->handle, .events = POLLIN };
+    const int ready = broodi_posix_fault(ENOMEM) ? -1 : poll(&ended, 1, 0);
+    errno = ready > 0 && !(ended.revents & POLLNVAL) ? ESRCH : error;
+    if (ready == 0 || errno == ESRCH)
+        return ready == 0;
+    // The pidfd cannot be asked. An own child that was not reaped has its number.
+    const bool is_own =
+        !child->served && waitid(P_PID, (id_t)child->pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0;
+    errno = error;
+    return is_own;
+}
+
+// A system that has pidfds may lack the call that takes one, or a filter may refuse it.
 bool broodi_proc_signal(const brood_os_child *child, int signal)
 {
-    if (child->handle >= 0)
-        return syscall(PIDFD_SEND_SIGNAL, (int)child->handle, signal, NULL, 0) == 0;
+    if (child->handle >= 0) {
+        if (syscall(PIDFD_SEND_SIGNAL, (int)child->handle, signal, NULL, 0) == 0)
+            return true;
+        if (errno == ESRCH || !has_its_number(child))
+            return false;
+    }
     return kill((pid_t)child->pid, signal) == 0;
 }
 

@@ -12,6 +12,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -106,6 +107,66 @@ static void a_forked_child_can_be_cancelled_as_the_thread_that_started_it(void *
     assert_int_equal(expect_the_same_in_a_copy(NULL), 0);
     if (platform_copy_is_safe_beside_threads())
         assert_thread_ends(started_thread(expect_the_same_in_a_copy, NULL, 0), 0);
+}
+
+// Signals
+
+// Refuses a system call to this process and its children. False where there are no such filters.
+static bool refuse_call(uint32_t number)
+{
+    enum { LOAD = 0x20, IS_EQUAL = 0x15, ANSWER = 0x06, MODE_FILTER = 2 };
+    const uint32_t refuse = 0x00050000 | EPERM;
+    const uint32_t allow = 0x7fff0000;
+    struct {
+        uint16_t code;
+        uint8_t if_so;
+        uint8_t if_not;
+        uint32_t value;
+    } steps[] = {
+        { LOAD, 0, 0, 0 }, { IS_EQUAL, 0, 1, number }, { ANSWER, 0, 0, refuse }, { ANSWER, 0, 0, allow }
+    };
+    const struct {
+        unsigned short count;
+        const void *steps;
+    } filter = { sizeof steps / sizeof steps[0], steps };
+    return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && prctl(PR_SET_SECCOMP, MODE_FILTER, &filter) == 0;
+}
+
+static int stay_for_ever(void *unused)
+{
+    (void)unused;
+    note("daemons", noted("daemons") + 1);
+    (void)await_note("never", 1);
+    return 0;
+}
+
+static int end_with_daemons(void *unused)
+{
+    enum { PIDFD_SEND_SIGNAL = 424 };
+    static const int32_t methods[] = { BROOD_START_SPAWN, BROOD_START_FORKSERVER, BROOD_START_FORK };
+    (void)unused;
+    if (!refuse_call(PIDFD_SEND_SIGNAL))
+        return 0;
+    for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++) {
+        const brood_process_options options = { .daemon = BROOD_DAEMON_YES, .method = methods[i] };
+        CHECK(brood_process_start(NULL, stay_for_ever, NULL, 0, &options) == BROOD_OK);
+        CHECK(await_note("daemons", i + 1));
+    }
+    return 0;
+}
+
+static void a_daemon_is_stopped_where_no_signal_goes_by_descriptor(void **state)
+{
+    (void)state;
+    const brood_process_options fresh = { .method = BROOD_START_SPAWN };
+    brood_process *process = NULL;
+    note("daemons", 0);
+    assert_status(brood_process_start(&process, end_with_daemons, NULL, 0, &fresh), BROOD_OK);
+    assert_process_ends(process, 0);
+    if (noted("daemons") == 0) {
+        print_message("a system without filters of calls\n");
+        skip();
+    }
 }
 
 // Hidden processes
@@ -262,6 +323,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_living_child_is_not_taken_for_ended_when_its_descriptor_is_closed),
         cmocka_unit_test(who_is_cancelled_while_it_waits_for_its_parent_leaves_no_descriptor),
         cmocka_unit_test(a_forked_child_can_be_cancelled_as_the_thread_that_started_it),
+        cmocka_unit_test(a_daemon_is_stopped_where_no_signal_goes_by_descriptor),
         cmocka_unit_test(a_parent_is_not_taken_for_dead_where_processes_do_not_show),
         cmocka_unit_test(a_program_with_many_arguments_has_children_under_a_small_stack_limit),
         cmocka_unit_test(a_child_has_the_stack_of_a_first_thread_whichever_thread_starts_it),
