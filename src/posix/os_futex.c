@@ -47,12 +47,21 @@ static void wait_one(const uint32_t *word, uint32_t value, int64_t timeout)
     (void)syscall(SYS_futex, word, FUTEX_WAIT, value, &relative, NULL, 0);
 }
 
+// The end of a span that begins now, by the kernel's own clock: that of the C library may have been moved, which the kernel does not know.
+static struct waitv_time end_of(int64_t timeout)
+{
+    struct futex_time now = { 0, 0 };
+    (void)syscall(SYS_clock_gettime, CLOCK_MONOTONIC, &now);
+    const int64_t seconds = now.seconds + timeout / 1000000000;
+    const int64_t nanoseconds = now.nanoseconds + timeout % 1000000000;
+    return (struct waitv_time){ seconds + nanoseconds / 1000000000, nanoseconds % 1000000000 };
+}
+
 // Waits for both words; false when the kernel does not have the call.
 static bool wait_two(const uint32_t *word, uint32_t value, const uint32_t *life, uint32_t life_value,
                      int64_t timeout)
 {
-    const int64_t end = brood_os_clock() + timeout;
-    const struct waitv_time until = { end / 1000000000, end % 1000000000 };
+    const struct waitv_time until = end_of(timeout);
     struct waitv both[] = {
         { .value = value, .address = (uint64_t)(uintptr_t)word, .flags = WAITV_SIZE_U32 },
         { .value = life_value, .address = (uint64_t)(uintptr_t)life, .flags = WAITV_SIZE_U32 },
