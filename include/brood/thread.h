@@ -30,7 +30,8 @@ typedef struct brood_thread_options {
     const char *name; /**< NULL: "Thread-1", counted in each process. Copied. */
     /** A #brood_daemon_mode; inherited from the starting thread if that is one of brood's. The end of the process does not wait for a daemon. */
     int32_t daemon;
-    size_t stack_size;    /**< Bytes, rounded up; 0: the system's default, on POSIX 1 MiB at least. */
+    /** Bytes, rounded up; 0: the system's default, on POSIX 1 MiB at least. The calls of this library need 12 KiB at most. */
+    size_t stack_size;
     uint64_t reserved[4]; /**< Zero. */
 } brood_thread_options;
 

@@ -1,57 +1,124 @@
 // SPDX-License-Identifier: MIT
 #include "cgroup.h"
 
+#include "fault.h"
 #include "os/os_thread.h"
 
 #include <fcntl.h>
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #define ROOT "/sys/fs/cgroup"
 
-enum { PATH = 4352 };
-
-static bool read_file(const char *path, char *text, size_t capacity)
+// A thread that is cancelled while a file is open would leave it so: callers protect it.
+static int open_file(int directory, const char *path)
 {
-    const int opened = open(path, O_RDONLY | O_CLOEXEC);
-    if (opened < 0)
-        return false;
-    const ssize_t length = read(opened, text, capacity - 1);
-    close(opened);
-    text[length > 0 ? length : 0] = 0;
+    return openat(directory, path, O_RDONLY | O_CLOEXEC);
+}
+
+static size_t read_some(int file, char *text, size_t capacity)
+{
+    const ssize_t length = read(file, text, capacity);
+    return length > 0 ? (size_t)length : 0;
+}
+
+bool broodi_file_read(int directory, const char *path, char *text, size_t capacity)
+{
+    const int before = brood_os_thread_protect();
+    const int file = open_file(directory, path);
+    size_t length = 0;
+    if (file >= 0) {
+        length = read_some(file, text, capacity - 1);
+        close(file);
+    }
+    brood_os_thread_unprotect(before);
+    text[length] = 0;
     return length > 0;
 }
 
-bool broodi_file_read(const char *directory, const char *file, char *text, size_t capacity)
+static uint64_t number_at(const char *text)
 {
-    char path[PATH];
-    (void)snprintf(path, sizeof path, "%s/%s", directory, file);
-    const int before =
-        brood_os_thread_protect(); // a thread that is cancelled in here would leave the file open
-    const bool done = read_file(path, text, capacity);
-    brood_os_thread_unprotect(before);
-    return done;
+    char *end = NULL;
+    const unsigned long long value = strtoull(text, &end, 10);
+    return end != text ? value : UINT64_MAX;
 }
 
-uint64_t broodi_file_number(const char *directory, const char *file, const char *name)
+// Takes whole lines from the text until one has the name; true with the number. Moves what is left to the beginning.
+static bool take_lines(char *text, const char *name, uint64_t *out)
 {
-    char text[8192];
-    unsigned long long value;
-    if (!broodi_file_read(directory, file, text, sizeof text))
-        return UINT64_MAX;
-    const char *at = name ? strstr(text, name) : text;
-    return at && sscanf(at + (name ? strlen(name) : 0), "%llu", &value) == 1 ? value : UINT64_MAX;
+    char *line = text;
+    for (char *end = strchr(line, '\n'); end; end = strchr(line, '\n')) {
+        *end = 0;
+        if (strncmp(line, name, strlen(name)) == 0) {
+            *out = number_at(line + strlen(name));
+            return true;
+        }
+        line = end + 1;
+    }
+    memmove(text, line, strlen(line) + 1);
+    return false;
+}
+
+// Lines that do not fit are given up.
+static uint64_t find_number(int file, const char *name)
+{
+    char text[512];
+    uint64_t found = UINT64_MAX;
+    size_t kept = 0;
+    for (;;) {
+        const size_t length = read_some(file, text + kept, sizeof text - 1 - kept);
+        text[kept + length] = 0;
+        if (take_lines(text, name, &found) || length == 0)
+            return found;
+        kept = strlen(text);
+        if (kept == sizeof text - 1)
+            kept = 0;
+    }
+}
+
+uint64_t broodi_file_number(int directory, const char *path, const char *name)
+{
+    const int before = brood_os_thread_protect();
+    const int file = open_file(directory, path);
+    uint64_t found = UINT64_MAX;
+    if (file >= 0) {
+        found = find_number(file, name ? name : "");
+        close(file);
+    }
+    brood_os_thread_unprotect(before);
+    return found;
+}
+
+// Of the paths of one process: too large for the stack.
+struct paths {
+    char groups[4096];
+    char directory[4352];
+};
+
+static void visit_directory(const char *path, void (*visit)(int directory, void *user), void *user)
+{
+    const int before = brood_os_thread_protect();
+    const int directory = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (directory >= 0) {
+        visit(directory, user);
+        close(directory);
+    }
+    brood_os_thread_unprotect(before);
 }
 
 // In a container the path may be one that is seen from outside only; then what is mounted is the group itself.
-static void climb(const char *root, char *group, void (*visit)(const char *directory, void *user), void *user)
+static void climb(struct paths *paths, char *group, void (*visit)(int directory, void *user), void *user)
 {
-    char directory[PATH];
+    const size_t root = strlen(paths->directory);
     group[strcspn(group, "\n")] = 0;
     for (char *end = strrchr(group, '/'); end; end = strrchr(group, '/')) {
-        (void)snprintf(directory, sizeof directory, "%s%s", root, strcmp(group, "/") == 0 ? "" : group);
-        visit(directory, user);
+        const size_t length = strcmp(group, "/") == 0 ? 0 : strlen(group);
+        if (length >= sizeof paths->directory - root)
+            return;
+        memcpy(paths->directory + root, group, length);
+        paths->directory[root + length] = 0;
+        visit_directory(paths->directory, visit, user);
         if (end == group && end[1])
             end[1] = 0; // the root is the last
         else
@@ -77,18 +144,28 @@ static char *find_group(char *groups, const char *controller)
     return NULL;
 }
 
-void broodi_cgroup_each(const char *controller, void (*visit)(const char *directory, void *user), void *user)
+static void climb_all(struct paths *paths, const char *controller, void (*visit)(int directory, void *user),
+                      void *user)
 {
-    char groups[4096];
-    if (!broodi_file_read("/proc/self", "cgroup", groups, sizeof groups))
-        return;
-    char *unified = strstr(groups, "0::/");
-    char *alone = find_group(groups, controller);
+    char *unified = strstr(paths->groups, "0::/");
+    char *alone = find_group(paths->groups, controller);
     if (alone) {
-        char root[64];
-        (void)snprintf(root, sizeof root, ROOT "/%s", controller);
-        climb(root, alone, visit, user);
+        memcpy(paths->directory, ROOT "/", sizeof ROOT "/");
+        memcpy(paths->directory + strlen(ROOT "/"), controller, strlen(controller) + 1);
+        climb(paths, alone, visit, user);
     }
-    if (unified)
-        climb(ROOT, unified + strlen("0::"), visit, user);
+    if (unified) {
+        memcpy(paths->directory, ROOT, sizeof ROOT);
+        climb(paths, unified + strlen("0::"), visit, user);
+    }
+}
+
+void broodi_cgroup_each(const char *controller, void (*visit)(int directory, void *user), void *user)
+{
+    const int before = brood_os_thread_protect();
+    struct paths *paths = broodi_alloc(sizeof *paths);
+    if (paths && broodi_file_read(AT_FDCWD, "/proc/self/cgroup", paths->groups, sizeof paths->groups))
+        climb_all(paths, controller, visit, user);
+    free(paths);
+    brood_os_thread_unprotect(before);
 }

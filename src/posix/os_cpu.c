@@ -3,8 +3,9 @@
 
 #include "cgroup.h"
 
+#include <limits.h>
 #include <sched.h>
-#include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 unsigned brood_os_cpu_count(void)
@@ -29,32 +30,31 @@ static unsigned by_affinity(void)
     return brood_os_cpu_count();
 }
 
-static unsigned quota(double share, double period)
+// Rounded up; 0 without a limit.
+static unsigned quota(uint64_t share, uint64_t period)
 {
-    if (share <= 0 || period <= 0)
+    if (share == UINT64_MAX || period == UINT64_MAX || share == 0 || period == 0)
         return 0;
-    const unsigned whole = (unsigned)(share / period);
-    return (double)whole * period < share ? whole + 1 : whole;
+    const uint64_t whole = share / period + (share % period != 0);
+    return whole < UINT_MAX ? (unsigned)whole : 0;
 }
 
-static double number_or_zero(const char *directory, const char *file)
+// "share period", or "max period".
+static unsigned quota_of_text(const char *text)
 {
-    const uint64_t number = broodi_file_number(directory, file, NULL);
-    return number == UINT64_MAX ? 0 : (double)number;
+    char *end = NULL;
+    const unsigned long long share = strtoull(text, &end, 10);
+    return end != text ? quota(share, strtoull(end, NULL, 10)) : 0;
 }
 
 // The quota of one control group, if it is the smallest so far; 0: none.
-static void add_quota(const char *directory, void *least)
+static void add_quota(int directory, void *least)
 {
     char text[128];
-    double share = 0;
-    double period = 0;
-    if (!broodi_file_read(directory, "cpu.max", text, sizeof text) ||
-        sscanf(text, "%lf %lf", &share, &period) != 2) {
-        share = number_or_zero(directory, "cpu.cfs_quota_us");
-        period = number_or_zero(directory, "cpu.cfs_period_us");
-    }
-    const unsigned here = quota(share, period);
+    const unsigned here = broodi_file_read(directory, "cpu.max", text, sizeof text)
+                              ? quota_of_text(text)
+                              : quota(broodi_file_number(directory, "cpu.cfs_quota_us", NULL),
+                                      broodi_file_number(directory, "cpu.cfs_period_us", NULL));
     unsigned *known = least;
     if (here && (!*known || here < *known))
         *known = here;

@@ -163,7 +163,7 @@ static uint64_t or_zero(uint64_t number)
 }
 
 // What a control group has left, by the files of one hierarchy: files that are only cached make room.
-static uint64_t left_in(const char *directory, const char *limit, const char *usage, const char *inactive,
+static uint64_t left_in(int directory, const char *limit, const char *usage, const char *inactive,
                         const char *active)
 {
     const uint64_t most = broodi_file_number(directory, limit, NULL);
@@ -176,12 +176,12 @@ static uint64_t left_in(const char *directory, const char *limit, const char *us
     return needed < most ? most - needed : 0;
 }
 
-static void add_group(const char *directory, void *least)
+static void add_group(int directory, void *least)
 {
     const uint64_t left[] = {
-        left_in(directory, "memory.max", "memory.current", "\ninactive_file ", "\nactive_file "),
-        left_in(directory, "memory.limit_in_bytes", "memory.usage_in_bytes", "\ntotal_inactive_file ",
-                "\ntotal_active_file "),
+        left_in(directory, "memory.max", "memory.current", "inactive_file ", "active_file "),
+        left_in(directory, "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file ",
+                "total_active_file "),
     };
     uint64_t *known = least;
     for (size_t i = 0; i < sizeof left / sizeof left[0]; i++)
@@ -201,8 +201,8 @@ static uint64_t free_memory(void)
 // By the machine and by the control groups; pages of the arena can be swapped out as others can.
 static uint64_t memory_left(void)
 {
-    const uint64_t available = broodi_file_number("/proc", "meminfo", "MemAvailable:");
-    const uint64_t swap = or_zero(broodi_file_number("/proc", "meminfo", "SwapFree:"));
+    const uint64_t available = broodi_file_number(AT_FDCWD, "/proc/meminfo", "MemAvailable:");
+    const uint64_t swap = or_zero(broodi_file_number(AT_FDCWD, "/proc/meminfo", "SwapFree:"));
     uint64_t least = available == UINT64_MAX ? free_memory() : (available + swap) * 1024;
     broodi_cgroup_each("memory", add_group, &least);
     return least;
