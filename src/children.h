@@ -33,6 +33,9 @@ struct brood_process {
 brood_process *broodi_child_new(const char *name, bool daemon);
 void broodi_child_retain(brood_process *process);
 
+// Ends the child, which has not been reaped. Nothing is signalled when it has ended with its server.
+brood_status broodi_child_end(const brood_process *process, bool hard);
+
 // Waits for what its server says of a child that has ended; false when the server has died before.
 bool broodi_child_await_report(const brood_process *process);
 

@@ -219,11 +219,12 @@ static int64_t parent_of(const struct broodi_process_slot *slot)
     return atomic_load_explicit(&process_at(parent)->pid, memory_order_relaxed);
 }
 
-static bool has_ended(uint64_t state, int64_t pid)
+static bool has_ended(const struct broodi_process_slot *slot, uint64_t state, int64_t pid)
 {
     const enum broodi_process_phase phase = broodi_process_phase_of(state);
     return phase == BROODI_PROCESS_ENDED ||
-           (phase == BROODI_PROCESS_LIVE && brood_os_process_birth(pid) == 0);
+           (phase == BROODI_PROCESS_LIVE && broodi_process_has_number(slot) &&
+            brood_os_process_birth(pid) == 0);
 }
 
 static void dump_process(struct dump *dump, uint32_t index, uint64_t state)
@@ -246,7 +247,7 @@ static void dump_process(struct dump *dump, uint32_t index, uint64_t state)
     add(dump, ": ");
     add_origin(dump, (enum broodi_origin)origin, parent);
     add(dump, "%s%s%s", daemon ? ", a daemon" : "", broodi_stop_is_asked(stop) ? ", asked to stop" : "",
-        has_ended(state, pid) ? "; has ended" : "");
+        has_ended(slot, state, pid) ? "; has ended" : "");
     end_line(dump);
     dump_threads_of(dump, index);
 }

@@ -112,13 +112,14 @@ _Noreturn static void reject(intptr_t channel, brood_status status)
 }
 
 // Of the steps, 6 was the spare's, and the arena is open.
-_Noreturn void broodi_child_of_server(const brood_os_boot *boot, brood_status status)
+_Noreturn void broodi_child_of_server(const brood_os_boot *boot, brood_status status, uint64_t parent_birth)
 {
     struct broodi_boot decoded;
     void (*target)(void) = NULL;
     if (status == BROOD_OK)
         status = broodi_boot_decode(boot->record, boot->size, boot->token, &decoded);
     if (status == BROOD_OK) {
+        decoded.parent_birth = parent_birth;
         become(&decoded, boot->resources, boot->resource_count);
         status = brood_os_module_resolve(&decoded.target, &target);
     }

@@ -15,6 +15,6 @@ _Noreturn void broodi_child_of_fork(const struct broodi_boot *boot, intptr_t cha
                                     const brood_resource *resources, size_t count, void (*target)(void));
 
 // So does a child of the fork server, in which this one has come out of brood_os_serve with that status.
-_Noreturn void broodi_child_of_server(const brood_os_boot *boot, brood_status status);
+_Noreturn void broodi_child_of_server(const brood_os_boot *boot, brood_status status, uint64_t parent_birth);
 
 #endif

@@ -312,6 +312,28 @@ brood_process *broodi_children_any(bool daemon)
     return process;
 }
 
+// A served child without a handle is known by its number, which is its own as long as its server lives and has not reported its end. So a handle is taken
+// first: if both are true after that, it is the child's, and not that of who has got the number since.
+static brood_status end_by_number(const brood_process *process, bool hard)
+{
+    brood_exit seen;
+    brood_os_child child = process->child;
+    const bool held = brood_os_process_hold(&child);
+    brood_status status = BROOD_OK;
+    if (broodi_server_lives(process->server) && !broodi_process_slot_reported(process->slot, &seen))
+        status = brood_os_process_end(&child, hard);
+    if (held)
+        brood_os_process_forget(&child);
+    return status;
+}
+
+brood_status broodi_child_end(const brood_process *process, bool hard)
+{
+    if (process->server && process->child.handle < 0)
+        return end_by_number(process, hard);
+    return brood_os_process_end(&process->child, hard);
+}
+
 // Under the guard, so that the child is not reaped meanwhile and its number is still its own. One that has ended already has not been ended by us.
 static brood_status end_now(brood_process *process, bool hard)
 {
@@ -319,7 +341,7 @@ static brood_status end_now(brood_process *process, bool hard)
     if (process->ended || brood_os_process_await_end(&process->child, 0) == BROOD_OK ||
         (process->server && broodi_process_slot_reported(process->slot, &seen)))
         return BROOD_OK;
-    const brood_status status = brood_os_process_end(&process->child, hard);
+    const brood_status status = broodi_child_end(process, hard);
     if (status == BROOD_OK)
         process->asked |= UINT32_C(1) << (hard ? 9 : 15);
     return status;

@@ -186,6 +186,7 @@ static void become_guest(void)
     broodi_here.parent_pid = parent;
     broodi_here.parent_birth = parent_birth ? parent_birth : brood_os_process_birth(parent);
     broodi_here.pid = brood_os_process_id();
+    broodi_here.space = brood_os_process_space();
     atomic_store_explicit(&birth, 0, memory_order_relaxed);
     broodi_children_forget();
     broodi_threads_forget();
@@ -195,6 +196,7 @@ static void become_guest(void)
 brood_status broodi_self_prepare(void)
 {
     broodi_here.pid = brood_os_process_id();
+    broodi_here.space = brood_os_process_space();
     const brood_status status = brood_os_self_prepare(broodi_self_end);
     return status == BROOD_OK ? brood_os_guard_watch_fork(become_guest) : status;
 }

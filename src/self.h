@@ -30,6 +30,7 @@ struct broodi_process_self {
     // It, or one that it is a copy of: a stream may be locked for ever by a thread that was not copied.
     bool forked_with_threads;
     int64_t pid;
+    uint64_t space; // where that is its number: brood_os_process_space
     int64_t parent_pid;
     uint64_t parent_birth;
     const char *name;

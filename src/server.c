@@ -31,8 +31,10 @@ static int serve(void *unused)
     brood_os_boot boot;
     broodi_here.role = BROODI_SERVER;
     (void)broodi_self_birth(); // which every child asks for
+    // The requester, as its birth is told here: a child may be in another time namespace than that.
+    const uint64_t parent_birth = brood_os_process_birth(broodi_here.parent_pid);
     const brood_status status = brood_os_serve(broodi_here.resources, broodi_process_slot_report, &boot);
-    broodi_child_of_server(&boot, status);
+    broodi_child_of_server(&boot, status, parent_birth);
 }
 
 // In its requester

@@ -268,6 +268,7 @@ bool broodi_process_slot_begin(uint32_t index, int64_t pid)
     if (broodi_process_phase_of(state) != BROODI_PROCESS_STARTING)
         return false;
     atomic_store_explicit(&slot->pid, pid, memory_order_relaxed);
+    atomic_store_explicit(&slot->space, broodi_here.space, memory_order_relaxed);
     return set_process(index, state, BROODI_PROCESS_LIVE);
 }
 
@@ -341,7 +342,8 @@ void broodi_process_slot_report(int64_t pid, brood_exit seen)
         struct broodi_process_slot *slot = process_at(index);
         const uint64_t state = atomic_load_explicit(&slot->state.state, memory_order_acquire);
         if (atomic_load_explicit(&slot->pid, memory_order_relaxed) != pid ||
-            broodi_process_phase_of(state) != BROODI_PROCESS_LIVE || !is_served(slot))
+            broodi_process_phase_of(state) != BROODI_PROCESS_LIVE || !broodi_process_has_number(slot) ||
+            !is_served(slot))
             continue;
         if (set_process(index, state, pack(seen)))
             broodi_wake(&slot->state, BROODI_ALL);
@@ -368,9 +370,16 @@ static bool has_starter(const struct broodi_process_slot *slot)
            broodi_generation(state) == atomic_load_explicit(&slot->parent_generation, memory_order_relaxed);
 }
 
+bool broodi_process_has_number(const struct broodi_process_slot *slot)
+{
+    return atomic_load_explicit(&slot->space, memory_order_relaxed) == broodi_here.space;
+}
+
+// Of one that this process has no number for nobody can tell that here.
 static bool has_ended(const struct broodi_process_slot *slot)
 {
-    return brood_os_process_birth(atomic_load_explicit(&slot->pid, memory_order_relaxed)) == 0;
+    return broodi_process_has_number(slot) &&
+           brood_os_process_birth(atomic_load_explicit(&slot->pid, memory_order_relaxed)) == 0;
 }
 
 // Whether who was at a slot that is DYING has ended. One that has its slot by now keeps that a while longer.

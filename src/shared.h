@@ -31,7 +31,8 @@ struct broodi_process_slot {
     _Atomic uint32_t origin; // enum broodi_origin
     _Atomic uint32_t daemon;
     _Atomic uint64_t name[BROODI_LABEL]; // cut off
-    uint64_t reserved[3];
+    _Atomic uint64_t space;              // where `pid` is its number: brood_os_process_space
+    uint64_t reserved[2];
 };
 
 enum broodi_process_phase {
@@ -251,6 +252,9 @@ uint64_t broodi_process_slot_live(uint32_t index);
 
 // Whether the process has come so far that it has said its number.
 bool broodi_process_slot_has_begun(uint32_t index);
+
+// Whether the number in the slot is one in this process's namespace too: if not, it is nobody's here, or a stranger's.
+bool broodi_process_has_number(const struct broodi_process_slot *slot);
 
 // Says in the slot of the process with this number how it ended, and wakes who waits for that; before the number is given away by reaping it.
 void broodi_process_slot_report(int64_t pid, brood_exit seen);

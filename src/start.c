@@ -273,14 +273,12 @@ static brood_status launch(struct start *start)
 // reported its end.
 static void end_unheard(struct start *start)
 {
-    brood_exit end;
     brood_process *process = start->process;
-    if (!process->server || !broodi_process_slot_has_begun(process->slot) ||
-        !broodi_server_lives(process->server) || broodi_process_slot_reported(process->slot, &end))
-        return;
     const struct broodi_process_slot *slot = broodi_slot(BROODI_PROCESS, process->slot);
+    if (!process->server || !broodi_process_slot_has_begun(process->slot) || !broodi_process_has_number(slot))
+        return;
     process->child.pid = atomic_load_explicit(&slot->pid, memory_order_relaxed);
-    (void)brood_os_process_end(&process->child, true);
+    (void)broodi_child_end(process, true);
 }
 
 static brood_status handshake(struct start *start)
@@ -309,7 +307,7 @@ static void undo_launch(struct start *start, brood_status status)
     const bool others = start->detached || start->process->server; // who reap it
     // One that has not replied may run its target all the same: then nobody would know of it. One that we have to reap is not waited for.
     if ((!others || !start->replied || status == BROOD_WRONG_STATE) && child->pid > 0)
-        (void)brood_os_process_end(child, true);
+        (void)broodi_child_end(start->process, true);
     if (!others) {
         (void)brood_os_process_await_end(child, INT64_MAX);
         while (!brood_os_process_reap(child, &end))

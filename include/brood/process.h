@@ -331,7 +331,12 @@ BROOD_API brood_pid brood_self_pid(void);
 /** @brief Gives the name of this process: "MainProcess", or what its starter named it. Valid as long as the process. */
 BROOD_API const char *brood_self_name(void);
 
-/** @brief Gives the number of the process that started this one, also after it died; 0 in the main process. */
+/**
+ * @brief Gives the number of the process that started this one, also after it died; 0 in the main process.
+ *
+ * It is the number that the parent has in its own namespace: to a child in another PID namespace (Linux) it names nobody, and
+ * brood_parent_is_alive() and brood_parent_wait() work all the same.
+ */
 BROOD_API brood_pid brood_parent_pid(void);
 
 /** @brief Tells whether the process that started this one lives; false in the main process. */

@@ -84,11 +84,17 @@ bool brood_os_process_reap(const brood_os_child *child, brood_exit *out);
 // BROOD_OK when it has just ended.
 brood_status brood_os_process_end(const brood_os_child *child, bool hard);
 
+// Gets a handle of the process that has the child's number now. False when there is none to be had.
+bool brood_os_process_hold(brood_os_child *child);
+
 // Gives back what brood_os_child holds; not the process.
 void brood_os_process_forget(brood_os_child *child);
 
 // This process.
 int64_t brood_os_process_id(void);
+
+// Which namespace this process is in where the system has several for the numbers of processes; 0: it has one, or does not tell. A number means nothing in another one.
+uint64_t brood_os_process_space(void);
 
 // When that process was started, in units of the system's own; 0 when there is none (a zombie is none), BROOD_OS_BIRTH_UNKNOWN when that
 // cannot be told now. With the pid it names a process for ever.

@@ -202,18 +202,21 @@ bool broodi_channel_receive_with(int socket, void *data, size_t size, int flags,
 }
 
 static int shown = -1;
+static bool stays;
 
 void broodi_channel_show(int descriptor)
 {
     shown = descriptor;
 }
 
-bool broodi_channel_reply(int channel, const struct channel_reply *reply)
+bool broodi_channel_reply(int channel, struct channel_reply *reply)
 {
+    reply->stays = stays;
     const bool heard = broodi_channel_send_with(channel, reply, sizeof *reply, &shown, shown >= 0);
     if (shown >= 0)
         close(shown);
     shown = -1;
+    stays = false; // a copy of a server is not the server
     return heard;
 }
 
@@ -272,10 +275,12 @@ static brood_status receive_record(brood_os_boot *boot)
     return BROOD_OK;
 }
 
-// By a fork of this image, which is fresh and small, however large the starter is; nobody waits for a child whose parent has ended.
+// By a fork of this image, which is fresh and small, however large the starter is; nobody waits for a child whose parent has ended. The first
+// process of a namespace cannot leave: with its end the system would end all the others.
 static void detach(int channel)
 {
-    const pid_t child = broodi_posix_fault(EAGAIN) ? -1 : fork();
+    stays = getpid() == 1;
+    const pid_t child = stays ? 0 : broodi_posix_fault(EAGAIN) ? -1 : fork();
     if (child < 0)
         broodi_channel_give_up(channel, errno, "fork");
     if (child > 0)

@@ -39,7 +39,9 @@ struct channel_letter {
 struct channel_reply {
     int32_t status;
     int32_t code;
-    int64_t pid; // of the child
+    int64_t pid;    // of the child, as it knows itself
+    uint32_t apart; // it is in another namespace of process numbers than its starter
+    uint32_t stays; // it was to leave its starter, and is its child all the same
     char text[CHANNEL_TEXT];
 };
 
@@ -84,7 +86,7 @@ bool broodi_channel_receive_with(int socket, void *data, size_t size, int flags,
 // From the child: its reply, with the descriptor that was shown before, if any: a pidfd of itself, when its starter cannot get one that is
 // surely its own. False when nobody listens.
 void broodi_channel_show(int descriptor);
-bool broodi_channel_reply(int channel, const struct channel_reply *reply);
+bool broodi_channel_reply(int channel, struct channel_reply *reply);
 
 // Waits until there is something to receive, be it the end; false when the patience is over.
 bool broodi_channel_await(int channel);

@@ -24,7 +24,8 @@ void broodi_launch_tie(const struct launch *launch)
         return;
     if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0)
         give_up(launch->channel, "prctl");
-    if (getppid() != launch->starter)
+    const pid_t parent = getppid();
+    if (parent != launch->starter && parent != 0) // 0: it has no number in the child's namespace
         _exit(70);
 }
 

@@ -27,6 +27,9 @@ struct launch {
 // How the system tells the end of a child.
 brood_exit broodi_launch_end(const siginfo_t *info);
 
+// In the child, once it has its channel: notes its starter if that has no number here. Whether that is so.
+bool broodi_launch_note_starter(int channel);
+
 // The standard streams of a child while they are set. A stream that becomes what it is not is copied to a higher number first, because each may stand
 // in the place of another.
 struct launch_streams {

@@ -2,6 +2,7 @@
 #include "os/os_boot.h"
 
 #include "channel.h"
+#include "launch.h"
 #include "proc.h"
 #include "trust.h"
 
@@ -104,7 +105,9 @@ brood_status brood_os_boot_take(brood_os_boot *out)
 
 bool brood_os_boot_reply(intptr_t channel, brood_status status, const char *text)
 {
-    struct channel_reply reply = { .status = (int32_t)status, .pid = getpid() };
+    struct channel_reply reply = { .status = (int32_t)status,
+                                   .pid = getpid(),
+                                   .apart = broodi_launch_note_starter((int)channel) };
     memcpy(reply.text, text, strnlen(text, sizeof reply.text - 1));
     const bool heard = broodi_channel_reply((int)channel, &reply);
     close((int)channel);

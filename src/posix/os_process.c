@@ -6,6 +6,7 @@
 #include "launch.h"
 #include "posix.h"
 #include "proc.h"
+#include "trust.h"
 
 #include "fail.h"
 #include "os/os_clock.h"
@@ -77,10 +78,10 @@ static brood_status take_reply(brood_os_child *child, brood_os_reply *out)
     if (reply.status == CHANNEL_SYSTEM_ERROR)
         out->status = brood_os_error(reply.text, reply.code);
     (void)snprintf(out->text, sizeof out->text, "%s", reply.text);
-    if (child->served)
-        child->pid = reply.pid;
     if (count > 0)
         child->handle = broodi_descriptor_up(shown[0]);
+    if (child->served && !(reply.stays && out->status == BROOD_OK))
+        child->pid = reply.apart ? broodi_proc_number(child->handle) : reply.pid;
     return BROOD_OK;
 }
 
@@ -94,7 +95,8 @@ static bool is_something_left(int channel)
 static void reap_between(int64_t pid, bool end_it)
 {
     siginfo_t info;
-    if (end_it)
+    // Its number is its own as long as it can be waited for: the program may have reaped it.
+    if (end_it && waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0)
         (void)kill((pid_t)pid, SIGKILL);
     while (waitid(P_PID, (id_t)pid, &info, WEXITED) != 0 && errno == EINTR)
         continue;
@@ -115,7 +117,8 @@ brood_status brood_os_process_await_ready(brood_os_child *child, int64_t deadlin
     const brood_status status = replied ? take_reply(child, out) : BROOD_TIMEOUT;
     close((int)child->channel);
     child->channel = -1;
-    if (between > 0)
+    const bool stays = status == BROOD_OK && child->pid == between;
+    if (between > 0 && !stays)
         reap_between(between, status != BROOD_OK);
     if (between > 0 && status != BROOD_OK)
         child->pid = 0;
@@ -192,6 +195,12 @@ brood_status brood_os_process_end(const brood_os_child *child, bool hard)
     return sent || errno == ESRCH ? BROOD_OK : brood_os_error("kill", errno);
 }
 
+bool brood_os_process_hold(brood_os_child *child)
+{
+    child->handle = child->pid > 0 ? broodi_descriptor_of_process(child->pid) : -1;
+    return child->handle >= 0;
+}
+
 void brood_os_process_forget(brood_os_child *child)
 {
     if (child->handle >= 0)
@@ -234,9 +243,28 @@ bool brood_os_process_same_name(const char *a, const char *b, size_t length)
     return memcmp(a, b, length) == 0;
 }
 
-// What cannot be told is taken to live: the caller looks again.
+// The starter of a process, where the namespace of that process has no number for it.
+static struct {
+    pid_t of; // a copy of that process has another one
+    int descriptor;
+} unseen;
+
+bool broodi_launch_note_starter(int channel)
+{
+    int descriptor;
+    if (!broodi_trust_is_unseen(channel, &descriptor))
+        return false;
+    unseen.of = getpid();
+    unseen.descriptor = descriptor;
+    return true;
+}
+
+// What cannot be told is taken to live: the caller looks again. A process gets another parent when its own ends, and no other has the number before. Where it is not
+// the parent but a server's requester, when it was started tells it from another one.
 static bool lives(int64_t pid, uint64_t birth)
 {
+    if (pid == getppid())
+        return true;
     const uint64_t now = brood_os_process_birth(pid);
     return now == BROOD_OS_BIRTH_UNKNOWN || (now != 0 && (now == birth || birth == BROOD_OS_BIRTH_UNKNOWN));
 }
@@ -268,8 +296,16 @@ static bool await_by_descriptor(int pidfd, int64_t deadline)
     return over;
 }
 
+static brood_status await_unseen(int64_t deadline)
+{
+    struct pollfd ended = { .fd = unseen.descriptor, .events = POLLIN }; // passed over when negative
+    return poll_until(&ended, 1, deadline) ? BROOD_OK : BROOD_TIMEOUT;
+}
+
 brood_status brood_os_parent_await_end(int64_t pid, uint64_t birth, int64_t deadline)
 {
+    if (unseen.of == getpid())
+        return await_unseen(deadline);
     const int before = brood_os_thread_protect();
     const int pidfd = broodi_descriptor_of_process(pid);
     const bool over = !lives(pid, birth); // asked behind the descriptor, which is that of a stranger then

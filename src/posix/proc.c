@@ -2,6 +2,7 @@
 // What Linux tells of processes, mostly in small files.
 #include "proc.h"
 
+#include "cgroup.h"
 #include "descriptor.h"
 #include "posix.h"
 
@@ -15,6 +16,7 @@
 #include <string.h>
 #include <sys/auxv.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -59,19 +61,62 @@ bool broodi_proc_signal(const brood_os_child *child, int signal)
         if (errno == ESRCH || !has_its_number(child))
             return false;
     }
+    if (child->pid <= 0) { // it has no number here, and 0 would be a whole group
+        errno = EMFILE;
+        return false;
+    }
     return kill((pid_t)child->pid, signal) == 0;
+}
+
+int64_t broodi_proc_number(intptr_t descriptor)
+{
+    char name[16];
+    (void)snprintf(name, sizeof name, "%d", (int)descriptor);
+    const uint64_t number = broodi_file_number("/proc/self/fdinfo", name, "Pid:");
+    return number < INT32_MAX ? (int64_t)number : 0;
+}
+
+// A process never changes its namespace. A copy is in another one only if its parent is in none that it can see.
+uint64_t brood_os_process_space(void)
+{
+    static struct {
+        pid_t of;
+        uint64_t space;
+    } known;
+    struct stat facts;
+    const pid_t self = getpid();
+    if (known.of != self && (known.of == 0 || getppid() == 0))
+        known.space = stat("/proc/self/ns/pid", &facts) == 0 ? facts.st_ino : 0;
+    known.of = self;
+    return known.space;
+}
+
+// Whether the numbers in /proc are those of this process's namespace: it may have been mounted in another one.
+static bool is_own_proc(void)
+{
+    char own[16];
+    char found[16];
+    const int size = snprintf(own, sizeof own, "%d", (int)getpid());
+    return readlink("/proc/self", found, sizeof found) == size && memcmp(own, found, (size_t)size) == 0;
+}
+
+static uint64_t birth_without_proc(int64_t pid)
+{
+    return kill((pid_t)pid, 0) != 0 && errno == ESRCH ? 0 : BROOD_OS_BIRTH_UNKNOWN;
 }
 
 uint64_t brood_os_process_birth(int64_t pid)
 {
     char text[1024];
+    if (!is_own_proc())
+        return birth_without_proc(pid);
     // By its first thread: of a whole process an emulator tells the process itself something else than others are told.
     (void)snprintf(text, sizeof text, "/proc/%lld/task/%lld/stat", (long long)pid, (long long)pid);
     const int file = broodi_posix_fault(EMFILE) ? -1 : open(text, O_RDONLY | O_CLOEXEC);
     if (file < 0 && errno != ENOENT)
         return BROOD_OS_BIRTH_UNKNOWN;
     if (file < 0) // it has ended, or /proc is hidden from us
-        return kill((pid_t)pid, 0) != 0 && errno == ESRCH ? 0 : BROOD_OS_BIRTH_UNKNOWN;
+        return birth_without_proc(pid);
     const ssize_t length = read(file, text, sizeof text - 1);
     const int error = errno;
     close(file);

@@ -12,6 +12,9 @@
 int broodi_proc_wait_now(const brood_os_child *child, siginfo_t *info);
 bool broodi_proc_signal(const brood_os_child *child, int signal);
 
+// The number that a process has here by its descriptor; 0 when it has none, or that cannot be told.
+int64_t broodi_proc_number(intptr_t descriptor);
+
 // The arguments of this process when it first asked, so that its children look like it in a process list; NULL when they cannot be had.
 // And the variable "environ".
 char **broodi_proc_arguments(void);

@@ -2,6 +2,7 @@
 // The kernel notes the process, the effective user and the effective group that make a socket pair, and tells them at either end.
 #include "trust.h"
 
+#include "descriptor.h"
 #include "posix.h"
 
 #include "os/os_process.h"
@@ -86,6 +87,20 @@ enum broodi_trust broodi_trust_judge(int channel, int arena)
     // A parent lives: who had its number before is not the starter. Two that the namespace does not have may be the same.
     const bool is_parents_number = is_parent && maker != 0;
     return has_ended && !is_parents_number ? BROODI_TRUST_ORPHAN : BROODI_TRUST_STRANGER;
+}
+
+bool broodi_trust_is_unseen(int channel, int *out_descriptor)
+{
+    struct ucred maker = { .pid = -1 };
+    socklen_t size = sizeof maker;
+    *out_descriptor = -1;
+    if (getsockopt(channel, SOL_SOCKET, SO_PEERCRED, &maker, &size) != 0 || maker.pid != 0)
+        return false;
+    int pidfd = -1;
+    size = sizeof pidfd;
+    if (!broodi_posix_fault(EMFILE) && getsockopt(channel, SOL_SOCKET, SO_PEERPIDFD, &pidfd, &size) == 0)
+        *out_descriptor = broodi_descriptor_up(pidfd);
+    return true;
 }
 
 // What the system executes with another real user or group counts as one with raised privileges.

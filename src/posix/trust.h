@@ -17,6 +17,10 @@ enum broodi_trust {
 
 enum broodi_trust broodi_trust_judge(int channel, int arena);
 
+// Whether the maker of the channel has no number in this process's namespace; then also a descriptor that becomes readable at its end,
+// or -1 where the system has none.
+bool broodi_trust_is_unseen(int channel, int *out_descriptor);
+
 // Before a fresh image is executed: whether it will believe its announcement. One that would not must not be executed, since it would begin as a main
 // process. Asked in the process that executes it, between vfork and exec, or by the starter on macOS. Async-signal-safe.
 bool broodi_trust_foresee(int channel, int arena);

@@ -239,6 +239,12 @@ brood_status brood_os_process_end(const brood_os_child *child, bool hard)
     return code == ERROR_ACCESS_DENIED ? BROOD_OK : brood_os_error("TerminateProcess", code);
 }
 
+bool brood_os_process_hold(brood_os_child *child)
+{
+    (void)child; // has one from its birth
+    return false;
+}
+
 void brood_os_process_forget(brood_os_child *child)
 {
     close_channel(child);
@@ -250,6 +256,11 @@ void brood_os_process_forget(brood_os_child *child)
 int64_t brood_os_process_id(void)
 {
     return GetCurrentProcessId();
+}
+
+uint64_t brood_os_process_space(void)
+{
+    return 0;
 }
 
 // NULL with the last error ERROR_INVALID_PARAMETER when there is no such process.

@@ -28,6 +28,17 @@ bool broodi_proc_signal(const brood_os_child *child, int signal)
     return kill((pid_t)child->pid, signal) == 0;
 }
 
+int64_t broodi_proc_number(intptr_t descriptor)
+{
+    (void)descriptor; // no child is apart
+    return 0;
+}
+
+uint64_t brood_os_process_space(void)
+{
+    return 0; // all processes have one kind of number
+}
+
 uint64_t brood_os_process_birth(int64_t pid)
 {
     int name[] = { CTL_KERN, KERN_PROC, KERN_PROC_PID, (int)pid };

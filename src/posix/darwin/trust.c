@@ -64,3 +64,10 @@ bool broodi_trust_foresee(int channel, int arena)
     return getuid() == geteuid() && getgid() == getegid() && is_of_a_pair(channel) &&
            find_peer(channel, &peer) && peer == getpid() && is_memory_of_same_user(arena);
 }
+
+bool broodi_trust_is_unseen(int channel, int *out_descriptor)
+{
+    (void)channel;
+    *out_descriptor = -1;
+    return false; // all processes have one kind of number
+}
