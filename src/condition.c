@@ -1,40 +1,39 @@
 // SPDX-License-Identifier: MIT
-// Conditions.
+// Conditions. Each waiter sits in a seat (seat.h), with a ticket and the condition's epoch.
 //
-// Every thread has a seat beside its slot. One that waits for a condition writes there for which, and its ticket; who notifies looks through the
-// seats, takes the lowest tickets of those alive, and writes into the seat that it has been chosen:
+// A notify of one changes the seat of the living waiter with the lowest ticket from WAITING to CHOSEN.
 //
-//   0 --enter--> ENTERING --ticket--> WAITING --notify--> CHOSEN --leave--> 0
-//                                        |---timeout, destroy--> 0
+// A notify of all adds one to the epoch in the condition's state, in one compare-and-swap: that
+// moment releases every waiter whose ticket is of an earlier epoch. The notifier then goes through the
+// seats and wakes them; a waiter that looks before it came by sees the epoch.
 //
-// All changes of a seat that two may want to make are one compare-and-swap of its whole word, so that a waiter either was chosen or left
-// before, and never both. One that has died is not chosen, since its slot says so; it needs nobody's help.
+// A notify of several claims as many seats one by one, and lets all of them go when it has the last:
+// no waiter returns before all are chosen. A claimed waiter waits for that, or for the end of
+// the notifier; a claim is never taken back.
 //
-// The low word of the condition's state counts the tickets and has a flag, WAITERS: somebody waits, or may. Who finds nobody takes the flag away,
-// if no ticket has been taken since it began to look; one who has a ticket, or is about to take one, already sits.
+// All changes of a seat that two threads may want to make are one compare-and-swap of its whole word, so
+// a waiter was either notified or left before, never both. A dead waiter is not chosen, since its
+// slot says that it is dead; nothing has to be repaired.
+//
+// A notify that finds nobody takes the flag WAITERS from the state, unless a ticket has been taken or
+// an epoch begun since it began to look; a thread that has a ticket, or is about to take one, already
+// sits. A notify that found too few for the same reason looks again.
+#include "condition.h"
+
 #include "deadline.h"
 #include "fail.h"
 #include "lock.h"
 #include "object.h"
 #include "os/os_clock.h"
+#include "seat.h"
 #include "step.h"
 #include "wait.h"
 
 #include <brood/condition.h>
 
 #define WAITERS UINT32_C(1)
-#define ONE_TICKET UINT32_C(2)
-
-// The word of a seat: {the handle's generation and slot 42, ticket 20, phase 2}.
-enum { ENTERING = 1, WAITING, CHOSEN };
-
-enum { PHASE_BITS = 2, TICKET_BITS = 20, HANDLE_AT = PHASE_BITS + TICKET_BITS };
-
-#define PHASE ((UINT64_C(1) << PHASE_BITS) - 1)
-#define TICKET ((UINT32_C(1) << TICKET_BITS) - 1)
-#define OLDEST (TICKET / 4)
-
-_Static_assert(HANDLE_AT + BROODI_GENERATION_BITS + BROODI_SLOT_BITS == 64, "a seat's word has room for all");
+#define ONE_TICKET (UINT32_C(1) << BROODI_TICKET_AT)
+#define OLDEST (BROODI_TICKET / 4)
 
 static struct broodi_condition_slot *find(brood_condition condition)
 {
@@ -44,38 +43,6 @@ static struct broodi_condition_slot *find(brood_condition condition)
 static brood_status not_found(void)
 {
     return broodi_object_missing("condition");
-}
-
-static struct broodi_seat *seat_at(uint32_t thread)
-{
-    return broodi_slot(BROODI_SEAT, thread);
-}
-
-static uint64_t sitting(uint64_t id, uint32_t ticket, uint64_t phase)
-{
-    return id << HANDLE_AT | (uint64_t)(ticket & TICKET) << PHASE_BITS | phase;
-}
-
-static bool is_for(uint64_t word, uint64_t id)
-{
-    return word && (word ^ sitting(id, 0, 0)) >> HANDLE_AT == 0;
-}
-
-static uint32_t ticket_of(uint64_t word)
-{
-    return (uint32_t)(word >> PHASE_BITS) & TICKET;
-}
-
-// The last ticket that was taken.
-static uint32_t last_ticket(uint64_t state)
-{
-    return broodi_low(state) / ONE_TICKET & TICKET;
-}
-
-static bool change_seat(struct broodi_seat *seat, uint64_t from, uint64_t to)
-{
-    return atomic_compare_exchange_strong_explicit(&seat->state.state, &from, to, memory_order_acq_rel,
-                                                   memory_order_relaxed);
 }
 
 static uint32_t seat_limit(void)
@@ -90,24 +57,56 @@ static bool is_deserted(const struct broodi_seat *seat)
     return !broodi_thread_is_alive(broodi_slot_index(BROODI_SEAT, seat));
 }
 
-// The next seat from `*index` on in which somebody waits for the condition or is about to; NULL when there is none. Whether that is a living thread is asked
-// by who needs to know, for in some systems the question is a dear one; one that died before it had a ticket is cleared in passing.
+// The next seat from `*index` on in which a thread waits for the condition or is about to, and is not chosen or claimed; NULL when there is
+// none. Whether that thread lives is asked by who needs to know, for in some systems the question is a dear one; the seat of one that died
+// before it had a ticket is cleared in passing.
 static struct broodi_seat *next_seat(uint64_t id, uint32_t *index, uint64_t *out_word)
 {
     const uint32_t limit = seat_limit();
     while (*index < limit) {
-        struct broodi_seat *seat = seat_at((*index)++);
+        struct broodi_seat *seat = broodi_seat_at((*index)++);
         const uint64_t word = broodi_word_look(&seat->state);
-        if (!is_for(word, id) || (word & PHASE) == CHOSEN)
+        const enum broodi_seat_phase phase = broodi_seat_phase_of(word);
+        if (!broodi_seat_is_for(word, id) || phase > BROODI_SEAT_WAITING)
             continue;
-        if ((word & PHASE) == ENTERING && is_deserted(seat)) {
-            (void)change_seat(seat, word, 0);
+        if (phase == BROODI_SEAT_ENTERING && is_deserted(seat)) {
+            (void)broodi_seat_change(seat, word, 0);
             continue;
         }
         *out_word = word;
         return seat;
     }
     return NULL;
+}
+
+static bool is_waiting(uint64_t word)
+{
+    return broodi_seat_phase_of(word) == BROODI_SEAT_WAITING;
+}
+
+// Whether a notify of all has released the waiter in the seat before this state. An epoch is old up to half of all that there are.
+static bool is_released(const struct broodi_seat *seat, uint64_t state)
+{
+    const uint32_t passed = (broodi_epoch(state) - broodi_seat_epoch(seat)) & BROODI_EPOCH;
+    return passed > 0 && passed <= BROODI_EPOCH / 2;
+}
+
+static bool choose(struct broodi_seat *seat, uint64_t word)
+{
+    const uint64_t chosen = (word & ~BROODI_SEAT_PHASE) | BROODI_SEAT_CHOSEN;
+    if (!broodi_seat_change(seat, word, chosen))
+        return false;
+    broodi_step(BROODI_STEP_CONDITION_CHOSEN);
+    broodi_wake(&seat->state, 1);
+    return true;
+}
+
+// Of a waiter that was released: it has not moved, or has seen it and left. Only its ticket may have become another one.
+static void choose_released(struct broodi_seat *seat, uint64_t word, uint64_t id, uint64_t state)
+{
+    while (broodi_seat_is_for(word, id) && is_waiting(word) && is_released(seat, state) &&
+           !choose(seat, word))
+        word = broodi_word_look(&seat->state);
 }
 
 // Creating and destroying
@@ -120,7 +119,7 @@ static brood_status create(brood_condition *out)
         return status;
     if (!out)
         return broodi_fail(BROOD_INVALID, "no place for the condition");
-    status = broodi_slot_take(BROODI_CONDITION, 0, &index);
+    status = broodi_object_take(BROODI_CONDITION, 0, &index);
     if (status == BROOD_OK)
         out->id = broodi_handle_of(BROODI_CONDITION, index);
     return status;
@@ -131,18 +130,30 @@ brood_status brood_condition_create(brood_condition *out)
     return broodi_answer("brood_condition_create", create(out));
 }
 
+static void send_home(struct broodi_seat *seat, uint64_t word)
+{
+    if (broodi_seat_change(seat, word, 0))
+        broodi_wake(&seat->state, 1);
+}
+
+// A destroyer that is killed in here leaves the waiters to find out by themselves, within a second.
 static brood_status destroy(brood_condition condition)
 {
-    const brood_status status = broodi_object_destroy(BROODI_CONDITION, condition.id, "condition");
     uint64_t word;
     struct broodi_seat *seat;
+    const struct broodi_condition_slot *slot = find(condition);
+    const brood_status status = broodi_object_destroy(BROODI_CONDITION, condition.id, "condition");
     if (status != BROOD_OK)
         return status;
     broodi_step(BROODI_STEP_CONDITION_ENDED);
-    // Who is killed in here leaves some to see it for themselves, within a second.
-    for (uint32_t index = 0; (seat = next_seat(condition.id, &index, &word)) != NULL;)
-        if ((word & PHASE) == WAITING && change_seat(seat, word, 0))
-            broodi_wake(&seat->state, 1);
+    const uint64_t state = broodi_word_look(&slot->state);
+    if (!broodi_object_has_ended(condition.id, state)) // another one by now: then no waiter was left
+        return BROOD_OK;
+    for (uint32_t index = 0; (seat = next_seat(condition.id, &index, &word)) != NULL;) {
+        choose_released(seat, word, condition.id, state);
+        if (is_waiting(word) && !is_released(seat, state))
+            send_home(seat, word);
+    }
     return BROOD_OK;
 }
 
@@ -151,38 +162,43 @@ brood_status brood_condition_destroy(brood_condition condition)
     return broodi_answer("brood_condition_destroy", destroy(condition));
 }
 
+void broodi_conditions_send_home(uint64_t lock)
+{
+    const uint32_t limit = seat_limit();
+    atomic_thread_fence(memory_order_seq_cst); // the lock was ended before the look at the seats
+    for (uint32_t index = 0; index < limit; index++) {
+        struct broodi_seat *seat = broodi_seat_at(index);
+        const uint64_t word = broodi_word_look(&seat->state);
+        if (is_waiting(word) && broodi_seat_has_lock(seat, lock))
+            send_home(seat, word);
+    }
+}
+
 // Notifying
 
-static bool choose(struct broodi_seat *seat, uint64_t word)
+// How long ago the ticket was taken, in tickets; more than half of all there are: not yet when `state` was.
+static uint32_t age(uint64_t word, uint64_t state)
 {
-    if (!change_seat(seat, word, (word & ~PHASE) | CHOSEN))
-        return false;
-    broodi_step(BROODI_STEP_CONDITION_CHOSEN);
-    broodi_wake(&seat->state, 1);
-    return true;
+    return (broodi_last_ticket(state) - broodi_seat_ticket(word)) & BROODI_TICKET;
 }
 
-// How long ago the ticket was taken, in tickets; more than half of all there are: not yet when `last` was.
-static uint32_t age(uint64_t word, uint32_t last)
+static bool waited_when(const struct broodi_seat *seat, uint64_t word, uint64_t state)
 {
-    return (last - ticket_of(word)) & TICKET;
-}
-
-static bool waited_when(uint64_t word, uint32_t last)
-{
-    return (word & PHASE) == WAITING && age(word, last) <= TICKET / 2;
+    return is_waiting(word) && age(word, state) <= BROODI_TICKET / 2 &&
+           broodi_seat_epoch(seat) == broodi_epoch(state);
 }
 
 // Whoever takes a ticket sees to it that those who wait do not grow older than that: past half of all tickets they would be taken for ones who
 // come later. The order among the very old is lost.
-static void keep_young(struct broodi_seat *seat, uint64_t word, uint64_t id, uint32_t last)
+static void keep_young(struct broodi_seat *seat, uint64_t word, uint64_t id, uint64_t state)
 {
-    if (waited_when(word, last) && age(word, last) > OLDEST)
-        (void)change_seat(seat, word, sitting(id, last - OLDEST, WAITING));
+    if (waited_when(seat, word, state) && age(word, state) > OLDEST)
+        (void)broodi_seat_change(
+            seat, word, broodi_seat_word(id, broodi_last_ticket(state) - OLDEST, BROODI_SEAT_WAITING));
 }
 
-// The seat of who has waited longest of those who did when `last` was the last ticket. `*out_empty` is whether nobody sits at all.
-static struct broodi_seat *find_first(uint64_t id, uint32_t last, uint64_t *out_word, bool *out_empty)
+// The seat of who has waited longest of those who did in this state. `*out_empty` is whether nobody sits at all.
+static struct broodi_seat *find_first(uint64_t id, uint64_t state, uint64_t *out_word, bool *out_empty)
 {
     uint64_t word;
     struct broodi_seat *seat;
@@ -190,7 +206,7 @@ static struct broodi_seat *find_first(uint64_t id, uint32_t last, uint64_t *out_
     *out_empty = true;
     for (uint32_t index = 0; (seat = next_seat(id, &index, &word)) != NULL;) {
         *out_empty = false;
-        if (!waited_when(word, last) || (first && age(word, last) <= age(*out_word, last)))
+        if (!waited_when(seat, word, state) || (first && age(word, state) <= age(*out_word, state)))
             continue;
         first = seat;
         *out_word = word;
@@ -198,47 +214,88 @@ static struct broodi_seat *find_first(uint64_t id, uint32_t last, uint64_t *out_
     return first;
 }
 
-static void forget_waiters(broodi_word *condition, uint64_t state)
+// False when somebody has come or was released since the state was looked at: then there may be one to choose.
+static bool leave_empty(broodi_word *condition, uint64_t state, bool empty)
 {
     broodi_step(BROODI_STEP_CONDITION_EMPTY);
-    (void)broodi_word_swap(condition, state, broodi_low(state) & ~WAITERS);
+    return empty ? broodi_word_swap(condition, state, broodi_low(state) & ~WAITERS)
+                 : broodi_word_look(condition) == state;
 }
 
-static void notify_some(broodi_word *condition, uint64_t id, uint64_t state, uint32_t count)
+// The calling thread in the place of a ticket; no thread has 0 there.
+static uint32_t claimant(void)
 {
-    uint64_t word;
-    bool empty = false;
-    struct broodi_seat *seat;
-    while (count > 0 && (seat = find_first(id, last_ticket(state), &word, &empty)) != NULL) {
+    const uint32_t slot = broodi_self_slot();
+    if (slot == BROODI_NONE || slot + 1 >= UINT32_C(1) << BROODI_CLAIM_SLOT_BITS)
+        return 0;
+    return (broodi_thread_turn(slot) << BROODI_CLAIM_SLOT_BITS | (slot + 1)) & BROODI_TICKET;
+}
+
+static bool claim(struct broodi_seat *seat, uint64_t word, uint64_t id, uint32_t notifier)
+{
+    if (notifier == 0)
+        return choose(seat, word);
+    if (!broodi_seat_change(seat, word, broodi_seat_word(id, notifier, BROODI_SEAT_CLAIMED)))
+        return false;
+    broodi_step(BROODI_STEP_CONDITION_CLAIMED);
+    return true;
+}
+
+// Chooses up to `count`, or with a notifier claims them.
+static void choose_some(broodi_word *condition, uint64_t id, uint32_t count, uint32_t notifier)
+{
+    while (count > 0) {
+        uint64_t word;
+        bool empty;
+        const uint64_t state = broodi_word_look(condition);
+        if (!broodi_handle_is_current(id, state) || !(broodi_low(state) & WAITERS))
+            return;
+        struct broodi_seat *seat = find_first(id, state, &word, &empty);
+        if (!seat && leave_empty(condition, state, empty))
+            return;
+        if (!seat)
+            continue;
         if (is_deserted(seat))
-            (void)change_seat(seat, word, 0);
+            (void)broodi_seat_change(seat, word, 0);
         else
-            count -= choose(seat, word);
+            count -= claim(seat, word, id, notifier);
     }
-    if (empty)
-        forget_waiters(condition, state);
 }
 
-// False when nobody waits there any more who did when `last` was the last ticket.
-static bool choose_surely(struct broodi_seat *seat, uint64_t word, uint64_t id, uint32_t last)
+static void let_go(uint64_t id, uint32_t notifier)
 {
-    while (is_for(word, id) && waited_when(word, last)) {
-        if (choose(seat, word))
-            return true;
-        word = broodi_word_look(&seat->state); // its ticket is another one, or he has left
+    const uint64_t claimed = broodi_seat_word(id, notifier, BROODI_SEAT_CLAIMED);
+    const uint32_t limit = seat_limit();
+    for (uint32_t index = 0; index < limit; index++) {
+        struct broodi_seat *seat = broodi_seat_at(index);
+        if (broodi_word_look(&seat->state) == claimed)
+            (void)choose(seat, claimed);
     }
-    return false;
 }
 
-static void notify_all(broodi_word *condition, uint64_t id, uint64_t state)
+static void notify_some(broodi_word *condition, uint64_t id, uint32_t count)
+{
+    const uint32_t notifier = count > 1 ? claimant() : 0;
+    choose_some(condition, id, count, notifier);
+    if (notifier)
+        let_go(id, notifier);
+}
+
+// False when the state has become another one.
+static bool notify_all(broodi_word *condition, uint64_t id, uint64_t state)
 {
     uint64_t word;
-    bool empty = true;
     struct broodi_seat *seat;
+    const uint32_t epoch = (broodi_epoch(state) + 1) & BROODI_EPOCH;
+    const uint32_t low = broodi_last_ticket(state) << BROODI_TICKET_AT | epoch << BROODI_EPOCH_AT;
+    if (!broodi_word_swap(condition, state, low))
+        return false;
+    broodi_step(BROODI_STEP_CONDITION_RELEASED);
+    atomic_thread_fence(
+        memory_order_seq_cst); // the swap before the look at the seats; pairs with take_ticket
     for (uint32_t index = 0; (seat = next_seat(id, &index, &word)) != NULL;)
-        empty &= choose_surely(seat, word, id, last_ticket(state));
-    if (empty)
-        forget_waiters(condition, state);
+        choose_released(seat, word, id, broodi_state(broodi_generation(state), low));
+    return true;
 }
 
 static brood_status notify(brood_condition condition, uint32_t count)
@@ -246,16 +303,18 @@ static brood_status notify(brood_condition condition, uint32_t count)
     struct broodi_condition_slot *slot = find(condition);
     if (!slot)
         return not_found();
-    const uint64_t state = broodi_word_look(&slot->state);
-    if (!broodi_handle_is_current(condition.id, state))
-        return BROOD_STALE;
-    if (!(broodi_low(state) & WAITERS))
+    for (;;) {
+        const uint64_t state = broodi_word_look(&slot->state);
+        if (!broodi_handle_is_current(condition.id, state))
+            return BROOD_STALE;
+        if (!(broodi_low(state) & WAITERS))
+            return BROOD_OK;
+        if (count < BROODI_ALL)
+            notify_some(&slot->state, condition.id, count);
+        else if (!notify_all(&slot->state, condition.id, state))
+            continue;
         return BROOD_OK;
-    if (count == BROODI_ALL)
-        notify_all(&slot->state, condition.id, state);
-    else
-        notify_some(&slot->state, condition.id, state, count);
-    return BROOD_OK;
+    }
 }
 
 brood_status brood_condition_notify(brood_condition condition, uint32_t count)
@@ -275,50 +334,92 @@ struct waiting {
     brood_lock lock;
     broodi_word *word; // of the condition
     struct broodi_seat *seat;
+    uint32_t epoch; // of the ticket
     int64_t deadline;
 };
 
-static bool has_another_lock(struct broodi_seat *seat, const struct waiting *waiting)
+// Whether a thread in this seat waits with another lock, one that there is. A thread that was released does not wait any more.
+static bool has_another_lock(struct broodi_seat *seat, uint64_t word, uint64_t state,
+                             const struct waiting *waiting)
 {
-    return seat != waiting->seat &&
-           atomic_load_explicit(&seat->lock, memory_order_relaxed) != waiting->lock.id && !is_deserted(seat);
+    if (seat == waiting->seat || (is_waiting(word) && is_released(seat, state)) ||
+        broodi_seat_has_lock(seat, waiting->lock.id))
+        return false;
+    return broodi_lock_exists(atomic_load_explicit(&seat->lock, memory_order_relaxed)) && !is_deserted(seat);
 }
 
-// What one with this ticket owes to the others: whether one of them has another lock.
-static bool look_at_others(const struct waiting *waiting, uint32_t ticket)
+// What one whose ticket made this state owes to the others: whether one of them has another lock.
+static bool look_at_others(const struct waiting *waiting, uint64_t state)
 {
     uint64_t word;
     bool differ = false;
     struct broodi_seat *seat;
     for (uint32_t index = 0; (seat = next_seat(waiting->condition.id, &index, &word)) != NULL;) {
-        keep_young(seat, word, waiting->condition.id, ticket);
-        differ = differ || has_another_lock(seat, waiting);
+        keep_young(seat, word, waiting->condition.id, state);
+        differ = differ || has_another_lock(seat, word, state, waiting);
     }
     return differ;
+}
+
+// From the state that its ticket made.
+static void sit_down(struct waiting *waiting, uint64_t state)
+{
+    const uint64_t word =
+        broodi_seat_word(waiting->condition.id, broodi_last_ticket(state), BROODI_SEAT_WAITING);
+    waiting->epoch = broodi_epoch(state);
+    broodi_seat_give_up(waiting->seat, waiting->lock.id, waiting->epoch);
+    atomic_store_explicit(&waiting->seat->state.state, word, memory_order_release);
+    // The seat before the next look at the state: either the waiter sees a new epoch, or the notifier sees the seat.
+    atomic_thread_fence(memory_order_seq_cst);
 }
 
 // The seat is taken before the ticket: who sees the ticket finds it.
 static brood_status take_ticket(struct waiting *waiting)
 {
-    atomic_store_explicit(&waiting->seat->lock, waiting->lock.id, memory_order_relaxed);
-    atomic_store_explicit(&waiting->seat->state.state, sitting(waiting->condition.id, 0, ENTERING),
+    broodi_seat_give_up(waiting->seat, waiting->lock.id, 0);
+    atomic_store_explicit(&waiting->seat->state.state,
+                          broodi_seat_word(waiting->condition.id, 0, BROODI_SEAT_ENTERING),
                           memory_order_release);
     broodi_step(BROODI_STEP_CONDITION_ENTERED);
     for (;;) {
         const uint64_t state = broodi_word_look(waiting->word);
         const uint32_t low = (broodi_low(state) + ONE_TICKET) | WAITERS;
+        const uint64_t own = broodi_state(broodi_generation(state), low);
         if (!broodi_handle_is_current(waiting->condition.id, state))
             return BROOD_STALE;
         if (!broodi_word_swap(waiting->word, state, low))
             continue;
         broodi_step(BROODI_STEP_CONDITION_TICKET);
-        const uint32_t ticket = low / ONE_TICKET;
-        if ((broodi_low(state) & WAITERS) && look_at_others(waiting, ticket))
+        if ((broodi_low(state) & WAITERS) && look_at_others(waiting, own))
             return broodi_fail(BROOD_INVALID, "others wait for the condition with another lock");
-        atomic_store_explicit(&waiting->seat->state.state, sitting(waiting->condition.id, ticket, WAITING),
-                              memory_order_release);
+        sit_down(waiting, own);
         return BROOD_OK;
     }
+}
+
+// How the wait of an unchosen waiter is over in this state of the condition: BROOD_BUSY when it is not.
+static brood_status judge(const struct waiting *waiting, uint64_t state)
+{
+    const bool current = broodi_handle_is_current(waiting->condition.id, state);
+    if ((current || broodi_object_has_ended(waiting->condition.id, state)) &&
+        broodi_epoch(state) != waiting->epoch)
+        return BROOD_OK;
+    if (!current || !broodi_lock_exists(waiting->lock.id))
+        return BROOD_STALE;
+    return brood_os_clock() >= waiting->deadline ? BROOD_TIMEOUT : BROOD_BUSY;
+}
+
+// Waits, as one that was chosen, for the notifier to choose the rest, or for its end.
+static void await_notifier(broodi_word *word, uint64_t seen)
+{
+    const uint32_t notifier = broodi_seat_ticket(seen);
+    const uint32_t slot = (notifier & ((UINT32_C(1) << BROODI_CLAIM_SLOT_BITS) - 1)) - 1;
+    const uint32_t turn = notifier >> BROODI_CLAIM_SLOT_BITS;
+    const uint32_t mask = ((UINT32_C(1) << BROODI_CLAIM_TURN_BITS) - 1) << 1;
+    broodi_wait(word, seen, slot, INT64_MAX);
+    if (broodi_thread_fate(slot, turn << 1, mask) != BROODI_FATE_LIVES)
+        (void)broodi_seat_change((struct broodi_seat *)(void *)word, seen,
+                                 (seen & ~BROODI_SEAT_PHASE) | BROODI_SEAT_CHOSEN);
 }
 
 static brood_status await(const struct waiting *waiting)
@@ -326,21 +427,24 @@ static brood_status await(const struct waiting *waiting)
     broodi_word *word = &waiting->seat->state;
     for (;;) {
         const uint64_t seen = broodi_word_look(word);
-        if ((seen & PHASE) == CHOSEN)
-            return BROOD_OK;
-        if (!is_for(seen, waiting->condition.id)) // sent home
+        if (!broodi_seat_is_for(seen, waiting->condition.id)) // sent home
             return BROOD_STALE;
-        const bool stale = !broodi_handle_is_current(waiting->condition.id, broodi_word_look(waiting->word));
-        if (stale || brood_os_clock() >= waiting->deadline) {
-            if (change_seat(waiting->seat, seen, 0))
-                return stale ? BROOD_STALE : BROOD_TIMEOUT;
+        if (broodi_seat_phase_of(seen) == BROODI_SEAT_CHOSEN)
+            return BROOD_OK;
+        if (broodi_seat_phase_of(seen) == BROODI_SEAT_CLAIMED) {
+            await_notifier(word, seen);
             continue;
         }
-        broodi_wait(word, seen, BROODI_NONE, waiting->deadline);
+        const brood_status status = judge(waiting, broodi_word_look(waiting->word));
+        if (status == BROOD_BUSY)
+            broodi_wait(word, seen, BROODI_NONE, waiting->deadline);
+        else if (broodi_seat_change(waiting->seat, seen, 0))
+            return status;
     }
 }
 
-static brood_status give_up_and_wait(struct waiting *waiting)
+// Gives the lock up and waits, with the depth that the lock had in `*out_depth`. Without a wait that stays 0.
+static brood_status wait_unlocked(struct waiting *waiting, uint32_t *out_depth)
 {
     const brood_status entered = take_ticket(waiting);
     if (entered != BROOD_OK) {
@@ -350,15 +454,22 @@ static brood_status give_up_and_wait(struct waiting *waiting)
         return entered;
     }
     broodi_step(BROODI_STEP_CONDITION_SEATED);
-    const uint32_t depth = broodi_lock_give_up(waiting->lock);
+    *out_depth = broodi_lock_give_up(waiting->lock);
     broodi_step(BROODI_STEP_CONDITION_UNLOCKED);
-    broodi_self_waits(BROODI_WAITS_OBJECT, waiting->condition.id);
     const brood_status status = await(waiting);
-    broodi_self_waits(BROODI_WAITS_NOT, 0);
     broodi_step(BROODI_STEP_CONDITION_OVER);
     broodi_seat_clear(waiting->seat);
     broodi_step(BROODI_STEP_CONDITION_RISEN);
-    if (status == BROOD_STALE)
+    return status;
+}
+
+static brood_status give_up_and_wait(struct waiting *waiting)
+{
+    uint32_t depth = 0; // of the lock that was given up
+    broodi_object_await(waiting->condition.id, waiting->word);
+    const brood_status status = wait_unlocked(waiting, &depth);
+    broodi_object_await_no_more();
+    if (depth == 0 || status == BROOD_STALE)
         return status;
     const brood_status taken = broodi_lock_take_back(waiting->lock, depth);
     return taken == BROOD_OK ? status : taken;
@@ -375,7 +486,7 @@ static brood_status prepare(struct waiting *waiting)
     const uint32_t self = broodi_self_slot(); // there is one: it holds a lock
     status = broodi_slot_reach(BROODI_SEAT, self);
     waiting->word = &slot->state;
-    waiting->seat = seat_at(self);
+    waiting->seat = broodi_seat_at(self);
     return status;
 }
 

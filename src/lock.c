@@ -22,6 +22,7 @@
 // count of zero is named by no lock.
 #include "lock.h"
 
+#include "condition.h"
 #include "deadline.h"
 #include "fail.h"
 #include "object.h"
@@ -119,6 +120,7 @@ static brood_status make(enum broodi_kind kind, uint64_t *out_id, bool recursive
     broodi_step(BROODI_STEP_LOCK_MADE);
     lock->recursive = recursive;
     set_depth(lock, 0);
+    atomic_store_explicit(&lock->given_up, 0, memory_order_relaxed);
     *out_id = broodi_handle_of(kind, index);
     return BROOD_OK;
 }
@@ -168,8 +170,12 @@ static brood_status destroy(brood_lock lock)
             return BROOD_STALE;
         if (holder && !is_over(holder))
             return broodi_fail(BROOD_BUSY, "somebody holds the lock");
-        if (broodi_object_end(lock.id, &slot->state, state, 0))
-            return BROOD_OK;
+        if (!broodi_object_end(lock.id, &slot->state, state, 0))
+            continue;
+        // A killed destroyer leaves the waiters to find out by themselves, within a second.
+        if (atomic_load_explicit(&slot->given_up, memory_order_relaxed))
+            broodi_conditions_send_home(lock.id);
+        return BROOD_OK;
     }
 }
 
@@ -204,6 +210,15 @@ static bool names_in(enum broodi_kind kind, uint32_t thread)
 bool broodi_lock_names(uint32_t thread)
 {
     return names_in(BROODI_OWN_LOCK, thread) || names_in(BROODI_LOCK, thread);
+}
+
+bool broodi_lock_exists(uint64_t low_id)
+{
+    const uint64_t id = (uint64_t)broodi_family.tag << BROODI_TAG_AT |
+                        (uint64_t)BROODI_LOCK << BROODI_KIND_AT |
+                        (low_id & ((UINT64_C(1) << BROODI_KIND_AT) - 1));
+    const struct broodi_lock_slot *lock = broodi_handle_slot(BROODI_LOCK, id);
+    return lock && broodi_handle_is_current(id, broodi_word_look(&lock->state));
 }
 
 bool broodi_lock_holder(uint64_t id, uint32_t *out_thread)
@@ -476,6 +491,7 @@ uint32_t broodi_lock_give_up(brood_lock lock)
 {
     struct broodi_lock_slot *slot = find(lock);
     const uint32_t depth = depth_of(slot);
+    atomic_store_explicit(&slot->given_up, 1, memory_order_relaxed);
     release_held(slot);
     return depth;
 }

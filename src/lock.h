@@ -28,6 +28,9 @@ bool broodi_lock_names(uint32_t thread);
 // The next lock of the kind, BROODI_LOCK or BROODI_OWN_LOCK, from `*index` on that names it; false when there is no more.
 bool broodi_lock_next(enum broodi_kind kind, uint32_t thread, uint32_t *index, uint64_t *out_id);
 
+// Whether there is a lock whose handle has these generation and slot, its lowest BROODI_KIND_AT bits.
+bool broodi_lock_exists(uint64_t low_id);
+
 // The slot of the thread that holds the lock; false when nobody does.
 bool broodi_lock_holder(uint64_t id, uint32_t *out_thread);
 

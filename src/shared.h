@@ -110,8 +110,10 @@ struct broodi_lock_slot {
     broodi_word state; // low: see lock.c
     // Written by the holder, or before the handle is known.
     uint32_t recursive;
-    _Atomic uint32_t depth; // how often the holder has taken it
-    uint64_t reserved[6];   // a cache line for each lock
+    _Atomic uint32_t depth;    // how often the holder has taken it
+    _Atomic uint32_t given_up; // 1: holders have given it up to wait for a condition
+    uint32_t unused;
+    uint64_t reserved[5]; // a cache line for each lock
 };
 
 struct broodi_semaphore_slot {
@@ -137,8 +139,8 @@ struct broodi_condition_slot {
 
 // Where a thread waits for a condition, beside its slot and with the same number: apart, so that a look through all of them is a short one.
 struct broodi_seat {
-    broodi_word state;     // see condition.c; 0: empty
-    _Atomic uint64_t lock; // the handle of the one that was given up
+    broodi_word state;     // see seat.h; 0: empty
+    _Atomic uint64_t lock; // that was given up, and the epoch of the ticket
 };
 
 struct broodi_barrier_slot {

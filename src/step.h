@@ -42,6 +42,8 @@
     STEP(CONDITION_OVER, "a thread's wait for a condition is over, and its seat not cleared")     \
     STEP(CONDITION_RISEN, "a seat was cleared, and the lock not taken back")                      \
     STEP(CONDITION_CHOSEN, "a waiter was chosen, and not woken")                                  \
+    STEP(CONDITION_CLAIMED, "a waiter was claimed with others, and not let go")                   \
+    STEP(CONDITION_RELEASED, "all waiters were released, and not woken")                          \
     STEP(CONDITION_EMPTY, "nobody was found to notify, and the flag not taken away")              \
     STEP(CONDITION_ENDED, "a condition was destroyed, and its waiters not sent home")             \
     STEP(BARRIER_TAKEN, "a barrier's slot was taken, and none for its parties")                   \

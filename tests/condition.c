@@ -260,6 +260,97 @@ static void waiters_with_different_locks_are_refused(void **state)
     destroy_room(room);
 }
 
+// A condition's waiter with a lock that was destroyed is told so, and stands in nobody's way.
+static void the_lock_of_a_waiter_is_destroyed(void **state)
+{
+    (void)state;
+    for (int recursive = 0; recursive < 2; recursive++) {
+        struct room room = made_room();
+        if (recursive) {
+            assert_status(brood_lock_destroy(room.lock), BROOD_OK);
+            assert_status(brood_lock_create_recursive(&room.lock), BROOD_OK);
+        }
+        const struct waiters waiters = started_waiters(&room);
+        const brood_lock old = room.lock;
+        assert_status(brood_lock_destroy(old), BROOD_OK);
+        assert_status(brood_lock_create(&room.lock), BROOD_OK);
+        assert_status(brood_lock_acquire(room.lock, BROOD_NOW), BROOD_OK);
+        assert_status(brood_condition_wait(room.condition, room.lock, BROOD_NOW), BROOD_TIMEOUT);
+        assert_status(brood_lock_release(room.lock), BROOD_OK);
+        brood_thread *thread = started_thread(wait_in_room, &room, sizeof room);
+        await_waiters(&room, 1);
+        assert_status(brood_condition_notify(room.condition, 1), BROOD_OK);
+        assert_thread_ends(thread, BROOD_OK);
+        assert_waiters_end(&waiters, BROOD_STALE);
+        assert_status(brood_lock_release(old), BROOD_STALE);
+        destroy_room(room);
+    }
+}
+
+// Between the notify and the end of the wait.
+static void the_lock_of_a_notified_waiter_is_destroyed(void **state)
+{
+    (void)state;
+    const struct room room = made_room();
+    brood_thread *thread = started_thread(wait_in_room, &room, sizeof room);
+    await_waiters(&room, 1);
+    assert_status(brood_lock_acquire(room.lock, MEETING_PATIENCE), BROOD_OK);
+    assert_status(brood_condition_notify(room.condition, 1), BROOD_OK);
+    assert_status(brood_lock_destroy(room.lock), BROOD_BUSY);
+    assert_status(brood_lock_release(room.lock), BROOD_OK);
+    // The waiter may have the lock again, and be gone with it.
+    brood_status destroyed = BROOD_BUSY;
+    while (destroyed == BROOD_BUSY)
+        destroyed = brood_lock_destroy(room.lock);
+    assert_status(destroyed, BROOD_OK);
+    int code = -1;
+    assert_status(brood_thread_join(thread, MEETING_PATIENCE, &code), BROOD_OK);
+    assert_true(code == BROOD_OK || code == BROOD_STALE);
+    brood_thread_drop(thread);
+    assert_status(brood_condition_destroy(room.condition), BROOD_OK);
+    assert_status(brood_semaphore_destroy(room.came), BROOD_OK);
+    assert_status(brood_semaphore_destroy(room.went), BROOD_OK);
+}
+
+// Who is released by a notify of all may go on to another lock, or notify others, before the notifier is through.
+static int come_back_with_another_lock(void *arg)
+{
+    const struct room *room = arg;
+    for (int i = 0; i < 20; i++) {
+        const brood_lock lock = { noted(i % 2 ? "odd lock" : "even lock") };
+        CHECK(brood_lock_acquire(lock, MEETING_PATIENCE) == BROOD_OK);
+        CHECK(brood_semaphore_release(room->came, 1) == BROOD_OK);
+        CHECK(brood_condition_wait(room->condition, lock, MEETING_PATIENCE) == BROOD_OK);
+        CHECK(brood_lock_release(lock) == BROOD_OK);
+        CHECK(brood_semaphore_acquire(room->went, MEETING_PATIENCE) == BROOD_OK);
+    }
+    return 0;
+}
+
+static void all_who_are_released_may_go_on_to_another_lock(void **state)
+{
+    (void)state;
+    struct room room = made_room();
+    brood_lock locks[2] = { room.lock };
+    brood_thread *threads[OF_EACH];
+    assert_status(brood_lock_create(&locks[1]), BROOD_OK);
+    note("even lock", locks[0].id);
+    note("odd lock", locks[1].id);
+    for (int i = 0; i < OF_EACH; i++)
+        threads[i] = started_thread(come_back_with_another_lock, &room, sizeof room);
+    for (int i = 0; i < 20; i++) {
+        room.lock = locks[i % 2];
+        await_waiters(&room, OF_EACH);
+        assert_status(brood_semaphore_release(room.went, OF_EACH), BROOD_OK); // so that they go on at once
+        assert_status(brood_condition_notify_all(room.condition), BROOD_OK);
+    }
+    for (int i = 0; i < OF_EACH; i++)
+        assert_thread_ends(threads[i], 0);
+    room.lock = locks[0];
+    assert_status(brood_lock_destroy(locks[1]), BROOD_OK);
+    destroy_room(room);
+}
+
 // Stale and forged ones
 
 static void destroying_sends_everybody_home_without_the_lock(void **state)
@@ -460,6 +551,9 @@ int main(void)
         cmocka_unit_test(a_holder_that_died_is_told_of_above_all),
         cmocka_unit_test(one_needs_the_lock_to_wait),
         cmocka_unit_test(waiters_with_different_locks_are_refused),
+        cmocka_unit_test(the_lock_of_a_waiter_is_destroyed),
+        cmocka_unit_test(the_lock_of_a_notified_waiter_is_destroyed),
+        cmocka_unit_test(all_who_are_released_may_go_on_to_another_lock),
         cmocka_unit_test(destroying_sends_everybody_home_without_the_lock),
         cmocka_unit_test(bad_arguments_are_refused),
         cmocka_unit_test(a_predicate_is_waited_for),

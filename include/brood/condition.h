@@ -9,6 +9,10 @@
  * goes on; who has timed out or died before consumes nothing. Nobody waits for anybody's acknowledgement: a notify never blocks, and a dead
  * waiter holds up nobody.
  *
+ * Notifies, and the beginnings and ends of waits, take effect in one order. So a thread that returns from its wait finds that all
+ * whom the same notify has chosen do not wait any more: what it notifies next goes to others, and all of them may go on to
+ * another lock. A destroy after a notify takes nothing back: those who were chosen get `BROOD_OK`.
+ *
  * A wait may be followed by another's change before the lock is held again: look at what was waited for, in a loop, or let
  * brood_condition_wait_for() do it. None of these calls is safe in a signal handler.
  */
@@ -41,7 +45,8 @@ BROOD_API BROOD_NODISCARD brood_status brood_condition_create(brood_condition *o
 /**
  * @brief Gives the lock up, waits to be notified, and takes the lock back, however long that takes.
  *
- * A recursive lock is given up with all its levels, and has as many afterwards.
+ * A recursive lock is given up with all its levels, and has as many afterwards. A lock that was given up is free, so it can be
+ * destroyed: that ends the wait at once, and does not concern those who wait for the condition with another lock.
  *
  * @param condition  the condition.
  * @param lock       held by the calling thread; all who wait for the condition at a time do so with the same one.
@@ -49,7 +54,8 @@ BROOD_API BROOD_NODISCARD brood_status brood_condition_create(brood_condition *o
  * @retval BROOD_OK          notified; the lock is held.
  * @retval BROOD_TIMEOUT     not notified in that time; the lock is held.
  * @retval BROOD_OWNER_DIED  the lock is held, and its holder before ended without releasing it; notified or not.
- * @retval BROOD_STALE       the condition or the lock was destroyed, before or meanwhile. The lock is not held.
+ * @retval BROOD_STALE       the condition was destroyed before the wait was notified, or the lock was destroyed, before or
+ *                           meanwhile. The lock is not held.
  * @retval BROOD_NOT_OWNER   the calling thread does not hold the lock.
  * @retval BROOD_INVALID     no condition or no lock of this family, or others wait with another lock. The lock is held as before.
  * @retval BROOD_NO_MEMORY, BROOD_NO_RESOURCES  there is no place for a waiter. The lock is held as before.
@@ -88,7 +94,7 @@ BROOD_API brood_status brood_condition_notify(brood_condition condition, uint32_
 BROOD_API brood_status brood_condition_notify_all(brood_condition condition);
 
 /**
- * @brief Ends the condition: every copy of it is stale from now on, and who waits gets `BROOD_STALE`.
+ * @brief Ends the condition: every copy of it is stale from now on, and those who wait and were not notified get `BROOD_STALE`.
  * @retval BROOD_STALE, BROOD_INVALID, BROOD_NOT_INITIALIZED  as for brood_condition_notify().
  */
 BROOD_API brood_status brood_condition_destroy(brood_condition condition);

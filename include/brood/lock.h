@@ -77,7 +77,8 @@ BROOD_API brood_status brood_lock_release(brood_lock lock);
  * @brief Ends a free lock: every copy of the value is stale from now on, and who waits gets `BROOD_STALE`.
  *
  * A release hands the lock to nobody: it makes it free, and a waiter has it when its acquire returns. A waiter that a release
- * has woken, and that has not taken the lock before a destroy, gets `BROOD_STALE`.
+ * has woken, and that has not taken the lock before a destroy, gets `BROOD_STALE`. So does one that has given the lock up in
+ * brood_condition_wait().
  * @retval BROOD_BUSY  somebody holds it, the caller included; nothing changed.
  * @retval BROOD_STALE, BROOD_INVALID, BROOD_NOT_INITIALIZED  as for brood_lock_acquire().
  *

@@ -3,6 +3,9 @@
 #include "../meeting.h"
 
 #include "object.h"
+#include "seat.h"
+
+enum { EIGHTH = 1 << (BROODI_TICKET_BITS - 3) }; // of all tickets
 
 static brood_condition condition;
 static brood_lock lock;
@@ -25,19 +28,19 @@ static void wait_in_vain(void)
     assert_status(brood_lock_release(lock), BROOD_OK);
 }
 
-// As if so many had waited in vain. A ticket is two in the low word.
+// As if so many had waited in vain.
 static void pass_over_tickets(uint32_t count)
 {
     struct broodi_condition_slot *slot = broodi_object_find(BROODI_CONDITION, condition.id);
     uint64_t state;
     do
         state = broodi_word_look(&slot->state);
-    while (!broodi_word_swap(&slot->state, state, broodi_low(state) + 2 * count));
+    while (!broodi_word_swap(&slot->state, state, broodi_low(state) + (count << BROODI_TICKET_AT)));
 }
 
 static void expect_the_waiter_to_be_chosen(uint32_t tickets, brood_status (*notify)(void))
 {
-    enum { STEP = 1 << 17 };
+    enum { STEP = EIGHTH };
     note("waits", 0);
     brood_thread *thread = started_thread(wait_to_be_chosen, NULL, 0);
     assert_true(await_note("waits", 1));
@@ -66,8 +69,8 @@ static void a_waiter_is_found_however_many_came_and_went(void **state)
     assert_status(brood_lock_create(&lock), BROOD_OK);
     assert_status(brood_condition_create(&condition), BROOD_OK);
     for (uint32_t eighths = 0; eighths <= 20; eighths++) {
-        expect_the_waiter_to_be_chosen(eighths << 17, notify_one);
-        expect_the_waiter_to_be_chosen(eighths << 17, notify_all);
+        expect_the_waiter_to_be_chosen(eighths * EIGHTH, notify_one);
+        expect_the_waiter_to_be_chosen(eighths * EIGHTH, notify_all);
     }
     assert_status(brood_condition_destroy(condition), BROOD_OK);
     assert_status(brood_lock_destroy(lock), BROOD_OK);

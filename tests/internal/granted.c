@@ -34,6 +34,7 @@ struct objects {
     brood_condition condition;
     brood_lock lock;
     brood_duration timeout;
+    bool stops;
 };
 
 enum { MOST = 2 };
@@ -242,6 +243,155 @@ static void the_round_after_a_reset_is_open_at_once(void **state)
     assert_status(brood_barrier_destroy(objects.barrier), BROOD_OK);
 }
 
+// Conditions
+
+static int wait_for_condition(void *arg)
+{
+    const struct objects *objects = arg;
+    waits = objects->stops;
+    CHECK(brood_lock_acquire(objects->lock, MEETING_PATIENCE) == BROOD_OK);
+    CHECK(brood_semaphore_release(objects->semaphore, 1) == BROOD_OK);
+    const brood_status status = brood_condition_wait(objects->condition, objects->lock, objects->timeout);
+    if (status != BROOD_STALE)
+        CHECK(brood_lock_release(objects->lock) == BROOD_OK);
+    return (int)status;
+}
+
+static int notify_all(void *arg)
+{
+    const struct objects *objects = arg;
+    waits = true;
+    return (int)brood_condition_notify_all(objects->condition);
+}
+
+static int notify_two(void *arg)
+{
+    const struct objects *objects = arg;
+    waits = true;
+    return (int)brood_condition_notify(objects->condition, 2);
+}
+
+static struct objects made_condition(bool stops)
+{
+    struct objects objects = { .timeout = MEETING_PATIENCE, .stops = stops };
+    assert_status(brood_condition_create(&objects.condition), BROOD_OK);
+    assert_status(brood_lock_create(&objects.lock), BROOD_OK);
+    assert_status(brood_semaphore_create(&objects.semaphore, 0, 0), BROOD_OK);
+    return objects;
+}
+
+static void destroy_rest(const struct objects *objects)
+{
+    assert_status(brood_lock_destroy(objects->lock), BROOD_OK);
+    assert_status(brood_semaphore_destroy(objects->semaphore), BROOD_OK);
+}
+
+// It has come, and given its lock up: it waits.
+static brood_thread *started_waiter(const struct objects *objects)
+{
+    brood_thread *thread = started_thread(wait_for_condition, objects, sizeof *objects);
+    assert_status(brood_semaphore_acquire(objects->semaphore, MEETING_PATIENCE), BROOD_OK);
+    assert_status(brood_lock_acquire(objects->lock, MEETING_PATIENCE), BROOD_OK);
+    assert_status(brood_lock_release(objects->lock), BROOD_OK);
+    return thread;
+}
+
+static void go_around_conditions(void)
+{
+    for (int i = 0; i < AROUND; i++) {
+        brood_condition condition;
+        assert_status(brood_condition_create(&condition), BROOD_OK);
+        assert_status(brood_condition_destroy(condition), BROOD_OK);
+    }
+}
+
+static void a_notify_is_told_after_the_destroy_of_its_condition(void **state)
+{
+    (void)state;
+    for (uint32_t count = 0; count <= MOST + 1; count++) {
+        const struct objects objects = made_condition(true);
+        start_stopping(BROODI_STEP_CONDITION_UNLOCKED, wait_for_condition, &objects, MOST);
+        if (count > MOST)
+            assert_status(brood_condition_notify_all(objects.condition), BROOD_OK);
+        else
+            assert_status(brood_condition_notify(objects.condition, count), BROOD_OK);
+        assert_status(brood_condition_destroy(objects.condition), BROOD_OK);
+        go_around_conditions();
+        uint32_t notified = 0;
+        for (int i = 0; i < MOST; i++) {
+            const brood_status status = answer(i);
+            notified += status == BROOD_OK;
+            assert_true(status == BROOD_OK || status == BROOD_STALE);
+        }
+        assert_int_equal(notified, count > MOST ? MOST : count);
+        destroy_rest(&objects);
+    }
+}
+
+// The notifier has released all, and woken nobody, when the condition is destroyed.
+static void all_are_released_before_the_first_is_woken(void **state)
+{
+    (void)state;
+    const struct objects objects = made_condition(false);
+    brood_thread *first = started_waiter(&objects);
+    brood_thread *second = started_waiter(&objects);
+    start_stopping(BROODI_STEP_CONDITION_RELEASED, notify_all, &objects, 1);
+    assert_status(brood_condition_destroy(objects.condition), BROOD_OK);
+    go_around_conditions();
+    assert_thread_ends(first, BROOD_OK);
+    assert_thread_ends(second, BROOD_OK);
+    assert_status(answer(0), BROOD_OK);
+    destroy_rest(&objects);
+}
+
+// From the moment of a notify of all on, those whom it released are of no interest to later notifies and to waiters with another lock,
+// though the notifier has not come by them yet.
+static void a_notify_of_all_is_one_moment(void **state)
+{
+    (void)state;
+    const struct objects objects = made_condition(false);
+    brood_thread *first = started_waiter(&objects);
+    brood_thread *second = started_waiter(&objects);
+    start_stopping(BROODI_STEP_CONDITION_RELEASED, notify_all, &objects, 1);
+    struct objects others = objects;
+    assert_status(brood_lock_create(&others.lock), BROOD_OK);
+    brood_thread *late = started_waiter(&others);
+    assert_status(brood_condition_notify(objects.condition, 1), BROOD_OK);
+    assert_thread_ends(late, BROOD_OK);
+    late = started_waiter(&others);
+    assert_thread_ends(first, BROOD_OK);
+    assert_thread_ends(second, BROOD_OK);
+    assert_status(answer(0), BROOD_OK);
+    assert_status(brood_condition_notify(objects.condition, 1), BROOD_OK);
+    assert_thread_ends(late, BROOD_OK);
+    assert_status(brood_condition_destroy(objects.condition), BROOD_OK);
+    assert_status(brood_lock_destroy(others.lock), BROOD_OK);
+    destroy_rest(&objects);
+}
+
+// A notifier of two has claimed the first when somebody else's notify takes the second: it takes the next, who has come meanwhile, and the first
+// returns after that, however short its timeout.
+static void a_notify_of_several_is_one_moment(void **state)
+{
+    (void)state;
+    struct objects objects = made_condition(false);
+    objects.timeout = BROOD_SECONDS(1); // which passes while the notifier does not go on
+    brood_thread *first = started_waiter(&objects);
+    objects.timeout = MEETING_PATIENCE;
+    brood_thread *second = started_waiter(&objects);
+    start_stopping(BROODI_STEP_CONDITION_CLAIMED, notify_two, &objects, 1);
+    assert_status(brood_condition_notify(objects.condition, 1), BROOD_OK);
+    assert_thread_ends(second, BROOD_OK);
+    brood_thread *third = started_waiter(&objects);
+    brood_sleep(BROOD_SECONDS(2));
+    assert_true(brood_thread_is_alive(first));
+    assert_status(answer(0), BROOD_OK);
+    assert_thread_ends(first, BROOD_OK);
+    assert_thread_ends(third, BROOD_OK);
+    assert_status(brood_condition_destroy(objects.condition), BROOD_OK);
+    destroy_rest(&objects);
+}
+
 // One that was killed while it waited keeps no slot.
 static int wait_for_event_for_ever(void *arg)
 {
@@ -284,6 +434,10 @@ int main(void)
         cmocka_unit_test(what_was_released_is_acquired_after_the_destroy),
         cmocka_unit_test(the_end_of_a_round_is_told_after_the_destroy),
         cmocka_unit_test(the_round_after_a_reset_is_open_at_once),
+        cmocka_unit_test(a_notify_is_told_after_the_destroy_of_its_condition),
+        cmocka_unit_test(all_are_released_before_the_first_is_woken),
+        cmocka_unit_test(a_notify_of_all_is_one_moment),
+        cmocka_unit_test(a_notify_of_several_is_one_moment),
         cmocka_unit_test(a_dead_waiter_keeps_no_slot),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

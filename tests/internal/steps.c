@@ -144,7 +144,7 @@ static int wait_for_condition(struct member *member)
 
 static int notify(struct member *member)
 {
-    CHECK(brood_condition_notify(member->family.condition, 1) == BROOD_OK);
+    CHECK(brood_condition_notify(member->family.condition, 1 + number_below(member, 2)) == BROOD_OK);
     if (number_below(member, 2))
         CHECK(brood_condition_notify_all(member->family.condition) == BROOD_OK);
     return 0;

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: MIT
+// The seats of threads that wait for conditions, and the words in them. Every thread has one beside its slot.
+//
+// The word of a seat is {the condition's generation and slot 42, ticket 19, phase 3}:
+//
+//   0 --enter--> ENTERING --ticket--> WAITING --notify--> CHOSEN --leave--> 0
+//                                     |     |--notify of several--> CLAIMED --> CHOSEN
+//                                     |--timeout, destroy--> 0
+//
+// Beside it stands the lock that was given up, with the condition's epoch when the ticket was taken:
+// {epoch 22, generation and slot of the lock 42}.
+//
+// The low word of a condition is {ticket that was taken last 19, epoch 12, WAITERS}.
+#ifndef SEAT_H
+#define SEAT_H
+
+#include "family.h"
+#include "shared.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum broodi_seat_phase {
+    BROODI_SEAT_ENTERING = 1, // has no ticket yet, and holds the lock still
+    BROODI_SEAT_WAITING,
+    BROODI_SEAT_CLAIMED, // the ticket's place names the notifier that has not chosen all yet
+    BROODI_SEAT_CHOSEN,
+};
+
+enum {
+    BROODI_SEAT_PHASE_BITS = 3,
+    BROODI_TICKET_BITS = 19,
+    BROODI_EPOCH_BITS = 12,
+    BROODI_SEAT_HANDLE_BITS = BROODI_GENERATION_BITS + BROODI_SLOT_BITS,
+    BROODI_SEAT_HANDLE_AT = BROODI_SEAT_PHASE_BITS + BROODI_TICKET_BITS,
+    BROODI_EPOCH_AT = 1,
+    BROODI_TICKET_AT = BROODI_EPOCH_AT + BROODI_EPOCH_BITS,
+    // A notifier in a claimed seat: its slot, and as many bits of the slot's generation above the lowest, which is always 1.
+    BROODI_CLAIM_SLOT_BITS = 17,
+    BROODI_CLAIM_TURN_BITS = BROODI_TICKET_BITS - BROODI_CLAIM_SLOT_BITS,
+};
+
+_Static_assert(BROODI_SEAT_HANDLE_AT + BROODI_SEAT_HANDLE_BITS == 64, "a seat's word has room for all");
+_Static_assert(BROODI_TICKET_AT + BROODI_TICKET_BITS == 32, "a ticket that goes around touches nothing else");
+_Static_assert(BROODI_EPOCH_BITS <= 64 - BROODI_SEAT_HANDLE_BITS, "an epoch fits beside a lock");
+
+#define BROODI_SEAT_PHASE ((UINT64_C(1) << BROODI_SEAT_PHASE_BITS) - 1)
+#define BROODI_SEAT_HANDLE ((UINT64_C(1) << BROODI_SEAT_HANDLE_BITS) - 1)
+#define BROODI_TICKET ((UINT32_C(1) << BROODI_TICKET_BITS) - 1)
+#define BROODI_EPOCH ((UINT32_C(1) << BROODI_EPOCH_BITS) - 1)
+
+static inline struct broodi_seat *broodi_seat_at(uint32_t thread)
+{
+    return broodi_slot(BROODI_SEAT, thread);
+}
+
+static inline uint64_t broodi_seat_word(uint64_t id, uint32_t ticket, enum broodi_seat_phase phase)
+{
+    return id << BROODI_SEAT_HANDLE_AT | (uint64_t)(ticket & BROODI_TICKET) << BROODI_SEAT_PHASE_BITS | phase;
+}
+
+static inline bool broodi_seat_is_for(uint64_t word, uint64_t id)
+{
+    return word && (word ^ broodi_seat_word(id, 0, 0)) >> BROODI_SEAT_HANDLE_AT == 0;
+}
+
+static inline enum broodi_seat_phase broodi_seat_phase_of(uint64_t word)
+{
+    return (enum broodi_seat_phase)(word & BROODI_SEAT_PHASE);
+}
+
+// Of a claimed seat the notifier.
+static inline uint32_t broodi_seat_ticket(uint64_t word)
+{
+    return (uint32_t)(word >> BROODI_SEAT_PHASE_BITS) & BROODI_TICKET;
+}
+
+static inline bool broodi_seat_change(struct broodi_seat *seat, uint64_t from, uint64_t to)
+{
+    return atomic_compare_exchange_strong_explicit(&seat->state.state, &from, to, memory_order_acq_rel,
+                                                   memory_order_relaxed);
+}
+
+static inline void broodi_seat_give_up(struct broodi_seat *seat, uint64_t lock, uint32_t epoch)
+{
+    atomic_store_explicit(&seat->lock,
+                          (uint64_t)epoch << BROODI_SEAT_HANDLE_BITS | (lock & BROODI_SEAT_HANDLE),
+                          memory_order_relaxed);
+}
+
+static inline bool broodi_seat_has_lock(const struct broodi_seat *seat, uint64_t lock)
+{
+    return ((atomic_load_explicit(&seat->lock, memory_order_relaxed) ^ lock) & BROODI_SEAT_HANDLE) == 0;
+}
+
+static inline uint32_t broodi_seat_epoch(const struct broodi_seat *seat)
+{
+    return (uint32_t)(atomic_load_explicit(&seat->lock, memory_order_relaxed) >> BROODI_SEAT_HANDLE_BITS) &
+           BROODI_EPOCH;
+}
+
+// Of a condition's state.
+static inline uint32_t broodi_last_ticket(uint64_t state)
+{
+    return broodi_low(state) >> BROODI_TICKET_AT;
+}
+
+static inline uint32_t broodi_epoch(uint64_t state)
+{
+    return broodi_low(state) >> BROODI_EPOCH_AT & BROODI_EPOCH;
+}
+
+#endif
