@@ -70,9 +70,9 @@ bool broodi_proc_signal(const brood_os_child *child, int signal)
 
 int64_t broodi_proc_number(intptr_t descriptor)
 {
-    char name[16];
-    (void)snprintf(name, sizeof name, "%d", (int)descriptor);
-    const uint64_t number = broodi_file_number("/proc/self/fdinfo", name, "Pid:");
+    char path[40];
+    (void)snprintf(path, sizeof path, "/proc/self/fdinfo/%d", (int)descriptor);
+    const uint64_t number = broodi_file_number(AT_FDCWD, path, "Pid:");
     return number < INT32_MAX ? (int64_t)number : 0;
 }
 
