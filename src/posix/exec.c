@@ -115,7 +115,8 @@ static void execute(const struct launch *launch)
 _Noreturn void broodi_launch_exec(const struct launch *launch)
 {
     broodi_launch_tie(launch);
-    reset_handlers();
+    if (launch->has_handlers)
+        reset_handlers();
     broodi_launch_restore_mask(launch);
     broodi_launch_set_directory(launch->plan->directory, launch->channel);
     set_descriptors(launch);

@@ -15,6 +15,7 @@ struct launch {
     int starters_end;
     pid_t starter;     // this process
     sigset_t mask;     // of the thread that starts
+    bool has_handlers; // the child has the signal handlers of the starter
     char *const *argv; // for exec
     char *const *envp;
     int *moved;                      // room for one number for each resource

@@ -3,6 +3,7 @@
 #include "os/os_process.h"
 
 #include "channel.h"
+#include "clone.h"
 #include "descriptor.h"
 #include "launch.h"
 #include "posix.h"
@@ -18,6 +19,24 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+static void run_in_child(void *launch)
+{
+    broodi_launch_exec(launch);
+}
+
+static pid_t make_by_vfork(struct launch *launch)
+{
+    launch->has_handlers = false;
+    pid_t child = broodi_clone_without_handlers(run_in_child, launch);
+    if (child >= 0 || errno != ENOSYS)
+        return child;
+    launch->has_handlers = true;
+    child = vfork();
+    if (child == 0)
+        broodi_launch_exec(launch);
+    return child;
+}
+
 static void start_by_vfork(void *arg)
 {
     struct launch *launch = arg;
@@ -25,9 +44,7 @@ static void start_by_vfork(void *arg)
     sigset_t before;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    const pid_t child = broodi_posix_fault(EAGAIN) ? -1 : vfork();
-    if (child == 0)
-        broodi_launch_exec(launch);
+    const pid_t child = broodi_posix_fault(EAGAIN) ? -1 : make_by_vfork(launch);
     launch->error = errno;
     launch->child = child;
     pthread_sigmask(SIG_SETMASK, &before, NULL);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Runs a program, and all that it starts, as if by a kernel without lists of robust mutexes, futex_waitv and close_range: bare program
-// [argument...]. The C library asks for a list at the beginning of each program and thread, and gets none.
+// Runs a program, and all that it starts, as if by a kernel without lists of robust mutexes, clone3, futex_waitv and close_range: bare
+// program [argument...]. The C library asks for a list at the beginning of each program and thread, and gets none.
 #define _GNU_SOURCE
 #include <errno.h>
 #include <linux/filter.h>
@@ -11,7 +11,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { CLOSE_RANGE = 436, FUTEX_WAITV = 449, NOT_RUN = 77 };
+enum { CLONE3 = 435, CLOSE_RANGE = 436, FUTEX_WAITV = 449, NOT_RUN = 77 };
 
 #define REFUSE(number)                                             \
     BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)(number), 0, 1), \
@@ -23,6 +23,7 @@ int main(int argc, char **argv)
         BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
         REFUSE(SYS_set_robust_list),
         REFUSE(SYS_get_robust_list),
+        REFUSE(CLONE3),
         REFUSE(FUTEX_WAITV),
         REFUSE(CLOSE_RANGE),
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: MIT
+// clone3() by hand, because no C library exports it. The child begins on the stack of the caller, below all that the caller has there, as with vfork():
+// the caller sleeps until the child has no more use for the memory. The caller's frame is safe because the child never returns into it.
+#include "clone.h"
+
+#include "atomic.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+enum { CLONE3 = 435 };
+
+// The kernel's struct clone_args, as it was first. Older headers lack it.
+struct clone_arguments {
+    _Alignas(8) uint64_t flags;
+    uint64_t pidfd;
+    uint64_t child_tid;
+    uint64_t parent_tid;
+    uint64_t exit_signal;
+    uint64_t stack; // 0: the caller's
+    uint64_t stack_size;
+    uint64_t tls;
+};
+
+#define SHARED_MEMORY UINT64_C(0x00000100)   // CLONE_VM
+#define PARENT_SLEEPS UINT64_C(0x00004000)   // CLONE_VFORK
+#define CLEAR_HANDLERS UINT64_C(0x100000000) // CLONE_CLEAR_SIGHAND, since Linux 5.5
+
+// The result of the system call, in the caller. Not inlined, so that there is nothing of another function in this frame.
+#if defined(__x86_64__) && defined(__LP64__)
+__attribute__((__noinline__)) static long clone_and_run(const struct clone_arguments *arguments,
+                                                        void (*run)(void *), void *arg)
+{
+    long result = CLONE3;
+    __asm__ volatile("subq $128, %%rsp\n\t" // what a function may use below its stack pointer
+                     "syscall\n\t"
+                     "testq %%rax, %%rax\n\t"
+                     "jnz 1f\n\t"
+                     "xorl %%ebp, %%ebp\n\t" // the outermost frame
+                     "andq $-16, %%rsp\n\t"
+                     "movq %[arg], %%rdi\n\t"
+                     "callq *%[run]\n\t"
+                     "ud2\n"
+                     "1:\n\t"
+                     "addq $128, %%rsp"
+                     : "+a"(result)
+                     : "D"(arguments), "S"(sizeof *arguments), [run] "r"(run), [arg] "r"(arg)
+                     : "rcx", "r11", "cc", "memory");
+    return result;
+}
+#elif defined(__aarch64__)
+__attribute__((__noinline__)) static long clone_and_run(const struct clone_arguments *arguments,
+                                                        void (*run)(void *), void *arg)
+{
+    register long result __asm__("x0") = (long)(intptr_t)arguments;
+    register size_t size __asm__("x1") = sizeof *arguments;
+    register long number __asm__("x8") = CLONE3;
+    __asm__ volatile("svc #0\n\t"
+                     "cbnz x0, 1f\n\t"
+                     "mov x0, %[arg]\n\t"
+                     "mov x29, xzr\n\t" // the outermost frame
+                     "blr %[run]\n\t"
+                     "brk #1\n"
+                     "1:"
+                     : "+r"(result)
+                     : "r"(size), "r"(number), [run] "r"(run), [arg] "r"(arg)
+                     : "cc", "memory");
+    return result;
+}
+#else
+static long clone_and_run(const struct clone_arguments *arguments, void (*run)(void *), void *arg)
+{
+    (void)arguments, (void)run, (void)arg;
+    return -ENOSYS;
+}
+#endif
+
+// Sanitizers put their own vfork() in the place of the C library's, which sees to what they know of the memory.
+extern void __asan_init(void) __attribute__((__weak__));
+extern void __hwasan_init(void) __attribute__((__weak__));
+extern void __msan_init(void) __attribute__((__weak__));
+extern void __tsan_init(void) __attribute__((__weak__));
+
+static bool has_sanitizer(void)
+{
+    return __asan_init || __hwasan_init || __msan_init || __tsan_init;
+}
+
+// Kernels without the call or the flag, emulators, and filters of system calls, which have refused clone3 by EPERM.
+static bool is_refusal(long error)
+{
+    return error == ENOSYS || error == EINVAL || error == EPERM;
+}
+
+pid_t broodi_clone_without_handlers(void (*run)(void *), void *arg)
+{
+    static atomic_bool refused;
+    const struct clone_arguments arguments = { .flags = SHARED_MEMORY | PARENT_SLEEPS | CLEAR_HANDLERS,
+                                               .exit_signal = SIGCHLD };
+    errno = ENOSYS;
+    if (has_sanitizer() || atomic_load_explicit(&refused, memory_order_relaxed))
+        return -1;
+    const long result = clone_and_run(&arguments, run, arg);
+    if (result >= 0)
+        return (pid_t)result;
+    const bool is_refused = is_refusal(-result);
+    if (is_refused)
+        atomic_store_explicit(&refused, true, memory_order_relaxed);
+    errno = is_refused ? ENOSYS : (int)-result;
+    return -1;
+}
