@@ -25,7 +25,9 @@ struct brood_process {
     uint32_t asked; // the signals that brood has sent, one bit each
     bool ended;
     brood_exit end;
+    uint64_t added; // a number that grows from child to child
     struct brood_process *next;
+    struct brood_process *previous;
     char name[];
 };
 
@@ -42,8 +44,8 @@ bool broodi_child_await_report(const brood_process *process);
 // Puts a started child on the list; false when the end of the process has closed it.
 bool broodi_children_add(brood_process *process);
 
-// Reaps who has ended.
-void broodi_children_reap(void);
+// Looks at some of the children, at others each time, and reaps those of them that have ended.
+void broodi_children_reap_some(void);
 
 // A reference to a child on the list, a daemon or another; NULL when there is none.
 brood_process *broodi_children_any(bool daemon);

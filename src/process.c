@@ -22,9 +22,18 @@
 // The system ends a killed process at once, unless a device holds it.
 #define AFTER_A_KILL BROOD_SECONDS(10)
 
+// Daemons, or the others, in the order of their starts.
+struct list {
+    brood_process *first;
+    brood_process *last;
+    brood_process *seen_next; // whose turn it is to be looked at; NULL: the first one's
+    size_t count;
+};
+
 // Guarded by the guard.
 static struct {
-    brood_process *first;
+    struct list lists[2]; // others, daemons
+    uint64_t added;
     brood_process *inherited; // what a forked child found here: reachable, never used
     unsigned started;
     bool closed;
@@ -154,13 +163,34 @@ static bool see(const brood_process *process, brood_exit *seen)
     return process->server ? see_served(process, seen) : brood_os_process_reap(&process->child, seen);
 }
 
+static struct list *list_of(bool daemon)
+{
+    return &children.lists[daemon];
+}
+
+static void link_child(brood_process *process)
+{
+    struct list *list = list_of(process->daemon);
+    process->added = ++children.added;
+    process->previous = list->last;
+    process->next = NULL;
+    *(list->last ? &list->last->next : &list->first) = process;
+    list->last = process;
+    list->count++;
+}
+
+// Does nothing for one that is on no list: its start has not come so far.
 static void unlink_child(brood_process *process)
 {
-    brood_process **link = &children.first;
-    while (*link && *link != process)
-        link = &(*link)->next;
-    if (*link)
-        *link = process->next;
+    struct list *list = list_of(process->daemon);
+    if (process->added == 0)
+        return;
+    *(process->previous ? &process->previous->next : &list->first) = process->next;
+    *(process->next ? &process->next->previous : &list->last) = process->previous;
+    if (list->seen_next == process)
+        list->seen_next = process->next;
+    process->added = 0;
+    list->count--;
 }
 
 // Under the guard: reaps the child if it has ended. True when that happened now.
@@ -258,10 +288,7 @@ bool broodi_children_add(brood_process *process)
     const bool open = !children.closed;
     if (open) {
         broodi_child_retain(process);
-        brood_process **last = &children.first;
-        while (*last)
-            last = &(*last)->next;
-        *last = process;
+        link_child(process);
     }
     brood_os_guard_unlock();
     return open;
@@ -282,30 +309,57 @@ unsigned broodi_children_number(void)
     return number;
 }
 
-// A child that has just been found ended, or NULL when there is none.
-static brood_process *reap_one(void)
+// Looks at up to `count` children of the list, each in turn. Puts those that it has reaped before `reaped`.
+static brood_process *reap_in_turn(struct list *list, size_t count, brood_process *reaped)
 {
-    brood_os_guard_lock();
-    brood_process *process = children.first;
-    while (process && !reap(process))
-        process = process->next;
-    brood_os_guard_unlock();
-    return process;
+    for (size_t left = count < list->count ? count : list->count; left > 0; left--) {
+        brood_process *process = list->seen_next ? list->seen_next : list->first;
+        list->seen_next = process->next;
+        if (!reap(process))
+            continue;
+        process->next = reaped;
+        reaped = process;
+    }
+    return reaped;
 }
 
-void broodi_children_reap(void)
+// In all of the lists; not more at once, as others wait for the guard meanwhile.
+enum { AT_A_START = 4, AT_ONCE = 64 };
+
+static void reap_some(size_t count)
 {
-    brood_process *process;
-    while ((process = reap_one()) != NULL)
+    brood_process *reaped = NULL;
+    brood_os_guard_lock();
+    for (int daemon = 0; daemon < 2; daemon++)
+        reaped = reap_in_turn(list_of(daemon), count, reaped);
+    brood_os_guard_unlock();
+    while (reaped) {
+        brood_process *process = reaped;
+        reaped = process->next;
         clear_up(process);
+    }
+}
+
+void broodi_children_reap_some(void)
+{
+    reap_some(AT_A_START);
+}
+
+static void reap_all(void)
+{
+    brood_os_guard_lock();
+    const size_t others = list_of(false)->count;
+    const size_t daemons = list_of(true)->count;
+    brood_os_guard_unlock();
+    const size_t most = others > daemons ? others : daemons;
+    for (size_t looked = 0; looked < most; looked += AT_ONCE)
+        reap_some(AT_ONCE);
 }
 
 brood_process *broodi_children_any(bool daemon)
 {
     brood_os_guard_lock();
-    brood_process *process = children.first;
-    while (process && process->daemon != daemon)
-        process = process->next;
+    brood_process *process = list_of(daemon)->first;
     if (process)
         broodi_child_retain(process);
     brood_os_guard_unlock();
@@ -354,9 +408,8 @@ static int64_t ask_daemons(void)
     const bool first = children.daemons_asked == 0;
     if (first)
         children.daemons_asked = brood_clock();
-    for (brood_process *process = children.first; process && first; process = process->next)
-        if (process->daemon)
-            (void)end_now(process, false);
+    for (brood_process *process = list_of(true)->first; process && first; process = process->next)
+        (void)end_now(process, false);
     const int64_t asked = children.daemons_asked;
     brood_os_guard_unlock();
     return asked;
@@ -397,34 +450,46 @@ void broodi_children_inherit(brood_process *process)
     children.inherited = process;
 }
 
+static void forget_child(brood_process *process)
+{
+    unlink_child(process);
+    brood_os_process_forget(&process->child);
+    if (process->server)
+        brood_os_process_forget(&process->server->child);
+    broodi_children_inherit(process);
+}
+
 void broodi_children_forget(void)
 {
-    while (children.first) {
-        brood_process *process = children.first;
-        children.first = process->next;
-        brood_os_process_forget(&process->child);
-        if (process->server)
-            brood_os_process_forget(&process->server->child);
-        broodi_children_inherit(process);
-    }
+    for (int daemon = 0; daemon < 2; daemon++)
+        while (list_of(daemon)->first)
+            forget_child(list_of(daemon)->first);
     broodi_server_forget();
     children.started = 0;
     children.closed = false;
     children.daemons_asked = 0;
 }
 
+// Of two that are the next ones of their lists, the one that was started first; NULL when there is none.
+static brood_process *older(brood_process *one, brood_process *other)
+{
+    if (!one || !other)
+        return one ? one : other;
+    return one->added < other->added ? one : other;
+}
+
 size_t brood_active_children(brood_process **out, size_t capacity)
 {
     if (broodi_ready() != BROOD_OK)
         return 0;
-    broodi_children_reap();
-    size_t count = 0;
+    reap_all();
     brood_os_guard_lock();
-    for (brood_process *process = children.first; process; process = process->next, count++) {
-        if (!out || count >= capacity)
-            continue;
-        broodi_child_retain(process);
-        out[count] = process;
+    const size_t count = list_of(false)->count + list_of(true)->count;
+    brood_process *next[2] = { list_of(false)->first, list_of(true)->first };
+    for (size_t i = 0; out && i < count && i < capacity; i++) {
+        out[i] = older(next[0], next[1]);
+        next[out[i]->daemon] = out[i]->next;
+        broodi_child_retain(out[i]);
     }
     brood_os_guard_unlock();
     return count;

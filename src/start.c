@@ -387,7 +387,7 @@ static brood_status run_whole(struct start *start, brood_process **out)
 {
     brood_status status = plan(start);
     if (status == BROOD_OK) {
-        broodi_children_reap();
+        broodi_children_reap_some();
         status = begin_served(start);
     }
     discard(start, status);
