@@ -280,7 +280,7 @@ brood_status brood_barrier_destroy(brood_barrier barrier)
 void broodi_parties_sweep(void)
 {
     const uint32_t limit = broodi_slot_limit(BROODI_PARTY);
-    for (uint32_t index = 0; index < limit; index++) {
+    for (uint32_t index = 0; (index = broodi_slot_next(BROODI_PARTY, index, limit)) < limit; index++) {
         const uint64_t id = atomic_load_explicit(&party_at(index)->barrier, memory_order_acquire);
         const struct broodi_barrier_slot *slot = id ? find((brood_barrier){ id }) : NULL;
         if (slot && !broodi_handle_is_current(id, broodi_word_look(&slot->state)))
@@ -310,7 +310,7 @@ static void miss(const struct broodi_party_slot *party, uint64_t id, uint32_t th
 void broodi_barriers_miss(uint32_t thread, uint32_t generation)
 {
     const uint32_t limit = broodi_slot_limit(BROODI_PARTY);
-    for (uint32_t index = 0; index < limit; index++) {
+    for (uint32_t index = 0; (index = broodi_slot_next(BROODI_PARTY, index, limit)) < limit; index++) {
         const struct broodi_party_slot *party = party_at(index);
         const uint64_t id = atomic_load_explicit(&party->barrier, memory_order_acquire);
         if (id)

@@ -102,7 +102,7 @@ static void draw_anew(void)
     broodi_heap_forget();
     broodi_step(BROODI_STEP_HEAP_FORGOTTEN);
     heap()->sections = 0; // half of the number may be written
-    for (uint32_t index = 0; index < limit; index++) {
+    for (uint32_t index = 0; (index = broodi_slot_next(BROODI_BLOCK, index, limit)) < limit; index++) {
         const struct broodi_block_slot *block = block_at(index);
         const uint64_t state = broodi_word_look(&block->state);
         if (!broodi_slot_is_live(state))

@@ -63,7 +63,7 @@ static bool is_deserted(const struct broodi_seat *seat)
 static struct broodi_seat *next_seat(uint64_t id, uint32_t *index, uint64_t *out_word)
 {
     const uint32_t limit = seat_limit();
-    while (*index < limit) {
+    while ((*index = broodi_slot_next(BROODI_THREAD, *index, limit)) < limit) {
         struct broodi_seat *seat = broodi_seat_at((*index)++);
         const uint64_t word = broodi_word_look(&seat->state);
         const enum broodi_seat_phase phase = broodi_seat_phase_of(word);

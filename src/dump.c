@@ -181,7 +181,7 @@ static void dump_thread(struct dump *dump, uint32_t index, uint64_t state)
 static void dump_threads_of(struct dump *dump, uint32_t process)
 {
     const uint32_t limit = broodi_slot_limit(BROODI_THREAD);
-    for (uint32_t index = 0; index < limit; index++) {
+    for (uint32_t index = 0; (index = broodi_slot_next(BROODI_THREAD, index, limit)) < limit; index++) {
         const uint64_t state = atomic_load_explicit(&thread_at(index)->state.state, memory_order_acquire);
         const enum broodi_thread_phase phase = broodi_thread_phase_of(state);
         if ((phase == BROODI_THREAD_LIVE || phase == BROODI_THREAD_DEAD) &&
@@ -255,7 +255,7 @@ static void dump_process(struct dump *dump, uint32_t index, uint64_t state)
 static void dump_processes(struct dump *dump)
 {
     const uint32_t limit = broodi_slot_limit(BROODI_PROCESS);
-    for (uint32_t index = 0; index < limit; index++) {
+    for (uint32_t index = 0; (index = broodi_slot_next(BROODI_PROCESS, index, limit)) < limit; index++) {
         const uint64_t state = atomic_load_explicit(&process_at(index)->state.state, memory_order_acquire);
         if (broodi_process_phase_of(state) != BROODI_PROCESS_DYING)
             dump_process(dump, index, state);

@@ -115,6 +115,7 @@ static void attach(const brood_os_arena *arena, size_t window)
     broodi_family.heap_at = at;
     const uint32_t tag = (uint32_t)broodi_family.header->family[0] & BROODI_TAG_MASK;
     broodi_family.tag = tag ? tag : 1;
+    broodi_groups_prepare();
 }
 
 static brood_status access_boot(const brood_os_arena *arena)
@@ -315,14 +316,21 @@ static bool is_spent(enum broodi_kind kind, uint32_t index, uint64_t state)
            atomic_load_explicit(&broodi_family.header->tables[kind].laps, memory_order_relaxed);
 }
 
+static bool may_take(enum broodi_kind kind, uint32_t index, uint64_t state)
+{
+    return !broodi_slot_is_live(state) && !is_spent(kind, index, state) &&
+           !broodi_shared_is_awaited(kind, index, state);
+}
+
 static bool take_at(enum broodi_kind kind, uint32_t index, uint32_t low)
 {
     broodi_word *word = word_of(kind, index);
     uint64_t state = broodi_word_look(word);
     const uint32_t next = next_generation(kind, index, state);
-    return !broodi_slot_is_live(state) && !is_spent(kind, index, state) &&
-           !broodi_shared_is_awaited(kind, index, state) &&
-           atomic_compare_exchange_strong_explicit(&word->state, &state, broodi_state(next, low),
+    if (!may_take(kind, index, state))
+        return false;
+    broodi_groups_expect(kind, index);
+    return atomic_compare_exchange_strong_explicit(&word->state, &state, broodi_state(next, low),
                                                    memory_order_acq_rel, memory_order_relaxed);
 }
 
@@ -337,6 +345,7 @@ static bool search(enum broodi_kind kind, uint32_t low, uint32_t *out_index)
         if (!take_at(kind, index, low))
             continue;
         broodi_step(BROODI_STEP_SLOT_TAKEN);
+        broodi_groups_add(kind, index);
         atomic_store_explicit(&table->cursor, index + 1, memory_order_relaxed);
         atomic_fetch_add_explicit(&table->live, 1, memory_order_relaxed);
         *out_index = index;
@@ -378,7 +387,8 @@ static bool is_filled(enum broodi_kind kind, uint32_t numerator, uint32_t denomi
            (uint64_t)live * denominator >= (uint64_t)limit * numerator;
 }
 
-// The count goes wrong by one whenever a process dies between a slot and the count of it.
+// The count goes wrong by one whenever a process dies between a slot and the count of it. It may also
+// die before the slot's group says that there is one.
 static void recount(enum broodi_kind kind)
 {
     uint32_t live = 0;
@@ -386,6 +396,8 @@ static void recount(enum broodi_kind kind)
     for (uint32_t index = 0; index < limit; index++) {
         const uint64_t state = state_at(kind, index);
         live += broodi_slot_is_live(state) || is_spent(kind, index, state);
+        if (broodi_slot_is_live(state))
+            broodi_groups_expect(kind, index);
     }
     atomic_store_explicit(&broodi_family.header->tables[kind].live, live, memory_order_relaxed);
 }

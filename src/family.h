@@ -13,6 +13,7 @@
 #ifndef FAMILY_H
 #define FAMILY_H
 
+#include "groups.h"
 #include "handle.h"
 #include "heap.h"
 #include "os/os_life.h"
@@ -48,6 +49,7 @@ struct broodi_header {
     _Atomic uint32_t method_told; // 1 when a process has told that BROOD_START_METHOD is ignored
     struct broodi_table_state tables[BROODI_KINDS];
     struct broodi_space space;
+    struct broodi_groups groups;
     struct broodi_heap heap;
 };
 

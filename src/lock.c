@@ -188,7 +188,7 @@ bool broodi_lock_next(enum broodi_kind kind, uint32_t thread, uint32_t *index, u
 {
     const uint32_t limit = broodi_slot_limit(kind);
     const uint32_t holder = holder_of(thread, broodi_thread_turn(thread));
-    while (*index < limit) {
+    while ((*index = broodi_slot_next(kind, *index, limit)) < limit) {
         const struct broodi_lock_slot *lock = broodi_slot(kind, *index);
         const uint64_t state = atomic_load_explicit(&lock->state.state, memory_order_acquire);
         const uint32_t at = (*index)++;

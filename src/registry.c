@@ -39,7 +39,7 @@ static bool has_name(const struct broodi_name_slot *entry, const char *name, siz
 static bool find(const char *name, size_t length, uint32_t *out_index, uint64_t *out_state)
 {
     const uint32_t limit = broodi_slot_limit(BROODI_NAME);
-    for (uint32_t index = 0; index < limit; index++) {
+    for (uint32_t index = 0; (index = broodi_slot_next(BROODI_NAME, index, limit)) < limit; index++) {
         struct broodi_name_slot *entry = name_at(index);
         const uint64_t state = atomic_load_explicit(&entry->state.state, memory_order_acquire);
         if (!broodi_slot_is_live(state) || broodi_low(state) != WHOLE)
@@ -75,7 +75,7 @@ static brood_status add(const char *name, size_t length, uint64_t id)
 static void free_unfinished(void)
 {
     const uint32_t limit = broodi_slot_limit(BROODI_NAME);
-    for (uint32_t index = 0; index < limit; index++) {
+    for (uint32_t index = 0; (index = broodi_slot_next(BROODI_NAME, index, limit)) < limit; index++) {
         const uint64_t state = atomic_load_explicit(&name_at(index)->state.state, memory_order_acquire);
         if (broodi_slot_is_live(state) && broodi_low(state) != WHOLE)
             (void)broodi_slot_give(BROODI_NAME, index, state);
@@ -158,7 +158,7 @@ brood_status brood_registry_get(const char *name, uint64_t *out_id)
 bool broodi_registry_name_of(uint64_t id, char *out)
 {
     const uint32_t limit = broodi_slot_limit(BROODI_NAME);
-    for (uint32_t index = 0; index < limit; index++) {
+    for (uint32_t index = 0; (index = broodi_slot_next(BROODI_NAME, index, limit)) < limit; index++) {
         const struct broodi_name_slot *entry = name_at(index);
         const uint64_t state = atomic_load_explicit(&entry->state.state, memory_order_acquire);
         if (!broodi_slot_is_live(state) || broodi_low(state) != WHOLE ||

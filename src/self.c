@@ -75,12 +75,8 @@ uint64_t broodi_thread_number(void)
     return atomic_fetch_add_explicit(&broodi_family.header->thread_ids, 1, memory_order_relaxed) + 1;
 }
 
-static bool begin_slot(struct broodi_self *self, uint32_t process)
+static bool begin_slot(struct broodi_self *self, uint32_t process, uint32_t index)
 {
-    uint32_t index;
-    const uint32_t starting = broodi_thread_low(BROODI_THREAD_STARTING, process);
-    if (broodi_slot_take(BROODI_THREAD, starting, &index) != BROOD_OK)
-        return false;
     struct broodi_thread_slot *slot = broodi_slot(BROODI_THREAD, index);
     const uint64_t state = atomic_load_explicit(&slot->state.state, memory_order_relaxed);
     const brood_os_life_id id = broodi_life_id(index);
@@ -88,6 +84,7 @@ static bool begin_slot(struct broodi_self *self, uint32_t process)
     atomic_store_explicit(&slot->waiting, 0, memory_order_relaxed);
     atomic_store_explicit(&slot->held, 0, memory_order_relaxed);
     atomic_store_explicit(&slot->meets, 0, memory_order_relaxed);
+    broodi_process_slot_note(process, index);
     if (index < broodi_slot_limit(BROODI_SEAT))
         broodi_seat_clear(broodi_slot(BROODI_SEAT, index));
     atomic_store_explicit(&slot->waits, 0, memory_order_relaxed);
@@ -108,6 +105,17 @@ static bool begin_slot(struct broodi_self *self, uint32_t process)
     return true;
 }
 
+static bool take_slot(struct broodi_self *self, uint32_t process)
+{
+    uint32_t index;
+    const uint32_t starting = broodi_thread_low(BROODI_THREAD_STARTING, process);
+    broodi_process_slot_count(process);
+    if (broodi_slot_take(BROODI_THREAD, starting, &index) == BROOD_OK && begin_slot(self, process, index))
+        return true;
+    broodi_process_slot_discount(process);
+    return false;
+}
+
 void broodi_self_waits(enum broodi_waits kind, uint64_t number)
 {
     const uint32_t index = broodi_self_slot();
@@ -126,7 +134,7 @@ uint32_t broodi_self_take_slot(void)
     if (self->slot != BROODI_NONE)
         return self->slot;
     const uint32_t process = broodi_self_process();
-    if (process == BROODI_NONE || !begin_slot(self, process))
+    if (process == BROODI_NONE || !take_slot(self, process))
         return BROODI_NONE;
     return self->slot;
 }

@@ -185,28 +185,59 @@ void broodi_thread_slot_end(uint32_t index)
     (void)broodi_word_swap(&slot->state, state, low);
     brood_os_life_end(&slot->life);
     broodi_step(BROODI_STEP_THREAD_ENDED);
-    if (!holds)
-        (void)broodi_slot_give(BROODI_THREAD, index, broodi_state(broodi_generation(state), low));
+    if (!holds && broodi_slot_give(BROODI_THREAD, index, broodi_state(broodi_generation(state), low)))
+        broodi_process_slot_discount(broodi_thread_process_of(state));
 }
 
+void broodi_process_slot_count(uint32_t process)
+{
+    atomic_fetch_add_explicit(&process_at(process)->threads, 1, memory_order_release);
+}
+
+void broodi_process_slot_note(uint32_t process, uint32_t thread)
+{
+    uint32_t none = BROODI_NONE;
+    (void)atomic_compare_exchange_strong_explicit(&process_at(process)->first_thread, &none, thread,
+                                                  memory_order_release, memory_order_relaxed);
+}
+
+void broodi_process_slot_discount(uint32_t process)
+{
+    atomic_fetch_sub_explicit(&process_at(process)->threads, 1, memory_order_release);
+}
+
+// Buries the thread in the slot if it is one of this process, which has ended.
+static bool bury_of(uint32_t process, uint32_t index)
+{
+    const uint64_t state = atomic_load_explicit(&thread_at(index)->state.state, memory_order_acquire);
+    const uint32_t phase = phase_of(state);
+    if (!phase || broodi_thread_process_of(state) != process)
+        return false;
+    if (phase != BROODI_THREAD_DEAD)
+        (void)mark_dead(index, state);
+    bury(index);
+    return true;
+}
+
+// The process has ended: nobody counts for it any more. A scan goes through to the end, since a thread that is kept for a lock may
+// bear the number of a process that had this slot before.
 void broodi_threads_bury(uint32_t process)
 {
+    const struct broodi_process_slot *slot = process_at(process);
     const uint32_t limit = broodi_slot_limit(BROODI_THREAD);
-    for (uint32_t index = 0; index < limit; index++) {
-        const uint64_t state = atomic_load_explicit(&thread_at(index)->state.state, memory_order_acquire);
-        const uint32_t phase = phase_of(state);
-        if (!phase || broodi_thread_process_of(state) != process)
-            continue;
-        if (phase != BROODI_THREAD_DEAD)
-            (void)mark_dead(index, state);
-        bury(index);
-    }
+    const uint32_t count = atomic_load_explicit(&slot->threads, memory_order_acquire);
+    const uint32_t first = atomic_load_explicit(&slot->first_thread, memory_order_acquire);
+    const bool known = first < limit && bury_of(process, first);
+    if (count == known)
+        return;
+    for (uint32_t index = 0; (index = broodi_slot_next(BROODI_THREAD, index, limit)) < limit; index++)
+        (void)bury_of(process, index);
 }
 
 static void sweep_threads(void)
 {
     const uint32_t limit = broodi_slot_limit(BROODI_THREAD);
-    for (uint32_t index = 0; index < limit; index++) {
+    for (uint32_t index = 0; (index = broodi_slot_next(BROODI_THREAD, index, limit)) < limit; index++) {
         const uint64_t state = atomic_load_explicit(&thread_at(index)->state.state, memory_order_acquire);
         if (is_over(index, state))
             bury(index);
@@ -252,6 +283,8 @@ brood_status broodi_process_slot_take(const struct broodi_process_facts *facts, 
     atomic_store_explicit(&slot->record, BROODI_RECORD_NONE, memory_order_release); // pairs with is_missed
     atomic_store_explicit(&slot->origin, (uint32_t)facts->origin, memory_order_relaxed);
     atomic_store_explicit(&slot->daemon, facts->daemon, memory_order_relaxed);
+    atomic_store_explicit(&slot->threads, 0, memory_order_relaxed);
+    atomic_store_explicit(&slot->first_thread, BROODI_NONE, memory_order_relaxed);
     broodi_slot_label(slot->name, facts->name);
     // Now that all of it is this taker's, others may look at it.
     const uint32_t generation =
@@ -338,7 +371,7 @@ static bool is_served(const struct broodi_process_slot *slot)
 void broodi_process_slot_report(int64_t pid, brood_exit seen)
 {
     const uint32_t limit = broodi_slot_limit(BROODI_PROCESS);
-    for (uint32_t index = 0; index < limit; index++) {
+    for (uint32_t index = 0; (index = broodi_slot_next(BROODI_PROCESS, index, limit)) < limit; index++) {
         struct broodi_process_slot *slot = process_at(index);
         const uint64_t state = atomic_load_explicit(&slot->state.state, memory_order_acquire);
         if (atomic_load_explicit(&slot->pid, memory_order_relaxed) != pid ||
@@ -412,7 +445,7 @@ static bool is_gone(const struct broodi_process_slot *slot, uint64_t state)
 static void sweep_processes(void)
 {
     const uint32_t limit = broodi_slot_limit(BROODI_PROCESS);
-    for (uint32_t index = 0; index < limit; index++) {
+    for (uint32_t index = 0; (index = broodi_slot_next(BROODI_PROCESS, index, limit)) < limit; index++) {
         struct broodi_process_slot *slot = process_at(index);
         const uint64_t state = atomic_load_explicit(&slot->state.state, memory_order_acquire);
         const bool has_keeper = broodi_process_phase_of(state) != BROODI_PROCESS_DYING && has_starter(slot);
@@ -440,7 +473,7 @@ bool broodi_shared_is_awaited(enum broodi_kind kind, uint32_t index, uint64_t st
                                                                    .slot = index });
     const uint64_t what = broodi_waits_for(BROODI_WAITS_OBJECT, id);
     const uint32_t limit = broodi_slot_limit(BROODI_THREAD);
-    for (uint32_t thread = 0; thread < limit; thread++)
+    for (uint32_t thread = 0; (thread = broodi_slot_next(BROODI_THREAD, thread, limit)) < limit; thread++)
         if (waits_for(thread, what))
             return true;
     return false;

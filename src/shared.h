@@ -32,7 +32,11 @@ struct broodi_process_slot {
     _Atomic uint32_t daemon;
     _Atomic uint64_t name[BROODI_LABEL]; // cut off
     _Atomic uint64_t space;              // where `pid` is its number: brood_os_process_space
-    uint64_t reserved[2];
+    // How many thread slots the process has, at least: one that is killed leaves the count too high. And the first
+    // one that it took, or BROODI_NONE. So that most processes are buried without a look at the threads of all.
+    _Atomic uint32_t threads;
+    _Atomic uint32_t first_thread;
+    uint64_t reserved[1];
 };
 
 enum broodi_process_phase {
@@ -227,6 +231,11 @@ brood_os_life_id broodi_life_id(uint32_t index);
 
 // Marks all threads of a process that has ended, frees those that hold nothing, and wakes anew whom they were to wake.
 void broodi_threads_bury(uint32_t process);
+
+// Says that a thread of the process is about to take a slot; that it has; that it has none, or none any more.
+void broodi_process_slot_count(uint32_t process);
+void broodi_process_slot_note(uint32_t process, uint32_t thread);
+void broodi_process_slot_discount(uint32_t process);
 
 // Ends a thread slot by its own thread.
 void broodi_thread_slot_end(uint32_t index);

@@ -98,21 +98,28 @@ static bool wake_slot(uint32_t index, uint64_t key)
            atomic_load_explicit(&slot->state.state, memory_order_seq_cst) == state;
 }
 
+static _Atomic uint32_t last_woken; // slot, of this process: a hint
+
+// Claims up to `count` of the threads in these slots; how many are left to be claimed.
+static uint32_t wake_range(uint64_t key, uint32_t count, uint32_t index, uint32_t limit)
+{
+    for (; count > 0 && (index = broodi_slot_next(BROODI_THREAD, index, limit)) < limit; index++)
+        if (wake_slot(index, key)) {
+            count--;
+            atomic_store_explicit(&last_woken, index, memory_order_relaxed);
+        }
+    return count;
+}
+
 // In turns, from behind the one that was woken last: otherwise those in high slots would starve beside two in lower ones.
 static void wake_key(uint64_t key, uint32_t count)
 {
-    static _Atomic uint32_t last; // of this process: a hint
     // The caller's change before the look at the slots, and at how many there are.
     atomic_thread_fence(memory_order_seq_cst);
     const uint32_t limit = broodi_slot_limit(BROODI_THREAD);
-    uint32_t index = atomic_load_explicit(&last, memory_order_relaxed);
-    for (uint32_t looked = 0; looked < limit && count > 0; looked++) {
-        index = index + 1 < limit ? index + 1 : 0;
-        if (!wake_slot(index, key))
-            continue;
-        count--;
-        atomic_store_explicit(&last, index, memory_order_relaxed);
-    }
+    const uint32_t first = atomic_load_explicit(&last_woken, memory_order_relaxed) + 1;
+    count = wake_range(key, count, first, limit);
+    (void)wake_range(key, count, 0, first < limit ? first : limit);
 }
 
 void broodi_wake(broodi_word *word, uint32_t count)
