@@ -484,11 +484,7 @@ static brood_status find_data(brood_block block, void **out)
 void *brood_block_data(brood_block block)
 {
     void *data = NULL;
-    const brood_status status = find_data(block, &data);
-    if (status == BROOD_OK)
-        return data;
-    (void)broodi_answer("brood_block_data", status);
-    return NULL;
+    return broodi_answer("brood_block_data", find_data(block, &data)) == BROOD_OK ? data : NULL;
 }
 
 size_t brood_block_size(brood_block block)

@@ -165,13 +165,14 @@ static brood_status end_all(int64_t deadline)
 
 brood_status brood_shutdown(brood_duration timeout)
 {
+    broodi_keep_errno();
     brood_status status = broodi_ready();
     const struct broodi_self *self = broodi_self_known();
     if (status == BROOD_OK && (inside || (self && self->thread)))
         status = broodi_fail(BROOD_DEADLOCK, "the end of the process would wait for its caller");
     if (status == BROOD_OK)
         status = end_all(broodi_deadline(timeout));
-    return broodi_answer("brood_shutdown", status);
+    return broodi_answer_to("brood_shutdown", status);
 }
 
 // Handlers

@@ -73,7 +73,7 @@ brood_status brood_event_set(brood_event event)
             continue;
         broodi_step(BROODI_STEP_EVENT_SET);
         if (low & WAITERS)
-            broodi_object_wake(word, BROODI_ALL);
+            broodi_wake(word, BROODI_ALL);
         return BROOD_OK;
     }
 }

@@ -19,7 +19,13 @@
 // Notes the cause of a failure for this thread; returns `status`.
 brood_status broodi_fail(brood_status status, const char *format, ...) BROODI_PRINTF(2, 3);
 
-// Ends a public call: returns `status`, having noted `operation` unless it is BROOD_OK.
-brood_status broodi_answer(const char *operation, brood_status status);
+// Makes a public call of `call`: returns its status, having noted `operation` unless that is BROOD_OK. Then errno is what it
+// was before. What is called from within a call, by a predicate for example, may note another errno: so broodi_wait,
+// broodi_wake and what else a fast path comes to keep errno by themselves.
+#define broodi_answer(operation, call) broodi_answer_to((operation), (broodi_keep_errno(), (call)))
+
+// Notes errno for the next broodi_answer_to of this thread.
+void broodi_keep_errno(void);
+brood_status broodi_answer_to(const char *operation, brood_status status);
 
 #endif

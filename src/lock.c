@@ -27,11 +27,12 @@
 #include "fail.h"
 #include "object.h"
 #include "os/os_clock.h"
-#include "os/os_cpu.h"
 #include "os/os_thread.h"
 #include "self.h"
 #include "step.h"
 #include "wait.h"
+
+#include <brood/cpu.h>
 
 #define WAITERS (UINT32_C(1) << 31)
 #define SETTLED (UINT32_C(1) << 30)
@@ -253,7 +254,7 @@ static unsigned last_pause(void)
     static _Atomic unsigned known; // plus one; every thread finds the same
     unsigned value = atomic_load_explicit(&known, memory_order_relaxed);
     if (value == 0) {
-        value = (brood_os_cpu_usable() > 1 ? LAST_PAUSE : 0) + 1;
+        value = (brood_cpu_usable() > 1 ? LAST_PAUSE : 0) + 1;
         atomic_store_explicit(&known, value, memory_order_relaxed);
     }
     return value - 1;

@@ -5,8 +5,6 @@
 #include "step.h"
 #include "wait.h"
 
-#include <errno.h>
-
 brood_status broodi_object_missing(const char *what)
 {
     const brood_status status = broodi_ready();
@@ -15,13 +13,6 @@ brood_status broodi_object_missing(const char *what)
     if (broodi_family_is_short())
         return broodi_fail(BROOD_NO_MEMORY, "the table of the %s cannot be mapped", what);
     return broodi_fail(BROOD_INVALID, "no %s of this family", what);
-}
-
-void broodi_object_wake(broodi_word *word, uint32_t count)
-{
-    const int error = errno;
-    broodi_wake(word, count);
-    errno = error;
 }
 
 void broodi_object_await(uint64_t id, void *slot)

@@ -28,9 +28,6 @@ static inline brood_status broodi_object_missing_quietly(void)
     return broodi_family_is_short() ? BROOD_NO_MEMORY : BROOD_INVALID;
 }
 
-// As broodi_wake, and keeps errno, which is the interrupted code's in a signal handler.
-void broodi_object_wake(broodi_word *word, uint32_t count);
-
 // Before the calling thread waits for an object of the kinds of struct broodi_awaited_slot, and after it has seen how that
 // ended. In between the slot is not used again, and broodi_object_has_ended tells what its low word
 // means. The caller has to swap the state in between, also for the same one: so whoever destroys the object

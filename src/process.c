@@ -16,6 +16,7 @@
 #include "stop.h"
 #include "wait.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -482,7 +483,9 @@ size_t brood_active_children(brood_process **out, size_t capacity)
 {
     if (broodi_ready() != BROOD_OK)
         return 0;
+    const int error = errno;
     reap_all();
+    errno = error;
     brood_os_guard_lock();
     const size_t count = list_of(false)->count + list_of(true)->count;
     brood_process *next[2] = { list_of(false)->first, list_of(true)->first };
@@ -526,15 +529,23 @@ brood_status brood_process_join(brood_process *process, brood_duration timeout, 
     return broodi_answer("brood_process_join", join(process, broodi_deadline(timeout), out));
 }
 
-brood_status brood_process_report(brood_process *process, brood_exit *out)
+static brood_status report(brood_process *process, brood_exit *out)
 {
     const brood_status status = join(process, 0, out);
-    return broodi_answer("brood_process_report", status == BROOD_TIMEOUT ? BROOD_BUSY : status);
+    return status == BROOD_TIMEOUT ? BROOD_BUSY : status;
+}
+
+brood_status brood_process_report(brood_process *process, brood_exit *out)
+{
+    return broodi_answer("brood_process_report", report(process, out));
 }
 
 bool brood_process_is_alive(brood_process *process)
 {
-    return is_ours(process) && !look(process);
+    const int error = errno;
+    const bool alive = is_ours(process) && !look(process);
+    errno = error;
+    return alive;
 }
 
 static brood_status end(brood_process *process, bool hard)

@@ -16,6 +16,7 @@
 #include "step.h"
 #include "threads.h"
 
+#include <errno.h>
 #include <stdlib.h>
 
 struct broodi_process_self broodi_here = {
@@ -133,9 +134,11 @@ uint32_t broodi_self_take_slot(void)
         return BROODI_NONE;
     if (self->slot != BROODI_NONE)
         return self->slot;
+    const int error = errno;
     const uint32_t process = broodi_self_process();
     if (process == BROODI_NONE || !take_slot(self, process))
         return BROODI_NONE;
+    errno = error;
     return self->slot;
 }
 
@@ -226,8 +229,12 @@ brood_pid brood_parent_pid(void)
 
 bool brood_parent_is_alive(void)
 {
-    return broodi_here.parent_pid != 0 &&
-           brood_os_parent_await_end(broodi_here.parent_pid, broodi_here.parent_birth, 0) == BROOD_TIMEOUT;
+    const int error = errno;
+    const bool alive =
+        broodi_here.parent_pid != 0 &&
+        brood_os_parent_await_end(broodi_here.parent_pid, broodi_here.parent_birth, 0) == BROOD_TIMEOUT;
+    errno = error;
+    return alive;
 }
 
 static brood_status await_parent(int64_t deadline)

@@ -12,6 +12,7 @@
 #include "object.h"
 #include "os/os_clock.h"
 #include "step.h"
+#include "wait.h"
 
 #include <brood/semaphore.h>
 
@@ -78,7 +79,7 @@ static bool take(broodi_word *word, uint64_t state, uint32_t others)
         return false;
     broodi_step(BROODI_STEP_SEMAPHORE_TAKEN);
     if (others && (left & VALUE))
-        broodi_object_wake(word, 1);
+        broodi_wake(word, 1);
     return true;
 }
 
@@ -153,7 +154,7 @@ brood_status brood_semaphore_release(brood_semaphore semaphore, uint32_t count)
             continue;
         broodi_step(BROODI_STEP_SEMAPHORE_RAISED);
         if (broodi_low(state) & WAITERS)
-            broodi_object_wake(&slot->state, count);
+            broodi_wake(&slot->state, count);
         return BROOD_OK;
     }
 }

@@ -7,6 +7,7 @@
 #include "fault.h"
 #include "step.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -24,6 +25,7 @@ static const struct {
 static BROODI_THREAD_LOCAL struct {
     const char *operation;
     brood_status status;
+    int error;                 // errno before the call
     brood_status cause_status; // which status the cause belongs to; BROOD_OK: no cause is waiting
     char cause[384];
     char sentence[512];
@@ -59,10 +61,17 @@ brood_status broodi_fail(brood_status status, const char *format, ...)
     return status;
 }
 
-brood_status broodi_answer(const char *operation, brood_status status)
+void broodi_keep_errno(void)
 {
-    if (status == BROOD_OK)
+    last.error = errno;
+}
+
+brood_status broodi_answer_to(const char *operation, brood_status status)
+{
+    if (status == BROOD_OK) {
+        errno = last.error;
         return status;
+    }
     if (last.cause_status != status)
         last.cause[0] = 0;
     last.operation = operation;

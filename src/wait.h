@@ -2,6 +2,8 @@
 // Waiting for a word, and waking. Everything in brood that blocks on shared state does it through these two. There are two providers,
 // one of which is built in: wait_futex.c, over the kernel's futexes; wait_portable.c, over one doorbell for each thread.
 //
+// Both keep errno.
+//
 // Words may lie in the arena, where all processes of the family meet, or in memory of this process alone.
 #ifndef WAIT_H
 #define WAIT_H

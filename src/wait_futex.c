@@ -7,6 +7,8 @@
 #include "os/os_clock.h"
 #include "os/os_futex.h"
 
+#include <errno.h>
+
 // The half of the state that is the futex word.
 static const uint32_t *low_half(const broodi_word *word)
 {
@@ -22,13 +24,17 @@ void broodi_wait(broodi_word *word, uint64_t expected, uint32_t holder, int64_t 
     brood_os_life *life = NULL;
     if (holder != BROODI_NONE)
         life = &((struct broodi_thread_slot *)broodi_slot(BROODI_THREAD, holder))->life;
+    const int error = errno;
     if (until > now && atomic_load_explicit(&word->state, memory_order_relaxed) == expected)
         (void)brood_os_futex_wait(low_half(word), broodi_low(expected), life, until - now);
+    errno = error;
 }
 
 void broodi_wake(broodi_word *word, uint32_t count)
 {
+    const int error = errno;
     (void)brood_os_futex_wake(low_half(word), count);
+    errno = error;
 }
 
 // The kernel keeps no wake for one who has died; the net of broodi_wait is below it.

@@ -23,6 +23,8 @@
 #include "self.h"
 #include "step.h"
 
+#include <errno.h>
+
 #define CLAIMED (UINT64_C(1) << 63)
 #define PRIVATE (UINT64_C(1) << 62)
 
@@ -53,7 +55,7 @@ static void await(struct broodi_thread_slot *own, uint32_t holder, int64_t timeo
     brood_os_bell_await(&own->life, &slot_at(holder)->life, &id, timeout);
 }
 
-void broodi_wait(broodi_word *word, uint64_t expected, uint32_t holder, int64_t deadline)
+static void wait_here(broodi_word *word, uint64_t expected, uint32_t holder, int64_t deadline)
 {
     const int64_t now = brood_os_clock();
     const int64_t until = broodi_until(deadline, now, 1000000000);
@@ -73,6 +75,13 @@ void broodi_wait(broodi_word *word, uint64_t expected, uint32_t holder, int64_t 
     broodi_step(BROODI_STEP_WAIT_RUNG);
     (void)atomic_compare_exchange_strong_explicit(&own->waiting, &key, 0, memory_order_acq_rel,
                                                   memory_order_relaxed);
+}
+
+void broodi_wait(broodi_word *word, uint64_t expected, uint32_t holder, int64_t deadline)
+{
+    const int error = errno;
+    wait_here(word, expected, holder, deadline);
+    errno = error;
 }
 
 static bool claim(struct broodi_thread_slot *slot, uint64_t key)
@@ -124,7 +133,9 @@ static void wake_key(uint64_t key, uint32_t count)
 
 void broodi_wake(broodi_word *word, uint32_t count)
 {
+    const int error = errno;
     wake_key(key_of(word), count);
+    errno = error;
 }
 
 void broodi_wait_bury(struct broodi_thread_slot *slot)

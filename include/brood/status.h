@@ -6,6 +6,8 @@
  * Every call that can fail returns a #brood_status: one code for each cause that a caller can act on.
  * `BROOD_OK` is zero. The sentence that goes with the last failure of a thread, with the operation and
  * the code of the operating system, comes from brood_last_error().
+ *
+ * Every call of brood that succeeds leaves `errno` as it was; one that fails may change it, and does not report by it.
  */
 #ifndef BROOD_STATUS_H
 #define BROOD_STATUS_H
