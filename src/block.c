@@ -14,11 +14,13 @@
 // A process maps a section when it is asked where that is, and keeps a list of those it has mapped.
 #include "block.h"
 
+#include "deadline.h"
 #include "fail.h"
 #include "fault.h"
 #include "heap.h"
 #include "lock.h"
 #include "object.h"
+#include "os/os_clock.h"
 #include "os/os_guard.h"
 #include "step.h"
 
@@ -256,8 +258,42 @@ static brood_status take_section(uint64_t size, uint64_t *out_place)
     return BROOD_OK;
 }
 
+// What is promised to large blocks that others are making, and not committed yet. A worker that was killed needs nothing any more.
+static uint64_t promised(void)
+{
+    uint64_t bytes = 0;
+    const uint32_t limit = broodi_slot_limit(BROODI_BLOCK);
+    for (uint32_t index = 0; index < limit; index++) {
+        const struct broodi_block_slot *block = block_at(index);
+        const uint64_t state = broodi_word_look(&block->state);
+        if (!broodi_slot_is_live(state) || phase_of(state) != MAKING || !is_section(state))
+            continue;
+        const uint64_t length = section_length(size_of(block));
+        const uint64_t committed = atomic_load_explicit(&block->committed, memory_order_relaxed);
+        bytes += committed < length && has_worker(block) ? length - committed : 0;
+    }
+    return bytes;
+}
+
+// Promises memory for a large block, under the lock: so two are never promised the same. BROOD_BUSY: there may be enough when
+// those that others are making are committed, or given up.
+static brood_status promise(uint64_t length)
+{
+    const uint64_t others = promised();
+    const brood_status status = brood_os_memory_check(length + others);
+    if (status == BROOD_OK || others == 0)
+        return status;
+    return brood_os_memory_check(length) == BROOD_OK ? BROOD_BUSY : status;
+}
+
+static brood_status take_large(uint64_t size, bool lazy, uint64_t *out_place)
+{
+    const brood_status status = take_section(size, out_place);
+    return status == BROOD_OK && !lazy ? promise(section_length(size)) : status;
+}
+
 // Takes a slot and a place. With the lock.
-static brood_status reserve(uint64_t size, uint32_t *out_index, bool *out_zero)
+static brood_status reserve(uint64_t size, bool lazy, uint32_t *out_index, bool *out_zero)
 {
     const bool large = size > BROODI_HEAP_LARGEST;
     uint64_t place = 0;
@@ -266,7 +302,7 @@ static brood_status reserve(uint64_t size, uint32_t *out_index, bool *out_zero)
         return status;
     struct broodi_block_slot *block = block_at(*out_index);
     broodi_step(BROODI_STEP_BLOCK_TAKEN);
-    status = large ? take_section(size, &place) : broodi_heap_take((size_t)size, &place, out_zero);
+    status = large ? take_large(size, lazy, &place) : broodi_heap_take((size_t)size, &place, out_zero);
     if (status != BROOD_OK) {
         free_slot(*out_index);
         return status;
@@ -276,13 +312,14 @@ static brood_status reserve(uint64_t size, uint32_t *out_index, bool *out_zero)
     atomic_store_explicit(&block->name, 0, memory_order_release);
     atomic_store_explicit(&block->place, place, memory_order_release);
     atomic_store_explicit(&block->size, size, memory_order_release);
+    atomic_store_explicit(&block->committed, lazy ? section_length(size) : 0, memory_order_relaxed);
     broodi_step(BROODI_STEP_BLOCK_WRITTEN);
     (void)broodi_word_swap(&block->state, broodi_word_look(&block->state), MAKING | (large ? SECTION : 0));
     return BROOD_OK;
 }
 
 // A large block is a moment to free what the dead have left, a part of the table each time.
-static brood_status reserve_in_turn(uint64_t size, uint32_t *out_index, bool *out_zero)
+static brood_status reserve_now(uint64_t size, bool lazy, uint32_t *out_index, bool *out_zero)
 {
     enum { AT_ONCE = 1024 };
     brood_status status = enter();
@@ -290,9 +327,31 @@ static brood_status reserve_in_turn(uint64_t size, uint32_t *out_index, bool *ou
         return status;
     if (size > BROODI_HEAP_LARGEST)
         (void)sweep_some(&heap()->swept, AT_ONCE);
-    status = reserve(size, out_index, out_zero);
+    status = reserve(size, lazy, out_index, out_zero);
     leave();
     return status;
+}
+
+// While others commit what may be too much together with this, for a few seconds: one of them may be stopped.
+static brood_status reserve_in_turn(uint64_t size, bool lazy, uint32_t *out_index, bool *out_zero)
+{
+    const int64_t deadline = broodi_deadline(broodi_own_lock_patience);
+    for (;;) {
+        const brood_status status = reserve_now(size, lazy, out_index, out_zero);
+        const int64_t now = brood_os_clock();
+        if (status != BROOD_BUSY)
+            return status;
+        if (now >= deadline)
+            return broodi_fail(BROOD_NO_MEMORY, "%llu bytes, while other blocks are being made",
+                               (unsigned long long)size);
+        brood_os_sleep_until(now + BROOD_MILLISECONDS(1));
+    }
+}
+
+static void add_committed(void *user, uint64_t piece)
+{
+    struct broodi_block_slot *block = user;
+    atomic_fetch_add_explicit(&block->committed, piece, memory_order_relaxed);
 }
 
 static brood_status make_ready(struct broodi_block_slot *block, bool zero, bool lazy)
@@ -307,6 +366,8 @@ static brood_status make_ready(struct broodi_block_slot *block, bool zero, bool 
     }
     brood_os_section section = section_of(block);
     section.keeper = atomic_load_explicit(&broodi_family.header->keeper, memory_order_relaxed);
+    section.progress = add_committed;
+    section.user = block;
     const brood_status status = brood_os_section_create(&broodi_family.arena, lazy, &section);
     atomic_store_explicit(&block->keeper, section.keeper, memory_order_release);
     atomic_store_explicit(&block->name, section.name, memory_order_release);
@@ -577,7 +638,7 @@ static brood_status make(brood_block *out, size_t size, bool lazy)
 {
     uint32_t index = 0;
     bool zero = false;
-    brood_status status = reserve_in_turn(size, &index, &zero);
+    brood_status status = reserve_in_turn(size, lazy, &index, &zero);
     if (status != BROOD_OK)
         return status;
     broodi_step(BROODI_STEP_BLOCK_MAKING);

@@ -363,7 +363,9 @@ static brood_status grow(enum broodi_kind kind)
         return broodi_fail(BROOD_NO_RESOURCES, "all %u slots of the family are taken", capacity);
     const uint32_t step = steps_of(kind, limit);
     const brood_os_range range = range_of(kind, step);
-    const brood_status status = brood_os_arena_commit(&broodi_family.arena, &range);
+    brood_status status = brood_os_memory_check(range.length);
+    if (status == BROOD_OK)
+        status = brood_os_arena_commit(&broodi_family.arena, &range);
     if (status != BROOD_OK)
         return status;
     broodi_step(BROODI_STEP_TABLE_COMMITTED);

@@ -143,14 +143,30 @@ static brood_status grow(uint32_t count)
     return BROOD_OK;
 }
 
+// The question costs as much as some pages, so it is asked once for each MiB that the family commits; after a refusal each time, until one
+// is granted.
+static brood_status check_memory(void)
+{
+    enum { CHECKED = 1 << 20 };
+    heap()->unchecked += BROODI_HEAP_CHUNK;
+    if (heap()->unchecked < CHECKED)
+        return BROOD_OK;
+    const brood_status status = brood_os_memory_check(CHECKED);
+    heap()->unchecked = status == BROOD_OK ? 0 : CHECKED;
+    return status;
+}
+
 static brood_status commit(uint32_t index)
 {
     struct broodi_chunk *chunk = chunk_at(index);
     if (chunk->committed)
         return BROOD_OK;
+    brood_status status = check_memory();
+    if (status != BROOD_OK)
+        return status;
     const brood_os_range range = range_of(index);
     chunk->committed = CHANGING;
-    const brood_status status = brood_os_arena_commit(&broodi_family.arena, &range);
+    status = brood_os_arena_commit(&broodi_family.arena, &range);
     broodi_step(BROODI_STEP_HEAP_COMMITTED);
     chunk->committed = status == BROOD_OK ? COMMITTED : NO;
     heap()->spare += chunk->committed;

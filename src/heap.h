@@ -26,11 +26,12 @@ enum {
 // In the header of the arena.
 struct broodi_heap {
     uint64_t lock;
-    uint32_t chunks;                        // as many have a slot
-    uint32_t spare;                         // free ones that are committed
-    uint32_t room[BROODI_HEAP_CLASSES];     // a list for each size: chunks in which a piece is free, plus one
-    uint64_t sections;                      // where the next one may lie in the object
-    uint32_t swept;                         // block.c: the last slot that was looked at
+    uint32_t chunks;                    // as many have a slot
+    uint32_t spare;                     // free ones that are committed
+    uint32_t unchecked;                 // bytes committed since somebody asked how much the system has left
+    uint32_t room[BROODI_HEAP_CLASSES]; // a list for each size: chunks in which a piece is free, plus one
+    uint64_t sections;                  // where the next one may lie in the object
+    uint32_t swept;                     // block.c: the last slot that was looked at
     uint64_t free[BROODI_HEAP_CHUNKS / 64]; // a bit for each chunk
 };
 

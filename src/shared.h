@@ -174,7 +174,8 @@ struct broodi_block_slot {
     _Atomic int64_t keeper;
     _Atomic uint32_t worker; // who makes or ends it: slot of the thread, and its generation
     _Atomic uint32_t worker_generation;
-    uint64_t reserved[2];
+    _Atomic uint64_t committed; // bytes of its section, while it is made: what is missing is promised to it
+    uint64_t reserved[1];
 };
 
 static inline void broodi_seat_clear(struct broodi_seat *seat)

@@ -38,6 +38,8 @@ typedef struct brood_block {
  * @param size  bytes, at least 1.
  * @retval BROOD_NO_MEMORY     there is not as much: of the machine's memory, of the control group's, of what a file may
  *                             have (RLIMIT_FSIZE), of the address space. Nothing is taken then, and nobody is killed for it.
+ *                             What other threads of the family are committing for large blocks at this moment counts as used: the call
+ *                             waits for them if that decides, up to 5 seconds.
  * @retval BROOD_NO_RESOURCES  the family has too many blocks.
  * @retval BROOD_TIMEOUT       another process is stopped (SIGSTOP, a debugger, a frozen control group) in the middle of a create or a destroy,
  *                             and has not gone on for 5 seconds. Nothing is taken.

@@ -30,7 +30,7 @@ brood_status brood_os_arena_create(brood_os_arena *out, size_t least);
 brood_status brood_os_arena_open(brood_os_arena *out, intptr_t object, size_t size, size_t least);
 
 // Provides memory for a range, for all processes; what was not committed yet is zero. Repeating it is harmless, so two processes
-// may do it at once and one may die in it. A range has the same place in every call.
+// may do it at once and one may die in it. A range has the same place in every call. The caller has asked brood_os_memory_check().
 // Fails with BROOD_NO_MEMORY, never by a signal, now or when the memory is touched.
 brood_status brood_os_arena_commit(const brood_os_arena *arena, const brood_os_range *range);
 
@@ -42,12 +42,19 @@ bool brood_os_arena_access(const brood_os_arena *arena, const brood_os_range *ra
 // then they are as they were. Repeating it is harmless.
 bool brood_os_arena_decommit(const brood_os_arena *arena, const brood_os_range *range);
 
+// Whether so many bytes more can be committed: by the machine, and by the limits that are set to this process. Nothing is reserved.
+// Fails with BROOD_NO_MEMORY.
+brood_status brood_os_memory_check(uint64_t length);
+
 // A section: memory outside of the window, for one large block. A process maps it when it needs it.
 typedef struct brood_os_section {
     uint64_t at;     // where it lies in a system that has one object for all: a multiple of 64 KiB
     uint64_t length; // bytes, a multiple of 64 KiB
     uint64_t name;   // for the port, where that is not enough; 0: none
     int64_t keeper;  // the process that keeps it in being, where the system keeps nothing by itself
+    // NULL, or told of each piece that has been committed, with `user`.
+    void (*progress)(void *user, uint64_t piece);
+    void *user;
 } brood_os_section;
 
 // This process as a keeper: no later one has the same name. 0 where none is needed.
@@ -55,6 +62,7 @@ int64_t brood_os_section_keeper(void);
 
 // Makes one, all zero: sets `out->name`, and `out->keeper` if that is another process than the one asked for. It stays when its maker dies, and
 // ends by brood_os_section_destroy or with its keeper. `lazy`: its pages need to be there only when they are touched.
+// The caller has asked brood_os_memory_check().
 // Fails with BROOD_NO_MEMORY, BROOD_NO_RESOURCES.
 brood_status brood_os_section_create(const brood_os_arena *arena, bool lazy, brood_os_section *out);
 

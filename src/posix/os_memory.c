@@ -208,20 +208,16 @@ static uint64_t memory_left(void)
     return least;
 }
 
-enum { MARGIN = 16 << 20, LOOKED_AT = 1 << 20 };
+enum { MARGIN = 16 << 20 };
 
-// Too much would be answered by the kernel with the death of somebody. A look is no reservation: what others take at the same moment it does not
-// see. It costs as much as some pages do, so it is taken once for every megabyte; and each time from one that found too little on.
-static brood_status look_at_memory(uint64_t length)
+// Too much would be answered by the kernel with the death of somebody. The answer reserves nothing: what the family has promised to others
+// the caller knows.
+brood_status brood_os_memory_check(uint64_t length)
 {
-    static _Atomic uint64_t unseen;
-    if (length < LOOKED_AT &&
-        atomic_fetch_add_explicit(&unseen, length, memory_order_relaxed) + length < LOOKED_AT)
-        return BROOD_OK;
+    const int before = brood_os_thread_protect();
     const uint64_t left = memory_left();
-    const bool enough = left >= MARGIN && length <= left - MARGIN;
-    atomic_store_explicit(&unseen, enough ? 0 : LOOKED_AT, memory_order_relaxed);
-    if (enough)
+    brood_os_thread_unprotect(before);
+    if (left >= MARGIN && length <= left - MARGIN)
         return BROOD_OK;
     return broodi_fail(BROOD_NO_MEMORY, "%llu bytes, where %llu are left", (unsigned long long)length,
                        (unsigned long long)left);
@@ -242,14 +238,20 @@ static brood_status look_at_file_limit(uint64_t end)
 // A signal undoes what a call has done so far: in pieces, smaller ones where signals are frequent, it comes to an end beside a timer that ticks.
 enum { PIECE = 4 << 20, LEAST_PIECE = 1 << 16 };
 
-static brood_status commit_pieces(int object, uint64_t at, uint64_t length)
+// A section tells of each piece, and asks for each whether there is as much: others commit, too.
+static brood_status commit_pieces(int object, uint64_t at, uint64_t length, const brood_os_section *section)
 {
     uint64_t most = PIECE; // about a millisecond
     while (length > 0) {
         const uint64_t piece = length < most ? length : most;
+        const brood_status status = section ? brood_os_memory_check(piece) : BROOD_OK;
+        if (status != BROOD_OK)
+            return status;
         if (fallocate(object, 0, (off_t)at, (off_t)piece) == 0) {
             at += piece;
             length -= piece;
+            if (section && section->progress)
+                section->progress(section->user, piece);
         } else if (errno != EINTR) {
             return brood_os_error("fallocate", errno);
         } else if (most > LEAST_PIECE) {
@@ -260,16 +262,14 @@ static brood_status commit_pieces(int object, uint64_t at, uint64_t length)
 }
 
 // Locks are held here, and there are calls that a cancelled thread would not come back from.
-static brood_status commit(int object, uint64_t at, uint64_t length)
+static brood_status commit(int object, uint64_t at, uint64_t length, const brood_os_section *section)
 {
     const int before = brood_os_thread_protect();
     brood_status status = look_at_file(object);
     if (status == BROOD_OK)
         status = look_at_file_limit(at + length);
     if (status == BROOD_OK)
-        status = look_at_memory(length);
-    if (status == BROOD_OK)
-        status = commit_pieces(object, at, length);
+        status = commit_pieces(object, at, length, section);
     brood_os_thread_unprotect(before);
     return status;
 }
@@ -290,7 +290,7 @@ brood_status brood_os_arena_commit(const brood_os_arena *arena, const brood_os_r
 {
     if (broodi_fault() || range->offset > arena->size || range->length > arena->size - range->offset)
         return broodi_fail(BROOD_NO_MEMORY, "the arena's window of %zu bytes is full", arena->size);
-    return commit((int)arena->object, range->place, range->length);
+    return commit((int)arena->object, range->place, range->length, NULL);
 }
 
 // After the program has closed the descriptor: the mapping of the file's beginning is copied, as far as the end of the range, and
@@ -346,7 +346,7 @@ brood_status brood_os_section_create(const brood_os_arena *arena, bool lazy, bro
         return broodi_fail(BROOD_NO_MEMORY, "fallocate of %llu bytes", (unsigned long long)out->length);
     if (lazy)
         return extend(object, out->at + out->length);
-    const brood_status status = commit(object, out->at, out->length);
+    const brood_status status = commit(object, out->at, out->length, out);
     if (status != BROOD_OK) // some of it may be there
         (void)punch(object, out->at, out->length);
     return status;

@@ -129,7 +129,7 @@ static HANDLE open_keeper(int64_t keeper)
     return NULL;
 }
 
-static brood_status look_at_memory(uint64_t length)
+brood_status brood_os_memory_check(uint64_t length)
 {
     MEMORYSTATUSEX memory = { .dwLength = sizeof memory };
     if (length > SIZE_MAX || (GlobalMemoryStatusEx(&memory) && length > memory.ullAvailPageFile))
@@ -156,9 +156,6 @@ static bool hand_over(HANDLE section, int64_t name, uint64_t *out_name)
 brood_status brood_os_section_create(const brood_os_arena *arena, bool lazy, brood_os_section *out)
 {
     (void)arena, (void)lazy; // pages of such a section always come when they are touched
-    const brood_status status = look_at_memory(out->length);
-    if (status != BROOD_OK)
-        return status;
     HANDLE section = broodi_win32_fault()
                          ? NULL
                          : CreateFileMappingW(INVALID_HANDLE_VALUE, NULL, PAGE_READWRITE | SEC_COMMIT,

@@ -7,6 +7,8 @@
 #include "../foreign.h"
 #include "../platform.h"
 #include "family.h"
+#include "lock.h"
+#include "self.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -395,6 +397,83 @@ static void a_control_group_that_is_full_is_no_memory(void **state)
         fail_msg("a line that is %d but for a multiple of 256, or a signal if -2", code);
 }
 
+// Several take most of what the group has at one moment: one gets it, the others are told, and nobody is killed.
+
+enum { RACERS = 3, RACES = 10 };
+
+static brood_barrier start_line;
+
+static int race(void *arg)
+{
+    char self[32];
+    (void)arg;
+    (void)snprintf(self, sizeof self, "%d", (int)getpid());
+    CHECK(write_text("cgroup.procs", self));
+    for (int i = 0; i < RACES; i++) {
+        brood_block block;
+        CHECK(brood_barrier_wait(start_line, MEETING_PATIENCE, NULL) == BROOD_OK);
+        const brood_status status = brood_block_create(&block, GROUP_LIMIT / 10 * 6);
+        CHECK(status == BROOD_OK || status == BROOD_NO_MEMORY);
+        CHECK(brood_barrier_wait(start_line, MEETING_PATIENCE, NULL) == BROOD_OK);
+        CHECK(status != BROOD_OK || brood_block_destroy(block) == BROOD_OK);
+    }
+    return 0;
+}
+
+static void nobody_is_killed_when_several_take_memory_at_once(void **state)
+{
+    (void)state;
+    brood_pid racers[RACERS];
+    if (!make_group()) {
+        print_message("no control group with a limit of memory can be made here\n");
+        skip();
+    }
+    assert_status(brood_barrier_create(&start_line, RACERS), BROOD_OK);
+    for (int i = 0; i < RACERS; i++)
+        racers[i] = platform_guest_start(race, NULL);
+    for (int i = 0; i < RACERS; i++)
+        assert_int_equal(platform_guest_end(racers[i]), 0);
+    assert_status(brood_barrier_destroy(start_line), BROOD_OK);
+}
+
+// A maker that is stopped holds up others for a while only, and one that is killed not at all.
+
+static void set_promised(brood_block block, uint32_t worker)
+{
+    enum { MAKING = 1, SECTION = 4 };
+    struct broodi_block_slot *slot = broodi_slot(BROODI_BLOCK, broodi_handle_unpack(block.id).slot);
+    atomic_store(&slot->worker, worker);
+    atomic_store(&slot->worker_generation, worker == BROODI_NONE ? 0 : broodi_life_id(worker).generation);
+    assert_true(broodi_word_swap(&slot->state, broodi_word_look(&slot->state), MAKING | SECTION));
+}
+
+static void what_is_promised_to_others_is_refused_after_a_while(void **state)
+{
+    (void)state;
+    enum { WHOLE = 2, SECTION = 4 };
+    brood_block promised;
+    brood_block block;
+    const brood_duration usual = broodi_own_lock_patience;
+    assert_status(brood_block_create(&promised, 2 * MIB), BROOD_OK);
+    struct broodi_block_slot *slot = broodi_slot(BROODI_BLOCK, broodi_handle_unpack(promised.id).slot);
+    atomic_store(&slot->size, UINT64_C(1) << 50); // more than any machine has
+    atomic_store(&slot->committed, 0);
+    set_promised(promised, broodi_self_slot());
+    broodi_own_lock_patience = BROOD_MILLISECONDS(20);
+    const int64_t before = brood_clock();
+    assert_status(brood_block_create(&block, 2 * MIB), BROOD_NO_MEMORY);
+    assert_true(brood_clock() - before >= BROOD_MILLISECONDS(20));
+    assert_status(brood_block_create_lazy(&block, 2 * MIB), BROOD_OK);
+    assert_status(brood_block_destroy(block), BROOD_OK);
+    broodi_own_lock_patience = usual;
+    atomic_store(&slot->committed, UINT64_C(1) << 50);
+    assert_status(brood_block_create(&block, 2 * MIB), BROOD_OK);
+    assert_status(brood_block_destroy(block), BROOD_OK);
+    atomic_store(&slot->size, 2 * MIB);
+    assert_true(broodi_word_swap(&slot->state, broodi_word_look(&slot->state), WHOLE | SECTION));
+    assert_status(brood_block_destroy(promised), BROOD_OK);
+}
+
 // Timers
 
 static volatile sig_atomic_t ticks;
@@ -642,6 +721,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(locked_memory_is_what_is_in_use),
         cmocka_unit_test(more_than_the_machine_has_is_no_memory),
         cmocka_unit_test_teardown(a_control_group_that_is_full_is_no_memory, remove_group),
+        cmocka_unit_test_teardown(nobody_is_killed_when_several_take_memory_at_once, remove_group),
+        cmocka_unit_test(what_is_promised_to_others_is_refused_after_a_while),
         cmocka_unit_test(a_commit_beside_a_timer_comes_to_an_end),
         cmocka_unit_test(a_thread_is_not_cancelled_inside_of_a_call),
         cmocka_unit_test(a_thread_cancelled_at_work_leaves_nothing),

@@ -105,7 +105,7 @@ brood_status brood_os_arena_open(brood_os_arena *out, intptr_t object, size_t si
     return status;
 }
 
-static brood_status look_at_memory(uint64_t length)
+brood_status brood_os_memory_check(uint64_t length)
 {
     uint64_t all = 0;
     size_t size = sizeof all;
@@ -176,8 +176,8 @@ static brood_status clear_section(const brood_os_arena *arena, const brood_os_se
 // Once more, for one who could not do it at the end of what was at this place before.
 brood_status brood_os_section_create(const brood_os_arena *arena, bool lazy, brood_os_section *out)
 {
-    const brood_status status = lazy ? BROOD_OK : look_at_memory(out->length);
-    return status == BROOD_OK ? clear_section(arena, out) : status;
+    (void)lazy;
+    return clear_section(arena, out);
 }
 
 void brood_os_section_destroy(const brood_os_arena *arena, const brood_os_section *section)
