@@ -15,6 +15,7 @@ struct broodi_boot {
     uint64_t family[2];
     uint64_t window;  // bytes of the arena's window
     uint32_t process; // slot
+    uint64_t live;    // its state once the child is there
     int32_t daemon;
     int32_t method; // what the default is, as the starter has chosen; BROOD_START_DEFAULT: it has not
     int64_t parent_pid;

@@ -61,8 +61,8 @@ static void become(const struct broodi_boot *boot, const brood_resource *resourc
     broodi_here.parent_pid = boot->parent_pid;
     broodi_here.parent_birth = boot->parent_birth;
     broodi_method_inherit((brood_start_method)boot->method);
-    if (!broodi_process_slot_begin(broodi_here.process, broodi_here.pid))
-        brood_os_process_exit(70); // its starter is dead, and its place was taken away
+    if (!broodi_process_slot_begin(broodi_here.process, boot->live, broodi_here.pid))
+        brood_os_process_exit(70); // its place was taken away: its starter is dead, or has given it up
     broodi_here.initialized = true;
 }
 
@@ -164,7 +164,8 @@ static void begin_main(int (*executable_atexit)(void (*)(void)))
     if (status != BROOD_OK)
         refuse("brood_init", status);
     atomic_store_explicit(&broodi_family.header->keeper, brood_os_section_keeper(), memory_order_relaxed);
-    (void)broodi_process_slot_begin(broodi_here.process, broodi_here.pid);
+    (void)broodi_process_slot_begin(broodi_here.process, broodi_process_slot_live(broodi_here.process),
+                                    broodi_here.pid);
     broodi_here.initialized = true;
 }
 

@@ -243,14 +243,18 @@ static brood_status await_end(const brood_process *process, int64_t deadline)
     if (deadline <= brood_clock())
         return BROOD_TIMEOUT;
     await_report(process, deadline);
+    if (status == BROOD_OK && !see_served(process, &seen))
+        brood_os_server_continue(&process->server->child);
     return BROOD_OK;
 }
 
 bool broodi_child_await_report(const brood_process *process)
 {
     brood_exit seen;
-    while (broodi_server_lives(process->server) && !broodi_process_slot_reported(process->slot, &seen))
+    while (broodi_server_lives(process->server) && !broodi_process_slot_reported(process->slot, &seen)) {
         await_report(process, INT64_MAX);
+        brood_os_server_continue(&process->server->child);
+    }
     return broodi_process_slot_reported(process->slot, &seen);
 }
 

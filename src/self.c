@@ -150,7 +150,7 @@ static uint32_t begin_guest(void)
     uint32_t index;
     if (broodi_process_slot_take(&facts, &index) != BROOD_OK)
         return BROODI_NONE;
-    (void)broodi_process_slot_begin(index, broodi_here.pid);
+    (void)broodi_process_slot_begin(index, broodi_process_slot_live(index), broodi_here.pid);
     return index;
 }
 

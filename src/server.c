@@ -7,12 +7,14 @@
 #include "server.h"
 
 #include "children.h"
+#include "deadline.h"
 #include "fail.h"
 #include "init.h"
 #include "os/os_guard.h"
 #include "os/os_server.h"
 #include "os/os_thread.h"
 #include "self.h"
+#include "start.h"
 #include "wait.h"
 
 #include <stddef.h>
@@ -20,10 +22,16 @@
 static struct {
     broodi_word gate;       // 1 while a thread looks after the next two
     brood_process *process; // NULL: none
-    uint64_t epoch;         // of this process when it was made
+    uint64_t epoch;         // of this process when it was made: brood_os_server_look
 } server;
 
 // In the server
+
+// A child that does not get as far as its starter's record can be found and ended.
+static void announce(const uint64_t place[2])
+{
+    broodi_process_slot_announce((uint32_t)place[0], place[1], brood_os_process_id());
+}
 
 static int serve(void *unused)
 {
@@ -33,7 +41,8 @@ static int serve(void *unused)
     (void)broodi_self_birth(); // which every child asks for
     // The requester, as its birth is told here: a child may be in another time namespace than that.
     const uint64_t parent_birth = brood_os_process_birth(broodi_here.parent_pid);
-    const brood_status status = brood_os_serve(broodi_here.resources, broodi_process_slot_report, &boot);
+    const brood_status status =
+        brood_os_serve(broodi_here.resources, broodi_process_slot_report, announce, &boot);
     broodi_child_of_server(&boot, status, parent_birth);
 }
 
@@ -65,22 +74,35 @@ static brood_status make(void)
     brood_process *made = NULL;
     status = broodi_start_server(serve, resources, BROOD_OS_SERVER_RESOURCES, &made);
     brood_os_server_handed(resources);
-    if (status == BROOD_OK) {
-        made->child.channel = end;
-        server.process = made;
+    if (status != BROOD_OK) {
+        brood_os_child unused = { .handle = -1, .channel = end, .memory = -1 };
+        brood_os_process_forget(&unused);
         return status;
     }
-    brood_os_child unused = { .handle = -1, .channel = end, .memory = -1 };
-    brood_os_process_forget(&unused);
+    made->child.channel = end;
+    status = brood_os_server_confirm(&made->child, broodi_deadline(broodi_start_patience));
+    if (status != BROOD_OK) {
+        (void)brood_os_process_end(&made->child, true);
+        brood_process_drop(made);
+        return status;
+    }
+    server.process = made;
     return status;
 }
 
 // Those who still need it, its children, hold references of their own.
+static void release(brood_process *process)
+{
+    if (process)
+        brood_os_server_release(&process->child);
+    brood_process_drop(process);
+}
+
 static void let_go(void)
 {
     brood_process *process = server.process;
     server.process = NULL; // first: a copy of this process must not find what is gone
-    brood_process_drop(process);
+    release(process);
 }
 
 // The one before stays if there can be no other: the next start may find it fitting again.
@@ -90,20 +112,20 @@ static brood_status replace(uint64_t epoch)
     const brood_status status = make();
     if (status == BROOD_OK) {
         server.epoch = epoch;
-        brood_process_drop(before);
+        release(before);
     }
     return status;
 }
 
-brood_status broodi_server_get(brood_process **out)
+brood_status broodi_server_get(brood_os_circumstances *now, brood_process **out)
 {
     brood_status status = BROOD_OK;
     enter_gate();
-    const uint64_t epoch = brood_os_server_epoch();
+    brood_os_server_look(now);
     if (server.process && !broodi_server_lives(server.process))
         let_go();
-    if (!server.process || server.epoch != epoch)
-        status = replace(epoch);
+    if (!server.process || server.epoch != now->epoch)
+        status = replace(now->epoch);
     if (status == BROOD_OK) {
         broodi_child_retain(server.process);
         *out = server.process;
@@ -115,6 +137,14 @@ brood_status broodi_server_get(brood_process **out)
 bool broodi_server_lives(const brood_process *process)
 {
     return brood_os_server_lives(&process->child);
+}
+
+void broodi_server_give_up(const brood_process *process)
+{
+    enter_gate();
+    if (server.process == process)
+        let_go();
+    leave_gate();
 }
 
 void broodi_server_forget(void)

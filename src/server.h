@@ -3,11 +3,16 @@
 #ifndef SERVER_H
 #define SERVER_H
 
+#include "os/os_server.h"
+
 #include <brood/process.h>
 #include <stdbool.h>
 
-// A reference to the server, which is made if there is none, or none that still fits.
-brood_status broodi_server_get(brood_process **out);
+// A reference to the server, which is made if there is none, or none that still fits `now`, which is looked at first.
+brood_status broodi_server_get(brood_os_circumstances *now, brood_process **out);
+
+// That one does not serve: the next start makes another.
+void broodi_server_give_up(const brood_process *server);
 
 // Whether the server runs.
 bool broodi_server_lives(const brood_process *server);

@@ -294,11 +294,27 @@ brood_status broodi_process_slot_take(const struct broodi_process_facts *facts, 
     return BROOD_OK;
 }
 
-bool broodi_process_slot_begin(uint32_t index, int64_t pid)
+// The state of a process that has not begun, in the turn of `live`.
+static uint64_t starting(uint64_t live)
+{
+    return broodi_state(broodi_generation(live), BROODI_PROCESS_STARTING);
+}
+
+void broodi_process_slot_announce(uint32_t index, uint64_t live, int64_t pid)
+{
+    struct broodi_process_slot *slot = process_at(index);
+    if (index >= broodi_slot_limit(BROODI_PROCESS) ||
+        atomic_load_explicit(&slot->state.state, memory_order_acquire) != starting(live))
+        return;
+    atomic_store_explicit(&slot->pid, pid, memory_order_relaxed);
+    atomic_store_explicit(&slot->space, broodi_here.space, memory_order_relaxed);
+}
+
+bool broodi_process_slot_begin(uint32_t index, uint64_t live, int64_t pid)
 {
     struct broodi_process_slot *slot = process_at(index);
     const uint64_t state = atomic_load_explicit(&slot->state.state, memory_order_acquire);
-    if (broodi_process_phase_of(state) != BROODI_PROCESS_STARTING)
+    if (state != starting(live))
         return false;
     atomic_store_explicit(&slot->pid, pid, memory_order_relaxed);
     atomic_store_explicit(&slot->space, broodi_here.space, memory_order_relaxed);
@@ -374,11 +390,15 @@ void broodi_process_slot_report(int64_t pid, brood_exit seen)
     for (uint32_t index = 0; (index = broodi_slot_next(BROODI_PROCESS, index, limit)) < limit; index++) {
         struct broodi_process_slot *slot = process_at(index);
         const uint64_t state = atomic_load_explicit(&slot->state.state, memory_order_acquire);
+        const enum broodi_process_phase phase = broodi_process_phase_of(state);
+        const bool is_announced = phase == BROODI_PROCESS_STARTING;
         if (atomic_load_explicit(&slot->pid, memory_order_relaxed) != pid ||
-            broodi_process_phase_of(state) != BROODI_PROCESS_LIVE || !broodi_process_has_number(slot) ||
+            (!is_announced && phase != BROODI_PROCESS_LIVE) || !broodi_process_has_number(slot) ||
             !is_served(slot))
             continue;
-        if (set_process(index, state, pack(seen)))
+        if (is_announced) // it has never been that process
+            atomic_store_explicit(&slot->pid, 0, memory_order_relaxed);
+        else if (set_process(index, state, pack(seen)))
             broodi_wake(&slot->state, BROODI_ALL);
         return;
     }

@@ -256,8 +256,12 @@ void broodi_process_slot_end(uint32_t index);
 // Of a slot's state; a free slot is as good as DYING.
 enum broodi_process_phase broodi_process_phase_of(uint64_t state);
 
-// By the process itself: it is there, with this number. False when its starter has died and somebody has taken the slot away.
-bool broodi_process_slot_begin(uint32_t index, int64_t pid);
+// By the process itself: it is there, with this number. `live` is its state from then on, as broodi_process_slot_live gave it to its starter: false when
+// somebody has taken the slot away, because the starter has died or has given the child up.
+bool broodi_process_slot_begin(uint32_t index, uint64_t live, int64_t pid);
+
+// By a process that is to become that one and has some way to go: so it can be found if it does not get there.
+void broodi_process_slot_announce(uint32_t index, uint64_t live, int64_t pid);
 
 // The state of a live process in the slot's present turn.
 uint64_t broodi_process_slot_live(uint32_t index);

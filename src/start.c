@@ -37,10 +37,11 @@ struct start {
     size_t size;
     const brood_process_options *options;
     brood_start_method method;
-    char *identity;        // "1:2"
-    const char **merged;   // the environment
-    char **merged_storage; // and what its texts stand in; a forked child keeps both
-    brood_resource *kept;  // by a forked child
+    brood_os_circumstances now; // for a server
+    char *identity;             // "1:2"
+    const char **merged;        // the environment
+    char **merged_storage;      // and what its texts stand in; a forked child keeps both
+    brood_resource *kept;       // by a forked child
     struct broodi_boot boot;
     unsigned char *record; // encoded
     size_t record_size;
@@ -170,6 +171,7 @@ static brood_status make_record(struct start *start)
     memcpy(boot->family, header->family, sizeof boot->family);
     boot->window = header->window;
     boot->process = start->process->slot;
+    boot->live = start->process->born;
     boot->daemon = start->process->daemon;
     boot->method = (int32_t)broodi_method_chosen();
     boot->parent_pid = broodi_here.pid;
@@ -185,7 +187,8 @@ static brood_status make_record(struct start *start)
 
 static brood_status find_server(struct start *start)
 {
-    return start->method == BROOD_START_FORKSERVER ? broodi_server_get(&start->process->server) : BROOD_OK;
+    return start->method == BROOD_START_FORKSERVER ? broodi_server_get(&start->now, &start->process->server)
+                                                   : BROOD_OK;
 }
 
 static brood_status plan(struct start *start)
@@ -236,7 +239,7 @@ static brood_status launch_by(const struct start *start, const brood_os_plan *pl
     case BROOD_START_FORK:
         return brood_os_process_fork(plan, enter_fork, (void *)(uintptr_t)start, child);
     case BROOD_START_FORKSERVER:
-        return brood_os_server_start(&start->process->server->child, plan, child);
+        return brood_os_server_start(&start->process->server->child, plan, &start->now, child);
     default:
         return brood_os_process_spawn(plan, child);
     }
@@ -255,6 +258,7 @@ static brood_status launch(struct start *start)
         .environment = start->merged,
         .tied = !options->survive_parent && !start->detached,
         .detached = start->detached,
+        .place = { start->process->slot, start->process->born },
         .resources = options->resources,
         .resource_count = options->resource_count,
     };
@@ -268,29 +272,38 @@ static brood_status launch(struct start *start)
 
 // Handshake
 
-// Ends a child of the server whose reply was lost: it may have been on its way, and then the target would run and nobody know of it. The
-// number, which comes with the reply, stands also in the slot of one that has begun, and is nobody else's as long as the server lives and has not
-// reported its end.
-static void end_unheard(struct start *start)
+// Finds out which one a child of the server is whose reply was lost, or has not come, to be ended: it may have been on its way, and then the target would
+// run and nobody know of it. The number, which comes with the reply, stands also in its slot, and is nobody else's as long as the server lives
+// and has not reported its end.
+static void identify(brood_process *process)
 {
-    brood_process *process = start->process;
     const struct broodi_process_slot *slot = broodi_slot(BROODI_PROCESS, process->slot);
-    if (!process->server || !broodi_process_slot_has_begun(process->slot) || !broodi_process_has_number(slot))
-        return;
-    process->child.pid = atomic_load_explicit(&slot->pid, memory_order_relaxed);
-    (void)broodi_child_end(process, true);
+    if (broodi_process_has_number(slot))
+        process->child.pid = atomic_load_explicit(&slot->pid, memory_order_relaxed);
+}
+
+// What has not replied in time. A server whose request nobody has taken is not asked again.
+static brood_status be_late(const brood_process *process)
+{
+    if (!process->server || process->child.pid > 0)
+        return broodi_fail(BROOD_TIMEOUT, "the child did not reach brood_init() in time");
+    broodi_server_give_up(process->server);
+    return broodi_fail(BROOD_TIMEOUT, "the fork server did not make a child in time");
 }
 
 static brood_status handshake(struct start *start)
 {
     brood_os_reply reply = { .status = BROOD_SYSTEM };
-    brood_os_child *child = &start->process->child;
-    brood_status status = brood_os_process_await_ready(child, broodi_deadline(broodi_start_patience), &reply);
+    brood_process *process = start->process;
+    const int64_t deadline = broodi_deadline(broodi_start_patience);
+    if (process->server)
+        brood_os_server_await(&process->server->child, &process->child, deadline);
+    brood_status status = brood_os_process_await_ready(&process->child, deadline, &reply);
     start->replied = status == BROOD_OK;
-    if (!start->replied)
-        end_unheard(start);
+    if (!start->replied && process->server)
+        identify(process);
     if (status == BROOD_TIMEOUT)
-        return broodi_fail(status, "the child did not reach brood_init() in time");
+        return be_late(process);
     if (status == BROOD_OK && reply.status != BROOD_OK)
         return broodi_fail(reply.status, "%s", reply.text);
     if (status == BROOD_OK && !start->detached && !broodi_children_add(start->process))

@@ -95,6 +95,9 @@ bool platform_reap(brood_pid pid);
 brood_pid platform_parent_of(brood_pid pid);
 size_t platform_children_of(brood_pid pid, brood_pid *out, size_t capacity);
 
+// Stops a process as a debugger would; false where that cannot be done.
+bool platform_process_stop(brood_pid pid);
+
 // The group that gets a terminal's signals; a process can leave the one it is in. 0 and nothing where there is none.
 brood_pid platform_group_of(brood_pid pid);
 void platform_group_leave(void);

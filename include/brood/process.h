@@ -45,8 +45,19 @@ typedef enum brood_start_method {
     /** The same program, executed again for this child, as it would be now. */
     BROOD_START_SPAWN = 1,
     /** A fresh image, forked from a server process that was executed once: cheaper for a program that starts thousands of short processes.
-     *  The child has the circumstances that the server was made in. Where orphans become children of the program, as in the first
-     *  process of a container, the server becomes one. Linux only. */
+     *  Linux only.
+     *
+     *  The child has of its starter, as of the start: environment, working directory, standard streams, umask, timer slack,
+     *  blocked and ignored signals. The first start makes the server; a start makes another one when the starter has changed, as far as
+     *  /proc and cheap calls tell, its user or groups, capabilities, securebits, no_new_privs, seccomp mode or number of filters, session, process group, root
+     *  directory or mount namespace, control group, limits, scheduling, processors, OOM score. What else a child inherits is as when the
+     *  server was made: what libraries have read from the environment when they were loaded, and /proc/PID/environ; namespaces but that of mounts;
+     *  Landlock and other security modules; what only one thread of the starter has. A program that confines itself in such a way starts by SPAWN.
+     *
+     *  The server and two processes that it keeps ready count for RLIMIT_NPROC and the control group. It has a process group of its own and no
+     *  standard streams, sits in "/", and blocks all signals. When it is killed its children are killed too. When it has been stopped, a start or a
+     *  join that waits for it continues it. Nobody waits for it but the first process of the system or container, which must reap what it
+     *  adopts; where orphans become children of the program itself, the server becomes one. */
     BROOD_START_FORKSERVER = 2,
     /** A copy of the calling process, with its memory. When its target returns it flushes stdio and leaves by _exit(); see
      *  "What exit() runs" in brood.h. POSIX only. */
@@ -231,7 +242,8 @@ BROOD_API size_t brood_exit_text(brood_exit ended, char *buffer, size_t capacity
  * @retval BROOD_DENIED           the program runs with raised privileges (a fresh image is refused), or the system forbids it.
  * @retval BROOD_TOO_LARGE        the environment, or the directory's path, is larger than the system takes.
  * @retval BROOD_NO_MEMORY, BROOD_NO_RESOURCES  out of memory, descriptors, processes or slots; nothing is left behind.
- * @retval BROOD_TIMEOUT          the child did not reach brood_init() within a minute; it was killed.
+ * @retval BROOD_TIMEOUT          the child did not reach brood_init() within a minute; it was killed. Or the fork server made none in that
+ *                                time; the next start makes another server.
  * @retval BROOD_SYSTEM           the child ended before it reached the target, or the system failed otherwise.
  */
 BROOD_API BROOD_NODISCARD brood_status brood_process_start(brood_process **out, brood_target target,

@@ -34,6 +34,7 @@ typedef struct brood_os_plan {
     brood_os_stream streams[BROOD_OS_STREAMS]; // standard input, output, error
     bool tied;                                 // dies with this process
     bool detached;                   // spawn: no child of this process, which the system would keep for it
+    uint64_t place[2];               // of the child in the family, for `taken` of brood_os_serve
     const brood_resource *resources; // to hand over; checked
     size_t resource_count;
 } brood_os_plan;

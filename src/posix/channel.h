@@ -88,8 +88,9 @@ bool broodi_channel_receive_with(int socket, void *data, size_t size, int flags,
 void broodi_channel_show(int descriptor);
 bool broodi_channel_reply(int channel, struct channel_reply *reply);
 
-// Waits until there is something to receive, be it the end; false when the patience is over.
+// Waits until there is something to receive, be it the end; false when the patience is over, or at the deadline.
 bool broodi_channel_await(int channel);
+bool broodi_channel_await_until(int channel, int64_t deadline);
 
 // Receives exactly so many bytes; false when they do not come.
 bool broodi_channel_receive(int channel, void *buffer, size_t size);

@@ -65,6 +65,12 @@ static bool poll_until(struct pollfd *descriptors, nfds_t count, int64_t deadlin
     }
 }
 
+bool broodi_channel_await_until(int channel, int64_t deadline)
+{
+    struct pollfd ready = { .fd = channel, .events = POLLIN };
+    return poll_until(&ready, 1, deadline);
+}
+
 static brood_status take_reply(brood_os_child *child, brood_os_reply *out)
 {
     struct channel_reply reply;

@@ -10,20 +10,20 @@
 #include "descriptor.h"
 #include "launch.h"
 #include "posix.h"
+#include "proc.h"
 #include "warden.h"
 
 #include "atomic.h"
 #include "fail.h"
+#include "os/os_clock.h"
 #include "os/os_error.h"
 
 #include <fcntl.h>
 #include <poll.h>
-#include <sched.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/resource.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 // Without pidfds a server could not watch its requester, nor this one the end of what is not its child.
@@ -74,43 +74,30 @@ bool brood_os_server_lives(const brood_os_child *server)
     return server->handle >= 0 && !broodi_posix_fault(ENOMEM) && poll(&ended, 1, 0) == 0;
 }
 
-static uint64_t mix(uint64_t sum, uint64_t number)
+brood_status brood_os_server_confirm(const brood_os_child *server, int64_t deadline)
 {
-    return (sum ^ number) * UINT64_C(0x100000001b3);
+    struct warden_ready ready;
+    int unused[CHANNEL_MOST_DESCRIPTORS];
+    size_t count = 0;
+    if (!broodi_channel_await_until((int)server->channel, deadline))
+        return broodi_fail(BROOD_TIMEOUT, "the fork server is not ready in time");
+    if (!broodi_channel_receive_with((int)server->channel, &ready, sizeof ready, MSG_DONTWAIT, unused,
+                                     &count))
+        return broodi_fail(BROOD_SYSTEM, "the fork server has ended before it served");
+    ready.call[sizeof ready.call - 1] = 0;
+    return ready.code ? brood_os_error(ready.call, ready.code) : BROOD_OK;
 }
 
-static uint64_t mix_limits(uint64_t sum)
+void brood_os_server_continue(const brood_os_child *server)
 {
-    static const int limits[] = { RLIMIT_AS,      RLIMIT_CORE, RLIMIT_CPU,    RLIMIT_DATA,  RLIMIT_FSIZE,
-                                  RLIMIT_MEMLOCK, RLIMIT_NICE, RLIMIT_NOFILE, RLIMIT_NPROC, RLIMIT_STACK };
-    for (size_t i = 0; i < sizeof limits / sizeof limits[0]; i++) {
-        uint64_t limit[2] = { 0, 0 }; // the raw call, since the C libraries differ in its types
-        (void)syscall(SYS_prlimit64, 0, limits[i], NULL, limit);
-        sum = mix(mix(sum, limit[0]), limit[1]);
-    }
-    return sum;
+    (void)broodi_proc_signal(server, SIGCONT);
 }
 
-// Those of the main thread: had each thread's its own server, two that start in turn would make one with every start.
-static uint64_t mix_schedule(uint64_t sum)
+void brood_os_server_release(const brood_os_child *server)
 {
-    uint64_t processors[1024 / 64] = { 0 };
-    (void)sched_getaffinity(getpid(), sizeof processors, (cpu_set_t *)(void *)processors);
-    for (size_t i = 0; i < sizeof processors / sizeof processors[0]; i++)
-        sum = mix(sum, processors[i]);
-    return mix(sum, (uint64_t)getpriority(PRIO_PROCESS, (id_t)getpid()));
-}
-
-uint64_t brood_os_server_epoch(void)
-{
-    uid_t users[3] = { 0, 0, 0 };
-    gid_t groups[3] = { 0, 0, 0 };
-    uint64_t sum = mix(mix(UINT64_C(0xcbf29ce484222325), (uint64_t)getpgrp()), (uint64_t)getsid(0));
-    (void)getresuid(&users[0], &users[1], &users[2]);
-    (void)getresgid(&groups[0], &groups[1], &groups[2]);
-    for (int i = 0; i < 3; i++)
-        sum = mix(mix(sum, users[i]), groups[i]);
-    return mix_schedule(mix_limits(sum));
+    if (server->channel >= 0)
+        (void)shutdown((int)server->channel, SHUT_RDWR);
+    brood_os_server_continue(server);
 }
 
 // A job
@@ -144,22 +131,28 @@ static size_t size_of_texts(const brood_os_plan *plan)
     return size;
 }
 
-// The child's end, the directory, the standard descriptors that are open; `directory` is the caller's to close.
-static brood_status describe(const brood_os_plan *plan, int channel, struct warden_job *job,
-                             struct parcel *parcel, int *directory)
+// The child's end, the directory, the standard descriptors that are open; `directory` is the caller's to close. One that may not be searched is
+// where the server sits: circumstances.c.
+static brood_status describe(const brood_os_plan *plan, int channel, const brood_os_circumstances *now,
+                             struct warden_job *job, struct parcel *parcel, int *directory)
 {
     *job = (struct warden_job){ .token = plan->token,
+                                .place = { plan->place[0], plan->place[1] },
                                 .blocked = blocked_signals(),
-                                .ignored = broodi_warden_ignored_signals(),
+                                .ignored = now->ignored,
                                 .texts = size_of_texts(plan),
                                 .resources = plan->resource_count,
+                                .slack = (uint64_t)prctl(PR_GET_TIMERSLACK, 0, 0, 0, 0),
+                                .umask = now->umask,
                                 .tied = plan->tied };
     *directory =
         broodi_posix_fault(EMFILE) ? -1 : broodi_descriptor_up(open(".", O_PATH | O_DIRECTORY | O_CLOEXEC));
-    if (*directory < 0)
+    if (*directory < 0 && errno != EACCES)
         return brood_os_error("opening the working directory", errno);
     put(parcel, channel);
-    put(parcel, *directory);
+    job->has_directory = *directory >= 0;
+    if (job->has_directory)
+        put(parcel, *directory);
     for (int i = 0; i < BROOD_OS_STREAMS; i++) {
         const int stream = broodi_launch_stream(plan, i);
         if (stream == LAUNCH_STREAM_NULL) // as it is in the server
@@ -174,12 +167,13 @@ static brood_status describe(const brood_os_plan *plan, int channel, struct ward
     return BROOD_OK;
 }
 
-static brood_status send_job(const brood_os_child *server, const brood_os_plan *plan, int channel)
+static brood_status send_job(const brood_os_child *server, const brood_os_plan *plan,
+                             const brood_os_circumstances *now, int channel)
 {
     struct warden_job job;
     struct parcel parcel = { .count = 0 };
     int directory = -1;
-    brood_status status = describe(plan, channel, &job, &parcel, &directory);
+    brood_status status = describe(plan, channel, now, &job, &parcel, &directory);
     if (status == BROOD_OK &&
         !broodi_channel_send_with((int)server->channel, &job, sizeof job, parcel.descriptors, parcel.count))
         status = brood_os_error("asking the fork server", errno);
@@ -212,12 +206,12 @@ static void send_rest(const brood_os_plan *plan, int channel)
 }
 
 brood_status brood_os_server_start(const brood_os_child *server, const brood_os_plan *plan,
-                                   brood_os_child *out)
+                                   const brood_os_circumstances *now, brood_os_child *out)
 {
     int ends[2];
     if (!broodi_descriptor_pair(SOCK_STREAM, ends))
         return brood_os_error("socketpair", errno);
-    const brood_status status = send_job(server, plan, ends[1]);
+    const brood_status status = send_job(server, plan, now, ends[1]);
     close(ends[1]);
     if (status != BROOD_OK) {
         close(ends[0]);
@@ -226,4 +220,17 @@ brood_status brood_os_server_start(const brood_os_child *server, const brood_os_
     send_rest(plan, ends[0]);
     *out = (brood_os_child){ .handle = -1, .channel = ends[0], .memory = -1, .served = true };
     return BROOD_OK;
+}
+
+// That nobody answers may be because somebody has stopped the server.
+void brood_os_server_await(const brood_os_child *server, const brood_os_child *child, int64_t deadline)
+{
+    const int64_t period = 1000000000;
+    for (;;) {
+        const int64_t look = brood_os_clock() + period;
+        if (broodi_channel_await_until((int)child->channel, look < deadline ? look : deadline) ||
+            look >= deadline)
+            return;
+        brood_os_server_continue(server);
+    }
 }

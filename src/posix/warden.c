@@ -9,7 +9,9 @@
 // A spare is a fork made ahead. All spares wait for a job on the same socket, and the kernel gives each job to one of them. When there is none
 // (no fork was possible), the warden takes the job itself and says why.
 //
-// The warden holds nothing that a child would inherit but what is closed here, and blocks all signals: those of a terminal are for the children.
+// The warden holds nothing that a child would inherit but what is closed here. It has a process group of its own, so that a signal to the starter's
+// group, such as a terminal's, neither stops it nor waits in a spare; it blocks all signals, and a spare that gets a job drops those that
+// came before. Somebody may stop it all the same: a requester that is not served continues it, and it continues its spares.
 #include "warden.h"
 
 #include "channel.h"
@@ -28,6 +30,7 @@
 #include <link.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -35,12 +38,14 @@
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 extern char **environ;
 
-enum { SPARES = 2, RETRY = 100 /* ms until the next try to fork, or look for the dead */, SIGNALS = 32 };
+enum { SPARES = 2, RETRY = 100 /* ms until the next try to fork, or look for the dead */, SIGNALS = 64 };
 
 // Shared with the spares: whether that one has taken a job.
 typedef _Atomic uint32_t taken_flag;
@@ -49,25 +54,28 @@ static struct {
     int jobs;
     int requester;
     int taken;   // an eventfd: a flag has been set
-    int signals; // a signalfd: SIGCHLD
+    int signals; // a signalfd: SIGCHLD, SIGCONT
     pid_t pid;
+    pid_t group; // of the requester; 0 in another namespace than that: then it is not left
     uint64_t ignored;
     unsigned children;    // spares included
     bool let_go;          // by the requester
     int fork_error;       // of the last try
+    bool job_waits;       // and nobody else is there to take it
     pid_t spares[SPARES]; // 0: none
     taken_flag *flags;
     void (*ended)(int64_t pid, brood_exit how);
+    void (*taken_by)(const uint64_t place[2]);
     char **environment; // of a child
 } warden;
 
-uint64_t broodi_warden_ignored_signals(void)
+static uint64_t ignored_signals(void)
 {
     uint64_t bits = 0;
     struct sigaction action;
-    for (int number = 1; number < SIGNALS; number++)
+    for (int number = 1; number <= SIGNALS; number++)
         if (sigaction(number, NULL, &action) == 0 && action.sa_handler == SIG_IGN)
-            bits |= UINT64_C(1) << number;
+            bits |= UINT64_C(1) << (number - 1);
     return bits;
 }
 
@@ -89,9 +97,19 @@ static void set_standard(const struct warden_job *job, int channel, const int *d
 
 static void set_ignored(uint64_t wanted)
 {
-    for (int number = 1; number < SIGNALS; number++)
-        if ((wanted ^ warden.ignored) >> number & 1)
-            (void)signal(number, wanted >> number & 1 ? SIG_IGN : SIG_DFL);
+    for (int bit = 0; bit < SIGNALS; bit++)
+        if ((wanted ^ warden.ignored) >> bit & 1)
+            (void)signal(bit + 1, wanted >> bit & 1 ? SIG_IGN : SIG_DFL);
+}
+
+// Those that came before there was a child were not for it.
+static void drop_signals(void)
+{
+    const struct timespec none = { 0, 0 };
+    sigset_t pending;
+    if (sigpending(&pending) == 0 && !sigisemptyset(&pending))
+        while (sigtimedwait(&pending, NULL, &none) > 0)
+            continue;
 }
 
 static void receive_resources(brood_os_boot *boot, size_t count)
@@ -148,16 +166,24 @@ static void unblock(uint64_t blocked)
     (void)sigprocmask(SIG_SETMASK, &set, NULL);
 }
 
+static void enter_directory(int channel, int directory)
+{
+    if (broodi_posix_fault(ENOMEM) || fchdir(directory) != 0)
+        broodi_channel_give_up(channel, errno, "changing to the starter's directory");
+    close(directory);
+}
+
 static brood_status become_child(const struct warden_job *job, const int *descriptors, brood_os_boot *out)
 {
     *out = (brood_os_boot){ .token = job->token, .arena = -1, .channel = descriptors[0] };
     if (!job->tied)
         (void)prctl(PR_SET_PDEATHSIG, 0);
-    set_standard(job, descriptors[0], descriptors + 2);
+    set_standard(job, descriptors[0], descriptors + 1 + job->has_directory);
     set_ignored(job->ignored);
-    if (broodi_posix_fault(ENOMEM) || fchdir(descriptors[1]) != 0)
-        broodi_channel_give_up(descriptors[0], errno, "changing to the starter's directory");
-    close(descriptors[1]);
+    (void)umask((mode_t)job->umask);
+    (void)prctl(PR_SET_TIMERSLACK, (unsigned long)job->slack, 0, 0, 0);
+    if (job->has_directory)
+        enter_directory(descriptors[0], descriptors[1]);
     receive_resources(out, (size_t)job->resources);
     receive_texts(descriptors[0], (size_t)job->texts);
     bool is_letter;
@@ -169,7 +195,7 @@ static brood_status become_child(const struct warden_job *job, const int *descri
 
 static size_t count_of(const struct warden_job *job)
 {
-    return 2 + (size_t)__builtin_popcount(job->standard & 7U);
+    return 1 + (job->has_directory & 1U) + (size_t)__builtin_popcount(job->standard & 7U);
 }
 
 static int pass_over(struct dl_phdr_info *module, size_t size, void *unused)
@@ -200,9 +226,14 @@ static brood_status wait_for_job(int number, brood_os_boot *out)
     close(warden.requester);
     close(warden.signals);
     rehearse();
-    if (!broodi_channel_receive_with(warden.jobs, &job, sizeof job, 0, descriptors, &count) ||
-        count != count_of(&job) || job.texts == 0)
+    if (!broodi_channel_receive_with(warden.jobs, &job, sizeof job, 0, descriptors, &count) || count == 0)
         _exit(0); // the requester has let go
+    if (count != count_of(&job) || job.texts == 0)
+        broodi_channel_give_up(descriptors[0], EPROTO, "receiving a request in the fork server");
+    warden.taken_by(job.place);
+    drop_signals();
+    if (warden.group > 0 && (broodi_posix_fault(ENOMEM) || setpgid(0, warden.group) != 0))
+        broodi_channel_give_up(descriptors[0], errno, "setpgid");
     atomic_store_explicit(&warden.flags[number], 1, memory_order_release);
     (void)!write(warden.taken, &one, sizeof one);
     close(warden.taken);
@@ -248,6 +279,13 @@ static bool make_spares(int *out)
     return false;
 }
 
+static void signal_idle(int number)
+{
+    for (int i = 0; i < SPARES; i++)
+        if (is_idle(i))
+            (void)kill(warden.spares[i], number); // which has not been reaped
+}
+
 // Of a child that has ended: whether it was a spare that had no job, and so is nobody's.
 static bool forget_spare(pid_t pid)
 {
@@ -291,9 +329,27 @@ static void refuse_job(void)
 
 static void drain(int descriptor)
 {
-    char bytes[sizeof(struct signalfd_siginfo) * 4];
-    while (read(descriptor, bytes, sizeof bytes) > 0)
+    uint64_t count;
+    while (read(descriptor, &count, sizeof count) > 0)
         continue;
+}
+
+// Whoever was stopped as this one was goes on with it.
+static void take_signals(void)
+{
+    struct signalfd_siginfo signal;
+    while (read(warden.signals, &signal, sizeof signal) == (ssize_t)sizeof signal)
+        if (signal.ssi_signo == SIGCONT)
+            signal_idle(SIGCONT);
+}
+
+// No more jobs: a spare that is stopped would not see it.
+static void let_go(void)
+{
+    warden.let_go = true;
+    close(warden.jobs);
+    warden.jobs = -1; // poll passes it over
+    signal_idle(SIGKILL);
 }
 
 static void wait_for_news(void)
@@ -311,73 +367,124 @@ static void wait_for_news(void)
         return;
     if (news[0].revents)
         _exit(0);
-    if (news[1].revents & POLLIN)
-        refuse_job();
-    if (news[1].revents & (POLLHUP | POLLERR)) {
-        warden.let_go = true;
-        close(warden.jobs);
-        warden.jobs = -1; // poll passes it over
-    }
+    warden.job_waits = news[1].revents & POLLIN;
+    if (news[1].revents & (POLLHUP | POLLERR))
+        let_go();
     if (news[2].revents)
         drain(warden.taken);
     if (news[3].revents)
-        drain(warden.signals);
+        take_signals();
     reap_children();
 }
 
-static bool prepare_signals(void)
+static const char *prepare_signals(void)
 {
     sigset_t set;
     sigfillset(&set);
     (void)sigprocmask(SIG_SETMASK, &set, NULL);
     (void)signal(SIGCHLD, SIG_DFL); // or there would be nobody to reap
-    warden.ignored = broodi_warden_ignored_signals();
+    warden.ignored = ignored_signals();
     sigemptyset(&set);
     sigaddset(&set, SIGCHLD);
+    sigaddset(&set, SIGCONT);
     warden.signals = broodi_posix_fault(EMFILE) ? -1 : signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-    return warden.signals >= 0;
+    return warden.signals >= 0 ? NULL : "signalfd";
 }
 
 // Nobody's pipe stays open because of a server.
-static bool let_standard_go(void)
+static const char *let_standard_go(void)
 {
     const int null = broodi_posix_fault(EMFILE) ? -1 : open("/dev/null", O_RDWR | O_CLOEXEC);
     if (null < 0)
-        return false;
+        return "opening /dev/null";
     for (int i = STDIN_FILENO; i <= STDERR_FILENO; i++)
         if (null != i && (broodi_posix_fault(EMFILE) || dup2(null, i) < 0))
-            return false;
+            return "dup";
     if (null > STDERR_FILENO)
         close(null);
-    return true;
+    return NULL;
 }
 
-static bool prepare(const brood_resource *resources)
+// Nor does a directory; but one that the server could not come back to is what its children begin in.
+static void leave_directory(void)
 {
-    warden.jobs = (int)resources[WARDEN_JOBS].value;
-    warden.requester = (int)resources[WARDEN_REQUESTER].value;
-    warden.pid = getpid();
-    warden.taken = broodi_posix_fault(EMFILE) ? -1 : eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    struct stat facts;
+    if (stat(".", &facts) == 0)
+        (void)!chdir("/");
+}
+
+// A job brings the channel, the directory and the standard descriptors. A spare has two descriptors less than the server.
+static const char *try_room(void)
+{
+    enum { ROOM = 3 };
+    int tried[ROOM];
+    int count = 0;
+    while (count < ROOM && !broodi_posix_fault(EMFILE) &&
+           (tried[count] = fcntl(warden.taken, F_DUPFD_CLOEXEC, 0)) >= 0)
+        count++;
+    const int error = errno;
+    for (int i = 0; i < count; i++)
+        close(tried[i]);
+    errno = error;
+    return count == ROOM ? NULL : "room for what a child is given";
+}
+
+static const char *make_flags(void)
+{
     void *flags = broodi_posix_fault(ENOMEM)
                       ? MAP_FAILED
                       : mmap(NULL, SPARES * sizeof *warden.flags, PROT_READ | PROT_WRITE,
                              MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (flags == MAP_FAILED)
-        return false;
+        return "mmap";
     warden.flags = flags;
-    return warden.taken >= 0 && let_standard_go() && prepare_signals();
+    return NULL;
+}
+
+// What has failed, with errno; NULL: nothing.
+static const char *prepare(void)
+{
+    warden.pid = getpid();
+    warden.group = getpgrp();
+    if (warden.group > 0)
+        (void)setpgid(0, 0);
+    leave_directory();
+    warden.taken = broodi_posix_fault(EMFILE) ? -1 : eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (warden.taken < 0)
+        return "eventfd";
+    const char *failed = make_flags();
+    if (!failed)
+        failed = let_standard_go();
+    if (!failed)
+        failed = prepare_signals();
+    return failed ? failed : try_room();
+}
+
+static void tell_requester(const char *failed, int code)
+{
+    struct warden_ready ready = { .code = failed ? code : 0 };
+    if (failed)
+        (void)snprintf(ready.call, sizeof ready.call, "%s in the fork server", failed);
+    if (!broodi_channel_send_with(warden.jobs, &ready, sizeof ready, NULL, 0) || failed)
+        _exit(70);
 }
 
 brood_status brood_os_serve(const brood_resource *resources, void (*ended)(int64_t pid, brood_exit how),
-                            brood_os_boot *out)
+                            void (*taken)(const uint64_t place[2]), brood_os_boot *out)
 {
     int spare = 0;
     warden.ended = ended;
-    if (!prepare(resources))
-        _exit(70); // the requester sees its end
+    warden.taken_by = taken;
+    warden.jobs = (int)resources[WARDEN_JOBS].value;
+    warden.requester = (int)resources[WARDEN_REQUESTER].value;
+    const char *failed = prepare();
+    tell_requester(failed, errno);
     while (!make_spares(&spare)) {
         if (warden.let_go && warden.children == 0)
             _exit(0);
+        if (warden.job_waits && count_idle() == 0)
+            refuse_job();
+        warden.job_waits = false;
         wait_for_news();
     }
     return wait_for_job(spare, out);

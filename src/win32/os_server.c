@@ -20,11 +20,37 @@ void brood_os_server_handed(const brood_resource resources[BROOD_OS_SERVER_RESOU
     (void)resources;
 }
 
-brood_status brood_os_server_start(const brood_os_child *server, const brood_os_plan *plan,
-                                   brood_os_child *out)
+void brood_os_server_look(brood_os_circumstances *out)
 {
-    (void)server, (void)plan, (void)out;
+    *out = (brood_os_circumstances){ .epoch = 0 };
+}
+
+brood_status brood_os_server_confirm(const brood_os_child *server, int64_t deadline)
+{
+    (void)server, (void)deadline;
     return broodi_fail(BROOD_UNSUPPORTED, "Windows has no fork");
+}
+
+brood_status brood_os_server_start(const brood_os_child *server, const brood_os_plan *plan,
+                                   const brood_os_circumstances *now, brood_os_child *out)
+{
+    (void)server, (void)plan, (void)now, (void)out;
+    return broodi_fail(BROOD_UNSUPPORTED, "Windows has no fork");
+}
+
+void brood_os_server_await(const brood_os_child *server, const brood_os_child *child, int64_t deadline)
+{
+    (void)server, (void)child, (void)deadline;
+}
+
+void brood_os_server_continue(const brood_os_child *server)
+{
+    (void)server;
+}
+
+void brood_os_server_release(const brood_os_child *server)
+{
+    (void)server;
 }
 
 bool brood_os_server_lives(const brood_os_child *server)
@@ -33,14 +59,9 @@ bool brood_os_server_lives(const brood_os_child *server)
     return false;
 }
 
-uint64_t brood_os_server_epoch(void)
-{
-    return 0;
-}
-
 brood_status brood_os_serve(const brood_resource *resources, void (*ended)(int64_t pid, brood_exit how),
-                            brood_os_boot *out)
+                            void (*taken)(const uint64_t place[2]), brood_os_boot *out)
 {
-    (void)resources, (void)ended, (void)out;
+    (void)resources, (void)ended, (void)taken, (void)out;
     return broodi_fail(BROOD_UNSUPPORTED, "Windows has no fork");
 }

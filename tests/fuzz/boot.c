@@ -46,7 +46,7 @@ static void demand_within(const struct broodi_boot *boot, const unsigned char *r
 static void demand_same(const struct broodi_boot *a, const struct broodi_boot *b)
 {
     DEMAND(a->token == b->token && memcmp(a->family, b->family, sizeof a->family) == 0);
-    DEMAND(a->window == b->window && a->process == b->process);
+    DEMAND(a->window == b->window && a->process == b->process && a->live == b->live);
     DEMAND(a->daemon == b->daemon && a->method == b->method);
     DEMAND(a->parent_pid == b->parent_pid && a->parent_birth == b->parent_birth);
     DEMAND(strcmp(a->name, b->name) == 0 && strcmp(a->identity, b->identity) == 0);

@@ -19,6 +19,7 @@ static struct broodi_boot sample(size_t arg_size)
         .family = { 11, 22 },
         .window = UINT64_C(1) << 34,
         .process = 7,
+        .live = 99,
         .daemon = 1,
         .method = BROOD_START_FORK,
         .parent_pid = 4711,
@@ -54,6 +55,7 @@ static void what_was_encoded_is_decoded(void **state)
         assert_memory_equal(boot.family, wanted.family, sizeof boot.family);
         assert_true(boot.window == wanted.window);
         assert_int_equal(boot.process, wanted.process);
+        assert_true(boot.live == wanted.live);
         assert_int_equal(boot.daemon, wanted.daemon);
         assert_int_equal(boot.method, wanted.method);
         assert_true(boot.parent_pid == wanted.parent_pid);

@@ -401,7 +401,7 @@ static uint32_t slot_of_process(enum broodi_origin origin, int64_t pid)
     const struct broodi_process_facts facts = { .parent = BROODI_NONE, .origin = origin, .name = "somebody" };
     uint32_t index = 0;
     assert_status(broodi_process_slot_take(&facts, &index), BROOD_OK);
-    assert_true(broodi_process_slot_begin(index, pid));
+    assert_true(broodi_process_slot_begin(index, broodi_process_slot_live(index), pid));
     return index;
 }
 

@@ -348,6 +348,45 @@ static void a_child_that_never_answers_is_given_up(void **state)
     assert_same(&scenario, 0, before);
 }
 
+static int sit(void *unused)
+{
+    (void)unused;
+    for (;;)
+        brood_sleep(BROOD_SECONDS(1));
+    return 0;
+}
+
+static void a_server_that_is_stopped_for_too_long_is_given_up_and_is_gone(void **state)
+{
+    enum { MOST_SPARES = 8 };
+    (void)state;
+    const brood_duration usual = broodi_start_patience;
+    brood_pid spares[MOST_SPARES];
+    brood_process *process = NULL;
+    if (!platform_has_fork())
+        return; // there are no servers
+    broodi_server_close();
+    const struct holdings before = take_stock();
+    const brood_process_options served = { .method = BROOD_START_FORKSERVER };
+    assert_status(brood_process_start(&process, sit, NULL, 0, &served), BROOD_OK);
+    const brood_pid server = platform_parent_of(brood_process_pid(process));
+    size_t count = 0;
+    while ((count = platform_children_of(server, spares, MOST_SPARES)) < 3) // with the child
+        brood_sleep(BROOD_MILLISECONDS(1));
+    kill_process(process);
+    assert_true(platform_process_stop(server));
+    for (size_t i = 0; i < count; i++)
+        (void)platform_process_stop(spares[i]);
+    broodi_start_patience = BROOD_MILLISECONDS(100);
+    assert_status(brood_process_start(&process, sit, NULL, 0, &served), BROOD_TIMEOUT);
+    broodi_start_patience = usual;
+    assert_last_error_names("fork server");
+    assert_true(platform_process_ends(server));
+    for (size_t i = 0; i < count; i++)
+        assert_true(platform_process_ends(spares[i]));
+    assert_same(&(struct scenario){ .name = "stopped server" }, 0, before);
+}
+
 // The main process
 
 static const char main_scenario[] = "begin";
@@ -772,6 +811,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_start_from_the_server_that_fails_leaves_nothing),
         cmocka_unit_test(a_fresh_image_that_cannot_begin_says_why_and_is_gone),
         cmocka_unit_test(a_child_that_never_answers_is_given_up),
+        cmocka_unit_test(a_server_that_is_stopped_for_too_long_is_given_up_and_is_gone),
         cmocka_unit_test(a_server_that_fails_is_replaced_or_says_why),
         cmocka_unit_test(a_main_process_that_cannot_begin_says_why_in_one_line),
         cmocka_unit_test(a_spawn_by_a_new_thread_that_fails_leaves_nothing),

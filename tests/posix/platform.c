@@ -344,6 +344,11 @@ brood_pid platform_group_of(brood_pid pid)
     return getpgid((pid_t)pid);
 }
 
+bool platform_process_stop(brood_pid pid)
+{
+    return kill((pid_t)pid, SIGSTOP) == 0;
+}
+
 void platform_group_leave(void)
 {
     (void)setpgid(0, 0);

@@ -75,6 +75,7 @@ static void forge_record(void)
     memcpy(boot.family, broodi_family.header->family, sizeof boot.family);
     assert_status(brood_os_module_find((void (*)(void))be_target, &boot.target), BROOD_OK);
     assert_status(broodi_process_slot_take(&facts, &boot.process), BROOD_OK);
+    boot.live = broodi_process_slot_live(boot.process);
     free(forger.record);
     forger.record = broodi_boot_encode(&boot, &forger.size);
     assert_non_null(forger.record);

@@ -203,6 +203,12 @@ brood_pid platform_group_of(brood_pid pid)
     return 0;
 }
 
+bool platform_process_stop(brood_pid pid)
+{
+    (void)pid;
+    return false;
+}
+
 void platform_group_leave(void)
 {
 }
