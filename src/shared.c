@@ -480,9 +480,17 @@ static bool waits_for(uint32_t thread, uint64_t what)
            broodi_thread_is_alive(thread);
 }
 
+// By the kind, not by what the word says: that of a barrier can be 0 behind a complete round, and
+// that of an event when its count has come round.
+static bool leaves_answer(enum broodi_kind kind)
+{
+    return kind == BROODI_SEMAPHORE || kind == BROODI_EVENT || kind == BROODI_CONDITION ||
+           kind == BROODI_BARRIER;
+}
+
 bool broodi_shared_is_awaited(enum broodi_kind kind, uint32_t index, uint64_t state)
 {
-    if (broodi_low(state) == 0)
+    if (!leaves_answer(kind))
         return false;
     const struct broodi_awaited_slot *slot = broodi_slot(kind, index);
     if (!atomic_load_explicit(&slot->awaited, memory_order_relaxed))

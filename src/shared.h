@@ -193,8 +193,7 @@ struct broodi_name_slot {
 #define BROODI_NONE UINT32_MAX
 
 // Whether a living thread that waited for the last object in this free slot has not seen yet how
-// that ended. `state` is the slot's; the kinds are those of struct broodi_awaited_slot, and a slot of
-// another kind has the low word 0 when it is free.
+// that ended. `state` is the slot's. False for kinds without struct broodi_awaited_slot.
 bool broodi_shared_is_awaited(enum broodi_kind kind, uint32_t index, uint64_t state);
 
 // Frees slots of the kind whose process or thread has died, where nobody else does.

@@ -288,6 +288,42 @@ static void all_parties_of_a_complete_round_are_told_so(void **state)
     }
 }
 
+static int go_rounds(void *arg)
+{
+    const struct rounds *rounds = arg;
+    brood_status status = BROOD_OK;
+    for (int i = 0; i < rounds->count && status == BROOD_OK; i++)
+        status = brood_barrier_wait(rounds->barrier, MEETING_PATIENCE, NULL);
+    return (int)status;
+}
+
+// More barriers than a table has slots at first: each free slot is used again, if it may be.
+static void reuse_slots(void)
+{
+    for (int i = 0; i < 200; i++)
+        assert_status(brood_barrier_destroy(made_barrier(2)), BROOD_OK);
+}
+
+// The number of a round comes again after a power of two of rounds: then the word of a barrier that nobody waits at is
+// that of a new one.
+static void a_complete_round_of_any_number_is_told_behind_a_destroy(void **state)
+{
+    (void)state;
+    static const int counts[] = { 15, 16, 32 };
+    const int tries = foreign_is_slow() ? 3 : 60;
+    for (int i = 0; i < tries; i++) {
+        const struct rounds rounds = { made_barrier(2), counts[i % 3], -1 };
+        brood_thread *thread = started_thread(go_rounds, &rounds, sizeof rounds);
+        for (int round = 0; round < rounds.count; round++) {
+            await_waiting(rounds.barrier, 1);
+            assert_status(brood_barrier_wait(rounds.barrier, MEETING_PATIENCE, NULL), BROOD_OK);
+        }
+        assert_status(brood_barrier_destroy(rounds.barrier), BROOD_OK);
+        reuse_slots();
+        assert_thread_ends(thread, BROOD_OK);
+    }
+}
+
 // Each comes again as soon as a reset has sent it away, and then is in the new round.
 static int come_again(void *arg)
 {
@@ -534,6 +570,7 @@ int main(void)
         cmocka_unit_test(a_reset_sends_those_who_wait_away),
         cmocka_unit_test(destroying_sends_everybody_home),
         cmocka_unit_test(all_parties_of_a_complete_round_are_told_so),
+        cmocka_unit_test(a_complete_round_of_any_number_is_told_behind_a_destroy),
         cmocka_unit_test(who_was_sent_away_may_come_again_at_once),
         cmocka_unit_test(a_killed_waiter_breaks_it),
         cmocka_unit_test(a_killed_party_of_the_round_before_breaks_it),
