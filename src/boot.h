@@ -20,6 +20,7 @@ struct broodi_boot {
     int32_t method; // what the default is, as the starter has chosen; BROOD_START_DEFAULT: it has not
     int64_t parent_pid;
     uint64_t parent_birth;
+    uint64_t parent_space; // where `parent_pid` is its number: brood_os_process_space
     const char *name;
     const char *identity;
     brood_os_module target;

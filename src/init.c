@@ -22,6 +22,7 @@
 #include "fault.h"
 #include "method.h"
 #include "os/os_boot.h"
+#include "os/os_process.h"
 #include "os/os_stdio.h"
 #include "registry.h"
 #include "self.h"
@@ -95,8 +96,10 @@ static brood_status enter(const brood_os_boot *boot, struct broodi_boot *out, vo
     brood_status status = broodi_boot_decode(boot->record, boot->size, boot->token, out);
     if (status == BROOD_OK)
         status = broodi_family_open(boot->arena, out->window, out->family);
-    if (status == BROOD_OK)
-        status = broodi_self_prepare();
+    if (status != BROOD_OK)
+        return status;
+    brood_os_process_space_offer(out->parent_space, out->parent_pid);
+    status = broodi_self_prepare();
     if (status != BROOD_OK)
         return status;
     become(out, boot->resources, boot->resource_count);

@@ -175,6 +175,7 @@ static brood_status make_record(struct start *start)
     boot->daemon = start->process->daemon;
     boot->method = (int32_t)broodi_method_chosen();
     boot->parent_pid = broodi_here.pid;
+    boot->parent_space = broodi_here.space;
     boot->parent_birth = broodi_self_birth();
     boot->name = start->process->name;
     boot->identity = start->identity;

@@ -97,6 +97,10 @@ int64_t brood_os_process_id(void);
 // Which namespace this process is in where the system has several for the numbers of processes; 0: it has one, or does not tell. A number means nothing in another one.
 uint64_t brood_os_process_space(void);
 
+// In a fresh image, before that is asked for: the namespace that its starter reports, with the starter's number there. It is this process's too if
+// that number is its parent's here, since a process in another namespace cannot see its parent. Saves a child the question.
+void brood_os_process_space_offer(uint64_t space, int64_t starter);
+
 // When that process was started, in units of the system's own; 0 when there is none (a zombie is none), BROOD_OS_BIRTH_UNKNOWN when that
 // cannot be told now. With the pid it names a process for ever.
 #define BROOD_OS_BIRTH_UNKNOWN UINT64_MAX

@@ -77,18 +77,27 @@ int64_t broodi_proc_number(intptr_t descriptor)
 }
 
 // A process never changes its namespace. A copy is in another one only if its parent is in none that it can see.
+static struct {
+    pid_t of;
+    uint64_t space;
+} known_space;
+
+void brood_os_process_space_offer(uint64_t space, int64_t starter)
+{
+    if (space == 0 || getppid() != starter)
+        return;
+    known_space.of = getpid();
+    known_space.space = space;
+}
+
 uint64_t brood_os_process_space(void)
 {
-    static struct {
-        pid_t of;
-        uint64_t space;
-    } known;
     struct stat facts;
     const pid_t self = getpid();
-    if (known.of != self && (known.of == 0 || getppid() == 0))
-        known.space = stat("/proc/self/ns/pid", &facts) == 0 ? facts.st_ino : 0;
-    known.of = self;
-    return known.space;
+    if (known_space.of != self && (known_space.of == 0 || getppid() == 0))
+        known_space.space = stat("/proc/self/ns/pid", &facts) == 0 ? facts.st_ino : 0;
+    known_space.of = self;
+    return known_space.space;
 }
 
 // Whether the numbers in /proc are those of this process's namespace: it may have been mounted in another one.

@@ -263,6 +263,11 @@ uint64_t brood_os_process_space(void)
     return 0;
 }
 
+void brood_os_process_space_offer(uint64_t space, int64_t starter)
+{
+    (void)space, (void)starter;
+}
+
 // NULL with the last error ERROR_INVALID_PARAMETER when there is no such process.
 static HANDLE open_process(int64_t pid)
 {

@@ -39,6 +39,11 @@ uint64_t brood_os_process_space(void)
     return 0; // all processes have one kind of number
 }
 
+void brood_os_process_space_offer(uint64_t space, int64_t starter)
+{
+    (void)space, (void)starter;
+}
+
 uint64_t brood_os_process_birth(int64_t pid)
 {
     int name[] = { CTL_KERN, KERN_PROC, KERN_PROC_PID, (int)pid };
