@@ -7,8 +7,6 @@
 #include "../methods.h"
 #include "../platform.h"
 
-#include "../../src/atomic.h"
-
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
@@ -17,7 +15,6 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 static int stay(void *arg)
@@ -199,63 +196,6 @@ static void a_parent_is_not_taken_for_dead_where_processes_do_not_show(void **st
     }
 }
 
-// Signals. Before it executes the program, a child may have the memory of its starter.
-
-static pid_t receiver;
-static atomic_int received;
-static atomic_int strays;
-
-static void count_signal(int number)
-{
-    (void)number;
-    atomic_fetch_add(syscall(SYS_getpid) == receiver ? &received : &strays, 1);
-}
-
-static int leave_with_0(void *arg)
-{
-    (void)arg;
-    return 0;
-}
-
-static atomic_bool sends;
-
-static void *signal_all(void *unused)
-{
-    (void)unused;
-    while (atomic_load(&sends))
-        (void)kill(0, SIGURG); // which a process ignores that does not handle it
-    return NULL;
-}
-
-static int start_while_all_get_signals(void *arg)
-{
-    const struct sigaction action = { .sa_handler = count_signal, .sa_flags = SA_RESTART };
-    const brood_process_options options = { .method = *(const int32_t *)arg };
-    pthread_t thread;
-    receiver = getpid();
-    atomic_store(&sends, true);
-    CHECK(setpgid(0, 0) == 0 && sigaction(SIGURG, &action, NULL) == 0);
-    CHECK(pthread_create(&thread, NULL, signal_all, NULL) == 0);
-    for (int i = 0; i < 100; i++) {
-        brood_process *process;
-        CHECK(brood_process_start(&process, leave_with_0, NULL, 0, &options) == BROOD_OK);
-        CHECK(brood_process_join(process, MEETING_PATIENCE, NULL) == BROOD_OK);
-        brood_process_drop(process);
-    }
-    atomic_store(&sends, false);
-    CHECK(pthread_join(thread, NULL) == 0);
-    CHECK(atomic_load(&received) > 0 && atomic_load(&strays) == 0);
-    return 0;
-}
-
-static void no_handler_of_the_starter_runs_in_a_fresh_child(void **state)
-{
-    (void)state;
-    static const int32_t methods[] = { BROOD_START_SPAWN, BROOD_START_FORKSERVER };
-    for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++)
-        assert_int_equal(platform_guest(start_while_all_get_signals, (void *)(uintptr_t)&methods[i]), 0);
-}
-
 // Limits
 
 static int leave_with_7(void *arg)
@@ -385,7 +325,6 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_forked_child_can_be_cancelled_as_the_thread_that_started_it),
         cmocka_unit_test(a_daemon_is_stopped_where_no_signal_goes_by_descriptor),
         cmocka_unit_test(a_parent_is_not_taken_for_dead_where_processes_do_not_show),
-        cmocka_unit_test(no_handler_of_the_starter_runs_in_a_fresh_child),
         cmocka_unit_test(a_program_with_many_arguments_has_children_under_a_small_stack_limit),
         cmocka_unit_test(a_child_has_the_stack_of_a_first_thread_whichever_thread_starts_it),
     };
