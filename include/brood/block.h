@@ -44,6 +44,7 @@ typedef struct brood_block {
  * @retval BROOD_TIMEOUT       another process is stopped (SIGSTOP, a debugger, a frozen control group) in the middle of a create or a destroy,
  *                             and has not gone on for 5 seconds. Nothing is taken.
  * @retval BROOD_INVALID       a size of 0, or without `out`.
+ * @retval BROOD_WRONG_STATE   the program has closed the descriptor of the family's memory (Linux).
  * @retval BROOD_NOT_INITIALIZED  brood_init() has not run.
  *
  * The memory is there from this call on: touching it needs no more. Committing takes about a quarter of a second for each GiB; small

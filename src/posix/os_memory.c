@@ -6,6 +6,7 @@
 
 #include "cgroup.h"
 #include "descriptor.h"
+#include "memory.h"
 #include "posix.h"
 
 #include "atomic.h"
@@ -44,9 +45,22 @@ static bool is_ours(int object)
 
 static brood_status look_at_file(int object)
 {
+    errno = 0;
     if (is_ours(object))
         return BROOD_OK;
-    return broodi_fail(BROOD_SYSTEM, "descriptor %d is not the memory of the family any more", object);
+    if (errno == EBADF)
+        return broodi_fail(BROOD_WRONG_STATE,
+                           "the program has closed descriptor %d, the memory of the family", object);
+    return broodi_fail(
+        BROOD_WRONG_STATE,
+        "the program has closed descriptor %d, the memory of the family, and opened another file "
+        "with that number",
+        object);
+}
+
+brood_status broodi_memory_check(const brood_os_arena *arena)
+{
+    return look_at_file((int)arena->object);
 }
 
 // Maps a part of the file; `at`, if not NULL, is in the window. MAP_FAILED with errno.

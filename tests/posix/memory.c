@@ -122,8 +122,8 @@ static int lose_the_file(void *arg)
     CHECK(dup2(file, (int)broodi_family.arena.object) >= 0);
     for (int i = 0; i < 64; i++) // which would punch holes
         (void)brood_block_destroy(blocks[i]);
-    CHECK(brood_block_create(&block, 8 * MIB) == BROOD_SYSTEM);
-    CHECK(brood_block_create_lazy(&block, 8 * MIB) == BROOD_SYSTEM);
+    CHECK(brood_block_create(&block, 8 * MIB) == BROOD_WRONG_STATE);
+    CHECK(brood_block_create_lazy(&block, 8 * MIB) == BROOD_WRONG_STATE);
     CHECK(lseek(file, 0, SEEK_END) == SIZE);
     CHECK(pread(file, found, sizeof found, 0) == SIZE);
     CHECK(memcmp(found, written, SIZE) == 0);

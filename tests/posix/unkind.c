@@ -45,6 +45,31 @@ static void a_living_child_is_not_taken_for_ended_when_its_descriptor_is_closed(
     }
 }
 
+static int close_all_and_start(void *arg)
+{
+    const bool opens = *(bool *)arg;
+    static const brood_process_options fresh = { .method = BROOD_START_SPAWN };
+    brood_process *process = NULL;
+    for (int descriptor = 3; descriptor < 64; descriptor++)
+        (void)close(descriptor);
+    for (int i = 0; opens && i < 8; i++)
+        CHECK(dup(STDERR_FILENO) >= 0);
+    CHECK(brood_process_start(&process, stay, NULL, 0, &fresh) == BROOD_WRONG_STATE);
+    CHECK(strstr(brood_last_error(), "the memory of the family"));
+    CHECK(!!strstr(brood_last_error(), "opened another file") == opens);
+    CHECK(!process && brood_active_children(NULL, 0) == 0);
+    return 0;
+}
+
+static void a_start_after_the_memory_was_closed_says_so(void **state)
+{
+    (void)state;
+    for (int opens = 0; opens < 2; opens++) {
+        bool arg = opens;
+        assert_int_equal(platform_guest(close_all_and_start, &arg), 0);
+    }
+}
+
 // Cancellation
 
 static void wait_for_the_parent(void *unused)
@@ -321,6 +346,7 @@ int main(int argc, char **argv)
         return start_under_a_small_stack_limit();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_living_child_is_not_taken_for_ended_when_its_descriptor_is_closed),
+        cmocka_unit_test(a_start_after_the_memory_was_closed_says_so),
         cmocka_unit_test(who_is_cancelled_while_it_waits_for_its_parent_leaves_no_descriptor),
         cmocka_unit_test(a_forked_child_can_be_cancelled_as_the_thread_that_started_it),
         cmocka_unit_test(a_daemon_is_stopped_where_no_signal_goes_by_descriptor),
