@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "starter.h"
 
+#include "atomic.h"
 #include "fault.h"
 #include "os/os_clock.h"
 #include "os/os_error.h"
@@ -25,42 +26,61 @@ struct request {
 static struct {
     pthread_mutex_t mutex;
     pthread_cond_t changed; // a request came, or was done
-    bool exists;
+    atomic_bool exists;
     bool first_thread_left; // by pthread_exit(): the process ends when its last thread does
     sigset_t mask;          // of the thread that made the starter
+    sigset_t fork_mask;     // of a thread that forks
     struct request *first;
 } starter = { .mutex = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER };
 
-static void lock(void)
+// Without signals: a handler that forks would wait for its own thread. The starter has all of them blocked.
+static void lock(sigset_t *out_mask)
 {
+    sigset_t all;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, out_mask);
     pthread_mutex_lock(&starter.mutex);
 }
 
-static void unlock(void)
+static void unlock(sigset_t mask)
 {
     pthread_mutex_unlock(&starter.mutex);
+    pthread_sigmask(SIG_SETMASK, &mask, NULL);
+}
+
+static void lock_for_fork(void)
+{
+    sigset_t mask;
+    lock(&mask);
+    starter.fork_mask = mask;
+}
+
+static void unlock_in_parent(void)
+{
+    unlock(starter.fork_mask);
 }
 
 static pthread_key_t first_thread; // whose value the first thread alone has
 
 static void leave_first_thread(void *unused)
 {
+    sigset_t mask;
     (void)unused;
-    lock();
+    lock(&mask);
     starter.first_thread_left = true;
     pthread_cond_broadcast(&starter.changed);
-    unlock();
+    unlock(mask);
 }
 
 // The thread was not copied, nor those who wait for it. The one that was copied is the first of the copy.
 static void forget_in_child(void)
 {
-    starter.exists = false;
+    atomic_store_explicit(&starter.exists, false, memory_order_relaxed);
     starter.first_thread_left = false;
     (void)pthread_setspecific(first_thread, &starter);
     starter.first = NULL;
     starter.changed = (pthread_cond_t)PTHREAD_COND_INITIALIZER;
-    unlock();
+    unlock(starter.fork_mask);
 }
 
 // The C library ends a process that has no thread left, and would wait for this one: so it looks for others itself.
@@ -68,8 +88,7 @@ static void end_if_alone(void)
 {
     if (!broodi_thread_is_alone())
         return;
-    unlock();
-    (void)pthread_sigmask(SIG_SETMASK, &starter.mask, NULL);
+    unlock(starter.mask);
     exit(0);
 }
 
@@ -81,23 +100,23 @@ static void await_request(void)
         return;
     }
     end_if_alone();
-    unlock();
+    pthread_mutex_unlock(&starter.mutex);
     brood_os_sleep_until(brood_os_clock() + period);
-    lock();
+    pthread_mutex_lock(&starter.mutex);
 }
 
 static void *serve(void *unused)
 {
     (void)unused;
-    lock();
+    pthread_mutex_lock(&starter.mutex);
     for (;;) {
         while (!starter.first)
             await_request();
         struct request *request = starter.first;
         starter.first = request->next;
-        unlock();
+        pthread_mutex_unlock(&starter.mutex);
         request->job(request->arg);
-        lock();
+        pthread_mutex_lock(&starter.mutex);
         request->done = true;
         pthread_cond_broadcast(&starter.changed);
     }
@@ -132,27 +151,24 @@ static int create_with_stack(pthread_attr_t *attributes)
 
 static int create_thread(void)
 {
-    sigset_t all;
-    sigset_t before;
     pthread_attr_t detached;
     int error = broodi_fault() ? ENOMEM : pthread_attr_init(&detached);
     if (error)
         return error;
     pthread_attr_setdetachstate(&detached, PTHREAD_CREATE_DETACHED);
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    starter.mask = before;
     error = create_with_stack(&detached);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
     pthread_attr_destroy(&detached);
     return error;
 }
 
-static int ensure(void)
+// By a thread whose signals are blocked, as all of the starter's are to be, and were as `mask` before.
+static int ensure(sigset_t mask)
 {
-    const int error = starter.exists ? 0 : create_thread();
-    if (!error)
-        starter.exists = true;
+    if (atomic_load_explicit(&starter.exists, memory_order_relaxed))
+        return 0;
+    starter.mask = mask;
+    const int error = create_thread();
+    atomic_store_explicit(&starter.exists, !error, memory_order_relaxed);
     return error;
 }
 
@@ -174,11 +190,12 @@ brood_status broodi_starter_run(void (*job)(void *), void *arg)
         return BROOD_OK;
     }
     struct request request = { .job = job, .arg = arg };
-    lock();
-    const int error = ensure();
+    sigset_t mask;
+    lock(&mask);
+    const int error = ensure(mask);
     if (!error)
         enqueue_and_wait(&request);
-    unlock();
+    unlock(mask);
     return error ? brood_os_error("the starter thread", error) : BROOD_OK;
 }
 
@@ -188,14 +205,11 @@ int broodi_starter_watch_fork(void)
     if (!error && syscall(SYS_gettid) == getpid())
         error = broodi_fault() ? ENOMEM : pthread_setspecific(first_thread, &starter);
     if (!error)
-        error = broodi_fault() ? ENOMEM : pthread_atfork(lock, unlock, forget_in_child);
+        error = broodi_fault() ? ENOMEM : pthread_atfork(lock_for_fork, unlock_in_parent, forget_in_child);
     return error;
 }
 
 bool broodi_starter_exists(void)
 {
-    lock();
-    const bool exists = starter.exists;
-    unlock();
-    return exists;
+    return atomic_load_explicit(&starter.exists, memory_order_relaxed);
 }

@@ -9,8 +9,10 @@
 #include "../platform.h"
 
 #include <pthread.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -342,6 +344,43 @@ static void a_copy_keeps_no_descriptor_of_children_and_their_servers(void **stat
     assert_int_equal(behind, before);
 }
 
+// A signal handler
+
+static volatile sig_atomic_t forks;
+
+static void fork_in_handler(int number)
+{
+    (void)number;
+    const pid_t copy = fork();
+    if (copy == 0)
+        _exit(0);
+    if (copy > 0 && waitpid(copy, NULL, 0) == copy)
+        forks++;
+}
+
+// The handler often finds its thread inside a call that holds what a fork() waits for.
+static int use_brood_under_a_timer(void *unused)
+{
+    enum { FORKS = 400 };
+    const struct itimerval often = { { 0, 500 }, { 0, 500 } };
+    const struct itimerval never = { { 0, 0 }, { 0, 0 } };
+    const struct sigaction action = { .sa_handler = fork_in_handler, .sa_flags = SA_RESTART };
+    const int64_t deadline = brood_clock() + MEETING_PATIENCE;
+    (void)unused;
+    CHECK(sigaction(SIGALRM, &action, NULL) == 0 && setitimer(ITIMER_REAL, &often, NULL) == 0);
+    while (forks < FORKS && brood_clock() < deadline)
+        CHECK(brood_active_children(NULL, 0) == 0);
+    CHECK(setitimer(ITIMER_REAL, &never, NULL) == 0);
+    CHECK(forks > 0);
+    return 0;
+}
+
+static void a_fork_in_a_signal_handler_does_not_stop_its_process(void **state)
+{
+    (void)state;
+    assert_process_ends(started_process(use_brood_under_a_timer, NULL, 0), 0);
+}
+
 int main(void)
 {
     brood_init();
@@ -354,6 +393,7 @@ int main(void)
         cmocka_unit_test(the_end_of_a_copy_s_first_thread_is_not_that_of_the_original_s),
         cmocka_unit_test(what_a_thread_prints_beside_a_fork_is_printed_once),
         cmocka_unit_test(the_copy_of_a_copy_leaves_the_streams_of_the_first_alone),
+        cmocka_unit_test(a_fork_in_a_signal_handler_does_not_stop_its_process),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
