@@ -4,6 +4,7 @@
 #define OS_THREAD_H
 
 #include <brood/status.h>
+#include <limits.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -22,7 +23,9 @@ brood_status brood_os_thread_join(brood_os_thread thread, int64_t deadline);
 // Whether it is the calling thread.
 bool brood_os_thread_is_self(brood_os_thread thread);
 
-// How many threads run in this process, without those that the port itself started; at least 1.
+// How many threads run in this process, without those that the port itself started; at least 1. BROOD_OS_THREADS_UNKNOWN,
+// which is more than one, where that cannot be told.
+#define BROOD_OS_THREADS_UNKNOWN UINT_MAX
 unsigned brood_os_thread_count(void);
 
 // Until the second call, with what the first has given back, the calling thread is not cancelled: a call that has begun is finished. Nests.

@@ -8,6 +8,9 @@
 #include "os/os_clock.h"
 #include "os/os_error.h"
 
+#if defined(__GLIBC__) && __GLIBC__ * 1000 + __GLIBC_MINOR__ >= 2032
+#include <sys/single_threaded.h>
+#endif
 #include <dirent.h>
 #include <errno.h>
 #include <limits.h>
@@ -194,12 +197,25 @@ bool broodi_thread_is_alone(void)
     return count_running() == FOREIGN_THREADS + 1;
 }
 
+// Without the kernel's list. glibc knows of a process that it has one thread, and not how many others have.
+#if defined(__GLIBC__) && __GLIBC__ * 1000 + __GLIBC_MINOR__ >= 2032
+static unsigned count_without_list(void)
+{
+    return __libc_single_threaded ? 1 : BROOD_OS_THREADS_UNKNOWN;
+}
+#else
+static unsigned count_without_list(void)
+{
+    return BROOD_OS_THREADS_UNKNOWN;
+}
+#endif
+
 // The links of this directory are ".", ".." and one for each thread.
-unsigned brood_os_thread_count(void)
+static unsigned count_threads(void)
 {
     struct stat facts;
-    if (stat("/proc/self/task", &facts) != 0 || facts.st_nlink < 3)
-        return 1;
+    if (broodi_fault() || stat("/proc/self/task", &facts) != 0 || facts.st_nlink < 3)
+        return count_without_list();
     const unsigned own = FOREIGN_THREADS + (broodi_starter_exists() ? 1 : 0);
     const unsigned all = (unsigned)facts.st_nlink - 2;
     if (all <= own + 1)
@@ -207,6 +223,14 @@ unsigned brood_os_thread_count(void)
     const unsigned running = count_running();
     const unsigned known = running ? running : all;
     return known > own ? known - own : 1;
+}
+
+unsigned brood_os_thread_count(void)
+{
+    const int before = brood_os_thread_protect();
+    const unsigned count = count_threads();
+    brood_os_thread_unprotect(before);
+    return count;
 }
 
 void brood_os_thread_yield(void)

@@ -182,7 +182,7 @@ unsigned brood_os_thread_count(void)
 {
     HANDLE snapshot = CreateToolhelp32Snapshot(TH32CS_SNAPTHREAD, 0);
     if (snapshot == INVALID_HANDLE_VALUE)
-        return 1;
+        return BROOD_OS_THREADS_UNKNOWN;
     const DWORD process = GetCurrentProcessId();
     unsigned count = 0;
     THREADENTRY32 entry = { .dwSize = sizeof entry };

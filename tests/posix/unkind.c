@@ -339,6 +339,45 @@ static void a_child_has_the_stack_of_a_first_thread_whichever_thread_starts_it(v
         assert_int_equal(platform_guest(start_all_from_a_small_thread, (void *)(uintptr_t)&limits[i]), 0);
 }
 
+static int do_nothing(void *unused)
+{
+    (void)unused;
+    return 0;
+}
+
+// Beside a thread of brood, where no list of threads can be read.
+static int fork_in_a_cell(void *arg)
+{
+    const brood_process_options copy = { .method = BROOD_START_FORK };
+    brood_thread *thread;
+    note("inside", chroot(arg) == 0 && chdir("/") == 0);
+    CHECK(brood_thread_start(&thread, stay, NULL, 0, NULL) == BROOD_OK);
+    CHECK(brood_process_start(NULL, do_nothing, NULL, 0, &copy) == BROOD_WRONG_STATE);
+    note("leave", 1);
+    CHECK(brood_thread_join(thread, MEETING_PATIENCE, NULL) == BROOD_OK);
+    brood_thread_drop(thread);
+    return 0;
+}
+
+static void a_copy_beside_threads_is_refused_where_threads_do_not_show(void **state)
+{
+    (void)state;
+    char cell[600];
+    const brood_process_options fresh = { .method = BROOD_START_SPAWN };
+    brood_process *process = NULL;
+    foreign_file_name(cell, sizeof cell, "forks");
+    assert_int_equal(mkdir(cell, 0700), 0);
+    note("inside", 0);
+    note("leave", 0);
+    assert_status(brood_process_start(&process, fork_in_a_cell, cell, strlen(cell) + 1, &fresh), BROOD_OK);
+    assert_process_ends(process, 0);
+    assert_int_equal(rmdir(cell), 0);
+    if (!noted("inside")) {
+        print_message("no right to change the root\n");
+        skip();
+    }
+}
+
 int main(int argc, char **argv)
 {
     brood_init();
@@ -350,6 +389,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(who_is_cancelled_while_it_waits_for_its_parent_leaves_no_descriptor),
         cmocka_unit_test(a_forked_child_can_be_cancelled_as_the_thread_that_started_it),
         cmocka_unit_test(a_daemon_is_stopped_where_no_signal_goes_by_descriptor),
+        cmocka_unit_test(a_copy_beside_threads_is_refused_where_threads_do_not_show),
         cmocka_unit_test(a_parent_is_not_taken_for_dead_where_processes_do_not_show),
         cmocka_unit_test(a_program_with_many_arguments_has_children_under_a_small_stack_limit),
         cmocka_unit_test(a_child_has_the_stack_of_a_first_thread_whichever_thread_starts_it),

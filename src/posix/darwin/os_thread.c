@@ -135,7 +135,7 @@ unsigned brood_os_thread_count(void)
     thread_act_array_t threads = NULL;
     mach_msg_type_number_t listed = 0;
     if (broodi_fault() || task_threads(mach_task_self(), &threads, &listed) != KERN_SUCCESS)
-        return 1;
+        return BROOD_OS_THREADS_UNKNOWN;
     unsigned count = 0;
     for (mach_msg_type_number_t i = 0; i < listed; i++) {
         count += is_running(threads[i]);
