@@ -12,7 +12,7 @@ set(BROOD_CORE_SOURCES
 # What both ports provide.
 set(BROOD_PORT_SOURCES
   os_boot.c os_clock.c os_cpu.c os_error.c os_futex.c os_guard.c os_life.c os_memory.c os_module.c
-  os_process.c os_random.c os_server.c os_stdio.c os_thread.c)
+  os_process.c os_race.c os_random.c os_server.c os_stdio.c os_thread.c)
 
 # What one port has for itself. On macOS, files of posix/darwin take the place of those of the same name, and what is Linux's alone is not there.
 set(BROOD_POSIX_SOURCES channel.c descriptor.c launch.c proc.c spawn.c stream.c trust.c)

@@ -23,6 +23,7 @@
 #include "fail.h"
 #include "object.h"
 #include "os/os_clock.h"
+#include "race.h"
 #include "step.h"
 #include "wait.h"
 
@@ -493,7 +494,9 @@ static brood_status wait_for_all(brood_barrier barrier, brood_duration timeout, 
     visit.generation = broodi_generation(atomic_load_explicit(&self->state.state, memory_order_relaxed));
     atomic_store_explicit(&self->meets, visit.generation, memory_order_relaxed);
     broodi_object_await(barrier.id, visit.slot);
+    broodi_race_release(visit.slot);
     const brood_status status = attend(&visit, &number);
+    broodi_race_acquire(visit.slot);
     broodi_object_await_no_more();
     if (status == BROOD_OK && out_index)
         *out_index = number;

@@ -25,6 +25,7 @@
 #include "lock.h"
 #include "object.h"
 #include "os/os_clock.h"
+#include "race.h"
 #include "seat.h"
 #include "step.h"
 #include "wait.h"
@@ -303,6 +304,7 @@ static brood_status notify(brood_condition condition, uint32_t count)
     struct broodi_condition_slot *slot = find(condition);
     if (!slot)
         return not_found();
+    broodi_race_release(slot);
     for (;;) {
         const uint64_t state = broodi_word_look(&slot->state);
         if (!broodi_handle_is_current(condition.id, state))
@@ -469,6 +471,7 @@ static brood_status give_up_and_wait(struct waiting *waiting)
     broodi_object_await(waiting->condition.id, waiting->word);
     const brood_status status = wait_unlocked(waiting, &depth);
     broodi_object_await_no_more();
+    broodi_race_acquire(waiting->word);
     if (depth == 0 || status == BROOD_STALE)
         return status;
     const brood_status taken = broodi_lock_take_back(waiting->lock, depth);

@@ -10,6 +10,7 @@
 #include "fail.h"
 #include "object.h"
 #include "os/os_clock.h"
+#include "race.h"
 #include "step.h"
 #include "wait.h"
 
@@ -62,6 +63,7 @@ brood_status brood_event_set(brood_event event)
     broodi_word *word = find(event);
     if (!word)
         return broodi_object_missing_quietly();
+    broodi_race_release(word);
     for (;;) {
         const uint64_t state = broodi_word_look(word);
         const uint32_t low = broodi_low(state);
@@ -103,6 +105,7 @@ static brood_status tell_whether_set(brood_event event, bool *out)
     if (!broodi_handle_is_current(event.id, state))
         return BROOD_STALE;
     *out = broodi_low(state) & SET;
+    broodi_race_acquire(word);
     return BROOD_OK;
 }
 
@@ -159,8 +162,10 @@ static brood_status wait_until_set(brood_event event, brood_duration timeout)
     if (!word)
         return not_found();
     const uint64_t state = broodi_word_look(word);
-    if (broodi_handle_is_current(event.id, state) && (broodi_low(state) & SET))
+    if (broodi_handle_is_current(event.id, state) && (broodi_low(state) & SET)) {
+        broodi_race_acquire(word);
         return BROOD_OK;
+    }
     if (timeout <= 0)
         return broodi_handle_is_current(event.id, state) ? BROOD_TIMEOUT : BROOD_STALE;
     const int64_t deadline = broodi_deadline(timeout);
@@ -169,6 +174,7 @@ static brood_status wait_until_set(brood_event event, brood_duration timeout)
     if (status == BROOD_BUSY)
         status = go_on(word, event.id, deadline, count);
     broodi_object_await_no_more();
+    broodi_race_acquire(word);
     return status;
 }
 

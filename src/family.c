@@ -5,6 +5,7 @@
 #include "os/os_random.h"
 #include "os/os_stdio.h"
 #include "os/os_thread.h"
+#include "race.h"
 #include "shared.h"
 #include "step.h"
 
@@ -116,6 +117,8 @@ static void attach(const brood_os_arena *arena, size_t window)
     const uint32_t tag = (uint32_t)broodi_family.header->family[0] & BROODI_TAG_MASK;
     broodi_family.tag = tag ? tag : 1;
     broodi_groups_prepare();
+    broodi_race_ignore(arena->base, BROODI_BOOT);
+    broodi_race_ignore(&broodi_family, sizeof broodi_family);
 }
 
 static brood_status access_boot(const brood_os_arena *arena)
@@ -260,6 +263,7 @@ bool broodi_view_extend(enum broodi_kind kind)
         atomic_store_explicit(&is_short, !done, memory_order_relaxed);
         if (!done)
             return false;
+        broodi_race_ignore(broodi_family.arena.base + range.offset, range.length);
         raise_limit(&view->limit, slots_in_steps(kind, step + 1));
         known = atomic_load_explicit(&view->limit, memory_order_acquire);
     }

@@ -28,6 +28,7 @@
 #include "object.h"
 #include "os/os_clock.h"
 #include "os/os_thread.h"
+#include "race.h"
 #include "self.h"
 #include "step.h"
 #include "wait.h"
@@ -254,6 +255,7 @@ static unsigned last_pause(void)
     static _Atomic unsigned known; // plus one; every thread finds the same
     unsigned value = atomic_load_explicit(&known, memory_order_relaxed);
     if (value == 0) {
+        broodi_race_ignore(&known, sizeof known);
         value = (brood_cpu_usable() > 1 ? LAST_PAUSE : 0) + 1;
         atomic_store_explicit(&known, value, memory_order_relaxed);
     }
@@ -386,11 +388,14 @@ static brood_status acquire_slot(uint64_t id, struct broodi_lock_slot *slot, bro
     if (broodi_low(state) == 0 && broodi_handle_is_current(id, state) && swap(slot, state, self)) {
         broodi_step(BROODI_STEP_LOCK_TAKEN);
         set_depth(slot, 1);
+        broodi_race_acquire(slot);
         return BROOD_OK;
     }
     const brood_status status = acquire_contended(id, slot, self, timeout);
     if (!brood_status_acquired(status) || depth_of(slot) > 1)
         count_held(self, UINT32_MAX);
+    else
+        broodi_race_acquire(slot);
     return status;
 }
 
@@ -410,6 +415,7 @@ brood_status brood_lock_acquire(brood_lock lock, brood_duration timeout)
 
 static void release_last(struct broodi_lock_slot *lock, uint64_t state)
 {
+    broodi_race_release(lock);
     while (!swap(lock, state, broodi_low(state) & STARVING))
         state = atomic_load_explicit(&lock->state.state, memory_order_relaxed);
     broodi_step(BROODI_STEP_LOCK_FREED);

@@ -3,6 +3,7 @@
 
 #include "os/os_process.h"
 #include "os/os_thread.h"
+#include "race.h"
 #include "self.h"
 #include "wait.h"
 
@@ -38,10 +39,12 @@ void brood_once(brood_once_flag *flag, void (*fn)(void))
         } else if (atomic_compare_exchange_weak_explicit(&word->state, &state, running_here(),
                                                          memory_order_acquire, memory_order_acquire)) {
             fn();
+            broodi_race_release(word);
             atomic_store_explicit(&word->state, DONE, memory_order_seq_cst);
             if (broodi_here.initialized)
                 broodi_wake(word, BROODI_ALL);
             return;
         }
     }
+    broodi_race_acquire(word);
 }

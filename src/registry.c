@@ -8,6 +8,7 @@
 #include "family.h"
 #include "label.h"
 #include "lock.h"
+#include "race.h"
 #include "self.h"
 #include "step.h"
 
@@ -127,6 +128,7 @@ static brood_status set(const char *name, uint64_t id)
 
 brood_status brood_registry_set(const char *name, uint64_t id)
 {
+    broodi_race_release(broodi_family.header);
     return broodi_answer("brood_registry_set", set(name, id));
 }
 
@@ -145,6 +147,7 @@ static brood_status get(const char *name, uint64_t *out_id)
         if (atomic_load_explicit(&name_at(index)->state.state, memory_order_acquire) != state)
             continue; // it was taken away meanwhile
         *out_id = id;
+        broodi_race_acquire(broodi_family.header);
         return BROOD_OK;
     }
     return broodi_fail(BROOD_NOT_FOUND, "\"%s\"", name);

@@ -11,6 +11,7 @@
 #include "fail.h"
 #include "object.h"
 #include "os/os_clock.h"
+#include "race.h"
 #include "step.h"
 #include "wait.h"
 
@@ -65,8 +66,10 @@ brood_status brood_semaphore_destroy(brood_semaphore semaphore)
 static bool take_from_ended(broodi_word *word, uint64_t id, uint64_t state)
 {
     while (broodi_object_has_ended(id, state) && (broodi_low(state) & VALUE)) {
-        if (broodi_word_swap(word, state, broodi_low(state) - 1))
+        if (broodi_word_swap(word, state, broodi_low(state) - 1)) {
+            broodi_race_acquire(word);
             return true;
+        }
         state = broodi_word_look(word);
     }
     return false;
@@ -78,6 +81,7 @@ static bool take(broodi_word *word, uint64_t state, uint32_t others)
     if (!broodi_word_swap(word, state, left | others))
         return false;
     broodi_step(BROODI_STEP_SEMAPHORE_TAKEN);
+    broodi_race_acquire(word);
     if (others && (left & VALUE))
         broodi_wake(word, 1);
     return true;
@@ -141,6 +145,7 @@ brood_status brood_semaphore_release(brood_semaphore semaphore, uint32_t count)
         return broodi_object_missing_quietly();
     if (count == 0)
         return BROOD_INVALID;
+    broodi_race_release(slot);
     for (;;) {
         // Of this semaphore, if the state, looked at later, still is.
         const uint32_t maximum = atomic_load_explicit(&slot->maximum, memory_order_acquire);

@@ -9,6 +9,7 @@
 #include "fault.h"
 #include "os/os_guard.h"
 #include "os/os_thread.h"
+#include "race.h"
 #include "self.h"
 #include "stop.h"
 #include "wait.h"
@@ -63,8 +64,12 @@ static void retain(brood_thread *thread)
 
 void brood_thread_drop(brood_thread *thread)
 {
-    if (!thread || atomic_fetch_sub_explicit(&thread->references, 1, memory_order_acq_rel) > 1)
+    if (!thread)
         return;
+    broodi_race_release(thread);
+    if (atomic_fetch_sub_explicit(&thread->references, 1, memory_order_acq_rel) > 1)
+        return;
+    broodi_race_acquire(thread);
     free(thread->copy);
     free(thread);
 }
@@ -87,6 +92,9 @@ static brood_thread *create(const char *name, const void *arg, size_t size)
     thread->serial = broodi_here.serial;
     thread->id = broodi_thread_number();
     atomic_init(&thread->references, 1);
+    broodi_race_ignore(&thread->references, sizeof thread->references);
+    broodi_race_ignore(&thread->state, sizeof thread->state);
+    broodi_race_ignore(&thread->asked, sizeof thread->asked);
     return thread;
 }
 
@@ -193,6 +201,7 @@ brood_status brood_thread_start(brood_thread **out, brood_target target, const v
 
 void broodi_thread_complete(brood_thread *thread)
 {
+    broodi_race_release(thread);
     set_state(thread, ENDED);
     brood_thread_drop(thread);
 }
@@ -313,7 +322,9 @@ static bool is_ours(const brood_thread *thread)
 
 bool broodi_thread_is_asked(const brood_thread *thread)
 {
-    return atomic_load_explicit(&thread->asked, memory_order_acquire);
+    const bool asked = atomic_load_explicit(&thread->asked, memory_order_acquire);
+    broodi_race_acquire(&thread->asked);
+    return asked;
 }
 
 static brood_status check_ours(const brood_thread *thread)
@@ -330,6 +341,7 @@ static brood_status request_stop(brood_thread *thread)
     const brood_status status = check_ours(thread);
     if (status != BROOD_OK)
         return status;
+    broodi_race_release(&thread->asked);
     atomic_store_explicit(&thread->asked, true, memory_order_release);
     broodi_stop_tell_threads();
     return BROOD_OK;
@@ -351,6 +363,8 @@ static brood_status join(brood_thread *thread, brood_duration timeout, int *out_
     // Its target has returned; that the system has not taken the thread away yet is for whoever comes by next.
     if (status == BROOD_TIMEOUT && state_of(thread) != RUNNING)
         status = BROOD_OK;
+    if (status == BROOD_OK)
+        broodi_race_acquire(thread);
     if (status == BROOD_OK && out_code)
         *out_code = thread->code;
     return status;

@@ -14,6 +14,11 @@
  * an object of this family. A value that is no handle is refused likewise. This guards against mistakes; it is no protection
  * against a member of the family that means harm.
  *
+ * @par Checkers of data races
+ * A program that is built with the thread sanitizer, or that runs under helgrind, is told what the objects order, also when the
+ * library is an ordinary build: what a thread did before it released, set, notified, arrived or ended comes before what another
+ * thread does after it has acquired, waited or joined. Both see one process at a time.
+ *
  * @par The end of a process
  * When the target of a child returns or calls exit(), and when the main process returns from `main` or calls exit(), this
  * happens by itself, in this order: its non-daemon threads are joined; its daemon children are stopped; its other

@@ -15,6 +15,7 @@
 #include "os/os_error.h"
 #include "os/os_futex.h"
 #include "os/os_process.h"
+#include "os/os_race.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -83,6 +84,7 @@ static bool has_robust_lists(void)
     static _Atomic int known; // 1: yes, -1: no
     int answer = atomic_load_explicit(&known, memory_order_relaxed);
     if (answer == 0) {
+        brood_os_race_ignore(&known, sizeof known);
         void *head = NULL;
         size_t size = 0;
         answer = syscall(SYS_get_robust_list, 0, &head, &size) == 0 || errno != ENOSYS ? 1 : -1;
