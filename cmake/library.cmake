@@ -16,7 +16,7 @@ set(BROOD_PORT_SOURCES
 
 # What one port has for itself. On macOS, files of posix/darwin take the place of those of the same name, and what is Linux's alone is not there.
 set(BROOD_POSIX_SOURCES channel.c descriptor.c launch.c proc.c spawn.c stream.c trust.c)
-set(BROOD_LINUX_SOURCES cgroup.c circumstances.c clone.c exec.c starter.c warden.c)
+set(BROOD_LINUX_SOURCES cgroup.c circumstances.c clone.c exec.c image.c starter.c warden.c)
 set(BROOD_WIN32_SOURCES environment.c launch.c trust.c win32.c)
 
 if(WIN32)

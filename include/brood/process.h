@@ -235,10 +235,11 @@ BROOD_API size_t brood_exit_text(brood_exit ended, char *buffer, size_t capacity
  * @retval BROOD_INVALID          a bad argument or option; a target that is in no module.
  * @retval BROOD_NOT_INITIALIZED  brood_init() has not run: no process is ever started before it.
  * @retval BROOD_UNSUPPORTED      the start method does not exist on this system.
- * @retval BROOD_WRONG_STATE      the end of the process has begun; or `BROOD_START_FORK` while other threads run, without
- *                                `fork_with_threads`.
+ * @retval BROOD_WRONG_STATE      the end of the process has begun; the program has closed the descriptor of the family's
+ *                                memory (Linux); or `BROOD_START_FORK` while other threads run, without `fork_with_threads`.
  * @retval BROOD_MISMATCH         the child has another version of the program or of the target's library.
- * @retval BROOD_NOT_FOUND        the directory, or the target's library, is not there.
+ * @retval BROOD_NOT_FOUND        the directory, the target's library, or the file of a program that was executed through the
+ *                                dynamic loader, is not there.
  * @retval BROOD_DENIED           the program runs with raised privileges (a fresh image is refused), or the system forbids it.
  * @retval BROOD_TOO_LARGE        the environment, or the directory's path, is larger than the system takes.
  * @retval BROOD_NO_MEMORY, BROOD_NO_RESOURCES  out of memory, descriptors, processes or slots; nothing is left behind.

@@ -105,11 +105,11 @@ static void set_descriptors(const struct launch *launch)
 // A child does without the arguments of the program, but for its name, where they are too large.
 static void execute(const struct launch *launch)
 {
-    char *const name_only[] = { launch->argv[0], NULL };
+    const struct image *image = launch->image;
     if (!broodi_posix_fault(ENOMEM))
-        execve("/proc/self/exe", launch->argv, launch->envp);
+        execve(image->path, image->argv, launch->envp);
     if (errno == E2BIG)
-        execve("/proc/self/exe", name_only, launch->envp);
+        execve(image->path, image->least, launch->envp);
 }
 
 _Noreturn void broodi_launch_exec(const struct launch *launch)
@@ -124,5 +124,5 @@ _Noreturn void broodi_launch_exec(const struct launch *launch)
         broodi_channel_give_up(CHANNEL_DESCRIPTOR, EPERM,
                                "a child of this user would not believe its starter");
     execute(launch);
-    give_up(CHANNEL_DESCRIPTOR, "execve of /proc/self/exe");
+    give_up(CHANNEL_DESCRIPTOR, "execve of the program");
 }

@@ -3,6 +3,8 @@
 #ifndef POSIX_LAUNCH_H
 #define POSIX_LAUNCH_H
 
+#include "image.h"
+
 #include "os/os_process.h"
 #include <signal.h>
 #include <stdbool.h>
@@ -13,10 +15,10 @@ struct launch {
     const brood_os_plan *plan;
     int channel; // the child's end
     int starters_end;
-    pid_t starter;     // this process
-    sigset_t mask;     // of the thread that starts
-    bool has_handlers; // the child has the signal handlers of the starter
-    char *const *argv; // for exec
+    pid_t starter;             // this process
+    sigset_t mask;             // of the thread that starts
+    bool has_handlers;         // the child has the signal handlers of the starter
+    const struct image *image; // for exec
     char *const *envp;
     int *moved;                      // room for one number for each resource
     void (*entry)(void *, intptr_t); // instead of exec

@@ -6,6 +6,7 @@
 #include "clone.h"
 #include "descriptor.h"
 #include "launch.h"
+#include "memory.h"
 #include "posix.h"
 #include "proc.h"
 #include "starter.h"
@@ -94,18 +95,15 @@ static brood_status start(struct launch *launch, void (*by)(void *), const char 
     return BROOD_OK;
 }
 
-brood_status brood_os_process_spawn(const brood_os_plan *plan, brood_os_child *out)
+static brood_status spawn(const brood_os_plan *plan, const struct image *image, brood_os_child *out)
 {
     char announcement[CHANNEL_ANNOUNCEMENT];
-    char nameless[] = "brood";
-    char *const standard[] = { nameless, NULL };
     const char **envp = broodi_channel_announced(plan, announcement);
     if (!envp)
         return brood_os_error("malloc", ENOMEM);
     int *moved = broodi_alloc((plan->resource_count + 1) * sizeof *moved);
-    char **argv = broodi_proc_arguments();
     struct launch launch = {
-        .plan = plan, .argv = argv ? argv : standard, .envp = (char *const *)(uintptr_t)envp, .moved = moved
+        .plan = plan, .image = image, .envp = (char *const *)(uintptr_t)envp, .moved = moved
     };
     const brood_status status =
         moved ? start(&launch, start_by_vfork, "vfork", out) : brood_os_error("malloc", ENOMEM);
@@ -113,6 +111,18 @@ brood_status brood_os_process_spawn(const brood_os_plan *plan, brood_os_child *o
     free((void *)envp);
     if (status == BROOD_OK)
         broodi_channel_send_letter((int)out->channel, plan);
+    return status;
+}
+
+brood_status brood_os_process_spawn(const brood_os_plan *plan, brood_os_child *out)
+{
+    struct image image = { .path = NULL };
+    brood_status status = broodi_memory_check(plan->arena);
+    if (status == BROOD_OK)
+        status = broodi_image_find(&image);
+    if (status == BROOD_OK)
+        status = spawn(plan, &image, out);
+    broodi_image_forget(&image);
     return status;
 }
 
