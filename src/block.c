@@ -332,20 +332,21 @@ static brood_status reserve_now(uint64_t size, bool lazy, uint32_t *out_index, b
     return status;
 }
 
-// While others commit what may be too much together with this, for a few seconds: one of them may be stopped.
 static brood_status reserve_in_turn(uint64_t size, bool lazy, uint32_t *out_index, bool *out_zero)
 {
+    brood_status status = reserve_now(size, lazy, out_index, out_zero);
+    if (status != BROOD_BUSY)
+        return status;
+    // Others commit what may be too much together with this. For a few seconds only: one of them may be stopped.
     const int64_t deadline = broodi_deadline(broodi_own_lock_patience);
-    for (;;) {
-        const brood_status status = reserve_now(size, lazy, out_index, out_zero);
-        const int64_t now = brood_os_clock();
-        if (status != BROOD_BUSY)
-            return status;
-        if (now >= deadline)
-            return broodi_fail(BROOD_NO_MEMORY, "%llu bytes, while other blocks are being made",
-                               (unsigned long long)size);
-        brood_os_sleep_until(now + BROOD_MILLISECONDS(1));
+    while (status == BROOD_BUSY && brood_os_clock() < deadline) {
+        brood_os_sleep_until(brood_os_clock() + BROOD_MILLISECONDS(1));
+        status = reserve_now(size, lazy, out_index, out_zero);
     }
+    return status == BROOD_BUSY
+               ? broodi_fail(BROOD_NO_MEMORY, "%llu bytes, while other blocks are being made",
+                             (unsigned long long)size)
+               : status;
 }
 
 static void add_committed(void *user, uint64_t piece)
