@@ -57,7 +57,8 @@ static const struct goal {
     int from; // megabytes
     int to;
 } goals[] = {
-    { BROOD_SPAWN, RAW_IMAGE, 1.15, 0, INT_MAX },
+    { BROOD_SPAWN, RAW_IMAGE, 1.2, 0, INT_MAX },
+    { BROOD_SPAWN, UV_PROCESS, 1.0, 0, INT_MAX },
     { BROOD_SPAWN, PYTHON_SPAWN, 0.1, 0, INT_MAX },
     { BROOD_FORKSERVER, RAW_COPY, 1.0, 0, 199 },
     { BROOD_FORKSERVER, RAW_COPY, 0.03, 200, INT_MAX },
