@@ -118,7 +118,7 @@ static size_t find_argument(char *const *argv, size_t *out_count)
         if (place == 0 && count > 0 && strcmp(argv[count], program_invocation_name) == 0)
             place = count;
     *out_count = count;
-    return strcmp(argv[0], program_invocation_name) == 0 ? 0 : place;
+    return count == 0 || strcmp(argv[0], program_invocation_name) == 0 ? 0 : place;
 }
 
 static brood_status take_arguments(struct image *out)
