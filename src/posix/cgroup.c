@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "cgroup.h"
 
+#include "atomic.h"
 #include "fault.h"
 #include "os/os_thread.h"
 
@@ -160,12 +161,21 @@ static void climb_all(struct paths *paths, const char *controller, void (*visit)
     }
 }
 
+// One is kept for the next call. Two threads may look at once.
+static _Atomic(struct paths *) kept;
+
+static struct paths *take_paths(void)
+{
+    struct paths *paths = atomic_exchange_explicit(&kept, NULL, memory_order_acquire);
+    return paths ? paths : broodi_alloc(sizeof *paths);
+}
+
 void broodi_cgroup_each(const char *controller, void (*visit)(int directory, void *user), void *user)
 {
     const int before = brood_os_thread_protect();
-    struct paths *paths = broodi_alloc(sizeof *paths);
+    struct paths *paths = take_paths();
     if (paths && broodi_file_read(AT_FDCWD, "/proc/self/cgroup", paths->groups, sizeof paths->groups))
         climb_all(paths, controller, visit, user);
-    free(paths);
+    free(atomic_exchange_explicit(&kept, paths, memory_order_acq_rel));
     brood_os_thread_unprotect(before);
 }
