@@ -321,12 +321,14 @@ static brood_status notify(brood_condition condition, uint32_t count)
 
 brood_status brood_condition_notify(brood_condition condition, uint32_t count)
 {
-    return broodi_answer("brood_condition_notify", notify(condition, count));
+    const brood_status status = notify(condition, count);
+    return status == BROOD_OK ? status : broodi_answer("brood_condition_notify", status);
 }
 
 brood_status brood_condition_notify_all(brood_condition condition)
 {
-    return broodi_answer("brood_condition_notify_all", notify(condition, BROODI_ALL));
+    const brood_status status = notify(condition, BROODI_ALL);
+    return status == BROOD_OK ? status : broodi_answer("brood_condition_notify_all", status);
 }
 
 // Waiting

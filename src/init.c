@@ -173,8 +173,6 @@ static void begin_main(int (*executable_atexit)(void (*)(void)))
     broodi_here.initialized = true;
 }
 
-bool broodi_race_is_checked;
-
 void brood_init_with(uint32_t header_version, int (*executable_atexit)(void (*)(void)))
 {
     if (header_version / 1000000 != BROOD_VERSION_MAJOR || header_version > BROOD_VERSION_NUMBER) {
@@ -187,7 +185,7 @@ void brood_init_with(uint32_t header_version, int (*executable_atexit)(void (*)(
     }
     if (broodi_here.initialized)
         return;
-    broodi_race_is_checked = brood_os_race_is_checked();
+    broodi_here.race_checked = brood_os_race_is_checked();
     if (brood_os_boot_is_announced())
         begin_child(executable_atexit);
     begin_main(executable_atexit);

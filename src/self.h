@@ -20,6 +20,7 @@ enum broodi_role {
 // This process. Written by brood_init and in the child of a fork, when there is one thread; constant otherwise.
 struct broodi_process_self {
     bool initialized;
+    bool race_checked; // os/os_race.h: by a checker of data races; written first of all
     enum broodi_role role;
     uint64_t serial;  // this image among those it was forked from: objects of an ancestor are told by it
     uint32_t process; // slot; BROODI_NONE for a guest that has not needed one
