@@ -32,8 +32,10 @@ static int use(void *arg)
         MUST(brood_lock_release(objects->locks[i]));
     }
     MUST(brood_barrier_wait(objects->barrier, BROOD_SECONDS(300), NULL));
+    MUST(brood_lock_acquire(objects->locks[0], BROOD_FOREVER));
     memset(brood_block_data(objects->small), 1, 1000);
     memset(brood_block_data(objects->large), 1, LARGE);
+    MUST(brood_lock_release(objects->locks[0]));
     return 7;
 }
 
