@@ -3,19 +3,19 @@
 
 #include "fail.h"
 
-enum { INPUT, OUTPUT, ERROR };
+enum { STREAM_INPUT, STREAM_OUTPUT, STREAM_ERROR };
 
 // What each value of a mode means; the rows are as long as the modes of that stream have values.
 static const int input_sources[] = { [BROOD_INPUT_NULL] = BROOD_OS_STREAM_NULL,
-                                     [BROOD_INPUT_INHERIT] = INPUT,
+                                     [BROOD_INPUT_INHERIT] = STREAM_INPUT,
                                      [BROOD_INPUT_RESOURCE] = BROOD_OS_STREAM_RESOURCE };
-static const int output_sources[] = { [BROOD_OUTPUT_INHERIT] = OUTPUT,
+static const int output_sources[] = { [BROOD_OUTPUT_INHERIT] = STREAM_OUTPUT,
                                       [BROOD_OUTPUT_NULL] = BROOD_OS_STREAM_NULL,
                                       [BROOD_OUTPUT_RESOURCE] = BROOD_OS_STREAM_RESOURCE };
-static const int error_sources[] = { [BROOD_OUTPUT_INHERIT] = ERROR,
+static const int error_sources[] = { [BROOD_OUTPUT_INHERIT] = STREAM_ERROR,
                                      [BROOD_OUTPUT_NULL] = BROOD_OS_STREAM_NULL,
                                      [BROOD_OUTPUT_RESOURCE] = BROOD_OS_STREAM_RESOURCE,
-                                     [BROOD_OUTPUT_MERGE] = OUTPUT };
+                                     [BROOD_OUTPUT_MERGE] = STREAM_OUTPUT };
 
 static brood_status check(const char *name, int32_t mode, const int *sources, size_t count,
                           const brood_resource *resource)
@@ -46,9 +46,9 @@ brood_status broodi_standard_check(const brood_process_options *options)
 
 void broodi_standard_plan(const brood_process_options *options, brood_os_stream out[BROOD_OS_STREAMS])
 {
-    out[INPUT] = (brood_os_stream){ input_sources[options->input], options->input_resource };
-    out[OUTPUT] = (brood_os_stream){ output_sources[options->output], options->output_resource };
-    out[ERROR] = (brood_os_stream){ error_sources[options->error], options->error_resource };
+    out[STREAM_INPUT] = (brood_os_stream){ input_sources[options->input], options->input_resource };
+    out[STREAM_OUTPUT] = (brood_os_stream){ output_sources[options->output], options->output_resource };
+    out[STREAM_ERROR] = (brood_os_stream){ error_sources[options->error], options->error_resource };
     if (options->error == BROOD_OUTPUT_MERGE)
-        out[ERROR] = out[OUTPUT];
+        out[STREAM_ERROR] = out[STREAM_OUTPUT];
 }
