@@ -145,7 +145,7 @@ static brood_status begin_end(int64_t deadline)
 }
 
 // Once the threads are gone nobody can start anything.
-static brood_status end_all(int64_t deadline)
+static brood_status end_in_order(int64_t deadline)
 {
     brood_status status = begin_end(deadline);
     if (status == BROOD_OK) {
@@ -161,6 +161,15 @@ static brood_status end_all(int64_t deadline)
     if (status == BROOD_OK)
         broodi_server_close();
     return status == BROOD_OK ? run_handlers(deadline) : status;
+}
+
+// Not to be cancelled: the thread holds references, a stream's lock, the gate of the fork server.
+static brood_status end_all(int64_t deadline)
+{
+    const int before = brood_os_thread_protect();
+    const brood_status status = end_in_order(deadline);
+    brood_os_thread_unprotect(before);
+    return status;
 }
 
 brood_status brood_shutdown(brood_duration timeout)
@@ -293,11 +302,10 @@ static void join_at_exit(void)
         (void)end_all(INT64_MAX);
 }
 
-// The oldest of brood's handlers. Where exit() would wait for a stream that another thread does not leave, it is cut
-// short when the target has returned; a target that calls exit() itself has what its C library does then.
-static void end_at_exit(void)
+// Where exit() would wait for a stream that another thread does not leave, it is cut short when the target has returned;
+// a target that calls exit() itself has what its C library does then.
+static void record_at_exit(void)
 {
-    join_at_exit();
     if (!atomic_load_explicit(&at_exit.returned, memory_order_acquire)) {
         record(BROODI_RECORD_ORDERLY, 0);
         return;
@@ -305,6 +313,15 @@ static void end_at_exit(void)
     if (brood_os_stdio_exit_waits() && !flush_streams())
         leave(at_exit.code);
     record(BROODI_RECORD_RETURNED, at_exit.code);
+}
+
+// The oldest of brood's handlers.
+static void end_at_exit(void)
+{
+    const int before = brood_os_thread_protect();
+    join_at_exit();
+    record_at_exit();
+    brood_os_thread_unprotect(before);
 }
 
 static brood_status at_executables_exit(void (*handler)(void))
@@ -346,9 +363,11 @@ _Noreturn static void end_copy(int code)
 // runs while a thread may use the object.
 _Noreturn void broodi_ending_of_child(int code)
 {
+    const int before = brood_os_thread_protect();
     if (!broodi_here.is_fresh)
         end_copy(code);
     (void)begin_end(INT64_MAX);
+    brood_os_thread_unprotect(before);
     at_exit.code = code;
     atomic_store_explicit(&at_exit.returned, true, memory_order_release);
     exit(code);

@@ -38,11 +38,13 @@ void brood_once(brood_once_flag *flag, void (*fn)(void))
             state = atomic_load_explicit(&word->state, memory_order_acquire);
         } else if (atomic_compare_exchange_weak_explicit(&word->state, &state, running_here(),
                                                          memory_order_acquire, memory_order_acquire)) {
+            const int before = brood_os_thread_protect(); // others wait for the end of fn
             fn();
             broodi_race_release(word);
             atomic_store_explicit(&word->state, DONE, memory_order_seq_cst);
             if (broodi_here.initialized)
                 broodi_wake(word, BROODI_ALL);
+            brood_os_thread_unprotect(before);
             return;
         }
     }

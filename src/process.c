@@ -64,10 +64,8 @@ void broodi_child_retain(brood_process *process)
     atomic_fetch_add_explicit(&process->references, 1, memory_order_relaxed);
 }
 
-void brood_process_drop(brood_process *process)
+static void free_process(brood_process *process)
 {
-    if (!process || atomic_fetch_sub_explicit(&process->references, 1, memory_order_acq_rel) > 1)
-        return;
     if (process->serial == broodi_here.serial) {
         brood_os_process_forget(&process->child);
         if (process->detached && process->slot != BROODI_NONE)
@@ -75,6 +73,15 @@ void brood_process_drop(brood_process *process)
     }
     brood_process_drop(process->server);
     free(process);
+}
+
+void brood_process_drop(brood_process *process)
+{
+    if (!process || atomic_fetch_sub_explicit(&process->references, 1, memory_order_acq_rel) > 1)
+        return;
+    const int before = brood_os_thread_protect();
+    free_process(process);
+    brood_os_thread_unprotect(before);
 }
 
 // Ends
@@ -216,12 +223,14 @@ static void clear_up(brood_process *process)
 // One look at the child. True when it has ended.
 static bool look(brood_process *process)
 {
+    const int before = brood_os_thread_protect(); // who has reaped it clears up
     brood_os_guard_lock();
     const bool now = reap(process);
     const bool ended = process->ended;
     brood_os_guard_unlock();
     if (now)
         clear_up(process);
+    brood_os_thread_unprotect(before);
     return ended;
 }
 
@@ -258,6 +267,7 @@ bool broodi_child_await_report(const brood_process *process)
     return broodi_process_slot_reported(process->slot, &seen);
 }
 
+// A cancellation point, where the thread holds nothing.
 static brood_status persist(brood_process *process, int64_t deadline)
 {
     for (int looks = 0;; looks++) {
@@ -277,11 +287,11 @@ brood_status broodi_child_join(brood_process *process, int64_t deadline)
 {
     if (look(process))
         return BROOD_OK;
-    if (deadline > 0)
-        broodi_self_waits(BROODI_WAITS_PROCESS, (uint64_t)process->child.pid);
+    if (deadline <= 0)
+        return BROOD_TIMEOUT;
+    broodi_self_waits(BROODI_WAITS_PROCESS, (uint64_t)process->child.pid);
     const brood_status status = persist(process, deadline);
-    if (deadline > 0)
-        broodi_self_waits(BROODI_WAITS_NOT, 0);
+    broodi_self_waits(BROODI_WAITS_NOT, 0);
     return status;
 }
 
@@ -334,6 +344,7 @@ enum { AT_A_START = 4, AT_ONCE = 64 };
 static void reap_some(size_t count)
 {
     brood_process *reaped = NULL;
+    const int before = brood_os_thread_protect(); // who has reaped them clears up
     brood_os_guard_lock();
     for (int daemon = 0; daemon < 2; daemon++)
         reaped = reap_in_turn(list_of(daemon), count, reaped);
@@ -343,6 +354,7 @@ static void reap_some(size_t count)
         reaped = process->next;
         clear_up(process);
     }
+    brood_os_thread_unprotect(before);
 }
 
 void broodi_children_reap_some(void)

@@ -230,11 +230,13 @@ brood_pid brood_parent_pid(void)
 bool brood_parent_is_alive(void)
 {
     const int error = errno;
-    const bool alive =
+    const int before = brood_os_thread_protect();
+    const bool lives =
         broodi_here.parent_pid != 0 &&
         brood_os_parent_await_end(broodi_here.parent_pid, broodi_here.parent_birth, 0) == BROOD_TIMEOUT;
+    brood_os_thread_unprotect(before);
     errno = error;
-    return alive;
+    return lives;
 }
 
 static brood_status await_parent(int64_t deadline)

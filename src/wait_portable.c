@@ -20,6 +20,7 @@
 #include "family.h"
 #include "os/os_clock.h"
 #include "os/os_life.h"
+#include "os/os_thread.h"
 #include "self.h"
 #include "step.h"
 
@@ -63,7 +64,9 @@ static void wait_here(broodi_word *word, uint64_t expected, uint32_t holder, int
     if (until <= now)
         return;
     if (self == BROODI_NONE) { // no slot, no bell: looks again soon
+        const int before = brood_os_thread_protect();
         brood_os_sleep_until(broodi_until(until, now, 1000000));
+        brood_os_thread_unprotect(before);
         return;
     }
     struct broodi_thread_slot *own = slot_at(self);

@@ -44,6 +44,13 @@
  * function-local static object of C++ that a thread was the first to reach, is destroyed before they are joined, when the
  * process returns from `main` or calls exit(). A program that has such objects calls brood_shutdown() first. When the target of
  * a child returns, its threads are joined before anything is destroyed.
+ *
+ * @par Cancellation of threads
+ * Four calls are cancellation points of pthread_cancel(), while they wait: brood_process_join(), brood_process_stop(),
+ * brood_parent_wait() and brood_sleep(). A thread that is cancelled there holds nothing of the library and has lost nothing. No other call is a
+ * cancellation point: it comes back first, however long it waits. Functions of the program that run inside such a call (the handlers
+ * of brood_at_exit(), the function of brood_once()) are not cancelled either; the one given to brood_dump() may be. Asynchronous
+ * cancellation (PTHREAD_CANCEL_ASYNCHRONOUS) is not supported.
  */
 #ifndef BROOD_BROOD_H
 #define BROOD_BROOD_H
@@ -84,8 +91,8 @@ BROOD_BEGIN_DECLS
  *
  * On Unix a program may also fork() by itself, in any thread and at any moment. The copy may use all of brood; nothing is joined or stopped on its
  * behalf at its end. This is arranged by pthread_atfork(), hence three limits: a fork handler that was registered before brood_init()
- * must not use brood; a copy must not if it was made by `_Fork()`, or inside a signal handler; and what dl_iterate_phdr() calls must neither use
- * brood nor fork.
+ * must not use brood; a copy must not if it was made by `_Fork()`, or inside a signal handler (its parent goes on, whatever call of brood the signal
+ * has interrupted; the copy should execute a program or leave by _exit()); and what dl_iterate_phdr() calls must neither use brood nor fork.
  */
 #define brood_init() brood_init_with(BROOD_VERSION_NUMBER, atexit)
 

@@ -236,7 +236,9 @@ BROOD_API size_t brood_exit_text(brood_exit ended, char *buffer, size_t capacity
  * @retval BROOD_NOT_INITIALIZED  brood_init() has not run: no process is ever started before it.
  * @retval BROOD_UNSUPPORTED      the start method does not exist on this system.
  * @retval BROOD_WRONG_STATE      the end of the process has begun; the program has closed the descriptor of the family's
- *                                memory (Linux); or `BROOD_START_FORK` while other threads run, without `fork_with_threads`.
+ *                                memory (Linux); or `BROOD_START_FORK` while other threads run, without `fork_with_threads`,
+ *                                or while that cannot be told: /proc is not there, and the C library does not know that there
+ *                                is one thread.
  * @retval BROOD_MISMATCH         the child has another version of the program or of the target's library.
  * @retval BROOD_NOT_FOUND        the directory, the target's library, or the file of a program that was executed through the
  *                                dynamic loader, is not there.
@@ -252,7 +254,7 @@ BROOD_API BROOD_NODISCARD brood_status brood_process_start(brood_process **out, 
                                                            const brood_process_options *options);
 
 /**
- * @brief Waits until the child has ended. Any thread may join, any number of times.
+ * @brief Waits until the child has ended. Any thread may join, any number of times. A cancellation point while it waits.
  * @param process  the child.
  * @param timeout  how long to wait.
  * @param out      receives how it ended; may be NULL.
@@ -285,6 +287,8 @@ BROOD_API brood_status brood_process_request_stop(brood_process *process);
 
 /**
  * @brief Stops the child by three stages: asks it, brood_process_terminate() after a first `grace`, brood_process_kill() after a second one.
+ *
+ * A cancellation point while it waits: the stages that are left do not follow then.
  * @param process  the child.
  * @param grace    how long it has for each of the first two; not positive: it is killed at once.
  * @param out      receives how it ended; may be NULL.
@@ -356,7 +360,7 @@ BROOD_API brood_pid brood_parent_pid(void);
 BROOD_API bool brood_parent_is_alive(void);
 
 /**
- * @brief Waits until the process that started this one has ended.
+ * @brief Waits until the process that started this one has ended. A cancellation point while it waits.
  * @return `BROOD_TIMEOUT` while it lives; `BROOD_WRONG_STATE` in the main process; `BROOD_NOT_INITIALIZED`.
  */
 BROOD_API brood_status brood_parent_wait(brood_duration timeout);

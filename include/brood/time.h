@@ -34,7 +34,7 @@ BROOD_API int64_t brood_clock(void);
 /**
  * @brief Blocks the calling thread for at least `duration`; returns at once when that is not positive.
  *
- * A signal handler that runs meanwhile does not shorten it. #BROOD_FOREVER never returns.
+ * A signal handler that runs meanwhile does not shorten it. #BROOD_FOREVER never returns. A cancellation point.
  */
 BROOD_API void brood_sleep(brood_duration duration);
 

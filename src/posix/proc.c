@@ -7,6 +7,7 @@
 #include "posix.h"
 
 #include "atomic.h"
+#include "os/os_thread.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -114,7 +115,7 @@ static uint64_t birth_without_proc(int64_t pid)
     return kill((pid_t)pid, 0) != 0 && errno == ESRCH ? 0 : BROOD_OS_BIRTH_UNKNOWN;
 }
 
-uint64_t brood_os_process_birth(int64_t pid)
+static uint64_t read_birth(int64_t pid)
 {
     char text[1024];
     if (!is_own_proc())
@@ -143,6 +144,14 @@ uint64_t brood_os_process_birth(int64_t pid)
         return BROOD_OS_BIRTH_UNKNOWN;
     // The process lives on as long as it has another thread than the first.
     return (state == 'Z' || state == 'X') && threads <= 1 ? 0 : birth;
+}
+
+uint64_t brood_os_process_birth(int64_t pid)
+{
+    const int before = brood_os_thread_protect();
+    const uint64_t birth = read_birth(pid);
+    brood_os_thread_unprotect(before);
+    return birth;
 }
 
 // The whole of a file of unknown size, from malloc, and its length; NULL when it cannot be had. Past stdio, whose list of streams another thread may

@@ -4,6 +4,7 @@
 #include "os/os_futex.h"
 
 #include "os/os_clock.h"
+#include "os/os_thread.h"
 
 #include <dlfcn.h>
 #include <stddef.h>
@@ -43,11 +44,13 @@ brood_status brood_os_futex_wait(const uint32_t *word, uint32_t value, brood_os_
         timeout = least(timeout, SLICE_WITH_HOLDER);
     if (timeout <= 0)
         return BROOD_OK;
+    const int before = brood_os_thread_protect(); // a wait for a word is no cancellation point
     if (calls.wait)
         (void)calls.wait((void *)(uintptr_t)word, value, sizeof *word, SHARED, CLOCK_OF_TIMEOUT,
                          (uint64_t)timeout);
     else if (__atomic_load_n(word, __ATOMIC_ACQUIRE) == value)
         brood_os_sleep_until(brood_os_clock() + least(timeout, SLICE_WITHOUT_CALL));
+    brood_os_thread_unprotect(before);
     return BROOD_OK;
 }
 
