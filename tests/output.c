@@ -478,6 +478,66 @@ static void errors_go_nowhere_with_an_output_that_is_closed(void **state)
     with_each_method(expect_closed);
 }
 
+// Ends with 0 when the child has what it was given, beside a standard stream that it does not have, and one that goes nowhere.
+static int expect_apart(void *arg)
+{
+    brood_resource resource;
+    const int missing = *(int *)arg;
+    CHECK(!place_has_stream(missing));
+    CHECK(place_has_stream(3 - missing));
+    CHECK(brood_self_resource(0, &resource) == BROOD_OK);
+    CHECK(resource.value > 2);
+    printf("nowhere");
+    fprintf(stderr, "nowhere");
+    (void)fflush(stdout);
+    platform_write(resource.value, "x");
+    return 0;
+}
+
+struct lacking {
+    int32_t method;
+    int stream;
+    brood_resource resource;
+};
+
+static int close_one_and_start_one(void *arg)
+{
+    struct lacking *lacking = arg;
+    CHECK(brood_self_resource(0, &lacking->resource) == BROOD_OK);
+    const brood_process_options options = { .method = lacking->method,
+                                            .output = lacking->stream == 2 ? BROOD_OUTPUT_NULL : 0,
+                                            .error = lacking->stream == 1 ? BROOD_OUTPUT_NULL : 0,
+                                            .resources = &lacking->resource,
+                                            .resource_count = 1 };
+    platform_close(lacking->stream);
+    return run(expect_apart, &lacking->stream, sizeof lacking->stream, &options);
+}
+
+static void expect_resource_apart(int32_t method)
+{
+    for (int stream = 1; stream <= 2; stream++) {
+        char text[ROOM];
+        intptr_t ends[2];
+        brood_process *process = NULL;
+        platform_pipe(ends);
+        const brood_resource resource = descriptor(ends[1]);
+        const struct lacking lacking = { .method = method, .stream = stream };
+        const brood_process_options options = { .resources = &resource, .resource_count = 1 };
+        assert_status(start(&process, close_one_and_start_one, &lacking, sizeof lacking, options, method),
+                      BROOD_OK);
+        platform_close(ends[1]);
+        assert_process_ends(process, 0);
+        read_whole(ends[0], text);
+        assert_string_equal(text, "x");
+    }
+}
+
+static void a_resource_is_not_taken_for_a_stream_that_is_closed(void **state)
+{
+    (void)state;
+    with_each_method(expect_resource_apart);
+}
+
 // Beside what is handed over otherwise, which lands on low numbers in a fresh image: streams do not get in its way.
 
 static int tell_both(void *arg)
@@ -568,6 +628,7 @@ int main(void)
         cmocka_unit_test(streams_are_inherited_though_executed_programs_would_not_get_them),
         cmocka_unit_test(the_programs_that_a_child_executes_get_its_streams),
         cmocka_unit_test(errors_go_nowhere_with_an_output_that_is_closed),
+        cmocka_unit_test(a_resource_is_not_taken_for_a_stream_that_is_closed),
         cmocka_unit_test(streams_and_resources_do_not_get_in_each_others_way),
         cmocka_unit_test(the_starter_keeps_its_own_descriptors_and_no_others),
         cmocka_unit_test(another_systems_kind_is_refused),

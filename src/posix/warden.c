@@ -85,14 +85,20 @@ static uint64_t ignored_signals(void)
 static void set_standard(const struct warden_job *job, int channel, const int *descriptors)
 {
     for (int i = STDIN_FILENO; i <= STDERR_FILENO; i++) {
-        if (job->closed & 1U << i)
-            close(i);
         if (!(job->standard & 1U << i))
             continue;
         if (broodi_posix_fault(EMFILE) || dup2(*descriptors, i) < 0)
             broodi_channel_give_up(channel, errno, "dup");
         close(*descriptors++);
     }
+}
+
+// Those that the requester does not have: last of all, or a descriptor that is received would get the number.
+static void close_standard(const struct warden_job *job)
+{
+    for (int i = STDIN_FILENO; i <= STDERR_FILENO; i++)
+        if (job->closed & 1U << i)
+            close(i);
 }
 
 static void set_ignored(uint64_t wanted)
@@ -188,8 +194,9 @@ static brood_status become_child(const struct warden_job *job, const int *descri
     receive_texts(descriptors[0], (size_t)job->texts);
     bool is_letter;
     const brood_status status = broodi_channel_receive_letter(out, &is_letter);
-    unblock(job->blocked);
     broodi_channel_show(broodi_descriptor_of_process(getpid()));
+    close_standard(job);
+    unblock(job->blocked);
     return status;
 }
 
@@ -441,7 +448,8 @@ static const char *make_flags(void)
     return NULL;
 }
 
-// What has failed, with errno; NULL: nothing.
+// What has failed, with errno; NULL: nothing. A program may run without standard streams: the server has all three before it
+// opens anything else, which would get one of their numbers.
 static const char *prepare(void)
 {
     warden.pid = getpid();
@@ -449,12 +457,13 @@ static const char *prepare(void)
     if (warden.group > 0)
         (void)setpgid(0, 0);
     leave_directory();
+    const char *failed = let_standard_go();
+    if (failed)
+        return failed;
     warden.taken = broodi_posix_fault(EMFILE) ? -1 : eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (warden.taken < 0)
         return "eventfd";
-    const char *failed = make_flags();
-    if (!failed)
-        failed = let_standard_go();
+    failed = make_flags();
     if (!failed)
         failed = prepare_signals();
     return failed ? failed : try_room();
