@@ -34,19 +34,22 @@ __attribute__((__noinline__)) static long clone_and_run(const struct clone_argum
                                                         void (*run)(void *), void *arg)
 {
     long result = CLONE3;
+    register void (*entry)(void *) __asm__("r8") =
+        run; // not where the frame pointer may be, which the child clears
+    register void *value __asm__("r9") = arg;
     __asm__ volatile("subq $128, %%rsp\n\t" // what a function may use below its stack pointer
                      "syscall\n\t"
                      "testq %%rax, %%rax\n\t"
                      "jnz 1f\n\t"
                      "xorl %%ebp, %%ebp\n\t" // the outermost frame
                      "andq $-16, %%rsp\n\t"
-                     "movq %[arg], %%rdi\n\t"
-                     "callq *%[run]\n\t"
+                     "movq %[value], %%rdi\n\t"
+                     "callq *%[entry]\n\t"
                      "ud2\n"
                      "1:\n\t"
                      "addq $128, %%rsp"
                      : "+a"(result)
-                     : "D"(arguments), "S"(sizeof *arguments), [run] "r"(run), [arg] "r"(arg)
+                     : "D"(arguments), "S"(sizeof *arguments), [entry] "r"(entry), [value] "r"(value)
                      : "rcx", "r11", "cc", "memory");
     return result;
 }
@@ -57,15 +60,17 @@ __attribute__((__noinline__)) static long clone_and_run(const struct clone_argum
     register long result __asm__("x0") = (long)(intptr_t)arguments;
     register size_t size __asm__("x1") = sizeof *arguments;
     register long number __asm__("x8") = CLONE3;
+    register void (*entry)(void *) __asm__("x9") = run;
+    register void *value __asm__("x10") = arg;
     __asm__ volatile("svc #0\n\t"
                      "cbnz x0, 1f\n\t"
-                     "mov x0, %[arg]\n\t"
+                     "mov x0, %[value]\n\t"
                      "mov x29, xzr\n\t" // the outermost frame
-                     "blr %[run]\n\t"
+                     "blr %[entry]\n\t"
                      "brk #1\n"
                      "1:"
                      : "+r"(result)
-                     : "r"(size), "r"(number), [run] "r"(run), [arg] "r"(arg)
+                     : "r"(size), "r"(number), [entry] "r"(entry), [value] "r"(value)
                      : "cc", "memory");
     return result;
 }
@@ -88,10 +93,11 @@ static bool has_sanitizer(void)
     return __asan_init || __hwasan_init || __msan_init || __tsan_init;
 }
 
-// Kernels without the call or the flag, emulators, and filters of system calls, which have refused clone3 by EPERM.
+// Kernels without the call or the flag, emulators, and filters of system calls, which answer with any number. The other two
+// say that there is no room for one process more, which vfork() would say as well.
 static bool is_refusal(long error)
 {
-    return error == ENOSYS || error == EINVAL || error == EPERM;
+    return error != EAGAIN && error != ENOMEM;
 }
 
 pid_t broodi_clone_without_handlers(void (*run)(void *), void *arg)
