@@ -76,6 +76,7 @@ static void forge_record(void)
     assert_status(brood_os_module_find((void (*)(void))be_target, &boot.target), BROOD_OK);
     assert_status(broodi_process_slot_take(&facts, &boot.process), BROOD_OK);
     boot.live = broodi_process_slot_live(boot.process);
+    boot.live = broodi_process_slot_live(boot.process);
     free(forger.record);
     forger.record = broodi_boot_encode(&boot, &forger.size);
     assert_non_null(forger.record);
