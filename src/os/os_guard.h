@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Port contract: the one mutex of this process, for the lists that the process keeps of its children, threads, locals
 // and handlers, and for what of the system a copy of this process must not be made in the middle of. Held for a few instructions; never across a
-// wait, a user's function or a second lock of brood's own. Not recursive.
+// wait, a user's function or a second lock of brood's own, but for a port's lock of its descriptors. Not recursive.
 #ifndef OS_GUARD_H
 #define OS_GUARD_H
 

@@ -214,7 +214,7 @@ bool broodi_channel_reply(int channel, struct channel_reply *reply)
     reply->stays = stays;
     const bool heard = broodi_channel_send_with(channel, reply, sizeof *reply, &shown, shown >= 0);
     if (shown >= 0)
-        close(shown);
+        broodi_descriptor_close(shown);
     shown = -1;
     stays = false; // a copy of a server is not the server
     return heard;

@@ -4,6 +4,11 @@
 #include "posix.h"
 
 #include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -40,19 +45,115 @@ int broodi_descriptor_up(int descriptor)
     return moved;
 }
 
+// Of the library's own
+
+static struct {
+    pthread_mutex_t mutex;
+    sigset_t before; // of its holder; guarded by it, as are the next two
+    uint64_t *bits;  // one for each number
+    size_t words;
+} own = { .mutex = PTHREAD_MUTEX_INITIALIZER };
+
+static _Thread_local int kept = -1;
+
+enum { BITS = 64 };
+
+// A handler that makes a copy would wait for its own thread.
+void broodi_descriptors_lock(void)
+{
+    sigset_t all;
+    sigset_t before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    pthread_mutex_lock(&own.mutex);
+    own.before = before;
+}
+
+void broodi_descriptors_unlock(void)
+{
+    const sigset_t before = own.before;
+    pthread_mutex_unlock(&own.mutex);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
+static bool reach(size_t word)
+{
+    if (word < own.words)
+        return true;
+    const size_t words = word * 2 + 1;
+    uint64_t *bits = broodi_fault() ? NULL : realloc(own.bits, words * sizeof *bits);
+    if (!bits)
+        return false;
+    memset(bits + own.words, 0, (words - own.words) * sizeof *bits);
+    own.bits = bits;
+    own.words = words;
+    return true;
+}
+
+int broodi_descriptor_note(int descriptor)
+{
+    if (descriptor < 0)
+        return descriptor;
+    if (reach((size_t)descriptor / BITS)) {
+        own.bits[descriptor / BITS] |= UINT64_C(1) << descriptor % BITS;
+        return descriptor;
+    }
+    close(descriptor);
+    errno = ENOMEM;
+    return -1;
+}
+
+void broodi_descriptor_close(int descriptor)
+{
+    const int error = errno;
+    broodi_descriptors_lock();
+    const size_t word = (size_t)descriptor / BITS;
+    const uint64_t bit = UINT64_C(1) << descriptor % BITS;
+    if (word < own.words && own.bits[word] & bit) {
+        own.bits[word] &= ~bit;
+        close(descriptor);
+    }
+    broodi_descriptors_unlock();
+    errno = error;
+}
+
+void broodi_descriptor_keep(int descriptor)
+{
+    kept = descriptor;
+}
+
+void broodi_descriptors_forget(void)
+{
+    for (size_t word = 0; word < own.words; word++) {
+        for (int bit = 0; own.bits[word] >> bit; bit++) {
+            const int descriptor = (int)(word * BITS) + bit;
+            if (own.bits[word] >> bit & 1 && descriptor != kept)
+                close(descriptor);
+            if (bit == BITS - 1)
+                break;
+        }
+        own.bits[word] = 0;
+    }
+    kept = -1;
+    broodi_descriptors_unlock();
+}
+
+// Both or none.
+static bool note_pair(int ends[2])
+{
+    ends[0] = broodi_descriptor_note(broodi_descriptor_up(ends[0]));
+    ends[1] = broodi_descriptor_note(broodi_descriptor_up(ends[1]));
+    return ends[0] >= 0 && ends[1] >= 0;
+}
+
 bool broodi_descriptor_pair(int type, int ends[2])
 {
-    if (broodi_posix_fault(EMFILE) || !make_pair(type, ends))
-        return false;
-    ends[0] = broodi_descriptor_up(ends[0]);
-    ends[1] = broodi_descriptor_up(ends[1]);
-    if (ends[0] >= 0 && ends[1] >= 0)
-        return true;
-    const int error = errno;
-    if (ends[0] >= 0)
-        close(ends[0]);
-    if (ends[1] >= 0)
-        close(ends[1]);
-    errno = error;
-    return false;
+    broodi_descriptors_lock();
+    const bool made = !broodi_posix_fault(EMFILE) && make_pair(type, ends);
+    const bool noted = made && note_pair(ends);
+    broodi_descriptors_unlock();
+    for (int i = 0; made && !noted && i < 2; i++)
+        if (ends[i] >= 0)
+            broodi_descriptor_close(ends[i]);
+    return noted;
 }

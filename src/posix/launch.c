@@ -114,7 +114,6 @@ void broodi_launch_set_directory(const char *directory, int channel)
 _Noreturn void broodi_launch_entry(const struct launch *launch)
 {
     broodi_launch_tie(launch);
-    close(launch->starters_end);
     broodi_launch_restore_mask(launch);
     set_streams(launch);
     broodi_launch_set_directory(launch->plan->directory, launch->channel);

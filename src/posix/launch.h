@@ -13,8 +13,7 @@
 // Everything that a child needs, prepared before it exists: between its birth and exec it makes system calls only.
 struct launch {
     const brood_os_plan *plan;
-    int channel; // the child's end
-    int starters_end;
+    int channel;               // the child's end
     pid_t starter;             // this process
     sigset_t mask;             // of the thread that starts
     bool has_handlers;         // the child has the signal handlers of the starter

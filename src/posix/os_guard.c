@@ -4,6 +4,8 @@
 // wait for the guard, and the copy, which is not to use brood, begins with a fresh one.
 #include "os/os_guard.h"
 
+#include "descriptor.h"
+
 #include "fault.h"
 #include "os/os_error.h"
 #include "os/os_thread.h"
@@ -60,10 +62,12 @@ static void before_fork(void)
         mark_inside(1);
     else
         brood_os_guard_lock();
+    broodi_descriptors_lock();
 }
 
 static void after_in_parent(void)
 {
+    broodi_descriptors_unlock();
     if (inside > 1)
         mark_inside(-1);
     else
@@ -80,6 +84,7 @@ static void renew_guard(void)
 // The forking thread holds the guard over the fork, so the child's copy is held by its only thread; which is not cancelled before it is through.
 static void after_in_child(void)
 {
+    broodi_descriptors_forget();
     if (inside > 1) {
         renew_guard();
         run_in_child();

@@ -71,21 +71,30 @@ bool broodi_channel_await_until(int channel, int64_t deadline)
     return poll_until(&ready, 1, deadline);
 }
 
+// What the child shows is the library's own from the moment it is here.
+static bool receive_reply(brood_os_child *child, struct channel_reply *out)
+{
+    int shown[CHANNEL_MOST_DESCRIPTORS];
+    size_t count = 0;
+    broodi_descriptors_lock();
+    const bool received =
+        broodi_channel_receive_with((int)child->channel, out, sizeof *out, MSG_DONTWAIT, shown, &count);
+    if (received && count > 0)
+        child->handle = broodi_descriptor_note(broodi_descriptor_up(shown[0]));
+    broodi_descriptors_unlock();
+    return received;
+}
+
 static brood_status take_reply(brood_os_child *child, brood_os_reply *out)
 {
     struct channel_reply reply;
-    int shown[CHANNEL_MOST_DESCRIPTORS];
-    size_t count = 0;
-    const int channel = (int)child->channel;
-    if (!broodi_channel_receive_with(channel, &reply, sizeof reply, MSG_DONTWAIT, shown, &count))
+    if (!receive_reply(child, &reply))
         return broodi_fail(BROOD_SYSTEM, "the child ended before it reached its target");
     reply.text[sizeof reply.text - 1] = 0;
     out->status = (brood_status)reply.status;
     if (reply.status == CHANNEL_SYSTEM_ERROR)
         out->status = brood_os_error(reply.text, reply.code);
     (void)snprintf(out->text, sizeof out->text, "%s", reply.text);
-    if (count > 0)
-        child->handle = broodi_descriptor_up(shown[0]);
     if (child->served && !(reply.stays && out->status == BROOD_OK))
         child->pid = reply.apart ? broodi_proc_number(child->handle) : reply.pid;
     return BROOD_OK;
@@ -121,7 +130,7 @@ brood_status brood_os_process_await_ready(brood_os_child *child, int64_t deadlin
         replied = poll_until(either, 1, 0) && is_something_left((int)child->channel);
     }
     const brood_status status = replied ? take_reply(child, out) : BROOD_TIMEOUT;
-    close((int)child->channel);
+    broodi_descriptor_close((int)child->channel);
     child->channel = -1;
     const bool stays = status == BROOD_OK && child->pid == between;
     if (between > 0 && !stays)
@@ -210,9 +219,9 @@ bool brood_os_process_hold(brood_os_child *child)
 void brood_os_process_forget(brood_os_child *child)
 {
     if (child->handle >= 0)
-        close((int)child->handle);
+        broodi_descriptor_close((int)child->handle);
     if (child->channel >= 0)
-        close((int)child->channel);
+        broodi_descriptor_close((int)child->channel);
     child->handle = -1;
     child->channel = -1;
 }
@@ -288,7 +297,7 @@ static bool await_by_birth(int64_t pid, uint64_t birth, int64_t deadline)
 
 static void close_cleanly(void *descriptor)
 {
-    close(*(int *)descriptor);
+    broodi_descriptor_close(*(int *)descriptor);
 }
 
 // Who waits here may be cancelled.
@@ -316,7 +325,7 @@ brood_status brood_os_parent_await_end(int64_t pid, uint64_t birth, int64_t dead
     const int pidfd = broodi_descriptor_of_process(pid);
     const bool over = !lives(pid, birth); // asked behind the descriptor, which is that of a stranger then
     if (pidfd >= 0 && over)
-        close(pidfd);
+        broodi_descriptor_close(pidfd);
     brood_os_thread_unprotect(before);
     if (over)
         return BROOD_OK;

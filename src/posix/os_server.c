@@ -37,7 +37,7 @@ bool brood_os_server_is_supported(void)
         answer = pidfd >= 0 || errno != ENOSYS ? YES : NO;
         atomic_store_explicit(&known, answer, memory_order_relaxed);
         if (pidfd >= 0)
-            close(pidfd);
+            broodi_descriptor_close(pidfd);
     }
     return answer == YES;
 }
@@ -52,8 +52,8 @@ brood_status brood_os_server_prepare(brood_resource resources[BROOD_OS_SERVER_RE
     const int pidfd = broodi_descriptor_of_process(getpid());
     if (pidfd < 0) {
         const brood_status status = brood_os_error("pidfd_open", errno);
-        close(ends[0]);
-        close(ends[1]);
+        broodi_descriptor_close(ends[0]);
+        broodi_descriptor_close(ends[1]);
         return status;
     }
     resources[WARDEN_JOBS] = (brood_resource){ BROOD_RESOURCE_SOCKET, ends[1] };
@@ -65,7 +65,7 @@ brood_status brood_os_server_prepare(brood_resource resources[BROOD_OS_SERVER_RE
 void brood_os_server_handed(const brood_resource resources[BROOD_OS_SERVER_RESOURCES])
 {
     for (int i = 0; i < BROOD_OS_SERVER_RESOURCES; i++)
-        close((int)resources[i].value);
+        broodi_descriptor_close((int)resources[i].value);
 }
 
 bool brood_os_server_lives(const brood_os_child *server)
@@ -131,6 +131,16 @@ static size_t size_of_texts(const brood_os_plan *plan)
     return size;
 }
 
+static int open_directory(void)
+{
+    broodi_descriptors_lock();
+    const int opened =
+        broodi_posix_fault(EMFILE) ? -1 : broodi_descriptor_up(open(".", O_PATH | O_DIRECTORY | O_CLOEXEC));
+    const int directory = broodi_descriptor_note(opened);
+    broodi_descriptors_unlock();
+    return directory;
+}
+
 // The child's end, the directory, the standard descriptors that are open; `directory` is the caller's to close. One that may not be searched is
 // where the server sits: circumstances.c.
 static brood_status describe(const brood_os_plan *plan, int channel, const brood_os_circumstances *now,
@@ -145,8 +155,7 @@ static brood_status describe(const brood_os_plan *plan, int channel, const brood
                                 .slack = (uint64_t)prctl(PR_GET_TIMERSLACK, 0, 0, 0, 0),
                                 .umask = now->umask,
                                 .tied = plan->tied };
-    *directory =
-        broodi_posix_fault(EMFILE) ? -1 : broodi_descriptor_up(open(".", O_PATH | O_DIRECTORY | O_CLOEXEC));
+    *directory = open_directory();
     if (*directory < 0 && errno != EACCES)
         return brood_os_error("opening the working directory", errno);
     put(parcel, channel);
@@ -178,7 +187,7 @@ static brood_status send_job(const brood_os_child *server, const brood_os_plan *
         !broodi_channel_send_with((int)server->channel, &job, sizeof job, parcel.descriptors, parcel.count))
         status = brood_os_error("asking the fork server", errno);
     if (directory >= 0)
-        close(directory);
+        broodi_descriptor_close(directory);
     return status;
 }
 
@@ -212,9 +221,9 @@ brood_status brood_os_server_start(const brood_os_child *server, const brood_os_
     if (!broodi_descriptor_pair(SOCK_STREAM, ends))
         return brood_os_error("socketpair", errno);
     const brood_status status = send_job(server, plan, now, ends[1]);
-    close(ends[1]);
+    broodi_descriptor_close(ends[1]);
     if (status != BROOD_OK) {
-        close(ends[0]);
+        broodi_descriptor_close(ends[0]);
         return status;
     }
     send_rest(plan, ends[0]);

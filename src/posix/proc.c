@@ -245,5 +245,10 @@ brood_status broodi_proc_follow(int64_t starter)
 int broodi_descriptor_of_process(int64_t pid)
 {
     enum { PIDFD_OPEN = 434 };
-    return broodi_posix_fault(EMFILE) ? -1 : broodi_descriptor_up((int)syscall(PIDFD_OPEN, (pid_t)pid, 0));
+    broodi_descriptors_lock();
+    const int opened =
+        broodi_posix_fault(EMFILE) ? -1 : broodi_descriptor_up((int)syscall(PIDFD_OPEN, (pid_t)pid, 0));
+    const int noted = broodi_descriptor_note(opened);
+    broodi_descriptors_unlock();
+    return noted;
 }

@@ -45,8 +45,10 @@ static void start_by_vfork(void *arg)
     sigset_t before;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
+    broodi_descriptor_keep(launch->channel); // where a vfork is a fork
     const pid_t child = broodi_posix_fault(EAGAIN) ? -1 : make_by_vfork(launch);
     launch->error = errno;
+    broodi_descriptor_keep(-1);
     launch->child = child;
     pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
@@ -54,10 +56,12 @@ static void start_by_vfork(void *arg)
 static void start_by_fork(void *arg)
 {
     struct launch *launch = arg;
+    broodi_descriptor_keep(launch->channel);
     const pid_t child = broodi_posix_fault(EAGAIN) ? -1 : fork();
     if (child == 0)
         broodi_launch_entry(launch);
     launch->error = errno;
+    broodi_descriptor_keep(-1);
     launch->child = child;
 }
 
@@ -80,11 +84,10 @@ static brood_status start(struct launch *launch, void (*by)(void *), const char 
     if (!broodi_descriptor_pair(SOCK_STREAM, ends))
         return brood_os_error("socketpair", errno);
     launch->channel = ends[1];
-    launch->starters_end = ends[0];
     const brood_status status = make_child(launch, by, call);
-    close(ends[1]);
+    broodi_descriptor_close(ends[1]);
     if (status != BROOD_OK) {
-        close(ends[0]);
+        broodi_descriptor_close(ends[0]);
         return status;
     }
     *out = (brood_os_child){

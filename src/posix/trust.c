@@ -98,8 +98,10 @@ bool broodi_trust_is_unseen(int channel, int *out_descriptor)
         return false;
     int pidfd = -1;
     size = sizeof pidfd;
+    broodi_descriptors_lock();
     if (!broodi_posix_fault(EMFILE) && getsockopt(channel, SOL_SOCKET, SO_PEERPIDFD, &pidfd, &size) == 0)
-        *out_descriptor = broodi_descriptor_up(pidfd);
+        *out_descriptor = broodi_descriptor_note(broodi_descriptor_up(pidfd));
+    broodi_descriptors_unlock();
     return true;
 }
 

@@ -15,6 +15,8 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static int stay(void *arg)
@@ -192,6 +194,101 @@ static void a_daemon_is_stopped_where_no_signal_goes_by_descriptor(void **state)
         print_message("a system without filters of calls\n");
         skip();
     }
+}
+
+// Copies
+
+// What only the library opens here.
+static unsigned count_of_library(void)
+{
+    unsigned count = 0;
+    char path[64];
+    char target[64];
+    for (int i = STDERR_FILENO + 1; i < 1024; i++) {
+        (void)snprintf(path, sizeof path, "/proc/self/fd/%d", i);
+        const ssize_t length = readlink(path, target, sizeof target - 1);
+        target[length > 0 ? length : 0] = 0;
+        count += strncmp(target, "socket:", 7) == 0 || strstr(target, "pidfd");
+    }
+    return count;
+}
+
+static int count_inherited(void *arg)
+{
+    (void)arg;
+    return (int)count_of_library();
+}
+
+static unsigned count_in_copy(void)
+{
+    int status = 0;
+    const pid_t copy = fork();
+    if (copy == 0)
+        _exit((int)count_of_library());
+    assert_int_equal(waitpid(copy, &status, 0), copy);
+    return (unsigned)WEXITSTATUS(status);
+}
+
+static void a_copy_has_nothing_of_the_children_of_its_starter(void **state)
+{
+    static const int32_t methods[] = { BROOD_START_SPAWN, BROOD_START_FORKSERVER, BROOD_START_FORK };
+    enum { METHODS = 3 };
+    brood_process *ended[METHODS];
+    brood_process *living[METHODS];
+    (void)state;
+    note("leave", 0);
+    const unsigned before = count_in_copy();
+    for (int i = 0; i < METHODS; i++) {
+        const brood_process_options options = { .method = methods[i] };
+        assert_status(brood_process_start(&living[i], stay, NULL, 0, &options), BROOD_OK);
+        assert_status(brood_process_start(&ended[i], count_inherited, NULL, 0, &options), BROOD_OK);
+        assert_status(brood_process_join(ended[i], MEETING_PATIENCE, NULL), BROOD_OK);
+    }
+    assert_int_equal(count_in_copy(), before);
+    const brood_process_options copied = { .method = BROOD_START_FORK };
+    brood_process *copy = NULL;
+    assert_status(brood_process_start(&copy, count_inherited, NULL, 0, &copied), BROOD_OK);
+    assert_process_ends(copy, (int)before);
+    note("leave", 1);
+    for (int i = 0; i < METHODS; i++) {
+        assert_process_ends(living[i], 0);
+        brood_process_drop(ended[i]);
+    }
+}
+
+static int start_until_told(void *arg)
+{
+    const brood_process_options options = { .method = *(int32_t *)arg, .directory = "/" };
+    while (!noted("enough")) {
+        brood_process *process = NULL;
+        CHECK(brood_process_start(&process, count_inherited, NULL, 0, &options) == BROOD_OK);
+        CHECK(brood_process_join(process, MEETING_PATIENCE, NULL) == BROOD_OK);
+        brood_process_drop(process);
+    }
+    return 0;
+}
+
+static void a_copy_has_nothing_of_the_starts_of_other_threads(void **state)
+{
+    static const int32_t methods[] = { BROOD_START_SPAWN, BROOD_START_FORKSERVER };
+    enum { THREADS = 4, COPIES = 150 };
+    brood_thread *threads[THREADS];
+    (void)state;
+    if (!platform_copy_is_safe_beside_threads()) {
+        print_message("a sanitizer whose own locks do not survive a copy beside threads\n");
+        skip();
+    }
+    const unsigned before = count_in_copy();
+    note("enough", 0);
+    for (int i = 0; i < THREADS; i++)
+        threads[i] = started_thread(start_until_told, &methods[i % 2], sizeof methods[0]);
+    unsigned more = 0;
+    for (int i = 0; i < COPIES; i++)
+        more += count_in_copy() > before;
+    note("enough", 1);
+    for (int i = 0; i < THREADS; i++)
+        assert_thread_ends(threads[i], 0);
+    assert_int_equal(more, 0);
 }
 
 // Hidden processes
@@ -390,6 +487,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_forked_child_can_be_cancelled_as_the_thread_that_started_it),
         cmocka_unit_test(a_daemon_is_stopped_where_no_signal_goes_by_descriptor),
         cmocka_unit_test(a_copy_beside_threads_is_refused_where_threads_do_not_show),
+        cmocka_unit_test(a_copy_has_nothing_of_the_children_of_its_starter),
+        cmocka_unit_test(a_copy_has_nothing_of_the_starts_of_other_threads),
         cmocka_unit_test(a_parent_is_not_taken_for_dead_where_processes_do_not_show),
         cmocka_unit_test(a_program_with_many_arguments_has_children_under_a_small_stack_limit),
         cmocka_unit_test(a_child_has_the_stack_of_a_first_thread_whichever_thread_starts_it),

@@ -77,19 +77,26 @@ void broodi_proc_restore_name(void)
     // It was executed by its own path.
 }
 
+static int make_queue(void)
+{
+    broodi_descriptors_lock();
+    const int queue =
+        broodi_descriptor_note(broodi_posix_fault(EMFILE) ? -1 : broodi_descriptor_up(kqueue()));
+    broodi_descriptors_unlock();
+    return queue;
+}
+
 // A queue with the one event, which nobody takes out: the queue is ready from then on, for all who poll it.
 int broodi_descriptor_of_process(int64_t pid)
 {
-    const int queue = broodi_posix_fault(EMFILE) ? -1 : broodi_descriptor_up(kqueue());
+    const int queue = make_queue();
     if (queue < 0)
         return -1;
     struct kevent end;
     EV_SET(&end, (uintptr_t)pid, EVFILT_PROC, EV_ADD, NOTE_EXIT, 0, NULL);
     if (fcntl(queue, F_SETFD, FD_CLOEXEC) == 0 && kevent(queue, &end, 1, NULL, 0, NULL) == 0)
         return queue;
-    const int error = errno;
-    close(queue);
-    errno = error;
+    broodi_descriptor_close(queue);
     return -1;
 }
 
@@ -139,7 +146,7 @@ brood_status broodi_proc_follow(int64_t starter)
         _exit(70);
     const int error = create_follower(queue);
     if (error) {
-        close(queue);
+        broodi_descriptor_close(queue);
         return brood_os_error("pthread_create", error);
     }
     atomic_store_explicit(&followed, getpid(), memory_order_relaxed);

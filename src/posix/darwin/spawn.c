@@ -41,7 +41,10 @@ static int first_free(const brood_os_plan *plan)
 // Has a descriptor passed under another number, by way of `*moved`, because it may stand in the place of another.
 static int pass(posix_spawn_file_actions_t *actions, int descriptor, int least, int number, int *moved)
 {
-    *moved = broodi_posix_fault(EMFILE) ? -1 : fcntl(descriptor, F_DUPFD_CLOEXEC, least);
+    broodi_descriptors_lock();
+    *moved =
+        broodi_descriptor_note(broodi_posix_fault(EMFILE) ? -1 : fcntl(descriptor, F_DUPFD_CLOEXEC, least));
+    broodi_descriptors_unlock();
     return *moved < 0 ? errno : posix_spawn_file_actions_adddup2(actions, *moved, number);
 }
 
@@ -143,14 +146,14 @@ static brood_status start(const brood_os_plan *plan, char *const *envp, int *mov
     if (!broodi_descriptor_pair(SOCK_STREAM, ends))
         return brood_os_error("socketpair", errno);
     if (!broodi_trust_foresee(ends[1], (int)plan->arena->object)) {
-        close(ends[0]);
-        close(ends[1]);
+        broodi_descriptor_close(ends[0]);
+        broodi_descriptor_close(ends[1]);
         return broodi_fail(BROOD_DENIED, "a child of this user would not believe its starter");
     }
     const int error = spawn(plan, ends[1], envp, moved, &pid);
-    close(ends[1]);
+    broodi_descriptor_close(ends[1]);
     if (error) {
-        close(ends[0]);
+        broodi_descriptor_close(ends[0]);
         return report(plan, error);
     }
     *out = made(pid, ends[0]);
@@ -161,7 +164,7 @@ static void close_all(int *descriptors, size_t count)
 {
     for (size_t i = 0; descriptors && i < count; i++)
         if (descriptors[i] >= 0)
-            close(descriptors[i]);
+            broodi_descriptor_close(descriptors[i]);
 }
 
 brood_status brood_os_process_spawn(const brood_os_plan *plan, brood_os_child *out)
@@ -197,20 +200,19 @@ brood_status brood_os_process_fork(const brood_os_plan *plan, void (*entry)(void
     int ends[2];
     if (!broodi_descriptor_pair(SOCK_STREAM, ends))
         return brood_os_error("socketpair", errno);
-    struct launch launch = { .plan = plan,
-                             .channel = ends[1],
-                             .starters_end = ends[0],
-                             .starter = getpid(),
-                             .entry = entry,
-                             .arg = arg };
+    struct launch launch = {
+        .plan = plan, .channel = ends[1], .starter = getpid(), .entry = entry, .arg = arg
+    };
     pthread_sigmask(SIG_SETMASK, NULL, &launch.mask);
+    broodi_descriptor_keep(ends[1]);
     const pid_t pid = broodi_posix_fault(EAGAIN) ? -1 : fork();
     if (pid == 0)
         broodi_launch_entry(&launch);
     const int error = errno;
-    close(ends[1]);
+    broodi_descriptor_keep(-1);
+    broodi_descriptor_close(ends[1]);
     if (pid < 0) {
-        close(ends[0]);
+        broodi_descriptor_close(ends[0]);
         return brood_os_error("fork", error);
     }
     *out = made(pid, ends[0]);
