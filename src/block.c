@@ -25,6 +25,7 @@
 #include "step.h"
 
 #include <brood/block.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { NEW, MAKING, WHOLE, ENDING };
@@ -98,12 +99,33 @@ static void free_slot(uint32_t index)
     (void)broodi_slot_give(BROODI_BLOCK, index, broodi_word_look(&block_at(index)->state));
 }
 
+// Where a section ended last there is a gap, which is known without a search. A search is not worth while if one for as little
+// has found nothing, and no section has ended since.
+static void add_gap(uint64_t place, uint64_t length)
+{
+    heap()->gap = place;
+    heap()->gap_length = length;
+    heap()->hopeless = 0;
+}
+
+static void forget_gaps(void)
+{
+    heap()->gap_length = 0;
+    heap()->hopeless = 0;
+}
+
+static void free_section(uint32_t index)
+{
+    add_gap(place_of(block_at(index)), section_length(size_of(block_at(index))));
+    free_slot(index);
+}
+
 static void draw_anew(void)
 {
     const uint32_t limit = broodi_slot_limit(BROODI_BLOCK);
     broodi_heap_forget();
     broodi_step(BROODI_STEP_HEAP_FORGOTTEN);
-    heap()->sections = 0; // half of the number may be written
+    forget_gaps(); // half of a number may be written
     for (uint32_t index = 0; (index = broodi_slot_next(BROODI_BLOCK, index, limit)) < limit; index++) {
         const struct broodi_block_slot *block = block_at(index);
         const uint64_t state = broodi_word_look(&block->state);
@@ -180,7 +202,7 @@ static void free_abandoned(uint32_t index, uint64_t state)
         return;
     }
     end_section(block_at(index));
-    free_slot(index);
+    free_section(index);
 }
 
 // Looks at so many blocks, from `*index` on and around the table; true when there were abandoned ones.
@@ -207,42 +229,109 @@ bool broodi_blocks_sweep(void)
 
 // Making
 
-// Behind the sections that a range of this length at `at` meets, in the order of their slots: it may meet others there.
-static uint64_t skip_sections(uint64_t at, uint64_t length)
+struct range {
+    uint64_t from;
+    uint64_t to;
+};
+
+static int compare(const void *a, const void *b)
 {
-    const uint32_t limit = broodi_slot_limit(BROODI_BLOCK);
-    for (uint32_t index = 0; index < limit; index++) {
-        const uint64_t state = broodi_word_look(&block_at(index)->state);
-        const uint64_t from = place_of(block_at(index));
-        const uint64_t to = from + section_length(size_of(block_at(index)));
-        if (broodi_slot_is_live(state) && is_section(state) && at < to && from < at + length)
-            at = to;
-    }
-    return at;
+    const struct range *one = a;
+    const struct range *other = b;
+    return (one->from > other->from) - (one->from < other->from);
 }
 
-// From `at` on, the first gap between sections and extents that ends at `end` or before. Each pass looks at all of them; one is
-// often enough, as sections mostly lie in the order of their slots. False when there is none, or not within so many passes.
-static bool find_gap(uint64_t at, uint64_t length, uint64_t end, uint32_t passes, uint64_t *out_place)
+static bool is_live_section(uint32_t index)
 {
-    for (uint32_t pass = 0; pass < passes && length <= end && at <= end - length; pass++) {
-        *out_place = at;
-        at = broodi_space_skip(skip_sections(at, length), length);
-        if (at == *out_place)
-            return true;
-    }
+    const uint64_t state = broodi_word_look(&block_at(index)->state);
+    return broodi_slot_is_live(state) && is_section(state);
+}
+
+static size_t add_extents(struct range *ranges)
+{
+    size_t count = 0;
+    for (uint32_t number = 0; number < broodi_space_count(); number++)
+        count += broodi_space_extent(number, &ranges[count].from, &ranges[count].to);
+    return count;
+}
+
+static size_t count_sections(void)
+{
+    size_t count = 0;
+    const uint32_t limit = broodi_slot_limit(BROODI_BLOCK);
+    for (uint32_t index = 0; (index = broodi_slot_next(BROODI_BLOCK, index, limit)) < limit; index++)
+        count += is_live_section(index);
+    return count;
+}
+
+// At most `most`: nobody makes one meanwhile, since that wants the lock.
+static size_t add_sections(struct range *ranges, size_t most)
+{
+    size_t count = 0;
+    const uint32_t limit = broodi_slot_limit(BROODI_BLOCK);
+    for (uint32_t index = 0; (index = broodi_slot_next(BROODI_BLOCK, index, limit)) < limit; index++)
+        if (count < most && is_live_section(index)) {
+            const uint64_t from = place_of(block_at(index));
+            ranges[count++] = (struct range){ from, from + section_length(size_of(block_at(index))) };
+        }
+    return count;
+}
+
+// All extents and sections, in the order of their places; NULL when out of memory.
+static struct range *sort_ranges(size_t *out_count)
+{
+    const size_t sections = count_sections();
+    struct range *ranges = broodi_alloc((sections + broodi_space_count() + 1) * sizeof *ranges);
+    if (!ranges)
+        return NULL;
+    *out_count = add_extents(ranges);
+    *out_count += add_sections(ranges + *out_count, sections);
+    qsort(ranges, *out_count, sizeof *ranges, compare);
+    return ranges;
+}
+
+// The first gap between them that ends at `end` or before.
+static bool find_gap(uint64_t length, uint64_t end, uint64_t *out_place)
+{
+    size_t count = 0;
+    uint64_t at = 0;
+    struct range *ranges = sort_ranges(&count);
+    for (size_t i = 0; i < count && ranges[i].from < at + length; i++)
+        at = ranges[i].to > at ? ranges[i].to : at;
+    const bool found = ranges && length <= end && at <= end - length;
+    free(ranges);
+    *out_place = at;
+    return found;
+}
+
+static bool take_gap(uint64_t length, uint64_t limit, uint64_t *out_place)
+{
+    if (length > heap()->gap_length || length > limit || heap()->gap > limit - length)
+        return false;
+    *out_place = heap()->gap;
+    heap()->gap += length;
+    heap()->gap_length -= length;
+    return true;
+}
+
+static bool search_gap(uint64_t length, uint64_t limit, uint64_t *out_place)
+{
+    const uint64_t end = broodi_space_end();
+    if (heap()->hopeless && length >= heap()->hopeless)
+        return false;
+    heap()->gap_length = 0; // it may lie where one is found
+    if (find_gap(length, end < limit ? end : limit, out_place))
+        return true;
+    if (end <= limit) // all of it was searched
+        heap()->hopeless = length;
     return false;
 }
 
-// A gap in the part of the object that is in use, or a place behind that; only when there is none, a gap that is hard to find.
+// A gap in the part of the object that is in use, or a place behind that.
 static bool find_place(uint64_t length, uint64_t limit, uint64_t *out_place)
 {
-    enum { FEW = 4 };
-    const uint64_t end = broodi_space_end();
-    const uint64_t most = end < limit ? end : limit;
-    return find_gap(heap()->sections, length, most, FEW, out_place) ||
-           find_gap(0, length, most, FEW, out_place) || broodi_space_append(length, limit, out_place) ||
-           find_gap(0, length, most, UINT32_MAX, out_place);
+    return take_gap(length, limit, out_place) || search_gap(length, limit, out_place) ||
+           broodi_space_append(length, limit, out_place);
 }
 
 static brood_status take_section(uint64_t size, uint64_t *out_place)
@@ -254,7 +343,6 @@ static brood_status take_section(uint64_t size, uint64_t *out_place)
                            (unsigned long long)limit);
     if (length > SIZE_MAX)
         return broodi_fail(BROOD_NO_MEMORY, "the address space ends before");
-    heap()->sections = *out_place + length;
     return BROOD_OK;
 }
 
@@ -263,7 +351,7 @@ static uint64_t promised(void)
 {
     uint64_t bytes = 0;
     const uint32_t limit = broodi_slot_limit(BROODI_BLOCK);
-    for (uint32_t index = 0; index < limit; index++) {
+    for (uint32_t index = 0; (index = broodi_slot_next(BROODI_BLOCK, index, limit)) < limit; index++) {
         const struct broodi_block_slot *block = block_at(index);
         const uint64_t state = broodi_word_look(&block->state);
         if (!broodi_slot_is_live(state) || phase_of(state) != MAKING || !is_section(state))
@@ -288,8 +376,13 @@ static brood_status promise(uint64_t length)
 
 static brood_status take_large(uint64_t size, bool lazy, uint64_t *out_place)
 {
-    const brood_status status = take_section(size, out_place);
-    return status == BROOD_OK && !lazy ? promise(section_length(size)) : status;
+    brood_status status = take_section(size, out_place);
+    if (status != BROOD_OK || lazy)
+        return status;
+    status = promise(section_length(size));
+    if (status != BROOD_OK)
+        add_gap(*out_place, section_length(size));
+    return status;
 }
 
 // Takes a slot and a place. With the lock.
@@ -384,7 +477,7 @@ static void discard(uint32_t index)
         return;
     }
     if (is_section(broodi_word_look(&block_at(index)->state)))
-        free_slot(index);
+        free_section(index);
     else
         free_piece(index);
     leave();

@@ -30,8 +30,10 @@ struct broodi_heap {
     uint32_t spare;                     // free ones that are committed
     uint32_t unchecked;                 // bytes committed since somebody asked how much the system has left
     uint32_t room[BROODI_HEAP_CLASSES]; // a list for each size: chunks in which a piece is free, plus one
-    uint64_t sections;                  // where the next one may lie in the object
-    uint32_t swept;                     // block.c: the last slot that was looked at
+    uint64_t gap;                       // block.c: a place between sections that is free for so many bytes
+    uint64_t gap_length;
+    uint64_t hopeless;                      // no gap has so many bytes, until a section ends; 0: not known
+    uint32_t swept;                         // block.c: the last slot that was looked at
     uint64_t free[BROODI_HEAP_CHUNKS / 64]; // a bit for each chunk
 };
 

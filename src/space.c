@@ -108,7 +108,7 @@ uint64_t broodi_space_of_group(uint32_t group)
 uint64_t broodi_space_end(void)
 {
     const uint64_t top = atomic_load_explicit(&space()->top, memory_order_acquire);
-    record(top); // so that broodi_space_skip() knows all extents up to there
+    record(top); // so that broodi_space_extent() knows all extents up to there
     return end_of(top);
 }
 
@@ -126,30 +126,20 @@ bool broodi_space_append(uint64_t length, uint64_t limit, uint64_t *out_at)
     }
 }
 
-// The end of the extent if the range meets it, or the beginning of the range.
-static uint64_t behind(uint32_t claim, uint64_t at, uint64_t length)
+uint32_t broodi_space_count(void)
 {
-    const uint64_t from = atomic_load_explicit(record_of(claim), memory_order_acquire);
-    const uint64_t to = from + size_of(claim);
-    return from && from < at + length && at < to ? to : at;
+    return GROUPS_FROM + (broodi_family.header->heap.chunks + BROODI_HEAP_GROUP - 1) / BROODI_HEAP_GROUP;
 }
 
-static uint64_t skip_once(uint64_t at, uint64_t length)
+bool broodi_space_extent(uint32_t number, uint64_t *out_from, uint64_t *out_to)
 {
-    const uint32_t groups = (broodi_family.header->heap.chunks + BROODI_HEAP_GROUP - 1) / BROODI_HEAP_GROUP;
-    if (at < BROODI_BOOT)
-        at = BROODI_BOOT;
-    for (uint32_t claim = BROODI_TABLE_STEPS; claim < GROUPS_FROM + groups; claim++)
-        at = behind(claim, at, length);
-    return at;
-}
-
-uint64_t broodi_space_skip(uint64_t at, uint64_t length)
-{
-    uint64_t from;
-    do {
-        from = at;
-        at = skip_once(from, length);
-    } while (at != from);
-    return at;
+    if (number <
+        BROODI_TABLE_STEPS) { // none of them is a claim; the first one is what was in use from the start
+        *out_from = 0;
+        *out_to = BROODI_BOOT;
+        return number == 0;
+    }
+    *out_from = recorded(number);
+    *out_to = *out_from + size_of(number);
+    return *out_from != 0;
 }

@@ -38,7 +38,9 @@ uint64_t broodi_space_end(void);
 // Claims so many bytes behind that, for a section, and tells where; false if they would end behind `limit`.
 bool broodi_space_append(uint64_t length, uint64_t limit, uint64_t *out_at);
 
-// From `at` on: the first place at which a range of `length` bytes meets no extent.
-uint64_t broodi_space_skip(uint64_t at, uint64_t length);
+// The extents have numbers below broodi_space_count(). Where the extent with this number lies; false if there is none. After
+// broodi_space_end() all are known that end before that.
+uint32_t broodi_space_count(void);
+bool broodi_space_extent(uint32_t number, uint64_t *out_from, uint64_t *out_to);
 
 #endif

@@ -338,6 +338,75 @@ static void what_a_death_left_committed_goes_back_too(void **state)
     assert_empty(gives_back());
 }
 
+// Large blocks
+
+static const struct broodi_block_slot *slot_of_block(brood_block block)
+{
+    return broodi_slot(BROODI_BLOCK, broodi_handle_unpack(block.id).slot);
+}
+
+static uint64_t place_of_block(brood_block block)
+{
+    return atomic_load(&slot_of_block(block)->place);
+}
+
+static uint64_t end_of_block(brood_block block)
+{
+    const uint64_t size = atomic_load(&slot_of_block(block)->size);
+    return place_of_block(block) + (size + CHUNK - 1) / CHUNK * CHUNK;
+}
+
+static void assert_apart(const brood_block *blocks, size_t count, brood_block fresh)
+{
+    for (size_t i = 0; i < count; i++)
+        if (blocks[i].id)
+            assert_true(end_of_block(blocks[i]) <= place_of_block(fresh) ||
+                        end_of_block(fresh) <= place_of_block(blocks[i]));
+}
+
+static void large_blocks_lie_apart_wherever_they_find_room(void **state)
+{
+    (void)state;
+    enum { BLOCKS = 40, TURNS = 400, MIB = 1 << 20 };
+    brood_block blocks[BLOCKS] = { { 0 } };
+    uint64_t seed = 521288629;
+    for (int turn = 0; turn < TURNS; turn++) {
+        brood_block *block = &blocks[next_random(&seed) % BLOCKS];
+        if (block->id)
+            assert_status(brood_block_destroy(*block), BROOD_OK);
+        block->id = 0;
+        brood_block fresh;
+        assert_status(brood_block_create_lazy(&fresh, MIB + 1 + next_random(&seed) % (4 * MIB)), BROOD_OK);
+        assert_apart(blocks, BLOCKS, fresh);
+        *block = fresh;
+    }
+    for (size_t i = 0; i < BLOCKS; i++)
+        if (blocks[i].id)
+            assert_status(brood_block_destroy(blocks[i]), BROOD_OK);
+}
+
+// Found by a search, as both ended one after the other; and then without one.
+static void the_place_of_large_blocks_is_used_again(void **state)
+{
+    (void)state;
+    enum { BLOCKS = 8, SIZE = 2 << 20 };
+    brood_block blocks[BLOCKS];
+    brood_block fresh;
+    for (size_t i = 0; i < BLOCKS; i++)
+        assert_status(brood_block_create_lazy(&blocks[i], SIZE), BROOD_OK);
+    const uint64_t first = place_of_block(blocks[0]);
+    const uint64_t end = end_of_block(blocks[BLOCKS - 1]);
+    for (size_t i = BLOCKS - 1; i > 0; i--)
+        assert_status(brood_block_destroy(blocks[i]), BROOD_OK);
+    assert_status(brood_block_create_lazy(&fresh, (BLOCKS - 1) * SIZE), BROOD_OK);
+    assert_true(place_of_block(fresh) < end);
+    assert_status(brood_block_destroy(fresh), BROOD_OK);
+    assert_status(brood_block_destroy(blocks[0]), BROOD_OK);
+    assert_status(brood_block_create_lazy(&fresh, SIZE), BROOD_OK);
+    assert_int_equal(place_of_block(fresh), first);
+    assert_status(brood_block_destroy(fresh), BROOD_OK);
+}
+
 // Without the lock: what the dead were about
 
 static uint32_t blocks_live(void)
@@ -355,7 +424,8 @@ static int end_with_the_lock(void *arg)
     CHECK(broodi_slot_take(BROODI_BLOCK, 0, &index) == BROOD_OK);
     CHECK(broodi_heap_take(100000, &place, &zero) == BROOD_OK);
     CHECK(broodi_heap_take(100, &place, &zero) == BROOD_OK);
-    heap()->sections = 1; // half of a number
+    heap()->gap = 1; // half of a number
+    heap()->gap_length = 1 << 30;
     return 0;
 }
 
@@ -631,6 +701,8 @@ int main(void)
         locked_test(the_last_of_the_window_is_used),
         locked_test(a_map_drawn_anew_is_the_same),
         locked_test(what_a_death_left_committed_goes_back_too),
+        cmocka_unit_test(large_blocks_lie_apart_wherever_they_find_room),
+        cmocka_unit_test(the_place_of_large_blocks_is_used_again),
         cmocka_unit_test(who_dies_with_the_lock_leaves_nothing),
         cmocka_unit_test(only_what_the_dead_worked_at_is_swept),
         cmocka_unit_test(a_stopped_holder_of_the_heap_stops_others_for_a_while),
