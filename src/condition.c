@@ -66,7 +66,7 @@ static struct broodi_seat *next_seat(uint64_t id, uint32_t *index, uint64_t *out
     const uint32_t limit = seat_limit();
     while ((*index = broodi_slot_next(BROODI_THREAD, *index, limit)) < limit) {
         struct broodi_seat *seat = broodi_seat_at((*index)++);
-        const uint64_t word = broodi_word_look(&seat->state);
+        const uint64_t word = atomic_load_explicit(&seat->state.state, memory_order_seq_cst);
         const enum broodi_seat_phase phase = broodi_seat_phase_of(word);
         if (!broodi_seat_is_for(word, id) || phase > BROODI_SEAT_WAITING)
             continue;
@@ -166,7 +166,6 @@ brood_status brood_condition_destroy(brood_condition condition)
 void broodi_conditions_send_home(uint64_t lock)
 {
     const uint32_t limit = seat_limit();
-    atomic_thread_fence(memory_order_seq_cst); // the lock was ended before the look at the seats
     for (uint32_t index = 0; index < limit; index++) {
         struct broodi_seat *seat = broodi_seat_at(index);
         const uint64_t word = broodi_word_look(&seat->state);
@@ -289,13 +288,14 @@ static bool notify_all(broodi_word *condition, uint64_t id, uint64_t state)
     struct broodi_seat *seat;
     const uint32_t epoch = (broodi_epoch(state) + 1) & BROODI_EPOCH;
     const uint32_t low = broodi_last_ticket(state) << BROODI_TICKET_AT | epoch << BROODI_EPOCH_AT;
-    if (!broodi_word_swap(condition, state, low))
+    const uint64_t released = broodi_state(broodi_generation(state), low);
+    uint64_t seen = state;
+    if (!atomic_compare_exchange_strong_explicit(&condition->state, &seen, released, memory_order_seq_cst,
+                                                 memory_order_relaxed))
         return false;
     broodi_step(BROODI_STEP_CONDITION_RELEASED);
-    atomic_thread_fence(
-        memory_order_seq_cst); // the swap before the look at the seats; pairs with take_ticket
     for (uint32_t index = 0; (seat = next_seat(id, &index, &word)) != NULL;)
-        choose_released(seat, word, id, broodi_state(broodi_generation(state), low));
+        choose_released(seat, word, id, released);
     return true;
 }
 
@@ -372,9 +372,9 @@ static void sit_down(struct waiting *waiting, uint64_t state)
         broodi_seat_word(waiting->condition.id, broodi_last_ticket(state), BROODI_SEAT_WAITING);
     waiting->epoch = broodi_epoch(state);
     broodi_seat_give_up(waiting->seat, waiting->lock.id, waiting->epoch);
-    atomic_store_explicit(&waiting->seat->state.state, word, memory_order_release);
-    // The seat before the next look at the state: either the waiter sees a new epoch, or the notifier sees the seat.
-    atomic_thread_fence(memory_order_seq_cst);
+    // Before the look at the state in await, in one order with the swap of notify_all and its look at the seats: either the waiter
+    // sees the new epoch, or the notifier sees the seat.
+    atomic_store_explicit(&waiting->seat->state.state, word, memory_order_seq_cst);
 }
 
 // The seat is taken before the ticket: who sees the ticket finds it.
@@ -439,7 +439,8 @@ static brood_status await(const struct waiting *waiting)
             await_notifier(word, seen);
             continue;
         }
-        const brood_status status = judge(waiting, broodi_word_look(waiting->word));
+        const brood_status status =
+            judge(waiting, atomic_load_explicit(&waiting->word->state, memory_order_seq_cst));
         if (status == BROOD_BUSY)
             broodi_wait(word, seen, BROODI_NONE, waiting->deadline);
         else if (broodi_seat_change(waiting->seat, seen, 0))
