@@ -319,7 +319,12 @@ BROOD_API const char *brood_process_name(const brood_process *process);
 /** @brief Tells whether the child is a daemon; false for NULL. */
 BROOD_API bool brood_process_is_daemon(const brood_process *process);
 
-/** @brief Gives the reference back, which neither ends nor forgets the child. NULL is fine. */
+/**
+ * @brief Gives the reference back, which neither ends nor forgets the child. NULL is fine.
+ *
+ * As with free(), no other thread may be using the reference: a call that waits by it, such as a join, must have returned.
+ * brood_active_children() gives another one.
+ */
 BROOD_API void brood_process_drop(brood_process *process);
 
 /**

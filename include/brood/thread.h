@@ -86,7 +86,11 @@ BROOD_API uint64_t brood_thread_id(const brood_thread *thread);
 /** @brief Gives the name of the thread, valid as long as the reference; "" for NULL. */
 BROOD_API const char *brood_thread_name(const brood_thread *thread);
 
-/** @brief Gives the reference back, which does not end the thread. NULL is fine. */
+/**
+ * @brief Gives the reference back, which does not end the thread. NULL is fine.
+ *
+ * As with free(), no other thread may be using the reference: a call that waits by it, such as a join, must have returned.
+ */
 BROOD_API void brood_thread_drop(brood_thread *thread);
 
 /**
