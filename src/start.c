@@ -79,6 +79,8 @@ static brood_status check(const struct start *start)
     for (size_t i = 0; i < sizeof options->reserved / sizeof options->reserved[0]; i++)
         if (options->reserved[i])
             return broodi_fail(BROOD_INVALID, "a reserved word of the options is not zero");
+    if (options->directory && !options->directory[0]) // some ways of a start would take it for none
+        return broodi_fail(BROOD_NOT_FOUND, "changing to the child's directory: its name is empty");
     status = broodi_standard_check(options);
     if (status == BROOD_OK)
         status = check_resources(options);

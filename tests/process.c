@@ -972,7 +972,7 @@ static void a_directory_that_is_not_there_is_not_found(void **state)
     char directory[512];
     (void)made_file(path, sizeof path, directory);
     const size_t before = platform_descriptor_count();
-    const char *const wrong[] = { "no such directory", "/no/such/directory/either", path };
+    const char *const wrong[] = { "no such directory", "/no/such/directory/either", path, "" };
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
         const brood_process_options options = { .directory = wrong[i] };
         brood_process *process = NULL;
