@@ -264,6 +264,7 @@ static brood_status launch(struct start *start)
         .place = { start->process->slot, start->process->born },
         .resources = options->resources,
         .resource_count = options->resource_count,
+        .kept = start->kept,
     };
     broodi_standard_plan(options, os_plan.streams);
     start->beside_threads = forks && options->fork_with_threads && brood_os_thread_count() > 1;

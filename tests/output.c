@@ -538,6 +538,85 @@ static void a_resource_is_not_taken_for_a_stream_that_is_closed(void **state)
     with_each_method(expect_resource_apart);
 }
 
+// Writes through both of its resources, which go where its starter's output goes, also when it closes one of them and its own output.
+static int write_past_its_output(void *arg)
+{
+    brood_resource both[2];
+    (void)arg;
+    for (size_t i = 0; i < 2; i++) {
+        CHECK(brood_self_resource(i, &both[i]) == BROOD_OK);
+        CHECK(both[i].value > 2);
+    }
+    CHECK(both[0].value != both[1].value);
+    (void)printf("out,");
+    (void)fflush(stdout);
+    platform_write(both[0].value, "first,");
+    platform_close(both[0].value);
+    platform_write(1, "still,");
+    platform_close(1);
+    platform_write(both[1].value, "second");
+    return 0;
+}
+
+struct redirected {
+    int32_t method;
+    int32_t output; // BROOD_OUTPUT_RESOURCE: to the starter's errors
+};
+
+static int hand_over_the_output(void *arg)
+{
+    const struct redirected *redirected = arg;
+    const brood_resource twice[] = { descriptor(1), descriptor(1) };
+    const brood_resource errors = descriptor(2);
+    brood_process_options options = {
+        .method = redirected->method, .output = redirected->output, .resources = twice, .resource_count = 2
+    };
+    if (redirected->output == BROOD_OUTPUT_RESOURCE)
+        options.output_resource = errors;
+    return run(write_past_its_output, NULL, 0, &options);
+}
+
+static void expect_output_as_resource(int32_t method)
+{
+    static const struct {
+        int32_t output;
+        const char *text;
+        const char *errors;
+    } rows[] = {
+        { BROOD_OUTPUT_INHERIT, "out,first,still,second", "" },
+        { BROOD_OUTPUT_NULL, "first,second", "" },
+        { BROOD_OUTPUT_RESOURCE, "first,second", "out,still," },
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        char text[ROOM];
+        intptr_t output[2];
+        intptr_t errors[2];
+        brood_process *process = NULL;
+        platform_pipe(output);
+        platform_pipe(errors);
+        const struct redirected redirected = { method, rows[i].output };
+        const brood_process_options options = { .output = BROOD_OUTPUT_RESOURCE,
+                                                .output_resource = descriptor(output[1]),
+                                                .error = BROOD_OUTPUT_RESOURCE,
+                                                .error_resource = descriptor(errors[1]) };
+        assert_status(start(&process, hand_over_the_output, &redirected, sizeof redirected, options, method),
+                      BROOD_OK);
+        platform_close(output[1]);
+        platform_close(errors[1]);
+        assert_process_ends(process, 0);
+        read_whole(output[0], text);
+        assert_string_equal(text, rows[i].text);
+        read_whole(errors[0], text);
+        assert_string_equal(text, rows[i].errors);
+    }
+}
+
+static void a_standard_descriptor_may_be_a_resource_too(void **state)
+{
+    (void)state;
+    with_each_method(expect_output_as_resource);
+}
+
 // Beside what is handed over otherwise, which lands on low numbers in a fresh image: streams do not get in its way.
 
 static int tell_both(void *arg)
@@ -629,6 +708,7 @@ int main(void)
         cmocka_unit_test(the_programs_that_a_child_executes_get_its_streams),
         cmocka_unit_test(errors_go_nowhere_with_an_output_that_is_closed),
         cmocka_unit_test(a_resource_is_not_taken_for_a_stream_that_is_closed),
+        cmocka_unit_test(a_standard_descriptor_may_be_a_resource_too),
         cmocka_unit_test(streams_and_resources_do_not_get_in_each_others_way),
         cmocka_unit_test(the_starter_keeps_its_own_descriptors_and_no_others),
         cmocka_unit_test(another_systems_kind_is_refused),

@@ -120,33 +120,42 @@ static void many_arrive_in_their_order(void **state)
     }
 }
 
+// Closing one of them does not close the other.
 static int write_twice(void *arg)
 {
     (void)arg;
     brood_resource both[2];
-    for (size_t i = 0; i < 2; i++) {
+    for (size_t i = 0; i < 2; i++)
         CHECK(brood_self_resource(i, &both[i]) == BROOD_OK);
+    for (size_t i = 0; i < 2; i++) {
         platform_write(both[i].value, "x");
+        platform_close(both[i].value);
     }
     return both[0].value != both[1].value;
 }
 
-static void the_same_one_may_be_handed_over_twice(void **state)
+static void hand_over_twice(int32_t method)
 {
-    (void)state;
     intptr_t ends[2];
     char bytes[8];
     platform_pipe(ends);
     const brood_resource twice[] = { { BROOD_RESOURCE_DESCRIPTOR, ends[1] },
                                      { BROOD_RESOURCE_DESCRIPTOR, ends[1] } };
-    const brood_process_options options = { .method = BROOD_START_SPAWN,
-                                            .resources = twice,
-                                            .resource_count = 2 };
+    const brood_process_options options = { .method = method, .resources = twice, .resource_count = 2 };
     assert_process_ends(started_with(write_twice, NULL, 0, &options), 1);
     assert_int_equal(platform_read(ends[0], bytes, 1), 1);
     assert_int_equal(platform_read(ends[0], bytes, 1), 1);
     platform_close(ends[0]);
     platform_close(ends[1]);
+}
+
+static void the_same_one_may_be_handed_over_twice(void **state)
+{
+    (void)state;
+    int32_t methods[MOST_METHODS];
+    const size_t count = methods_of_this_system(methods);
+    for (size_t i = 0; i < count; i++)
+        hand_over_twice(methods[i]);
 }
 
 // Nothing else

@@ -341,8 +341,9 @@ BROOD_API size_t brood_active_children(brood_process **out, size_t capacity);
 /**
  * @brief Gives what the starter handed over as `options.resources[index]`.
  *
- * The copy belongs to this process, which may close it; programs that this process starts do not inherit it. In a forked child it is the
- * starter's own number.
+ * The copy belongs to this process, which may close it; programs that this process starts do not inherit
+ * it. In a child by `BROOD_START_FORK` it has the starter's number, unless that is a standard descriptor
+ * or stands in the list twice: then it has another one.
  * @return `BROOD_NOT_FOUND` when there is no such index; `BROOD_INVALID` without `out`; `BROOD_NOT_INITIALIZED`.
  */
 BROOD_API BROOD_NODISCARD brood_status brood_self_resource(size_t index, brood_resource *out);

@@ -37,6 +37,7 @@ typedef struct brood_os_plan {
     uint64_t place[2];               // of the child in the family, for `taken` of brood_os_serve
     const brood_resource *resources; // to hand over; checked
     size_t resource_count;
+    brood_resource *kept; // fork: a copy of the resources, which belongs to the child
 } brood_os_plan;
 
 // A child, as the operating system knows it.
@@ -65,7 +66,8 @@ brood_status brood_os_resource_check(const brood_resource *resource);
 brood_status brood_os_process_spawn(const brood_os_plan *plan, brood_os_child *out);
 
 // Copies this process. In the parent it returns like brood_os_process_spawn; the child runs entry(arg, channel), which must not return, after
-// directory, environment and standard streams were set; its reply goes to `channel`. BROOD_UNSUPPORTED where there is no fork.
+// directory, environment and standard streams were set; its reply goes to `channel`. plan->kept then names the descriptors of the
+// child: a standard descriptor, or one that stands in the list before, is copied to another number; all are close-on-exec. BROOD_UNSUPPORTED where there is no fork.
 brood_status brood_os_process_fork(const brood_os_plan *plan, void (*entry)(void *arg, intptr_t channel),
                                    void *arg, brood_os_child *out);
 

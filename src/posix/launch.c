@@ -105,6 +105,31 @@ static void set_streams(const struct launch *launch)
     forget_buffers(launch->plan);
 }
 
+static bool is_copied(const brood_resource *kept, size_t index)
+{
+    bool is = kept[index].value <= STDERR_FILENO;
+    for (size_t i = 0; !is && i < index; i++)
+        is = kept[i].value == kept[index].value;
+    return is;
+}
+
+// Backwards: what is compared with the ones before it is not changed yet.
+static void keep_resources(const struct launch *launch)
+{
+    brood_resource *kept = launch->plan->kept;
+    for (size_t i = launch->plan->resource_count; i-- > 0;) {
+        const int number = (int)kept[i].value;
+        const bool copied = is_copied(kept, i);
+        const int got = broodi_posix_fault(EMFILE) ? -1
+                        : copied                   ? fcntl(number, F_DUPFD_CLOEXEC, STDERR_FILENO + 1)
+                                                   : fcntl(number, F_SETFD, FD_CLOEXEC);
+        if (got < 0)
+            give_up(launch->channel, "dup of a resource");
+        if (copied)
+            kept[i].value = got;
+    }
+}
+
 void broodi_launch_set_directory(const char *directory, int channel)
 {
     if (directory && (broodi_posix_fault(ENOMEM) || chdir(directory) != 0))
@@ -115,6 +140,7 @@ _Noreturn void broodi_launch_entry(const struct launch *launch)
 {
     broodi_launch_tie(launch);
     broodi_launch_restore_mask(launch);
+    keep_resources(launch); // some may be numbers of streams
     set_streams(launch);
     broodi_launch_set_directory(launch->plan->directory, launch->channel);
     // No setenv: another thread may have held its lock.

@@ -8,6 +8,7 @@
 #include "../methods.h"
 #include "../platform.h"
 
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <string.h>
@@ -135,6 +136,7 @@ static int look_at_what_was_handed_over(void *arg)
     CHECK(value && strcmp(value, "kept") == 0);
     CHECK(brood_self_resource(0, &resource) == BROOD_OK);
     CHECK(resource.kind == BROOD_RESOURCE_DESCRIPTOR && resource.value == *(intptr_t *)arg);
+    CHECK(fcntl((int)resource.value, F_GETFD) == FD_CLOEXEC);
     return 0;
 }
 
@@ -163,6 +165,7 @@ static void a_forked_child_keeps_what_a_thread_handed_over_that_is_not_copied(vo
     intptr_t ends[2];
     skip_unless_copies_are_safe_beside_threads();
     platform_pipe(ends);
+    assert_int_equal(fcntl((int)ends[0], F_SETFD, 0), 0); // the child's is close-on-exec all the same
     assert_thread_ends(started_thread(hand_over_from_own_stack, &ends[0], sizeof ends[0]), 0);
     platform_close(ends[0]);
     platform_close(ends[1]);
