@@ -138,16 +138,29 @@ static uint64_t mix_schedule(uint64_t sum)
     return mix(sum, (uint64_t)getpriority(PRIO_PROCESS, (id_t)pid));
 }
 
+// struct statx of the kernel: not all C libraries declare it, and not all that do know its mount.
+struct extended {
+    uint64_t others[4];
+    uint64_t inode;
+    uint64_t sizes_and_times[12];
+    uint32_t device_major;
+    uint32_t device_minor;
+    uint64_t mount;
+    uint64_t later[13];
+};
+_Static_assert(sizeof(struct extended) == 256, "the kernel fills 256 bytes");
+
 // The root directory, and by its mount the namespace of mounts.
 static uint64_t mix_root(uint64_t sum)
 {
-    enum { MOUNT_ID = 0x1000 };
-    struct statx facts = { .stx_ino = 0 };
-    (void)statx(AT_FDCWD, "/", AT_NO_AUTOMOUNT, STATX_INO | MOUNT_ID, &facts);
-    uint64_t mount;
-    memcpy(&mount, (const char *)&facts + 0x90, sizeof mount); // stx_mnt_id, which not all headers have
-    sum = mix(mix(sum, mount), facts.stx_ino);
-    return mix(mix(sum, facts.stx_dev_major), facts.stx_dev_minor);
+    enum { INODE = 0x100, MOUNT = 0x1000 };
+    struct extended facts = { .inode = 0 };
+    struct stat plain = { .st_ino = 0 };
+    if (syscall(SYS_statx, AT_FDCWD, "/", AT_NO_AUTOMOUNT, INODE | MOUNT, &facts) != 0 &&
+        stat("/", &plain) == 0)
+        return mix(mix(sum, plain.st_dev), plain.st_ino);
+    sum = mix(mix(sum, facts.mount), facts.inode);
+    return mix(mix(sum, facts.device_major), facts.device_minor);
 }
 
 // A working directory that this process may not search can be inherited and not be handed over: only a server that was made in it has it.
