@@ -56,7 +56,8 @@ static inline struct broodi_seat *broodi_seat_at(uint32_t thread)
 
 static inline uint64_t broodi_seat_word(uint64_t id, uint32_t ticket, enum broodi_seat_phase phase)
 {
-    return id << BROODI_SEAT_HANDLE_AT | (uint64_t)(ticket & BROODI_TICKET) << BROODI_SEAT_PHASE_BITS | phase;
+    return id << BROODI_SEAT_HANDLE_AT | (uint64_t)(ticket & BROODI_TICKET) << BROODI_SEAT_PHASE_BITS |
+           (uint64_t)phase;
 }
 
 static inline bool broodi_seat_is_for(uint64_t word, uint64_t id)
