@@ -368,7 +368,7 @@ static void a_program_with_many_arguments_has_children_under_a_small_stack_limit
 
 static size_t use_stack(size_t left)
 {
-    volatile char room[65536];
+    volatile unsigned char room[65536];
     memset((void *)(uintptr_t)room, 1, sizeof room);
     return left <= sizeof room ? (size_t)room[7] : use_stack(left - sizeof room) + (size_t)room[9];
 }
