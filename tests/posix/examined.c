@@ -39,7 +39,7 @@ static int use(void *arg)
     return 7;
 }
 
-static brood_start_method method_of(const char *name)
+static int32_t method_of(const char *name)
 {
     if (strcmp(name, "fork") == 0)
         return BROOD_START_FORK;

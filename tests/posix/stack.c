@@ -133,7 +133,7 @@ static void make_local(void)
 
 // The calls; each answers whether it went as it should.
 
-static bool start_by(brood_start_method method)
+static bool start_by(int32_t method)
 {
     brood_process *process = NULL;
     const brood_process_options options = { .method = method, .fork_with_threads = true };
