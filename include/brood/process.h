@@ -240,9 +240,14 @@ BROOD_API size_t brood_exit_text(brood_exit ended, char *buffer, size_t capacity
  *                                or while that cannot be told: /proc is not there, and the C library does not know that there
  *                                is one thread.
  * @retval BROOD_MISMATCH         the child has another version of the program or of the target's library.
- * @retval BROOD_NOT_FOUND        the directory, the target's library, or the file of a program that was executed through the
- *                                dynamic loader, is not there.
- * @retval BROOD_DENIED           the program runs with raised privileges (a fresh image is refused), or the system forbids it.
+ * @retval BROOD_NOT_FOUND        the directory, the target's library, the file of a program that was executed through the
+ *                                dynamic loader, or the null device is not there: a stream that is `BROOD_INPUT_NULL` or
+ *                                `BROOD_OUTPUT_NULL`, as `input` is by default, needs /dev/null, also after chroot().
+ * @retval BROOD_DENIED           a fresh image is refused (not `BROOD_START_FORK`): the program runs with raised privileges;
+ *                                its real and effective user or group differ; the memory of the family belongs to another user
+ *                                than the process has become since (root's is accepted). Or the system forbids a call that the
+ *                                start needs: the directory may not be entered, the program may not be executed, a filter of
+ *                                system calls refuses it. brood_last_error() names the cause.
  * @retval BROOD_TOO_LARGE        the environment, or the directory's path, is larger than the system takes.
  * @retval BROOD_NO_MEMORY, BROOD_NO_RESOURCES  out of memory, descriptors, processes or slots; nothing is left behind.
  * @retval BROOD_TIMEOUT          the child did not reach brood_init() within a minute; it was killed. Or the fork server made none in that

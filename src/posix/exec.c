@@ -120,9 +120,9 @@ _Noreturn void broodi_launch_exec(const struct launch *launch)
     broodi_launch_restore_mask(launch);
     broodi_launch_set_directory(launch->plan->directory, launch->channel);
     set_descriptors(launch);
-    if (!broodi_trust_foresee(CHANNEL_DESCRIPTOR, CHANNEL_ARENA))
-        broodi_channel_give_up(CHANNEL_DESCRIPTOR, EPERM,
-                               "a child of this user would not believe its starter");
+    const char *doubt = broodi_trust_foresee(CHANNEL_DESCRIPTOR, CHANNEL_ARENA);
+    if (doubt)
+        give_up(CHANNEL_DESCRIPTOR, doubt);
     execute(launch);
     give_up(CHANNEL_DESCRIPTOR, "execve of the program");
 }

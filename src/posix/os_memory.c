@@ -51,6 +51,8 @@ static brood_status look_at_file(int object)
     if (errno == EBADF)
         return broodi_fail(BROOD_WRONG_STATE,
                            "the program has closed descriptor %d, the memory of the family", object);
+    if (errno)
+        return brood_os_error("fstat of the memory of the family", errno);
     return broodi_fail(
         BROOD_WRONG_STATE,
         "the program has closed descriptor %d, the memory of the family, and opened another file "

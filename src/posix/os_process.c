@@ -31,9 +31,12 @@ brood_status brood_os_resource_check(const brood_resource *resource)
         return broodi_fail(BROOD_UNSUPPORTED, "this system has no handles");
     if (kind != BROOD_RESOURCE_DESCRIPTOR && kind != BROOD_RESOURCE_SOCKET)
         return broodi_fail(BROOD_INVALID, "%d is no kind of resource", (int)kind);
-    if (resource->value < 0 || resource->value > INT_MAX || fcntl((int)resource->value, F_GETFD) < 0)
+    const bool is_number = resource->value >= 0 && resource->value <= INT_MAX;
+    if (is_number && fcntl((int)resource->value, F_GETFD) >= 0)
+        return BROOD_OK;
+    if (!is_number || errno == EBADF)
         return broodi_fail(BROOD_INVALID, "descriptor %lld is not open", (long long)resource->value);
-    return BROOD_OK;
+    return brood_os_error("fcntl of F_GETFD for a resource", errno);
 }
 
 // Waiting
@@ -92,9 +95,11 @@ static brood_status take_reply(brood_os_child *child, brood_os_reply *out)
         return broodi_fail(BROOD_SYSTEM, "the child ended before it reached its target");
     reply.text[sizeof reply.text - 1] = 0;
     out->status = (brood_status)reply.status;
-    if (reply.status == CHANNEL_SYSTEM_ERROR)
-        out->status = brood_os_error(reply.text, reply.code);
     (void)snprintf(out->text, sizeof out->text, "%s", reply.text);
+    if (reply.status == CHANNEL_SYSTEM_ERROR) {
+        out->status = brood_os_error(reply.text, reply.code);
+        (void)snprintf(out->text, sizeof out->text, "%s (%d)", reply.text, (int)reply.code);
+    }
     if (child->served && !(reply.stays && out->status == BROOD_OK))
         child->pid = reply.apart ? broodi_proc_number(child->handle) : reply.pid;
     return BROOD_OK;

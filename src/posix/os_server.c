@@ -166,7 +166,8 @@ static brood_status describe(const brood_os_plan *plan, int channel, const brood
         const int stream = broodi_launch_stream(plan, i);
         if (stream == LAUNCH_STREAM_NULL) // as it is in the server
             continue;
-        if (plan->streams[i].source != BROOD_OS_STREAM_RESOURCE && fcntl(stream, F_GETFD) < 0) {
+        if (plan->streams[i].source != BROOD_OS_STREAM_RESOURCE && fcntl(stream, F_GETFD) < 0 &&
+            errno == EBADF) {
             job->closed |= 1U << i;
             continue;
         }

@@ -22,36 +22,110 @@
 #define F_GET_SEALS 1034
 #endif
 
+// Each question is answered by NULL, or by what speaks against belief, with errno: of the call that was refused, or EPERM.
+#define DOUBT "a child would not believe its starter: "
+
+static const char *refuse(const char *cause)
+{
+    errno = EPERM;
+    return cause;
+}
+
 // A listener has a name, which each socket that connects to it or comes out of it has at one of its ends. Those of a pair have none.
-static bool is_of_a_pair(int channel)
+static const char *doubt_pair(int channel)
 {
     struct sockaddr_un own = { .sun_family = AF_UNSPEC };
     struct sockaddr_un peer = { .sun_family = AF_UNSPEC };
     socklen_t own_size = sizeof own;
     socklen_t peer_size = sizeof peer;
-    return getsockname(channel, (struct sockaddr *)&own, &own_size) == 0 &&
-           getpeername(channel, (struct sockaddr *)&peer, &peer_size) == 0 && own.sun_family == AF_UNIX &&
-           own_size == sizeof own.sun_family && peer_size == sizeof peer.sun_family;
+    if (getsockname(channel, (struct sockaddr *)&own, &own_size) != 0)
+        return DOUBT "getsockname";
+    if (getpeername(channel, (struct sockaddr *)&peer, &peer_size) != 0)
+        return DOUBT "getpeername";
+    const bool is_pair =
+        own.sun_family == AF_UNIX && own_size == sizeof own.sun_family && peer_size == sizeof peer.sun_family;
+    return is_pair ? NULL : refuse(DOUBT "the channel is no pair of sockets");
 }
 
 // The maker's number is 0 when this process's namespace does not have it, as getppid() is.
-static bool is_made_by_same_user(int channel, pid_t *out_maker)
+static const char *doubt_maker(int channel, pid_t *out_maker)
 {
     struct ucred maker;
     socklen_t size = sizeof maker;
     if (getsockopt(channel, SOL_SOCKET, SO_PEERCRED, &maker, &size) != 0 || size != sizeof maker)
-        return false;
+        return DOUBT "getsockopt of SO_PEERCRED";
     *out_maker = maker.pid;
-    return maker.uid == geteuid() && maker.gid == getegid();
+    return maker.uid == geteuid() && maker.gid == getegid()
+               ? NULL
+               : refuse(DOUBT "it runs as another user or group than the child");
 }
 
-// Memory without a name in any file system. Root's too: a program may have become another user since it made its arena, and nobody but root can
-// give root a file.
-static bool is_memory_of_same_user(int arena)
+static uint64_t take_number(const char **text)
+{
+    uint64_t number = 0;
+    while (**text == ' ')
+        (*text)++;
+    for (; **text >= '0' && **text <= '9'; (*text)++)
+        number = number * 10 + (uint64_t)(**text - '0');
+    return number;
+}
+
+// Of lines "first number, first number outside, how many". What cannot be read is taken for a range with the user.
+static bool is_in_a_range(const char *text, uid_t user)
+{
+    while (*text) {
+        const uint64_t first = take_number(&text);
+        (void)take_number(&text);
+        const uint64_t count = take_number(&text);
+        if (*text++ != '\n' || (user >= first && user - first < count))
+            return true;
+    }
+    return false;
+}
+
+// Whether this process's user namespace has no such user: the kernel shows a user from outside as one number, which may also be
+// that of a user of the namespace. In the first namespace there is every number.
+static bool is_from_outside(uid_t user)
+{
+    char text[1024];
+    const int map = broodi_posix_fault(EMFILE) ? -1 : open("/proc/self/uid_map", O_RDONLY | O_CLOEXEC);
+    if (map < 0)
+        return false;
+    const ssize_t length = read(map, text, sizeof text - 1);
+    close(map);
+    if (length <= 0 || length == sizeof text - 1) // there may be more
+        return false;
+    text[length] = 0;
+    return !is_in_a_range(text, user);
+}
+
+// Root's too: a program may have become another user since it made its arena, and nobody but root can give root a file. From inside
+// of a user namespace that it has entered since, root is a user from outside.
+static bool is_owner_accepted(uid_t owner)
+{
+    return owner == geteuid() || owner == 0 || is_from_outside(owner);
+}
+
+// Memory without a name in any file system.
+static const char *doubt_memory(int arena)
 {
     struct stat facts;
-    return fstat(arena, &facts) == 0 && S_ISREG(facts.st_mode) && facts.st_nlink == 0 &&
-           (facts.st_uid == geteuid() || facts.st_uid == 0) && fcntl(arena, F_GET_SEALS) >= 0;
+    if (fstat(arena, &facts) != 0)
+        return DOUBT "fstat of the memory of the family";
+    if (!S_ISREG(facts.st_mode) || facts.st_nlink != 0)
+        return refuse(DOUBT "the memory of the family is a file with a name");
+    if (fcntl(arena, F_GET_SEALS) < 0)
+        return DOUBT "fcntl of F_GET_SEALS";
+    return is_owner_accepted(facts.st_uid) ? NULL
+                                           : refuse(DOUBT "the memory of the family is another user's");
+}
+
+static const char *doubt(int channel, int arena, pid_t *out_maker)
+{
+    const char *cause = doubt_pair(channel);
+    if (!cause)
+        cause = doubt_maker(channel, out_maker);
+    return cause ? cause : doubt_memory(arena);
 }
 
 static bool is_ended(int pidfd)
@@ -78,7 +152,7 @@ static bool has_maker_ended(int channel, pid_t maker)
 enum broodi_trust broodi_trust_judge(int channel, int arena)
 {
     pid_t maker = 0;
-    if (!is_of_a_pair(channel) || !is_made_by_same_user(channel, &maker) || !is_memory_of_same_user(arena))
+    if (doubt(channel, arena, &maker))
         return BROODI_TRUST_STRANGER;
     const bool is_parent = maker == getppid();
     const bool has_ended = has_maker_ended(channel, maker);
@@ -106,9 +180,13 @@ bool broodi_trust_is_unseen(int channel, int *out_descriptor)
 }
 
 // What the system executes with another real user or group counts as one with raised privileges.
-bool broodi_trust_foresee(int channel, int arena)
+const char *broodi_trust_foresee(int channel, int arena)
 {
     pid_t maker = 0;
-    return getuid() == geteuid() && getgid() == getegid() && is_of_a_pair(channel) &&
-           is_made_by_same_user(channel, &maker) && is_memory_of_same_user(arena) && maker == getppid();
+    if (getuid() != geteuid() || getgid() != getegid())
+        return refuse(DOUBT "the effective user or group is not the real one");
+    const char *cause = doubt(channel, arena, &maker);
+    if (cause)
+        return cause;
+    return maker == getppid() ? NULL : refuse(DOUBT "it is not the parent");
 }

@@ -21,8 +21,9 @@ enum broodi_trust broodi_trust_judge(int channel, int arena);
 // or -1 where the system has none.
 bool broodi_trust_is_unseen(int channel, int *out_descriptor);
 
-// Before a fresh image is executed: whether it will believe its announcement. One that would not must not be executed, since it would begin as a main
+// Before a fresh image is executed: NULL when it will believe its announcement. Otherwise why not, as a text for a message, and errno: of the
+// system call that was refused, or EPERM. One that would not believe must not be executed, since it would begin as a main
 // process. Asked in the process that executes it, between vfork and exec, or by the starter on macOS. Async-signal-safe.
-bool broodi_trust_foresee(int channel, int arena);
+const char *broodi_trust_foresee(int channel, int arena);
 
 #endif

@@ -13,8 +13,10 @@
 #include "shared.h"
 
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
@@ -202,6 +204,51 @@ static int give_memory_of_another_user(void)
     return code;
 }
 
+static bool write_map(const char *path, const char *text)
+{
+    const int map = open(path, O_WRONLY | O_CLOEXEC);
+    const bool written = map >= 0 && write(map, text, strlen(text)) == (ssize_t)strlen(text);
+    if (map >= 0)
+        close(map);
+    return written;
+}
+
+// Root that becomes another user, who enters a namespace where he is root: whose memory this is can not be seen from in there.
+static void enter_a_namespace(void)
+{
+    if (setresgid(ANOTHER, ANOTHER, ANOTHER) != 0 || setresuid(ANOTHER, ANOTHER, ANOTHER) != 0 ||
+        prctl(PR_SET_DUMPABLE, 1) != 0)
+        give_up("setresuid");
+    if (unshare(CLONE_NEWUSER) != 0 || !write_map("/proc/self/setgroups", "deny") ||
+        !write_map("/proc/self/uid_map", "0 65534 1") || !write_map("/proc/self/gid_map", "0 65534 1"))
+        _exit(NO_SUCH_RIGHT);
+}
+
+static int be_in_a_namespace(void)
+{
+    enter_a_namespace();
+    return be_a_starter();
+}
+
+static int give_a_file_in_a_namespace(void)
+{
+    const int file = open("/etc/passwd", O_RDONLY | O_CLOEXEC);
+    enter_a_namespace();
+    return start_with_pair(file, announcement);
+}
+
+static int start_by_others_in_a_namespace(void)
+{
+    int ends[2];
+    enter_a_namespace();
+    make_pair(ends);
+    send_letter(ends[0]);
+    const pid_t between = copied();
+    if (between == 0)
+        _exit(start_victim(ends[1], forger.arena, announcement));
+    return end_of(between);
+}
+
 static int give_a_file(void)
 {
     const int file = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
@@ -375,6 +422,20 @@ static void another_user_is_not_believed(void **state)
     EXPECT(give_memory_of_another_user, as_main);
 }
 
+static void memory_from_outside_of_the_namespace_is_believed_of_a_parent(void **state)
+{
+    (void)state;
+    char printed[64];
+    skip_unless_root();
+    if (run(be_in_a_namespace, printed, sizeof printed) == NO_SUCH_RIGHT) {
+        print_message("this user may make no namespace of users\n");
+        skip();
+    }
+    EXPECT(be_in_a_namespace, as_child);
+    EXPECT(give_a_file_in_a_namespace, as_main);
+    EXPECT(start_by_others_in_a_namespace, as_main);
+}
+
 static void who_is_not_the_parent_is_not_believed(void **state)
 {
     (void)state;
@@ -451,6 +512,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_parent_of_the_same_user_is_believed),
         cmocka_unit_test(another_user_is_not_believed),
+        cmocka_unit_test(memory_from_outside_of_the_namespace_is_believed_of_a_parent),
         cmocka_unit_test(who_is_not_the_parent_is_not_believed),
         cmocka_unit_test(descriptors_that_no_starter_gives_are_not_believed),
         cmocka_unit_test(a_socket_of_a_listener_is_not_believed),

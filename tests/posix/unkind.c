@@ -159,6 +159,53 @@ static bool refuse_call(uint32_t number)
     return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && prctl(PR_SET_SECCOMP, MODE_FILTER, &filter) == 0;
 }
 
+#if defined(SYS_fcntl64)
+#define FCNTL SYS_fcntl64
+#else
+#define FCNTL SYS_fcntl
+#endif
+
+struct refused {
+    uint32_t call;
+    int32_t method;
+    const char *named;
+};
+
+static int start_without_a_call(void *arg)
+{
+    const struct refused *refused = arg;
+    const brood_process_options options = { .method = refused->method };
+    brood_process *process = NULL;
+    if (!refuse_call(refused->call))
+        return 77;
+    const brood_status status = brood_process_start(&process, stay, NULL, 0, &options);
+    if (status != BROOD_DENIED || !strstr(brood_last_error(), refused->named)) {
+        print_error("\"%s\" does not name %s\n", brood_last_error(), refused->named);
+        return 1;
+    }
+    return 0;
+}
+
+static void a_start_names_the_call_that_was_refused(void **state)
+{
+    (void)state;
+    struct refused rows[] = {
+        { SYS_getsockname, BROOD_START_SPAWN, "getsockname (1)" },
+        { SYS_getsockname, BROOD_START_FORKSERVER, "getsockname (1)" },
+        { SYS_getpeername, BROOD_START_SPAWN, "getpeername (1)" },
+        { SYS_getsockopt, BROOD_START_SPAWN, "SO_PEERCRED (1)" },
+        { FCNTL, BROOD_START_FORKSERVER, "F_GETFD for a resource (1)" },
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        const int code = platform_guest(start_without_a_call, &rows[i]);
+        if (code == 77) {
+            print_message("no filters of system calls\n");
+            skip();
+        }
+        assert_int_equal(code, 0);
+    }
+}
+
 static int stay_for_ever(void *unused)
 {
     (void)unused;
@@ -489,6 +536,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_living_child_is_not_taken_for_ended_when_its_descriptor_is_closed),
         cmocka_unit_test(a_start_after_the_memory_was_closed_says_so),
+        cmocka_unit_test(a_start_names_the_call_that_was_refused),
         cmocka_unit_test(who_is_cancelled_while_it_waits_for_its_parent_leaves_no_descriptor),
         cmocka_unit_test(a_forked_child_can_be_cancelled_as_the_thread_that_started_it),
         cmocka_unit_test(a_daemon_is_stopped_where_no_signal_goes_by_descriptor),

@@ -66,7 +66,8 @@ static int pass_stream(posix_spawn_file_actions_t *actions, const brood_os_plan 
     if (source == LAUNCH_STREAM_NULL)
         return posix_spawn_file_actions_addopen(actions, stream, "/dev/null", stream ? O_WRONLY : O_RDONLY,
                                                 0);
-    if (plan->streams[stream].source != BROOD_OS_STREAM_RESOURCE && fcntl(source, F_GETFD) < 0)
+    if (plan->streams[stream].source != BROOD_OS_STREAM_RESOURCE && fcntl(source, F_GETFD) < 0 &&
+        errno == EBADF)
         return 0;
     if (source == stream)
         return posix_spawn_file_actions_addinherit_np(actions, stream);
@@ -145,10 +146,12 @@ static brood_status start(const brood_os_plan *plan, char *const *envp, int *mov
     pid_t pid = 0;
     if (!broodi_descriptor_pair(SOCK_STREAM, ends))
         return brood_os_error("socketpair", errno);
-    if (!broodi_trust_foresee(ends[1], (int)plan->arena->object)) {
+    const char *doubt = broodi_trust_foresee(ends[1], (int)plan->arena->object);
+    if (doubt) {
+        const brood_status status = brood_os_error(doubt, errno);
         broodi_descriptor_close(ends[0]);
         broodi_descriptor_close(ends[1]);
-        return broodi_fail(BROOD_DENIED, "a child of this user would not believe its starter");
+        return status;
     }
     const int error = spawn(plan, ends[1], envp, moved, &pid);
     broodi_descriptor_close(ends[1]);

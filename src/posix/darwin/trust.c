@@ -58,11 +58,26 @@ enum broodi_trust broodi_trust_judge(int channel, int arena)
     return peer == getppid() && is_of_same_user(peer) ? BROODI_TRUST_STARTER : BROODI_TRUST_STRANGER;
 }
 
-bool broodi_trust_foresee(int channel, int arena)
+#define DOUBT "a child would not believe its starter: "
+
+static const char *refuse(const char *cause)
+{
+    errno = EPERM;
+    return cause;
+}
+
+const char *broodi_trust_foresee(int channel, int arena)
 {
     pid_t peer = 0;
-    return getuid() == geteuid() && getgid() == getegid() && is_of_a_pair(channel) &&
-           find_peer(channel, &peer) && peer == getpid() && is_memory_of_same_user(arena);
+    if (getuid() != geteuid() || getgid() != getegid())
+        return refuse(DOUBT "the effective user or group is not the real one");
+    if (!is_of_a_pair(channel))
+        return refuse(DOUBT "the channel is no pair of sockets");
+    if (!find_peer(channel, &peer))
+        return DOUBT "getsockopt of LOCAL_PEERPID";
+    if (peer != getpid())
+        return refuse(DOUBT "another process has used the channel");
+    return is_memory_of_same_user(arena) ? NULL : refuse(DOUBT "the memory of the family is another user's");
 }
 
 bool broodi_trust_is_unseen(int channel, int *out_descriptor)
