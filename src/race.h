@@ -10,24 +10,24 @@
 #include <stddef.h>
 
 // Before the caller lets others go on, by the object at this address.
-static inline void broodi_race_release(const void *address)
+static inline void broodi_race_release(const volatile void *address)
 {
     if (broodi_here.race_checked)
-        brood_os_race_release(address);
+        brood_os_race_release((const void *)(uintptr_t)address);
 }
 
 // After it was let go on by the object.
-static inline void broodi_race_acquire(const void *address)
+static inline void broodi_race_acquire(const volatile void *address)
 {
     if (broodi_here.race_checked)
-        brood_os_race_acquire(address);
+        brood_os_race_acquire((const void *)(uintptr_t)address);
 }
 
 // Memory of the library that atomics order, once it is mapped or allocated.
-static inline void broodi_race_ignore(const void *address, size_t size)
+static inline void broodi_race_ignore(const volatile void *address, size_t size)
 {
     if (broodi_here.race_checked)
-        brood_os_race_ignore(address, size);
+        brood_os_race_ignore((const void *)(uintptr_t)address, size);
 }
 
 #endif
