@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT
 // Forged announcements. The test does what a starter does by hand, and changes one thing. The victim is this program once more, which begins
 // as a main process unless it believes the announcement.
+// Before <intrin.h>, some of whose functions Wine's headers define.
+#include <windows.h>
+
 #include "../meeting.h"
 
 #include "boot.h"
@@ -10,7 +13,6 @@
 #include "win32/channel.h"
 
 #include <wchar.h>
-#include <windows.h>
 
 enum { TOKEN = 0x1234, AS_MAIN = 10, AS_CHANGED_MAIN = 11, AS_CHILD = 20 };
 
