@@ -204,9 +204,12 @@ static unsigned count_without_list(void)
     return __libc_single_threaded ? 1 : BROOD_OS_THREADS_UNKNOWN;
 }
 #else
+// The links of the list's directory are two and one for each thread, which takes no descriptor to learn.
 static unsigned count_without_list(void)
 {
-    return BROOD_OS_THREADS_UNKNOWN;
+    struct stat tasks = { .st_nlink = 0 };
+    const bool alone = stat("/proc/self/task", &tasks) == 0 && tasks.st_nlink == 3;
+    return alone ? 1 : BROOD_OS_THREADS_UNKNOWN;
 }
 #endif
 
