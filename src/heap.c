@@ -3,6 +3,8 @@
 
 #include "fail.h"
 #include "family.h"
+#include "os/os_guard.h"
+#include "race.h"
 #include "step.h"
 
 #include <string.h>
@@ -346,20 +348,31 @@ brood_status broodi_heap_take(size_t size, uint64_t *out_place, bool *out_zero)
 
 static _Atomic uint32_t accessible[BROODI_HEAP_CHUNKS / BROODI_HEAP_GROUP]; // how many chunks of each group
 
-static bool access_group(uint32_t group, uint32_t chunks)
+// Under the guard, so that each chunk is mapped once: a checker of data races takes a new mapping for a write by the thread that makes it.
+static bool map_chunks(uint32_t group, uint32_t chunks)
 {
-    uint32_t known = atomic_load_explicit(&accessible[group], memory_order_acquire);
+    uint32_t known = atomic_load_explicit(&accessible[group], memory_order_relaxed);
     if (known >= chunks)
         return true;
     brood_os_range range = range_of(group * BROODI_HEAP_GROUP + known);
     range.length = (size_t)(chunks - known) * BROODI_HEAP_CHUNK;
     if (!brood_os_arena_access(&broodi_family.arena, &range))
         return false;
-    while (known < chunks &&
-           !atomic_compare_exchange_weak_explicit(&accessible[group], &known, chunks, memory_order_acq_rel,
-                                                  memory_order_acquire))
-        continue;
-    return true;
+    broodi_race_release(&accessible[group]);
+    return atomic_compare_exchange_strong_explicit(&accessible[group], &known, chunks, memory_order_release,
+                                                   memory_order_relaxed);
+}
+
+static bool access_group(uint32_t group, uint32_t chunks)
+{
+    bool mapped = atomic_load_explicit(&accessible[group], memory_order_acquire) >= chunks;
+    if (!mapped) {
+        brood_os_guard_lock();
+        mapped = map_chunks(group, chunks);
+        brood_os_guard_unlock();
+    }
+    broodi_race_acquire(&accessible[group]);
+    return mapped;
 }
 
 brood_status broodi_heap_access(uint64_t place, size_t size)
