@@ -127,7 +127,7 @@ void broodi_descriptors_forget(void)
     for (size_t word = 0; word < own.words; word++) {
         for (int bit = 0; own.bits[word] >> bit; bit++) {
             const int descriptor = (int)(word * BITS) + bit;
-            if (own.bits[word] >> bit & 1 && descriptor != kept)
+            if (own.bits[word] >> bit & 1 && kept != BROODI_DESCRIPTOR_ALL && descriptor != kept)
                 close(descriptor);
             if (bit == BITS - 1)
                 break;

@@ -24,7 +24,8 @@ int broodi_descriptor_note(int descriptor);
 // Closes it if it is one of them: a copy does not have it any more, nor does it close what has its number there. Keeps errno.
 void broodi_descriptor_close(int descriptor);
 
-// The copy that this thread makes next has this one all the same; -1: none.
+// The copy that this thread makes next has this one all the same, or all of them; -1: none.
+enum { BROODI_DESCRIPTOR_ALL = -2 };
 void broodi_descriptor_keep(int descriptor);
 
 // In a copy, first of all: closes them, and unlocks.

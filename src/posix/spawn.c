@@ -45,7 +45,8 @@ static void start_by_vfork(void *arg)
     sigset_t before;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    broodi_descriptor_keep(launch->channel); // where a vfork is a fork
+    // Where a vfork is a fork; resources may be the library's own. The program gets no more than these.
+    broodi_descriptor_keep(BROODI_DESCRIPTOR_ALL);
     const pid_t child = broodi_posix_fault(EAGAIN) ? -1 : make_by_vfork(launch);
     launch->error = errno;
     broodi_descriptor_keep(-1);
