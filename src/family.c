@@ -343,7 +343,7 @@ static bool search(enum broodi_kind kind, uint32_t low, uint32_t *out_index)
 {
     struct broodi_table_state *table = &broodi_family.header->tables[kind];
     const uint32_t limit = broodi_slot_limit(kind);
-    const uint32_t first = atomic_load_explicit(&table->cursor, memory_order_relaxed) % limit;
+    const uint32_t first = limit ? atomic_load_explicit(&table->cursor, memory_order_relaxed) % limit : 0;
     for (uint32_t n = 0; n < limit; n++) {
         const uint32_t index = (first + n) % limit;
         if (!take_at(kind, index, low))

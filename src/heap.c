@@ -44,7 +44,7 @@ static brood_os_range range_of(uint32_t chunk)
     const uint64_t group = broodi_space_of_group(chunk / BROODI_HEAP_GROUP);
     return (brood_os_range){ .offset = (size_t)place_of(chunk),
                              .length = BROODI_HEAP_CHUNK,
-                             .place = group + chunk % BROODI_HEAP_GROUP * BROODI_HEAP_CHUNK };
+                             .place = group + (uint64_t)(chunk % BROODI_HEAP_GROUP) * BROODI_HEAP_CHUNK };
 }
 
 // How many chunks the window has room for.
