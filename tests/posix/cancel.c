@@ -346,6 +346,8 @@ static int cancel_before(void *unused)
     const size_t before = platform_descriptor_count();
     for (size_t i = 0; i < CALLS; i++) {
         note("call", i + 1);
+        if (calls[i] == join_ended) // a join that waits is cancelled
+            CHECK(platform_process_ends(brood_process_pid(with.started[0])));
         CHECK(try_before(calls[i], true));
         if (calls[i] == end_child) {
             CHECK(brood_process_join(with.child, MEETING_PATIENCE, NULL) == BROOD_OK);
