@@ -63,6 +63,8 @@ static brood_status join_threads(int64_t deadline)
     brood_status status = BROOD_OK;
     while (status == BROOD_OK && (thread = broodi_threads_any()) != NULL) {
         status = broodi_thread_join(thread, deadline);
+        if (status == BROOD_DEADLOCK)
+            status = BROOD_OK;
         brood_thread_drop(thread);
     }
     return status;
@@ -108,10 +110,21 @@ void broodi_ending_of_thread(void)
         leave_handlers(inside);
 }
 
+static void join_at_exit(void);
+
+// When a handler calls exit() inside exit(), or ends its thread there, the C library goes on with the functions
+// that it has not called yet. So one that runs the handlers that are left must be among them. Without memory
+// for its registration they are lost.
+static void renew_for_handlers_left(void)
+{
+    (void)at_exit.executable_atexit(join_at_exit);
+}
+
 static void run_handler(struct handler *handler)
 {
     const struct handler own = *handler;
     free(handler); // now: the handler may end the thread
+    renew_for_handlers_left();
     inside++;
     (void)broodi_self(); // so that this is noticed then
     own.fn(own.arg);
@@ -298,6 +311,7 @@ _Noreturn static void leave(int code)
 
 static void join_at_exit(void)
 {
+    broodi_thread_leaves();
     if (broodi_here.role != BROODI_GUEST)
         (void)end_all(INT64_MAX);
 }

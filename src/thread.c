@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Threads. The state of one goes RUNNING -> ENDED -> REAPING -> REAPED: its target has returned; somebody waits for the system's thread, a
-// matter of microseconds; nothing of it is left. Any number may join, one reaps.
+// matter of microseconds; nothing of it is left. Any number may join, one reaps. A thread that calls exit()
+// is LEAVING instead of RUNNING.
 #include "threads.h"
 
 #include "deadline.h"
@@ -18,7 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { RUNNING, ENDED, REAPING, REAPED };
+enum { RUNNING, LEAVING, ENDED, REAPING, REAPED };
 
 enum { BATCH = 32 }; // of threads to look after at once
 
@@ -282,9 +283,26 @@ static bool is_self(const brood_thread *thread)
            (state_of(thread) == ENDED && brood_os_thread_is_self(thread->thread));
 }
 
+// exit() joins all threads: two that have both called it would wait for each other.
+static bool leaves_beside_caller(const brood_thread *thread)
+{
+    const struct broodi_self *self = broodi_self_known();
+    return state_of(thread) == LEAVING && self && self->thread && state_of(self->thread) == LEAVING;
+}
+
 static bool is_to_be_joined(const brood_thread *thread)
 {
-    return !thread->daemon && !is_self(thread);
+    return !thread->daemon && !is_self(thread) && !leaves_beside_caller(thread);
+}
+
+void broodi_thread_leaves(void)
+{
+    const struct broodi_self *self = broodi_self_known();
+    uint64_t state = RUNNING;
+    if (self && self->thread &&
+        atomic_compare_exchange_strong_explicit(&self->thread->state.state, &state, LEAVING,
+                                                memory_order_seq_cst, memory_order_relaxed))
+        broodi_wake(&self->thread->state, BROODI_ALL);
 }
 
 brood_thread *broodi_threads_any(void)
@@ -306,6 +324,8 @@ brood_status broodi_thread_join(brood_thread *thread, int64_t deadline)
         const uint64_t state = state_of(thread);
         if (state == REAPED)
             return BROOD_OK;
+        if (leaves_beside_caller(thread))
+            return broodi_fail(BROOD_DEADLOCK, "both threads have called exit()");
         if (state == ENDED)
             reap(thread, deadline);
         else if (deadline > 0)
@@ -361,7 +381,7 @@ static brood_status join(brood_thread *thread, brood_duration timeout, int *out_
         return broodi_fail(BROOD_DEADLOCK, "a thread cannot join itself");
     status = broodi_thread_join(thread, broodi_deadline(timeout));
     // Its target has returned; that the system has not taken the thread away yet is for whoever comes by next.
-    if (status == BROOD_TIMEOUT && state_of(thread) != RUNNING)
+    if (status == BROOD_TIMEOUT && state_of(thread) > LEAVING)
         status = BROOD_OK;
     if (status == BROOD_OK)
         broodi_race_acquire(thread);
@@ -377,7 +397,7 @@ brood_status brood_thread_join(brood_thread *thread, brood_duration timeout, int
 
 bool brood_thread_is_alive(brood_thread *thread)
 {
-    return is_ours(thread) && state_of(thread) == RUNNING;
+    return is_ours(thread) && state_of(thread) <= LEAVING;
 }
 
 uint64_t brood_thread_id(const brood_thread *thread)

@@ -423,6 +423,83 @@ static int exit_in_a_handler_again(void *unused)
     exit(2);
 }
 
+// The older handler is reached by the second thread only.
+static void leave_with_both(void)
+{
+    _Exit(4);
+}
+
+static void exit_beside(void *unused)
+{
+    (void)unused;
+    exit(2);
+}
+
+static void await_a_second_exit(void)
+{
+    (void)foreign_thread_start(exit_beside, NULL);
+    brood_sleep(BROOD_SECONDS(2));
+    _Exit(5);
+}
+
+static int exit_in_two_threads(void *unused)
+{
+    (void)unused;
+    CHECK(atexit(leave_with_both) == 0 && atexit(await_a_second_exit) == 0);
+    return 0;
+}
+
+// The C library of Windows, and glibc since 2.41, keep a second thread waiting in exit() until the first has ended the process.
+static bool exit_lets_one_thread_in(void)
+{
+    brood_exit ended = { .kind = BROOD_RUNNING };
+    brood_process *process = started_by(BROOD_START_SPAWN, exit_in_two_threads, NULL, 0);
+    assert_status(brood_process_join(process, MEETING_PATIENCE, &ended), BROOD_OK);
+    brood_process_drop(process);
+    assert_int_equal(ended.kind, BROOD_EXITED);
+    assert_true(ended.code == 4 || ended.code == 5);
+    return ended.code == 5;
+}
+
+static int exit_in_threads(void *arg)
+{
+    for (int i = 0; i < 3; i++)
+        if (brood_thread_start(NULL, exit_now, NULL, 0, NULL) == BROOD_WRONG_STATE)
+            break; // one of them was quick
+    if (*(const int32_t *)arg == BROOD_DAEMON_NO)
+        return 6;
+    (void)await_note("never", 1);
+    return __LINE__;
+}
+
+static void threads_that_exit_at_once_do_not_wait_for_each_other(void **state)
+{
+    (void)state;
+    if (exit_lets_one_thread_in())
+        skip(); // who joins from there waits for ever: brood.h has such a program call brood_shutdown() first
+    static const int32_t ends[] = { BROOD_DAEMON_NO, BROOD_DAEMON_YES };
+    int32_t methods[MOST_METHODS];
+    const size_t methods_count = methods_of_this_system(methods);
+    for (size_t i = 0; i < methods_count; i++)
+        for (size_t j = 0; j < 2; j++)
+            for (int round = 0; round < 10; round++)
+                assert_process_ends(started_by(methods[i], exit_in_threads, &ends[j], sizeof(int32_t)), 6);
+}
+
+static void a_handler_that_exits_leaves_no_other_out(void **state)
+{
+    (void)state;
+    static const brood_target targets[] = { exit_in_a_handler, exit_in_a_handler_again };
+    int32_t methods[MOST_METHODS];
+    const size_t methods_count = methods_of_this_system(methods);
+    for (size_t i = 0; i < methods_count; i++)
+        for (size_t j = 0; j < 2; j++) {
+            note("handler of brood", 0);
+            assert_process_ends(started_by(methods[i], targets[j], NULL, 0), 6);
+            assert_int_equal(noted("handler of brood"), 1);
+        }
+}
+
 static void exit_may_be_called_wherever_the_program_runs(void **state)
 {
     (void)state;
@@ -526,6 +603,8 @@ int main(void)
         cmocka_unit_test(the_last_thread_ends_the_process),
         cmocka_unit_test(the_last_thread_ends_the_process_though_one_has_started_a_child),
         cmocka_unit_test(exit_may_be_called_wherever_the_program_runs),
+        cmocka_unit_test(threads_that_exit_at_once_do_not_wait_for_each_other),
+        cmocka_unit_test(a_handler_that_exits_leaves_no_other_out),
         cmocka_unit_test(a_daemon_thread_in_a_read_does_not_hold_up_the_end),
         cmocka_unit_test(a_copy_that_returns_leaves_the_place_in_its_parent_s_files),
     };

@@ -93,6 +93,7 @@ BROOD_BEGIN_DECLS
  * behalf at its end. This is arranged by pthread_atfork(), hence three limits: a fork handler that was registered before brood_init()
  * must not use brood; a copy must not if it was made by `_Fork()`, or inside a signal handler (its parent goes on, whatever call of brood the signal
  * has interrupted; the copy should execute a program or leave by _exit()); and what dl_iterate_phdr() calls must neither use brood nor fork.
+ * The C library has limits of its own: glibc's fork() waits for ever in a handler whose signal has interrupted malloc() in the same thread.
  */
 #define brood_init() brood_init_with(BROOD_VERSION_NUMBER, atexit)
 

@@ -67,7 +67,7 @@ BROOD_API BROOD_NODISCARD brood_status brood_thread_start(brood_thread **out, br
  * @param thread    the thread.
  * @param timeout   how long to wait.
  * @param out_code  receives what the target returned; may be NULL.
- * @return `BROOD_TIMEOUT`; `BROOD_DEADLOCK` for the thread itself; `BROOD_INVALID` for NULL; `BROOD_WRONG_STATE` in another process.
+ * @return `BROOD_TIMEOUT`; `BROOD_DEADLOCK` for the thread itself, and when both threads have called exit(); `BROOD_INVALID` for NULL; `BROOD_WRONG_STATE` in another process.
  */
 BROOD_API brood_status brood_thread_join(brood_thread *thread, brood_duration timeout, int *out_code);
 
