@@ -304,6 +304,7 @@ static int end_the_first_thread(void *unused)
     (void)unused;
     CHECK(brood_at_exit(count_handler_of_brood, NULL) == BROOD_OK);
     CHECK(brood_thread_start(NULL, work_and_return, NULL, 0, NULL) == BROOD_OK);
+    platform_leaks_ignore();
     note("first thread ends", 1);
     foreign_thread_exit();
 }
@@ -330,6 +331,7 @@ static int end_the_first_thread_beside_a_starter(void *unused)
     (void)unused;
     CHECK(brood_at_exit(count_handler_of_brood, NULL) == BROOD_OK);
     CHECK(brood_thread_start(NULL, have_a_child_and_return, NULL, 0, NULL) == BROOD_OK);
+    platform_leaks_ignore();
     note("first thread ends", 1);
     foreign_thread_exit();
 }

@@ -26,6 +26,10 @@ bool platform_copy_outlives_its_first_thread(void);
 // by one of them, nor in an emulator, which asserts that there is one thread.
 bool platform_copy_is_safe_beside_threads(void);
 
+// This process, and each copy of it, is not searched for leaks at its end any more: the sanitizer could not, or would not
+// find what only the stack of the first thread has pointed to, once that thread has ended.
+void platform_leaks_ignore(void);
+
 // Whether the system knows at once, or in some microseconds, that a thread is gone that was joined: in an emulator it ends later than the one that
 // it has run.
 bool platform_joined_thread_is_gone(void);

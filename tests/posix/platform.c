@@ -63,6 +63,20 @@ bool platform_copy_is_safe_beside_threads(void)
 #endif
 }
 
+static bool ignores_leaks;
+
+void platform_leaks_ignore(void)
+{
+    ignores_leaks = true;
+}
+
+// The leak sanitizer asks.
+int __lsan_is_turned_off(void);
+int __lsan_is_turned_off(void)
+{
+    return ignores_leaks;
+}
+
 bool platform_joined_thread_is_gone(void)
 {
 #if defined(BROOD_EMULATED)

@@ -50,6 +50,10 @@ bool platform_copy_is_safe_beside_threads(void)
     return false;
 }
 
+void platform_leaks_ignore(void)
+{
+}
+
 bool platform_joined_thread_is_gone(void)
 {
     return true;
