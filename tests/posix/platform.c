@@ -655,18 +655,28 @@ void platform_terminate_ignore(void)
 
 extern char **environ;
 
-// The environment with one more entry, from malloc.
+static bool is_of_same_name(const char *entry, const char *variable)
+{
+    const size_t length = strcspn(variable, "=");
+    return strncmp(entry, variable, length) == 0 && entry[length] == '=';
+}
+
+// The environment with this entry, from malloc. Of two entries with one name some systems take the first, some the last.
 static char **environment_with(const char *variable)
 {
     size_t count = 0;
     while (environ[count])
         count++;
-    char **list = calloc(count + 2, sizeof *list);
+    char **list = malloc((count + 2) * sizeof *list);
     if (!list)
-        give_up("calloc");
-    memcpy(list + (variable ? 1 : 0), environ, count * sizeof *list);
+        give_up("malloc");
+    count = 0;
+    for (char **entry = environ; *entry; entry++)
+        if (!variable || !is_of_same_name(*entry, variable))
+            list[count++] = *entry;
     if (variable)
-        list[0] = (char *)(uintptr_t)variable;
+        list[count++] = (char *)(uintptr_t)variable;
+    list[count] = NULL;
     return list;
 }
 
