@@ -22,6 +22,9 @@ bool platform_copy_may_start_threads(void);
 // first has ended there.
 bool platform_copy_outlives_its_first_thread(void);
 
+// Whether a process whose first thread has left ends with its last thread: the thread sanitizer has a thread of its own in each process, which stays.
+bool platform_ends_with_the_last_thread(void);
+
 // Whether a copy that the program makes of this process beside busy threads can be used: not where the allocator of a sanitizer may have been locked
 // by one of them, nor in an emulator, which asserts that there is one thread.
 bool platform_copy_is_safe_beside_threads(void);
