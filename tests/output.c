@@ -90,6 +90,7 @@ static int print_everywhere(void *arg)
     (void)printf("out\n");
     (void)fflush(stdout);
     (void)fprintf(stderr, "error\n");
+    (void)fflush(stderr); // which the C library of Wine for MSVC keeps to the end
     platform_write(1, "1\n");
     platform_write(2, "2\n");
     platform_print(1, "one\n");

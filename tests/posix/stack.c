@@ -250,7 +250,7 @@ static bool thread_start(void)
 static bool too_large(void)
 {
     brood_block block;
-    return brood_block_create(&block, SIZE_MAX / 4) == BROOD_NO_MEMORY && *brood_last_error();
+    return brood_block_create(&block, SIZE_MAX / 4 * 3) == BROOD_NO_MEMORY && *brood_last_error();
 }
 
 #define CALL(name, expression)    \
