@@ -25,8 +25,11 @@ bool platform_copy_outlives_its_first_thread(void);
 // Whether a process whose first thread has left ends with its last thread: the thread sanitizer has a thread of its own in each process, which stays.
 bool platform_ends_with_the_last_thread(void);
 
+// Whether a process can be copied while it has other threads: an emulator asserts that there is one, and now and then ends or hangs.
+bool platform_copy_can_be_made_beside_threads(void);
+
 // Whether a copy that the program makes of this process beside busy threads can be used: not where the allocator of a sanitizer may have been locked
-// by one of them, nor in an emulator, which asserts that there is one thread.
+// by one of them.
 bool platform_copy_is_safe_beside_threads(void);
 
 // This process, and each copy of it, is not searched for leaks at its end any more: the sanitizer could not, or would not

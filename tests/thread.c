@@ -907,7 +907,11 @@ static void a_copy_made_by_a_daemon_thread_waits_for_its_threads(void **state)
         { .method = BROOD_START_FORK, .fork_with_threads = true },
         { .method = BROOD_START_FORK, .fork_with_threads = true, .survive_parent = true },
     };
-    for (size_t i = 0; i < sizeof copies / sizeof copies[0] && platform_copy_may_start_threads(); i++) {
+    if (!platform_copy_may_start_threads() || !platform_copy_can_be_made_beside_threads()) {
+        print_message("no copies beside threads here\n");
+        skip();
+    }
+    for (size_t i = 0; i < sizeof copies / sizeof copies[0]; i++) {
         note("runs", 0);
         note("go", 0);
         note("late", 0);

@@ -7,10 +7,13 @@
 #include "../methods.h"
 #include "../platform.h"
 
+#include <errno.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/wait.h>
 
 // What the calls are made with: there in each child that makes them.
 static struct {
@@ -349,6 +352,18 @@ static int make_all(void)
     return is_whole() ? 0 : __LINE__;
 }
 
+// The child is left to the library, which may have reaped it already. In an emulator its first thread is gone earlier.
+static bool ends(const brood_process *process)
+{
+    const int64_t deadline = brood_clock() + MEETING_PATIENCE;
+    const id_t pid = (id_t)brood_process_pid(process);
+    siginfo_t info = { .si_pid = 0 };
+    while (waitid(P_PID, pid, &info, WEXITED | WNOWAIT | WNOHANG) == 0 && info.si_pid == 0 &&
+           brood_clock() < deadline)
+        brood_sleep(BROOD_MILLISECONDS(1));
+    return info.si_pid != 0 || errno == ECHILD;
+}
+
 static int cancel_before(void *unused)
 {
     static void (*const calls[])(void) = { start_spawn,  start_served,  start_fork,     join_ended,
@@ -360,9 +375,10 @@ static int cancel_before(void *unused)
     CHECK(make_all() == 0);
     const size_t before = platform_descriptor_count();
     for (size_t i = 0; i < CALLS; i++) {
+        if (calls[i] == start_fork && !platform_copy_can_be_made_beside_threads())
+            continue;
         note("call", i + 1);
-        if (calls[i] == join_ended) // a join that waits is cancelled
-            CHECK(platform_process_ends(brood_process_pid(with.started[0])));
+        CHECK(calls[i] != join_ended || ends(with.started[0])); // a join that waits is cancelled
         CHECK(try_before(calls[i], true));
         if (calls[i] == end_child) {
             CHECK(brood_process_join(with.child, MEETING_PATIENCE, NULL) == BROOD_OK);
@@ -384,11 +400,12 @@ static void a_call_that_does_not_wait_comes_back_before_its_thread_is_cancelled(
     note("leave", 0);
     note("call", 0);
     brood_process *process = started_process(cancel_before, NULL, 0);
-    brood_exit ended;
-    assert_status(brood_process_join(process, MEETING_PATIENCE, &ended), BROOD_OK);
+    brood_exit ended = { .kind = BROOD_RUNNING };
+    const brood_status status = brood_process_join(process, MEETING_PATIENCE, &ended);
     brood_process_drop(process);
-    if (brood_exit_number(ended) != 0)
-        fail_msg("failed with call %d in line %d", (int)noted("call"), brood_exit_number(ended));
+    if (status != BROOD_OK || brood_exit_number(ended) != 0)
+        fail_msg("%s with call %d in line %d", brood_status_name(status), (int)noted("call"),
+                 brood_exit_number(ended));
 }
 
 static int cancel_points(void *unused)

@@ -59,12 +59,21 @@ bool platform_copy_outlives_its_first_thread(void)
 #endif
 }
 
-bool platform_copy_is_safe_beside_threads(void)
+bool platform_copy_can_be_made_beside_threads(void)
 {
-#if defined(__SANITIZE_ADDRESS__) || HAS_FEATURE(address_sanitizer) || defined(BROOD_EMULATED)
+#if defined(BROOD_EMULATED)
     return false;
 #else
-    return platform_copy_may_start_threads();
+    return true;
+#endif
+}
+
+bool platform_copy_is_safe_beside_threads(void)
+{
+#if defined(__SANITIZE_ADDRESS__) || HAS_FEATURE(address_sanitizer)
+    return false;
+#else
+    return platform_copy_may_start_threads() && platform_copy_can_be_made_beside_threads();
 #endif
 }
 

@@ -50,6 +50,11 @@ bool platform_copy_outlives_its_first_thread(void)
     return true;
 }
 
+bool platform_copy_can_be_made_beside_threads(void)
+{
+    return false;
+}
+
 bool platform_copy_is_safe_beside_threads(void)
 {
     return false;
