@@ -5,7 +5,8 @@
 
 #include <stdbool.h>
 
-// Reads a whole number from 1 to a million that ends at `end` or with the text; `*after` is then what comes behind.
+// Reads a whole number from 1 to a million that ends at `end` or with the text; `*after` is then
+// what comes behind.
 bool command_number(const char *text, char end, int *out, const char **after);
 
 // Says on stderr what has failed and how, and ends the program.

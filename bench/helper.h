@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Peers that are libraries or another language. Each is a process of its own beside the benchmark, with as much memory
-// touched, and measures itself when it is asked: so the program that is executed, and what is forked, stay small. One
-// provider per system, in posix/ and win32/.
+// Peers that are libraries or another language. Each is a process of its own beside the benchmark,
+// with as much memory touched, and measures itself when it is asked: so the program that is
+// executed, and what is forked, stay small. One provider per system, in posix/ and win32/.
 #ifndef BENCH_HELPER_H
 #define BENCH_HELPER_H
 

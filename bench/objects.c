@@ -67,7 +67,8 @@ static bool step_gate(void *object, const struct visit *visit)
     return brood_semaphore_release(gate, 1) == BROOD_OK;
 }
 
-static const struct variant gate = { "brood_semaphore", make_gate, destroy_gate, .step = step_gate };
+static const struct variant gate = { "brood_semaphore", make_gate, destroy_gate,
+                                     .step = step_gate };
 
 // Events, one for each turn
 
@@ -75,8 +76,8 @@ static bool make_events(void *object, int parties)
 {
     brood_event *events = object;
     (void)parties;
-    return brood_event_create(&events[0]) == BROOD_OK && brood_event_create(&events[1]) == BROOD_OK &&
-           brood_event_set(events[0]) == BROOD_OK;
+    return brood_event_create(&events[0]) == BROOD_OK &&
+           brood_event_create(&events[1]) == BROOD_OK && brood_event_set(events[0]) == BROOD_OK;
 }
 
 static void destroy_events(void *object)
@@ -94,7 +95,8 @@ static bool step_event(void *object, const struct visit *visit)
            brood_event_set(events[1 - visit->party]) == BROOD_OK;
 }
 
-static const struct variant event = { "brood_event", make_events, destroy_events, .step = step_event };
+static const struct variant event = { "brood_event", make_events, destroy_events,
+                                      .step = step_event };
 
 // Semaphores, one for each turn
 
@@ -136,7 +138,8 @@ static bool make_talk(void *object, int parties)
     struct talk *talk = object;
     (void)parties;
     talk->turn = 0;
-    return brood_lock_create(&talk->lock) == BROOD_OK && brood_condition_create(&talk->condition) == BROOD_OK;
+    return brood_lock_create(&talk->lock) == BROOD_OK &&
+           brood_condition_create(&talk->condition) == BROOD_OK;
 }
 
 static void destroy_talk(void *object)
@@ -159,7 +162,8 @@ static bool step_talk(void *object, const struct visit *visit)
            brood_lock_release(talk->lock) == BROOD_OK;
 }
 
-static const struct variant condition = { "brood_condition", make_talk, destroy_talk, .step = step_talk };
+static const struct variant condition = { "brood_condition", make_talk, destroy_talk,
+                                          .step = step_talk };
 
 // Barriers
 
@@ -214,8 +218,9 @@ static const struct variant word = { "word", make_nothing, .step = step_word };
 const struct variant *const *objects_of(enum kind kind)
 {
     static const struct variant *const all[KINDS][3] = {
-        [KIND_LOCK] = { &lock, &gate },    [KIND_EVENT] = { &event },     [KIND_SEMAPHORE] = { &semaphore },
-        [KIND_CONDITION] = { &condition }, [KIND_BARRIER] = { &barrier }, [KIND_NOTHING] = { &nothing },
+        [KIND_LOCK] = { &lock, &gate },    [KIND_EVENT] = { &event },
+        [KIND_SEMAPHORE] = { &semaphore }, [KIND_CONDITION] = { &condition },
+        [KIND_BARRIER] = { &barrier },     [KIND_NOTHING] = { &nothing },
         [KIND_WORD] = { &word },
     };
     return all[kind];

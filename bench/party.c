@@ -70,7 +70,8 @@ static void set_failed(void)
 static bool meet(int parties)
 {
     atomic_fetch_add_explicit(&meeting->arrived, 1, memory_order_acq_rel);
-    for (int looks = 0; atomic_load_explicit(&meeting->arrived, memory_order_acquire) < parties; looks++) {
+    for (int looks = 0; atomic_load_explicit(&meeting->arrived, memory_order_acquire) < parties;
+         looks++) {
         if (has_failed())
             return false;
         if (looks >= LOOKS)
@@ -115,7 +116,8 @@ static bool enter(const struct party_plan *plan)
 static bool come(const struct party_plan *plan)
 {
     brood_resource resource;
-    if (brood_self_resource(0, &resource) != BROOD_OK || !(meeting = place_open(&resource, sizeof *meeting)))
+    if (brood_self_resource(0, &resource) != BROOD_OK ||
+        !(meeting = place_open(&resource, sizeof *meeting)))
         return false;
     if (enter(plan))
         return true;

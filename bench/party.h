@@ -27,10 +27,12 @@ bool party_prepare(void);
 // Finds out how many steps take about so long. False when they fail.
 bool party_fit(struct party_plan *plan, int64_t span);
 
-// Nanoseconds from when the first began, with all there, until the last was through; negative when somebody failed, or a lock did.
+// Nanoseconds from when the first began, with all there, until the last was through; negative when
+// somebody failed, or a lock did.
 int64_t party_run(const struct party_plan *plan);
 
-// Nanoseconds from the kill of a process that holds the lock until the calling thread, which waits for it, has it.
+// Nanoseconds from the kill of a process that holds the lock until the calling thread, which waits
+// for it, has it.
 int64_t party_bereave(const struct party_plan *plan);
 
 #endif

@@ -6,7 +6,8 @@
 #include <brood/process.h>
 #include <stddef.h>
 
-// Makes it, all zero, and a resource by which a child opens it; NULL when there is none to be had. It stays until the end of the process.
+// Makes it, all zero, and a resource by which a child opens it; NULL when there is none to be had.
+// It stays until the end of the process.
 void *place_make(size_t size, brood_resource *out);
 
 // In the child. NULL when that fails.

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT
-// What it costs to start an empty function and to wait for its end: brood beside the calls that it is made of, beside libraries, and beside Python.
+// What it costs to start an empty function and to wait for its end: brood beside the calls that it
+// is made of, beside libraries, and beside Python.
 //
 //   start [--memory MB[,MB...]] [--rounds N] [--starts N]
 //
-// There is one table for each size of the memory that the starting process has touched. A sample is so many starts on end, fewer where one
-// takes long; under the table stand the ratios that are goals.
+// There is one table for each size of the memory that the starting process has touched. A sample is
+// so many starts on end, fewer where one takes long; under the table stand the ratios that are
+// goals.
 
 #include "command.h"
 #include "helper.h"
@@ -135,11 +137,13 @@ static const struct source sources[ROWS] = {
     [RAW_LAUNCH] = { .base = RAW_IMAGE, .peer = PEER_LAUNCH },
     [UV_PROCESS] = { "uv_spawn", RAW_IMAGE, .helper = HELPER_UV, .task = "process" },
     [GLIB_PROCESS] = { "g_spawn_async", RAW_IMAGE, .helper = HELPER_GLIB, .task = "process" },
-    [GLIB_OPEN] = { "g_spawn_async, descriptors open", RAW_IMAGE, .helper = HELPER_GLIB, .task = "open" },
+    [GLIB_OPEN] = { "g_spawn_async, descriptors open", RAW_IMAGE, .helper = HELPER_GLIB,
+                    .task = "open" },
     [PYTHON_SPAWN] = { "Python, spawn", RAW_IMAGE, .helper = HELPER_PYTHON, .task = "spawn" },
     [BROOD_SPAWN] = { "brood, spawn", RAW_IMAGE, .run = run_spawn },
     [RAW_COPY] = { .base = RAW_COPY, .peer = PEER_COPY },
-    [PYTHON_FORKSERVER] = { "Python, forkserver", RAW_COPY, .helper = HELPER_PYTHON, .task = "forkserver" },
+    [PYTHON_FORKSERVER] = { "Python, forkserver", RAW_COPY, .helper = HELPER_PYTHON,
+                            .task = "forkserver" },
     [BROOD_FORKSERVER] = { "brood, forkserver", RAW_COPY, .run = run_forkserver },
     [PYTHON_FORK] = { "Python, fork", RAW_COPY, .helper = HELPER_PYTHON, .task = "fork" },
     [BROOD_FORK] = { "brood, fork", RAW_COPY, .run = run_fork },
@@ -195,8 +199,8 @@ static void print_table(const struct table *table, int megabytes)
 {
     char caption[100];
     (void)snprintf(caption, sizeof caption,
-                   "start + join of an empty function by a process of %d MB, up to %d in a sample", megabytes,
-                   table->quota.starts);
+                   "start + join of an empty function by a process of %d MB, up to %d in a sample",
+                   megabytes, table->quota.starts);
     table_print(table, caption, "us", 1000);
     for (size_t i = 0; i < sizeof goals / sizeof goals[0]; i++)
         if (megabytes >= goals[i].from && megabytes <= goals[i].to)

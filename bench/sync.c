@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: MIT
-// What the shared objects cost: brood's beside those of the operating system, of Boost and of Python.
+// What the shared objects cost: brood's beside those of the operating system, of Boost and of
+// Python.
 //
 //   sync [--rounds N] [--span MS] [--only WORD]
 //
-// Each table is one thing that is done with a kind of object, alone or by several threads or processes at once. A sample is as many steps as
-// take about `span` milliseconds. All figures hold the loop around the steps, whose cost stands in front. There too, and at the
-// end, stands how long a word takes to the other processor and back: on a virtual machine that can change by a factor of five within
-// seconds, and a run in which it did is not worth much. --only makes the tables in whose caption the word is.
+// Each table is one thing that is done with a kind of object, alone or by several threads or
+// processes at once. A sample is as many steps as take about `span` milliseconds. All figures hold
+// the loop around the steps, whose cost stands in front. There too, and at the end, stands how long
+// a word takes to the other processor and back: on a virtual machine that can change by a factor of
+// five within seconds, and a run in which it did is not worth much. --only makes the tables in
+// whose caption the word is.
 
 #include "command.h"
 #include "helper.h"
@@ -45,13 +48,14 @@ struct task {
 static const struct task tasks[] = {
     { "lock: acquire + release, alone", KIND_LOCK, .parties = 1, .python = "lock" },
     { "lock: acquire + release, 2 threads", KIND_LOCK, .parties = 2 },
-    { "lock: acquire + release, 2 threads with work between", KIND_LOCK, .parties = 2, .between = BETWEEN },
+    { "lock: acquire + release, 2 threads with work between", KIND_LOCK, .parties = 2,
+      .between = BETWEEN },
     { "lock: acquire + release, 2 processes", KIND_LOCK, .parties = 2, .processes = true,
       .python = "contended" },
-    { "lock: acquire + release, 2 processes with work between", KIND_LOCK, .parties = 2, .processes = true,
-      .between = BETWEEN },
-    { "lock: from the death of its holder until a waiter has it", KIND_LOCK, .parties = 2, .processes = true,
-      .death = true },
+    { "lock: acquire + release, 2 processes with work between", KIND_LOCK, .parties = 2,
+      .processes = true, .between = BETWEEN },
+    { "lock: from the death of its holder until a waiter has it", KIND_LOCK, .parties = 2,
+      .processes = true, .death = true },
     { "event: round trip, 2 threads", KIND_EVENT, .parties = 2 },
     { "event: round trip, 2 processes", KIND_EVENT, .parties = 2, .processes = true },
     { "semaphore: round trip, 2 threads", KIND_SEMAPHORE, .parties = 2 },
@@ -128,7 +132,8 @@ static void make_rows(struct rows *rows, const struct task *task, int64_t span)
     for (int at = 0; party_variant(task->kind, at, &ours); at++)
         add_variant(rows, task, at, span);
     if (task->python)
-        add_row(rows, &(struct row){ .name = "Python", .sample = sample_python, .what = task->python });
+        add_row(rows,
+                &(struct row){ .name = "Python", .sample = sample_python, .what = task->python });
     for (int i = 0; i < rows->count; i++)
         rows->row[i].base = rows->base;
 }
@@ -173,8 +178,8 @@ static double measure_yardstick(enum kind kind, int parties, int64_t span)
 
 static void print_machine(const char *when, int64_t span)
 {
-    printf("%s: the loop alone takes %.1f ns, a word to the other processor and back %.0f ns\n", when,
-           measure_yardstick(KIND_NOTHING, 1, span), measure_yardstick(KIND_WORD, 2, span));
+    printf("%s: the loop alone takes %.1f ns, a word to the other processor and back %.0f ns\n",
+           when, measure_yardstick(KIND_NOTHING, 1, span), measure_yardstick(KIND_WORD, 2, span));
     (void)fflush(stdout);
 }
 

@@ -89,13 +89,14 @@ static void print_row(const struct table *table, int at, double nanoseconds)
     putchar('\n');
 }
 
-void table_print(const struct table *table, const char *caption, const char *unit, double nanoseconds)
+void table_print(const struct table *table, const char *caption, const char *unit,
+                 double nanoseconds)
 {
     printf("%s, %d rounds", caption, table->rounds);
     if (peer_load() >= 0)
         printf("; the load is %.1f", peer_load());
-    printf("\n  %-32s %7s %2s %7s %2s %7s %2s %8s\n", "", "quarter", unit, "median", unit, "3/4", unit,
-           "ratio");
+    printf("\n  %-32s %7s %2s %7s %2s %7s %2s %8s\n", "", "quarter", unit, "median", unit, "3/4",
+           unit, "ratio");
     for (int i = 0; i < table->count; i++)
         print_row(table, i, nanoseconds);
     (void)fflush(stdout);
@@ -106,16 +107,16 @@ void table_print_goal(const struct table *table, int ours, int theirs, double mo
     if (!table->rows[ours].samples || !table->rows[theirs].samples)
         return;
     const double reached = ratio(table, ours, theirs);
-    printf("  goal: %s, at most %g of %s: %.4g, %s\n", table->rows[ours].name, most, table->rows[theirs].name,
-           reached, reached <= most ? "reached" : "missed");
+    printf("  goal: %s, at most %g of %s: %.4g, %s\n", table->rows[ours].name, most,
+           table->rows[theirs].name, reached, reached <= most ? "reached" : "missed");
     (void)fflush(stdout);
 }
 
 void table_print_limit(const struct table *table, int ours, int64_t most)
 {
     const double reached = quartile(table, ours, 2);
-    printf("  goal: %s, at most %lld ns: %.0f, %s\n", table->rows[ours].name, (long long)most, reached,
-           reached <= (double)most ? "reached" : "missed");
+    printf("  goal: %s, at most %lld ns: %.0f, %s\n", table->rows[ours].name, (long long)most,
+           reached, reached <= (double)most ? "reached" : "missed");
     (void)fflush(stdout);
 }
 

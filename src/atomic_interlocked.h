@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
-// What this project uses of <stdatomic.h>, for a cl.exe that has none: before Visual Studio 2022 17.5, and after it without
-// /experimental:c11atomics. Included by atomic.h only.
+// What this project uses of <stdatomic.h>, for a cl.exe that has none: before Visual Studio
+// 2022 17.5, and after it without /experimental:c11atomics. Included by atomic.h only.
 //
-// An atomic object is a volatile one of the same size. Loads and stores are plain accesses, with barriers as their order wants them; what
-// reads and writes at once is an intrinsic and a full barrier, whatever the order. `_Atomic` is a qualifier here, so there is no _Atomic(type),
-// and an operator such as ++ on such an object is not atomic: everything goes through the names below. A type that is not in the
-// list at the end is refused by the compiler.
+// An atomic object is a volatile one of the same size. Loads and stores are plain accesses, with
+// barriers as their order wants them; what reads and writes at once is an intrinsic and a full
+// barrier, whatever the order. `_Atomic` is a qualifier here, so there is no _Atomic(type), and an
+// operator such as ++ on such an object is not atomic: everything goes through the names below. A
+// type that is not in the list at the end is refused by the compiler.
 #ifndef ATOMIC_INTERLOCKED_H
 #define ATOMIC_INTERLOCKED_H
 
@@ -33,7 +34,8 @@ typedef volatile bool atomic_bool;
 typedef volatile int atomic_int;
 typedef volatile unsigned atomic_uint;
 
-// The compiler moves no access over this place. The intrinsic is called deprecated in favour of the atomics of C++.
+// The compiler moves no access over this place. The intrinsic is called deprecated in favour of the
+// atomics of C++.
 static inline void broodi_compiler_barrier(void)
 {
 #if defined(__clang__)
@@ -74,13 +76,15 @@ static inline void broodi_after_store(memory_order order)
         broodi_full_barrier();
 }
 
-// Not every compiler has the barrier behind the intrinsic in it, which keeps a load that follows from overtaking.
+// Not every compiler has the barrier behind the intrinsic in it, which keeps a load that follows
+// from overtaking.
 static inline void broodi_after_change(void)
 {
     broodi_full_barrier();
 }
 #else
-// This processor lets one thing overtake another only: a load the store before it. An operation with a lock prefix ends that.
+// This processor lets one thing overtake another only: a load the store before it. An operation
+// with a lock prefix ends that.
 static inline void broodi_full_barrier(void)
 {
     volatile long nothing = 0;

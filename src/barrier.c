@@ -1,22 +1,26 @@
 // SPDX-License-Identifier: MIT
 // Barriers.
 //
-// The low word of the state: how many participants have come, the number of the round, and whether the barrier is broken. The number has two
-// parts, the turn, which counts complete rounds, and the epoch, which counts resets. All of it changes in one compare-and-swap:
+// The low word of the state: how many participants have come, the number of the round, and whether
+// the barrier is broken. The number has two parts, the turn, which counts complete rounds, and the
+// epoch, which counts resets. All of it changes in one compare-and-swap:
 //
 //   the last participant completes the round: turn + 1
 //   an abort or a timeout breaks it: the number stays, and nobody can join until a reset
 //   a reset: epoch + 1, the turn stays; the new round is open at once
 //
-// A participant of round {epoch, turn} therefore reads how its round ended from any later state: another turn, the round was complete;
-// the same turn in another epoch, it was reset. This needs that its turn does not come again before it has looked:
+// A participant of round {epoch, turn} therefore reads how its round ended from any later state:
+// another turn, the round was complete; the same turn in another epoch, it was reset. This needs
+// that its turn does not come again before it has looked:
 //
-// Each participant has an entry where it writes its name before it counts itself, in two halves, for even and for odd turns: so the names of
-// this round and of the one before are there. The waiters check them once a second, and so does whoever buries a dead
-// thread. An entry is its participant's until that has seen how the round ended and says so, or has ended: another round of the same half
-// cannot be complete before.
+// Each participant has an entry where it writes its name before it counts itself, in two halves,
+// for even and for odd turns: so the names of this round and of the one before are there. The
+// waiters check them once a second, and so does whoever buries a dead thread. An entry is its
+// participant's until that has seen how the round ended and says so, or has ended: another round of
+// the same half cannot be complete before.
 //
-// The word that a destroyed barrier leaves in its free slot tells the same to those who have not looked yet.
+// The word that a destroyed barrier leaves in its free slot tells the same to those who have not
+// looked yet.
 #include "barrier.h"
 
 #include "deadline.h"
@@ -103,7 +107,8 @@ static bool break_it(struct broodi_barrier_slot *slot, uint64_t state)
     return end_round(slot, state, (broodi_low(state) & ~COUNT) | BROKEN);
 }
 
-// What is written in a place: {generation of the thread's slot 26, BAD, LEFT, round 15, slot + 1 21}.
+// What is written in a place: {generation of the thread's slot 26, BAD, LEFT, round 15, slot + 1
+// 21}.
 
 enum { THREAD_BITS = 21, LEFT_AT = THREAD_BITS + 15, BAD_AT, GENERATION_AT };
 
@@ -161,10 +166,12 @@ static bool misses(const struct broodi_party_slot *party, uint32_t round)
     const uint32_t before = round_before(round);
     const uint64_t now = look_at(party, round);
     const uint64_t then = look_at(party, before);
-    return (is_of_round(now, round) && has_died(now)) || (is_of_round(then, before) && has_died(then));
+    return (is_of_round(now, round) && has_died(now)) ||
+           (is_of_round(then, before) && has_died(then));
 }
 
-// The next party of the barrier from `*index` on; NULL after the last, and when it turns out to be another barrier's by now.
+// The next party of the barrier from `*index` on; NULL after the last, and when it turns out to be
+// another barrier's by now.
 static struct broodi_party_slot *next_party(uint64_t id, uint32_t *index)
 {
     if (*index >= broodi_slot_limit(BROODI_PARTY))
@@ -188,7 +195,8 @@ static bool somebody_is_missed(const struct broodi_barrier_slot *slot, uint64_t 
 
 // Creating and destroying
 
-// Of a barrier that has ended. Who cuts it off gives it back: somebody else may have done so meanwhile, and it be another barrier's by now.
+// Of a barrier that has ended. Who cuts it off gives it back: somebody else may have done so
+// meanwhile, and it be another barrier's by now.
 static void give_party(uint32_t index, uint64_t id)
 {
     struct broodi_party_slot *party = party_at(index);
@@ -266,7 +274,8 @@ brood_status brood_barrier_create(brood_barrier *out, uint32_t parties)
 static brood_status destroy(brood_barrier barrier)
 {
     const struct broodi_barrier_slot *slot = find(barrier);
-    const uint32_t first = slot ? atomic_load_explicit(&slot->first, memory_order_acquire) : BROODI_NONE;
+    const uint32_t first =
+        slot ? atomic_load_explicit(&slot->first, memory_order_acquire) : BROODI_NONE;
     const brood_status status = broodi_object_destroy(BROODI_BARRIER, barrier.id, "barrier");
     if (status == BROOD_OK)
         give_parties(barrier.id, first);
@@ -281,7 +290,8 @@ brood_status brood_barrier_destroy(brood_barrier barrier)
 void broodi_parties_sweep(void)
 {
     const uint32_t limit = broodi_slot_limit(BROODI_PARTY);
-    for (uint32_t index = 0; (index = broodi_slot_next(BROODI_PARTY, index, limit)) < limit; index++) {
+    for (uint32_t index = 0; (index = broodi_slot_next(BROODI_PARTY, index, limit)) < limit;
+         index++) {
         const uint64_t id = atomic_load_explicit(&party_at(index)->barrier, memory_order_acquire);
         const struct broodi_barrier_slot *slot = id ? find((brood_barrier){ id }) : NULL;
         if (slot && !broodi_handle_is_current(id, broodi_word_look(&slot->state)))
@@ -291,7 +301,8 @@ void broodi_parties_sweep(void)
 
 // Those who have died
 
-static void miss(const struct broodi_party_slot *party, uint64_t id, uint32_t thread, uint32_t generation)
+static void miss(const struct broodi_party_slot *party, uint64_t id, uint32_t thread,
+                 uint32_t generation)
 {
     struct broodi_barrier_slot *slot = find((brood_barrier){ id });
     while (slot) {
@@ -311,7 +322,8 @@ static void miss(const struct broodi_party_slot *party, uint64_t id, uint32_t th
 void broodi_barriers_miss(uint32_t thread, uint32_t generation)
 {
     const uint32_t limit = broodi_slot_limit(BROODI_PARTY);
-    for (uint32_t index = 0; (index = broodi_slot_next(BROODI_PARTY, index, limit)) < limit; index++) {
+    for (uint32_t index = 0; (index = broodi_slot_next(BROODI_PARTY, index, limit)) < limit;
+         index++) {
         const struct broodi_party_slot *party = party_at(index);
         const uint64_t id = atomic_load_explicit(&party->barrier, memory_order_acquire);
         if (id)
@@ -335,8 +347,8 @@ static bool is_free(uint64_t who, uint32_t round)
     return !who || (who & LEFT) || (!is_of_round(who, round) && fate_of(who) != BROODI_FATE_LIVES);
 }
 
-// A place of this round is deserted when its party cannot say any more that it has seen the end, and is not missed: nobody knows whether it has
-// counted itself.
+// A place of this round is deserted when its party cannot say any more that it has seen the end,
+// and is not missed: nobody knows whether it has counted itself.
 static bool is_deserted(uint64_t who, uint32_t round)
 {
     return is_of_round(who, round) && fate_of(who) == BROODI_FATE_GONE;
@@ -352,12 +364,13 @@ static _Atomic uint64_t *take_place(const struct visit *visit, uint64_t state,
     while ((party = next_party(visit->barrier.id, &index)) != NULL) {
         _Atomic uint64_t *place = &party->who[round & 1];
         uint64_t who = atomic_load_explicit(place, memory_order_acquire);
-        // Once the place was seen free the round is not over without it: so it must not have been over then. It may be over without a deserted
-        // one, which the count finds out, and the name is erased.
+        // Once the place was seen free the round is not over without it: so it must not have been
+        // over then. It may be over without a deserted one, which the count finds out, and the name
+        // is erased.
         if (fits(who, round) && round_of(broodi_word_look(&visit->slot->state)) == round &&
-            atomic_compare_exchange_strong_explicit(place, &who,
-                                                    written(visit->thread, visit->generation, round),
-                                                    memory_order_acq_rel, memory_order_relaxed))
+            atomic_compare_exchange_strong_explicit(
+                place, &who, written(visit->thread, visit->generation, round), memory_order_acq_rel,
+                memory_order_relaxed))
             return place;
     }
     return NULL;
@@ -373,13 +386,15 @@ static bool count_in(const struct visit *visit, uint32_t round, uint32_t *out_nu
             round_of(state) != round)
             return false;
         *out_number = count_of(state);
-        if (*out_number + 1 >= parties ? end_round(visit->slot, state, same_epoch(round, 1) << ROUND_AT)
-                                       : broodi_word_swap(&visit->slot->state, state, broodi_low(state) + 1))
+        if (*out_number + 1 >= parties
+                ? end_round(visit->slot, state, same_epoch(round, 1) << ROUND_AT)
+                : broodi_word_swap(&visit->slot->state, state, broodi_low(state) + 1))
             return true;
     }
 }
 
-// One look, and a wait if there is nothing to see: BROOD_TIMEOUT when the caller has broken the barrier, for his time is over.
+// One look, and a wait if there is nothing to see: BROOD_TIMEOUT when the caller has broken the
+// barrier, for his time is over.
 static brood_status look_and_wait(const struct visit *visit, uint64_t state, int64_t span)
 {
     const int64_t now = brood_os_clock();
@@ -393,7 +408,8 @@ static brood_status look_and_wait(const struct visit *visit, uint64_t state, int
     return BROOD_OK;
 }
 
-// Whether the name is that of this visit in this round; the place may be another barrier's by now, if this one was destroyed.
+// Whether the name is that of this visit in this round; the place may be another barrier's by now,
+// if this one was destroyed.
 static bool is_own(const struct visit *visit, uint64_t who, uint32_t round)
 {
     return who && round_named(who) == round && is_thread(who, visit->thread, visit->generation);
@@ -406,7 +422,8 @@ static brood_status judge(const struct visit *visit, uint64_t state, uint32_t ro
     const bool current = broodi_handle_is_current(visit->barrier.id, state);
     if (!current && !broodi_object_has_ended(visit->barrier.id, state))
         return BROOD_STALE;
-    if (is_own(visit, who, round) && (who & BAD)) // a reset, after which the number may have come again
+    if (is_own(visit, who, round) &&
+        (who & BAD)) // a reset, after which the number may have come again
         return BROOD_BROKEN;
     if ((present ^ round) & TURN)
         return BROOD_OK;
@@ -429,12 +446,13 @@ static brood_status await(const struct visit *visit, uint32_t round, const _Atom
 }
 
 // Says that the caller is through with the round, or with `erase` that it was never in.
-static void leave_place(const struct visit *visit, uint32_t round, _Atomic uint64_t *place, bool erase)
+static void leave_place(const struct visit *visit, uint32_t round, _Atomic uint64_t *place,
+                        bool erase)
 {
     uint64_t who = atomic_load_explicit(place, memory_order_acquire);
     while (is_own(visit, who, round) &&
-           !atomic_compare_exchange_weak_explicit(place, &who, erase ? 0 : who | LEFT, memory_order_acq_rel,
-                                                  memory_order_acquire))
+           !atomic_compare_exchange_weak_explicit(place, &who, erase ? 0 : who | LEFT,
+                                                  memory_order_acq_rel, memory_order_acquire))
         continue;
 }
 
@@ -473,8 +491,8 @@ static brood_status attend(const struct visit *visit, uint32_t *out_number)
             return status;
         if (place)
             continue;
-        // More come than there are parties: those of the last but one round have not all left, or those of this one not all counted
-        // themselves, which nobody is told of.
+        // More come than there are parties: those of the last but one round have not all left, or
+        // those of this one not all counted themselves, which nobody is told of.
         status = look_and_wait(visit, state, span);
         span = span < LONG_WAIT / 2 ? 2 * span : LONG_WAIT;
     }
@@ -484,14 +502,17 @@ static brood_status attend(const struct visit *visit, uint32_t *out_number)
 static brood_status wait_for_all(brood_barrier barrier, brood_duration timeout, uint32_t *out_index)
 {
     uint32_t number = 0;
-    struct visit visit = { .barrier = barrier, .slot = find(barrier), .deadline = broodi_deadline(timeout) };
+    struct visit visit = { .barrier = barrier,
+                           .slot = find(barrier),
+                           .deadline = broodi_deadline(timeout) };
     if (!visit.slot)
         return not_found();
     visit.thread = broodi_self_slot();
     if (visit.thread == BROODI_NONE)
         return BROOD_NO_RESOURCES;
     struct broodi_thread_slot *self = broodi_slot(BROODI_THREAD, visit.thread);
-    visit.generation = broodi_generation(atomic_load_explicit(&self->state.state, memory_order_relaxed));
+    visit.generation =
+        broodi_generation(atomic_load_explicit(&self->state.state, memory_order_relaxed));
     atomic_store_explicit(&self->meets, visit.generation, memory_order_relaxed);
     broodi_object_await(barrier.id, visit.slot);
     broodi_race_release(visit.slot);
@@ -526,9 +547,9 @@ static brood_status change(brood_barrier barrier,
     }
 }
 
-// What a place becomes after the reset of round `round`. The name of a participant that waited in it, and has not looked yet, gets a mark, and
-// names of the epoch whose participants have seen the end are erased: no later round that happens to get the same number
-// will count on either.
+// What a place becomes after the reset of round `round`. The name of a participant that waited in
+// it, and has not looked yet, gets a mark, and names of the epoch whose participants have seen the
+// end are erased: no later round that happens to get the same number will count on either.
 static uint64_t after_reset(uint64_t who, uint32_t round)
 {
     const uint32_t named = round_named(who);
@@ -547,8 +568,9 @@ static void clean_places(const struct broodi_barrier_slot *slot, uint64_t id, ui
         for (int i = 0; i < 2; i++) {
             uint64_t who = atomic_load_explicit(&party->who[i], memory_order_acquire);
             while (after_reset(who, round) != who &&
-                   !atomic_compare_exchange_weak_explicit(&party->who[i], &who, after_reset(who, round),
-                                                          memory_order_acq_rel, memory_order_acquire))
+                   !atomic_compare_exchange_weak_explicit(
+                       &party->who[i], &who, after_reset(who, round), memory_order_acq_rel,
+                       memory_order_acquire))
                 continue;
         }
     }

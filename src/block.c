@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: MIT
 // Blocks.
 //
-// A block's slot says where its memory is; the map of the heap (heap.h) only says the same in another way. A block is a piece of the heap, or
-// a section (os_memory.h) if it is large. The low word of the state is a phase and a flag for the latter:
+// A block's slot says where its memory is; the map of the heap (heap.h) only says the same in
+// another way. A block is a piece of the heap, or a section (os_memory.h) if it is large. The low
+// word of the state is a phase and a flag for the latter:
 //
 //   NEW --place--> MAKING --ready--> WHOLE --destroy--> ENDING --> free
 //
-// Places are given and taken under the heap's lock, NEW is seen under it alone; making a large block ready and ending it take long, and go on without
-// it. The worker of a block that is MAKING or ENDING stands in its slot: when he has died, whoever needs room frees the block. A worker that
-// does not get the lock in time, because its holder is stopped, abandons the block, with the same result. Who inherits
-// the lock of somebody that died with it frees what is NEW and draws the map of the heap anew.
+// Places are given and taken under the heap's lock, NEW is seen under it alone; making a large
+// block ready and ending it take long, and go on without it. The worker of a block that is MAKING
+// or ENDING stands in its slot: when he has died, whoever needs room frees the block. A worker that
+// does not get the lock in time, because its holder is stopped, abandons the block, with the same
+// result. Who inherits the lock of somebody that died with it frees what is NEW and draws the map
+// of the heap anew.
 //
 // A process maps a section when it is asked where that is, and keeps a list of those it has mapped.
 #include "block.h"
@@ -83,7 +86,8 @@ static brood_os_section section_of(const struct broodi_block_slot *block)
     };
 }
 
-// Only one who ends a section has its name: whoever goes on for one who died in here does not close what bears that name by then.
+// Only one who ends a section has its name: whoever goes on for one who died in here does not close
+// what bears that name by then.
 static void end_section(struct broodi_block_slot *block)
 {
     brood_os_section section = section_of(block);
@@ -99,8 +103,8 @@ static void free_slot(uint32_t index)
     (void)broodi_slot_give(BROODI_BLOCK, index, broodi_word_look(&block_at(index)->state));
 }
 
-// Where a section ended last there is a gap, which is known without a search. A search is not worth while if one for as little
-// has found nothing, and no section has ended since.
+// Where a section ended last there is a gap, which is known without a search. A search is not worth
+// while if one for as little has found nothing, and no section has ended since.
 static void add_gap(uint64_t place, uint64_t length)
 {
     heap()->gap = place;
@@ -126,7 +130,8 @@ static void draw_anew(void)
     broodi_heap_forget();
     broodi_step(BROODI_STEP_HEAP_FORGOTTEN);
     forget_gaps(); // half of a number may be written
-    for (uint32_t index = 0; (index = broodi_slot_next(BROODI_BLOCK, index, limit)) < limit; index++) {
+    for (uint32_t index = 0; (index = broodi_slot_next(BROODI_BLOCK, index, limit)) < limit;
+         index++) {
         const struct broodi_block_slot *block = block_at(index);
         const uint64_t state = broodi_word_look(&block->state);
         if (!broodi_slot_is_live(state))
@@ -162,7 +167,8 @@ static void set_worker(struct broodi_block_slot *block)
 {
     const uint32_t self = broodi_self_slot(); // there is one: it holds the lock
     atomic_store_explicit(&block->worker, self, memory_order_relaxed);
-    atomic_store_explicit(&block->worker_generation, broodi_life_id(self).generation, memory_order_relaxed);
+    atomic_store_explicit(&block->worker_generation, broodi_life_id(self).generation,
+                          memory_order_relaxed);
 }
 
 // Leaves an unfinished block to the next sweep.
@@ -174,8 +180,10 @@ static void abandon(struct broodi_block_slot *block)
 static bool has_worker(const struct broodi_block_slot *block)
 {
     const uint32_t worker = atomic_load_explicit(&block->worker, memory_order_acquire);
-    const uint32_t generation = atomic_load_explicit(&block->worker_generation, memory_order_relaxed);
-    return worker != BROODI_NONE && broodi_thread_fate(worker, generation, UINT32_MAX) == BROODI_FATE_LIVES;
+    const uint32_t generation =
+        atomic_load_explicit(&block->worker_generation, memory_order_relaxed);
+    return worker != BROODI_NONE &&
+           broodi_thread_fate(worker, generation, UINT32_MAX) == BROODI_FATE_LIVES;
 }
 
 // The phase is looked at once more when the worker has ended: it may have finished just before.
@@ -185,7 +193,8 @@ static bool is_abandoned(const struct broodi_block_slot *block)
            is_unfinished(broodi_word_look(&block->state));
 }
 
-// Slots are freed before their pieces: whoever reads a piece's place finds the state changed afterwards.
+// Slots are freed before their pieces: whoever reads a piece's place finds the state changed
+// afterwards.
 static void free_piece(uint32_t index)
 {
     const uint64_t place = place_of(block_at(index));
@@ -205,7 +214,8 @@ static void free_abandoned(uint32_t index, uint64_t state)
     free_section(index);
 }
 
-// Looks at so many blocks, from `*index` on and around the table; true when there were abandoned ones.
+// Looks at so many blocks, from `*index` on and around the table; true when there were abandoned
+// ones.
 static bool sweep_some(uint32_t *index, uint32_t count)
 {
     bool any = false;
@@ -259,7 +269,8 @@ static size_t count_sections(void)
 {
     size_t count = 0;
     const uint32_t limit = broodi_slot_limit(BROODI_BLOCK);
-    for (uint32_t index = 0; (index = broodi_slot_next(BROODI_BLOCK, index, limit)) < limit; index++)
+    for (uint32_t index = 0; (index = broodi_slot_next(BROODI_BLOCK, index, limit)) < limit;
+         index++)
         count += is_live_section(index);
     return count;
 }
@@ -269,10 +280,12 @@ static size_t add_sections(struct range *ranges, size_t most)
 {
     size_t count = 0;
     const uint32_t limit = broodi_slot_limit(BROODI_BLOCK);
-    for (uint32_t index = 0; (index = broodi_slot_next(BROODI_BLOCK, index, limit)) < limit; index++)
+    for (uint32_t index = 0; (index = broodi_slot_next(BROODI_BLOCK, index, limit)) < limit;
+         index++)
         if (count < most && is_live_section(index)) {
             const uint64_t from = place_of(block_at(index));
-            ranges[count++] = (struct range){ from, from + section_length(size_of(block_at(index))) };
+            ranges[count++] =
+                (struct range){ from, from + section_length(size_of(block_at(index))) };
         }
     return count;
 }
@@ -339,19 +352,21 @@ static brood_status take_section(uint64_t size, uint64_t *out_place)
     const uint64_t limit = brood_os_section_limit();
     const uint64_t length = section_length(size);
     if (size > INT64_MAX - BROODI_HEAP_CHUNK || !find_place(length, limit, out_place))
-        return broodi_fail(BROOD_NO_MEMORY, "%llu bytes, where files may have %llu", (unsigned long long)size,
-                           (unsigned long long)limit);
+        return broodi_fail(BROOD_NO_MEMORY, "%llu bytes, where files may have %llu",
+                           (unsigned long long)size, (unsigned long long)limit);
     if (length > SIZE_MAX)
         return broodi_fail(BROOD_NO_MEMORY, "the address space ends before");
     return BROOD_OK;
 }
 
-// What is promised to large blocks that others are making, and not committed yet. A worker that was killed needs nothing any more.
+// What is promised to large blocks that others are making, and not committed yet. A worker that was
+// killed needs nothing any more.
 static uint64_t promised(void)
 {
     uint64_t bytes = 0;
     const uint32_t limit = broodi_slot_limit(BROODI_BLOCK);
-    for (uint32_t index = 0; (index = broodi_slot_next(BROODI_BLOCK, index, limit)) < limit; index++) {
+    for (uint32_t index = 0; (index = broodi_slot_next(BROODI_BLOCK, index, limit)) < limit;
+         index++) {
         const struct broodi_block_slot *block = block_at(index);
         const uint64_t state = broodi_word_look(&block->state);
         if (!broodi_slot_is_live(state) || phase_of(state) != MAKING || !is_section(state))
@@ -363,8 +378,8 @@ static uint64_t promised(void)
     return bytes;
 }
 
-// Promises memory for a large block, under the lock: so two are never promised the same. BROOD_BUSY: there may be enough when
-// those that others are making are committed, or given up.
+// Promises memory for a large block, under the lock: so two are never promised the same.
+// BROOD_BUSY: there may be enough when those that others are making are committed, or given up.
 static brood_status promise(uint64_t length)
 {
     const uint64_t others = promised();
@@ -395,7 +410,8 @@ static brood_status reserve(uint64_t size, bool lazy, uint32_t *out_index, bool 
         return status;
     struct broodi_block_slot *block = block_at(*out_index);
     broodi_step(BROODI_STEP_BLOCK_TAKEN);
-    status = large ? take_large(size, lazy, &place) : broodi_heap_take((size_t)size, &place, out_zero);
+    status =
+        large ? take_large(size, lazy, &place) : broodi_heap_take((size_t)size, &place, out_zero);
     if (status != BROOD_OK) {
         free_slot(*out_index);
         return status;
@@ -407,7 +423,8 @@ static brood_status reserve(uint64_t size, bool lazy, uint32_t *out_index, bool 
     atomic_store_explicit(&block->size, size, memory_order_release);
     atomic_store_explicit(&block->committed, lazy ? section_length(size) : 0, memory_order_relaxed);
     broodi_step(BROODI_STEP_BLOCK_WRITTEN);
-    (void)broodi_word_swap(&block->state, broodi_word_look(&block->state), MAKING | (large ? SECTION : 0));
+    (void)broodi_word_swap(&block->state, broodi_word_look(&block->state),
+                           MAKING | (large ? SECTION : 0));
     return BROOD_OK;
 }
 
@@ -430,7 +447,8 @@ static brood_status reserve_in_turn(uint64_t size, bool lazy, uint32_t *out_inde
     brood_status status = reserve_now(size, lazy, out_index, out_zero);
     if (status != BROOD_BUSY)
         return status;
-    // Others commit what may be too much together with this. For a few seconds only: one of them may be stopped.
+    // Others commit what may be too much together with this. For a few seconds only: one of them
+    // may be stopped.
     const int64_t deadline = broodi_deadline(broodi_own_lock_patience);
     while (status == BROOD_BUSY && brood_os_clock() < deadline) {
         brood_os_sleep_until(brood_os_clock() + BROOD_MILLISECONDS(1));
@@ -468,8 +486,8 @@ static brood_status make_ready(struct broodi_block_slot *block, bool zero, bool 
     return status;
 }
 
-// Frees a block that this thread was making or has ended the memory of. A thread that cannot get the lock, be it that it is no member any more,
-// leaves that to the others.
+// Frees a block that this thread was making or has ended the memory of. A thread that cannot get
+// the lock, be it that it is no member any more, leaves that to the others.
 static void discard(uint32_t index)
 {
     if (enter() != BROOD_OK) {
@@ -567,7 +585,8 @@ static void *add_mapping(struct mapping *fresh)
     return address;
 }
 
-// What was read of a block that ended meanwhile may have been another one's, and so may be what was mapped by it.
+// What was read of a block that ended meanwhile may have been another one's, and so may be what was
+// mapped by it.
 static brood_status map_whole(uint64_t id, const brood_os_section *section, void **out)
 {
     const brood_status status = brood_os_section_map(&broodi_family.arena, section, out);
@@ -702,7 +721,8 @@ brood_status brood_block_destroy(brood_block block)
 
 // Creating
 
-// What its maker cannot map is too large. Nobody else knows its handle yet, so it is ended without the lock.
+// What its maker cannot map is too large. Nobody else knows its handle yet, so it is ended without
+// the lock.
 static brood_status map_at_once(brood_block made, struct broodi_block_slot *block)
 {
     void *address = NULL;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Layout: a fixed head, the three texts with their zeros, and the argument on a boundary of its own. Starter and child are
-// the same image, so numbers travel in their own byte order; that they are the same is what the head makes sure of.
+// Layout: a fixed head, the three texts with their zeros, and the argument on a boundary of its
+// own. Starter and child are the same image, so numbers travel in their own byte order; that they
+// are the same is what the head makes sure of.
 #include "boot.h"
 
 #include "fail.h"
@@ -29,7 +30,8 @@ struct head {
 
 _Static_assert(sizeof(struct head) % sizeof(uint64_t) == 0, "the head is whole words");
 
-// FNV-1a over 64-bit words, the odd bytes at the end as one: against damage, not against malice. Goes on from `sum`.
+// FNV-1a over 64-bit words, the odd bytes at the end as one: against damage, not against malice.
+// Goes on from `sum`.
 static uint64_t checksum(uint64_t sum, const unsigned char *bytes, size_t size)
 {
     for (size_t at = 0; at < size; at += sizeof(uint64_t)) {
@@ -47,7 +49,8 @@ static uint64_t checksum_of(const unsigned char *record, size_t size)
     struct head head;
     memcpy(&head, record, sizeof head);
     head.checksum = 0;
-    const uint64_t sum = checksum(UINT64_C(0xcbf29ce484222325), (const unsigned char *)&head, sizeof head);
+    const uint64_t sum =
+        checksum(UINT64_C(0xcbf29ce484222325), (const unsigned char *)&head, sizeof head);
     return checksum(sum, record + sizeof head, size - sizeof head);
 }
 
@@ -117,8 +120,10 @@ brood_status broodi_boot_decode(const unsigned char *record, size_t size, uint64
     memcpy(&head, record, sizeof head);
     if (head.magic != MAGIC)
         return broodi_fail(BROOD_INVALID, "what was sent is no boot record");
-    if (head.version != VERSION || head.head_size != sizeof head || head.library != BROOD_VERSION_NUMBER)
-        return broodi_fail(BROOD_MISMATCH, "the starter uses version %u of the library, its child %u",
+    if (head.version != VERSION || head.head_size != sizeof head ||
+        head.library != BROOD_VERSION_NUMBER)
+        return broodi_fail(BROOD_MISMATCH,
+                           "the starter uses version %u of the library, its child %u",
                            (unsigned)head.library, (unsigned)BROOD_VERSION_NUMBER);
     if (head.size != size || checksum_of(record, size) != head.checksum)
         return broodi_fail(BROOD_INVALID, "the boot record is damaged");

@@ -17,7 +17,8 @@ struct broodi_boot {
     uint32_t process; // slot
     uint64_t live;    // its state once the child is there
     int32_t daemon;
-    int32_t method; // what the default is, as the starter has chosen; BROOD_START_DEFAULT: it has not
+    int32_t
+        method; // what the default is, as the starter has chosen; BROOD_START_DEFAULT: it has not
     int64_t parent_pid;
     uint64_t parent_birth;
     uint64_t parent_space; // where `parent_pid` is its number: brood_os_process_space
@@ -31,10 +32,12 @@ struct broodi_boot {
 // The record as one block from malloc; NULL when out of memory.
 unsigned char *broodi_boot_encode(const struct broodi_boot *boot, size_t *out_size);
 
-// Makes of so many bytes that were a record, and have been changed, one that looks whole: gives it their size and checksum.
+// Makes of so many bytes that were a record, and have been changed, one that looks whole: gives it
+// their size and checksum.
 void broodi_boot_seal(unsigned char *record, size_t size);
 
-// Believes nothing: BROOD_MISMATCH for a record of another version, BROOD_INVALID for one that is damaged or not meant for `token`.
+// Believes nothing: BROOD_MISMATCH for a record of another version, BROOD_INVALID for one that is
+// damaged or not meant for `token`.
 brood_status broodi_boot_decode(const unsigned char *record, size_t size, uint64_t token,
                                 struct broodi_boot *out);
 

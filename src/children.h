@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The children of this process. The list holds those that have not been reaped, each with a reference.
+// The children of this process. The list holds those that have not been reaped, each with a
+// reference.
 #ifndef CHILDREN_H
 #define CHILDREN_H
 
@@ -19,8 +20,8 @@ struct brood_process {
     bool daemon;
     bool detached;        // the fork server: its slot goes with the last reference
     brood_os_child child; // the descriptors stay until the last reference goes
-    brood_process
-        *server; // a reference to the fork server that made it, and reaps it; NULL: this process did
+    brood_process *
+        server; // a reference to the fork server that made it, and reaps it; NULL: this process did
     // Guarded by the guard.
     uint32_t asked; // the signals that brood has sent, one bit each
     bool ended;
@@ -35,7 +36,8 @@ struct brood_process {
 brood_process *broodi_child_new(const char *name, bool daemon);
 void broodi_child_retain(brood_process *process);
 
-// Ends the child, which has not been reaped. Nothing is signalled when it has ended with its server.
+// Ends the child, which has not been reaped. Nothing is signalled when it has ended with its
+// server.
 brood_status broodi_child_end(const brood_process *process, bool hard);
 
 // Waits for what its server says of a child that has ended; false when the server has died before.

@@ -1,23 +1,24 @@
 // SPDX-License-Identifier: MIT
 // Conditions. Each waiter sits in a seat (seat.h), with a ticket and the condition's epoch.
 //
-// A notify of one changes the seat of the living waiter with the lowest ticket from WAITING to CHOSEN.
+// A notify of one changes the seat of the living waiter with the lowest ticket from WAITING to
+// CHOSEN.
 //
 // A notify of all adds one to the epoch in the condition's state, in one compare-and-swap: that
-// moment releases every waiter whose ticket is of an earlier epoch. The notifier then goes through the
-// seats and wakes them; a waiter that looks before it came by sees the epoch.
+// moment releases every waiter whose ticket is of an earlier epoch. The notifier then goes through
+// the seats and wakes them; a waiter that looks before it came by sees the epoch.
 //
-// A notify of several claims as many seats one by one, and lets all of them go when it has the last:
-// no waiter returns before all are chosen. A claimed waiter waits for that, or for the end of
+// A notify of several claims as many seats one by one, and lets all of them go when it has the
+// last: no waiter returns before all are chosen. A claimed waiter waits for that, or for the end of
 // the notifier; a claim is never taken back.
 //
-// All changes of a seat that two threads may want to make are one compare-and-swap of its whole word, so
-// a waiter was either notified or left before, never both. A dead waiter is not chosen, since its
-// slot says that it is dead; nothing has to be repaired.
+// All changes of a seat that two threads may want to make are one compare-and-swap of its whole
+// word, so a waiter was either notified or left before, never both. A dead waiter is not chosen,
+// since its slot says that it is dead; nothing has to be repaired.
 //
-// A notify that finds nobody takes the flag WAITERS from the state, unless a ticket has been taken or
-// an epoch begun since it began to look; a thread that has a ticket, or is about to take one, already
-// sits. A notify that found too few for the same reason looks again.
+// A notify that finds nobody takes the flag WAITERS from the state, unless a ticket has been taken
+// or an epoch begun since it began to look; a thread that has a ticket, or is about to take one,
+// already sits. A notify that found too few for the same reason looks again.
 #include "condition.h"
 
 #include "deadline.h"
@@ -58,9 +59,10 @@ static bool is_deserted(const struct broodi_seat *seat)
     return !broodi_thread_is_alive(broodi_slot_index(BROODI_SEAT, seat));
 }
 
-// The next seat from `*index` on in which a thread waits for the condition or is about to, and is not chosen or claimed; NULL when there is
-// none. Whether that thread lives is asked by who needs to know, for in some systems the question is a dear one; the seat of one that died
-// before it had a ticket is cleared in passing.
+// The next seat from `*index` on in which a thread waits for the condition or is about to, and is
+// not chosen or claimed; NULL when there is none. Whether that thread lives is asked by who needs
+// to know, for in some systems the question is a dear one; the seat of one that died before it had
+// a ticket is cleared in passing.
 static struct broodi_seat *next_seat(uint64_t id, uint32_t *index, uint64_t *out_word)
 {
     const uint32_t limit = seat_limit();
@@ -85,7 +87,8 @@ static bool is_waiting(uint64_t word)
     return broodi_seat_phase_of(word) == BROODI_SEAT_WAITING;
 }
 
-// Whether a notify of all has released the waiter in the seat before this state. An epoch is old up to half of all that there are.
+// Whether a notify of all has released the waiter in the seat before this state. An epoch is old up
+// to half of all that there are.
 static bool is_released(const struct broodi_seat *seat, uint64_t state)
 {
     const uint32_t passed = (broodi_epoch(state) - broodi_seat_epoch(seat)) & BROODI_EPOCH;
@@ -102,7 +105,8 @@ static bool choose(struct broodi_seat *seat, uint64_t word)
     return true;
 }
 
-// Of a waiter that was released: it has not moved, or has seen it and left. Only its ticket may have become another one.
+// Of a waiter that was released: it has not moved, or has seen it and left. Only its ticket may
+// have become another one.
 static void choose_released(struct broodi_seat *seat, uint64_t word, uint64_t id, uint64_t state)
 {
     while (broodi_seat_is_for(word, id) && is_waiting(word) && is_released(seat, state) &&
@@ -148,7 +152,8 @@ static brood_status destroy(brood_condition condition)
         return status;
     broodi_step(BROODI_STEP_CONDITION_ENDED);
     const uint64_t state = broodi_word_look(&slot->state);
-    if (!broodi_object_has_ended(condition.id, state)) // another one by now: then no waiter was left
+    if (!broodi_object_has_ended(condition.id,
+                                 state)) // another one by now: then no waiter was left
         return BROOD_OK;
     for (uint32_t index = 0; (seat = next_seat(condition.id, &index, &word)) != NULL;) {
         choose_released(seat, word, condition.id, state);
@@ -176,7 +181,8 @@ void broodi_conditions_send_home(uint64_t lock)
 
 // Notifying
 
-// How long ago the ticket was taken, in tickets; more than half of all there are: not yet when `state` was.
+// How long ago the ticket was taken, in tickets; more than half of all there are: not yet when
+// `state` was.
 static uint32_t age(uint64_t word, uint64_t state)
 {
     return (broodi_last_ticket(state) - broodi_seat_ticket(word)) & BROODI_TICKET;
@@ -188,17 +194,20 @@ static bool waited_when(const struct broodi_seat *seat, uint64_t word, uint64_t 
            broodi_seat_epoch(seat) == broodi_epoch(state);
 }
 
-// Whoever takes a ticket sees to it that those who wait do not grow older than that: past half of all tickets they would be taken for ones who
-// come later. The order among the very old is lost.
+// Whoever takes a ticket sees to it that those who wait do not grow older than that: past half of
+// all tickets they would be taken for ones who come later. The order among the very old is lost.
 static void keep_young(struct broodi_seat *seat, uint64_t word, uint64_t id, uint64_t state)
 {
     if (waited_when(seat, word, state) && age(word, state) > OLDEST)
         (void)broodi_seat_change(
-            seat, word, broodi_seat_word(id, broodi_last_ticket(state) - OLDEST, BROODI_SEAT_WAITING));
+            seat, word,
+            broodi_seat_word(id, broodi_last_ticket(state) - OLDEST, BROODI_SEAT_WAITING));
 }
 
-// The seat of who has waited longest of those who did in this state. `*out_empty` is whether nobody sits at all.
-static struct broodi_seat *find_first(uint64_t id, uint64_t state, uint64_t *out_word, bool *out_empty)
+// The seat of who has waited longest of those who did in this state. `*out_empty` is whether nobody
+// sits at all.
+static struct broodi_seat *find_first(uint64_t id, uint64_t state, uint64_t *out_word,
+                                      bool *out_empty)
 {
     uint64_t word;
     struct broodi_seat *seat;
@@ -214,7 +223,8 @@ static struct broodi_seat *find_first(uint64_t id, uint64_t state, uint64_t *out
     return first;
 }
 
-// False when somebody has come or was released since the state was looked at: then there may be one to choose.
+// False when somebody has come or was released since the state was looked at: then there may be one
+// to choose.
 static bool leave_empty(broodi_word *condition, uint64_t state, bool empty)
 {
     broodi_step(BROODI_STEP_CONDITION_EMPTY);
@@ -290,8 +300,8 @@ static bool notify_all(broodi_word *condition, uint64_t id, uint64_t state)
     const uint32_t low = broodi_last_ticket(state) << BROODI_TICKET_AT | epoch << BROODI_EPOCH_AT;
     const uint64_t released = broodi_state(broodi_generation(state), low);
     uint64_t seen = state;
-    if (!atomic_compare_exchange_strong_explicit(&condition->state, &seen, released, memory_order_seq_cst,
-                                                 memory_order_relaxed))
+    if (!atomic_compare_exchange_strong_explicit(&condition->state, &seen, released,
+                                                 memory_order_seq_cst, memory_order_relaxed))
         return false;
     broodi_step(BROODI_STEP_CONDITION_RELEASED);
     for (uint32_t index = 0; (seat = next_seat(id, &index, &word)) != NULL;)
@@ -342,14 +352,16 @@ struct waiting {
     int64_t deadline;
 };
 
-// Whether a thread in this seat waits with another lock, one that there is. A thread that was released does not wait any more.
+// Whether a thread in this seat waits with another lock, one that there is. A thread that was
+// released does not wait any more.
 static bool has_another_lock(struct broodi_seat *seat, uint64_t word, uint64_t state,
                              const struct waiting *waiting)
 {
     if (seat == waiting->seat || (is_waiting(word) && is_released(seat, state)) ||
         broodi_seat_has_lock(seat, waiting->lock.id))
         return false;
-    return broodi_lock_exists(atomic_load_explicit(&seat->lock, memory_order_relaxed)) && !is_deserted(seat);
+    return broodi_lock_exists(atomic_load_explicit(&seat->lock, memory_order_relaxed)) &&
+           !is_deserted(seat);
 }
 
 // What one whose ticket made this state owes to the others: whether one of them has another lock.
@@ -372,8 +384,8 @@ static void sit_down(struct waiting *waiting, uint64_t state)
         broodi_seat_word(waiting->condition.id, broodi_last_ticket(state), BROODI_SEAT_WAITING);
     waiting->epoch = broodi_epoch(state);
     broodi_seat_give_up(waiting->seat, waiting->lock.id, waiting->epoch);
-    // Before the look at the state in await, in one order with the swap of notify_all and its look at the seats: either the waiter
-    // sees the new epoch, or the notifier sees the seat.
+    // Before the look at the state in await, in one order with the swap of notify_all and its look
+    // at the seats: either the waiter sees the new epoch, or the notifier sees the seat.
     atomic_store_explicit(&waiting->seat->state.state, word, memory_order_seq_cst);
 }
 
@@ -401,7 +413,8 @@ static brood_status take_ticket(struct waiting *waiting)
     }
 }
 
-// How the wait of an unchosen waiter is over in this state of the condition: BROOD_BUSY when it is not.
+// How the wait of an unchosen waiter is over in this state of the condition: BROOD_BUSY when it is
+// not.
 static brood_status judge(const struct waiting *waiting, uint64_t state)
 {
     const bool current = broodi_handle_is_current(waiting->condition.id, state);
@@ -448,7 +461,8 @@ static brood_status await(const struct waiting *waiting)
     }
 }
 
-// Gives the lock up and waits, with the depth that the lock had in `*out_depth`. Without a wait that stays 0.
+// Gives the lock up and waits, with the depth that the lock had in `*out_depth`. Without a wait
+// that stays 0.
 static brood_status wait_unlocked(struct waiting *waiting, uint32_t *out_depth)
 {
     const brood_status entered = take_ticket(waiting);
@@ -503,13 +517,15 @@ static brood_status wait_until(brood_condition condition, brood_lock lock, int64
     return status == BROOD_OK ? give_up_and_wait(&waiting) : status;
 }
 
-brood_status brood_condition_wait(brood_condition condition, brood_lock lock, brood_duration timeout)
+brood_status brood_condition_wait(brood_condition condition, brood_lock lock,
+                                  brood_duration timeout)
 {
-    return broodi_answer("brood_condition_wait", wait_until(condition, lock, broodi_deadline(timeout)));
+    return broodi_answer("brood_condition_wait",
+                         wait_until(condition, lock, broodi_deadline(timeout)));
 }
 
-static brood_status wait_for(brood_condition condition, brood_lock lock, bool (*predicate)(void *), void *arg,
-                             brood_duration timeout)
+static brood_status wait_for(brood_condition condition, brood_lock lock, bool (*predicate)(void *),
+                             void *arg, brood_duration timeout)
 {
     const int64_t deadline = broodi_deadline(timeout);
     struct waiting waiting = { .condition = condition, .lock = lock };
@@ -526,8 +542,9 @@ static brood_status wait_for(brood_condition condition, brood_lock lock, bool (*
     return status;
 }
 
-brood_status brood_condition_wait_for(brood_condition condition, brood_lock lock, bool (*predicate)(void *),
-                                      void *arg, brood_duration timeout)
+brood_status brood_condition_wait_for(brood_condition condition, brood_lock lock,
+                                      bool (*predicate)(void *), void *arg, brood_duration timeout)
 {
-    return broodi_answer("brood_condition_wait_for", wait_for(condition, lock, predicate, arg, timeout));
+    return broodi_answer("brood_condition_wait_for",
+                         wait_for(condition, lock, predicate, arg, timeout));
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// brood_dump: what stands in the slots of the family, in words. It reads what others write at the same time and stops nobody: each line was true at some
-// moment, not all of them at the same one. A slot that changes hands while it is read is left out.
+// brood_dump: what stands in the slots of the family, in words. It reads what others write at the
+// same time and stops nobody: each line was true at some moment, not all of them at the same one. A
+// slot that changes hands while it is read is left out.
 #include "family.h"
 
 #include "fail.h"
@@ -42,7 +43,8 @@ static void end_line(struct dump *dump)
     dump->length = 0;
 }
 
-// In quotes. A name may hold anything: what would end the line, or speak to a terminal, is a question mark.
+// In quotes. A name may hold anything: what would end the line, or speak to a terminal, is a
+// question mark.
 static void add_name(struct dump *dump, char *name)
 {
     for (char *at = name; *at; at++)
@@ -112,8 +114,8 @@ static void add_holder(struct dump *dump, uint64_t lock)
 static void add_wait(struct dump *dump, uint64_t waits)
 {
     const uint64_t number = broodi_waits_for(BROODI_WAITS_NOT, waits);
-    const uint64_t object =
-        (uint64_t)broodi_family.tag << BROODI_TAG_AT | (number & ((UINT64_C(1) << BROODI_TAG_AT) - 1));
+    const uint64_t object = (uint64_t)broodi_family.tag << BROODI_TAG_AT |
+                            (number & ((UINT64_C(1) << BROODI_TAG_AT) - 1));
     switch ((enum broodi_waits)(waits >> BROODI_WAITS_AT)) {
     case BROODI_WAITS_NOT:
         return;
@@ -181,8 +183,10 @@ static void dump_thread(struct dump *dump, uint32_t index, uint64_t state)
 static void dump_threads_of(struct dump *dump, uint32_t process)
 {
     const uint32_t limit = broodi_slot_limit(BROODI_THREAD);
-    for (uint32_t index = 0; (index = broodi_slot_next(BROODI_THREAD, index, limit)) < limit; index++) {
-        const uint64_t state = atomic_load_explicit(&thread_at(index)->state.state, memory_order_acquire);
+    for (uint32_t index = 0; (index = broodi_slot_next(BROODI_THREAD, index, limit)) < limit;
+         index++) {
+        const uint64_t state =
+            atomic_load_explicit(&thread_at(index)->state.state, memory_order_acquire);
         const enum broodi_thread_phase phase = broodi_thread_phase_of(state);
         if ((phase == BROODI_THREAD_LIVE || phase == BROODI_THREAD_DEAD) &&
             broodi_thread_process_of(state) == process)
@@ -202,7 +206,9 @@ static void add_origin(struct dump *dump, enum broodi_origin origin, int64_t par
                                          [BROODI_ORIGIN_GUEST] = "forked by the program itself" };
     add(dump, "%s", words[origin < BROODI_ORIGIN_GUEST ? origin : BROODI_ORIGIN_GUEST]);
     if (parent)
-        add(dump, origin == BROODI_ORIGIN_SERVER ? " of process %" PRId64 : ", started by process %" PRId64,
+        add(dump,
+            origin == BROODI_ORIGIN_SERVER ? " of process %" PRId64
+                                           : ", started by process %" PRId64,
             parent);
 }
 
@@ -212,9 +218,11 @@ static int64_t parent_of(const struct broodi_process_slot *slot)
     const uint32_t parent = atomic_load_explicit(&slot->parent, memory_order_relaxed);
     if (parent == BROODI_NONE)
         return 0;
-    const uint64_t state = atomic_load_explicit(&process_at(parent)->state.state, memory_order_acquire);
+    const uint64_t state =
+        atomic_load_explicit(&process_at(parent)->state.state, memory_order_acquire);
     if (!broodi_slot_is_live(state) ||
-        broodi_generation(state) != atomic_load_explicit(&slot->parent_generation, memory_order_relaxed))
+        broodi_generation(state) !=
+            atomic_load_explicit(&slot->parent_generation, memory_order_relaxed))
         return 0;
     return atomic_load_explicit(&process_at(parent)->pid, memory_order_relaxed);
 }
@@ -246,7 +254,8 @@ static void dump_process(struct dump *dump, uint32_t index, uint64_t state)
     add_name(dump, name);
     add(dump, ": ");
     add_origin(dump, (enum broodi_origin)origin, parent);
-    add(dump, "%s%s%s", daemon ? ", a daemon" : "", broodi_stop_is_asked(stop) ? ", asked to stop" : "",
+    add(dump, "%s%s%s", daemon ? ", a daemon" : "",
+        broodi_stop_is_asked(stop) ? ", asked to stop" : "",
         has_ended(slot, state, pid) ? "; has ended" : "");
     end_line(dump);
     dump_threads_of(dump, index);
@@ -255,8 +264,10 @@ static void dump_process(struct dump *dump, uint32_t index, uint64_t state)
 static void dump_processes(struct dump *dump)
 {
     const uint32_t limit = broodi_slot_limit(BROODI_PROCESS);
-    for (uint32_t index = 0; (index = broodi_slot_next(BROODI_PROCESS, index, limit)) < limit; index++) {
-        const uint64_t state = atomic_load_explicit(&process_at(index)->state.state, memory_order_acquire);
+    for (uint32_t index = 0; (index = broodi_slot_next(BROODI_PROCESS, index, limit)) < limit;
+         index++) {
+        const uint64_t state =
+            atomic_load_explicit(&process_at(index)->state.state, memory_order_acquire);
         if (broodi_process_phase_of(state) != BROODI_PROCESS_DYING)
             dump_process(dump, index, state);
     }

@@ -45,7 +45,8 @@ static struct {
 static BROODI_THREAD_LOCAL unsigned
     inside; // handlers that this thread is in, and counts in `running`: one may call exit()
 
-// Were all others allowed to start something, a daemon thread could keep the process from ever ending.
+// Were all others allowed to start something, a daemon thread could keep the process from ever
+// ending.
 bool broodi_ending_refuses(void)
 {
     if (!atomic_load_explicit(&ending.begun, memory_order_acquire))
@@ -81,7 +82,8 @@ static brood_status join_children(int64_t deadline)
     return status;
 }
 
-// The newest handler, taken off the list to be run; NULL when there is none. Who still runs one may register another.
+// The newest handler, taken off the list to be run; NULL when there is none. Who still runs one may
+// register another.
 static struct handler *pop_handler(uint64_t *out_running)
 {
     brood_os_guard_lock();
@@ -112,9 +114,9 @@ void broodi_ending_of_thread(void)
 
 static void join_at_exit(void);
 
-// When a handler calls exit() inside exit(), or ends its thread there, the C library goes on with the functions
-// that it has not called yet. So one that runs the handlers that are left must be among them. Without memory
-// for its registration they are lost.
+// When a handler calls exit() inside exit(), or ends its thread there, the C library goes on with
+// the functions that it has not called yet. So one that runs the handlers that are left must be
+// among them. Without memory for its registration they are lost.
 static void renew_for_handlers_left(void)
 {
     (void)at_exit.executable_atexit(join_at_exit);
@@ -148,8 +150,8 @@ static brood_status run_handlers(int64_t deadline)
     }
 }
 
-// What was printed before comes before what the children print from now on. The threads that are joined may still
-// start something.
+// What was printed before comes before what the children print from now on. The threads that are
+// joined may still start something.
 static brood_status begin_end(int64_t deadline)
 {
     brood_os_stdio_flush(false);
@@ -246,7 +248,8 @@ static uint32_t slot_of_process(void)
     return process;
 }
 
-// For who reaps the process, and for the barriers that it took part in: those of a guest and of the main process, too.
+// For who reaps the process, and for the barriers that it took part in: those of a guest and of the
+// main process, too.
 static void record(enum broodi_record what, int code)
 {
     const uint32_t process = slot_of_process();
@@ -264,7 +267,8 @@ static void flush_all(void *unused)
 {
     (void)unused;
     brood_os_stdio_flush(true);
-    if (atomic_load_explicit(&at_exit.returned, memory_order_acquire)) // exit() comes by all streams
+    if (atomic_load_explicit(&at_exit.returned,
+                             memory_order_acquire)) // exit() comes by all streams
         brood_os_stdio_await_input();
     atomic_store_explicit(&flushed.state, 1, memory_order_seq_cst);
     broodi_wake(&flushed, BROODI_ALL);
@@ -275,8 +279,8 @@ static bool is_flushed(void)
     return atomic_load_explicit(&flushed.state, memory_order_acquire) != 0;
 }
 
-// A helper flushes all streams, and is waited for a second at most: a daemon thread may sit in a read with its stream
-// locked. False when it was waited for in vain.
+// A helper flushes all streams, and is waited for a second at most: a daemon thread may sit in a
+// read with its stream locked. False when it was waited for in vain.
 static bool flush_beside_threads(void)
 {
     brood_os_thread helper;
@@ -293,8 +297,9 @@ static bool flush_beside_threads(void)
     return true;
 }
 
-// All streams. False when another thread is inside one. A copy that was made beside other threads leaves all but stdout
-// and stderr alone: what they hold is its parent's, and their locks may be held by no thread.
+// All streams. False when another thread is inside one. A copy that was made beside other threads
+// leaves all but stdout and stderr alone: what they hold is its parent's, and their locks may be
+// held by no thread.
 static bool flush_streams(void)
 {
     const bool is_alone = !broodi_here.forked_with_threads && brood_os_thread_count() == 1;
@@ -316,8 +321,8 @@ static void join_at_exit(void)
         (void)end_all(INT64_MAX);
 }
 
-// Where exit() would wait for a stream that another thread does not leave, it is cut short when the target has returned;
-// a target that calls exit() itself has what its C library does then.
+// Where exit() would wait for a stream that another thread does not leave, it is cut short when the
+// target has returned; a target that calls exit() itself has what its C library does then.
 static void record_at_exit(void)
 {
     if (!atomic_load_explicit(&at_exit.returned, memory_order_acquire)) {
@@ -362,8 +367,8 @@ brood_status broodi_ending_renew(void)
     return status;
 }
 
-// A copy of a process that has handlers of its own flushes and ends: one that was started by BROOD_START_FORK, or that
-// the target has made and that has returned from it (a guest).
+// A copy of a process that has handlers of its own flushes and ends: one that was started by
+// BROOD_START_FORK, or that the target has made and that has returned from it (a guest).
 _Noreturn static void end_copy(int code)
 {
     if (broodi_here.role != BROODI_GUEST)
@@ -372,9 +377,9 @@ _Noreturn static void end_copy(int code)
     leave(code);
 }
 
-// A fresh image joins its threads before exit(): some C libraries let one thread at a time into exit() and atexit(), so
-// that a thread which needs either could not be joined from there; and no destructor of an object with static storage
-// runs while a thread may use the object.
+// A fresh image joins its threads before exit(): some C libraries let one thread at a time into
+// exit() and atexit(), so that a thread which needs either could not be joined from there; and no
+// destructor of an object with static storage runs while a thread may use the object.
 _Noreturn void broodi_ending_of_child(int code)
 {
     const int before = brood_os_thread_protect();

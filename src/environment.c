@@ -8,7 +8,8 @@
 #include <stdbool.h>
 #include <string.h>
 
-// The length of the name in an entry. Windows keeps entries such as "=C:=C:\dir", whose name begins with the sign.
+// The length of the name in an entry. Windows keeps entries such as "=C:=C:\dir", whose name begins
+// with the sign.
 static size_t name_length(const char *entry)
 {
     const char *sign = entry[0] ? strchr(entry + 1, '=') : NULL;

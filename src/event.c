@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
 // Events.
 //
-// The low word of the state: whether it is set; whether somebody waits, or may; and how often it has been set, by which a waiter sees that it
-// was set and cleared while he slept. That count goes around after 2^30 times, and a waiter looks once a second.
+// The low word of the state: whether it is set; whether somebody waits, or may; and how often it
+// has been set, by which a waiter sees that it was set and cleared while he slept. That count goes
+// around after 2^30 times, and a waiter looks once a second.
 //
-// A wait begins when the waiter has said so in the word; a set after that moment grants it, and the word that a destroyed event leaves in its
-// free slot still tells so.
+// A wait begins when the waiter has said so in the word; a set after that moment grants it, and the
+// word that a destroyed event leaves in its free slot still tells so.
 #include "deadline.h"
 #include "fail.h"
 #include "object.h"
@@ -53,7 +54,8 @@ brood_status brood_event_create(brood_event *out)
 
 brood_status brood_event_destroy(brood_event event)
 {
-    return broodi_answer("brood_event_destroy", broodi_object_destroy(BROODI_EVENT, event.id, "event"));
+    return broodi_answer("brood_event_destroy",
+                         broodi_object_destroy(BROODI_EVENT, event.id, "event"));
 }
 
 // Set and clear are for signal handlers too: they leave no sentence.
@@ -116,7 +118,8 @@ brood_status brood_event_is_set(brood_event event, bool *out)
 
 // A wait goes through these: BROOD_BUSY while there is nothing to answer yet.
 
-// Says in the word that the caller waits from now on, unless it need not; then `*out_count` is how often it had been set by then.
+// Says in the word that the caller waits from now on, unless it need not; then `*out_count` is how
+// often it had been set by then.
 static brood_status begin(broodi_word *word, uint64_t id, int64_t deadline, uint32_t *out_count)
 {
     for (;;) {

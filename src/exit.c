@@ -61,7 +61,8 @@ size_t brood_exit_text(brood_exit ended, char *buffer, size_t capacity)
         length = snprintf(buffer, capacity, "ended by signal %lld", (long long)ended.native);
         break;
     case BROOD_TERMINATED:
-        length = snprintf(buffer, capacity, "%s by its starter", ended.native == 9 ? "killed" : "terminated");
+        length = snprintf(buffer, capacity, "%s by its starter",
+                          ended.native == 9 ? "killed" : "terminated");
         break;
     case BROOD_DEADLINE:
         length = snprintf(buffer, capacity, "killed at its deadline");

@@ -161,8 +161,8 @@ brood_status broodi_family_open(intptr_t object, uint64_t window, const uint64_t
     brood_os_arena arena;
     if (window > SIZE_MAX || window < end_of_tables((size_t)window) + LEAST_HEAP)
         return broodi_fail(BROOD_INVALID, "an arena of %llu bytes", (unsigned long long)window);
-    brood_status status =
-        brood_os_arena_open(&arena, object, (size_t)window, end_of_tables((size_t)window) + LEAST_HEAP);
+    brood_status status = brood_os_arena_open(&arena, object, (size_t)window,
+                                              end_of_tables((size_t)window) + LEAST_HEAP);
     if (status == BROOD_OK)
         status = access_boot(&arena);
     if (status != BROOD_OK)
@@ -189,8 +189,9 @@ static size_t size_of_steps(enum broodi_kind kind, uint32_t steps)
     const size_t whole = whole_size(kind);
     if (steps == 0)
         return 0;
-    return steps <= BROODI_TABLE_STEPS && (size_t)CHUNK << (steps - 1) < whole ? (size_t)CHUNK << (steps - 1)
-                                                                               : whole;
+    return steps <= BROODI_TABLE_STEPS && (size_t)CHUNK << (steps - 1) < whole
+               ? (size_t)CHUNK << (steps - 1)
+               : whole;
 }
 
 size_t broodi_table_step_size(enum broodi_kind kind, uint32_t step)
@@ -236,8 +237,8 @@ static brood_os_range range_of(enum broodi_kind kind, uint32_t step)
 static void raise_limit(_Atomic uint32_t *limit, uint32_t to)
 {
     uint32_t known = atomic_load_explicit(limit, memory_order_relaxed);
-    while (known < to && !atomic_compare_exchange_weak_explicit(limit, &known, to, memory_order_acq_rel,
-                                                                memory_order_acquire))
+    while (known < to && !atomic_compare_exchange_weak_explicit(
+                             limit, &known, to, memory_order_acq_rel, memory_order_acquire))
         continue;
 }
 
@@ -292,8 +293,8 @@ static broodi_word *word_of(enum broodi_kind kind, uint32_t index)
 // Generations. Those of a slot that handles name begin at a random odd number, another one for each
 // slot and family: a handle of another family that has the same tag by chance is not current here.
 // A handle has the low bits of the generation, so a handle can be met again once those have come
-// round. A slot in which that is about to happen is spent: it is not taken again until the table has
-// its full size and all free slots are spent. Then the next lap begins, for all of them.
+// round. A slot in which that is about to happen is spent: it is not taken again until the table
+// has its full size and all free slots are spent. Then the next lap begins, for all of them.
 
 static uint32_t first_generation(enum broodi_kind kind, uint32_t index)
 {
@@ -343,7 +344,8 @@ static bool search(enum broodi_kind kind, uint32_t low, uint32_t *out_index)
 {
     struct broodi_table_state *table = &broodi_family.header->tables[kind];
     const uint32_t limit = broodi_slot_limit(kind);
-    const uint32_t first = limit ? atomic_load_explicit(&table->cursor, memory_order_relaxed) % limit : 0;
+    const uint32_t first =
+        limit ? atomic_load_explicit(&table->cursor, memory_order_relaxed) % limit : 0;
     for (uint32_t n = 0; n < limit; n++) {
         const uint32_t index = (first + n) % limit;
         if (!take_at(kind, index, low))
@@ -374,7 +376,8 @@ static brood_status grow(enum broodi_kind kind)
         return status;
     broodi_step(BROODI_STEP_TABLE_COMMITTED);
     raise_limit(&broodi_family.header->tables[kind].limit, slots_in_steps(kind, step + 1));
-    return broodi_view_extend(kind) ? BROOD_OK : broodi_fail(BROOD_NO_MEMORY, "a table cannot be mapped");
+    return broodi_view_extend(kind) ? BROOD_OK
+                                    : broodi_fail(BROOD_NO_MEMORY, "a table cannot be mapped");
 }
 
 static uint64_t state_at(enum broodi_kind kind, uint32_t index)
@@ -387,14 +390,14 @@ static bool is_filled(enum broodi_kind kind, uint32_t numerator, uint32_t denomi
 {
     const uint32_t limit = broodi_slot_limit(kind);
     const struct broodi_table_state *table = &broodi_family.header->tables[kind];
-    const int32_t live =
-        (int32_t)atomic_load_explicit(&table->live, memory_order_relaxed); // a wrong count may be below zero
+    const int32_t live = (int32_t)atomic_load_explicit(
+        &table->live, memory_order_relaxed); // a wrong count may be below zero
     return live > 0 && limit < broodi_family.views[kind].capacity &&
            (uint64_t)live * denominator >= (uint64_t)limit * numerator;
 }
 
-// The count goes wrong by one whenever a process dies between a slot and the count of it. It may also
-// die before the slot's group says that there is one.
+// The count goes wrong by one whenever a process dies between a slot and the count of it. It may
+// also die before the slot's group says that there is one.
 static void recount(enum broodi_kind kind)
 {
     uint32_t live = 0;
@@ -414,9 +417,9 @@ static void sweep(enum broodi_kind kind)
     recount(kind);
 }
 
-// From three quarters on: a search then finds a free slot in a few steps. What the dead have left is
-// freed first. The table grows unless that has halved it: otherwise every other slot that is taken
-// would cost a sweep.
+// From three quarters on: a search then finds a free slot in a few steps. What the dead have left
+// is freed first. The table grows unless that has halved it: otherwise every other slot that is
+// taken would cost a sweep.
 static void make_room(enum broodi_kind kind)
 {
     sweep(kind);
@@ -430,11 +433,12 @@ static bool begin_lap(enum broodi_kind kind)
     struct broodi_table_state *table = &broodi_family.header->tables[kind];
     const uint32_t limit = broodi_slot_limit(kind);
     uint32_t lap = atomic_load_explicit(&table->laps, memory_order_relaxed);
-    for (uint32_t index = 0; limit == broodi_family.views[kind].capacity && index < limit; index++) {
+    for (uint32_t index = 0; limit == broodi_family.views[kind].capacity && index < limit;
+         index++) {
         if (!is_spent(kind, index, state_at(kind, index)))
             continue;
-        (void)atomic_compare_exchange_strong_explicit(&table->laps, &lap, lap + 1, memory_order_relaxed,
-                                                      memory_order_relaxed);
+        (void)atomic_compare_exchange_strong_explicit(&table->laps, &lap, lap + 1,
+                                                      memory_order_relaxed, memory_order_relaxed);
         recount(kind);
         return true;
     }
@@ -475,7 +479,8 @@ bool broodi_slot_leave(enum broodi_kind kind, uint32_t index, uint64_t state, ui
         return false;
     broodi_step(BROODI_STEP_SLOT_GIVEN);
     if (!is_spent(kind, index, freed))
-        atomic_fetch_sub_explicit(&broodi_family.header->tables[kind].live, 1, memory_order_relaxed);
+        atomic_fetch_sub_explicit(&broodi_family.header->tables[kind].live, 1,
+                                  memory_order_relaxed);
     return true;
 }
 

@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: MIT
-// The arena of a family: one shared memory object, a header, and a table of typed slots for each kind of thing.
+// The arena of a family: one shared memory object, a header, and a table of typed slots for each
+// kind of thing.
 //
 //   window   header, first slots of every table | processes | threads | ... | chunks | heap ...
 //
-// Every process reserves the whole window as address space without access, and makes those parts accessible that it uses. The
-// first BROODI_FIRST slots of every table share the pages behind the header, which are accessible from the start; the rest of a
-// table has a fixed place of its own and is committed in steps, each twice as large as all before. Where in the object a step
-// lies is claimed when the step is committed (space.h), so the object holds nothing but what is in use.
+// Every process reserves the whole window as address space without access, and makes those parts
+// accessible that it uses. The first BROODI_FIRST slots of every table share the pages behind the
+// header, which are accessible from the start; the rest of a table has a fixed place of its own and
+// is committed in steps, each twice as large as all before. Where in the object a step lies is
+// claimed when the step is committed (space.h), so the object holds nothing but what is in use.
 //
-// A slot keeps its kind for the life of the family, so a stale handle always finds a state word where it looks for one. Behind
-// the tables, on pages of its own, lies what blocks are made of: heap.h.
+// A slot keeps its kind for the life of the family, so a stale handle always finds a state word
+// where it looks for one. Behind the tables, on pages of its own, lies what blocks are made of:
+// heap.h.
 #ifndef FAMILY_H
 #define FAMILY_H
 
@@ -33,8 +36,9 @@
 struct broodi_table_state {
     _Atomic uint32_t limit;  // slots committed; only grows
     _Atomic uint32_t cursor; // where the next search begins: reuse in first-in-first-out order
-    _Atomic uint32_t live;   // slots taken or spent; a hint, since a process may die between the two steps
-    _Atomic uint32_t laps;   // how often the generations of a slot may have come round: see family.c
+    _Atomic uint32_t
+        live; // slots taken or spent; a hint, since a process may die between the two steps
+    _Atomic uint32_t laps; // how often the generations of a slot may have come round: see family.c
 };
 
 struct broodi_header {
@@ -42,8 +46,9 @@ struct broodi_header {
     uint32_t layout;
     uint32_t kinds;
     uint64_t family[2]; // random; the tag of handles is a part of it
-    uint64_t window;    // bytes of address space that the first process reserved; the layout follows from it
-    uint64_t names;     // the registry's lock
+    uint64_t window; // bytes of address space that the first process reserved; the layout follows
+                     // from it
+    uint64_t names;  // the registry's lock
     _Atomic uint64_t thread_ids;
     _Atomic int64_t keeper;       // the main process, which keeps the sections of large blocks
     _Atomic uint32_t method_told; // 1 when a process has told that BROOD_START_METHOD is ignored
@@ -56,16 +61,19 @@ struct broodi_header {
 enum {
     BROODI_FIRST = 64, // slots of each table behind the header
     BROODI_BOOT =
-        2 * BROODI_HEAP_CHUNK, // bytes of the window that are committed and accessible from the start
+        2 *
+        BROODI_HEAP_CHUNK, // bytes of the window that are committed and accessible from the start
 };
 
 // A table as this process sees it.
 struct broodi_view {
     unsigned char *first; // the first BROODI_FIRST slots
-    unsigned char *rest;  // where the table would begin if all slots were contiguous with the later ones
+    unsigned char
+        *rest; // where the table would begin if all slots were contiguous with the later ones
     size_t stride;
     uint32_t capacity;
-    _Atomic uint32_t limit; // slots that are accessible in this process; only grows, up to the shared limit
+    _Atomic uint32_t
+        limit; // slots that are accessible in this process; only grows, up to the shared limit
 };
 
 struct broodi_family {
@@ -79,7 +87,8 @@ struct broodi_family {
 // Set by brood_init and never changed after.
 extern struct broodi_family broodi_family;
 
-// Makes the arena of a new family; or opens that of the starter, whose random number must be `family`.
+// Makes the arena of a new family; or opens that of the starter, whose random number must be
+// `family`.
 brood_status broodi_family_create(void);
 brood_status broodi_family_open(intptr_t object, uint64_t window, const uint64_t family[2]);
 
@@ -89,12 +98,13 @@ size_t broodi_table_size(enum broodi_kind kind);
 // The bytes of the table's n-th step; 0 behind the last.
 size_t broodi_table_step_size(enum broodi_kind kind, uint32_t step);
 
-// Makes all committed slots of the table accessible in this process. Async-signal-safe. False when the system has no memory for
-// the mapping; broodi_family_is_short() says so until it succeeds.
+// Makes all committed slots of the table accessible in this process. Async-signal-safe. False when
+// the system has no memory for the mapping; broodi_family_is_short() says so until it succeeds.
 bool broodi_view_extend(enum broodi_kind kind);
 bool broodi_family_is_short(void);
 
-// The same, for slots that the caller cannot do without: ends the process with one line when it fails.
+// The same, for slots that the caller cannot do without: ends the process with one line when it
+// fails.
 void broodi_view_need(enum broodi_kind kind);
 
 static inline bool broodi_view_has(enum broodi_kind kind, uint32_t index)
@@ -136,10 +146,12 @@ static inline uint32_t broodi_slot_limit(enum broodi_kind kind)
     return limit;
 }
 
-// Takes a free slot; its state word is {generation, low} from that moment. Fails with BROOD_NO_MEMORY, BROOD_NO_RESOURCES.
+// Takes a free slot; its state word is {generation, low} from that moment. Fails with
+// BROOD_NO_MEMORY, BROOD_NO_RESOURCES.
 brood_status broodi_slot_take(enum broodi_kind kind, uint32_t low, uint32_t *out_index);
 
-// Commits the slot at `index`, for a kind whose slots are not taken but belong to those of another. Fails with BROOD_NO_MEMORY.
+// Commits the slot at `index`, for a kind whose slots are not taken but belong to those of another.
+// Fails with BROOD_NO_MEMORY.
 brood_status broodi_slot_reach(enum broodi_kind kind, uint32_t index);
 
 // Frees a slot whose state is exactly `state`: false when it has changed. Nobody is woken.
@@ -157,20 +169,24 @@ static inline bool broodi_slot_is_live(uint64_t state)
 // The handle of a taken slot.
 uint64_t broodi_handle_of(enum broodi_kind kind, uint32_t index);
 
-// Whether the state is still that of the object that `id` names; if not, it was destroyed: BROOD_STALE.
+// Whether the state is still that of the object that `id` names; if not, it was destroyed:
+// BROOD_STALE.
 static inline bool broodi_handle_is_current(uint64_t id, uint64_t state)
 {
     return (((id >> BROODI_SLOT_BITS) ^ (state >> 32)) & BROODI_GENERATION_MASK) == 0;
 }
 
-// The slot that a handle names, in a look at its first bits: NULL when it is none of this kind and family (BROOD_INVALID).
+// The slot that a handle names, in a look at its first bits: NULL when it is none of this kind and
+// family (BROOD_INVALID).
 static inline void *broodi_handle_slot(enum broodi_kind kind, uint64_t id)
 {
-    const uint64_t family_and_kind = (uint64_t)broodi_family.tag << BROODI_KIND_BITS | (uint64_t)kind;
+    const uint64_t family_and_kind =
+        (uint64_t)broodi_family.tag << BROODI_KIND_BITS | (uint64_t)kind;
     const uint32_t index = (uint32_t)id & BROODI_SLOT_MASK;
     const bool taken = id >> BROODI_SLOT_BITS & 1; // an odd generation
     if (id >> BROODI_KIND_AT != family_and_kind || !taken ||
-        (!broodi_view_has(kind, index) && (!broodi_view_extend(kind) || !broodi_view_has(kind, index))))
+        (!broodi_view_has(kind, index) &&
+         (!broodi_view_extend(kind) || !broodi_view_has(kind, index))))
         return NULL;
     return broodi_slot_here(kind, index);
 }

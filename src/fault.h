@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
-// Faults on demand, in the test build only: every allocation asks broodi_fault first, and so does every system call that can fail for want of
-// something. A test sets the countdown to 1, 2, 3... until its scenario meets no fault any more. A leaf: the ports use it too.
+// Faults on demand, in the test build only: every allocation asks broodi_fault first, and so does
+// every system call that can fail for want of something. A test sets the countdown to 1, 2, 3...
+// until its scenario meets no fault any more. A leaf: the ports use it too.
 //
-// Asking is one lock-free atomic operation on memory that is there, so it is async-signal-safe. A child between vfork and exec asks too: it counts
-// in its starter's memory while that sleeps, so that both are one walk. A forked child would count on in a copy, unless the countdown has been
+// Asking is one lock-free atomic operation on memory that is there, so it is async-signal-safe. A
+// child between vfork and exec asks too: it counts in its starter's memory while that sleeps, so
+// that both are one walk. A forked child would count on in a copy, unless the countdown has been
 // put where both see it; a fresh image has its own.
 #ifndef FAULT_H
 #define FAULT_H

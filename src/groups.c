@@ -11,8 +11,9 @@ static const struct {
     uint32_t at;
     uint32_t count;
 } groups_of[BROODI_KINDS] = {
-    [BROODI_THREAD] = { 0, 1024 },   [BROODI_PROCESS] = { 1024, 512 }, [BROODI_LOCK] = { 1536, 512 },
-    [BROODI_BLOCK] = { 2048, 512 },  [BROODI_PARTY] = { 2560, 512 },   [BROODI_NAME] = { 3072, 64 },
+    [BROODI_THREAD] = { 0, 1024 },   [BROODI_PROCESS] = { 1024, 512 },
+    [BROODI_LOCK] = { 1536, 512 },   [BROODI_BLOCK] = { 2048, 512 },
+    [BROODI_PARTY] = { 2560, 512 },  [BROODI_NAME] = { 3072, 64 },
     [BROODI_OWN_LOCK] = { 3136, 1 },
 };
 
@@ -42,12 +43,13 @@ static _Atomic uint32_t *word_of(enum broodi_kind kind, uint32_t index)
 
 void broodi_groups_expect(enum broodi_kind kind, uint32_t index)
 {
-    if (is_scanned(kind) && !(atomic_load_explicit(word_of(kind, index), memory_order_relaxed) & ANY))
+    if (is_scanned(kind) &&
+        !(atomic_load_explicit(word_of(kind, index), memory_order_relaxed) & ANY))
         broodi_groups_add(kind, index);
 }
 
-// In the total order: a waker that has changed a word looks for waiters afterwards, and must find every thread that published its
-// wait before (wait_portable.c).
+// In the total order: a waker that has changed a word looks for waiters afterwards, and must find
+// every thread that published its wait before (wait_portable.c).
 void broodi_groups_add(enum broodi_kind kind, uint32_t index)
 {
     if (!is_scanned(kind))
@@ -65,8 +67,8 @@ static bool is_taken(enum broodi_kind kind, uint32_t index)
     return broodi_slot_is_live(atomic_load_explicit(&word->state, memory_order_acquire));
 }
 
-// Whether a slot of the group, which begins at `first`, may be taken. The limit is loaded behind the word, as it is raised before
-// a slot is taken.
+// Whether a slot of the group, which begins at `first`, may be taken. The limit is loaded behind
+// the word, as it is raised before a slot is taken.
 static bool has_any(enum broodi_kind kind, uint32_t first)
 {
     _Atomic uint32_t *word = word_of(kind, first);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A handle names a shared object in 64 bits: {family tag 18, kind 4, generation 22, slot 20}. A leaf.
+// A handle names a shared object in 64 bits: {family tag 18, kind 4, generation 22, slot 20}. A
+// leaf.
 #ifndef HANDLE_H
 #define HANDLE_H
 

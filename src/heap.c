@@ -44,7 +44,8 @@ static brood_os_range range_of(uint32_t chunk)
     const uint64_t group = broodi_space_of_group(chunk / BROODI_HEAP_GROUP);
     return (brood_os_range){ .offset = (size_t)place_of(chunk),
                              .length = BROODI_HEAP_CHUNK,
-                             .place = group + (uint64_t)(chunk % BROODI_HEAP_GROUP) * BROODI_HEAP_CHUNK };
+                             .place = group +
+                                      (uint64_t)(chunk % BROODI_HEAP_GROUP) * BROODI_HEAP_CHUNK };
 }
 
 // How many chunks the window has room for.
@@ -55,7 +56,8 @@ static uint32_t capacity(void)
     return chunks < most ? (uint32_t)chunks : most;
 }
 
-// Classes: 1 to 8 units, then four sizes between each power of two and the next, so that at most a fifth of a piece is lost.
+// Classes: 1 to 8 units, then four sizes between each power of two and the next, so that at most a
+// fifth of a piece is lost.
 
 static uint32_t units_of(size_t size)
 {
@@ -145,8 +147,8 @@ static brood_status grow(uint32_t count)
     return BROOD_OK;
 }
 
-// The question costs as much as some pages, so it is asked once for each MiB that the family commits; after a refusal each time, until one
-// is granted.
+// The question costs as much as some pages, so it is asked once for each MiB that the family
+// commits; after a refusal each time, until one is granted.
 static brood_status check_memory(void)
 {
     enum { CHECKED = 1 << 20 };
@@ -343,12 +345,14 @@ brood_status broodi_heap_take(size_t size, uint64_t *out_place, bool *out_zero)
                         : take_small(class_of(units_of(size)), out_place);
 }
 
-// Access. In each group, chunks become accessible from the first one on, up to the last that this process has used: so their mapping
-// ends where committed memory ends, and a group is one mapping.
+// Access. In each group, chunks become accessible from the first one on, up to the last that this
+// process has used: so their mapping ends where committed memory ends, and a group is one mapping.
 
-static _Atomic uint32_t accessible[BROODI_HEAP_CHUNKS / BROODI_HEAP_GROUP]; // how many chunks of each group
+static _Atomic uint32_t
+    accessible[BROODI_HEAP_CHUNKS / BROODI_HEAP_GROUP]; // how many chunks of each group
 
-// Under the guard, so that each chunk is mapped once: a checker of data races takes a new mapping for a write by the thread that makes it.
+// Under the guard, so that each chunk is mapped once: a checker of data races takes a new mapping
+// for a write by the thread that makes it.
 static bool map_chunks(uint32_t group, uint32_t chunks)
 {
     uint32_t known = atomic_load_explicit(&accessible[group], memory_order_relaxed);
@@ -359,8 +363,8 @@ static bool map_chunks(uint32_t group, uint32_t chunks)
     if (!brood_os_arena_access(&broodi_family.arena, &range))
         return false;
     broodi_race_release(&accessible[group]);
-    return atomic_compare_exchange_strong_explicit(&accessible[group], &known, chunks, memory_order_release,
-                                                   memory_order_relaxed);
+    return atomic_compare_exchange_strong_explicit(&accessible[group], &known, chunks,
+                                                   memory_order_release, memory_order_relaxed);
 }
 
 static bool access_group(uint32_t group, uint32_t chunks)

@@ -1,18 +1,17 @@
 // SPDX-License-Identifier: MIT
-// brood_init, and the child's half of a start. The life of a started child, of which steps 1 to 5 are start.c's:
+// brood_init, and the child's half of a start. The life of a started child, of which steps 1 to 5
+// are start.c's:
 //
 //    1  the starter checks and plans: name, daemon, environment, slot, target     plan
-//    2  it chooses the method                                                      broodi_method_resolve
-//    3  it writes the boot record                                                  broodi_boot_encode
-//    4  the process is made, and tied to its starter's life                        brood_os_process_spawn, _fork
-//    5  the record is sent; the starter awaits the reply                           brood_os_process_await_ready
-//    6  the child reaches brood_init and takes the announcement, once              brood_os_boot_take
-//    7  it checks the record, and believes it                                      broodi_boot_decode
-//    8  it opens the family's arena and becomes a member                           become
-//    9  it finds its target, in the same build of the same module                  brood_os_module_resolve
-//   10  it replies: ready, or why not                                              brood_os_boot_reply
-//   11  the target runs                                                            run
-//   12  exit(): threads, children, handlers, the exit record, streams; the end     broodi_ending_of_child
+//    2  it chooses the method broodi_method_resolve 3  it writes the boot record broodi_boot_encode
+//    4  the process is made, and tied to its starter's life brood_os_process_spawn, _fork 5  the
+//    record is sent; the starter awaits the reply brood_os_process_await_ready 6  the child reaches
+//    brood_init and takes the announcement, once              brood_os_boot_take 7  it checks the
+//    record, and believes it                                      broodi_boot_decode 8  it opens
+//    the family's arena and becomes a member                           become 9  it finds its
+//    target, in the same build of the same module                  brood_os_module_resolve
+//   10  it replies: ready, or why not brood_os_boot_reply 11  the target runs run 12  exit():
+//   threads, children, handlers, the exit record, streams; the end     broodi_ending_of_child
 #include "init.h"
 
 #include "block.h"
@@ -64,7 +63,8 @@ static void become(const struct broodi_boot *boot, const brood_resource *resourc
     broodi_here.parent_birth = boot->parent_birth;
     broodi_method_inherit((brood_start_method)boot->method);
     if (!broodi_process_slot_begin(broodi_here.process, boot->live, broodi_here.pid))
-        brood_os_process_exit(70); // its place was taken away: its starter is dead, or has given it up
+        brood_os_process_exit(
+            70); // its place was taken away: its starter is dead, or has given it up
     broodi_here.initialized = true;
 }
 
@@ -78,14 +78,16 @@ _Noreturn static void run(const struct broodi_boot *boot, intptr_t channel, void
 }
 
 _Noreturn void broodi_child_of_fork(const struct broodi_boot *boot, intptr_t channel,
-                                    const brood_resource *resources, size_t count, void (*target)(void))
+                                    const brood_resource *resources, size_t count,
+                                    void (*target)(void))
 {
     become(boot, resources, count);
     run(boot, channel, target);
 }
 
 // Steps 10 to 12 in an image that runs no code of the program but this child's.
-_Noreturn static void run_fresh(const struct broodi_boot *boot, intptr_t channel, void (*target)(void))
+_Noreturn static void run_fresh(const struct broodi_boot *boot, intptr_t channel,
+                                void (*target)(void))
 {
     broodi_here.is_fresh = true;
     run(boot, channel, target);
@@ -116,7 +118,8 @@ _Noreturn static void reject(intptr_t channel, brood_status status)
 }
 
 // Of the steps, 6 was the spare's, and the arena is open.
-_Noreturn void broodi_child_of_server(const brood_os_boot *boot, brood_status status, uint64_t parent_birth)
+_Noreturn void broodi_child_of_server(const brood_os_boot *boot, brood_status status,
+                                      uint64_t parent_birth)
 {
     struct broodi_boot decoded;
     void (*target)(void) = NULL;
@@ -167,9 +170,10 @@ static void begin_main(int (*executable_atexit)(void (*)(void)))
         status = broodi_ending_prepare(executable_atexit);
     if (status != BROOD_OK)
         refuse("brood_init", status);
-    atomic_store_explicit(&broodi_family.header->keeper, brood_os_section_keeper(), memory_order_relaxed);
-    (void)broodi_process_slot_begin(broodi_here.process, broodi_process_slot_live(broodi_here.process),
-                                    broodi_here.pid);
+    atomic_store_explicit(&broodi_family.header->keeper, brood_os_section_keeper(),
+                          memory_order_relaxed);
+    (void)broodi_process_slot_begin(broodi_here.process,
+                                    broodi_process_slot_live(broodi_here.process), broodi_here.pid);
     broodi_here.initialized = true;
 }
 
@@ -179,8 +183,9 @@ void brood_init_with(uint32_t header_version, int (*executable_atexit)(void (*)(
         char line[160];
         (void)snprintf(line, sizeof line,
                        "brood_init: the program was built for version %u.%u.%u, the library is %s",
-                       (unsigned)(header_version / 1000000), (unsigned)(header_version / 1000 % 1000),
-                       (unsigned)(header_version % 1000), brood_version());
+                       (unsigned)(header_version / 1000000),
+                       (unsigned)(header_version / 1000 % 1000), (unsigned)(header_version % 1000),
+                       brood_version());
         brood_os_process_refuse(line);
     }
     if (broodi_here.initialized)

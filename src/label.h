@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Texts in shared slots, as words: who reads one while another process writes it sees old words and new ones, each whole. A leaf.
+// Texts in shared slots, as words: who reads one while another process writes it sees old words and
+// new ones, each whole. A leaf.
 #ifndef LABEL_H
 #define LABEL_H
 
@@ -20,13 +21,15 @@ static inline uint64_t broodi_label_word(const char *text, size_t length, size_t
 }
 
 // Released: who reads any of it sees what was written to the slot before.
-static inline void broodi_label_write(_Atomic uint64_t *words, size_t count, const char *text, size_t length)
+static inline void broodi_label_write(_Atomic uint64_t *words, size_t count, const char *text,
+                                      size_t length)
 {
     for (size_t i = 0; i < count; i++)
         atomic_store_explicit(&words[i], broodi_label_word(text, length, i), memory_order_release);
 }
 
-// Acquires each word: what the caller reads next is no older than the text. Writes `count` words and a zero.
+// Acquires each word: what the caller reads next is no older than the text. Writes `count` words
+// and a zero.
 static inline void broodi_label_read(const _Atomic uint64_t *words, size_t count, char *out)
 {
     for (size_t i = 0; i < count; i++) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Locals: a table of what is alive, in this process, and an array of values in each thread. A local's id is {generation, index + 1}; a value
-// carries the generation that it was set under, so one of an earlier local is never seen by a later one in its place.
+// Locals: a table of what is alive, in this process, and an array of values in each thread. A
+// local's id is {generation, index + 1}; a value carries the generation that it was set under, so
+// one of an earlier local is never seen by a later one in its place.
 //
 // The table grows by chunks, each twice the one before, that never move: looking needs no lock.
 #include "locals.h"
@@ -57,7 +58,8 @@ static uint32_t generation_of(brood_local local)
 
 static bool is_alive(const struct entry *entry, uint32_t expected)
 {
-    return entry && expected && atomic_load_explicit(&entry->generation, memory_order_acquire) == expected;
+    return entry && expected &&
+           atomic_load_explicit(&entry->generation, memory_order_acquire) == expected;
 }
 
 // Under the guard: an entry that is free, in a new chunk if there is none; NULL when out of memory.
@@ -116,7 +118,8 @@ void *brood_local_get(brood_local local)
 {
     const struct broodi_self *self = broodi_here.initialized ? brood_os_self_get() : NULL;
     const uint32_t index = index_of(local);
-    if (!self || index >= self->local_count || self->locals[index].generation != generation_of(local))
+    if (!self || index >= self->local_count ||
+        self->locals[index].generation != generation_of(local))
         return NULL;
     return is_alive(entry_at(index), generation_of(local)) ? self->locals[index].value : NULL;
 }

@@ -1,25 +1,28 @@
 // SPDX-License-Identifier: MIT
 // Locks.
 //
-// The low word of a lock's state is its holder, 0 when free, and three flags. The holder is the slot of its thread plus one, with some bits of
-// the slot's generation, so that the next thread in the slot is not taken for it by one who looks twice. The flags:
+// The low word of a lock's state is its holder, 0 when free, and three flags. The holder is the
+// slot of its thread plus one, with some bits of the slot's generation, so that the next thread in
+// the slot is not taken for it by one who looks twice. The flags:
 //
 //   WAITERS   somebody waits, or may: the release wakes one
-//   STARVING  somebody was woken, lost the lock to a newcomer, and has waited for a millisecond. The release leaves the flag on the free lock,
-//             and then only those who have waited may take it; a newcomer waits up to a millisecond first, which also
-//             ends the state when all who starved have gone
+//   STARVING  somebody was woken, lost the lock to a newcomer, and has waited for a millisecond.
+//   The release leaves the flag on the free lock,
+//             and then only those who have waited may take it; a newcomer waits up to a millisecond
+//             first, which also ends the state when all who starved have gone
 //   SETTLED   somebody waits for up to a second: the release wakes all
 //
-// A waiter waits for the word and for the end of the holder it has seen. When the lock passes from one holder to the next, those still
-// asleep watch the wrong one; so a wait is short (50 ms) until the same holder has been seen for that long, and
-// the release of a holder that was watched longer wakes everybody to look anew. Thus a holder's death is noticed within 50 ms,
-// and a family in which nothing happens wakes once a second.
+// A waiter waits for the word and for the end of the holder it has seen. When the lock passes from
+// one holder to the next, those still asleep watch the wrong one; so a wait is short (50 ms) until
+// the same holder has been seen for that long, and the release of a holder that was watched longer
+// wakes everybody to look anew. Thus a holder's death is noticed within 50 ms, and a family in
+// which nothing happens wakes once a second.
 //
-// The holder's death is a matter between the word and the holder's thread slot: who finds that thread ended
-// replaces its name by its own, which only one can, and is told.
+// The holder's death is a matter between the word and the holder's thread slot: who finds that
+// thread ended replaces its name by its own, which only one can, and is told.
 //
-// A thread counts in `held` what it may hold, before it takes and after it has released: a slot whose thread died with a
-// count of zero is named by no lock.
+// A thread counts in `held` what it may hold, before it takes and after it has released: a slot
+// whose thread died with a count of zero is named by no lock.
 #include "lock.h"
 
 #include "condition.h"
@@ -46,7 +49,8 @@ enum {
     STARVES_AFTER = 1000000, // ns
     SHORT_WAIT = 50000000,
     LONG_WAIT = 1000000000,
-    // Between looks before the first wait, where another processor may release meanwhile; each is twice as long.
+    // Between looks before the first wait, where another processor may release meanwhile; each is
+    // twice as long.
     FIRST_PAUSE = 32,
     LAST_PAUSE = 128,
 };
@@ -92,14 +96,15 @@ static void count_held(uint32_t self, uint32_t change)
     atomic_store_explicit(&slot->held, held + change, memory_order_relaxed);
 }
 
-// From `state` to the same lock with another low word. Pairs with itself: what the holder before wrote is seen.
+// From `state` to the same lock with another low word. Pairs with itself: what the holder before
+// wrote is seen.
 static bool swap(struct broodi_lock_slot *lock, uint64_t state, uint32_t low)
 {
     return broodi_word_swap(&lock->state, state, low);
 }
 
-// How often the holder has taken the lock; only the holder asks. Atomic for tools that see one process: an heir may have the lock from one who
-// learned of the death in another.
+// How often the holder has taken the lock; only the holder asks. Atomic for tools that see one
+// process: an heir may have the lock from one who learned of the death in another.
 static uint32_t depth_of(const struct broodi_lock_slot *lock)
 {
     return atomic_load_explicit(&lock->depth, memory_order_relaxed);
@@ -137,7 +142,8 @@ static brood_status create(brood_lock *out, bool recursive)
     const brood_status status = broodi_ready();
     if (status != BROOD_OK)
         return status;
-    return out ? make(BROODI_LOCK, &out->id, recursive) : broodi_fail(BROOD_INVALID, "no place for the lock");
+    return out ? make(BROODI_LOCK, &out->id, recursive)
+               : broodi_fail(BROOD_INVALID, "no place for the lock");
 }
 
 brood_status brood_lock_create(brood_lock *out)
@@ -262,13 +268,15 @@ static unsigned last_pause(void)
     return value - 1;
 }
 
-// A while of looking, in case the holder is about to release. A look takes the cache line away from whoever acquires and releases meanwhile, which
-// costs more than a few of these: so they are rare from the first on.
+// A while of looking, in case the holder is about to release. A look takes the cache line away from
+// whoever acquires and releases meanwhile, which costs more than a few of these: so they are rare
+// from the first on.
 static void spin(const struct attempt *attempt)
 {
     const unsigned last = last_pause();
     for (unsigned pause = FIRST_PAUSE; pause <= last; pause *= 2) {
-        const uint64_t state = atomic_load_explicit(&attempt->lock->state.state, memory_order_relaxed);
+        const uint64_t state =
+            atomic_load_explicit(&attempt->lock->state.state, memory_order_relaxed);
         if (!(broodi_low(state) & HOLDER) || (broodi_low(state) & WAITERS))
             return;
         for (unsigned i = 0; i < pause; i++)
@@ -282,7 +290,8 @@ static bool may_take(const struct attempt *attempt, uint32_t low, bool expired)
     return !(low & HOLDER) && (!(low & STARVING) || attempt->waited || expired);
 }
 
-// Asked only once a wait has ended or there will be none: a first wait returns at once when its holder is dead.
+// Asked only once a wait has ended or there will be none: a first wait returns at once when its
+// holder is dead.
 static bool holder_is_over(const struct attempt *attempt, uint32_t low, bool expired)
 {
     const uint32_t holder = low & HOLDER;
@@ -291,7 +300,8 @@ static bool holder_is_over(const struct attempt *attempt, uint32_t low, bool exp
 
 static bool take(const struct attempt *attempt, uint64_t state)
 {
-    const uint32_t waiters = (attempt->waited ? WAITERS : 0) | (broodi_low(state) & (WAITERS | SETTLED));
+    const uint32_t waiters =
+        (attempt->waited ? WAITERS : 0) | (broodi_low(state) & (WAITERS | SETTLED));
     if (!swap(attempt->lock, state, attempt->self | waiters))
         return false;
     broodi_step(BROODI_STEP_LOCK_TAKEN_LATE);
@@ -309,7 +319,8 @@ static void wait_once(struct attempt *attempt, uint64_t state, int64_t now)
     }
     const bool settled = holder && now - attempt->watched_since >= SHORT_WAIT;
     const bool starving = holder && attempt->waited && now - attempt->since >= STARVES_AFTER;
-    const uint32_t low = broodi_low(state) | WAITERS | (settled ? SETTLED : 0) | (starving ? STARVING : 0);
+    const uint32_t low =
+        broodi_low(state) | WAITERS | (settled ? SETTLED : 0) | (starving ? STARVING : 0);
     if (low != broodi_low(state) && !swap(attempt->lock, state, low))
         return;
     broodi_step(BROODI_STEP_LOCK_ANNOUNCED);
@@ -317,12 +328,14 @@ static void wait_once(struct attempt *attempt, uint64_t state, int64_t now)
         broodi_self_waits(BROODI_WAITS_OBJECT, attempt->id);
     const int64_t span = !holder ? STARVES_AFTER : settled ? LONG_WAIT : SHORT_WAIT;
     broodi_wait(&attempt->lock->state, broodi_state(broodi_generation(state), low),
-                holder ? (holder & SLOT) - 1 : BROODI_NONE, broodi_until(attempt->deadline, now, span));
+                holder ? (holder & SLOT) - 1 : BROODI_NONE,
+                broodi_until(attempt->deadline, now, span));
     broodi_step(BROODI_STEP_LOCK_WAITED);
     attempt->waited = true;
 }
 
-// A waiter that was woken and leaves without the lock may have been the only one to know of the others: the holder has to wake one of them.
+// A waiter that was woken and leaves without the lock may have been the only one to know of the
+// others: the holder has to wake one of them.
 static bool leave(const struct attempt *attempt, uint64_t state)
 {
     const uint32_t low = broodi_low(state);
@@ -335,7 +348,8 @@ static brood_status persist(struct attempt *attempt)
     if (attempt->deadline > 0)
         spin(attempt);
     for (;;) {
-        const uint64_t state = atomic_load_explicit(&attempt->lock->state.state, memory_order_acquire);
+        const uint64_t state =
+            atomic_load_explicit(&attempt->lock->state.state, memory_order_acquire);
         const uint32_t low = broodi_low(state);
         if (!broodi_handle_is_current(attempt->id, state))
             return BROOD_STALE;
@@ -476,8 +490,9 @@ brood_status broodi_own_lock_acquire(uint64_t id)
     const brood_status status =
         acquire_slot(id, broodi_handle_slot(BROODI_OWN_LOCK, id), broodi_own_lock_patience);
     return status == BROOD_TIMEOUT
-               ? broodi_fail(status,
-                             "a thread that is stopped, or gets no processor, holds the library's lock")
+               ? broodi_fail(
+                     status,
+                     "a thread that is stopped, or gets no processor, holds the library's lock")
                : status;
 }
 

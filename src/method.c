@@ -68,8 +68,8 @@ static void tell_ignored(const char *word, const char *why)
     brood_os_stdio_tell(line);
 }
 
-// The method that the environment names; SPAWN if it names none. The environment of a program with raised privileges was chosen by
-// somebody with fewer: it is ignored without a word.
+// The method that the environment names; SPAWN if it names none. The environment of a program with
+// raised privileges was chosen by somebody with fewer: it is ignored without a word.
 static brood_start_method from_environment(void)
 {
     const char *word = brood_os_boot_is_privileged() ? NULL : getenv(variable);
@@ -106,12 +106,14 @@ brood_status broodi_method_resolve(int32_t wanted, bool with_threads, brood_star
     const brood_status status = check(wanted);
     if (status != BROOD_OK)
         return status;
-    const bool by_name = wanted != BROOD_START_DEFAULT || broodi_method_chosen() != BROOD_START_DEFAULT;
+    const bool by_name =
+        wanted != BROOD_START_DEFAULT || broodi_method_chosen() != BROOD_START_DEFAULT;
     *out = wanted == BROOD_START_DEFAULT ? brood_start_method_get() : (brood_start_method)wanted;
     if (*out != BROOD_START_FORK || with_threads || brood_os_thread_count() == 1)
         return BROOD_OK;
     if (by_name)
-        return broodi_fail(BROOD_WRONG_STATE, "a fork while other threads run; see fork_with_threads");
+        return broodi_fail(BROOD_WRONG_STATE,
+                           "a fork while other threads run; see fork_with_threads");
     *out = BROOD_START_SPAWN;
     return BROOD_OK;
 }

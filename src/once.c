@@ -11,7 +11,8 @@ enum { FRESH, DONE, RUNNING };
 
 _Static_assert(sizeof(brood_once_flag) == sizeof(broodi_word), "a flag is a word");
 
-// RUNNING carries the number of the process it runs in: a copy of it that came over a fork is as good as FRESH.
+// RUNNING carries the number of the process it runs in: a copy of it that came over a fork is as
+// good as FRESH.
 static uint64_t running_here(void)
 {
     return broodi_state((uint32_t)brood_os_process_id(), RUNNING);
@@ -37,7 +38,8 @@ void brood_once(brood_once_flag *flag, void (*fn)(void))
             wait_for(word);
             state = atomic_load_explicit(&word->state, memory_order_acquire);
         } else if (atomic_compare_exchange_weak_explicit(&word->state, &state, running_here(),
-                                                         memory_order_acquire, memory_order_acquire)) {
+                                                         memory_order_acquire,
+                                                         memory_order_acquire)) {
             const int before = brood_os_thread_protect(); // others wait for the end of fn
             fn();
             broodi_race_release(word);

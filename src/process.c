@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 // Children after their start: who waits for them, who reaps them, how they ended.
 //
-// A child is reaped once, under the guard, by whoever first looks when it has ended. How it ended is put together from three
-// sources: the record that the child left in the arena comes first; then that it was brood who ended it; then what the
-// operating system saw.
+// A child is reaped once, under the guard, by whoever first looks when it has ended. How it ended
+// is put together from three sources: the record that the child left in the arena comes first; then
+// that it was brood who ended it; then what the operating system saw.
 #include "children.h"
 
 #include "deadline.h"
@@ -86,7 +86,8 @@ void brood_process_drop(brood_process *process)
 
 // Ends
 
-// Whether it was we who ended the child: by a signal, or on systems without signals by an exit code that stands for one.
+// Whether it was we who ended the child: by a signal, or on systems without signals by an exit code
+// that stands for one.
 static bool was_asked(const brood_process *process, brood_exit seen)
 {
     return (seen.kind == BROOD_SIGNALLED || seen.kind == BROOD_TERMINATED) && seen.native < 32 &&
@@ -95,11 +96,12 @@ static bool was_asked(const brood_process *process, brood_exit seen)
 
 static uint32_t record_of(const struct broodi_process_slot *slot)
 {
-    return atomic_load_explicit(&slot->record, memory_order_acquire); // pairs with record in ending.c
+    return atomic_load_explicit(&slot->record,
+                                memory_order_acquire); // pairs with record in ending.c
 }
 
-// Whether the process ended with the code that its target returned, so far as the system tells: of a POSIX code 8 bits.
-// Where all ends are codes, that of an interrupt may be the target's own.
+// Whether the process ended with the code that its target returned, so far as the system tells: of
+// a POSIX code 8 bits. Where all ends are codes, that of an interrupt may be the target's own.
 static bool agrees(int32_t code, brood_exit seen)
 {
     if (seen.kind == BROOD_LOST)
@@ -122,8 +124,10 @@ static brood_exit conclude(const brood_process *process, brood_exit seen)
 {
     const struct broodi_process_slot *slot = broodi_slot(BROODI_PROCESS, process->slot);
     const bool all_are_codes = !brood_os_process_can_fork();
-    if (seen.kind == BROOD_TERMINATED && !was_asked(process, seen)) // such a code of the program's own
-        seen = (brood_exit){ .kind = BROOD_EXITED, .code = seen.code, .native = (uint32_t)seen.code };
+    if (seen.kind == BROOD_TERMINATED &&
+        !was_asked(process, seen)) // such a code of the program's own
+        seen =
+            (brood_exit){ .kind = BROOD_EXITED, .code = seen.code, .native = (uint32_t)seen.code };
     const int32_t code = atomic_load_explicit(&slot->code, memory_order_relaxed);
     switch (record_of(slot)) {
     case BROODI_RECORD_RETURNED:
@@ -132,10 +136,13 @@ static brood_exit conclude(const brood_process *process, brood_exit seen)
         return exited(code, seen);
     case BROODI_RECORD_CODE:
         return exited(code, seen);
-    case BROODI_RECORD_ORDERLY: // there, 0 and those of crashes are believed only with this; that of an interrupt, which programs pass on, always
+    case BROODI_RECORD_ORDERLY: // there, 0 and those of crashes are believed only with this; that
+                                // of an interrupt, which programs pass on, always
         if (seen.kind == BROOD_EXITED ||
             (all_are_codes && seen.kind != BROOD_TERMINATED && seen.kind != BROOD_SIGNALLED))
-            return (brood_exit){ .kind = BROOD_EXITED, .code = (int32_t)seen.native, .native = seen.native };
+            return (brood_exit){ .kind = BROOD_EXITED,
+                                 .code = (int32_t)seen.native,
+                                 .native = seen.native };
         break;
     default:
         break;
@@ -145,8 +152,8 @@ static brood_exit conclude(const brood_process *process, brood_exit seen)
     return seen;
 }
 
-// A child of the fork server: the system tells us that it has ended, and the record how; without a record its server does, if that
-// lives long enough.
+// A child of the fork server: the system tells us that it has ended, and the record how; without a
+// record its server does, if that lives long enough.
 static bool see_served(const brood_process *process, brood_exit *seen)
 {
     const struct broodi_process_slot *slot = broodi_slot(BROODI_PROCESS, process->slot);
@@ -159,16 +166,18 @@ static bool see_served(const brood_process *process, brood_exit *seen)
     if (broodi_process_slot_reported(process->slot, seen))
         return true;
     *seen = (brood_exit){ .kind = BROOD_LOST };
-    if (record_of(slot) != BROODI_RECORD_CODE) // what is behind another record is the server's to tell
+    if (record_of(slot) !=
+        BROODI_RECORD_CODE) // what is behind another record is the server's to tell
         return !server_lives;
-    seen->native =
-        atomic_load_explicit(&slot->code, memory_order_relaxed) & 0xff; // as the system would say it
+    seen->native = atomic_load_explicit(&slot->code, memory_order_relaxed) &
+                   0xff; // as the system would say it
     return true;
 }
 
 static bool see(const brood_process *process, brood_exit *seen)
 {
-    return process->server ? see_served(process, seen) : brood_os_process_reap(&process->child, seen);
+    return process->server ? see_served(process, seen)
+                           : brood_os_process_reap(&process->child, seen);
 }
 
 static struct list *list_of(bool daemon)
@@ -213,7 +222,8 @@ static bool reap(brood_process *process)
     return true;
 }
 
-// After a reaping, without the guard: frees what the child had in the arena, and the list's reference.
+// After a reaping, without the guard: frees what the child had in the arena, and the list's
+// reference.
 static void clear_up(brood_process *process)
 {
     broodi_process_slot_end(process->slot);
@@ -234,13 +244,15 @@ static bool look(brood_process *process)
     return ended;
 }
 
-// The report of the child's server comes right behind the end that the system shows; where the system shows none, it is the end.
+// The report of the child's server comes right behind the end that the system shows; where the
+// system shows none, it is the end.
 static void await_report(const brood_process *process, int64_t deadline)
 {
     struct broodi_process_slot *slot = broodi_slot(BROODI_PROCESS, process->slot);
     const int64_t period = BROOD_MILLISECONDS(20); // between two looks at the server
     if (broodi_server_lives(process->server))
-        broodi_wait(&slot->state, process->born, BROODI_NONE, broodi_until(deadline, brood_clock(), period));
+        broodi_wait(&slot->state, process->born, BROODI_NONE,
+                    broodi_until(deadline, brood_clock(), period));
 }
 
 static brood_status await_end(const brood_process *process, int64_t deadline)
@@ -260,7 +272,8 @@ static brood_status await_end(const brood_process *process, int64_t deadline)
 bool broodi_child_await_report(const brood_process *process)
 {
     brood_exit seen;
-    while (broodi_server_lives(process->server) && !broodi_process_slot_reported(process->slot, &seen)) {
+    while (broodi_server_lives(process->server) &&
+           !broodi_process_slot_reported(process->slot, &seen)) {
         await_report(process, INT64_MAX);
         brood_os_server_continue(&process->server->child);
     }
@@ -278,7 +291,8 @@ static brood_status persist(brood_process *process, int64_t deadline)
             return status;
         if (brood_clock() >= deadline)
             return BROOD_TIMEOUT;
-        if (looks > 10) // the end shows before the child can be reaped: for long only if it is being traced
+        if (looks >
+            10) // the end shows before the child can be reaped: for long only if it is being traced
             brood_sleep(BROOD_MILLISECONDS(1));
     }
 }
@@ -324,7 +338,8 @@ unsigned broodi_children_number(void)
     return number;
 }
 
-// Looks at up to `count` children of the list, each in turn. Puts those that it has reaped before `reaped`.
+// Looks at up to `count` children of the list, each in turn. Puts those that it has reaped before
+// `reaped`.
 static brood_process *reap_in_turn(struct list *list, size_t count, brood_process *reaped)
 {
     for (size_t left = count < list->count ? count : list->count; left > 0; left--) {
@@ -383,8 +398,9 @@ brood_process *broodi_children_any(bool daemon)
     return process;
 }
 
-// A served child without a handle is known by its number, which is its own as long as its server lives and has not reported its end. So a handle is taken
-// first: if both are true after that, it is the child's, and not that of who has got the number since.
+// A served child without a handle is known by its number, which is its own as long as its server
+// lives and has not reported its end. So a handle is taken first: if both are true after that, it
+// is the child's, and not that of who has got the number since.
 static brood_status end_by_number(const brood_process *process, bool hard)
 {
     brood_exit seen;
@@ -405,7 +421,8 @@ brood_status broodi_child_end(const brood_process *process, bool hard)
     return brood_os_process_end(&process->child, hard);
 }
 
-// Under the guard, so that the child is not reaped meanwhile and its number is still its own. One that has ended already has not been ended by us.
+// Under the guard, so that the child is not reaped meanwhile and its number is still its own. One
+// that has ended already has not been ended by us.
 static brood_status end_now(brood_process *process, bool hard)
 {
     brood_exit seen;
@@ -418,7 +435,8 @@ static brood_status end_now(brood_process *process, bool hard)
     return status;
 }
 
-// When the daemons were first asked to end; they have a second from then on, whatever the deadlines of those who wait for it.
+// When the daemons were first asked to end; they have a second from then on, whatever the deadlines
+// of those who wait for it.
 static int64_t ask_daemons(void)
 {
     brood_os_guard_lock();
@@ -432,8 +450,8 @@ static int64_t ask_daemons(void)
     return asked;
 }
 
-// Kills a daemon and waits for its end. One that the system protects from this process is not waited for: it has become
-// another user's, and the end of this process is nothing to it.
+// Kills a daemon and waits for its end. One that the system protects from this process is not
+// waited for: it has become another user's, and the end of this process is nothing to it.
 static brood_status kill_daemon(brood_process *process, int64_t deadline)
 {
     brood_os_guard_lock();
@@ -447,7 +465,8 @@ static brood_status kill_daemon(brood_process *process, int64_t deadline)
 brood_status broodi_children_stop_daemons(int64_t deadline)
 {
     brood_process *process = broodi_children_any(true);
-    if (!process) // without any, nothing is asked of the clock, which many a child would be the first to do
+    if (!process) // without any, nothing is asked of the clock, which many a child would be the
+                  // first to do
         return BROOD_OK;
     brood_status status = BROOD_OK;
     const int64_t patience = ask_daemons() + BROOD_SECONDS(1);
@@ -487,7 +506,8 @@ void broodi_children_forget(void)
     children.daemons_asked = 0;
 }
 
-// Of two that are the next ones of their lists, the one that was started first; NULL when there is none.
+// Of two that are the next ones of their lists, the one that was started first; NULL when there is
+// none.
 static brood_process *older(brood_process *one, brood_process *other)
 {
     if (!one || !other)
@@ -629,7 +649,8 @@ static brood_status native(const brood_process *process, intptr_t *out)
     if (!out)
         return broodi_fail(BROOD_INVALID, "no place for the handle");
     if (process->child.handle == -1)
-        return broodi_fail(BROOD_UNSUPPORTED, "this system shows the end of a process in no descriptor");
+        return broodi_fail(BROOD_UNSUPPORTED,
+                           "this system shows the end of a process in no descriptor");
     *out = process->child.handle;
     return BROOD_OK;
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What the operations on shared objects order, for checkers of data races (os/os_race.h). Without one each call costs a load and
-// a branch that is never taken.
+// What the operations on shared objects order, for checkers of data races (os/os_race.h). Without
+// one each call costs a load and a branch that is never taken.
 #ifndef RACE_H
 #define RACE_H
 

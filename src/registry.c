@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
-// The family registry: names with 64-bit values. Written under a lock of the family, read without: an entry's name never changes while the
-// entry is taken, so a reader that finds the same state before and after has read a whole one. A writer that dies leaves an
-// entry that is either not seen yet or whole.
+// The family registry: names with 64-bit values. Written under a lock of the family, read without:
+// an entry's name never changes while the entry is taken, so a reader that finds the same state
+// before and after has read a whole one. A writer that dies leaves an entry that is either not seen
+// yet or whole.
 #include "registry.h"
 
 #include "fail.h"
@@ -31,7 +32,8 @@ static struct broodi_name_slot *name_at(uint32_t index)
 static bool has_name(const struct broodi_name_slot *entry, const char *name, size_t length)
 {
     for (size_t i = 0; i < WORDS; i++)
-        if (atomic_load_explicit(&entry->name[i], memory_order_acquire) != broodi_label_word(name, length, i))
+        if (atomic_load_explicit(&entry->name[i], memory_order_acquire) !=
+            broodi_label_word(name, length, i))
             return false;
     return true;
 }
@@ -40,7 +42,8 @@ static bool has_name(const struct broodi_name_slot *entry, const char *name, siz
 static bool find(const char *name, size_t length, uint32_t *out_index, uint64_t *out_state)
 {
     const uint32_t limit = broodi_slot_limit(BROODI_NAME);
-    for (uint32_t index = 0; (index = broodi_slot_next(BROODI_NAME, index, limit)) < limit; index++) {
+    for (uint32_t index = 0; (index = broodi_slot_next(BROODI_NAME, index, limit)) < limit;
+         index++) {
         struct broodi_name_slot *entry = name_at(index);
         const uint64_t state = atomic_load_explicit(&entry->state.state, memory_order_acquire);
         if (!broodi_slot_is_live(state) || broodi_low(state) != WHOLE)
@@ -64,7 +67,8 @@ static brood_status add(const char *name, size_t length, uint64_t id)
     struct broodi_name_slot *entry = name_at(index);
     broodi_step(BROODI_STEP_NAME_TAKEN);
     const uint64_t state = atomic_load_explicit(&entry->state.state, memory_order_relaxed);
-    atomic_store_explicit(&entry->id, id, memory_order_release); // as the words: the slot was taken before
+    atomic_store_explicit(&entry->id, id,
+                          memory_order_release); // as the words: the slot was taken before
     broodi_label_write(entry->name, WORDS, name, length);
     broodi_step(BROODI_STEP_NAME_WRITTEN);
     atomic_store_explicit(&entry->state.state, broodi_state(broodi_generation(state), WHOLE),
@@ -76,8 +80,10 @@ static brood_status add(const char *name, size_t length, uint64_t id)
 static void free_unfinished(void)
 {
     const uint32_t limit = broodi_slot_limit(BROODI_NAME);
-    for (uint32_t index = 0; (index = broodi_slot_next(BROODI_NAME, index, limit)) < limit; index++) {
-        const uint64_t state = atomic_load_explicit(&name_at(index)->state.state, memory_order_acquire);
+    for (uint32_t index = 0; (index = broodi_slot_next(BROODI_NAME, index, limit)) < limit;
+         index++) {
+        const uint64_t state =
+            atomic_load_explicit(&name_at(index)->state.state, memory_order_acquire);
         if (broodi_slot_is_live(state) && broodi_low(state) != WHOLE)
             (void)broodi_slot_give(BROODI_NAME, index, state);
     }
@@ -161,7 +167,8 @@ brood_status brood_registry_get(const char *name, uint64_t *out_id)
 bool broodi_registry_name_of(uint64_t id, char *out)
 {
     const uint32_t limit = broodi_slot_limit(BROODI_NAME);
-    for (uint32_t index = 0; (index = broodi_slot_next(BROODI_NAME, index, limit)) < limit; index++) {
+    for (uint32_t index = 0; (index = broodi_slot_next(BROODI_NAME, index, limit)) < limit;
+         index++) {
         const struct broodi_name_slot *entry = name_at(index);
         const uint64_t state = atomic_load_explicit(&entry->state.state, memory_order_acquire);
         if (!broodi_slot_is_live(state) || broodi_low(state) != WHOLE ||

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The seats of threads that wait for conditions, and the words in them. Every thread has one beside its slot.
+// The seats of threads that wait for conditions, and the words in them. Every thread has one beside
+// its slot.
 //
 // The word of a seat is {the condition's generation and slot 42, ticket 19, phase 3}:
 //
@@ -7,8 +8,8 @@
 //                                     |     |--notify of several--> CLAIMED --> CHOSEN
 //                                     |--timeout, destroy--> 0
 //
-// Beside it stands the lock that was given up, with the condition's epoch when the ticket was taken:
-// {epoch 22, generation and slot of the lock 42}.
+// Beside it stands the lock that was given up, with the condition's epoch when the ticket was
+// taken: {epoch 22, generation and slot of the lock 42}.
 //
 // The low word of a condition is {ticket that was taken last 19, epoch 12, WAITERS}.
 #ifndef SEAT_H
@@ -35,13 +36,16 @@ enum {
     BROODI_SEAT_HANDLE_AT = BROODI_SEAT_PHASE_BITS + BROODI_TICKET_BITS,
     BROODI_EPOCH_AT = 1,
     BROODI_TICKET_AT = BROODI_EPOCH_AT + BROODI_EPOCH_BITS,
-    // A notifier in a claimed seat: its slot, and as many bits of the slot's generation above the lowest, which is always 1.
+    // A notifier in a claimed seat: its slot, and as many bits of the slot's generation above the
+    // lowest, which is always 1.
     BROODI_CLAIM_SLOT_BITS = 17,
     BROODI_CLAIM_TURN_BITS = BROODI_TICKET_BITS - BROODI_CLAIM_SLOT_BITS,
 };
 
-_Static_assert(BROODI_SEAT_HANDLE_AT + BROODI_SEAT_HANDLE_BITS == 64, "a seat's word has room for all");
-_Static_assert(BROODI_TICKET_AT + BROODI_TICKET_BITS == 32, "a ticket that goes around touches nothing else");
+_Static_assert(BROODI_SEAT_HANDLE_AT + BROODI_SEAT_HANDLE_BITS == 64,
+               "a seat's word has room for all");
+_Static_assert(BROODI_TICKET_AT + BROODI_TICKET_BITS == 32,
+               "a ticket that goes around touches nothing else");
 _Static_assert(BROODI_EPOCH_BITS <= 64 - BROODI_SEAT_HANDLE_BITS, "an epoch fits beside a lock");
 
 #define BROODI_SEAT_PHASE ((UINT64_C(1) << BROODI_SEAT_PHASE_BITS) - 1)
@@ -56,8 +60,8 @@ static inline struct broodi_seat *broodi_seat_at(uint32_t thread)
 
 static inline uint64_t broodi_seat_word(uint64_t id, uint32_t ticket, enum broodi_seat_phase phase)
 {
-    return id << BROODI_SEAT_HANDLE_AT | (uint64_t)(ticket & BROODI_TICKET) << BROODI_SEAT_PHASE_BITS |
-           (uint64_t)phase;
+    return id << BROODI_SEAT_HANDLE_AT |
+           (uint64_t)(ticket & BROODI_TICKET) << BROODI_SEAT_PHASE_BITS | (uint64_t)phase;
 }
 
 static inline bool broodi_seat_is_for(uint64_t word, uint64_t id)
@@ -78,8 +82,8 @@ static inline uint32_t broodi_seat_ticket(uint64_t word)
 
 static inline bool broodi_seat_change(struct broodi_seat *seat, uint64_t from, uint64_t to)
 {
-    return atomic_compare_exchange_strong_explicit(&seat->state.state, &from, to, memory_order_acq_rel,
-                                                   memory_order_relaxed);
+    return atomic_compare_exchange_strong_explicit(&seat->state.state, &from, to,
+                                                   memory_order_acq_rel, memory_order_relaxed);
 }
 
 static inline void broodi_seat_give_up(struct broodi_seat *seat, uint64_t lock, uint32_t epoch)
@@ -91,12 +95,14 @@ static inline void broodi_seat_give_up(struct broodi_seat *seat, uint64_t lock, 
 
 static inline bool broodi_seat_has_lock(const struct broodi_seat *seat, uint64_t lock)
 {
-    return ((atomic_load_explicit(&seat->lock, memory_order_relaxed) ^ lock) & BROODI_SEAT_HANDLE) == 0;
+    return ((atomic_load_explicit(&seat->lock, memory_order_relaxed) ^ lock) &
+            BROODI_SEAT_HANDLE) == 0;
 }
 
 static inline uint32_t broodi_seat_epoch(const struct broodi_seat *seat)
 {
-    return (uint32_t)(atomic_load_explicit(&seat->lock, memory_order_relaxed) >> BROODI_SEAT_HANDLE_BITS) &
+    return (uint32_t)(atomic_load_explicit(&seat->lock, memory_order_relaxed) >>
+                      BROODI_SEAT_HANDLE_BITS) &
            BROODI_EPOCH;
 }
 

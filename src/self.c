@@ -41,7 +41,8 @@ struct broodi_self *broodi_self(void)
         return self;
     self = brood_os_self_get();
     struct broodi_self fresh = { .serial = broodi_here.serial, .slot = BROODI_NONE };
-    if (self) { // over a fork: the locals of this thread stay, its place in the family was the parent's
+    if (self) { // over a fork: the locals of this thread stay, its place in the family was the
+                // parent's
         fresh.locals = self->locals;
         fresh.local_count = self->local_count;
         *self = fresh;
@@ -73,7 +74,8 @@ uint64_t broodi_self_birth(void)
 
 uint64_t broodi_thread_number(void)
 {
-    return atomic_fetch_add_explicit(&broodi_family.header->thread_ids, 1, memory_order_relaxed) + 1;
+    return atomic_fetch_add_explicit(&broodi_family.header->thread_ids, 1, memory_order_relaxed) +
+           1;
 }
 
 static bool begin_slot(struct broodi_self *self, uint32_t process, uint32_t index)
@@ -111,7 +113,8 @@ static bool take_slot(struct broodi_self *self, uint32_t process)
     uint32_t index;
     const uint32_t starting = broodi_thread_low(BROODI_THREAD_STARTING, process);
     broodi_process_slot_count(process);
-    if (broodi_slot_take(BROODI_THREAD, starting, &index) == BROOD_OK && begin_slot(self, process, index))
+    if (broodi_slot_take(BROODI_THREAD, starting, &index) == BROOD_OK &&
+        begin_slot(self, process, index))
         return true;
     broodi_process_slot_discount(process);
     return false;
@@ -123,7 +126,8 @@ void broodi_self_waits(enum broodi_waits kind, uint64_t number)
     if (index == BROODI_NONE)
         return;
     struct broodi_thread_slot *slot = broodi_slot(BROODI_THREAD, index);
-    // Release: what the caller has looked at, it has looked at before its slot stops saying that it waits.
+    // Release: what the caller has looked at, it has looked at before its slot stops saying that it
+    // waits.
     atomic_store_explicit(&slot->waits, broodi_waits_for(kind, number), memory_order_release);
 }
 
@@ -231,9 +235,9 @@ bool brood_parent_is_alive(void)
 {
     const int error = errno;
     const int before = brood_os_thread_protect();
-    const bool lives =
-        broodi_here.parent_pid != 0 &&
-        brood_os_parent_await_end(broodi_here.parent_pid, broodi_here.parent_birth, 0) == BROOD_TIMEOUT;
+    const bool lives = broodi_here.parent_pid != 0 &&
+                       brood_os_parent_await_end(broodi_here.parent_pid, broodi_here.parent_birth,
+                                                 0) == BROOD_TIMEOUT;
     brood_os_thread_unprotect(before);
     errno = error;
     return lives;
@@ -256,7 +260,8 @@ brood_status brood_parent_wait(brood_duration timeout)
     brood_status status = broodi_ready();
     if (status == BROOD_OK && broodi_here.parent_pid == 0)
         status = broodi_fail(BROOD_WRONG_STATE, "the main process has no parent in the family");
-    return broodi_answer(operation, status == BROOD_OK ? await_parent(broodi_deadline(timeout)) : status);
+    return broodi_answer(operation,
+                         status == BROOD_OK ? await_parent(broodi_deadline(timeout)) : status);
 }
 
 uint64_t brood_self_thread_id(void)
@@ -277,7 +282,8 @@ static brood_status resource(size_t index, brood_resource *out)
     if (!out)
         return broodi_fail(BROOD_INVALID, "no place for the resource");
     if (index >= broodi_here.resource_count)
-        return broodi_fail(BROOD_NOT_FOUND, "resource %zu of %zu", index, broodi_here.resource_count);
+        return broodi_fail(BROOD_NOT_FOUND, "resource %zu of %zu", index,
+                           broodi_here.resource_count);
     *out = broodi_here.resources[index];
     return BROOD_OK;
 }

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: MIT
 // Semaphores.
 //
-// The low word of the state is the value and one flag, WAITERS: somebody waits, or may. Who waits does so while the value is zero. The release
-// that finds the flag takes it away and wakes as many as it lets in; whoever has waited puts it back as he takes, or leaves without, since he
-// may have been the only one to know of the others. Before he does, releases find no flag: so if he leaves some of the value he wakes the next,
-// who does the same. One who is killed in between is made good by the net of broodi_wait.
+// The low word of the state is the value and one flag, WAITERS: somebody waits, or may. Who waits
+// does so while the value is zero. The release that finds the flag takes it away and wakes as many
+// as it lets in; whoever has waited puts it back as he takes, or leaves without, since he may have
+// been the only one to know of the others. Before he does, releases find no flag: so if he leaves
+// some of the value he wakes the next, who does the same. One who is killed in between is made good
+// by the net of broodi_wait.
 //
-// A destroyed semaphore leaves its value in the free slot: it was released for those who waited, and they take it there, as far as it goes.
+// A destroyed semaphore leaves its value in the free slot: it was released for those who waited,
+// and they take it there, as far as it goes.
 #include "deadline.h"
 #include "fail.h"
 #include "object.h"
@@ -40,7 +43,8 @@ static brood_status create(brood_semaphore *out, uint32_t initial, uint32_t maxi
     if (!out)
         return broodi_fail(BROOD_INVALID, "no place for the semaphore");
     if (most > BROOD_SEMAPHORE_MAX || initial > most)
-        return broodi_fail(BROOD_INVALID, "a value of %u, at most %u", (unsigned)initial, (unsigned)most);
+        return broodi_fail(BROOD_INVALID, "a value of %u, at most %u", (unsigned)initial,
+                           (unsigned)most);
     status = broodi_object_take(BROODI_SEMAPHORE, initial, &index);
     if (status != BROOD_OK)
         return status;

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
-// The fork server. It is a child like others, executed with an inner function as its target; only that it is detached (a program that waits for
-// all of its children never meets it) and that its forks come out of that function as children of their own.
+// The fork server. It is a child like others, executed with an inner function as its target; only
+// that it is detached (a program that waits for all of its children never meets it) and that its
+// forks come out of that function as children of their own.
 //
-// A child of the server tells its end twice: the system shows it to who holds its pidfd, and the server, who reaps it, says how in the
-// child's slot before it lets the number go. process.c puts the two together.
+// A child of the server tells its end twice: the system shows it to who holds its pidfd, and the
+// server, who reaps it, says how in the child's slot before it lets the number go. process.c puts
+// the two together.
 #include "server.h"
 
 #include "children.h"
@@ -51,8 +53,8 @@ static int serve(void *unused)
 static void enter_gate(void)
 {
     uint64_t open = 0;
-    while (!atomic_compare_exchange_strong_explicit(&server.gate.state, &open, 1, memory_order_acquire,
-                                                    memory_order_relaxed)) {
+    while (!atomic_compare_exchange_strong_explicit(&server.gate.state, &open, 1,
+                                                    memory_order_acquire, memory_order_relaxed)) {
         broodi_wait(&server.gate, 1, BROODI_NONE, INT64_MAX);
         open = 0;
     }

@@ -8,7 +8,8 @@
 #include <brood/process.h>
 #include <stdbool.h>
 
-// A reference to the server, which is made if there is none, or none that still fits `now`, which is looked at first.
+// A reference to the server, which is made if there is none, or none that still fits `now`, which
+// is looked at first.
 brood_status broodi_server_get(brood_os_circumstances *now, brood_process **out);
 
 // That one does not serve: the next start makes another.

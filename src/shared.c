@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 // The life of process and thread slots.
 //
-// A thread slot goes STARTING -> LIVE -> DEAD -> free. DEAD is a quarantine: a lock names its holder by slot, so the slot is
-// not used again while any lock still names it. A thread that ends in order, holding nothing, skips it.
+// A thread slot goes STARTING -> LIVE -> DEAD -> free. DEAD is a quarantine: a lock names its
+// holder by slot, so the slot is not used again while any lock still names it. A thread that ends
+// in order, holding nothing, skips it.
 #include "shared.h"
 
 #include "barrier.h"
@@ -34,7 +35,8 @@ void broodi_slot_label(_Atomic uint64_t label[BROODI_LABEL], const char *name)
     size_t length = strlen(name);
     if (length > BROODI_LABEL * sizeof *label) {
         length = BROODI_LABEL * sizeof *label;
-        while (length > 0 && ((unsigned char)name[length] & 0xC0) == 0x80) // within a character of UTF-8
+        while (length > 0 &&
+               ((unsigned char)name[length] & 0xC0) == 0x80) // within a character of UTF-8
             length--;
     }
     broodi_label_write(label, BROODI_LABEL, name, length);
@@ -70,7 +72,8 @@ static brood_os_life_id life_id(uint32_t index, uint64_t state)
 
 brood_os_life_id broodi_life_id(uint32_t index)
 {
-    return life_id(index, atomic_load_explicit(&thread_at(index)->state.state, memory_order_relaxed));
+    return life_id(index,
+                   atomic_load_explicit(&thread_at(index)->state.state, memory_order_relaxed));
 }
 
 // LIVE or STARTING to DEAD; false when the slot has become something else.
@@ -109,7 +112,8 @@ static bool is_over(uint32_t index, uint64_t state)
 
 bool broodi_thread_is_over(uint32_t index, uint32_t turn)
 {
-    const uint64_t state = atomic_load_explicit(&thread_at(index)->state.state, memory_order_acquire);
+    const uint64_t state =
+        atomic_load_explicit(&thread_at(index)->state.state, memory_order_acquire);
     return turn_of(state) == turn && is_over(index, state);
 }
 
@@ -118,11 +122,13 @@ static bool ended_in_order(uint64_t state)
 {
     const uint32_t process = broodi_thread_process_of(state);
     return process >= broodi_slot_limit(BROODI_PROCESS) ||
-           atomic_load_explicit(&process_at(process)->record, memory_order_acquire) != BROODI_RECORD_NONE;
+           atomic_load_explicit(&process_at(process)->record, memory_order_acquire) !=
+               BROODI_RECORD_NONE;
 }
 
-// Whether barriers are to miss the thread, which has ended. The look at its process comes first: as long as `meets` stands there nobody has
-// buried the thread, so the slot of the process was not another's then.
+// Whether barriers are to miss the thread, which has ended. The look at its process comes first: as
+// long as `meets` stands there nobody has buried the thread, so the slot of the process was not
+// another's then.
 static bool is_missed(uint32_t index, uint64_t state)
 {
     const bool in_order = ended_in_order(state);
@@ -142,7 +148,8 @@ static void tell_barriers(uint32_t index, uint64_t state)
 
 enum broodi_thread_fate broodi_thread_fate(uint32_t index, uint32_t generation, uint32_t mask)
 {
-    const uint64_t state = atomic_load_explicit(&thread_at(index)->state.state, memory_order_acquire);
+    const uint64_t state =
+        atomic_load_explicit(&thread_at(index)->state.state, memory_order_acquire);
     if (((broodi_generation(state) ^ generation) & mask) != 0 || !broodi_slot_is_live(state))
         return BROODI_FATE_GONE;
     if (!is_over(index, state))
@@ -152,7 +159,8 @@ enum broodi_thread_fate broodi_thread_fate(uint32_t index, uint32_t generation, 
 
 bool broodi_thread_is_alive(uint32_t index)
 {
-    const uint64_t state = atomic_load_explicit(&thread_at(index)->state.state, memory_order_acquire);
+    const uint64_t state =
+        atomic_load_explicit(&thread_at(index)->state.state, memory_order_acquire);
     return phase_of(state) == BROODI_THREAD_LIVE && !is_over(index, state);
 }
 
@@ -172,8 +180,8 @@ static void bury(uint32_t index)
     (void)broodi_slot_give(BROODI_THREAD, index, state);
 }
 
-// While its life ends nobody may take it for one that has died: of one that holds nothing nobody asks any more, and of one that holds a lock
-// all are told at once.
+// While its life ends nobody may take it for one that has died: of one that holds nothing nobody
+// asks any more, and of one that holds a lock all are told at once.
 void broodi_thread_slot_end(uint32_t index)
 {
     struct broodi_thread_slot *slot = thread_at(index);
@@ -185,7 +193,8 @@ void broodi_thread_slot_end(uint32_t index)
     (void)broodi_word_swap(&slot->state, state, low);
     brood_os_life_end(&slot->life);
     broodi_step(BROODI_STEP_THREAD_ENDED);
-    if (!holds && broodi_slot_give(BROODI_THREAD, index, broodi_state(broodi_generation(state), low)))
+    if (!holds &&
+        broodi_slot_give(BROODI_THREAD, index, broodi_state(broodi_generation(state), low)))
         broodi_process_slot_discount(broodi_thread_process_of(state));
 }
 
@@ -209,7 +218,8 @@ void broodi_process_slot_discount(uint32_t process)
 // Buries the thread in the slot if it is one of this process, which has ended.
 static bool bury_of(uint32_t process, uint32_t index)
 {
-    const uint64_t state = atomic_load_explicit(&thread_at(index)->state.state, memory_order_acquire);
+    const uint64_t state =
+        atomic_load_explicit(&thread_at(index)->state.state, memory_order_acquire);
     const uint32_t phase = phase_of(state);
     if (!phase || broodi_thread_process_of(state) != process)
         return false;
@@ -219,8 +229,8 @@ static bool bury_of(uint32_t process, uint32_t index)
     return true;
 }
 
-// The process has ended: nobody counts for it any more. A scan goes through to the end, since a thread that is kept for a lock may
-// bear the number of a process that had this slot before.
+// The process has ended: nobody counts for it any more. A scan goes through to the end, since a
+// thread that is kept for a lock may bear the number of a process that had this slot before.
 void broodi_threads_bury(uint32_t process)
 {
     const struct broodi_process_slot *slot = process_at(process);
@@ -230,15 +240,18 @@ void broodi_threads_bury(uint32_t process)
     const bool known = first < limit && bury_of(process, first);
     if (count == known)
         return;
-    for (uint32_t index = 0; (index = broodi_slot_next(BROODI_THREAD, index, limit)) < limit; index++)
+    for (uint32_t index = 0; (index = broodi_slot_next(BROODI_THREAD, index, limit)) < limit;
+         index++)
         (void)bury_of(process, index);
 }
 
 static void sweep_threads(void)
 {
     const uint32_t limit = broodi_slot_limit(BROODI_THREAD);
-    for (uint32_t index = 0; (index = broodi_slot_next(BROODI_THREAD, index, limit)) < limit; index++) {
-        const uint64_t state = atomic_load_explicit(&thread_at(index)->state.state, memory_order_acquire);
+    for (uint32_t index = 0; (index = broodi_slot_next(BROODI_THREAD, index, limit)) < limit;
+         index++) {
+        const uint64_t state =
+            atomic_load_explicit(&thread_at(index)->state.state, memory_order_acquire);
         if (is_over(index, state))
             bury(index);
     }
@@ -258,7 +271,8 @@ static bool set_process(uint32_t index, uint64_t state, uint32_t low)
     return broodi_word_swap(&process_at(index)->state, state, low);
 }
 
-// DYING says which process is at it: the slot of this one plus one. 0, and so it stays, for one that has none yet, or is a guest.
+// DYING says which process is at it: the slot of this one plus one. 0, and so it stays, for one
+// that has none yet, or is a guest.
 static uint32_t dying(void)
 {
     const uint32_t self = broodi_here.role == BROODI_GUEST ? BROODI_NONE : broodi_here.process;
@@ -280,7 +294,8 @@ brood_status broodi_process_slot_take(const struct broodi_process_facts *facts, 
     atomic_store_explicit(&slot->parent, facts->parent, memory_order_relaxed);
     atomic_store_explicit(&slot->code, 0, memory_order_relaxed);
     atomic_store_explicit(&slot->stop.state, 0, memory_order_relaxed);
-    atomic_store_explicit(&slot->record, BROODI_RECORD_NONE, memory_order_release); // pairs with is_missed
+    atomic_store_explicit(&slot->record, BROODI_RECORD_NONE,
+                          memory_order_release); // pairs with is_missed
     atomic_store_explicit(&slot->origin, (uint32_t)facts->origin, memory_order_relaxed);
     atomic_store_explicit(&slot->daemon, facts->daemon, memory_order_relaxed);
     atomic_store_explicit(&slot->threads, 0, memory_order_relaxed);
@@ -323,13 +338,15 @@ bool broodi_process_slot_begin(uint32_t index, uint64_t live, int64_t pid)
 
 uint64_t broodi_process_slot_live(uint32_t index)
 {
-    const uint64_t state = atomic_load_explicit(&process_at(index)->state.state, memory_order_relaxed);
+    const uint64_t state =
+        atomic_load_explicit(&process_at(index)->state.state, memory_order_relaxed);
     return broodi_state(broodi_generation(state), BROODI_PROCESS_LIVE);
 }
 
 bool broodi_process_slot_has_begun(uint32_t index)
 {
-    const uint64_t state = atomic_load_explicit(&process_at(index)->state.state, memory_order_acquire);
+    const uint64_t state =
+        atomic_load_explicit(&process_at(index)->state.state, memory_order_acquire);
     return broodi_process_phase_of(state) != BROODI_PROCESS_STARTING;
 }
 
@@ -354,14 +371,16 @@ void broodi_process_slot_end(uint32_t index)
     while (broodi_process_phase_of(state) != BROODI_PROCESS_DYING && !end_process(index, state));
 }
 
-// Reports, in the low word with the phase: kind, crash, and what the system says, which has 8 bits on systems with fork servers.
+// Reports, in the low word with the phase: kind, crash, and what the system says, which has 8 bits
+// on systems with fork servers.
 
 enum { KIND_AT = 2, CRASH_AT = 6, NATIVE_AT = 10, FIELD = 15, NATIVE_FIELD = 0xffff };
 
 static uint32_t pack(brood_exit seen)
 {
     return BROODI_PROCESS_ENDED | ((uint32_t)seen.kind & FIELD) << KIND_AT |
-           ((uint32_t)seen.crash & FIELD) << CRASH_AT | ((uint32_t)seen.native & NATIVE_FIELD) << NATIVE_AT;
+           ((uint32_t)seen.crash & FIELD) << CRASH_AT |
+           ((uint32_t)seen.native & NATIVE_FIELD) << NATIVE_AT;
 }
 
 static brood_exit unpack(uint32_t low)
@@ -374,8 +393,8 @@ static brood_exit unpack(uint32_t low)
     return seen;
 }
 
-// Whether the fork server that calls has made the process in this slot, as far as can be told. One with the same number may have died long ago, and its
-// slot not been freed.
+// Whether the fork server that calls has made the process in this slot, as far as can be told. One
+// with the same number may have died long ago, and its slot not been freed.
 static bool is_served(const struct broodi_process_slot *slot)
 {
     const struct broodi_process_slot *own = process_at(broodi_here.process);
@@ -387,7 +406,8 @@ static bool is_served(const struct broodi_process_slot *slot)
 void broodi_process_slot_report(int64_t pid, brood_exit seen)
 {
     const uint32_t limit = broodi_slot_limit(BROODI_PROCESS);
-    for (uint32_t index = 0; (index = broodi_slot_next(BROODI_PROCESS, index, limit)) < limit; index++) {
+    for (uint32_t index = 0; (index = broodi_slot_next(BROODI_PROCESS, index, limit)) < limit;
+         index++) {
         struct broodi_process_slot *slot = process_at(index);
         const uint64_t state = atomic_load_explicit(&slot->state.state, memory_order_acquire);
         const enum broodi_process_phase phase = broodi_process_phase_of(state);
@@ -406,7 +426,8 @@ void broodi_process_slot_report(int64_t pid, brood_exit seen)
 
 bool broodi_process_slot_reported(uint32_t index, brood_exit *out)
 {
-    const uint64_t state = atomic_load_explicit(&process_at(index)->state.state, memory_order_acquire);
+    const uint64_t state =
+        atomic_load_explicit(&process_at(index)->state.state, memory_order_acquire);
     if (broodi_process_phase_of(state) != BROODI_PROCESS_ENDED)
         return false;
     *out = unpack(broodi_low(state));
@@ -418,9 +439,11 @@ static bool has_starter(const struct broodi_process_slot *slot)
     const uint32_t parent = atomic_load_explicit(&slot->parent, memory_order_relaxed);
     if (parent == BROODI_NONE)
         return false;
-    const uint64_t state = atomic_load_explicit(&process_at(parent)->state.state, memory_order_relaxed);
+    const uint64_t state =
+        atomic_load_explicit(&process_at(parent)->state.state, memory_order_relaxed);
     return broodi_slot_is_live(state) &&
-           broodi_generation(state) == atomic_load_explicit(&slot->parent_generation, memory_order_relaxed);
+           broodi_generation(state) ==
+               atomic_load_explicit(&slot->parent_generation, memory_order_relaxed);
 }
 
 bool broodi_process_has_number(const struct broodi_process_slot *slot)
@@ -435,7 +458,8 @@ static bool has_ended(const struct broodi_process_slot *slot)
            brood_os_process_birth(atomic_load_explicit(&slot->pid, memory_order_relaxed)) == 0;
 }
 
-// Whether who was at a slot that is DYING has ended. One that has its slot by now keeps that a while longer.
+// Whether who was at a slot that is DYING has ended. One that has its slot by now keeps that a
+// while longer.
 static bool is_abandoned(uint64_t state)
 {
     const uint32_t worker = broodi_low(state) >> PHASE_BITS;
@@ -447,7 +471,8 @@ static bool is_abandoned(uint64_t state)
            (broodi_process_phase_of(of_worker) == BROODI_PROCESS_LIVE && has_ended(slot));
 }
 
-// One that has not begun will not, without its starter; a process that takes a slot for itself has none. A number that the system has given to somebody else keeps the slot a while longer.
+// One that has not begun will not, without its starter; a process that takes a slot for itself has
+// none. A number that the system has given to somebody else keeps the slot a while longer.
 static bool is_gone(const struct broodi_process_slot *slot, uint64_t state)
 {
     switch (broodi_process_phase_of(state)) {
@@ -460,15 +485,17 @@ static bool is_gone(const struct broodi_process_slot *slot, uint64_t state)
     }
 }
 
-// A slot whose starter has one is the starter's to free, from its record. Freeing one may orphan others: they are
-// found at the next sweep.
+// A slot whose starter has one is the starter's to free, from its record. Freeing one may orphan
+// others: they are found at the next sweep.
 static void sweep_processes(void)
 {
     const uint32_t limit = broodi_slot_limit(BROODI_PROCESS);
-    for (uint32_t index = 0; (index = broodi_slot_next(BROODI_PROCESS, index, limit)) < limit; index++) {
+    for (uint32_t index = 0; (index = broodi_slot_next(BROODI_PROCESS, index, limit)) < limit;
+         index++) {
         struct broodi_process_slot *slot = process_at(index);
         const uint64_t state = atomic_load_explicit(&slot->state.state, memory_order_acquire);
-        const bool has_keeper = broodi_process_phase_of(state) != BROODI_PROCESS_DYING && has_starter(slot);
+        const bool has_keeper =
+            broodi_process_phase_of(state) != BROODI_PROCESS_DYING && has_starter(slot);
         if (broodi_slot_is_live(state) && !has_keeper && is_gone(slot, state))
             (void)end_process(index, state);
     }
@@ -495,13 +522,15 @@ bool broodi_shared_is_awaited(enum broodi_kind kind, uint32_t index, uint64_t st
     const struct broodi_awaited_slot *slot = broodi_slot(kind, index);
     if (!atomic_load_explicit(&slot->awaited, memory_order_relaxed))
         return false;
-    const uint64_t id = broodi_handle_pack((struct broodi_handle){ .tag = broodi_family.tag,
-                                                                   .kind = (uint32_t)kind,
-                                                                   .generation = broodi_generation(state) - 1,
-                                                                   .slot = index });
+    const uint64_t id =
+        broodi_handle_pack((struct broodi_handle){ .tag = broodi_family.tag,
+                                                   .kind = (uint32_t)kind,
+                                                   .generation = broodi_generation(state) - 1,
+                                                   .slot = index });
     const uint64_t what = broodi_waits_for(BROODI_WAITS_OBJECT, id);
     const uint32_t limit = broodi_slot_limit(BROODI_THREAD);
-    for (uint32_t thread = 0; (thread = broodi_slot_next(BROODI_THREAD, thread, limit)) < limit; thread++)
+    for (uint32_t thread = 0; (thread = broodi_slot_next(BROODI_THREAD, thread, limit)) < limit;
+         thread++)
         if (waits_for(thread, what))
             return true;
     return false;

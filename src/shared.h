@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What stands in the slots of the arena. All of it is plain data that any process of the family may look at, and that stays
-// whole when a process dies at any instruction.
+// What stands in the slots of the arena. All of it is plain data that any process of the family may
+// look at, and that stays whole when a process dies at any instruction.
 #ifndef SHARED_H
 #define SHARED_H
 
@@ -14,16 +14,18 @@
 
 enum { BROODI_LABEL = 7 }; // words of a name
 
-// A process of the family. Taken by the starter, freed by who reaps it, or when it is found dead and nobody else can.
+// A process of the family. Taken by the starter, freed by who reaps it, or when it is found dead
+// and nobody else can.
 struct broodi_process_slot {
-    broodi_word
-        state; // low: enum broodi_process_phase; with ENDED, how its fork server saw it end (shared.c)
+    broodi_word state; // low: enum broodi_process_phase; with ENDED, how its fork server saw it end
+                       // (shared.c)
     _Atomic int64_t pid;
     _Atomic uint32_t
         parent; // slot of the starter, and its generation; BROODI_NONE: the main process, a guest
     _Atomic uint32_t parent_generation;
-    // The exit record. The process itself writes it, as late in its end as it can (ending.c). Whoever reaps the
-    // process reads it afterwards, and so do barriers that the process took part in.
+    // The exit record. The process itself writes it, as late in its end as it can (ending.c).
+    // Whoever reaps the process reads it afterwards, and so do barriers that the process took part
+    // in.
     _Atomic uint32_t record; // enum broodi_record
     _Atomic int32_t code;
     broodi_word stop; // low: see stop.h
@@ -32,8 +34,9 @@ struct broodi_process_slot {
     _Atomic uint32_t daemon;
     _Atomic uint64_t name[BROODI_LABEL]; // cut off
     _Atomic uint64_t space;              // where `pid` is its number: brood_os_process_space
-    // How many thread slots the process has, at least: one that is killed leaves the count too high. And the first
-    // one that it took, or BROODI_NONE. So that most processes are buried without a look at the threads of all.
+    // How many thread slots the process has, at least: one that is killed leaves the count too
+    // high. And the first one that it took, or BROODI_NONE. So that most processes are buried
+    // without a look at the threads of all.
     _Atomic uint32_t threads;
     _Atomic uint32_t first_thread;
     uint64_t reserved[1];
@@ -60,8 +63,8 @@ enum broodi_record {
     BROODI_RECORD_NONE,
     BROODI_RECORD_ORDERLY, // it came to the end of its life by exit(): the system knows the code
     BROODI_RECORD_CODE,    // `code` is what the target returned; nothing runs behind it
-    // `code` is what the target returned, and what it gave to exit(). Handlers and destructors that exit() runs behind
-    // it may still end the process in another way.
+    // `code` is what the target returned, and what it gave to exit(). Handlers and destructors that
+    // exit() runs behind it may still end the process in another way.
     BROODI_RECORD_RETURNED,
 };
 
@@ -70,8 +73,10 @@ struct broodi_thread_slot {
     broodi_word state;        // low: phase in two bits, the slot of its process above
     _Atomic uint64_t waiting; // wait_portable.c: the key it waits for
     _Atomic uint64_t id;
-    _Atomic uint32_t held;  // locks it holds or is about to; an upper bound, written by the thread alone
-    _Atomic uint32_t meets; // the slot's generation, if barriers are to miss it: it has been a party of one
+    _Atomic uint32_t
+        held; // locks it holds or is about to; an upper bound, written by the thread alone
+    _Atomic uint32_t
+        meets; // the slot's generation, if barriers are to miss it: it has been a party of one
     brood_os_life life;
     _Atomic uint64_t waits;              // broodi_waits_for(); also for broodi_shared_is_awaited()
     _Atomic uint64_t name[BROODI_LABEL]; // for brood_dump; cut off; empty: not started by brood
@@ -141,7 +146,8 @@ struct broodi_condition_slot {
     uint64_t reserved[6];
 };
 
-// Where a thread waits for a condition, beside its slot and with the same number: apart, so that a look through all of them is a short one.
+// Where a thread waits for a condition, beside its slot and with the same number: apart, so that a
+// look through all of them is a short one.
 struct broodi_seat {
     broodi_word state;     // see seat.h; 0: empty
     _Atomic uint64_t lock; // that was given up, and the epoch of the ticket
@@ -174,7 +180,8 @@ struct broodi_block_slot {
     _Atomic int64_t keeper;
     _Atomic uint32_t worker; // who makes or ends it: slot of the thread, and its generation
     _Atomic uint32_t worker_generation;
-    _Atomic uint64_t committed; // bytes of its section, while it is made: what is missing is promised to it
+    _Atomic uint64_t
+        committed; // bytes of its section, while it is made: what is missing is promised to it
     uint64_t reserved[1];
 };
 
@@ -206,14 +213,17 @@ void broodi_slot_label(_Atomic uint64_t label[BROODI_LABEL], const char *name);
 enum { BROODI_THREAD_TURN_BITS = 8 };
 uint32_t broodi_thread_turn(uint32_t index);
 
-// Whether the thread that had this slot in that turn has ended; a slot found dead is marked so. False also when the slot is another one's by
-// now: then the name is outdated, and its reader looks again.
+// Whether the thread that had this slot in that turn has ended; a slot found dead is marked so.
+// False also when the slot is another one's by now: then the name is outdated, and its reader looks
+// again.
 bool broodi_thread_is_over(uint32_t index, uint32_t turn);
 
-// What has become of the thread that took this slot with this generation, of which the bits in `mask` are known.
+// What has become of the thread that took this slot with this generation, of which the bits in
+// `mask` are known.
 enum broodi_thread_fate {
     BROODI_FATE_LIVES,
-    BROODI_FATE_DIED, // and not by its own return, or with a process that ended in order; its slot is not given away yet
+    BROODI_FATE_DIED, // and not by its own return, or with a process that ended in order; its slot
+                      // is not given away yet
     BROODI_FATE_GONE
 };
 enum broodi_thread_fate broodi_thread_fate(uint32_t index, uint32_t generation, uint32_t mask);
@@ -229,10 +239,12 @@ uint32_t broodi_thread_process_of(uint64_t state);
 // Who the thread is, for the port.
 brood_os_life_id broodi_life_id(uint32_t index);
 
-// Marks all threads of a process that has ended, frees those that hold nothing, and wakes anew whom they were to wake.
+// Marks all threads of a process that has ended, frees those that hold nothing, and wakes anew whom
+// they were to wake.
 void broodi_threads_bury(uint32_t process);
 
-// Says that a thread of the process is about to take a slot; that it has; that it has none, or none any more.
+// Says that a thread of the process is about to take a slot; that it has; that it has none, or none
+// any more.
 void broodi_process_slot_count(uint32_t process);
 void broodi_process_slot_note(uint32_t process, uint32_t thread);
 void broodi_process_slot_discount(uint32_t process);
@@ -249,17 +261,20 @@ struct broodi_process_facts {
 };
 
 // Takes a slot for a process. And frees it, with what is left of its threads.
-brood_status broodi_process_slot_take(const struct broodi_process_facts *facts, uint32_t *out_index);
+brood_status broodi_process_slot_take(const struct broodi_process_facts *facts,
+                                      uint32_t *out_index);
 void broodi_process_slot_end(uint32_t index);
 
 // Of a slot's state; a free slot is as good as DYING.
 enum broodi_process_phase broodi_process_phase_of(uint64_t state);
 
-// By the process itself: it is there, with this number. `live` is its state from then on, as broodi_process_slot_live gave it to its starter: false when
-// somebody has taken the slot away, because the starter has died or has given the child up.
+// By the process itself: it is there, with this number. `live` is its state from then on, as
+// broodi_process_slot_live gave it to its starter: false when somebody has taken the slot away,
+// because the starter has died or has given the child up.
 bool broodi_process_slot_begin(uint32_t index, uint64_t live, int64_t pid);
 
-// By a process that is to become that one and has some way to go: so it can be found if it does not get there.
+// By a process that is to become that one and has some way to go: so it can be found if it does not
+// get there.
 void broodi_process_slot_announce(uint32_t index, uint64_t live, int64_t pid);
 
 // The state of a live process in the slot's present turn.
@@ -268,10 +283,12 @@ uint64_t broodi_process_slot_live(uint32_t index);
 // Whether the process has come so far that it has said its number.
 bool broodi_process_slot_has_begun(uint32_t index);
 
-// Whether the number in the slot is one in this process's namespace too: if not, it is nobody's here, or a stranger's.
+// Whether the number in the slot is one in this process's namespace too: if not, it is nobody's
+// here, or a stranger's.
 bool broodi_process_has_number(const struct broodi_process_slot *slot);
 
-// Says in the slot of the process with this number how it ended, and wakes who waits for that; before the number is given away by reaping it.
+// Says in the slot of the process with this number how it ended, and wakes who waits for that;
+// before the number is given away by reaping it.
 void broodi_process_slot_report(int64_t pid, brood_exit seen);
 
 // What has been said so; false when nothing has.

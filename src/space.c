@@ -10,7 +10,8 @@ enum {
     GROUPS_FROM = BROODI_KINDS * BROODI_TABLE_STEPS,
 };
 
-// The end of what has been claimed, in chunks, above the extent that was claimed last; 0: that is recorded, or was a section.
+// The end of what has been claimed, in chunks, above the extent that was claimed last; 0: that is
+// recorded, or was a section.
 #define CLAIM ((UINT64_C(1) << CLAIM_BITS) - 1)
 
 static struct broodi_space *space(void)
@@ -51,7 +52,8 @@ static uint64_t size_of(uint32_t claim)
 {
     if (claim >= GROUPS_FROM)
         return (uint64_t)BROODI_HEAP_GROUP * CHUNK;
-    return broodi_table_step_size((enum broodi_kind)(claim / BROODI_TABLE_STEPS), claim % BROODI_TABLE_STEPS);
+    return broodi_table_step_size((enum broodi_kind)(claim / BROODI_TABLE_STEPS),
+                                  claim % BROODI_TABLE_STEPS);
 }
 
 // Records the extent that was claimed last: the top is its end until another range is claimed.
@@ -61,7 +63,8 @@ static void record(uint64_t top)
     if (claim == 0)
         return;
     uint64_t none = 0;
-    (void)atomic_compare_exchange_strong_explicit(record_of(claim), &none, end_of(top) - size_of(claim),
+    (void)atomic_compare_exchange_strong_explicit(record_of(claim), &none,
+                                                  end_of(top) - size_of(claim),
                                                   memory_order_acq_rel, memory_order_relaxed);
 }
 
@@ -81,7 +84,8 @@ static uint64_t recorded(uint32_t claim)
     return atomic_load_explicit(record_of(claim), memory_order_acquire);
 }
 
-// The record is loaded again after the top: if it is empty then, and the top does not change, nobody has claimed the extent.
+// The record is loaded again after the top: if it is empty then, and the top does not change,
+// nobody has claimed the extent.
 static uint64_t place_of(uint32_t claim)
 {
     uint64_t known = recorded(claim); // first: recording another claim may need this one
@@ -128,13 +132,14 @@ bool broodi_space_append(uint64_t length, uint64_t limit, uint64_t *out_at)
 
 uint32_t broodi_space_count(void)
 {
-    return GROUPS_FROM + (broodi_family.header->heap.chunks + BROODI_HEAP_GROUP - 1) / BROODI_HEAP_GROUP;
+    return GROUPS_FROM +
+           (broodi_family.header->heap.chunks + BROODI_HEAP_GROUP - 1) / BROODI_HEAP_GROUP;
 }
 
 bool broodi_space_extent(uint32_t number, uint64_t *out_from, uint64_t *out_to)
 {
-    if (number <
-        BROODI_TABLE_STEPS) { // none of them is a claim; the first one is what was in use from the start
+    if (number < BROODI_TABLE_STEPS) { // none of them is a claim; the first one is what was in use
+                                       // from the start
         *out_from = 0;
         *out_to = BROODI_BOOT;
         return number == 0;

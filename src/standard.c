@@ -25,7 +25,8 @@ static brood_status check(const char *name, int32_t mode, const int *sources, si
     if (sources[mode] == BROOD_OS_STREAM_RESOURCE)
         return brood_os_resource_check(resource);
     if (resource->kind != 0)
-        return broodi_fail(BROOD_INVALID, "%s_resource is set, but the %s mode is %d", name, name, (int)mode);
+        return broodi_fail(BROOD_INVALID, "%s_resource is set, but the %s mode is %d", name, name,
+                           (int)mode);
     return BROOD_OK;
 }
 
@@ -33,21 +34,23 @@ static brood_status check(const char *name, int32_t mode, const int *sources, si
 
 brood_status broodi_standard_check(const brood_process_options *options)
 {
-    brood_status status =
-        check("input", options->input, input_sources, COUNT(input_sources), &options->input_resource);
+    brood_status status = check("input", options->input, input_sources, COUNT(input_sources),
+                                &options->input_resource);
     if (status == BROOD_OK)
         status = check("output", options->output, output_sources, COUNT(output_sources),
                        &options->output_resource);
     if (status == BROOD_OK)
-        status =
-            check("error", options->error, error_sources, COUNT(error_sources), &options->error_resource);
+        status = check("error", options->error, error_sources, COUNT(error_sources),
+                       &options->error_resource);
     return status;
 }
 
-void broodi_standard_plan(const brood_process_options *options, brood_os_stream out[BROOD_OS_STREAMS])
+void broodi_standard_plan(const brood_process_options *options,
+                          brood_os_stream out[BROOD_OS_STREAMS])
 {
     out[STREAM_INPUT] = (brood_os_stream){ input_sources[options->input], options->input_resource };
-    out[STREAM_OUTPUT] = (brood_os_stream){ output_sources[options->output], options->output_resource };
+    out[STREAM_OUTPUT] =
+        (brood_os_stream){ output_sources[options->output], options->output_resource };
     out[STREAM_ERROR] = (brood_os_stream){ error_sources[options->error], options->error_resource };
     if (options->error == BROOD_OUTPUT_MERGE)
         out[STREAM_ERROR] = out[STREAM_OUTPUT];

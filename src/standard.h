@@ -11,6 +11,7 @@
 brood_status broodi_standard_check(const brood_process_options *options);
 
 // For options that were checked.
-void broodi_standard_plan(const brood_process_options *options, brood_os_stream out[BROOD_OS_STREAMS]);
+void broodi_standard_plan(const brood_process_options *options,
+                          brood_os_stream out[BROOD_OS_STREAMS]);
 
 #endif

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
-// brood_process_start: plan -> method -> launch -> boot record -> handshake. The child's half is init.c's.
+// brood_process_start: plan -> method -> launch -> boot record -> handshake. The child's half is
+// init.c's.
 //
-// Everything a start has made stands in one struct, and one function gives back what has not been moved out of it, however
-// far the start has come.
+// Everything a start has made stands in one struct, and one function gives back what has not been
+// moved out of it, however far the start has come.
 #include "start.h"
 #include "boot.h"
 #include "children.h"
@@ -73,7 +74,8 @@ static brood_status check(const struct start *start)
     if (!start->target)
         return broodi_fail(BROOD_INVALID, "no target");
     if ((start->size == 0) != (start->arg == NULL))
-        return broodi_fail(BROOD_INVALID, "an argument of %zu bytes at %p", start->size, start->arg);
+        return broodi_fail(BROOD_INVALID, "an argument of %zu bytes at %p", start->size,
+                           start->arg);
     if (options->daemon < BROOD_DAEMON_INHERIT || options->daemon > BROOD_DAEMON_NO)
         return broodi_fail(BROOD_INVALID, "%d is no daemon mode", (int)options->daemon);
     for (size_t i = 0; i < sizeof options->reserved / sizeof options->reserved[0]; i++)
@@ -149,7 +151,8 @@ static brood_status keep_resources(struct start *start)
 static brood_status take_slot(struct start *start)
 {
     static const enum broodi_origin origins[] = { [BROOD_START_SPAWN] = BROODI_ORIGIN_SPAWN,
-                                                  [BROOD_START_FORKSERVER] = BROODI_ORIGIN_FORKSERVER,
+                                                  [BROOD_START_FORKSERVER] =
+                                                      BROODI_ORIGIN_FORKSERVER,
                                                   [BROOD_START_FORK] = BROODI_ORIGIN_FORK };
     const struct broodi_process_facts facts = {
         .parent = broodi_self_process(),
@@ -184,24 +187,27 @@ static brood_status make_record(struct start *start)
     boot->arg = start->arg;
     boot->arg_size = start->size;
     start->record = broodi_boot_encode(boot, &start->record_size);
-    return start->record ? BROOD_OK
-                         : broodi_fail(BROOD_NO_MEMORY, "a boot record with %zu bytes", start->size);
+    return start->record
+               ? BROOD_OK
+               : broodi_fail(BROOD_NO_MEMORY, "a boot record with %zu bytes", start->size);
 }
 
 static brood_status find_server(struct start *start)
 {
-    return start->method == BROOD_START_FORKSERVER ? broodi_server_get(&start->now, &start->process->server)
-                                                   : BROOD_OK;
+    return start->method == BROOD_START_FORKSERVER
+               ? broodi_server_get(&start->now, &start->process->server)
+               : BROOD_OK;
 }
 
 static brood_status plan(struct start *start)
 {
     brood_status status = check(start);
     if (status == BROOD_OK)
-        status =
-            broodi_method_resolve(start->options->method, start->options->fork_with_threads, &start->method);
+        status = broodi_method_resolve(start->options->method, start->options->fork_with_threads,
+                                       &start->method);
     if (status == BROOD_OK && start->method != BROOD_START_FORK && brood_os_boot_is_privileged())
-        status = broodi_fail(BROOD_DENIED, "a program with raised privileges is not executed again");
+        status =
+            broodi_fail(BROOD_DENIED, "a program with raised privileges is not executed again");
     if (status == BROOD_OK)
         status = make_child(start);
     if (status == BROOD_OK && start->process->daemon && start->options->survive_parent)
@@ -276,9 +282,10 @@ static brood_status launch(struct start *start)
 
 // Handshake
 
-// Finds out which one a child of the server is whose reply was lost, or has not come, to be ended: it may have been on its way, and then the target would
-// run and nobody know of it. The number, which comes with the reply, stands also in its slot, and is nobody else's as long as the server lives
-// and has not reported its end.
+// Finds out which one a child of the server is whose reply was lost, or has not come, to be ended:
+// it may have been on its way, and then the target would run and nobody know of it. The number,
+// which comes with the reply, stands also in its slot, and is nobody else's as long as the server
+// lives and has not reported its end.
 static void identify(brood_process *process)
 {
     const struct broodi_process_slot *slot = broodi_slot(BROODI_PROCESS, process->slot);
@@ -322,7 +329,8 @@ static void undo_launch(struct start *start, brood_status status)
     char text[128];
     brood_os_child *child = &start->process->child;
     const bool others = start->detached || start->process->server; // who reap it
-    // One that has not replied may run its target all the same: then nobody would know of it. One that we have to reap is not waited for.
+    // One that has not replied may run its target all the same: then nobody would know of it. One
+    // that we have to reap is not waited for.
     if ((!others || !start->replied || status == BROOD_WRONG_STATE) && child->pid > 0)
         (void)broodi_child_end(start->process, true);
     if (!others) {
@@ -378,8 +386,8 @@ static brood_status begin_again(struct start *start)
     return status == BROOD_OK ? begin(start) : status;
 }
 
-// Whether a child of the server ended without a reply and through no fault of its own: with the server, or as a spare. Then its target has not
-// run, and the start can be tried again.
+// Whether a child of the server ended without a reply and through no fault of its own: with the
+// server, or as a spare. Then its target has not run, and the start can be tried again.
 static bool was_in_vain(const struct start *start, brood_status status)
 {
     const brood_process *process = start->process;
@@ -387,7 +395,8 @@ static bool was_in_vain(const struct start *start, brood_status status)
         return false;
     if (broodi_process_slot_has_begun(process->slot))
         return !broodi_child_await_report(process);
-    (void)brood_os_process_await_end(&process->server->child, broodi_deadline(BROOD_MILLISECONDS(5)));
+    (void)brood_os_process_await_end(&process->server->child,
+                                     broodi_deadline(BROOD_MILLISECONDS(5)));
     return true;
 }
 
@@ -423,8 +432,8 @@ static brood_status run(struct start *start, brood_process **out)
     return status;
 }
 
-brood_status brood_process_start(brood_process **out, brood_target target, const void *arg, size_t size,
-                                 const brood_process_options *options)
+brood_status brood_process_start(brood_process **out, brood_target target, const void *arg,
+                                 size_t size, const brood_process_options *options)
 {
     static const brood_process_options defaults = BROOD_PROCESS_OPTIONS_INIT;
     struct start start = {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Steps, in the test build only: a place between two changes of shared state, where a process may be killed. A test lets one stop there, kills it, and
-// looks whether the others go on (tests/internal/steps.c). A leaf.
+// Steps, in the test build only: a place between two changes of shared state, where a process may
+// be killed. A test lets one stop there, kills it, and looks whether the others go on
+// (tests/internal/steps.c). A leaf.
 //
 // Each is named for what has been done, and its text says what has not.
 #ifndef STEP_H

@@ -40,7 +40,8 @@ bool broodi_stop_is_asked(uint64_t state)
 static bool is_asked(uint64_t state)
 {
     const struct broodi_self *self = broodi_self_known();
-    return broodi_stop_is_asked(state) || (self && self->thread && broodi_thread_is_asked(self->thread));
+    return broodi_stop_is_asked(state) ||
+           (self && self->thread && broodi_thread_is_asked(self->thread));
 }
 
 bool brood_stop_requested(void)
@@ -48,8 +49,9 @@ bool brood_stop_requested(void)
     const uint32_t process = broodi_here.process;
     if (!broodi_here.initialized)
         return false;
-    return is_asked(
-        process == BROODI_NONE ? 0 : atomic_load_explicit(&word_of(process)->state, memory_order_acquire));
+    return is_asked(process == BROODI_NONE
+                        ? 0
+                        : atomic_load_explicit(&word_of(process)->state, memory_order_acquire));
 }
 
 static brood_status wait_for_request(int64_t deadline)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Asking a process or a thread to stop. Every process has one word for it in its slot, which all of its threads wait for: bit 0 says that the
-// process was asked; the rest counts the requests to threads of it, which know themselves whether they were meant.
+// Asking a process or a thread to stop. Every process has one word for it in its slot, which all of
+// its threads wait for: bit 0 says that the process was asked; the rest counts the requests to
+// threads of it, which know themselves whether they were meant.
 #ifndef STOP_H
 #define STOP_H
 

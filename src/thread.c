@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Threads. The state of one goes RUNNING -> ENDED -> REAPING -> REAPED: its target has returned; somebody waits for the system's thread, a
-// matter of microseconds; nothing of it is left. Any number may join, one reaps. A thread that calls exit()
-// is LEAVING instead of RUNNING.
+// Threads. The state of one goes RUNNING -> ENDED -> REAPING -> REAPED: its target has returned;
+// somebody waits for the system's thread, a matter of microseconds; nothing of it is left. Any
+// number may join, one reaps. A thread that calls exit() is LEAVING instead of RUNNING.
 #include "threads.h"
 
 #include "deadline.h"
@@ -106,7 +106,8 @@ static void run(void *arg)
     if (self) {
         self->thread = thread;
         self->id = thread->id;
-        (void)broodi_self_take_slot(); // for brood_dump to list it; without one the target runs all the same
+        (void)broodi_self_take_slot(); // for brood_dump to list it; without one the target runs all
+                                       // the same
     }
     thread->code = thread->target(thread->arg);
     if (self)
@@ -130,7 +131,8 @@ static brood_status check(brood_target target, const void *arg, size_t size,
     for (size_t i = 0; i < sizeof options->reserved / sizeof options->reserved[0]; i++)
         if (options->reserved[i])
             return broodi_fail(BROOD_INVALID, "a reserved word of the options is not zero");
-    return broodi_ending_refuses() ? broodi_fail(BROOD_WRONG_STATE, "the process is ending") : BROOD_OK;
+    return broodi_ending_refuses() ? broodi_fail(BROOD_WRONG_STATE, "the process is ending")
+                                   : BROOD_OK;
 }
 
 static bool is_daemon(int32_t mode)
@@ -140,7 +142,8 @@ static bool is_daemon(int32_t mode)
     return mode == BROOD_DAEMON_YES || (mode == BROOD_DAEMON_INHERIT && inherited);
 }
 
-// In one step, so that the end of the process finds every thread that there is, and none comes after it has looked.
+// In one step, so that the end of the process finds every thread that there is, and none comes
+// after it has looked.
 static brood_status start_and_list(brood_thread *thread, size_t stack_size)
 {
     brood_status status = BROOD_WRONG_STATE;
@@ -191,11 +194,12 @@ static brood_status start(brood_thread **out, brood_target target, const void *a
     return BROOD_OK;
 }
 
-brood_status brood_thread_start(brood_thread **out, brood_target target, const void *arg, size_t size,
-                                const brood_thread_options *options)
+brood_status brood_thread_start(brood_thread **out, brood_target target, const void *arg,
+                                size_t size, const brood_thread_options *options)
 {
     static const brood_thread_options defaults = BROOD_THREAD_OPTIONS_INIT;
-    return broodi_answer("brood_thread_start", start(out, target, arg, size, options ? options : &defaults));
+    return broodi_answer("brood_thread_start",
+                         start(out, target, arg, size, options ? options : &defaults));
 }
 
 // Ending
@@ -220,14 +224,14 @@ static bool unlink_thread(brood_thread *thread)
     return found;
 }
 
-// Of an ended thread, which may still run destructors of the program's own: by one caller at a time, until `deadline`. Others look at the state
-// again.
+// Of an ended thread, which may still run destructors of the program's own: by one caller at a
+// time, until `deadline`. Others look at the state again.
 static void reap(brood_thread *thread, int64_t deadline)
 {
     uint64_t state = ENDED;
     if (brood_os_thread_is_self(thread->thread) ||
-        !atomic_compare_exchange_strong_explicit(&thread->state.state, &state, REAPING, memory_order_acq_rel,
-                                                 memory_order_acquire))
+        !atomic_compare_exchange_strong_explicit(&thread->state.state, &state, REAPING,
+                                                 memory_order_acq_rel, memory_order_acquire))
         return;
     const bool joined = brood_os_thread_join(thread->thread, deadline) == BROOD_OK;
     set_state(thread, joined ? REAPED : ENDED);
@@ -274,8 +278,9 @@ static void reap_ended(void)
     } while (count == BATCH);
 }
 
-// Also when the thread has ended, and runs destructors of the program's own, or exit() as the last thread there is. Only
-// then the system's thread is asked for: until it is reaped, no other thread has its name.
+// Also when the thread has ended, and runs destructors of the program's own, or exit() as the last
+// thread there is. Only then the system's thread is asked for: until it is reaped, no other thread
+// has its name.
 static bool is_self(const brood_thread *thread)
 {
     const struct broodi_self *self = broodi_self_known();
@@ -380,7 +385,8 @@ static brood_status join(brood_thread *thread, brood_duration timeout, int *out_
     if (is_self(thread))
         return broodi_fail(BROOD_DEADLOCK, "a thread cannot join itself");
     status = broodi_thread_join(thread, broodi_deadline(timeout));
-    // Its target has returned; that the system has not taken the thread away yet is for whoever comes by next.
+    // Its target has returned; that the system has not taken the thread away yet is for whoever
+    // comes by next.
     if (status == BROOD_TIMEOUT && state_of(thread) > LEAVING)
         status = BROOD_OK;
     if (status == BROOD_OK)

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT
-// Waiting for a word, and waking. Everything in brood that blocks on shared state does it through these two. There are two providers,
-// one of which is built in: wait_futex.c, over the kernel's futexes; wait_portable.c, over one doorbell for each thread.
+// Waiting for a word, and waking. Everything in brood that blocks on shared state does it through
+// these two. There are two providers, one of which is built in: wait_futex.c, over the kernel's
+// futexes; wait_portable.c, over one doorbell for each thread.
 //
 // Both keep errno.
 //
-// Words may lie in the arena, where all processes of the family meet, or in memory of this process alone.
+// Words may lie in the arena, where all processes of the family meet, or in memory of this process
+// alone.
 #ifndef WAIT_H
 #define WAIT_H
 
@@ -13,9 +15,9 @@
 
 #include <stdint.h>
 
-// Blocks the calling thread while the word's state is `expected`, until a wake, until the thread in slot `holder` (or
-// BROODI_NONE) has ended, or until `deadline`, and never longer than a second: a net under wakes that died with
-// somebody. May return early; the caller looks again.
+// Blocks the calling thread while the word's state is `expected`, until a wake, until the thread in
+// slot `holder` (or BROODI_NONE) has ended, or until `deadline`, and never longer than a second: a
+// net under wakes that died with somebody. May return early; the caller looks again.
 void broodi_wait(broodi_word *word, uint64_t expected, uint32_t holder, int64_t deadline);
 
 // Wakes up to `count` of the threads that wait for the word, which the caller has changed before.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Waiting by the kernel's futexes, which work between processes: the key is the page, so nothing is needed but the word.
+// Waiting by the kernel's futexes, which work between processes: the key is the page, so nothing is
+// needed but the word.
 #include "wait.h"
 
 #include "deadline.h"

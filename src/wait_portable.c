@@ -1,19 +1,21 @@
 // SPDX-License-Identifier: MIT
 // Waiting over one doorbell for each thread, for systems whose own ways do not cross processes.
 //
-// A waiter publishes the key of the word in its slot, looks at the word again, and awaits its bell. A waker, who has changed the word, looks
-// through the slots, claims those with the key by compare-and-swap, and rings their bells. Both write before they
-// read, in one total order (seq_cst): either the waiter sees the new word, or the waker sees the key.
+// A waiter publishes the key of the word in its slot, looks at the word again, and awaits its bell.
+// A waker, who has changed the word, looks through the slots, claims those with the key by
+// compare-and-swap, and rings their bells. Both write before they read, in one total order
+// (seq_cst): either the waiter sees the new word, or the waker sees the key.
 //
 //   0 --publish--> key --leave--> 0
 //                  key --claim--> key|CLAIMED --the next publish--> key
 //
-// A wake is never lost: one that claims a waiter who is just leaving has still woken it, since that waiter looks at the word again; and if
-// the claimed thread dies before it has looked, whoever buries its slot wakes the key again. Therefore a claim stays
-// when its waiter leaves, until the next wait; of one who dies later, a wake too many is passed on.
+// A wake is never lost: one that claims a waiter who is just leaving has still woken it, since that
+// waiter looks at the word again; and if the claimed thread dies before it has looked, whoever
+// buries its slot wakes the key again. Therefore a claim stays when its waiter leaves, until the
+// next wait; of one who dies later, a wake too many is passed on.
 //
-// The key of one who died unclaimed stays in its slot. A claim counts only when the slot was a living thread's before and
-// after it: then it came before the burial, which finds it.
+// The key of one who died unclaimed stays in its slot. A claim counts only when the slot was a
+// living thread's before and after it: then it came before the burial, which finds it.
 #include "wait.h"
 
 #include "deadline.h"
@@ -29,8 +31,9 @@
 #define CLAIMED (UINT64_C(1) << 63)
 #define PRIVATE (UINT64_C(1) << 62)
 
-// Words are eight bytes wide. One of the arena has the same key everywhere; one of this process's memory has the
-// process in its key: user addresses take 48 bits at most, 45 without the alignment, and a process slot 16.
+// Words are eight bytes wide. One of the arena has the same key everywhere; one of this process's
+// memory has the process in its key: user addresses take 48 bits at most, 45 without the alignment,
+// and a process slot 16.
 static uint64_t key_of(const broodi_word *word)
 {
     const uintptr_t at = (uintptr_t)word;
@@ -91,11 +94,12 @@ static bool claim(struct broodi_thread_slot *slot, uint64_t key)
 {
     uint64_t seen = key;
     return atomic_load_explicit(&slot->waiting, memory_order_seq_cst) == key &&
-           atomic_compare_exchange_strong_explicit(&slot->waiting, &seen, key | CLAIMED, memory_order_seq_cst,
-                                                   memory_order_relaxed);
+           atomic_compare_exchange_strong_explicit(&slot->waiting, &seen, key | CLAIMED,
+                                                   memory_order_seq_cst, memory_order_relaxed);
 }
 
-// Claims the slot if its thread waits for the key, and rings. True when somebody will act on it: the thread, or who buries it.
+// Claims the slot if its thread waits for the key, and rings. True when somebody will act on it:
+// the thread, or who buries it.
 static bool wake_slot(uint32_t index, uint64_t key)
 {
     struct broodi_thread_slot *slot = slot_at(index);
@@ -123,7 +127,8 @@ static uint32_t wake_range(uint64_t key, uint32_t count, uint32_t index, uint32_
     return count;
 }
 
-// In turns, from behind the one that was woken last: otherwise those in high slots would starve beside two in lower ones.
+// In turns, from behind the one that was woken last: otherwise those in high slots would starve
+// beside two in lower ones.
 static void wake_key(uint64_t key, uint32_t count)
 {
     // The caller's change before the look at the slots, and at how many there are.
@@ -146,7 +151,8 @@ void broodi_wait_bury(struct broodi_thread_slot *slot)
     atomic_thread_fence(memory_order_seq_cst); // the slot is DEAD before the look for a claim
     // Only a claim is taken out: the slot may be another thread's by now.
     uint64_t waiting = atomic_load_explicit(&slot->waiting, memory_order_acquire);
-    if ((waiting & CLAIMED) && atomic_compare_exchange_strong_explicit(
-                                   &slot->waiting, &waiting, 0, memory_order_acq_rel, memory_order_relaxed))
+    if ((waiting & CLAIMED) &&
+        atomic_compare_exchange_strong_explicit(&slot->waiting, &waiting, 0, memory_order_acq_rel,
+                                                memory_order_relaxed))
         wake_key(waiting & ~CLAIMED, 1);
 }

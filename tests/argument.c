@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Arguments that no pipe and no socket holds as a whole: how they arrive, and what becomes of them when either side fails or is killed meanwhile.
+// Arguments that no pipe and no socket holds as a whole: how they arrive, and what becomes of them
+// when either side fails or is killed meanwhile.
 #include "meeting.h"
 
 #include "foreign.h"
@@ -62,7 +63,8 @@ static struct stock take_stock(void)
     return (struct stock){ platform_descriptor_count(), platform_memory_used() };
 }
 
-// More than a sanitizer keeps back of what was freed, and less than what the starts of a test would have left.
+// More than a sanitizer keeps back of what was freed, and less than what the starts of a test would
+// have left.
 static const size_t slack = (size_t)5 * LARGE;
 
 enum { ROUNDS = 8 };
@@ -120,7 +122,8 @@ static void a_missing_library_is_told_however_large_the_argument_is(void **state
 static void a_child_that_is_killed_before_it_takes_its_argument_is_told(void **state)
 {
     const char *const environment[] = { DIE "=1", NULL };
-    const brood_process_options options = { .method = BROOD_START_SPAWN, .environment = environment };
+    const brood_process_options options = { .method = BROOD_START_SPAWN,
+                                            .environment = environment };
     expect_failures(*state, nothing, &options, BROOD_SYSTEM);
 }
 
@@ -169,14 +172,16 @@ static void a_spare_that_is_killed_while_it_takes_an_argument_costs_at_most_a_st
     assert_nothing_left(before);
 }
 
-// The other side: a child whose starter is killed while the argument is on its way ends by itself, also if it is to survive its starter. All hold the
-// writing end of a pipe: its end is theirs.
+// The other side: a child whose starter is killed while the argument is on its way ends by itself,
+// also if it is to survive its starter. All hold the writing end of a pipe: its end is theirs.
 
 static int start_survivors(void *arg)
 {
     brood_resource pipe;
     CHECK(brood_self_resource(0, &pipe) == BROOD_OK);
-    const brood_process_options options = { .survive_parent = true, .resources = &pipe, .resource_count = 1 };
+    const brood_process_options options = { .survive_parent = true,
+                                            .resources = &pipe,
+                                            .resource_count = 1 };
     note("starts", 1);
     for (;;)
         CHECK(brood_process_start(NULL, nothing, arg, MIDDLE, &options) == BROOD_OK);
@@ -191,7 +196,8 @@ static void nobody_waits_for_the_rest_of_an_argument_whose_sender_was_killed(voi
         const brood_process_options options = { .resources = &pipe, .resource_count = 1 };
         brood_process *starter = NULL;
         note("starts", 0);
-        assert_status(brood_process_start(&starter, start_survivors, *state, MIDDLE, &options), BROOD_OK);
+        assert_status(brood_process_start(&starter, start_survivors, *state, MIDDLE, &options),
+                      BROOD_OK);
         platform_close(ends[1]);
         assert_true(await_note("starts", 1));
         brood_sleep(BROOD_MILLISECONDS(round * 9)); // anywhere in a start

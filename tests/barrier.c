@@ -76,7 +76,8 @@ static void a_destroyed_one_is_stale_for_ever(void **state)
     uint32_t count;
     const brood_barrier barrier = made_barrier(3);
     assert_status(brood_barrier_destroy(barrier), BROOD_OK);
-    for (int i = 0; i < 3000; i++) // goes around all slots that there are, so that the first is another's
+    for (int i = 0; i < 3000;
+         i++) // goes around all slots that there are, so that the first is another's
         assert_status(brood_barrier_destroy(made_barrier(3)), BROOD_OK);
     assert_status(brood_barrier_wait(barrier, BROOD_FOREVER, NULL), BROOD_STALE);
     assert_status(brood_barrier_reset(barrier), BROOD_STALE);
@@ -136,7 +137,8 @@ static void name_party(char name[32], int party)
     (void)snprintf(name, 32, "party %d", party);
 }
 
-// Each says how far it is before it waits, and sees afterwards that nobody is behind, nor further ahead than at the next round.
+// Each says how far it is before it waits, and sees afterwards that nobody is behind, nor further
+// ahead than at the next round.
 static int march(void *arg)
 {
     const struct rounds *rounds = arg;
@@ -304,8 +306,8 @@ static void reuse_slots(void)
         assert_status(brood_barrier_destroy(made_barrier(2)), BROOD_OK);
 }
 
-// The number of a round comes again after a power of two of rounds: then the word of a barrier that nobody waits at is
-// that of a new one.
+// The number of a round comes again after a power of two of rounds: then the word of a barrier that
+// nobody waits at is that of a new one.
 static void a_complete_round_of_any_number_is_told_behind_a_destroy(void **state)
 {
     (void)state;
@@ -539,7 +541,9 @@ static int alive_among(brood_thread **threads, int count)
 static void a_crowd_passes_in_groups(void **state)
 {
     (void)state;
-    enum { CROWD = 6 }; // of threads through a barrier for two: so the last rounds find partners too
+    enum {
+        CROWD = 6
+    }; // of threads through a barrier for two: so the last rounds find partners too
     brood_thread *threads[CROWD];
     const struct crowd crowd = { made_barrier(2), foreign_is_slow() ? 20 : 300 };
     for (int i = 0; i < CROWD; i++)

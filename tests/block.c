@@ -9,10 +9,11 @@
 enum { MIB = 1 << 20 };
 
 // On both sides of every border: units, pages, chunks, and where a block is mapped by itself.
-static const size_t sizes[] = { 1,       63,      64,          65,          512,   513,   4095,  4096,
-                                4097,    16384,   32767,       32768,       32769, 65536, 65537, MIB - 1,
-                                MIB,     MIB + 1, 5 * MIB,     3,           8,     100,   1000,  100000,
-                                1000000, 300000,  3 * MIB + 7, 2 * MIB - 1, 640,   32000 };
+static const size_t sizes[] = { 1,       63,     64,          65,          512,   513,
+                                4095,    4096,   4097,        16384,       32767, 32768,
+                                32769,   65536,  65537,       MIB - 1,     MIB,   MIB + 1,
+                                5 * MIB, 3,      8,           100,         1000,  100000,
+                                1000000, 300000, 3 * MIB + 7, 2 * MIB - 1, 640,   32000 };
 
 enum { SIZES = sizeof sizes / sizeof sizes[0] };
 
@@ -246,7 +247,8 @@ static int mark_the_ends(void *arg)
 static bool pass_to_and_fro(brood_status (*create)(brood_block *, size_t), uint64_t size)
 {
     brood_block block;
-    const brood_status status = size > SIZE_MAX / 2 ? BROOD_NO_MEMORY : create(&block, (size_t)size);
+    const brood_status status =
+        size > SIZE_MAX / 2 ? BROOD_NO_MEMORY : create(&block, (size_t)size);
     if (status == BROOD_NO_MEMORY)
         return false;
     assert_status(status, BROOD_OK);
@@ -281,7 +283,8 @@ static void a_lazy_block_may_have_many_gigabytes(void **state)
     }
 }
 
-// All places for large blocks are given to some that cannot be mapped; the next ones go into the gaps.
+// All places for large blocks are given to some that cannot be mapped; the next ones go into the
+// gaps.
 static void large_ones_lie_apart_when_places_are_used_anew(void **state)
 {
     (void)state;

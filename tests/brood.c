@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The registry, handlers, brood_shutdown and the end of a child. The end of the main process is seen from outside, elsewhere.
+// The registry, handlers, brood_shutdown and the end of a child. The end of the main process is
+// seen from outside, elsewhere.
 #include "meeting.h"
 
 #include "../src/atomic.h"
@@ -97,8 +98,8 @@ static void the_version_is_that_of_the_headers(void **state)
     (void)snprintf(text, sizeof text, "%d.%d.%d", BROOD_VERSION_MAJOR, BROOD_VERSION_MINOR,
                    BROOD_VERSION_PATCH);
     assert_string_equal(brood_version(), text);
-    assert_int_equal(BROOD_VERSION_NUMBER,
-                     BROOD_VERSION_MAJOR * 1000000 + BROOD_VERSION_MINOR * 1000 + BROOD_VERSION_PATCH);
+    assert_int_equal(BROOD_VERSION_NUMBER, BROOD_VERSION_MAJOR * 1000000 +
+                                               BROOD_VERSION_MINOR * 1000 + BROOD_VERSION_PATCH);
 }
 
 static int begin_again(void *arg)
@@ -171,8 +172,8 @@ static int come_from_other_headers(void *arg)
 static void headers_that_the_library_does_not_know_end_the_process(void **state)
 {
     (void)state;
-    static const uint32_t versions[] = { BROOD_VERSION_NUMBER + 1, (BROOD_VERSION_MAJOR + 1) * 1000000,
-                                         UINT32_MAX };
+    static const uint32_t versions[] = { BROOD_VERSION_NUMBER + 1,
+                                         (BROOD_VERSION_MAJOR + 1) * 1000000, UINT32_MAX };
     struct headers headers = { .version = BROOD_VERSION_NUMBER, .place = made_place() };
     assert_process_ends(started_process(come_from_other_headers, &headers, sizeof headers), 0);
     assert_text(&headers.place, "");
@@ -265,7 +266,8 @@ static void a_name_has_1_to_255_bytes(void **state)
 static void a_name_of_256_bytes_is_too_large(void **state)
 {
     (void)state;
-    static const size_t lengths[] = { BROOD_REGISTRY_NAME_MAX + 1, BROOD_REGISTRY_NAME_MAX + 2, 99999 };
+    static const size_t lengths[] = { BROOD_REGISTRY_NAME_MAX + 1, BROOD_REGISTRY_NAME_MAX + 2,
+                                      99999 };
     static char name[100000];
     for (size_t i = 0; i < sizeof lengths / sizeof lengths[0]; i++) {
         uint64_t value = 99;
@@ -558,8 +560,9 @@ static void a_lock_is_found_by_its_name(void **state)
     assert_status(brood_lock_destroy(lock), BROOD_OK);
 }
 
-// Many at once. The names of the rivals come and go in few places, so that each place changes its name all the time; the first ones
-// are only ever replaced. A value tells whose it is, and that it is whole.
+// Many at once. The names of the rivals come and go in few places, so that each place changes its
+// name all the time; the first ones are only ever replaced. A value tells whose it is, and that it
+// is whole.
 
 enum { RIVALS = 12, STEADY = 3, ROOM_FOR_RIVALS = 8 };
 
@@ -709,7 +712,8 @@ static void a_value_is_never_that_of_the_name_before_in_its_place(void **state)
     remove_fillers(ROOM_FOR_RIVALS, count);
 }
 
-// Threads that set the same name at the same moment, again and again. None of them leaves early: the others wait for it.
+// Threads that set the same name at the same moment, again and again. None of them leaves early:
+// the others wait for it.
 
 enum { SETTERS = 4 };
 
@@ -734,8 +738,8 @@ static int set_at_once(void *arg)
         if (brood_registry_set(name, value_for(name, number + 1)) != BROOD_OK)
             atomic_fetch_add(&wrong, 1);
         meet_all((2 * i + 2) * SETTERS);
-        if (number == 0 &&
-            (!is_value_of(name, noted(name)) || brood_registry_set(name, 0) != BROOD_OK || noted(name) != 0))
+        if (number == 0 && (!is_value_of(name, noted(name)) ||
+                            brood_registry_set(name, 0) != BROOD_OK || noted(name) != 0))
             atomic_fetch_add(&wrong, 1);
     }
     return 0;
@@ -863,8 +867,9 @@ static void assert_steps(const uint64_t *expected, size_t count)
     forget_steps();
 }
 
-#define ASSERT_STEPS(...) \
-    assert_steps((const uint64_t[]){ __VA_ARGS__ }, sizeof(uint64_t[]){ __VA_ARGS__ } / sizeof(uint64_t))
+#define ASSERT_STEPS(...)                           \
+    assert_steps((const uint64_t[]){ __VA_ARGS__ }, \
+                 sizeof(uint64_t[]){ __VA_ARGS__ } / sizeof(uint64_t))
 
 // As a handler: appends its argument, a number.
 static void append(void *arg)
@@ -1340,7 +1345,8 @@ static void a_shutdown_with_nothing_to_wait_for_needs_no_time(void **state)
     }
 }
 
-// Something runs; too little time is not enough, and leaves all as it was, but that nothing can be started any more.
+// Something runs; too little time is not enough, and leaves all as it was, but that nothing can be
+// started any more.
 static int shut_down_too_early(void)
 {
     static const brood_duration none[] = { BROOD_NOW, -1, -BROOD_SECONDS(100), INT64_MIN };
@@ -1527,15 +1533,17 @@ static int try_to_shut_down(void *arg)
 // Whoever is refused has begun no end.
 static int let_threads_shut_down(void *arg)
 {
-    static const brood_duration timeouts[] = { BROOD_NOW, -1, BROOD_MILLISECONDS(1), BROOD_FOREVER };
+    static const brood_duration timeouts[] = { BROOD_NOW, -1, BROOD_MILLISECONDS(1),
+                                               BROOD_FOREVER };
     (void)arg;
     CHECK(append_at_exit(1) == BROOD_OK);
     for (size_t i = 0; i < 2 * sizeof timeouts / sizeof timeouts[0]; i++) {
-        const brood_thread_options options = { .daemon = i % 2 ? BROOD_DAEMON_YES : BROOD_DAEMON_NO };
+        const brood_thread_options options = { .daemon =
+                                                   i % 2 ? BROOD_DAEMON_YES : BROOD_DAEMON_NO };
         brood_thread *thread;
         int code = -1;
-        CHECK(brood_thread_start(&thread, try_to_shut_down, &timeouts[i / 2], sizeof timeouts[0], &options) ==
-              BROOD_OK);
+        CHECK(brood_thread_start(&thread, try_to_shut_down, &timeouts[i / 2], sizeof timeouts[0],
+                                 &options) == BROOD_OK);
         CHECK(brood_thread_join(thread, MEETING_PATIENCE, &code) == BROOD_OK);
         CHECK(code == BROOD_DEADLOCK);
         brood_thread_drop(thread);
@@ -1652,7 +1660,8 @@ static void shut_down_beside_a_handler(void *status)
     (void)await_note("handler runs", 1);
     const brood_status at_once = brood_shutdown(BROOD_NOW);
     note("other waits", 1);
-    *(brood_status *)status = at_once == BROOD_TIMEOUT ? brood_shutdown(MEETING_PATIENCE) : BROOD_SYSTEM;
+    *(brood_status *)status =
+        at_once == BROOD_TIMEOUT ? brood_shutdown(MEETING_PATIENCE) : BROOD_SYSTEM;
     append_step(4);
 }
 
@@ -1707,7 +1716,8 @@ static void a_handler_that_never_returns_is_not_waited_for(void **state)
     ASSERT_STEPS(1, 2);
 }
 
-// The thread that goes on in the copy is its main thread, whatever it was in the process that was copied.
+// The thread that goes on in the copy is its main thread, whatever it was in the process that was
+// copied.
 
 static int shut_down_in_a_copy(void *arg)
 {
@@ -1766,7 +1776,8 @@ static int see_the_daemon_live_on(void *arg)
     return 0;
 }
 
-// Were this child joined first, the daemon would never end. Did the handlers not wait for it, there would be a step meanwhile.
+// Were this child joined first, the daemon would never end. Did the handlers not wait for it, there
+// would be a step meanwhile.
 static int see_the_daemon_end(void *arg)
 {
     const int64_t deadline = brood_clock() + MEETING_PATIENCE;
@@ -1806,7 +1817,8 @@ static int end_in_order(void *arg)
     return leave(self->way, 17);
 }
 
-static void a_child_ends_with_threads_daemons_children_handlers_and_streams_in_this_order(void **state)
+static void
+a_child_ends_with_threads_daemons_children_handlers_and_streams_in_this_order(void **state)
 {
     (void)state;
     struct printer printer = { .place = made_place() };
@@ -1850,12 +1862,14 @@ static void a_child_of_a_child_that_nobody_joined_is_joined(void **state)
     (void)state;
     struct parent parent;
     for (parent.way = 0; parent.way < WAYS; parent.way++) {
-        for (parent.method = BROOD_START_SPAWN; parent.method <= BROOD_START_FORK; parent.method++) {
+        for (parent.method = BROOD_START_SPAWN; parent.method <= BROOD_START_FORK;
+             parent.method++) {
             if (!system_has(parent.method))
                 continue;
             note("target is over", 0);
             note("grandchild ends", 0);
-            assert_process_ends(started_by(parent.method, leave_a_child_behind, &parent, sizeof parent), 6);
+            assert_process_ends(
+                started_by(parent.method, leave_a_child_behind, &parent, sizeof parent), 6);
             assert_int_equal(noted("grandchild ends"), 1);
         }
     }
@@ -1876,7 +1890,8 @@ struct print_job {
     struct printer printer;
 };
 
-// What stands in the starter's buffer is neither lost nor printed by its child once more, and comes before the child's.
+// What stands in the starter's buffer is neither lost nor printed by its child once more, and comes
+// before the child's.
 static int print_around_a_child(void *arg)
 {
     const struct print_job *job = arg;
@@ -2063,13 +2078,15 @@ int main(void)
         cmocka_unit_test(a_shutdown_waits_for_the_handler_that_another_runs),
         cmocka_unit_test(a_handler_that_never_returns_is_not_waited_for),
         cmocka_unit_test(a_copy_made_in_a_thread_can_shut_down),
-        cmocka_unit_test(a_child_ends_with_threads_daemons_children_handlers_and_streams_in_this_order),
+        cmocka_unit_test(
+            a_child_ends_with_threads_daemons_children_handlers_and_streams_in_this_order),
         cmocka_unit_test(a_child_of_a_child_that_nobody_joined_is_joined),
         cmocka_unit_test(printed_text_arrives_once_also_without_a_newline),
         cmocka_unit_test(text_of_threads_and_handlers_arrives_beside_a_daemon_thread),
         cmocka_unit_test(a_file_that_nobody_closed_is_whole),
         cmocka_unit_test(a_daemon_thread_that_starts_without_end_does_not_hold_up_the_end),
-        // Once the registry has been full it stays large, and looking for a name takes longer: so these come last.
+        // Once the registry has been full it stays large, and looking for a name takes longer: so
+        // these come last.
         cmocka_unit_test(a_full_registry_refuses_and_has_room_again_when_names_go),
         cmocka_unit_test(a_value_is_never_that_of_the_name_before_in_its_place),
         cmocka_unit_test(a_name_that_many_set_at_once_is_there_once),

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Starts beside threads that are busy inside of the C library, and beside such as wait in it: a start neither waits for them nor hands their locks on.
+// Starts beside threads that are busy inside of the C library, and beside such as wait in it: a
+// start neither waits for them nor hands their locks on.
 #include "meeting.h"
 
 #include "../src/atomic.h"
@@ -52,8 +53,9 @@ static int hammer(void *arg)
         CHECK(hammer_memory());
         CHECK(hammer_files(path));
         CHECK(host_is_known("127.0.0.1"));
-        (void)host_is_known("localhost");                            // which a system need not know
-        brood_sleep(BROOD_MILLISECONDS(foreign_is_slow() ? 20 : 1)); // or the starts would get no time at all
+        (void)host_is_known("localhost"); // which a system need not know
+        brood_sleep(BROOD_MILLISECONDS(
+            foreign_is_slow() ? 20 : 1)); // or the starts would get no time at all
     } while (!atomic_load(&enough));
     foreign_file_remove(path);
     return 0;
@@ -85,7 +87,8 @@ static void children_start_while_threads_hammer_the_c_library(void **state)
 {
     (void)state;
     int32_t methods[MOST_METHODS];
-    const size_t runs = methods_of_this_system(methods) - platform_has_fork(); // without the last one, a fork
+    const size_t runs =
+        methods_of_this_system(methods) - platform_has_fork(); // without the last one, a fork
     brood_thread *threads[HAMMERS];
     atomic_store(&enough, false);
     for (int i = 0; i < HAMMERS; i++)
@@ -118,7 +121,8 @@ static int read_a_line(void *arg)
 
 static struct reader started_reader(FILE *stream, intptr_t writing_end)
 {
-    return (struct reader){ stream, writing_end, started_thread(read_a_line, &stream, sizeof stream) };
+    return (struct reader){ stream, writing_end,
+                            started_thread(read_a_line, &stream, sizeof stream) };
 }
 
 static int nothing(void *arg)

@@ -163,7 +163,8 @@ static void a_wait_waits_no_less_than_its_timeout_and_takes_the_lock_back(void *
     const struct room room = made_room();
     assert_status(brood_lock_acquire(room.lock, BROOD_NOW), BROOD_OK);
     const int64_t before = brood_clock();
-    assert_status(brood_condition_wait(room.condition, room.lock, BROOD_MILLISECONDS(30)), BROOD_TIMEOUT);
+    assert_status(brood_condition_wait(room.condition, room.lock, BROOD_MILLISECONDS(30)),
+                  BROOD_TIMEOUT);
     assert_true(brood_clock() - before >= BROOD_MILLISECONDS(30));
     assert_status(brood_condition_wait(room.condition, room.lock, BROOD_NOW), BROOD_TIMEOUT);
     assert_last_error_names("brood_condition_wait");
@@ -221,7 +222,8 @@ static void a_holder_that_died_is_told_of_above_all(void **state)
     const struct room room = made_room();
     assert_status(brood_lock_acquire(room.lock, BROOD_NOW), BROOD_OK);
     brood_process *child = started_process(notify_and_keep, &room, sizeof room);
-    assert_status(brood_condition_wait(room.condition, room.lock, MEETING_PATIENCE), BROOD_OWNER_DIED);
+    assert_status(brood_condition_wait(room.condition, room.lock, MEETING_PATIENCE),
+                  BROOD_OWNER_DIED);
     assert_process_ends(child, 0);
     child = started_process(take_and_keep, &room, sizeof room);
     brood_status status = BROOD_TIMEOUT;
@@ -312,7 +314,8 @@ static void the_lock_of_a_notified_waiter_is_destroyed(void **state)
     assert_status(brood_semaphore_destroy(room.went), BROOD_OK);
 }
 
-// Who is released by a notify of all may go on to another lock, or notify others, before the notifier is through.
+// Who is released by a notify of all may go on to another lock, or notify others, before the
+// notifier is through.
 static int come_back_with_another_lock(void *arg)
 {
     const struct room *room = arg;
@@ -341,7 +344,8 @@ static void all_who_are_released_may_go_on_to_another_lock(void **state)
     for (int i = 0; i < 20; i++) {
         room.lock = locks[i % 2];
         await_waiters(&room, OF_EACH);
-        assert_status(brood_semaphore_release(room.went, OF_EACH), BROOD_OK); // so that they go on at once
+        assert_status(brood_semaphore_release(room.went, OF_EACH),
+                      BROOD_OK); // so that they go on at once
         assert_status(brood_condition_notify_all(room.condition), BROOD_OK);
     }
     for (int i = 0; i < OF_EACH; i++)
@@ -385,9 +389,12 @@ static void bad_arguments_are_refused(void **state)
     assert_status(brood_condition_create(NULL), BROOD_INVALID);
     assert_status(brood_lock_acquire(room.lock, BROOD_NOW), BROOD_OK);
     assert_status(brood_condition_wait(none, room.lock, BROOD_NOW), BROOD_INVALID);
-    assert_status(brood_condition_wait_for(none, room.lock, refuse, NULL, BROOD_NOW), BROOD_INVALID);
-    assert_status(brood_condition_wait_for(room.condition, room.lock, NULL, NULL, BROOD_NOW), BROOD_INVALID);
-    assert_status(brood_condition_wait(room.condition, (brood_lock){ 0 }, BROOD_NOW), BROOD_INVALID);
+    assert_status(brood_condition_wait_for(none, room.lock, refuse, NULL, BROOD_NOW),
+                  BROOD_INVALID);
+    assert_status(brood_condition_wait_for(room.condition, room.lock, NULL, NULL, BROOD_NOW),
+                  BROOD_INVALID);
+    assert_status(brood_condition_wait(room.condition, (brood_lock){ 0 }, BROOD_NOW),
+                  BROOD_INVALID);
     assert_status(brood_lock_release(room.lock), BROOD_OK);
     assert_status(brood_condition_wait_for(room.condition, room.lock, refuse, NULL, BROOD_NOW),
                   BROOD_NOT_OWNER);
@@ -425,15 +432,16 @@ static void a_predicate_is_waited_for(void **state)
     const struct room room = made_room();
     atomic_store(&made, 0);
     assert_status(brood_lock_acquire(room.lock, BROOD_NOW), BROOD_OK);
-    assert_status(
-        brood_condition_wait_for(room.condition, room.lock, enough_are_made, &enough, BROOD_MILLISECONDS(20)),
-        BROOD_TIMEOUT);
+    assert_status(brood_condition_wait_for(room.condition, room.lock, enough_are_made, &enough,
+                                           BROOD_MILLISECONDS(20)),
+                  BROOD_TIMEOUT);
     brood_thread *thread = started_thread(make_some, &room, sizeof room);
-    assert_status(
-        brood_condition_wait_for(room.condition, room.lock, enough_are_made, &enough, MEETING_PATIENCE),
-        BROOD_OK);
-    assert_status(brood_condition_wait_for(room.condition, room.lock, enough_are_made, &enough, BROOD_NOW),
+    assert_status(brood_condition_wait_for(room.condition, room.lock, enough_are_made, &enough,
+                                           MEETING_PATIENCE),
                   BROOD_OK);
+    assert_status(
+        brood_condition_wait_for(room.condition, room.lock, enough_are_made, &enough, BROOD_NOW),
+        BROOD_OK);
     assert_status(brood_lock_release(room.lock), BROOD_OK);
     assert_thread_ends(thread, 0);
     destroy_room(room);

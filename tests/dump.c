@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// brood_dump. What a test looks for is set up by others, who need a while: so it asks until the line is there.
+// brood_dump. What a test looks for is set up by others, who need a while: so it asks until the
+// line is there.
 #include "meeting.h"
 
 #include "../src/atomic.h"
@@ -19,8 +20,8 @@ static struct {
 static void take_line(const char *text, void *user)
 {
     const size_t length = strlen(text);
-    told.wrong =
-        told.wrong || user != &told || strchr(text, '\n') || told.length + length + 2 > sizeof told.text;
+    told.wrong = told.wrong || user != &told || strchr(text, '\n') ||
+                 told.length + length + 2 > sizeof told.text;
     if (told.wrong)
         return;
     memcpy(told.text + told.length, text, length);
@@ -82,7 +83,8 @@ static void the_main_process_is_told(void **state)
     (void)state;
     dump();
     assert_int_equal(strncmp(told.text, "family ", 7), 0);
-    assert_true(await_told("\nprocess %" PRId64 " \"MainProcess\": the main process\n", brood_self_pid()));
+    assert_true(
+        await_told("\nprocess %" PRId64 " \"MainProcess\": the main process\n", brood_self_pid()));
 }
 
 static void each_child_is_told_with_how_it_was_started(void **state)
@@ -95,15 +97,17 @@ static void each_child_is_told_with_how_it_was_started(void **state)
                  { BROOD_START_FORK, "forked" } };
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        const brood_process_options options = { .method = (int32_t)rows[i].method, .name = "worker" };
+        const brood_process_options options = { .method = (int32_t)rows[i].method,
+                                                .name = "worker" };
         brood_process *process = NULL;
         const brood_status status = brood_process_start(&process, stay, NULL, 0, &options);
         if (status == BROOD_UNSUPPORTED && !platform_has_fork())
             continue;
         assert_status(status, BROOD_OK);
         const brood_pid pid = brood_process_pid(process);
-        assert_true(await_told("process %" PRId64 " \"worker\": %s, started by process %" PRId64 "\n", pid,
-                               rows[i].words, brood_self_pid()));
+        assert_true(await_told("process %" PRId64 " \"worker\": %s, started by process %" PRId64
+                               "\n",
+                               pid, rows[i].words, brood_self_pid()));
         stop_process(process);
         dump();
         assert_null(strstr(told.text, "worker"));
@@ -168,7 +172,8 @@ static void a_name_forges_no_line(void **state)
 static int use_a_lock(void *arg)
 {
     const brood_lock *lock = arg;
-    if (brood_lock_acquire(*lock, BROOD_FOREVER) != BROOD_OK || brood_lock_release(*lock) != BROOD_OK)
+    if (brood_lock_acquire(*lock, BROOD_FOREVER) != BROOD_OK ||
+        brood_lock_release(*lock) != BROOD_OK)
         return 1;
     note("guest", (uint64_t)brood_self_pid());
     return await_note("guest may go", 1) ? 0 : 2;
@@ -188,8 +193,8 @@ static void a_process_that_the_program_forked_is_told_once_it_shares(void **stat
     assert_status(brood_lock_create(&lock), BROOD_OK);
     brood_process *process = started_process(be_a_guest_s_maker, &lock, sizeof lock);
     assert_true(await_note("guest", 1));
-    assert_true(await_told("process %" PRIu64 " \"%s\": forked by the program itself\n", noted("guest"),
-                           brood_process_name(process)));
+    assert_true(await_told("process %" PRIu64 " \"%s\": forked by the program itself\n",
+                           noted("guest"), brood_process_name(process)));
     note("guest may go", 1);
     assert_process_ends(process, 0);
     assert_status(brood_lock_destroy(lock), BROOD_OK);
@@ -238,10 +243,10 @@ static void who_joins_is_told_with_whom(void **state)
     brood_process *process = started_process(stay, NULL, 0);
     brood_thread *first = named_thread("first", join_process, process);
     brood_thread *second = named_thread("second", join_thread, first);
-    assert_true(
-        await_told("\"first\"\n    waits for the end of process %" PRId64 "\n", brood_process_pid(process)));
-    assert_true(
-        await_told("\"second\"\n    waits for the end of thread %" PRIu64 "\n", brood_thread_id(first)));
+    assert_true(await_told("\"first\"\n    waits for the end of process %" PRId64 "\n",
+                           brood_process_pid(process)));
+    assert_true(await_told("\"second\"\n    waits for the end of thread %" PRIu64 "\n",
+                           brood_thread_id(first)));
     assert_status(brood_process_request_stop(process), BROOD_OK);
     assert_thread_ends(second, 0);
     assert_thread_ends(first, 0);
@@ -318,8 +323,8 @@ static void a_lock_is_told_with_its_name_its_holder_and_who_waits(void **state)
     brood_process *waiter = started_process(want, &lock, sizeof lock);
     assert_true(await_told("  thread %" PRIu64 "\n    holds lock %016" PRIx64 " \"the printer\"\n",
                            noted("holder"), lock.id));
-    assert_true(await_told("    waits for lock %016" PRIx64 " \"the printer\", held by thread %" PRIu64
-                           " of process %" PRId64 "\n",
+    assert_true(await_told("    waits for lock %016" PRIx64
+                           " \"the printer\", held by thread %" PRIu64 " of process %" PRId64 "\n",
                            lock.id, noted("holder"), brood_process_pid(holder)));
     note("holder may go", 1);
     assert_process_ends(holder, 0);
@@ -343,7 +348,8 @@ static void a_lock_of_a_thread_that_has_ended_is_told(void **state)
     assert_status(brood_lock_create(&lock), BROOD_OK);
     brood_thread *thread = NULL;
     const brood_thread_options options = { .name = "careless" };
-    assert_status(brood_thread_start(&thread, take_and_leave, &lock, sizeof lock, &options), BROOD_OK);
+    assert_status(brood_thread_start(&thread, take_and_leave, &lock, sizeof lock, &options),
+                  BROOD_OK);
     assert_thread_ends(thread, 0);
     assert_true(await_told("\"careless\": has ended\n    holds lock %016" PRIx64 "\n", lock.id));
     assert_status(brood_lock_acquire(lock, MEETING_PATIENCE), BROOD_OWNER_DIED);
@@ -419,7 +425,8 @@ static int dump_in_child(void *unused)
     CHECK(brood_dump(take_line, &told) == BROOD_OK && !told.wrong);
     (void)snprintf(line, sizeof line, "process %" PRId64 " \"MainProcess\"", brood_parent_pid());
     CHECK(strstr(told.text, line));
-    (void)snprintf(line, sizeof line, "process %" PRId64 " \"%s\"", brood_self_pid(), brood_self_name());
+    (void)snprintf(line, sizeof line, "process %" PRId64 " \"%s\"", brood_self_pid(),
+                   brood_self_name());
     CHECK(strstr(told.text, line));
     return 0;
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The end of a child as the end of a program: what its C library runs at exit(), when, and what its parent is told of it.
+// The end of a child as the end of a program: what its C library runs at exit(), when, and what its
+// parent is told of it.
 #include "meeting.h"
 
 #include "foreign.h"
@@ -100,7 +101,8 @@ static void a_child_that_exits_runs_its_handlers_once(void **state)
     int32_t methods[MOST_METHODS];
     const size_t methods_count = methods_of_this_system(methods);
     for (size_t i = 0; i < methods_count; i++)
-        expect_handlers(methods[i], &(struct job){ .last_act = COUNT, .code = 21, .exits = true }, 1, 1);
+        expect_handlers(methods[i], &(struct job){ .last_act = COUNT, .code = 21, .exits = true },
+                        1, 1);
 }
 
 static void handler_of_the_parent(void)
@@ -177,7 +179,8 @@ static void a_code_given_behind_the_return_is_the_code(void **state)
     const int acts[] = { LEAVE, EXIT_AGAIN };
     for (size_t i = 0; i < sizeof acts / sizeof acts[0]; i++)
         expect_end(&(struct job){ .last_act = acts[i], .code = 5 },
-                   platform_has_signals() ? BROOD_EXITED : BROOD_CRASHED, platform_has_signals() ? 3 : 0);
+                   platform_has_signals() ? BROOD_EXITED : BROOD_CRASHED,
+                   platform_has_signals() ? 3 : 0);
 }
 
 // Threads
@@ -219,7 +222,8 @@ static void threads_are_joined_before_what_was_there_at_their_start_is_gone(void
         for (int exits = 0; exits <= 1; exits++) {
             note("target is over", 0);
             note("was there", 0);
-            assert_process_ends(started_by(methods[i], return_before_a_thread, &exits, sizeof exits), 0);
+            assert_process_ends(
+                started_by(methods[i], return_before_a_thread, &exits, sizeof exits), 0);
             assert_int_equal(noted("was there"), 1);
         }
     }
@@ -255,7 +259,8 @@ static void a_thread_may_register_a_handler_behind_the_return(void **state)
         note("target is over", 0);
         note("registered", 0);
         note("handler", 0);
-        assert_process_ends(started_by(methods[i], return_before_a_thread_that_registers, NULL, 0), 0);
+        assert_process_ends(started_by(methods[i], return_before_a_thread_that_registers, NULL, 0),
+                            0);
         assert_int_equal(noted("registered"), 1);
         assert_int_equal(noted("handler"), is_copy(methods[i]) ? 0 : 1);
     }
@@ -455,7 +460,8 @@ static int exit_in_two_threads(void *unused)
     return 0;
 }
 
-// The C library of Windows, and glibc since 2.41, keep a second thread waiting in exit() until the first has ended the process.
+// The C library of Windows, and glibc since 2.41, keep a second thread waiting in exit() until the
+// first has ended the process.
 static bool exit_lets_one_thread_in(void)
 {
     brood_exit ended = { .kind = BROOD_RUNNING };
@@ -482,14 +488,16 @@ static void threads_that_exit_at_once_do_not_wait_for_each_other(void **state)
 {
     (void)state;
     if (exit_lets_one_thread_in())
-        skip(); // who joins from there waits for ever: brood.h has such a program call brood_shutdown() first
+        skip(); // who joins from there waits for ever: brood.h has such a program call
+                // brood_shutdown() first
     static const int32_t ends[] = { BROOD_DAEMON_NO, BROOD_DAEMON_YES };
     int32_t methods[MOST_METHODS];
     const size_t methods_count = methods_of_this_system(methods);
     for (size_t i = 0; i < methods_count; i++)
         for (size_t j = 0; j < 2; j++)
             for (int round = 0; round < 10; round++)
-                assert_process_ends(started_by(methods[i], exit_in_threads, &ends[j], sizeof(int32_t)), 6);
+                assert_process_ends(
+                    started_by(methods[i], exit_in_threads, &ends[j], sizeof(int32_t)), 6);
 }
 
 static void a_handler_that_exits_leaves_no_other_out(void **state)
@@ -517,7 +525,8 @@ static void exit_may_be_called_wherever_the_program_runs(void **state)
     for (size_t i = 0; i < methods_count; i++)
         for (size_t j = 0; j < sizeof places / sizeof places[0]; j++)
             for (size_t k = 0; k < sizeof modes / sizeof modes[0]; k++)
-                assert_process_ends(started_by(methods[i], places[j], &modes[k], sizeof(int32_t)), 6);
+                assert_process_ends(started_by(methods[i], places[j], &modes[k], sizeof(int32_t)),
+                                    6);
 }
 
 // Streams
@@ -562,7 +571,8 @@ static void a_daemon_thread_in_a_read_does_not_hold_up_the_end(void **state)
                                                 .resource_count = 1 };
         brood_process *process;
         note("reads", 0);
-        assert_status(brood_process_start(&process, replace_input_and_return, NULL, 0, &options), BROOD_OK);
+        assert_status(brood_process_start(&process, replace_input_and_return, NULL, 0, &options),
+                      BROOD_OK);
         assert_process_ends(process, 0x1234);
     }
     platform_close(ends[0]);

@@ -52,7 +52,8 @@ static int let_wait(void *arg)
     CHECK(brood_event_set(objects->event) == BROOD_OK);
     a_while();
     CHECK(brood_barrier_wait(objects->barrier, MEETING_PATIENCE, NULL) == BROOD_OK);
-    CHECK(brood_lock_acquire(objects->lock, BROOD_FOREVER) == BROOD_OK); // held until the other one waits
+    CHECK(brood_lock_acquire(objects->lock, BROOD_FOREVER) ==
+          BROOD_OK); // held until the other one waits
     CHECK(brood_condition_notify_all(objects->condition) == BROOD_OK);
     CHECK(brood_lock_release(objects->lock) == BROOD_OK);
     return 0;

@@ -74,7 +74,8 @@ static void a_destroyed_one_is_stale_for_ever(void **state)
     bool set;
     const brood_event event = made_event();
     assert_status(brood_event_destroy(event), BROOD_OK);
-    for (int i = 0; i < 5000; i++) // goes around all slots that there are, so that the first is another's
+    for (int i = 0; i < 5000;
+         i++) // goes around all slots that there are, so that the first is another's
         assert_status(brood_event_destroy(made_event()), BROOD_OK);
     assert_status(brood_event_set(event), BROOD_STALE);
     assert_status(brood_event_clear(event), BROOD_STALE);
@@ -128,7 +129,8 @@ static struct waiting started_waiters(brood_thread *threads[WAITERS], brood_proc
     return waiting;
 }
 
-static void assert_waiters_end(brood_thread *threads[WAITERS], brood_process *process, brood_status status)
+static void assert_waiters_end(brood_thread *threads[WAITERS], brood_process *process,
+                               brood_status status)
 {
     for (int i = 0; i < WAITERS; i++)
         assert_thread_ends(threads[i], (int)status);

@@ -23,7 +23,8 @@ struct member {
 
 static const char *name_of(int number)
 {
-    static const char *const names[MEMBERS] = { "member 0", "member 1", "member 2", "member 3", "member 4" };
+    static const char *const names[MEMBERS] = { "member 0", "member 1", "member 2", "member 3",
+                                                "member 4" };
     return names[number];
 }
 
@@ -103,10 +104,12 @@ static void expect_all_to_die_with_the_middle(struct member middle)
         note(name_of(i), 0);
     const brood_process_options options = { .daemon = middle.daemon };
     brood_process *process = NULL;
-    assert_status(brood_process_start(&process, be_member, &middle, sizeof middle, &options), BROOD_OK);
+    assert_status(brood_process_start(&process, be_member, &middle, sizeof middle, &options),
+                  BROOD_OK);
     for (int i = 0; i < MEMBERS; i++)
         assert_true(await_note(name_of(i), 1));
-    // A child is no part of the thread that started it: had it been ended with that, it would be by now.
+    // A child is no part of the thread that started it: had it been ended with that, it would be by
+    // now.
     brood_sleep(BROOD_MILLISECONDS(50));
     for (int i = 0; i < MEMBERS; i++)
         assert_true(platform_process_lives(pid_of(i)));
@@ -151,7 +154,8 @@ static void children_of_every_method_die_with_the_process(void **state)
     const size_t count = methods_of_this_system(methods);
     for (size_t i = 0; i < count; i++) {
         expect_all_to_die_with_the_middle((struct member){ .method = methods[i] });
-        expect_all_to_die_with_the_middle((struct member){ .method = methods[i], .way = BY_ACCESS });
+        expect_all_to_die_with_the_middle(
+            (struct member){ .method = methods[i], .way = BY_ACCESS });
     }
 }
 
@@ -165,11 +169,13 @@ static void children_started_from_a_thread_die_with_the_process(void **state)
 {
     (void)state;
     expect_all_to_die_with_the_middle((struct member){ .from_thread = true });
-    expect_all_to_die_with_the_middle((struct member){ .from_thread = true, .method = BROOD_START_SPAWN });
+    expect_all_to_die_with_the_middle(
+        (struct member){ .from_thread = true, .method = BROOD_START_SPAWN });
     expect_all_to_die_with_the_middle(
         (struct member){ .from_thread = true, .method = method_here(BROOD_START_FORKSERVER) });
     if (platform_copy_may_start_threads())
-        expect_all_to_die_with_the_middle((struct member){ .from_thread = true, .method = BROOD_START_FORK });
+        expect_all_to_die_with_the_middle(
+            (struct member){ .from_thread = true, .method = BROOD_START_FORK });
 }
 
 // A chain of methods

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Guests: processes that the program makes with its own fork(). A guest may use all of brood; nothing is joined or stopped on its behalf, and it
-// dies with nobody. Where no process can be copied there are none.
+// Guests: processes that the program makes with its own fork(). A guest may use all of brood;
+// nothing is joined or stopped on its behalf, and it dies with nobody. Where no process can be
+// copied there are none.
 #include "meeting.h"
 
 #include "../src/atomic.h"
@@ -66,7 +67,8 @@ static int code_of_argument(void *arg)
     return *(int *)arg;
 }
 
-// The children first: the thread sanitizer begins another thread of its own with the first one in a copy, and a fork beside threads is refused.
+// The children first: the thread sanitizer begins another thread of its own with the first one in a
+// copy, and a fork beside threads is refused.
 static int run_children_and_threads(void *arg)
 {
     int32_t methods[MOST_METHODS];
@@ -76,7 +78,8 @@ static int run_children_and_threads(void *arg)
         const brood_process_options options = { .method = methods[(size_t)i % count] };
         brood_process *process;
         brood_exit ended;
-        CHECK_GUEST(brood_process_start(&process, code_of_argument, &i, sizeof i, &options) == BROOD_OK);
+        CHECK_GUEST(brood_process_start(&process, code_of_argument, &i, sizeof i, &options) ==
+                    BROOD_OK);
         CHECK_GUEST(brood_process_join(process, MEETING_PATIENCE, &ended) == BROOD_OK);
         CHECK_GUEST(ended.kind == BROOD_EXITED && ended.code == i);
         brood_process_drop(process);
@@ -130,7 +133,8 @@ static int be_busy(void *arg)
         CHECK(brood_lock_acquire(lock, MEETING_PATIENCE) == BROOD_OK);
         note("busy", brood_self_thread_id());
         CHECK(brood_lock_release(lock) == BROOD_OK);
-        CHECK(brood_process_start(&process, code_of_argument, &code, sizeof code, NULL) == BROOD_OK);
+        CHECK(brood_process_start(&process, code_of_argument, &code, sizeof code, NULL) ==
+              BROOD_OK);
         CHECK(brood_process_join(process, MEETING_PATIENCE, NULL) == BROOD_OK);
         brood_process_drop(process);
     }
@@ -149,10 +153,13 @@ static int do_a_little_of_everything(void *arg)
     CHECK_GUEST(brood_lock_acquire(lock, MEETING_PATIENCE) == BROOD_OK);
     note("busy", 1);
     CHECK_GUEST(brood_lock_release(lock) == BROOD_OK);
-    CHECK_GUEST(brood_thread_start(&thread, code_of_argument, &code, sizeof code, NULL) == BROOD_OK);
-    CHECK_GUEST(brood_thread_join(thread, MEETING_PATIENCE, &returned) == BROOD_OK && returned == code);
+    CHECK_GUEST(brood_thread_start(&thread, code_of_argument, &code, sizeof code, NULL) ==
+                BROOD_OK);
+    CHECK_GUEST(brood_thread_join(thread, MEETING_PATIENCE, &returned) == BROOD_OK &&
+                returned == code);
     brood_thread_drop(thread);
-    CHECK_GUEST(brood_process_start(&process, code_of_argument, &code, sizeof code, NULL) == BROOD_OK);
+    CHECK_GUEST(brood_process_start(&process, code_of_argument, &code, sizeof code, NULL) ==
+                BROOD_OK);
     CHECK_GUEST(brood_process_join(process, MEETING_PATIENCE, &ended) == BROOD_OK);
     CHECK_GUEST(ended.kind == BROOD_EXITED && ended.code == code);
     brood_process_drop(process);
@@ -204,7 +211,8 @@ static int leave_all_behind(void *arg)
     const brood_process_options tied = { .method = *(int32_t *)arg };
     const brood_process_options surviving = { .method = *(int32_t *)arg, .survive_parent = true };
     CHECK_GUEST(brood_process_start(NULL, stay, "tied", sizeof "tied", &tied) == BROOD_OK);
-    CHECK_GUEST(brood_process_start(NULL, stay, "survivor", sizeof "survivor", &surviving) == BROOD_OK);
+    CHECK_GUEST(brood_process_start(NULL, stay, "survivor", sizeof "survivor", &surviving) ==
+                BROOD_OK);
     CHECK_GUEST(await_note("tied", 1) && await_note("survivor", 1));
     CHECK_GUEST(brood_thread_start(NULL, stay_in_a_thread, NULL, 0, NULL) == BROOD_OK);
     exit(0);
@@ -220,8 +228,8 @@ static void the_end_of_a_guest_waits_for_nobody(void **state)
         note("tied", 0);
         note("survivor", 0);
         assert_guest_ends_well(leave_all_behind, &methods[i]);
-        assert_true(
-            platform_process_ends((brood_pid)noted("tied"))); // by the system: it is tied to its starter
+        assert_true(platform_process_ends(
+            (brood_pid)noted("tied"))); // by the system: it is tied to its starter
         assert_true(platform_process_lives((brood_pid)noted("survivor")));
         note("leave", 1);
         assert_true(platform_process_ends((brood_pid)noted("survivor")));
@@ -243,7 +251,8 @@ static void the_end_of_a_guest_is_none_of_its_maker_s_children(void **state)
     note("first", 0);
     note("second", 0);
     children[0] = started_process(stay, "first", sizeof "first");
-    assert_status(brood_process_start(&children[1], stay, "second", sizeof "second", &daemon), BROOD_OK);
+    assert_status(brood_process_start(&children[1], stay, "second", sizeof "second", &daemon),
+                  BROOD_OK);
     assert_guest_ends_well(just_leave, NULL);
     for (int i = 0; i < 2; i++)
         assert_true(brood_process_is_alive(children[i]));
@@ -277,8 +286,8 @@ static void await_other(brood_barrier barrier, bool breaks)
     }
 }
 
-// The next round after one with a guest breaks for the others, or is complete. (Two that come at once would complete it in
-// either case: as many have come as it takes.)
+// The next round after one with a guest breaks for the others, or is complete. (Two that come at
+// once would complete it in either case: as many have come as it takes.)
 static void expect_round_after(int (*guest)(void *), bool breaks)
 {
     brood_barrier barrier;
@@ -290,7 +299,8 @@ static void expect_round_after(int (*guest)(void *), bool breaks)
     assert_process_ends(other, 0);
     other = started_process(meet, &barrier, sizeof barrier);
     await_other(barrier, breaks);
-    assert_status(brood_barrier_wait(barrier, MEETING_PATIENCE, NULL), breaks ? BROOD_BROKEN : BROOD_OK);
+    assert_status(brood_barrier_wait(barrier, MEETING_PATIENCE, NULL),
+                  breaks ? BROOD_BROKEN : BROOD_OK);
     assert_process_ends(other, breaks ? 1 : 0);
     assert_status(brood_barrier_destroy(barrier), BROOD_OK);
 }
@@ -329,7 +339,8 @@ static int have_guest_and_child(void *arg)
 {
     const struct guest_with_child *guest = arg;
     const brood_process_options options = { .method = guest->method };
-    CHECK(brood_process_start(NULL, stay, "other child", sizeof "other child", &options) == BROOD_OK);
+    CHECK(brood_process_start(NULL, stay, "other child", sizeof "other child", &options) ==
+          BROOD_OK);
     CHECK(await_note("other child", 1));
     CHECK(platform_guest_start(stay_as_guest, arg) > 0);
     (void)await_note("never", 1);
@@ -338,7 +349,8 @@ static int have_guest_and_child(void *arg)
 
 static void expect_a_guest_to_outlive_its_maker(struct guest_with_child guest)
 {
-    static const char *const names[] = { "leave", "child", "other child", "guest", "go on", "went on" };
+    static const char *const names[] = { "leave", "child", "other child",
+                                         "guest", "go on", "went on" };
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         note(names[i], 0);
     brood_process *maker = started_process(have_guest_and_child, &guest, sizeof guest);

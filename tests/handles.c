@@ -33,7 +33,8 @@ static void assert_refused(const struct operation *operation, uint64_t id, brood
 {
     const brood_status status = operation->fn(id);
     if (status != expected)
-        fail_msg("%s of %llx: %s", operation->name, (unsigned long long)id, brood_status_name(status));
+        fail_msg("%s of %llx: %s", operation->name, (unsigned long long)id,
+                 brood_status_name(status));
 }
 
 // By all operations of the kind.
@@ -80,7 +81,8 @@ static void handles_of_another_kind_are_invalid(void **state)
     for (int kind = 0; kind < OBJECT_KINDS; kind++)
         ids[kind] = made(kind);
     for (int kind = 0; kind < OBJECT_KINDS; kind++) {
-        for (uint64_t change = 1; change < KIND_VALUES; change++) // also to kinds that nobody has a handle of
+        for (uint64_t change = 1; change < KIND_VALUES;
+             change++) // also to kinds that nobody has a handle of
             assert_all_refuse(kind, ids[kind] ^ change << KIND_AT, BROOD_INVALID);
         for (int other = 0; other < OBJECT_KINDS; other++)
             if (other != kind)
@@ -97,9 +99,11 @@ static uint64_t state_of_random = 88172645463325252u;
 static void assert_refused_somehow(int kind, uint64_t id)
 {
     for (int i = 0; i < OPERATIONS; i++) {
-        const brood_status status = operations[i].kind == kind ? operations[i].fn(id) : BROOD_INVALID;
+        const brood_status status =
+            operations[i].kind == kind ? operations[i].fn(id) : BROOD_INVALID;
         if (status != BROOD_INVALID && status != BROOD_STALE)
-            fail_msg("%s of %llx: %s", operations[i].name, (unsigned long long)id, brood_status_name(status));
+            fail_msg("%s of %llx: %s", operations[i].name, (unsigned long long)id,
+                     brood_status_name(status));
     }
 }
 
@@ -115,7 +119,8 @@ static void random_handles_are_refused(void **state)
             const uint64_t rest = random & ((UINT64_C(1) << KIND_AT) - 1);
             assert_refused_somehow(kind, random);
             assert_refused_somehow(kind, family_and_kind | rest);
-            assert_refused_somehow(kind, (family_and_kind | rest) & ~UINT64_C(0xffc00)); // of the first slots
+            assert_refused_somehow(kind, (family_and_kind | rest) &
+                                             ~UINT64_C(0xffc00)); // of the first slots
         }
         for (int bit = SLOT_BITS; bit < KIND_AT; bit++) // the object itself, at another time
             assert_refused_somehow(kind, id ^ UINT64_C(1) << bit);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The names of hosts. In a header of its own, so that only who asks has the libraries loaded that this takes.
+// The names of hosts. In a header of its own, so that only who asks has the libraries loaded that
+// this takes.
 #ifndef HOST_H
 #define HOST_H
 

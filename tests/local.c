@@ -59,7 +59,8 @@ static void a_destroyed_local_is_stale(void **state)
     assert_null(brood_local_get(local));
     assert_status(brood_local_set(local, &value), BROOD_STALE);
     brood_local_destroy(local);
-    // Its successor, probably in the same place, knows nothing of its values, and it is not the old one's.
+    // Its successor, probably in the same place, knows nothing of its values, and it is not the old
+    // one's.
     const brood_local next = made_local(NULL);
     assert_int_not_equal(next.id, local.id);
     assert_null(brood_local_get(next));
@@ -212,7 +213,8 @@ static void the_end_of_a_fiber_is_not_that_of_its_thread(void **state)
     (void)state;
     static unsigned value = 1;
     static void (*const ways[])(void *) = { set_in_fiber_that_is_deleted, set_and_exit_in_fiber,
-                                            set_before_fibers, set_and_delete_the_fiber_of_another };
+                                            set_before_fibers,
+                                            set_and_delete_the_fiber_of_another };
     shared = made_local(count_destroyed);
     skip_without_fibers();
     for (size_t i = 0; i < sizeof ways / sizeof ways[0]; i++) {
@@ -286,7 +288,8 @@ static void values_left_at_destroy_have_no_destructor(void **state)
     assert_int_equal(atomic_load(&destroyed), 0);
 }
 
-// A local made in the place of a destroyed one must not have its destructor called with the old one's value.
+// A local made in the place of a destroyed one must not have its destructor called with the old
+// one's value.
 static int leave_a_value_behind(void *arg)
 {
     CHECK(brood_local_set(shared, arg) == BROOD_OK);

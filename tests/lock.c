@@ -200,8 +200,9 @@ static void a_holder_that_acquires_again_is_told_whatever_the_timeout(void **sta
     assert_status(brood_lock_acquire(lock, BROOD_NOW), BROOD_OK);
     for (size_t i = 0; i < sizeof timeouts / sizeof timeouts[0]; i++)
         assert_status(brood_lock_acquire(lock, timeouts[i]), BROOD_DEADLOCK);
-    assert_string_equal(brood_last_error(),
-                        "brood_lock_acquire: would wait for itself: this thread holds the lock already");
+    assert_string_equal(
+        brood_last_error(),
+        "brood_lock_acquire: would wait for itself: this thread holds the lock already");
     assert_status(brood_lock_release(lock), BROOD_OK);
     assert_status(brood_lock_release(lock), BROOD_NOT_OWNER);
     assert_status(brood_lock_destroy(lock), BROOD_OK);
@@ -230,7 +231,8 @@ static void a_recursive_lock_is_free_after_as_many_releases(void **state)
     assert_status(brood_lock_create_recursive(&lock), BROOD_OK);
     for (int round = 0; round < 2; round++) {
         for (int level = 0; level < 3; level++)
-            assert_status(brood_lock_acquire(lock, level == 1 ? BROOD_FOREVER : BROOD_NOW), BROOD_OK);
+            assert_status(brood_lock_acquire(lock, level == 1 ? BROOD_FOREVER : BROOD_NOW),
+                          BROOD_OK);
         assert_status(brood_lock_release(lock), BROOD_OK);
         assert_status(brood_lock_release(lock), BROOD_OK);
         assert_others_get(lock, BROOD_TIMEOUT);
@@ -311,7 +313,8 @@ static int wait_for_the_end(void *arg)
     return (int)status;
 }
 
-// A waiter may be quicker than the destroy that follows the release: then it has the lock for a moment.
+// A waiter may be quicker than the destroy that follows the release: then it has the lock for a
+// moment.
 static bool destroy_under_a_waiter(bool as_process)
 {
     const brood_lock lock = made_lock();
@@ -319,7 +322,8 @@ static bool destroy_under_a_waiter(bool as_process)
     note("about to wait", 0);
     assert_status(brood_lock_acquire(lock, BROOD_NOW), BROOD_OK);
     brood_thread *thread = as_process ? NULL : started_thread(wait_for_the_end, &lock, sizeof lock);
-    brood_process *process = as_process ? started_process(wait_for_the_end, &lock, sizeof lock) : NULL;
+    brood_process *process =
+        as_process ? started_process(wait_for_the_end, &lock, sizeof lock) : NULL;
     assert_true(await_note("about to wait", 1));
     brood_sleep(BROOD_MILLISECONDS(3)); // makes it likely that the other waits; nothing hangs on it
     assert_status(brood_lock_release(lock), BROOD_OK);
@@ -371,7 +375,8 @@ static void what_never_was_a_lock_is_invalid(void **state)
                                      UINT64_C(1) << 63 };
     for (size_t i = 0; i < sizeof evil / sizeof evil[0]; i++)
         assert_invalid(evil[i]);
-    // A lock's name with one bit changed is never one that may be used: the low bits, which may lead to another lock, aside.
+    // A lock's name with one bit changed is never one that may be used: the low bits, which may
+    // lead to another lock, aside.
     const brood_lock lock = made_lock();
     for (unsigned bit = 20; bit < 64; bit++) {
         const brood_lock other = { lock.id ^ (UINT64_C(1) << bit) };
@@ -390,7 +395,8 @@ static void there_must_be_a_place_for_the_lock(void **state)
 {
     (void)state;
     assert_status(brood_lock_create(NULL), BROOD_INVALID);
-    assert_string_equal(brood_last_error(), "brood_lock_create: a bad argument: no place for the lock");
+    assert_string_equal(brood_last_error(),
+                        "brood_lock_create: a bad argument: no place for the lock");
     assert_status(brood_lock_create_recursive(NULL), BROOD_INVALID);
 }
 
@@ -421,8 +427,8 @@ static void print_latencies(const char *what)
         return;
     qsort(latencies, latency_count, sizeof latencies[0], by_size);
     print_message("%s: from the death to OWNER_DIED: median %.3f ms, longest %.3f ms of %u\n", what,
-                  (double)latencies[latency_count / 2] / 1e6, (double)latencies[latency_count - 1] / 1e6,
-                  (unsigned)latency_count);
+                  (double)latencies[latency_count / 2] / 1e6,
+                  (double)latencies[latency_count - 1] / 1e6, (unsigned)latency_count);
     latency_count = 0;
 }
 
@@ -552,7 +558,8 @@ static void expect_return_of_process(void)
     assert_process_ends(dying_process, 7);
 }
 
-static const struct death by_return_of_process = { begin_returning_process, expect_return_of_process };
+static const struct death by_return_of_process = { begin_returning_process,
+                                                   expect_return_of_process };
 
 static void begin_thread(brood_lock lock)
 {
@@ -614,7 +621,8 @@ static void expect_heir_before_the_end(void)
     assert_process_ends(dying_process, 0);
 }
 
-static const struct death by_return_elsewhere = { begin_living_process, expect_heir_before_the_end };
+static const struct death by_return_elsewhere = { begin_living_process,
+                                                  expect_heir_before_the_end };
 
 // A thread that brood did not start.
 
@@ -775,7 +783,8 @@ static void an_heir_that_dies_has_an_heir(void **state)
     assert_true(await_note("held", 1));
     for (int i = 0; i < HEIRS; i++) {
         note_of("waits", i, 0);
-        heirs[i] = started_process(inherit_and_wait, &(struct waiter){ lock, i }, sizeof(struct waiter));
+        heirs[i] =
+            started_process(inherit_and_wait, &(struct waiter){ lock, i }, sizeof(struct waiter));
     }
     for (int i = 0; i < HEIRS; i++)
         while (noted_of("waits", i) == 0)

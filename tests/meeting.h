@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// How the parts of a test meet, be they threads or processes: by numbers that stand under names in the family's registry, and by the
-// code that a child ends with. A child never asserts: it says with CHECK in which line its expectation failed.
+// How the parts of a test meet, be they threads or processes: by numbers that stand under names in
+// the family's registry, and by the code that a child ends with. A child never asserts: it says
+// with CHECK in which line its expectation failed.
 #ifndef MEETING_H
 #define MEETING_H
 
@@ -40,8 +41,8 @@ static inline void meeting_expect(brood_status status, brood_status expected, co
 {
     if (status == expected)
         return;
-    print_error("%s: %s instead of %s (%s)\n", call, brood_status_name(status), brood_status_name(expected),
-                brood_last_error());
+    print_error("%s: %s instead of %s (%s)\n", call, brood_status_name(status),
+                brood_status_name(expected), brood_last_error());
     _fail(file, line);
 }
 

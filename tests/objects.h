@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Every kind of shared object and every operation on one, by the bits of the handle, for tests that treat all alike.
+// Every kind of shared object and every operation on one, by the bits of the handle, for tests that
+// treat all alike.
 #ifndef OBJECTS_H
 #define OBJECTS_H
 
@@ -26,7 +27,8 @@ static inline uint64_t object_create(int kind)
     case A_LOCK:
         return brood_lock_create(&lock) == BROOD_OK ? lock.id : 0;
     case A_SEMAPHORE:
-        return brood_semaphore_create(&semaphore, SEMAPHORE_VALUE, 0) == BROOD_OK ? semaphore.id : 0;
+        return brood_semaphore_create(&semaphore, SEMAPHORE_VALUE, 0) == BROOD_OK ? semaphore.id
+                                                                                  : 0;
     case AN_EVENT:
         return brood_event_create(&event) == BROOD_OK ? event.id : 0;
     case A_CONDITION:

@@ -19,7 +19,8 @@ static bool await_count(_Atomic unsigned *count, unsigned least)
     return true;
 }
 
-// Before brood_init. The main function does it in the children as well, so each process has its own.
+// Before brood_init. The main function does it in the children as well, so each process has its
+// own.
 
 enum { EARLY_THREADS = 3 };
 
@@ -101,7 +102,8 @@ static void a_flag_may_be_used_before_brood_init(void **state)
     assert_thread_ends(started_thread(expect_early_flags_done, NULL, 0), 0);
     const brood_process_options fresh = { .method = BROOD_START_SPAWN };
     brood_process *process;
-    assert_status(brood_process_start(&process, expect_early_flags_done, NULL, 0, &fresh), BROOD_OK);
+    assert_status(brood_process_start(&process, expect_early_flags_done, NULL, 0, &fresh),
+                  BROOD_OK);
     assert_process_ends(process, 0);
 }
 
@@ -373,7 +375,8 @@ static void expect_in_process(int32_t method, unsigned runs)
 {
     const brood_process_options options = { .method = method };
     brood_process *process;
-    assert_status(brood_process_start(&process, call_in_family, &runs, sizeof runs, &options), BROOD_OK);
+    assert_status(brood_process_start(&process, call_in_family, &runs, sizeof runs, &options),
+                  BROOD_OK);
     assert_process_ends(process, 0);
 }
 

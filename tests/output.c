@@ -17,7 +17,8 @@ static brood_resource descriptor(intptr_t number)
     return (brood_resource){ BROOD_RESOURCE_DESCRIPTOR, number };
 }
 
-// Reads a pipe to its end, and closes it. What the C library of Windows prints as a line has one character more.
+// Reads a pipe to its end, and closes it. What the C library of Windows prints as a line has one
+// character more.
 static void read_whole(intptr_t reading, char text[ROOM])
 {
     char part[512];
@@ -39,7 +40,8 @@ static brood_status start(brood_process **out, brood_target target, const void *
 }
 
 // For targets, which start what their method says they were started by.
-static int run(brood_target target, const void *arg, size_t size, const brood_process_options *options)
+static int run(brood_target target, const void *arg, size_t size,
+               const brood_process_options *options)
 {
     brood_process *process;
     brood_exit ended;
@@ -59,7 +61,8 @@ static void with_each_method(void (*test)(int32_t method))
 }
 
 // Starts a child whose output, errors included, is a pipe, and reads that to its end.
-static void capture(brood_target target, const void *arg, size_t size, int32_t method, char text[ROOM])
+static void capture(brood_target target, const void *arg, size_t size, int32_t method,
+                    char text[ROOM])
 {
     intptr_t ends[2];
     brood_process *process = NULL;
@@ -321,7 +324,8 @@ static int start_one_more(void *arg)
 }
 
 // What comes out of the two of them: out of the one in between by its output, and by its error.
-static void run_between(const struct between *between, char output_text[ROOM], char error_text[ROOM])
+static void run_between(const struct between *between, char output_text[ROOM],
+                        char error_text[ROOM])
 {
     intptr_t output[2];
     intptr_t error[2];
@@ -332,8 +336,9 @@ static void run_between(const struct between *between, char output_text[ROOM], c
                                             .error = BROOD_OUTPUT_RESOURCE,
                                             .output_resource = descriptor(output[1]),
                                             .error_resource = descriptor(error[1]) };
-    assert_status(start(&process, start_one_more, between, sizeof *between, options, between->method),
-                  BROOD_OK);
+    assert_status(
+        start(&process, start_one_more, between, sizeof *between, options, between->method),
+        BROOD_OK);
     platform_close(output[1]);
     platform_close(error[1]);
     read_whole(output[0], output_text);
@@ -431,7 +436,8 @@ static int expect_passed(void *arg)
 
 static int keep_them_and_start_one(void *arg)
 {
-    const brood_process_options options = { .method = *(int32_t *)arg, .input = BROOD_INPUT_INHERIT };
+    const brood_process_options options = { .method = *(int32_t *)arg,
+                                            .input = BROOD_INPUT_INHERIT };
     CHECK(expect_passed(NULL) == 0);
     for (int i = 0; i <= 2; i++)
         platform_stream_keep(i);
@@ -459,7 +465,8 @@ static int expect_none(void *arg)
 
 static int close_output_and_start_one(void *arg)
 {
-    const brood_process_options options = { .method = *(int32_t *)arg, .error = BROOD_OUTPUT_MERGE };
+    const brood_process_options options = { .method = *(int32_t *)arg,
+                                            .error = BROOD_OUTPUT_MERGE };
     platform_close(1);
     return run(expect_none, NULL, 0, &options);
 }
@@ -468,8 +475,9 @@ static void expect_closed(int32_t method)
 {
     brood_process *process = NULL;
     const brood_process_options options = { .output = BROOD_OUTPUT_NULL };
-    assert_status(start(&process, close_output_and_start_one, &method, sizeof method, options, method),
-                  BROOD_OK);
+    assert_status(
+        start(&process, close_output_and_start_one, &method, sizeof method, options, method),
+        BROOD_OK);
     assert_process_ends(process, 0);
 }
 
@@ -479,7 +487,8 @@ static void errors_go_nowhere_with_an_output_that_is_closed(void **state)
     with_each_method(expect_closed);
 }
 
-// Ends with 0 when the child has what it was given, beside a standard stream that it does not have, and one that goes nowhere.
+// Ends with 0 when the child has what it was given, beside a standard stream that it does not have,
+// and one that goes nowhere.
 static int expect_apart(void *arg)
 {
     brood_resource resource;
@@ -524,8 +533,9 @@ static void expect_resource_apart(int32_t method)
         const brood_resource resource = descriptor(ends[1]);
         const struct lacking lacking = { .method = method, .stream = stream };
         const brood_process_options options = { .resources = &resource, .resource_count = 1 };
-        assert_status(start(&process, close_one_and_start_one, &lacking, sizeof lacking, options, method),
-                      BROOD_OK);
+        assert_status(
+            start(&process, close_one_and_start_one, &lacking, sizeof lacking, options, method),
+            BROOD_OK);
         platform_close(ends[1]);
         assert_process_ends(process, 0);
         read_whole(ends[0], text);
@@ -539,7 +549,8 @@ static void a_resource_is_not_taken_for_a_stream_that_is_closed(void **state)
     with_each_method(expect_resource_apart);
 }
 
-// Writes through both of its resources, which go where its starter's output goes, also when it closes one of them and its own output.
+// Writes through both of its resources, which go where its starter's output goes, also when it
+// closes one of them and its own output.
 static int write_past_its_output(void *arg)
 {
     brood_resource both[2];
@@ -569,9 +580,10 @@ static int hand_over_the_output(void *arg)
     const struct redirected *redirected = arg;
     const brood_resource twice[] = { descriptor(1), descriptor(1) };
     const brood_resource errors = descriptor(2);
-    brood_process_options options = {
-        .method = redirected->method, .output = redirected->output, .resources = twice, .resource_count = 2
-    };
+    brood_process_options options = { .method = redirected->method,
+                                      .output = redirected->output,
+                                      .resources = twice,
+                                      .resource_count = 2 };
     if (redirected->output == BROOD_OUTPUT_RESOURCE)
         options.output_resource = errors;
     return run(write_past_its_output, NULL, 0, &options);
@@ -600,8 +612,9 @@ static void expect_output_as_resource(int32_t method)
                                                 .output_resource = descriptor(output[1]),
                                                 .error = BROOD_OUTPUT_RESOURCE,
                                                 .error_resource = descriptor(errors[1]) };
-        assert_status(start(&process, hand_over_the_output, &redirected, sizeof redirected, options, method),
-                      BROOD_OK);
+        assert_status(
+            start(&process, hand_over_the_output, &redirected, sizeof redirected, options, method),
+            BROOD_OK);
         platform_close(output[1]);
         platform_close(errors[1]);
         assert_process_ends(process, 0);
@@ -618,7 +631,8 @@ static void a_standard_descriptor_may_be_a_resource_too(void **state)
     with_each_method(expect_output_as_resource);
 }
 
-// Beside what is handed over otherwise, which lands on low numbers in a fresh image: streams do not get in its way.
+// Beside what is handed over otherwise, which lands on low numbers in a fresh image: streams do not
+// get in its way.
 
 static int tell_both(void *arg)
 {

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: MIT
-// Whole programs in other places than where they were built, and under other circumstances: targets.c is run there.
+// Whole programs in other places than where they were built, and under other circumstances:
+// targets.c is run there.
 #include "meeting.h"
 
 #include "foreign.h"
 #include "place.h"
 #include "targets.h"
 
-// A folder with a program, the library that it is linked with, and what it prints in a file beside the folder.
+// A folder with a program, the library that it is linked with, and what it prints in a file beside
+// the folder.
 struct place {
     char folder[512];
     char program[600];
@@ -102,7 +104,8 @@ static void assert_names_both(const char *printed, const char *name)
     const char *at = strstr(printed, "the starter has build ");
     assert_non_null(at);
     assert_int_equal(
-        sscanf(at, "the starter has build %159[^,], the child has build %159s", starters, childs), 2);
+        sscanf(at, "the starter has build %159[^,], the child has build %159s", starters, childs),
+        2);
     assert_string_not_equal(starters, childs);
     if (!strstr(at, name))
         fail_msg("%s does not name %s", printed, name);
@@ -111,9 +114,9 @@ static void assert_names_both(const char *printed, const char *name)
 static void a_linked_library_that_was_replaced_is_refused(void **state)
 {
     struct place *place = *state;
-    assert_runs(place,
-                &(place_run){ .program = place->program,
-                              .arguments = { "refuse_a_replaced_library", OTHER_LIBRARY, place->library } });
+    assert_runs(place, &(place_run){ .program = place->program,
+                                     .arguments = { "refuse_a_replaced_library", OTHER_LIBRARY,
+                                                    place->library } });
     assert_names_both(place->printed, place_name_of(LINKED_LIBRARY));
 }
 
@@ -123,10 +126,10 @@ static void a_library_opened_by_a_relative_name_is_found_from_elsewhere(void **s
     char path[600];
     join_path(path, place->folder, "relative.dll");
     place_program_copy(PLUGIN_FILE_1, path);
-    assert_runs(place,
-                &(place_run){ .program = place->program,
-                              .arguments = { "open_by_a_relative_name", "./relative.dll", PLUGIN_FILE_2 },
-                              .directory = place->folder });
+    assert_runs(place, &(place_run){ .program = place->program,
+                                     .arguments = { "open_by_a_relative_name", "./relative.dll",
+                                                    PLUGIN_FILE_2 },
+                                     .directory = place->folder });
     assert_names_both(place->printed, "relative.dll");
     foreign_file_remove(path);
 }
@@ -134,16 +137,17 @@ static void a_library_opened_by_a_relative_name_is_found_from_elsewhere(void **s
 static void a_program_that_was_replaced_is_itself_or_refused(void **state)
 {
     struct place *place = *state;
-    assert_runs(place, &(place_run){ .program = place->program,
-                                     .arguments = { "start_from_a_replaced_program", OTHER_PROGRAM } });
+    assert_runs(place,
+                &(place_run){ .program = place->program,
+                              .arguments = { "start_from_a_replaced_program", OTHER_PROGRAM } });
     if (!place_image_is_kept())
         assert_names_both(place->printed, "the program");
 }
 
 static void assert_runs_without_streams(const char *program)
 {
-    const int code =
-        place_program_run(&(place_run){ .program = program, .arguments = { "live_without_streams" } });
+    const int code = place_program_run(
+        &(place_run){ .program = program, .arguments = { "live_without_streams" } });
     if (code != 0)
         fail_msg("%s ended with %d", program, code);
 }
@@ -165,7 +169,8 @@ static void a_set_uid_program_believes_no_announcement(void **state)
     }
     const char *obstacle = place_privileges_raise(place->program);
     if (!obstacle && !PRIVILEGED_PROGRAM[0])
-        obstacle = "the set-uid program is one that needs no shared library, and there is none in this build";
+        obstacle = "the set-uid program is one that needs no shared library, and there is none in "
+                   "this build";
     if (obstacle) {
         print_message("%s\n", obstacle);
         skip();
@@ -182,16 +187,17 @@ int main(void)
     brood_init();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(names_may_be_in_any_script, make_place, leave_place),
-        cmocka_unit_test_setup_teardown(a_library_that_is_there_twice_is_told_by_its_path, make_place,
-                                        leave_place),
+        cmocka_unit_test_setup_teardown(a_library_that_is_there_twice_is_told_by_its_path,
+                                        make_place, leave_place),
         cmocka_unit_test_setup_teardown(a_linked_library_that_was_replaced_is_refused, make_place,
                                         leave_place),
         cmocka_unit_test_setup_teardown(a_library_opened_by_a_relative_name_is_found_from_elsewhere,
                                         make_place, leave_place),
-        cmocka_unit_test_setup_teardown(a_program_that_was_replaced_is_itself_or_refused, make_place,
-                                        leave_place),
+        cmocka_unit_test_setup_teardown(a_program_that_was_replaced_is_itself_or_refused,
+                                        make_place, leave_place),
         cmocka_unit_test(a_program_without_streams_has_children),
-        cmocka_unit_test_setup_teardown(a_set_uid_program_believes_no_announcement, make_place, leave_place),
+        cmocka_unit_test_setup_teardown(a_set_uid_program_believes_no_announcement, make_place,
+                                        leave_place),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Targets that are not in the program: in a library that the program opened at run time, which a fresh image has to find by its file.
+// Targets that are not in the program: in a library that the program opened at run time, which a
+// fresh image has to find by its file.
 #include "meeting.h"
 
 #include "foreign.h"
@@ -14,7 +15,8 @@
 static brood_target target_in(void *library, const char *getter)
 {
     assert_non_null(library);
-    plugin_function (*get)(void) = (plugin_function(*)(void))foreign_library_function(library, getter);
+    plugin_function (*get)(void) =
+        (plugin_function(*)(void))foreign_library_function(library, getter);
     assert_non_null(get);
     return get();
 }
@@ -36,7 +38,8 @@ static void a_function_is_found_where_the_child_has_the_library(void **state)
     (void)state;
     char avoid[64];
     const char *environment[] = { avoid, NULL };
-    const brood_process_options options = { .method = BROOD_START_SPAWN, .environment = environment };
+    const brood_process_options options = { .method = BROOD_START_SPAWN,
+                                            .environment = environment };
     const brood_target tell = target_in(foreign_library_open(PLUGIN_FILE_1), "plugin_teller");
     const void *base = foreign_module_base((void (*)(void))tell);
     const int here = tell(NULL);
@@ -78,7 +81,8 @@ static void a_library_that_was_replaced_is_refused(void **state)
     (void)state;
     char path[512];
     const struct plugin_sum sum = { 30, 12 };
-    const brood_target add = target_in(opened_copy(path, sizeof path, "replaced.dll"), "plugin_adder");
+    const brood_target add =
+        target_in(opened_copy(path, sizeof path, "replaced.dll"), "plugin_adder");
     expect_sum(add, 0);
     foreign_file_replace(PLUGIN_FILE_2, path);
     brood_process *process = NULL;
@@ -128,10 +132,13 @@ static void what_is_in_no_module_is_invalid(void **state)
     static int data;
     int *heap = malloc(sizeof *heap);
     assert_non_null(heap);
-    const uintptr_t places[] = { 1, 4096, UINTPTR_MAX, (uintptr_t)&data, (uintptr_t)heap, (uintptr_t)&heap };
+    const uintptr_t places[] = {
+        1, 4096, UINTPTR_MAX, (uintptr_t)&data, (uintptr_t)heap, (uintptr_t)&heap
+    };
     for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
         brood_process *process = NULL;
-        assert_status(brood_process_start(&process, (brood_target)places[i], NULL, 0, &fresh), BROOD_INVALID);
+        assert_status(brood_process_start(&process, (brood_target)places[i], NULL, 0, &fresh),
+                      BROOD_INVALID);
         assert_null(process);
     }
     assert_status(brood_process_start(NULL, NULL, NULL, 0, NULL), BROOD_INVALID);

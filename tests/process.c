@@ -33,9 +33,10 @@ static void assert_end(brood_exit ended, brood_exit_kind kind, brood_crash crash
 {
     char text[128];
     (void)brood_exit_text(ended, text, sizeof text);
-    if (ended.kind != (int32_t)kind || ended.crash != (int32_t)crash || brood_exit_number(ended) != number)
-        fail_msg("kind %d, crash %d, number %d (%s) instead of %d, %d, %d", (int)ended.kind, (int)ended.crash,
-                 brood_exit_number(ended), text, (int)kind, (int)crash, number);
+    if (ended.kind != (int32_t)kind || ended.crash != (int32_t)crash ||
+        brood_exit_number(ended) != number)
+        fail_msg("kind %d, crash %d, number %d (%s) instead of %d, %d, %d", (int)ended.kind,
+                 (int)ended.crash, brood_exit_number(ended), text, (int)kind, (int)crash, number);
     for (size_t i = 0; i < sizeof ended.reserved / sizeof ended.reserved[0]; i++)
         assert_true(ended.reserved[i] == 0);
 }
@@ -92,12 +93,14 @@ static int expect_names_of_generations(void *arg)
     CHECK(brood_process_start(&process, expect_name, first, sizeof first, NULL) == BROOD_OK);
     CHECK(strcmp(brood_process_name(process), first) == 0);
     brood_exit ended;
-    CHECK(brood_process_join(process, MEETING_PATIENCE, &ended) == BROOD_OK && brood_exit_number(ended) == 0);
+    CHECK(brood_process_join(process, MEETING_PATIENCE, &ended) == BROOD_OK &&
+          brood_exit_number(ended) == 0);
     brood_process_drop(process);
-    CHECK(brood_process_start(&process, expect_name, nameless_second, sizeof nameless_second, &renamed) ==
-          BROOD_OK);
+    CHECK(brood_process_start(&process, expect_name, nameless_second, sizeof nameless_second,
+                              &renamed) == BROOD_OK);
     CHECK(strcmp(brood_process_name(process), nameless_second) == 0);
-    CHECK(brood_process_join(process, MEETING_PATIENCE, &ended) == BROOD_OK && brood_exit_number(ended) == 0);
+    CHECK(brood_process_join(process, MEETING_PATIENCE, &ended) == BROOD_OK &&
+          brood_exit_number(ended) == 0);
     brood_process_drop(process);
     return 0;
 }
@@ -138,7 +141,8 @@ static void a_given_name_is_copied_and_seen_by_the_child(void **state)
     assert_process_ends(process, 0);
     static const char grandchild[] = "Process-4:1";
     const brood_process_options renamed = { .name = "somebody" };
-    assert_process_ends(started_with(expect_child_by_number, grandchild, sizeof grandchild, &renamed), 0);
+    assert_process_ends(
+        started_with(expect_child_by_number, grandchild, sizeof grandchild, &renamed), 0);
 }
 
 static void a_name_may_be_empty_or_long(void **state)
@@ -174,10 +178,12 @@ static void a_child_returns_all_32_bits_of_its_code(void **state)
                                  0x40000005,
                                  (int)0xC000013A };
     for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++) {
-        const brood_exit ended = end_of(started_process(code_of_argument, &codes[i], sizeof codes[i]));
+        const brood_exit ended =
+            end_of(started_process(code_of_argument, &codes[i], sizeof codes[i]));
         assert_end(ended, BROOD_EXITED, BROOD_CRASH_NONE, codes[i]);
         assert_int_equal(ended.code, codes[i]);
-        assert_true(ended.native == (platform_has_signals() ? codes[i] & 0xff : (int64_t)(uint32_t)codes[i]));
+        assert_true(ended.native ==
+                    (platform_has_signals() ? codes[i] & 0xff : (int64_t)(uint32_t)codes[i]));
     }
 }
 
@@ -475,7 +481,8 @@ static void a_child_is_joined_and_reported_any_number_of_times(void **state)
     brood_process *process = started_process(code_of_argument, &code, sizeof code);
     for (int i = 0; i < 5; i++) {
         brood_exit ended = { .kind = BROOD_RUNNING };
-        assert_status(brood_process_join(process, i % 2 ? BROOD_NOW : BROOD_FOREVER, &ended), BROOD_OK);
+        assert_status(brood_process_join(process, i % 2 ? BROOD_NOW : BROOD_FOREVER, &ended),
+                      BROOD_OK);
         assert_end(ended, BROOD_EXITED, BROOD_CRASH_NONE, code);
         memset(&ended, 0, sizeof ended);
         assert_status(brood_process_report(process, &ended), BROOD_OK);
@@ -829,10 +836,17 @@ static void bad_options_are_refused(void **state)
         { NULL, 0, { .error = INT32_MIN } },
         { NULL, 0, { .input = BROOD_INPUT_RESOURCE } },
         { NULL, 0, { .output = BROOD_OUTPUT_RESOURCE, .output_resource = { 4, 1 } } },
-        { NULL, 0, { .error = BROOD_OUTPUT_RESOURCE, .error_resource = { BROOD_RESOURCE_DESCRIPTOR, 500 } } },
+        { NULL,
+          0,
+          { .error = BROOD_OUTPUT_RESOURCE,
+            .error_resource = { BROOD_RESOURCE_DESCRIPTOR, 500 } } },
         { NULL, 0, { .input_resource = { BROOD_RESOURCE_DESCRIPTOR, 1 } } },
-        { NULL, 0, { .output = BROOD_OUTPUT_NULL, .output_resource = { BROOD_RESOURCE_DESCRIPTOR, 1 } } },
-        { NULL, 0, { .error = BROOD_OUTPUT_MERGE, .error_resource = { BROOD_RESOURCE_DESCRIPTOR, 1 } } },
+        { NULL,
+          0,
+          { .output = BROOD_OUTPUT_NULL, .output_resource = { BROOD_RESOURCE_DESCRIPTOR, 1 } } },
+        { NULL,
+          0,
+          { .error = BROOD_OUTPUT_MERGE, .error_resource = { BROOD_RESOURCE_DESCRIPTOR, 1 } } },
         { NULL, 0, { .reserved = { 1 } } },
         { NULL, 0, { .reserved = { 0, 0, 0, UINT64_MAX } } },
         { NULL, 0, { .daemon = BROOD_DAEMON_YES, .survive_parent = true } },
@@ -917,7 +931,8 @@ static void an_argument_of_any_size_arrives_whole_and_aligned(void **state)
         bytes[at] = pattern_at(at);
     for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
         note("argument size", sizes[i]);
-        brood_process *process = started_process(expect_argument, sizes[i] ? bytes : NULL, sizes[i]);
+        brood_process *process =
+            started_process(expect_argument, sizes[i] ? bytes : NULL, sizes[i]);
         assert_process_ends(process, 0);
         assert_true(bytes[0] == pattern_at(0) && bytes[4095] == pattern_at(4095)); // a copy went
     }
@@ -936,7 +951,8 @@ static int read_file_here(void *arg)
     return first;
 }
 
-// Makes a file with the letter 'x' in a directory of its own choice; `directory` is long enough for all of it.
+// Makes a file with the letter 'x' in a directory of its own choice; `directory` is long enough for
+// all of it.
 static const char *made_file(char *path, size_t capacity, char *directory)
 {
     foreign_file_name(path, capacity, "brood.txt");
@@ -1075,13 +1091,15 @@ static void the_start_method_can_be_chosen_and_taken_back(void **state)
 {
     (void)state;
     const brood_start_method usual = brood_start_method_get();
-    assert_true(usual == BROOD_START_SPAWN || usual == BROOD_START_FORKSERVER || usual == BROOD_START_FORK);
+    assert_true(usual == BROOD_START_SPAWN || usual == BROOD_START_FORKSERVER ||
+                usual == BROOD_START_FORK);
     assert_status(brood_start_method_set(BROOD_START_SPAWN), BROOD_OK);
     assert_int_equal(brood_start_method_get(), BROOD_START_SPAWN);
     assert_process_ends(started_process(nothing, NULL, 0), 0);
     assert_status(brood_start_method_set(BROOD_START_FORK),
                   platform_has_fork() ? BROOD_OK : BROOD_UNSUPPORTED);
-    assert_int_equal(brood_start_method_get(), platform_has_fork() ? BROOD_START_FORK : BROOD_START_SPAWN);
+    assert_int_equal(brood_start_method_get(),
+                     platform_has_fork() ? BROOD_START_FORK : BROOD_START_SPAWN);
     assert_process_ends(started_process(nothing, NULL, 0), 0);
     assert_status(brood_start_method_set(BROOD_START_FORKSERVER),
                   platform_has_fork() ? BROOD_OK : BROOD_UNSUPPORTED);
@@ -1171,7 +1189,8 @@ static void a_copy_beside_other_threads_is_made_only_when_allowed(void **state)
         assert_status(brood_process_start(NULL, nothing, NULL, 0, &copy), BROOD_UNSUPPORTED);
         assert_status(brood_process_start(NULL, nothing, NULL, 0, &allowed), BROOD_UNSUPPORTED);
     }
-    assert_process_ends(started_process(nothing, NULL, 0), 0); // by the variable it is a fresh image then
+    assert_process_ends(started_process(nothing, NULL, 0),
+                        0); // by the variable it is a fresh image then
     note("linger", 1);
     assert_thread_ends(thread, 0);
 }
@@ -1311,7 +1330,8 @@ static int leave_a_survivor(void *arg)
     return 0;
 }
 
-static void expect_no_delay_by_a_survivor(const brood_process_options *options, const struct leaver *leaver)
+static void expect_no_delay_by_a_survivor(const brood_process_options *options,
+                                          const struct leaver *leaver)
 {
     brood_exit ended;
     note("survivor", 0);

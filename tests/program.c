@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// What can only be seen from outside: how a whole program begins and ends. The test runs itself once more, with the name of a scenario as
-// its argument, as the main process of another family; and reads what that has printed.
+// What can only be seen from outside: how a whole program begins and ends. The test runs itself
+// once more, with the name of a scenario as its argument, as the main process of another family;
+// and reads what that has printed.
 #include "meeting.h"
 
 #include "foreign.h"
@@ -10,7 +11,8 @@
 
 enum { REFUSED = 70 };
 
-// The scenarios' side. What they print is in the order of time: each line is flushed by who prints it.
+// The scenarios' side. What they print is in the order of time: each line is flushed by who prints
+// it.
 
 static void say(const char *line)
 {
@@ -49,7 +51,8 @@ static int be_daemon(void *arg)
     return 0;
 }
 
-// Ends only when the daemon has: were the children joined before the daemons are stopped, neither would.
+// Ends only when the daemon has: were the children joined before the daemons are stopped, neither
+// would.
 static int be_child(void *arg)
 {
     (void)arg;
@@ -111,7 +114,8 @@ static int shut_down(void)
 {
     begin_everything();
     say("main shuts down");
-    if (brood_shutdown(BROOD_MILLISECONDS(50)) != BROOD_TIMEOUT) // the thread waits for the program's handler
+    if (brood_shutdown(BROOD_MILLISECONDS(50)) !=
+        BROOD_TIMEOUT) // the thread waits for the program's handler
         return 1;
     note("program", 1);
     demand(brood_shutdown(BROOD_FOREVER));
@@ -218,8 +222,9 @@ static int use_before_init(void)
     brood_init();
     brood_init(); // a second call is nothing
     brood_process *child = NULL;
-    const brood_status status = brood_process_start(&child, add_words, "x", sizeof "x",
-                                                    &(brood_process_options){ .method = BROOD_START_SPAWN });
+    const brood_status status =
+        brood_process_start(&child, add_words, "x", sizeof "x",
+                            &(brood_process_options){ .method = BROOD_START_SPAWN });
     say(brood_status_name(status));
     say(brood_last_error());
     return child != NULL;
@@ -228,7 +233,8 @@ static int use_before_init(void)
 static int never_reach_init(void)
 {
     const char *const environment[] = { "BROOD_TEST_SKIP=1", NULL };
-    const brood_process_options options = { .method = BROOD_START_SPAWN, .environment = environment };
+    const brood_process_options options = { .method = BROOD_START_SPAWN,
+                                            .environment = environment };
     if (getenv("BROOD_TEST_SKIP"))
         return 3;
     brood_init();
@@ -259,7 +265,8 @@ static int come_from_the_future(void)
 static int hand_on_a_forgery(void)
 {
     const char *const environment[] = { "BROOD_BOOT=3:4:1", NULL };
-    const brood_process_options options = { .method = BROOD_START_SPAWN, .environment = environment };
+    const brood_process_options options = { .method = BROOD_START_SPAWN,
+                                            .environment = environment };
     brood_process *child;
     brood_exit ended;
     brood_init();
@@ -392,7 +399,8 @@ static void report_a_death(brood_start_method method)
     brood_process_drop(process);
 }
 
-// As a library does that starts a thread when it is loaded: also the fork server, and every child, has it then.
+// As a library does that starts a thread when it is loaded: also the fork server, and every child,
+// has it then.
 static int run_beside_a_thread(void)
 {
     (void)foreign_thread_start(stay_beside, NULL);
@@ -404,7 +412,8 @@ static int run_beside_a_thread(void)
     return 0;
 }
 
-// Those who stay when the main process is killed: a survivor and its child, a guest and its child; and one of each method who does not.
+// Those who stay when the main process is killed: a survivor and its child, a guest and its child;
+// and one of each method who does not.
 
 static int be_lasting(void *arg)
 {
@@ -536,8 +545,8 @@ static void assert_scenario(const char *name, int code, const char *text)
 {
     const int ended = run_scenario(name, NULL);
     if (ended != code || strcmp(printed, text) != 0)
-        fail_msg("%s ended with %d instead of %d, and printed\n%s\ninstead of\n%s", name, ended, code,
-                 printed, text);
+        fail_msg("%s ended with %d instead of %d, and printed\n%s\ninstead of\n%s", name, ended,
+                 code, printed, text);
 }
 
 static void the_end_has_one_order_after_a_return(void **state)
@@ -594,7 +603,8 @@ static void a_thread_may_end_the_process(void **state)
 static void what_is_printed_comes_out_once(void **state)
 {
     (void)state;
-    assert_scenario("leave_words_in_the_buffer", 0, "before 0, child, before 1, child, before 2, child, end");
+    assert_scenario("leave_words_in_the_buffer", 0,
+                    "before 0, child, before 1, child, before 2, child, end");
 }
 
 static void nothing_is_started_before_init(void **state)
@@ -608,21 +618,23 @@ static void nothing_is_started_before_init(void **state)
         line += strlen("BROOD_NOT_INITIALIZED\n");
     }
     assert_string_equal(
-        line, "brood_at_exit: brood_init has not run in this process: brood_init() must be the first "
-              "statement of main\n");
+        line,
+        "brood_at_exit: brood_init has not run in this process: brood_init() must be the first "
+        "statement of main\n");
 }
 
 static void a_child_that_uses_brood_before_init_ends_with_one_line(void **state)
 {
     (void)state;
-    assert_scenario(
-        "use_before_init", 0,
-        "BROOD_NOT_INITIALIZED\n"
-        "brood: this process was started as a child, but its main used brood before brood_init(), which "
-        "must be the first statement\n"
-        "BROOD_SYSTEM\n"
-        "brood_process_start: the operating system failed in an unexpected way: the child ended before it "
-        "reached its target: exited with code 70\n");
+    assert_scenario("use_before_init", 0,
+                    "BROOD_NOT_INITIALIZED\n"
+                    "brood: this process was started as a child, but its main used brood before "
+                    "brood_init(), which "
+                    "must be the first statement\n"
+                    "BROOD_SYSTEM\n"
+                    "brood_process_start: the operating system failed in an unexpected way: the "
+                    "child ended before it "
+                    "reached its target: exited with code 70\n");
 }
 
 static void a_child_that_never_reaches_init_is_reported(void **state)
@@ -630,7 +642,8 @@ static void a_child_that_never_reaches_init_is_reported(void **state)
     (void)state;
     assert_int_equal(run_scenario("never_reach_init", NULL), 0);
     const char *first = "BROOD_SYSTEM\nbrood_process_start: ";
-    if (strncmp(printed, first, strlen(first)) != 0 || !strstr(printed, "before it reached its target"))
+    if (strncmp(printed, first, strlen(first)) != 0 ||
+        !strstr(printed, "before it reached its target"))
         fail_msg("printed %s", printed);
 }
 
@@ -646,10 +659,12 @@ static void assert_begins_as_main(const char *variable)
 {
     const int code = run_scenario("just_begin", variable);
     if (code != 0 || strcmp(printed, "main runs\n") != 0)
-        fail_msg("%s: ended with %d and printed\n%s", variable ? variable : "no variable", code, printed);
+        fail_msg("%s: ended with %d and printed\n%s", variable ? variable : "no variable", code,
+                 printed);
 }
 
-// Nobody has announced it, so it begins as a main process; and a program that it executes finds no announcement.
+// Nobody has announced it, so it begins as a main process; and a program that it executes finds no
+// announcement.
 static void a_forged_announcement_is_ignored_and_erased(void **state)
 {
     (void)state;
@@ -717,8 +732,9 @@ static void the_default_executes_the_program_again_however_often(void **state)
 static void a_method_named_by_the_environment_that_is_none_is_told_once(void **state)
 {
     (void)state;
-    static const char unknown[] = "brood: BROOD_START_METHOD=bogus is ignored: there are \"spawn\", "
-                                  "\"forkserver\" and \"fork\"\n" ALL_EXECUTED;
+    static const char unknown[] =
+        "brood: BROOD_START_METHOD=bogus is ignored: there are \"spawn\", "
+        "\"forkserver\" and \"fork\"\n" ALL_EXECUTED;
     static const char lacking[] =
         "brood: BROOD_START_METHOD=fork is ignored: this system has no fork\n" ALL_EXECUTED;
     assert_scenario_under("BROOD_START_METHOD=bogus", "start_by_default", unknown);
@@ -740,7 +756,8 @@ static void a_copy_by_the_environment_beside_threads_is_a_fresh_image_instead(vo
                           "executed by its starter\na copy\nthread\n");
 }
 
-// The pids of the main process's relatives, in the order of their numbers, once all of them have said it.
+// The pids of the main process's relatives, in the order of their numbers, once all of them have
+// said it.
 static void await_relatives(const char *path, brood_pid pids[RELATIVES])
 {
     int known = 0;
@@ -788,7 +805,8 @@ static void expect_all_to_die(const char *scenario, bool by_kill)
     for (int i = 0; i < RELATIVES; i++)
         if (!platform_process_ends(pids[i]))
             fail_msg("relative %d lives on", i);
-    print_message("%s: all gone %d ms later\n", scenario, (int)((brood_clock() - before) / 1000000));
+    print_message("%s: all gone %d ms later\n", scenario,
+                  (int)((brood_clock() - before) / 1000000));
     assert_true(platform_program_wait(program) != 0 || !platform_has_signals());
     foreign_file_remove(path);
 }

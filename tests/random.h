@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Numbers that look random and come again with the same seed (Marsaglia's xorshift), and what the environment says to tests that run for long.
+// Numbers that look random and come again with the same seed (Marsaglia's xorshift), and what the
+// environment says to tests that run for long.
 #ifndef RANDOM_H
 #define RANDOM_H
 
@@ -25,7 +26,8 @@ static inline uint64_t soak_seed(void)
     return seed | 1;
 }
 
-// How much of a soak is wanted: a few by itself, `whole` with BROOD_SOAK=1, as many as it says with another number.
+// How much of a soak is wanted: a few by itself, `whole` with BROOD_SOAK=1, as many as it says with
+// another number.
 static inline int soak_amount(int few, int whole)
 {
     const char *soak = getenv("BROOD_SOAK");

@@ -90,8 +90,10 @@ static void what_was_made_later_can_be_used_by_all(void **state)
     assert_process_ends(child, 0);
     assert_int_equal(use(&made[1]), 0);
     // Also in a child that comes late, and in a thread.
-    assert_process_ends(started_process(use_what_both_made, &arguments.made, sizeof arguments.made), 0);
-    assert_thread_ends(started_thread(use_what_both_made, &arguments.made, sizeof arguments.made), 0);
+    assert_process_ends(started_process(use_what_both_made, &arguments.made, sizeof arguments.made),
+                        0);
+    assert_thread_ends(started_thread(use_what_both_made, &arguments.made, sizeof arguments.made),
+                       0);
     assert_int_equal(destroy(&made[0]), 0);
     assert_int_equal(destroy(&made[1]), 0);
     assert_status(brood_event_destroy(arguments.child_done), BROOD_OK);

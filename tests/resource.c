@@ -17,7 +17,8 @@ static brood_process *started_with(brood_target target, const void *arg, size_t 
 
 // One pipe
 
-// Reads all that comes out of its only resource and tells how many bytes: it ends when nobody can write any more.
+// Reads all that comes out of its only resource and tells how many bytes: it ends when nobody can
+// write any more.
 static int read_to_the_end(void *arg)
 {
     (void)arg;
@@ -50,7 +51,8 @@ static void a_child_reads_from_the_end_of_a_pipe_that_it_was_given(void **state)
                                                 .resources = &resource,
                                                 .resource_count = 1 };
         note("reads", 0);
-        // A copy has the writing end as well, and would wait for itself: it gets what is there, and an end of its own.
+        // A copy has the writing end as well, and would wait for itself: it gets what is there, and
+        // an end of its own.
         if (is_copy(methods[i])) {
             platform_write(ends[1], "hello");
             platform_close(ends[1]);
@@ -141,7 +143,9 @@ static void hand_over_twice(int32_t method)
     platform_pipe(ends);
     const brood_resource twice[] = { { BROOD_RESOURCE_DESCRIPTOR, ends[1] },
                                      { BROOD_RESOURCE_DESCRIPTOR, ends[1] } };
-    const brood_process_options options = { .method = method, .resources = twice, .resource_count = 2 };
+    const brood_process_options options = { .method = method,
+                                            .resources = twice,
+                                            .resource_count = 2 };
     assert_process_ends(started_with(write_twice, NULL, 0, &options), 1);
     assert_int_equal(platform_read(ends[0], bytes, 1), 1);
     assert_int_equal(platform_read(ends[0], bytes, 1), 1);
@@ -209,7 +213,8 @@ static void a_fresh_image_has_no_more_when_its_starter_has(void **state)
     }
 }
 
-// What an empty program has: the three standard ones. What brood needs besides: the arena. Where the system does not tell, there is nothing to read.
+// What an empty program has: the three standard ones. What brood needs besides: the arena. Where
+// the system does not tell, there is nothing to read.
 static int expect_the_arena_only(void *arg)
 {
     char text[1024];
@@ -250,8 +255,8 @@ static int have_a_child_with_nothing_to_touch(void *arg)
     const brood_process_options options = { .method = way->method };
     brood_process *process;
     brood_exit ended;
-    CHECK(brood_process_start(&process, expect_nothing_to_touch, way->baits, sizeof way->baits, &options) ==
-          BROOD_OK);
+    CHECK(brood_process_start(&process, expect_nothing_to_touch, way->baits, sizeof way->baits,
+                              &options) == BROOD_OK);
     CHECK(brood_process_join(process, MEETING_PATIENCE, &ended) == BROOD_OK);
     brood_process_drop(process);
     return brood_exit_number(ended);
@@ -289,10 +294,12 @@ static void a_fresh_image_gets_nothing_that_it_was_not_given(void **state)
         const brood_process_options options = { .method = methods[i] };
         if (is_copy(methods[i]))
             continue; // it has all that its starter has
-        assert_process_ends(started_with(expect_nothing_to_touch, way.baits, sizeof way.baits, &options), 0);
+        assert_process_ends(
+            started_with(expect_nothing_to_touch, way.baits, sizeof way.baits, &options), 0);
         assert_int_equal(count_touched(way.baits), 0);
         way.method = methods[i];
-        assert_process_ends(started_with(have_a_child_with_nothing_to_touch, &way, sizeof way, &options), 0);
+        assert_process_ends(
+            started_with(have_a_child_with_nothing_to_touch, &way, sizeof way, &options), 0);
         assert_int_equal(count_touched(way.baits), 0);
     }
     remove_all(way.baits);

@@ -93,7 +93,8 @@ static void a_destroyed_one_is_stale_for_ever(void **state)
     uint32_t value;
     const brood_semaphore semaphore = made_semaphore(1, 0);
     assert_status(brood_semaphore_destroy(semaphore), BROOD_OK);
-    for (int i = 0; i < 5000; i++) // goes around all slots that there are, so that the first is another's
+    for (int i = 0; i < 5000;
+         i++) // goes around all slots that there are, so that the first is another's
         assert_status(brood_semaphore_destroy(made_semaphore(1, 0)), BROOD_OK);
     assert_status(brood_semaphore_acquire(semaphore, BROOD_FOREVER), BROOD_STALE);
     assert_status(brood_semaphore_release(semaphore, 1), BROOD_STALE);
@@ -111,7 +112,8 @@ static int acquire_one(void *arg)
 
 enum { WAITERS = 4 };
 
-static void start_waiters(brood_thread *threads[WAITERS], brood_process **process, brood_semaphore *semaphore)
+static void start_waiters(brood_thread *threads[WAITERS], brood_process **process,
+                          brood_semaphore *semaphore)
 {
     for (int i = 0; i < WAITERS; i++)
         threads[i] = started_thread(acquire_one, semaphore, sizeof *semaphore);
@@ -134,7 +136,8 @@ static void a_release_lets_in_as_many_as_it_says(void **state)
     assert_status(brood_semaphore_destroy(semaphore), BROOD_OK);
 }
 
-// Were one of them forgotten, it would look for itself after a second: not once in all these rounds, or they would not end in time.
+// Were one of them forgotten, it would look for itself after a second: not once in all these
+// rounds, or they would not end in time.
 static void releases_one_behind_the_other_let_in_as_many(void **state)
 {
     (void)state;
@@ -185,7 +188,8 @@ static void destroying_sends_everybody_home(void **state)
     assert_process_ends(process, BROOD_STALE);
 }
 
-// A waiter that was woken and leaves with a timeout, or was killed, must not take the wake of another along.
+// A waiter that was woken and leaves with a timeout, or was killed, must not take the wake of
+// another along.
 static int acquire_briefly(void *arg)
 {
     const brood_semaphore semaphore = *(brood_semaphore *)arg;
@@ -215,7 +219,8 @@ static void who_leaves_early_takes_nothing_along(void **state)
     brood_thread *threads[THREADS];
     brood_semaphore semaphore = made_semaphore(1, 1);
     for (int i = 0; i < THREADS; i++)
-        threads[i] = started_thread(i % 2 ? acquire_briefly : acquire_often, &semaphore, sizeof semaphore);
+        threads[i] =
+            started_thread(i % 2 ? acquire_briefly : acquire_often, &semaphore, sizeof semaphore);
     for (int i = 0; i < THREADS; i++)
         assert_thread_ends(threads[i], 0);
     assert_int_equal(value_of(semaphore), 1);
@@ -302,7 +307,8 @@ static void as_many_are_inside_as_there_is_room_and_never_more(void **state)
 {
     (void)state;
     brood_thread *threads[VISITORS];
-    struct visits visits = { .semaphore = made_semaphore(ROOM, ROOM), .phases = foreign_is_slow() ? 5 : 50 };
+    struct visits visits = { .semaphore = made_semaphore(ROOM, ROOM),
+                             .phases = foreign_is_slow() ? 5 : 50 };
     assert_status(brood_barrier_create(&visits.phase, VISITORS + 1), BROOD_OK);
     assert_status(brood_event_create(&visits.gate), BROOD_OK);
     for (int i = 0; i < VISITORS; i++)

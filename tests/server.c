@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// The fork server: that it is there and does not show, what its children take from their starter, and what becomes of them when it is killed. On a
-// system without it there is one thing to see: that it says so.
+// The fork server: that it is there and does not show, what its children take from their starter,
+// and what becomes of them when it is killed. On a system without it there is one thing to see:
+// that it says so.
 #include "meeting.h"
 
 #include "foreign.h"
@@ -192,7 +193,8 @@ static int leave_the_group(void *arg)
     for (int i = 0; i < 2; i++) {
         note("leave", 0);
         CHECK(brood_process_start(&process, stay, NULL, 0, &served) == BROOD_OK);
-        note(i ? "server then" : "server before", (uint64_t)platform_parent_of(brood_process_pid(process)));
+        note(i ? "server then" : "server before",
+             (uint64_t)platform_parent_of(brood_process_pid(process)));
         CHECK(platform_group_of(brood_process_pid(process)) == platform_group_of(brood_self_pid()));
         note("leave", 1);
         CHECK(brood_process_join(process, MEETING_PATIENCE, NULL) == BROOD_OK);
@@ -252,7 +254,8 @@ static int outlive(void *arg)
 static void a_killed_server_takes_its_children_along_and_the_next_start_makes_another(void **state)
 {
     (void)state;
-    const brood_process_options surviving = { .method = BROOD_START_FORKSERVER, .survive_parent = true };
+    const brood_process_options surviving = { .method = BROOD_START_FORKSERVER,
+                                              .survive_parent = true };
     brood_process *survivor = NULL;
     brood_exit ended;
     note("leave", 0);

@@ -103,7 +103,8 @@ static void the_sentence_names_operation_and_cause(void **state)
     assert_int_equal(brood_lock_create(&lock), BROOD_OK);
     assert_int_equal(brood_lock_destroy(lock), BROOD_OK);
     assert_string_equal(sentence, "brood_lock_create: a bad argument: no place for the lock");
-    assert_string_equal(brood_last_error(), "brood_lock_create: a bad argument: no place for the lock");
+    assert_string_equal(brood_last_error(),
+                        "brood_lock_create: a bad argument: no place for the lock");
     // The string stays until it is asked for anew.
     uint64_t value;
     assert_int_equal(brood_registry_get("status.c asks for nothing", &value), BROOD_NOT_FOUND);

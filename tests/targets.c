@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
-// Targets wherever a program can have them. This program is built in many ways (CMakeLists.txt); what is of the library of plugin.h is linked
-// with it there as a shared library or is a part of it. Without an argument it does what every build must; with the name of a
-// scenario, what places.c has prepared for it. It does without CMocka, which not every build can be linked with.
+// Targets wherever a program can have them. This program is built in many ways (CMakeLists.txt);
+// what is of the library of plugin.h is linked with it there as a shared library or is a part of
+// it. Without an argument it does what every build must; with the name of a scenario, what places.c
+// has prepared for it. It does without CMocka, which not every build can be linked with.
 #include "targets.h"
 
 #include "foreign.h"
@@ -30,8 +31,8 @@ enum { MARK = 21 };
 static const brood_process_options fresh = { .method = BROOD_START_SPAWN };
 
 // Whether a child with this target ends with this code.
-static bool gives(brood_target target, const void *arg, size_t size, const brood_process_options *options,
-                  int code)
+static bool gives(brood_target target, const void *arg, size_t size,
+                  const brood_process_options *options, int code)
 {
     brood_process *process = NULL;
     brood_exit ended = { .kind = BROOD_RUNNING };
@@ -87,7 +88,8 @@ static int use_functions_of_the_linked_library(void)
 
 static plugin_function function_of(void *library, const char *getter)
 {
-    plugin_function (*get)(void) = (plugin_function(*)(void))foreign_library_function(library, getter);
+    plugin_function (*get)(void) =
+        (plugin_function(*)(void))foreign_library_function(library, getter);
     return get ? get() : NULL;
 }
 
@@ -124,7 +126,8 @@ static bool is_there(int32_t method)
     const brood_process_options options = { .method = method };
     brood_process *process = NULL;
     const int number = 0;
-    const brood_status status = brood_process_start(&process, add_one, &number, sizeof number, &options);
+    const brood_status status =
+        brood_process_start(&process, add_one, &number, sizeof number, &options);
     if (status == BROOD_OK)
         (void)brood_process_join(process, PATIENCE, NULL);
     brood_process_drop(process);
@@ -196,7 +199,8 @@ static int find_changes(void *arg)
     return 0;
 }
 
-// The program stands in a folder of that name, and so does a library; it is the working directory too.
+// The program stands in a folder of that name, and so does a library; it is the working directory
+// too.
 static int find_names(void)
 {
     static const char *const changes[] = { TEXT_NAME "=" TEXT_OTHER_VALUE,
@@ -280,7 +284,8 @@ static int start_from_a_replaced_program(void)
         return 0;
     }
     brood_process *process = NULL;
-    REQUIRE(brood_process_start(&process, add_one, &number, sizeof number, &fresh) == BROOD_MISMATCH);
+    REQUIRE(brood_process_start(&process, add_one, &number, sizeof number, &fresh) ==
+            BROOD_MISMATCH);
     puts(brood_last_error());
     REQUIRE(process == NULL);
     return 0;
@@ -343,8 +348,8 @@ static int live_without_streams(void)
     for (int i = 0; i < 2 * METHODS; i++) {
         const int with_input = i % 2;
         const brood_process_options options = { .method = methods[i / 2],
-                                                .input =
-                                                    with_input ? BROOD_INPUT_NULL : BROOD_INPUT_INHERIT };
+                                                .input = with_input ? BROOD_INPUT_NULL
+                                                                    : BROOD_INPUT_INHERIT };
         uint64_t printed = 0;
         if (!is_there(options.method))
             continue;
@@ -358,14 +363,16 @@ static int live_without_streams(void)
 
 static int live_with_raised_privileges(void)
 {
-    static const int32_t denied[] = { BROOD_START_DEFAULT, BROOD_START_SPAWN, BROOD_START_FORKSERVER };
+    static const int32_t denied[] = { BROOD_START_DEFAULT, BROOD_START_SPAWN,
+                                      BROOD_START_FORKSERVER };
     const int number = 20;
     puts("main runs");
     REQUIRE(!getenv("BROOD_BOOT"));
     for (int i = 0; i < 3; i++) {
         const brood_process_options options = { .method = denied[i] };
         brood_process *process = NULL;
-        REQUIRE(brood_process_start(&process, add_one, &number, sizeof number, &options) == BROOD_DENIED);
+        REQUIRE(brood_process_start(&process, add_one, &number, sizeof number, &options) ==
+                BROOD_DENIED);
         REQUIRE(process == NULL);
     }
     const brood_process_options fork = { .method = BROOD_START_FORK };

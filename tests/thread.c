@@ -116,7 +116,8 @@ static void each_process_counts_its_own_threads(void **state)
     assert_process_ends(started_process(expect_names_from_the_first, NULL, 0), 0);
     if (platform_copy_may_start_threads()) {
         brood_process *process;
-        assert_status(brood_process_start(&process, expect_names_from_the_first, NULL, 0, &copy), BROOD_OK);
+        assert_status(brood_process_start(&process, expect_names_from_the_first, NULL, 0, &copy),
+                      BROOD_OK);
         assert_process_ends(process, 0);
         assert_int_equal(platform_guest(expect_names_from_the_first, NULL), 0);
     }
@@ -167,8 +168,9 @@ static void names_need_not_differ(void **state)
 static void a_thread_returns_all_bits_of_its_code(void **state)
 {
     (void)state;
-    static const int codes[] = { 0,          1,       -1,      8,       255,           256,       -15,
-                                 0x12345678, INT_MAX, INT_MIN, 0x10009, INT_MIN + 255, 0x40000005 };
+    static const int codes[] = { 0,         1,          -1,      8,       255,     256,
+                                 -15,       0x12345678, INT_MAX, INT_MIN, 0x10009, INT_MIN + 255,
+                                 0x40000005 };
     for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++)
         assert_thread_ends(started_thread(code_of_argument, &codes[i], sizeof codes[i]), codes[i]);
 }
@@ -338,7 +340,8 @@ static void an_endless_timeout_is_not_taken_for_a_past_one(void **state)
 static void a_thread_is_joined_any_number_of_times(void **state)
 {
     (void)state;
-    static const brood_duration any[] = { BROOD_FOREVER, BROOD_NOW, -1, 1, INT64_MIN, BROOD_SECONDS(1) };
+    static const brood_duration any[] = { BROOD_FOREVER, BROOD_NOW,       -1, 1,
+                                          INT64_MIN,     BROOD_SECONDS(1) };
     const int number = -77;
     brood_thread *thread = started_thread(code_of_argument, &number, sizeof number);
     for (size_t i = 0; i < sizeof any / sizeof any[0]; i++) {
@@ -400,8 +403,8 @@ static void many_threads_join_one_thread(void **state)
     struct joining joining = { started_stayer(), 0 };
     atomic_store(&joiners, 0);
     for (int i = 0; i < JOINERS; i++)
-        threads[i] =
-            started_thread(i % 2 ? join_by_trying : join_by_waiting, &joining, i < 4 ? 0 : sizeof joining);
+        threads[i] = started_thread(i % 2 ? join_by_trying : join_by_waiting, &joining,
+                                    i < 4 ? 0 : sizeof joining);
     foreign_thread *foreigner = foreign_thread_start(join_as_foreigner, &joining);
     assert_true(await_count(&joiners, JOINERS + 1));
     assert_status(brood_thread_join(joining.thread, BROOD_MILLISECONDS(20), NULL), BROOD_TIMEOUT);
@@ -447,9 +450,11 @@ static void joins_at_the_moment_of_the_end_all_get_the_code(void **state)
         brood_thread *threads[JOINERS];
         atomic_store(&gate, 0);
         atomic_store(&joiners, 0);
-        const struct joining joining = { started_thread(go_with_the_gate, &round, sizeof round), round };
+        const struct joining joining = { started_thread(go_with_the_gate, &round, sizeof round),
+                                         round };
         for (int i = 0; i < JOINERS; i++)
-            threads[i] = started_thread(i % 2 ? join_by_trying : join_by_waiting, &joining, sizeof joining);
+            threads[i] =
+                started_thread(i % 2 ? join_by_trying : join_by_waiting, &joining, sizeof joining);
         unsigned looks = 0;
         while (atomic_load(&joiners) < (unsigned)(round % (JOINERS + 1)))
             look_again(&looks);
@@ -653,7 +658,8 @@ static void no_two_threads_of_a_family_ever_have_the_same_id(void **state)
                                                     { .method = last } };
     brood_process *processes[OTHERS];
     for (int i = 0; i < OTHERS - 1; i++)
-        assert_status(brood_process_start(&processes[i], note_ids, &i, sizeof i, &methods[i]), BROOD_OK);
+        assert_status(brood_process_start(&processes[i], note_ids, &i, sizeof i, &methods[i]),
+                      BROOD_OK);
     ids[id_count++] = brood_self_thread_id();
     collect_ids_of_threads(20); // while the others have theirs
     for (int i = 0; i < OTHERS - 1; i++) {
@@ -668,7 +674,8 @@ static void no_two_threads_of_a_family_ever_have_the_same_id(void **state)
     assert_ids_differ();
 }
 
-// The end of a process. Its main part returns, or exits, with 5 while a thread waits for "go" before it notes "late".
+// The end of a process. Its main part returns, or exits, with 5 while a thread waits for "go"
+// before it notes "late".
 
 static int note_late(void *arg)
 {
@@ -728,7 +735,8 @@ static void the_end_of_a_process_waits_for_threads_that_nobody_joined(void **sta
     static const int32_t modes[] = { BROOD_DAEMON_INHERIT, BROOD_DAEMON_NO };
     for (size_t i = 0; i < sizeof leavers / sizeof leavers[0]; i++)
         for (size_t j = 0; j < sizeof modes / sizeof modes[0]; j++)
-            assert_waits_for_its_thread(started_leaver(leavers[i], &modes[j], sizeof modes[j], NULL));
+            assert_waits_for_its_thread(
+                started_leaver(leavers[i], &modes[j], sizeof modes[j], NULL));
 }
 
 static int note_late_and_leave_by_the_system(void *arg)
@@ -857,8 +865,10 @@ static int leave_a_second_thread_behind(void *arg)
     const brood_thread_options options = { .daemon = ((const struct modes *)arg)->first };
     brood_thread *thread;
     int code;
-    CHECK(brood_thread_start(&thread, start_the_second, arg, sizeof(struct modes), &options) == BROOD_OK);
-    CHECK(brood_thread_join(thread, MEETING_PATIENCE, &code) == BROOD_OK); // daemons are joined like others
+    CHECK(brood_thread_start(&thread, start_the_second, arg, sizeof(struct modes), &options) ==
+          BROOD_OK);
+    CHECK(brood_thread_join(thread, MEETING_PATIENCE, &code) ==
+          BROOD_OK); // daemons are joined like others
     CHECK(code == 0);
     brood_thread_drop(thread);
     CHECK(await_note("runs", 1));
@@ -880,8 +890,8 @@ static void being_a_daemon_is_inherited(void **state)
         { { BROOD_DAEMON_YES, BROOD_DAEMON_YES }, true },
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        brood_process *process =
-            started_leaver(leave_a_second_thread_behind, &rows[i].modes, sizeof rows[i].modes, NULL);
+        brood_process *process = started_leaver(leave_a_second_thread_behind, &rows[i].modes,
+                                                sizeof rows[i].modes, NULL);
         if (rows[i].daemon)
             assert_ends_at_once(process);
         else
@@ -898,7 +908,8 @@ static int copy_the_process(void *arg)
     return 0;
 }
 
-// The thread that goes on in the copy is its main thread, whatever it was in the process that was copied.
+// The thread that goes on in the copy is its main thread, whatever it was in the process that was
+// copied.
 static void a_copy_made_by_a_daemon_thread_waits_for_its_threads(void **state)
 {
     (void)state;
@@ -915,7 +926,8 @@ static void a_copy_made_by_a_daemon_thread_waits_for_its_threads(void **state)
         note("runs", 0);
         note("go", 0);
         note("late", 0);
-        assert_thread_ends(started_with(copy_the_process, &copies[i], sizeof copies[i], &daemon), 0);
+        assert_thread_ends(started_with(copy_the_process, &copies[i], sizeof copies[i], &daemon),
+                           0);
         assert_true(await_note("runs", 1));
         assert_waits_for_its_thread(copied);
     }
@@ -974,13 +986,14 @@ static void bad_arguments_are_refused(void **state)
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         int here;
         brood_thread *thread = (brood_thread *)&here;
-        if (brood_thread_start(&thread, rows[i].target, rows[i].arg, rows[i].size, &rows[i].options) !=
-            BROOD_INVALID)
+        if (brood_thread_start(&thread, rows[i].target, rows[i].arg, rows[i].size,
+                               &rows[i].options) != BROOD_INVALID)
             fail_msg("row %d: %s", (int)i, brood_last_error());
         assert_last_error_names("brood_thread_start");
         assert_ptr_equal(thread, &here); // untouched on failure
-        assert_status(brood_thread_start(NULL, rows[i].target, rows[i].arg, rows[i].size, &rows[i].options),
-                      BROOD_INVALID);
+        assert_status(
+            brood_thread_start(NULL, rows[i].target, rows[i].arg, rows[i].size, &rows[i].options),
+            BROOD_INVALID);
     }
     assert_int_equal(platform_descriptor_count(), before);
     assert_int_equal(atomic_load(&done), 0);
@@ -1044,7 +1057,8 @@ static void a_stack_is_as_large_as_was_asked_for(void **state)
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         const brood_thread_options options = { .stack_size = rows[i].size };
-        assert_thread_ends(started_with(use_stack, &rows[i].used, sizeof rows[i].used, &options), 0);
+        assert_thread_ends(started_with(use_stack, &rows[i].used, sizeof rows[i].used, &options),
+                           0);
     }
 }
 
@@ -1075,7 +1089,8 @@ static void a_stack_that_no_system_can_give_is_refused(void **state)
         SIZE_MAX - 4096,
         SIZE_MAX - 65536,
         SIZE_MAX - SIZE_MAX / 8,
-        SIZE_MAX > UINT32_MAX ? SIZE_MAX / 2 : SIZE_MAX, // half an address space of 32 bits may be free
+        SIZE_MAX > UINT32_MAX ? SIZE_MAX / 2
+                              : SIZE_MAX, // half an address space of 32 bits may be free
     };
     const size_t before = platform_descriptor_count();
     atomic_store(&done, 0);
@@ -1333,18 +1348,19 @@ static void a_copy_cannot_use_the_threads_of_its_starter(void **state)
     const brood_process_options copy = { .method = BROOD_START_FORK, .fork_with_threads = true };
     const brood_thread_options options = { .name = "stranger" };
     atomic_store(&gate, 0);
-    struct strangers strangers = { started_with(stay, NULL, 0, &options), started_thread(nothing, NULL, 0),
-                                   0 };
+    struct strangers strangers = { started_with(stay, NULL, 0, &options),
+                                   started_thread(nothing, NULL, 0), 0 };
     strangers.id = brood_thread_id(strangers.living);
     assert_status(brood_thread_join(strangers.ended, MEETING_PATIENCE, NULL), BROOD_OK);
     if (platform_copy_may_start_threads()) { // which brood does at the end of this one
         brood_process *process;
-        assert_status(
-            brood_process_start(&process, use_what_is_not_ours, &strangers, sizeof strangers, &copy),
-            BROOD_OK);
+        assert_status(brood_process_start(&process, use_what_is_not_ours, &strangers,
+                                          sizeof strangers, &copy),
+                      BROOD_OK);
         assert_process_ends(process, 0);
     }
-    assert_int_equal(platform_guest(use_what_is_not_ours, &strangers), platform_has_fork() ? 0 : -1);
+    assert_int_equal(platform_guest(use_what_is_not_ours, &strangers),
+                     platform_has_fork() ? 0 : -1);
     assert_true(brood_thread_is_alive(strangers.living));
     send_home(strangers.living);
     assert_thread_ends(strangers.ended, 0);

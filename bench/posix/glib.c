@@ -14,7 +14,8 @@ static bool run_process(const void *image, GSpawnFlags flags)
     char *argv[] = { (char *)(guintptr)image, argument, NULL };
     GPid pid;
     int status;
-    return g_spawn_async(NULL, argv, NULL, flags | G_SPAWN_DO_NOT_REAP_CHILD, NULL, NULL, &pid, NULL) &&
+    return g_spawn_async(NULL, argv, NULL, flags | G_SPAWN_DO_NOT_REAP_CHILD, NULL, NULL, &pid,
+                         NULL) &&
            waitpid(pid, &status, 0) == pid && WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 

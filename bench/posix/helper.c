@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// A helper is told its memory and the path of the benchmark, and then talks over its standard input and output, which are one socket:
-// "task starts budget" and a new line, answered by a number and a new line.
+// A helper is told its memory and the path of the benchmark, and then talks over its standard input
+// and output, which are one socket: "task starts budget" and a new line, answered by a number and a
+// new line.
 #define _GNU_SOURCE
 
 #include "../helper.h"
@@ -30,7 +31,8 @@ static bool beside(const char *name, char *out, size_t capacity)
 {
     const char *image = peer_image();
     const char *end = image ? strrchr(image, '/') : NULL;
-    return end && snprintf(out, capacity, "%.*s/%s", (int)(end - image), image, name) < (int)capacity;
+    return end &&
+           snprintf(out, capacity, "%.*s/%s", (int)(end - image), image, name) < (int)capacity;
 }
 
 static bool make_command(enum helper helper, char *file, char *memory, char **argv)

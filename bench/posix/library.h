@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What a library has to offer to the helper that is made of it: its tasks, ended by one without a name.
+// What a library has to offer to the helper that is made of it: its tasks, ended by one without a
+// name.
 #ifndef BENCH_LIBRARY_H
 #define BENCH_LIBRARY_H
 

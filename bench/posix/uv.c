@@ -24,9 +24,11 @@ static bool run_process(const void *image)
     uv_stdio_container_t standard[3];
     for (int i = 0; i < 3; i++)
         standard[i] = (uv_stdio_container_t){ .flags = UV_INHERIT_FD, .data.fd = i };
-    const uv_process_options_t options = {
-        .file = image, .args = argv, .exit_cb = on_exit_of_child, .stdio = standard, .stdio_count = 3
-    };
+    const uv_process_options_t options = { .file = image,
+                                           .args = argv,
+                                           .exit_cb = on_exit_of_child,
+                                           .stdio = standard,
+                                           .stdio_count = 3 };
     uv_process_t process = { .data = &ended };
     if (uv_spawn(uv_default_loop(), &process, &options) != 0)
         return false;
@@ -45,4 +47,6 @@ static bool run_thread(const void *unused)
     return uv_thread_create(&thread, nothing, NULL) == 0 && uv_thread_join(&thread) == 0;
 }
 
-const struct task library_tasks[] = { { "process", run_process }, { "thread", run_thread }, { NULL, NULL } };
+const struct task library_tasks[] = { { "process", run_process },
+                                      { "thread", run_thread },
+                                      { NULL, NULL } };

@@ -72,7 +72,9 @@ static const struct variant robust = { .name = "pthread mutex, robust",
                                        .alone_at_most = 1.0,
                                        .most = 1.0 };
 
-static const struct variant stalled = { .name = "pthread mutex", .make = make_stalled, .step = step_mutex };
+static const struct variant stalled = { .name = "pthread mutex",
+                                        .make = make_stalled,
+                                        .step = step_mutex };
 
 // Semaphores
 
@@ -104,9 +106,12 @@ static bool step_semaphore(void *object, const struct visit *visit)
 }
 
 static const struct variant gate = { .name = "sem_t", .make = make_gate, .step = step_gate };
-static const struct variant semaphore = { .name = "sem_t", .make = make_semaphores, .step = step_semaphore };
+static const struct variant semaphore = { .name = "sem_t",
+                                          .make = make_semaphores,
+                                          .step = step_semaphore };
 
-// Futexes, one for each turn, with the waiting policy of brood's events: nobody spins, nobody wakes in vain
+// Futexes, one for each turn, with the waiting policy of brood's events: nobody spins, nobody wakes
+// in vain
 
 enum { CLEAR, SET, AWAITED };
 
@@ -126,11 +131,12 @@ static void await(struct futex *futex)
 {
     for (;;) {
         uint32_t seen = SET;
-        if (atomic_compare_exchange_strong_explicit(&futex->word, &seen, CLEAR, memory_order_acquire,
-                                                    memory_order_relaxed))
+        if (atomic_compare_exchange_strong_explicit(&futex->word, &seen, CLEAR,
+                                                    memory_order_acquire, memory_order_relaxed))
             return;
-        if (seen == AWAITED || atomic_compare_exchange_strong_explicit(
-                                   &futex->word, &seen, AWAITED, memory_order_relaxed, memory_order_relaxed))
+        if (seen == AWAITED ||
+            atomic_compare_exchange_strong_explicit(&futex->word, &seen, AWAITED,
+                                                    memory_order_relaxed, memory_order_relaxed))
             (void)syscall(SYS_futex, &futex->word, FUTEX_WAIT, AWAITED, NULL, NULL, 0);
     }
 }
@@ -203,9 +209,11 @@ static bool step_pipe(void *object, const struct visit *visit)
            write(own_ends[2 * (1 - visit->party) + 1], "", 1) == 1;
 }
 
-static const struct variant pipes = {
-    .name = "pipe", .make = make_pipes, .destroy = destroy_pipes, .enter = enter_pipes, .step = step_pipe
-};
+static const struct variant pipes = { .name = "pipe",
+                                      .make = make_pipes,
+                                      .destroy = destroy_pipes,
+                                      .enter = enter_pipes,
+                                      .step = step_pipe };
 
 // A condition for whose turn it is
 

@@ -22,7 +22,8 @@ static bool run_image(void)
     if (length == 0 || length == PATH_CAPACITY)
         return false;
 
-    wchar_t command_line[sizeof arguments / sizeof arguments[0]]; // CreateProcessW() may write into it
+    wchar_t
+        command_line[sizeof arguments / sizeof arguments[0]]; // CreateProcessW() may write into it
     wmemcpy(command_line, arguments, sizeof arguments / sizeof arguments[0]);
     STARTUPINFOW startup = { .cb = sizeof startup };
     PROCESS_INFORMATION process;

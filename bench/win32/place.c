@@ -10,7 +10,8 @@ void *place_open(const brood_resource *resource, size_t size)
 
 void *place_make(size_t size, brood_resource *out)
 {
-    HANDLE mapping = CreateFileMappingW(INVALID_HANDLE_VALUE, NULL, PAGE_READWRITE, 0, (DWORD)size, NULL);
+    HANDLE mapping =
+        CreateFileMappingW(INVALID_HANDLE_VALUE, NULL, PAGE_READWRITE, 0, (DWORD)size, NULL);
     if (!mapping)
         return NULL;
     *out = (brood_resource){ BROOD_RESOURCE_HANDLE, (intptr_t)mapping };

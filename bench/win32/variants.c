@@ -41,9 +41,11 @@ static bool step_section(void *object, const struct visit *visit)
     return true;
 }
 
-static const struct variant slim = {
-    .name = "SRWLOCK", .make = make_slim, .step = step_slim, .within_process = true, .alone_at_most = 2.0
-};
+static const struct variant slim = { .name = "SRWLOCK",
+                                     .make = make_slim,
+                                     .step = step_slim,
+                                     .within_process = true,
+                                     .alone_at_most = 2.0 };
 
 static const struct variant section = { .name = "CRITICAL_SECTION",
                                         .make = make_section,
@@ -51,7 +53,8 @@ static const struct variant section = { .name = "CRITICAL_SECTION",
                                         .step = step_section,
                                         .within_process = true };
 
-// Objects of the kernel: one, or one for each turn. Another process has copies of the handles of the one that made them.
+// Objects of the kernel: one, or one for each turn. Another process has copies of the handles of
+// the one that made them.
 
 struct handles {
     DWORD maker;
@@ -157,7 +160,8 @@ static const struct variant event = { .name = "kernel event",
 static bool make_semaphores(void *object, int parties)
 {
     (void)parties;
-    return make_handles(object, CreateSemaphoreW(NULL, 1, 1, NULL), CreateSemaphoreW(NULL, 0, 1, NULL));
+    return make_handles(object, CreateSemaphoreW(NULL, 1, 1, NULL),
+                        CreateSemaphoreW(NULL, 0, 1, NULL));
 }
 
 static bool step_semaphore(void *object, const struct visit *visit)
@@ -203,9 +207,10 @@ static bool step_talk(void *object, const struct visit *visit)
     return true;
 }
 
-static const struct variant condition = {
-    .name = "CONDITION_VARIABLE, SRWLOCK", .make = make_talk, .step = step_talk, .within_process = true
-};
+static const struct variant condition = { .name = "CONDITION_VARIABLE, SRWLOCK",
+                                          .make = make_talk,
+                                          .step = step_talk,
+                                          .within_process = true };
 
 const struct variant *const *variants_of(enum kind kind)
 {

@@ -34,7 +34,8 @@ static void print_active_children(void)
         fputs("out of memory\n", stderr);
         exit(EXIT_FAILURE);
     }
-    // Some may have ended since they were counted; there cannot be more, for nobody else starts any.
+    // Some may have ended since they were counted; there cannot be more, for nobody else starts
+    // any.
     const size_t count = brood_active_children(children, capacity);
     for (size_t i = 0; i < count; i++) {
         printf("Child process name:%s id:%" PRId64 "\n", brood_process_name(children[i]),

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A process and the child that it forks, where there is a fork; elsewhere a fresh image does the same work.
+// A process and the child that it forks, where there is a fork; elsewhere a fresh image does the
+// same work.
 
 #include <brood/brood.h>
 #include <inttypes.h>

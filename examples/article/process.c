@@ -28,7 +28,8 @@ int main(void)
     puts("Child Process will start.");
     brood_process *child;
     check(brood_process_start(&child, run_proc, "test", sizeof "test", NULL));
-    check(brood_process_join(child, BROOD_FOREVER, NULL)); // without it the last line would not wait
+    check(
+        brood_process_join(child, BROOD_FOREVER, NULL)); // without it the last line would not wait
     puts("Child Process end.");
     brood_process_drop(child);
     return 0;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Four processes compute how heat spreads over a plate. The plate lies in shared memory; after every step they meet at a barrier.
+// Four processes compute how heat spreads over a plate. The plate lies in shared memory; after
+// every step they meet at a barrier.
 
 #include <brood/brood.h>
 #include <stdio.h>

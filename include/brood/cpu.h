@@ -16,8 +16,8 @@ BROOD_API unsigned brood_cpu_count(void);
 /**
  * @brief Counts the processors that this process may use; at least 1, at most brood_cpu_count().
  *
- * Looks at the affinity of the calling thread (Linux) or of the process (Windows), and at the processor
- * quota of the control group on Linux, rounded up. Safe in any thread.
+ * Looks at the affinity of the calling thread (Linux) or of the process (Windows), and at the
+ * processor quota of the control group on Linux, rounded up. Safe in any thread.
  */
 BROOD_API unsigned brood_cpu_usable(void);
 

@@ -3,12 +3,15 @@
  * @file
  * @brief A flag that can be waited for, by threads and processes alike.
  *
- * An event is a plain value, as a brood_lock is: it works in every thread of every process of the family. It is set or clear. To set it
- * releases everybody who waits at that moment, also when it is cleared at once.
+ * An event is a plain value, as a brood_lock is: it works in every thread of every process of the
+ * family. It is set or clear. To set it releases everybody who waits at that moment, also when it
+ * is cleared at once.
  *
- * To set an event is final for those who wait: they get `BROOD_OK`, also when it is cleared or destroyed before they run.
+ * To set an event is final for those who wait: they get `BROOD_OK`, also when it is cleared or
+ * destroyed before they run.
  *
- * A look, a wait for an event that is set, and a change that nobody waits for are a few atomic operations and no system call.
+ * A look, a wait for an event that is set, and a change that nobody waits for are a few atomic
+ * operations and no system call.
  */
 #ifndef BROOD_EVENT_H
 #define BROOD_EVENT_H
@@ -28,8 +31,8 @@ typedef struct brood_event {
 
 /**
  * @brief Makes an event that is clear.
- * @return `BROOD_INVALID` without `out`; `BROOD_NO_MEMORY`, `BROOD_NO_RESOURCES` when the family's shared memory or slots
- *         are used up; `BROOD_NOT_INITIALIZED`.
+ * @return `BROOD_INVALID` without `out`; `BROOD_NO_MEMORY`, `BROOD_NO_RESOURCES` when the family's
+ * shared memory or slots are used up; `BROOD_NOT_INITIALIZED`.
  *
  * It lives until brood_event_destroy() or the end of the family, whoever made it.
  */
@@ -64,13 +67,15 @@ BROOD_API BROOD_NODISCARD brood_status brood_event_is_set(brood_event event, boo
  * @param event    the event.
  * @param timeout  how long to wait.
  * @retval BROOD_TIMEOUT  it was not set in that time.
- * @retval BROOD_STALE    it was destroyed, before the call or while the caller waited and it had not been set.
+ * @retval BROOD_STALE    it was destroyed, before the call or while the caller waited and it had
+ * not been set.
  * @retval BROOD_INVALID, BROOD_NOT_INITIALIZED  as for brood_event_set().
  */
 BROOD_API BROOD_NODISCARD brood_status brood_event_wait(brood_event event, brood_duration timeout);
 
 /**
- * @brief Ends the event: every copy of it is stale from now on, and those who wait get `BROOD_STALE` unless it was set while they did.
+ * @brief Ends the event: every copy of it is stale from now on, and those who wait get
+ * `BROOD_STALE` unless it was set while they did.
  * @retval BROOD_STALE, BROOD_INVALID, BROOD_NOT_INITIALIZED  as for brood_event_set().
  */
 BROOD_API brood_status brood_event_destroy(brood_event event);

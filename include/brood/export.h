@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
 /**
  * @file
- * @brief How the names of brood cross a library boundary. The one header that looks at the compiler.
+ * @brief How the names of brood cross a library boundary. The one header that looks at the
+ * compiler.
  *
- * A program needs no macro, whether it links the static library or the shared one: all that brood exports are functions. With
- * `BROOD_SHARED` defined, as the CMake target has it for the shared library, calls into a Windows DLL go there directly
- * instead of through a jump.
+ * A program needs no macro, whether it links the static library or the shared one: all that brood
+ * exports are functions. With `BROOD_SHARED` defined, as the CMake target has it for the shared
+ * library, calls into a Windows DLL go there directly instead of through a jump.
  */
 #ifndef BROOD_EXPORT_H
 #define BROOD_EXPORT_H

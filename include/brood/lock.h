@@ -3,21 +3,22 @@
  * @file
  * @brief A lock for threads and processes alike.
  *
- * A lock is a plain value: copy it into an argument, keep it in shared memory, compare it. It works in
- * every thread of every process of the family, also in threads that brood did not start and in children
- * of a plain fork().
+ * A lock is a plain value: copy it into an argument, keep it in shared memory, compare it. It works
+ * in every thread of every process of the family, also in threads that brood did not start and in
+ * children of a plain fork().
  *
- * **When a holder ends** without releasing (its process is killed, or its thread returns), exactly one
- * waiter gets the lock with `BROOD_OWNER_DIED`, within 100 ms after the operating system has ended the
- * holder. It holds the lock; what the lock protects may be half changed. The lock is normal again as soon
- * as that thread releases it.
+ * **When a holder ends** without releasing (its process is killed, or its thread returns), exactly
+ * one waiter gets the lock with `BROOD_OWNER_DIED`, within 100 ms after the operating system has
+ * ended the holder. It holds the lock; what the lock protects may be half changed. The lock is
+ * normal again as soon as that thread releases it.
  *
- * **Fairness.** A lock may be taken by a newcomer before those who wait (barging), which keeps it fast; once
- * a waiter has waited for a millisecond the next release passes newcomers by. The scheme is that
- * of the two-mode mutex of the Go runtime, laid over a three-state futex lock (U. Drepper, "Futexes Are Tricky").
+ * **Fairness.** A lock may be taken by a newcomer before those who wait (barging), which keeps it
+ * fast; once a waiter has waited for a millisecond the next release passes newcomers by. The scheme
+ * is that of the two-mode mutex of the Go runtime, laid over a three-state futex lock (U. Drepper,
+ * "Futexes Are Tricky").
  *
- * An uncontended acquire or release is one atomic operation and no system call. None of these calls is
- * safe in a signal handler.
+ * An uncontended acquire or release is one atomic operation and no system call. None of these calls
+ * is safe in a signal handler.
  */
 #ifndef BROOD_LOCK_H
 #define BROOD_LOCK_H
@@ -36,8 +37,8 @@ typedef struct brood_lock {
 
 /**
  * @brief Makes a free lock that its holder cannot take again.
- * @return `BROOD_INVALID` without `out`; `BROOD_NO_MEMORY`, `BROOD_NO_RESOURCES` when the family's shared memory or slots
- *         are used up; `BROOD_NOT_INITIALIZED`.
+ * @return `BROOD_INVALID` without `out`; `BROOD_NO_MEMORY`, `BROOD_NO_RESOURCES` when the family's
+ * shared memory or slots are used up; `BROOD_NOT_INITIALIZED`.
  *
  * The lock lives until brood_lock_destroy() or the end of the family, whoever made it.
  */
@@ -74,11 +75,12 @@ BROOD_API BROOD_NODISCARD brood_status brood_lock_acquire(brood_lock lock, brood
 BROOD_API brood_status brood_lock_release(brood_lock lock);
 
 /**
- * @brief Ends a free lock: every copy of the value is stale from now on, and who waits gets `BROOD_STALE`.
+ * @brief Ends a free lock: every copy of the value is stale from now on, and who waits gets
+ * `BROOD_STALE`.
  *
- * A release hands the lock to nobody: it makes it free, and a waiter has it when its acquire returns. A waiter that a release
- * has woken, and that has not taken the lock before a destroy, gets `BROOD_STALE`. So does one that has given the lock up in
- * brood_condition_wait().
+ * A release hands the lock to nobody: it makes it free, and a waiter has it when its acquire
+ * returns. A waiter that a release has woken, and that has not taken the lock before a destroy,
+ * gets `BROOD_STALE`. So does one that has given the lock up in brood_condition_wait().
  * @retval BROOD_BUSY  somebody holds it, the caller included; nothing changed.
  * @retval BROOD_STALE, BROOD_INVALID, BROOD_NOT_INITIALIZED  as for brood_lock_acquire().
  *

@@ -23,12 +23,14 @@ typedef struct brood_once_flag {
     }
 
 /**
- * @brief Runs `fn` if no call with this flag has done so; returns when `fn` has returned, whoever ran it.
+ * @brief Runs `fn` if no call with this flag has done so; returns when `fn` has returned, whoever
+ * ran it.
  *
- * What `fn` wrote is visible to every caller after the return. Blocks while another thread runs `fn`; a
- * call from inside `fn` with the same flag would wait for itself, and if `fn` ends its thread instead of returning, others wait for
- * ever. May be called before `brood_init()`.
- * Safe in any thread. Not a cancellation point, nor is anything inside `fn`. A process forked while another thread of its parent was inside `fn` runs it anew.
+ * What `fn` wrote is visible to every caller after the return. Blocks while another thread runs
+ * `fn`; a call from inside `fn` with the same flag would wait for itself, and if `fn` ends its
+ * thread instead of returning, others wait for ever. May be called before `brood_init()`. Safe in
+ * any thread. Not a cancellation point, nor is anything inside `fn`. A process forked while another
+ * thread of its parent was inside `fn` runs it anew.
  */
 BROOD_API void brood_once(brood_once_flag *flag, void (*fn)(void));
 

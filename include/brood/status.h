@@ -3,11 +3,12 @@
  * @file
  * @brief What a call of brood answers.
  *
- * Every call that can fail returns a #brood_status: one code for each cause that a caller can act on.
- * `BROOD_OK` is zero. The sentence that goes with the last failure of a thread, with the operation and
- * the code of the operating system, comes from brood_last_error().
+ * Every call that can fail returns a #brood_status: one code for each cause that a caller can act
+ * on. `BROOD_OK` is zero. The sentence that goes with the last failure of a thread, with the
+ * operation and the code of the operating system, comes from brood_last_error().
  *
- * Every call of brood that succeeds leaves `errno` as it was; one that fails may change it, and does not report by it.
+ * Every call of brood that succeeds leaves `errno` as it was; one that fails may change it, and
+ * does not report by it.
  */
 #ifndef BROOD_STATUS_H
 #define BROOD_STATUS_H
@@ -18,7 +19,8 @@
 BROOD_BEGIN_DECLS
 
 /**
- * @brief The list of all statuses: X(name without prefix, value, text). A new status is one line here.
+ * @brief The list of all statuses: X(name without prefix, value, text). A new status is one line
+ * here.
  *
  * Values are pinned, lie within 0..63, and never change their meaning.
  */
@@ -65,7 +67,8 @@ typedef enum brood_status {
  */
 BROOD_API const char *brood_status_name(brood_status status);
 
-/** @brief Gives the short text of a status, such as "the deadline passed"; otherwise as brood_status_name(). */
+/** @brief Gives the short text of a status, such as "the deadline passed"; otherwise as
+ * brood_status_name(). */
 BROOD_API const char *brood_status_text(brood_status status);
 
 /**
@@ -78,12 +81,12 @@ BROOD_API bool brood_status_acquired(brood_status status);
 /**
  * @brief Gives the sentence about the last failed call of this thread.
  *
- * It names the operation, the cause and the operating system's own code where there is one: "brood_process_start:
- * out of descriptors, processes, threads or slots: vfork (11)". The empty string if no call of this
- * thread has failed yet; a call that succeeds does not change it.
+ * It names the operation, the cause and the operating system's own code where there is one:
+ * "brood_process_start: out of descriptors, processes, threads or slots: vfork (11)". The empty
+ * string if no call of this thread has failed yet; a call that succeeds does not change it.
  *
- * The string belongs to the thread and stays as it is until the thread calls this function again. Safe in
- * any thread; not in a signal handler.
+ * The string belongs to the thread and stays as it is until the thread calls this function again.
+ * Safe in any thread; not in a signal handler.
  */
 BROOD_API const char *brood_last_error(void);
 

@@ -3,8 +3,8 @@
  * @file
  * @brief Durations and the monotonic clock.
  *
- * Every call that blocks takes a #brood_duration, measured on the clock of brood_clock(): setting the wall
- * clock changes no timeout.
+ * Every call that blocks takes a #brood_duration, measured on the clock of brood_clock(): setting
+ * the wall clock changes no timeout.
  */
 #ifndef BROOD_TIME_H
 #define BROOD_TIME_H
@@ -25,16 +25,19 @@ typedef int64_t brood_duration;
     ((brood_duration)((n)*1000000000LL)) /**< `n` may be a fraction: 0.5 is half a second. */
 
 /**
- * @brief Reads the monotonic clock, in nanoseconds since a moment that all processes of a machine share.
+ * @brief Reads the monotonic clock, in nanoseconds since a moment that all processes of a machine
+ * share.
  *
  * Never fails, never goes back. Safe in any thread, after a fork and in a signal handler.
  */
 BROOD_API int64_t brood_clock(void);
 
 /**
- * @brief Blocks the calling thread for at least `duration`; returns at once when that is not positive.
+ * @brief Blocks the calling thread for at least `duration`; returns at once when that is not
+ * positive.
  *
- * A signal handler that runs meanwhile does not shorten it. #BROOD_FOREVER never returns. A cancellation point.
+ * A signal handler that runs meanwhile does not shorten it. #BROOD_FOREVER never returns. A
+ * cancellation point.
  */
 BROOD_API void brood_sleep(brood_duration duration);
 

@@ -5,8 +5,8 @@
 
 #include <stdint.h>
 
-// Nanoseconds on the monotonic clock that all processes of the machine share. Never fails, never goes
-// back; async-signal-safe.
+// Nanoseconds on the monotonic clock that all processes of the machine share. Never fails, never
+// goes back; async-signal-safe.
 int64_t brood_os_clock(void);
 
 // Blocks the calling thread until brood_os_clock() has reached `deadline`, whatever signals come.

@@ -6,7 +6,8 @@
 // Logical processors online.
 unsigned brood_os_cpu_count(void);
 
-// Those that this process may use: affinity, and on Linux the quota of the control group, rounded up.
+// Those that this process may use: affinity, and on Linux the quota of the control group, rounded
+// up.
 unsigned brood_os_cpu_usable(void);
 
 #endif

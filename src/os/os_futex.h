@@ -7,9 +7,10 @@
 #include <brood/status.h>
 #include <stdint.h>
 
-// Blocks while the 32 bits at `word` equal `value`, until a wake, until the thread `holder` (may be NULL) has ended, or for
-// `timeout` ns. May return early. Where the end of a holder cannot be awaited too, it returns after 50 ms at most when there is a
-// holder. BROOD_UNSUPPORTED on a system without; BROOD_OK otherwise, whatever ended the wait.
+// Blocks while the 32 bits at `word` equal `value`, until a wake, until the thread `holder` (may be
+// NULL) has ended, or for `timeout` ns. May return early. Where the end of a holder cannot be
+// awaited too, it returns after 50 ms at most when there is a holder. BROOD_UNSUPPORTED on a system
+// without; BROOD_OK otherwise, whatever ended the wait.
 brood_status brood_os_futex_wait(const uint32_t *word, uint32_t value, brood_os_life *holder,
                                  int64_t timeout);
 

@@ -45,7 +45,8 @@ static uint64_t number_at(const char *text)
     return end != text ? value : UINT64_MAX;
 }
 
-// Takes whole lines from the text until one has the name; true with the number. Moves what is left to the beginning.
+// Takes whole lines from the text until one has the name; true with the number. Moves what is left
+// to the beginning.
 static bool take_lines(char *text, const char *name, uint64_t *out)
 {
     char *line = text;
@@ -108,8 +109,10 @@ static void visit_directory(const char *path, void (*visit)(int directory, void 
     brood_os_thread_unprotect(before);
 }
 
-// In a container the path may be one that is seen from outside only; then what is mounted is the group itself.
-static void climb(struct paths *paths, char *group, void (*visit)(int directory, void *user), void *user)
+// In a container the path may be one that is seen from outside only; then what is mounted is the
+// group itself.
+static void climb(struct paths *paths, char *group, void (*visit)(int directory, void *user),
+                  void *user)
 {
     const size_t root = strlen(paths->directory);
     group[strcspn(group, "\n")] = 0;
@@ -127,7 +130,8 @@ static void climb(struct paths *paths, char *group, void (*visit)(int directory,
     }
 }
 
-// The line of a list such as "4:cpu,cpuacct:/group" that names the controller; NULL when there is none.
+// The line of a list such as "4:cpu,cpuacct:/group" that names the controller; NULL when there is
+// none.
 static char *find_group(char *groups, const char *controller)
 {
     char *line = groups;
@@ -145,8 +149,8 @@ static char *find_group(char *groups, const char *controller)
     return NULL;
 }
 
-static void climb_all(struct paths *paths, const char *controller, void (*visit)(int directory, void *user),
-                      void *user)
+static void climb_all(struct paths *paths, const char *controller,
+                      void (*visit)(int directory, void *user), void *user)
 {
     char *unified = strstr(paths->groups, "0::/");
     char *alone = find_group(paths->groups, controller);
@@ -170,11 +174,13 @@ static struct paths *take_paths(void)
     return paths ? paths : broodi_alloc(sizeof *paths);
 }
 
-void broodi_cgroup_each(const char *controller, void (*visit)(int directory, void *user), void *user)
+void broodi_cgroup_each(const char *controller, void (*visit)(int directory, void *user),
+                        void *user)
 {
     const int before = brood_os_thread_protect();
     struct paths *paths = take_paths();
-    if (paths && broodi_file_read(AT_FDCWD, "/proc/self/cgroup", paths->groups, sizeof paths->groups))
+    if (paths &&
+        broodi_file_read(AT_FDCWD, "/proc/self/cgroup", paths->groups, sizeof paths->groups))
         climb_all(paths, controller, visit, user);
     free(atomic_exchange_explicit(&kept, paths, memory_order_acq_rel));
     brood_os_thread_unprotect(before);

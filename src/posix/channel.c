@@ -31,7 +31,8 @@ static bool await(int channel, short what)
 {
     struct pollfd ready = { .fd = channel, .events = what };
     for (;;) {
-        const int count = broodi_posix_fault(ENOMEM) ? -1 : poll(&ready, 1, broodi_channel_patience);
+        const int count =
+            broodi_posix_fault(ENOMEM) ? -1 : poll(&ready, 1, broodi_channel_patience);
         if (count >= 0 || errno != EINTR)
             return count > 0;
     }
@@ -46,8 +47,9 @@ static void send_all(int channel, const void *data, size_t size)
 {
     const unsigned char *next = data;
     while (size > 0) {
-        const ssize_t sent =
-            broodi_posix_fault(ENOBUFS) ? -1 : send(channel, next, size, MSG_NOSIGNAL | MSG_DONTWAIT);
+        const ssize_t sent = broodi_posix_fault(ENOBUFS)
+                                 ? -1
+                                 : send(channel, next, size, MSG_NOSIGNAL | MSG_DONTWAIT);
         if (sent > 0) {
             next += sent;
             size -= (size_t)sent;
@@ -94,7 +96,8 @@ void broodi_channel_put_letter(struct channel_outbox *outbox, const brood_os_pla
     broodi_channel_put(outbox, plan->record, plan->size);
 }
 
-const char **broodi_channel_announced(const brood_os_plan *plan, char announcement[CHANNEL_ANNOUNCEMENT])
+const char **broodi_channel_announced(const brood_os_plan *plan,
+                                      char announcement[CHANNEL_ANNOUNCEMENT])
 {
     size_t count = 0;
     while (plan->environment[count])
@@ -102,8 +105,8 @@ const char **broodi_channel_announced(const brood_os_plan *plan, char announceme
     const char **list = broodi_alloc((count + 2) * sizeof *list);
     if (!list)
         return NULL;
-    (void)snprintf(announcement, CHANNEL_ANNOUNCEMENT, CHANNEL_VARIABLE "=%d:%d:%" PRIx64, CHANNEL_DESCRIPTOR,
-                   CHANNEL_ARENA, plan->token);
+    (void)snprintf(announcement, CHANNEL_ANNOUNCEMENT, CHANNEL_VARIABLE "=%d:%d:%" PRIx64,
+                   CHANNEL_DESCRIPTOR, CHANNEL_ARENA, plan->token);
     size_t length = 0;
     list[length++] = announcement;
     for (size_t i = 0; i < count; i++)
@@ -134,7 +137,8 @@ _Noreturn void broodi_channel_give_up(int channel, int code, const char *call)
     _exit(70);
 }
 
-_Noreturn void broodi_channel_give_up_on(int channel, int code, const char *call, const char *object)
+_Noreturn void broodi_channel_give_up_on(int channel, int code, const char *call,
+                                         const char *object)
 {
     char text[CHANNEL_TEXT] = { 0 };
     const size_t used = strnlen(call, sizeof text / 2);
@@ -144,7 +148,8 @@ _Noreturn void broodi_channel_give_up_on(int channel, int code, const char *call
     broodi_channel_give_up(channel, code, text);
 }
 
-bool broodi_channel_send_with(int socket, const void *data, size_t size, const int *descriptors, size_t count)
+bool broodi_channel_send_with(int socket, const void *data, size_t size, const int *descriptors,
+                              size_t count)
 {
     union {
         struct cmsghdr header;
@@ -162,7 +167,8 @@ bool broodi_channel_send_with(int socket, const void *data, size_t size, const i
         memcpy(CMSG_DATA(&control.header), descriptors, count * sizeof(int));
     }
     for (;;) {
-        if (!broodi_posix_fault(ENOBUFS) && sendmsg(socket, &message, MSG_NOSIGNAL | MSG_DONTWAIT) >= 0)
+        if (!broodi_posix_fault(ENOBUFS) &&
+            sendmsg(socket, &message, MSG_NOSIGNAL | MSG_DONTWAIT) >= 0)
             return true;
         if (errno != EINTR && (errno != EAGAIN || !await(socket, POLLOUT)))
             return false;
@@ -224,11 +230,13 @@ bool broodi_channel_receive(int channel, void *buffer, size_t size)
 {
     unsigned char *next = buffer;
     while (size > 0) {
-        const ssize_t got = broodi_posix_fault(ENOMEM) ? -1 : recv(channel, next, size, MSG_DONTWAIT);
+        const ssize_t got =
+            broodi_posix_fault(ENOMEM) ? -1 : recv(channel, next, size, MSG_DONTWAIT);
         if (got > 0) {
             next += got;
             size -= (size_t)got;
-        } else if (got == 0 || (errno != EINTR && (errno != EAGAIN || !broodi_channel_await(channel)))) {
+        } else if (got == 0 ||
+                   (errno != EINTR && (errno != EAGAIN || !broodi_channel_await(channel)))) {
             return false;
         }
     }
@@ -261,8 +269,8 @@ static brood_status receive_resources(brood_os_boot *boot)
     return status;
 }
 
-// Most records fit in here, and then a fresh image has no heap to make before its target needs one. A process becomes a child once; what a
-// server was told is nothing to its spares.
+// Most records fit in here, and then a fresh image has no heap to make before its target needs one.
+// A process becomes a child once; what a server was told is nothing to its spares.
 static _Alignas(max_align_t) unsigned char small_record[1024];
 
 static brood_status receive_record(brood_os_boot *boot)
@@ -275,8 +283,9 @@ static brood_status receive_record(brood_os_boot *boot)
     return BROOD_OK;
 }
 
-// By a fork of this image, which is fresh and small, however large the starter is; nobody waits for a child whose parent has ended. The first
-// process of a namespace cannot leave: with its end the system would end all the others.
+// By a fork of this image, which is fresh and small, however large the starter is; nobody waits for
+// a child whose parent has ended. The first process of a namespace cannot leave: with its end the
+// system would end all the others.
 static void detach(int channel)
 {
     stays = getpid() == 1;
@@ -292,14 +301,16 @@ static brood_status receive_head(int channel, struct channel_letter *out)
 {
     if (!broodi_channel_receive(channel, out, sizeof *out))
         return broodi_fail(BROOD_SYSTEM, "nobody sends a boot record");
-    return out->magic == CHANNEL_MAGIC ? BROOD_OK : broodi_fail(BROOD_INVALID, "what was sent is no letter");
+    return out->magic == CHANNEL_MAGIC ? BROOD_OK
+                                       : broodi_fail(BROOD_INVALID, "what was sent is no letter");
 }
 
 static brood_status check_head(const struct channel_letter *letter, brood_os_boot *boot)
 {
     if (letter->size == 0 || letter->size > PTRDIFF_MAX)
         return broodi_fail(BROOD_INVALID, "a boot record of %" PRIu64 " bytes", letter->size);
-    if (letter->resources > MOST_RESOURCES || (boot->resources && letter->resources != boot->resource_count))
+    if (letter->resources > MOST_RESOURCES ||
+        (boot->resources && letter->resources != boot->resource_count))
         return broodi_fail(BROOD_INVALID, "%" PRIu64 " resources", letter->resources);
     boot->size = (size_t)letter->size;
     boot->resource_count = (size_t)letter->resources;

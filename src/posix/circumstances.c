@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// What a child of this process would inherit from it now, and what a fork server can only have from its own birth. Most of it stands in one file; what it
-// costs to ask is a part of each start by a server.
+// What a child of this process would inherit from it now, and what a fork server can only have from
+// its own birth. Most of it stands in one file; what it costs to ask is a part of each start by a
+// server.
 #include "os/os_server.h"
 
 #include "posix.h"
@@ -93,7 +94,8 @@ static void read_status(brood_os_circumstances *out)
     struct reader reader = { .out = out };
     char text[2048];
     ssize_t length;
-    const int file = broodi_posix_fault(EMFILE) ? -1 : open("/proc/self/status", O_RDONLY | O_CLOEXEC);
+    const int file =
+        broodi_posix_fault(EMFILE) ? -1 : open("/proc/self/status", O_RDONLY | O_CLOEXEC);
     while (file >= 0 && (length = read(file, text, sizeof text)) > 0)
         for (ssize_t i = 0; i < length; i++)
             take(&reader, text[i]);
@@ -126,7 +128,8 @@ static uint64_t mix_limits(uint64_t sum)
     return sum;
 }
 
-// Those of the main thread: had each thread's its own server, two that start in turn would make one with every start.
+// Those of the main thread: had each thread's its own server, two that start in turn would make one
+// with every start.
 static uint64_t mix_schedule(uint64_t sum)
 {
     enum { A_PROCESS = 1 };
@@ -163,7 +166,8 @@ static uint64_t mix_root(uint64_t sum)
     return mix(mix(sum, facts.device_major), facts.device_minor);
 }
 
-// A working directory that this process may not search can be inherited and not be handed over: only a server that was made in it has it.
+// A working directory that this process may not search can be inherited and not be handed over:
+// only a server that was made in it has it.
 static uint64_t mix_directory(uint64_t sum)
 {
     struct stat facts = { .st_ino = 0 };

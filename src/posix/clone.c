@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// clone3() by hand, because no C library exports it. The child begins on the stack of the caller, below all that the caller has there, as with vfork():
-// the caller sleeps until the child has no more use for the memory. The caller's frame is safe because the child never returns into it.
+// clone3() by hand, because no C library exports it. The child begins on the stack of the caller,
+// below all that the caller has there, as with vfork(): the caller sleeps until the child has no
+// more use for the memory. The caller's frame is safe because the child never returns into it.
 #include "clone.h"
 
 #include "atomic.h"
@@ -28,7 +29,8 @@ struct clone_arguments {
 #define PARENT_SLEEPS UINT64_C(0x00004000)   // CLONE_VFORK
 #define CLEAR_HANDLERS UINT64_C(0x100000000) // CLONE_CLEAR_SIGHAND, since Linux 5.5
 
-// The result of the system call, in the caller. Not inlined, so that there is nothing of another function in this frame.
+// The result of the system call, in the caller. Not inlined, so that there is nothing of another
+// function in this frame.
 #if defined(__x86_64__) && defined(__LP64__)
 __attribute__((__noinline__)) static long clone_and_run(const struct clone_arguments *arguments,
                                                         void (*run)(void *), void *arg)
@@ -49,7 +51,8 @@ __attribute__((__noinline__)) static long clone_and_run(const struct clone_argum
                      "1:\n\t"
                      "addq $128, %%rsp"
                      : "+a"(result)
-                     : "D"(arguments), "S"(sizeof *arguments), [entry] "r"(entry), [value] "r"(value)
+                     : "D"(arguments),
+                       "S"(sizeof *arguments), [entry] "r"(entry), [value] "r"(value)
                      : "rcx", "r11", "cc", "memory");
     return result;
 }
@@ -82,7 +85,8 @@ static long clone_and_run(const struct clone_arguments *arguments, void (*run)(v
 }
 #endif
 
-// Sanitizers put their own vfork() in the place of the C library's, which sees to what they know of the memory.
+// Sanitizers put their own vfork() in the place of the C library's, which sees to what they know of
+// the memory.
 extern void __asan_init(void) __attribute__((__weak__));
 extern void __hwasan_init(void) __attribute__((__weak__));
 extern void __msan_init(void) __attribute__((__weak__));
@@ -93,8 +97,9 @@ static bool has_sanitizer(void)
     return __asan_init || __hwasan_init || __msan_init || __tsan_init;
 }
 
-// Kernels without the call or the flag, emulators, and filters of system calls, which answer with any number. The other two
-// say that there is no room for one process more, which vfork() would say as well.
+// Kernels without the call or the flag, emulators, and filters of system calls, which answer with
+// any number. The other two say that there is no room for one process more, which vfork() would say
+// as well.
 static bool is_refusal(long error)
 {
     return error != EAGAIN && error != ENOMEM;
@@ -103,7 +108,8 @@ static bool is_refusal(long error)
 pid_t broodi_clone_without_handlers(void (*run)(void *), void *arg)
 {
     static atomic_bool refused;
-    const struct clone_arguments arguments = { .flags = SHARED_MEMORY | PARENT_SLEEPS | CLEAR_HANDLERS,
+    const struct clone_arguments arguments = { .flags =
+                                                   SHARED_MEMORY | PARENT_SLEEPS | CLEAR_HANDLERS,
                                                .exit_signal = SIGCHLD };
     errno = ENOSYS;
     if (has_sanitizer() || atomic_load_explicit(&refused, memory_order_relaxed))

@@ -18,8 +18,9 @@ static bool make_pair(int type, int ends[2])
     return socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, ends) == 0;
 }
 #else
-// A process that another thread forks and executes in between has the two as well. An end that nobody listens to at the other one is no
-// reason for a signal; and that a call is not to block is said here, since not every such system hears it from a send.
+// A process that another thread forks and executes in between has the two as well. An end that
+// nobody listens to at the other one is no reason for a signal; and that a call is not to block is
+// said here, since not every such system hears it from a send.
 static bool make_pair(int type, int ends[2])
 {
     const int yes = 1;
@@ -38,7 +39,8 @@ int broodi_descriptor_up(int descriptor)
 {
     if (descriptor < 0 || descriptor > STDERR_FILENO)
         return descriptor;
-    const int moved = broodi_posix_fault(EMFILE) ? -1 : fcntl(descriptor, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+    const int moved =
+        broodi_posix_fault(EMFILE) ? -1 : fcntl(descriptor, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
     const int error = errno;
     close(descriptor);
     errno = error;

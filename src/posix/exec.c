@@ -29,25 +29,28 @@ void broodi_launch_tie(const struct launch *launch)
         _exit(70);
 }
 
-// Handlers first, then the mask: a handler of the starter must not run in its memory. The raw call, because a
-// sanitizer's sigaction keeps its own table, which is the starter's as well. All-zero is the default action in
-// the kernel's struct on every architecture.
+// Handlers first, then the mask: a handler of the starter must not run in its memory. The raw call,
+// because a sanitizer's sigaction keeps its own table, which is the starter's as well. All-zero is
+// the default action in the kernel's struct on every architecture.
 static void reset_handlers(void)
 {
     enum { KERNEL_SIGNALS = 64, KERNEL_SET = 8 };
     for (int number = 1; number <= KERNEL_SIGNALS; number++) {
         unsigned long old[16] = { 0 };
         const unsigned long standard[16] = { 0 };
-        if (syscall(SYS_rt_sigaction, number, NULL, old, KERNEL_SET) == 0 && old[0] > (unsigned long)SIG_IGN)
+        if (syscall(SYS_rt_sigaction, number, NULL, old, KERNEL_SET) == 0 &&
+            old[0] > (unsigned long)SIG_IGN)
             (void)syscall(SYS_rt_sigaction, number, standard, NULL, KERNEL_SET);
     }
 }
 
-// For kernels without close_range. The position in this directory is the number, so closing while reading is safe.
+// For kernels without close_range. The position in this directory is the number, so closing while
+// reading is safe.
 static void close_one_by_one(int channel, unsigned first)
 {
     char entries[1024];
-    const int directory = broodi_posix_fault(EMFILE) ? -1 : open("/proc/self/fd", O_RDONLY | O_DIRECTORY);
+    const int directory =
+        broodi_posix_fault(EMFILE) ? -1 : open("/proc/self/fd", O_RDONLY | O_DIRECTORY);
     if (directory < 0)
         give_up(channel, "opening /proc/self/fd");
     long length;
@@ -80,7 +83,8 @@ static bool place(int descriptor, int number)
     return !broodi_posix_fault(EMFILE) && dup2(descriptor, number) >= 0;
 }
 
-// Channel, arena and resources to their numbers, by way of higher ones because one may stand in the place of another; all else closed.
+// Channel, arena and resources to their numbers, by way of higher ones because one may stand in the
+// place of another; all else closed.
 static void set_descriptors(const struct launch *launch)
 {
     const int count = (int)launch->plan->resource_count;

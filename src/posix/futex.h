@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Inside the POSIX port: the kernel's numbers for futexes. <linux/futex.h> has them too, which not every C library brings along.
+// Inside the POSIX port: the kernel's numbers for futexes. <linux/futex.h> has them too, which not
+// every C library brings along.
 #ifndef POSIX_FUTEX_H
 #define POSIX_FUTEX_H
 

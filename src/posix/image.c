@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: MIT
-// Mostly /proc/self/exe is the program, also when its file has been replaced or deleted. It is another file in two cases, which show by what is mapped
-// where the program's headers are:
+// Mostly /proc/self/exe is the program, also when its file has been replaced or deleted. It is
+// another file in two cases, which show by what is mapped where the program's headers are:
 //
-//   the dynamic loader was executed with the program as an argument    it is executed with the same arguments again, but the absolute
-//                                                                      path of the program, since the directory may have changed
-//   a tool such as valgrind runs the program                           the path is executed, which the tool sees
+//   the dynamic loader was executed with the program as an argument    it is executed with the same
+//   arguments again, but the absolute
+//                                                                      path of the program, since
+//                                                                      the directory may have
+//                                                                      changed
+//   a tool such as valgrind runs the program                           the path is executed, which
+//   the tool sees
 #include "image.h"
 
 #include "posix.h"
@@ -78,7 +82,8 @@ static bool find_line(int maps, char *buffer, struct mapping *out)
 static bool find_program(char *buffer, struct mapping *out)
 {
     (void)dl_iterate_phdr(note_headers, &out->address);
-    const int maps = broodi_posix_fault(EMFILE) ? -1 : open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
+    const int maps =
+        broodi_posix_fault(EMFILE) ? -1 : open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
     if (maps < 0)
         return false;
     const bool found = find_line(maps, buffer, out) && out->path[0] == '/';
@@ -86,14 +91,16 @@ static bool find_program(char *buffer, struct mapping *out)
     return found;
 }
 
-// What cannot be told is taken for the usual. Some file systems have other numbers in the maps: there the paths tell.
+// What cannot be told is taken for the usual. Some file systems have other numbers in the maps:
+// there the paths tell.
 static bool is_exe(const struct mapping *program)
 {
     struct stat exe;
     struct stat file;
     if (stat(EXE, &exe) != 0 || exe.st_ino == program->file)
         return true;
-    return stat(program->path, &file) == 0 && file.st_dev == exe.st_dev && file.st_ino == exe.st_ino;
+    return stat(program->path, &file) == 0 && file.st_dev == exe.st_dev &&
+           file.st_ino == exe.st_ino;
 }
 
 static brood_status take_path(const struct mapping *program, struct image *out)
@@ -101,7 +108,8 @@ static brood_status take_path(const struct mapping *program, struct image *out)
     struct stat file;
     if (stat(program->path, &file) != 0 || file.st_ino != program->file)
         return broodi_fail(BROOD_NOT_FOUND,
-                           "the program was not executed by itself, and its file is gone: %s", program->path);
+                           "the program was not executed by itself, and its file is gone: %s",
+                           program->path);
     out->own_path = broodi_fault() ? NULL : strdup(program->path);
     if (!out->own_path)
         return brood_os_error("strdup", ENOMEM);

@@ -14,8 +14,9 @@ struct image {
     char **own_argv;
 };
 
-// Fails with BROOD_NOT_FOUND when the file of the program is gone and nothing else leads to it; BROOD_NO_MEMORY. broodi_image_forget is next,
-// whatever comes of it; the struct points into itself.
+// Fails with BROOD_NOT_FOUND when the file of the program is gone and nothing else leads to it;
+// BROOD_NO_MEMORY. broodi_image_forget is next, whatever comes of it; the struct points into
+// itself.
 brood_status broodi_image_find(struct image *out);
 void broodi_image_forget(struct image *image);
 

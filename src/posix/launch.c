@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The child's own steps, in their order. Up to exec only async-signal-safe calls: after vfork the memory is the starter's,
-// and after fork another thread may have held any lock.
+// The child's own steps, in their order. Up to exec only async-signal-safe calls: after vfork the
+// memory is the starter's, and after fork another thread may have held any lock.
 #include "launch.h"
 
 #include "channel.h"
@@ -70,7 +70,8 @@ void broodi_launch_open_null(const struct launch_streams *streams, int channel)
     for (int i = 0; i < BROOD_OS_STREAMS; i++) {
         if (streams->from[i] != LAUNCH_STREAM_NULL)
             continue;
-        const int null = broodi_posix_fault(EMFILE) ? -1 : open("/dev/null", i ? O_WRONLY : O_RDONLY);
+        const int null =
+            broodi_posix_fault(EMFILE) ? -1 : open("/dev/null", i ? O_WRONLY : O_RDONLY);
         if (null < 0 || (null != i && (broodi_posix_fault(EMFILE) || dup2(null, i) < 0)))
             give_up(channel, "opening /dev/null");
         if (null != i)
@@ -121,8 +122,8 @@ static void keep_resources(const struct launch *launch)
         const int number = (int)kept[i].value;
         const bool copied = is_copied(kept, i);
         const int got = broodi_posix_fault(EMFILE) ? -1
-                        : copied                   ? fcntl(number, F_DUPFD_CLOEXEC, STDERR_FILENO + 1)
-                                                   : fcntl(number, F_SETFD, FD_CLOEXEC);
+                        : copied ? fcntl(number, F_DUPFD_CLOEXEC, STDERR_FILENO + 1)
+                                 : fcntl(number, F_SETFD, FD_CLOEXEC);
         if (got < 0)
             give_up(launch->channel, "dup of a resource");
         if (copied)

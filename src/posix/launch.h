@@ -10,7 +10,8 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-// Everything that a child needs, prepared before it exists: between its birth and exec it makes system calls only.
+// Everything that a child needs, prepared before it exists: between its birth and exec it makes
+// system calls only.
 struct launch {
     const brood_os_plan *plan;
     int channel;               // the child's end
@@ -29,22 +30,25 @@ struct launch {
 // How the system tells the end of a child.
 brood_exit broodi_launch_end(const siginfo_t *info);
 
-// In the child, once it has its channel: notes its starter if that has no number here. Whether that is so.
+// In the child, once it has its channel: notes its starter if that has no number here. Whether that
+// is so.
 bool broodi_launch_note_starter(int channel);
 
-// The standard streams of a child while they are set. A stream that becomes what it is not is copied to a higher number first, because each may stand
-// in the place of another.
+// The standard streams of a child while they are set. A stream that becomes what it is not is
+// copied to a higher number first, because each may stand in the place of another.
 struct launch_streams {
     int from[BROOD_OS_STREAMS]; // its own number: stays; a higher one; or one of the next two
 };
 enum { LAUNCH_STREAM_NULL = -1, LAUNCH_STREAM_CLOSED = -2 };
 
-// The descriptor of this process that a stream of the child is to be, open or not; LAUNCH_STREAM_NULL.
+// The descriptor of this process that a stream of the child is to be, open or not;
+// LAUNCH_STREAM_NULL.
 int broodi_launch_stream(const brood_os_plan *plan, int stream);
 
-// The child's steps: an error goes to the channel and ends it. It dies with the starter if it is tied; if that is dead already, now. Streams are
-// collected before any number is used for something else, to `least` and above; they are placed when the child has all else that stood at a number
-// of theirs; the null device is opened last, when there is room for one more.
+// The child's steps: an error goes to the channel and ends it. It dies with the starter if it is
+// tied; if that is dead already, now. Streams are collected before any number is used for something
+// else, to `least` and above; they are placed when the child has all else that stood at a number of
+// theirs; the null device is opened last, when there is room for one more.
 void broodi_launch_tie(const struct launch *launch);
 void broodi_launch_restore_mask(const struct launch *launch);
 struct launch_streams broodi_launch_collect_streams(const struct launch *launch, int least);

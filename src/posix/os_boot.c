@@ -49,12 +49,14 @@ static bool read_number(const char **text, unsigned base, char end, uint64_t mos
     return read;
 }
 
-// "3:4:" and the token. By hand: in a fresh image each function of the C library is a page or two more to be brought in.
+// "3:4:" and the token. By hand: in a fresh image each function of the C library is a page or two
+// more to be brought in.
 static bool read_announcement(const char *text, brood_os_boot *boot)
 {
     uint64_t channel;
     uint64_t arena;
-    if (!read_number(&text, 10, ':', INT_MAX, &channel) || !read_number(&text, 10, ':', INT_MAX, &arena) ||
+    if (!read_number(&text, 10, ':', INT_MAX, &channel) ||
+        !read_number(&text, 10, ':', INT_MAX, &arena) ||
         !read_number(&text, 16, 0, UINT64_MAX, &boot->token))
         return false;
     boot->channel = (intptr_t)channel;
@@ -89,7 +91,8 @@ brood_status brood_os_boot_take(brood_os_boot *out)
     const char *text = getenv(CHANNEL_VARIABLE);
     const bool read = text && read_announcement(text, &boot);
     if (!read)
-        (void)broodi_fail(BROOD_INVALID, "the announcement \"%s\" cannot be read", text ? text : "");
+        (void)broodi_fail(BROOD_INVALID, "the announcement \"%s\" cannot be read",
+                          text ? text : "");
     (void)unsetenv(CHANNEL_VARIABLE);
     if (!read)
         return BROOD_INVALID;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// futex, in its form for shared memory. Where the kernel has futex_waitv, a wait covers the holder's liveness word too.
+// futex, in its form for shared memory. Where the kernel has futex_waitv, a wait covers the
+// holder's liveness word too.
 #include "os/os_futex.h"
 
 #include "atomic.h"
@@ -43,11 +44,13 @@ static atomic_bool no_waitv;
 
 static void wait_one(const uint32_t *word, uint32_t value, int64_t timeout)
 {
-    const struct futex_time relative = { (long)(timeout / 1000000000), (long)(timeout % 1000000000) };
+    const struct futex_time relative = { (long)(timeout / 1000000000),
+                                         (long)(timeout % 1000000000) };
     (void)syscall(SYS_futex, word, FUTEX_WAIT, value, &relative, NULL, 0);
 }
 
-// The end of a span that begins now, by the kernel's own clock: that of the C library may have been moved, which the kernel does not know.
+// The end of a span that begins now, by the kernel's own clock: that of the C library may have been
+// moved, which the kernel does not know.
 static struct waitv_time end_of(int64_t timeout)
 {
     struct futex_time now = { 0, 0 };
@@ -58,8 +61,8 @@ static struct waitv_time end_of(int64_t timeout)
 }
 
 // Waits for both words; false when the kernel does not have the call.
-static bool wait_two(const uint32_t *word, uint32_t value, const uint32_t *life, uint32_t life_value,
-                     int64_t timeout)
+static bool wait_two(const uint32_t *word, uint32_t value, const uint32_t *life,
+                     uint32_t life_value, int64_t timeout)
 {
     const struct waitv_time until = end_of(timeout);
     struct waitv both[] = {
@@ -74,7 +77,8 @@ static bool wait_two(const uint32_t *word, uint32_t value, const uint32_t *life,
     return true;
 }
 
-brood_status brood_os_futex_wait(const uint32_t *word, uint32_t value, brood_os_life *holder, int64_t timeout)
+brood_status brood_os_futex_wait(const uint32_t *word, uint32_t value, brood_os_life *holder,
+                                 int64_t timeout)
 {
     if (!holder) {
         wait_one(word, value, timeout);
@@ -95,6 +99,7 @@ brood_status brood_os_futex_wait(const uint32_t *word, uint32_t value, brood_os_
 
 brood_status brood_os_futex_wake(const uint32_t *word, uint32_t count)
 {
-    (void)syscall(SYS_futex, word, FUTEX_WAKE, count > INT_MAX ? INT_MAX : (int)count, NULL, NULL, 0);
+    (void)syscall(SYS_futex, word, FUTEX_WAKE, count > INT_MAX ? INT_MAX : (int)count, NULL, NULL,
+                  0);
     return BROOD_OK;
 }

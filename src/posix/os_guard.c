@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
-// The guard is taken before each fork() of this process and given back behind it, in both processes. A signal handler that
-// calls fork() may have interrupted its own thread while that has the guard, or is about to have it: such a fork does not
-// wait for the guard, and the copy, which is not to use brood, begins with a fresh one.
+// The guard is taken before each fork() of this process and given back behind it, in both
+// processes. A signal handler that calls fork() may have interrupted its own thread while that has
+// the guard, or is about to have it: such a fork does not wait for the guard, and the copy, which
+// is not to use brood, begins with a fresh one.
 #include "os/os_guard.h"
 
 #include "descriptor.h"
@@ -21,9 +22,9 @@ static void (*run_in_child)(void);
 
 static int cancelable; // whether its holder was, before; guarded by it
 
-// How often the calling thread is between the call that takes the guard and the end of the one that gives it back: 1 in
-// ordinary code, more in handlers. In the memory that each thread has from its start, since a handler may be the first
-// to look.
+// How often the calling thread is between the call that takes the guard and the end of the one that
+// gives it back: 1 in ordinary code, more in handlers. In the memory that each thread has from its
+// start, since a handler may be the first to look.
 #if defined(__ELF__)
 #define FROM_THE_START __attribute__((tls_model("initial-exec")))
 #else
@@ -81,7 +82,8 @@ static void renew_guard(void)
     guard = fresh;
 }
 
-// The forking thread holds the guard over the fork, so the child's copy is held by its only thread; which is not cancelled before it is through.
+// The forking thread holds the guard over the fork, so the child's copy is held by its only thread;
+// which is not cancelled before it is through.
 static void after_in_child(void)
 {
     broodi_descriptors_forget();
@@ -101,6 +103,7 @@ static void after_in_child(void)
 brood_status brood_os_guard_watch_fork(void (*in_child)(void))
 {
     run_in_child = in_child;
-    const int error = broodi_fault() ? ENOMEM : pthread_atfork(before_fork, after_in_parent, after_in_child);
+    const int error =
+        broodi_fault() ? ENOMEM : pthread_atfork(before_fork, after_in_parent, after_in_child);
     return error ? brood_os_error("pthread_atfork", error) : BROOD_OK;
 }

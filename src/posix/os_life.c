@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
-// A thread's liveness is a robust process-shared mutex that the thread holds for its life: the kernel marks it, and wakes
-// one waiter, at any end of the thread. Asking is a load of the mutex word. The doorbell is a futex word beside it.
+// A thread's liveness is a robust process-shared mutex that the thread holds for its life: the
+// kernel marks it, and wakes one waiter, at any end of the thread. Asking is a load of the mutex
+// word. The doorbell is a futex word beside it.
 //
-// Where the system keeps no lists of robust mutexes (an emulator of user programs), a thread that has not said that it ended has ended with
-// its process, which is known by its number and start time.
+// Where the system keeps no lists of robust mutexes (an emulator of user programs), a thread that
+// has not said that it ended has ended with its process, which is known by its number and start
+// time.
 #include "os/os_life.h"
 
 #include "futex.h"
@@ -27,8 +29,9 @@ struct life {
     pthread_mutex_t mutex;
     _Atomic uint32_t bell; // counts the rings
     uint32_t heard;        // the owner's: rings it has awaited
-    // Of its process, where nobody marks the mutex of one that is killed, otherwise 0; and when that was started. A slot may get another
-    // thread while somebody still asks about the one before.
+    // Of its process, where nobody marks the mutex of one that is killed, otherwise 0; and when
+    // that was started. A slot may get another thread while somebody still asks about the one
+    // before.
     _Atomic int64_t pid;
     _Atomic uint64_t birth;
 };
@@ -65,7 +68,8 @@ static int make_mutex(pthread_mutex_t *mutex)
     return error ? error : pthread_mutex_trylock(mutex);
 }
 
-// For helgrind the mutex is free while its thread lives: a thread that ends with a mutex locked is a fault of the program's otherwise.
+// For helgrind the mutex is free while its thread lives: a thread that ends with a mutex locked is
+// a fault of the program's otherwise.
 static void hide(pthread_mutex_t *mutex)
 {
     broodi_helgrind(BROODI_HELGRIND_UNLOCK_PRE, (uintptr_t)mutex, 0);
@@ -119,7 +123,8 @@ static bool is_over(uint32_t word)
     return word == 0 || (word & FUTEX_OWNER_DIED);
 }
 
-// Whether its process has ended, where the mutex would not tell. What cannot be told is taken to live: the caller looks again.
+// Whether its process has ended, where the mutex would not tell. What cannot be told is taken to
+// live: the caller looks again.
 static bool is_lost(const struct life *life)
 {
     const int64_t pid = atomic_load_explicit(&life->pid, memory_order_relaxed);
@@ -127,17 +132,20 @@ static bool is_lost(const struct life *life)
         return false;
     const uint64_t birth = atomic_load_explicit(&life->birth, memory_order_relaxed);
     const uint64_t now = brood_os_process_birth(pid);
-    return now == 0 || (now != BROOD_OS_BIRTH_UNKNOWN && birth != BROOD_OS_BIRTH_UNKNOWN && now != birth);
+    return now == 0 ||
+           (now != BROOD_OS_BIRTH_UNKNOWN && birth != BROOD_OS_BIRTH_UNKNOWN && now != birth);
 }
 
 bool brood_os_life_is_over(brood_os_life *life, const brood_os_life_id *id)
 {
     (void)id;
-    return is_over(atomic_load_explicit(word_of(in(life)), memory_order_acquire)) || is_lost(in(life));
+    return is_over(atomic_load_explicit(word_of(in(life)), memory_order_acquire)) ||
+           is_lost(in(life));
 }
 
-// The list of robust mutexes of the forking thread, whose first word is the first of them; guarded by the guard. glibc gives the copy an empty one,
-// musl does not: the end of that thread in the copy would be told as that of the thread it is a copy of.
+// The list of robust mutexes of the forking thread, whose first word is the first of them; guarded
+// by the guard. glibc gives the copy an empty one, musl does not: the end of that thread in the
+// copy would be told as that of the thread it is a copy of.
 static void **robust;
 
 static void note_list(void)
@@ -167,8 +175,8 @@ bool broodi_life_watch(brood_os_life *life, const uint32_t **word, uint32_t *val
         return !is_over(seen) && !is_lost(in(life));
     }
     while (!is_over(seen) && !(seen & FUTEX_WAITERS))
-        if (atomic_compare_exchange_weak_explicit(state, &seen, seen | FUTEX_WAITERS, memory_order_acq_rel,
-                                                  memory_order_acquire))
+        if (atomic_compare_exchange_weak_explicit(state, &seen, seen | FUTEX_WAITERS,
+                                                  memory_order_acq_rel, memory_order_acquire))
             seen |= FUTEX_WAITERS;
     *word = (const uint32_t *)(uintptr_t)state;
     *value = seen;
@@ -194,8 +202,8 @@ void brood_os_bell_ring(brood_os_life *life, const brood_os_life_id *id)
     (void)brood_os_futex_wake(bell_of(of), 1);
 }
 
-void brood_os_bell_await(brood_os_life *own, brood_os_life *holder, const brood_os_life_id *holder_id,
-                         int64_t timeout)
+void brood_os_bell_await(brood_os_life *own, brood_os_life *holder,
+                         const brood_os_life_id *holder_id, int64_t timeout)
 {
     (void)holder_id;
     struct life *mine = in(own);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
-// The arena is one memory file. The window is address space without access, over which parts of the file are mapped as they are
-// needed, so that what is neither committed nor used costs nothing: no memory when the program locks its pages, and no length of the
-// file. A page that was committed can always be touched.
+// The arena is one memory file. The window is address space without access, over which parts of the
+// file are mapped as they are needed, so that what is neither committed nor used costs nothing: no
+// memory when the program locks its pages, and no length of the file. A page that was committed can
+// always be touched.
 #include "os/os_memory.h"
 
 #include "cgroup.h"
@@ -24,8 +25,8 @@
 
 #define WINDOW ((size_t)(SIZE_MAX > UINT32_MAX ? (UINT64_C(16) << 30) : (UINT64_C(256) << 20)))
 
-// The arena's file, as fstat has it. A program that closes descriptors it does not know, and opens a file of its own, gives the number
-// to that one.
+// The arena's file, as fstat has it. A program that closes descriptors it does not know, and opens
+// a file of its own, gives the number to that one.
 static struct {
     dev_t device;
     ino_t number;
@@ -50,7 +51,8 @@ static brood_status look_at_file(int object)
         return BROOD_OK;
     if (errno == EBADF)
         return broodi_fail(BROOD_WRONG_STATE,
-                           "the program has closed descriptor %d, the memory of the family", object);
+                           "the program has closed descriptor %d, the memory of the family",
+                           object);
     if (errno)
         return brood_os_error("fstat of the memory of the family", errno);
     return broodi_fail(
@@ -70,20 +72,22 @@ static void *map_file(int object, uint64_t place, size_t size, void *at)
 {
     if (broodi_posix_fault(ENOMEM))
         return MAP_FAILED;
-    void *base = mmap(at, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE | (at ? MAP_FIXED : 0),
-                      object, (off_t)place);
+    void *base = mmap(at, size, PROT_READ | PROT_WRITE,
+                      MAP_SHARED | MAP_NORESERVE | (at ? MAP_FIXED : 0), object, (off_t)place);
     // Not in core files: another process's half of a secret may stand in it.
     if (base != MAP_FAILED)
         (void)madvise(base, size, MADV_DONTDUMP);
     return base;
 }
 
-// Where nothing is accessible nothing becomes resident, and tools that look through memory see none.
+// Where nothing is accessible nothing becomes resident, and tools that look through memory see
+// none.
 static brood_status reserve(brood_os_arena *out, int object, size_t size)
 {
-    void *base = broodi_posix_fault(ENOMEM)
-                     ? MAP_FAILED
-                     : mmap(NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    void *base =
+        broodi_posix_fault(ENOMEM)
+            ? MAP_FAILED
+            : mmap(NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (base == MAP_FAILED)
         return broodi_fail(BROOD_NO_MEMORY, "mmap of %zu bytes (%d)", size, errno);
     *out = (brood_os_arena){ .base = base, .size = size, .object = object };
@@ -110,7 +114,8 @@ uint64_t brood_os_section_limit(void)
 {
     struct rlimit limit;
     const uint64_t most = sizeof(off_t) > 4 ? INT64_MAX : INT32_MAX;
-    if (getrlimit(RLIMIT_FSIZE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY || limit.rlim_cur > most)
+    if (getrlimit(RLIMIT_FSIZE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY ||
+        limit.rlim_cur > most)
         return most;
     return limit.rlim_cur;
 }
@@ -119,14 +124,16 @@ uint64_t brood_os_section_limit(void)
 static uint64_t address_space(void)
 {
     struct rlimit limit;
-    return getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY ? limit.rlim_cur : UINT64_MAX;
+    return getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY ? limit.rlim_cur
+                                                                                : UINT64_MAX;
 }
 
 #if !defined(MFD_NOEXEC_SEAL)
 #define MFD_NOEXEC_SEAL 8U
 #endif
 
-// Not executable, which a hardened system asks for (vm.memfd_noexec); kernels before 6.3 do not know the flag.
+// Not executable, which a hardened system asks for (vm.memfd_noexec); kernels before 6.3 do not
+// know the flag.
 static int make_file(void)
 {
     if (broodi_posix_fault(EMFILE))
@@ -146,7 +153,8 @@ brood_status brood_os_arena_create(brood_os_arena *out, size_t least)
     (void)fstat(object, &facts); // which has just been made
     remember(&facts);
     size_t size = WINDOW;
-    while (size / 2 >= least && size > address_space() / 4) // the limit counts what is only reserved, too
+    while (size / 2 >= least &&
+           size > address_space() / 4) // the limit counts what is only reserved, too
         size /= 2;
     const brood_status status = reserve_some(out, object, size, least);
     if (status != BROOD_OK)
@@ -178,7 +186,8 @@ static uint64_t or_zero(uint64_t number)
     return number == UINT64_MAX ? 0 : number;
 }
 
-// What a control group has left, by the files of one hierarchy: files that are only cached make room.
+// What a control group has left, by the files of one hierarchy: files that are only cached make
+// room.
 static uint64_t left_in(int directory, const char *limit, const char *usage, const char *inactive,
                         const char *active)
 {
@@ -226,8 +235,8 @@ static uint64_t memory_left(void)
 
 enum { MARGIN = 16 << 20 };
 
-// Too much would be answered by the kernel with the death of somebody. The answer reserves nothing: what the family has promised to others
-// the caller knows.
+// Too much would be answered by the kernel with the death of somebody. The answer reserves nothing:
+// what the family has promised to others the caller knows.
 brood_status brood_os_memory_check(uint64_t length)
 {
     const int before = brood_os_thread_protect();
@@ -235,8 +244,8 @@ brood_status brood_os_memory_check(uint64_t length)
     brood_os_thread_unprotect(before);
     if (left >= MARGIN && length <= left - MARGIN)
         return BROOD_OK;
-    return broodi_fail(BROOD_NO_MEMORY, "%llu bytes, where %llu are left", (unsigned long long)length,
-                       (unsigned long long)left);
+    return broodi_fail(BROOD_NO_MEMORY, "%llu bytes, where %llu are left",
+                       (unsigned long long)length, (unsigned long long)left);
 }
 
 // Committing
@@ -247,15 +256,17 @@ static brood_status look_at_file_limit(uint64_t end)
     const uint64_t limit = brood_os_section_limit();
     if (end <= limit)
         return BROOD_OK;
-    return broodi_fail(BROOD_NO_MEMORY, "%llu bytes, where files may have %llu", (unsigned long long)end,
-                       (unsigned long long)limit);
+    return broodi_fail(BROOD_NO_MEMORY, "%llu bytes, where files may have %llu",
+                       (unsigned long long)end, (unsigned long long)limit);
 }
 
-// A signal undoes what a call has done so far: in pieces, smaller ones where signals are frequent, it comes to an end beside a timer that ticks.
+// A signal undoes what a call has done so far: in pieces, smaller ones where signals are frequent,
+// it comes to an end beside a timer that ticks.
 enum { PIECE = 4 << 20, LEAST_PIECE = 1 << 16 };
 
 // A section tells of each piece, and asks for each whether there is as much: others commit, too.
-static brood_status commit_pieces(int object, uint64_t at, uint64_t length, const brood_os_section *section)
+static brood_status commit_pieces(int object, uint64_t at, uint64_t length,
+                                  const brood_os_section *section)
 {
     uint64_t most = PIECE; // about a millisecond
     while (length > 0) {
@@ -278,7 +289,8 @@ static brood_status commit_pieces(int object, uint64_t at, uint64_t length, cons
 }
 
 // Locks are held here, and there are calls that a cancelled thread would not come back from.
-static brood_status commit(int object, uint64_t at, uint64_t length, const brood_os_section *section)
+static brood_status commit(int object, uint64_t at, uint64_t length,
+                           const brood_os_section *section)
 {
     const int before = brood_os_thread_protect();
     brood_status status = look_at_file(object);
@@ -297,28 +309,31 @@ static bool punch(int object, uint64_t at, uint64_t length)
     int result = -1;
     errno = EINTR;
     while (result != 0 && errno == EINTR && is_ours(object))
-        result = fallocate(object, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)at, (off_t)length);
+        result =
+            fallocate(object, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)at, (off_t)length);
     brood_os_thread_unprotect(before);
     return result == 0;
 }
 
 brood_status brood_os_arena_commit(const brood_os_arena *arena, const brood_os_range *range)
 {
-    if (broodi_fault() || range->offset > arena->size || range->length > arena->size - range->offset)
+    if (broodi_fault() || range->offset > arena->size ||
+        range->length > arena->size - range->offset)
         return broodi_fail(BROOD_NO_MEMORY, "the arena's window of %zu bytes is full", arena->size);
     return commit((int)arena->object, range->place, range->length, NULL);
 }
 
-// After the program has closed the descriptor: the mapping of the file's beginning is copied, as far as the end of the range, and
-// that end moved to its place.
+// After the program has closed the descriptor: the mapping of the file's beginning is copied, as
+// far as the end of the range, and that end moved to its place.
 static bool map_by_mapping(const brood_os_arena *arena, const brood_os_range *range)
 {
     const size_t before = (size_t)range->place;
     unsigned char *copy = mremap(arena->base, 0, before + range->length, MREMAP_MAYMOVE);
     if (copy == MAP_FAILED)
         return false;
-    const bool done = mremap(copy + before, range->length, range->length, MREMAP_MAYMOVE | MREMAP_FIXED,
-                             arena->base + range->offset) != MAP_FAILED;
+    const bool done =
+        mremap(copy + before, range->length, range->length, MREMAP_MAYMOVE | MREMAP_FIXED,
+               arena->base + range->offset) != MAP_FAILED;
     (void)munmap(copy, done ? before : before + range->length);
     return done;
 }
@@ -327,9 +342,9 @@ bool brood_os_arena_access(const brood_os_arena *arena, const brood_os_range *ra
 {
     const int before = errno;
     void *at = arena->base + range->offset;
-    const bool done = is_ours((int)arena->object)
-                          ? map_file((int)arena->object, range->place, range->length, at) != MAP_FAILED
-                          : map_by_mapping(arena, range);
+    const bool done = is_ours((int)arena->object) ? map_file((int)arena->object, range->place,
+                                                             range->length, at) != MAP_FAILED
+                                                  : map_by_mapping(arena, range);
     errno = before;
     return done;
 }
@@ -341,7 +356,8 @@ bool brood_os_arena_decommit(const brood_os_arena *arena, const brood_os_range *
 
 // Sections
 
-// Lets the file reach so far, with one page at its end. It never shrinks, so two processes may do it at once.
+// Lets the file reach so far, with one page at its end. It never shrinks, so two processes may do
+// it at once.
 static brood_status extend(int object, uint64_t end)
 {
     const int before = brood_os_thread_protect();
@@ -359,7 +375,8 @@ brood_status brood_os_section_create(const brood_os_arena *arena, bool lazy, bro
 {
     const int object = (int)arena->object;
     if (broodi_fault())
-        return broodi_fail(BROOD_NO_MEMORY, "fallocate of %llu bytes", (unsigned long long)out->length);
+        return broodi_fail(BROOD_NO_MEMORY, "fallocate of %llu bytes",
+                           (unsigned long long)out->length);
     if (lazy)
         return extend(object, out->at + out->length);
     const brood_status status = commit(object, out->at, out->length, out);
@@ -373,7 +390,8 @@ void brood_os_section_destroy(const brood_os_arena *arena, const brood_os_sectio
     (void)punch((int)arena->object, section->at, section->length);
 }
 
-brood_status brood_os_section_map(const brood_os_arena *arena, const brood_os_section *section, void **out)
+brood_status brood_os_section_map(const brood_os_arena *arena, const brood_os_section *section,
+                                  void **out)
 {
     if (section->length > SIZE_MAX)
         return broodi_fail(BROOD_NO_MEMORY, "the address space ends before");
@@ -382,8 +400,8 @@ brood_status brood_os_section_map(const brood_os_arena *arena, const brood_os_se
         return status;
     void *base = map_file((int)arena->object, section->at, (size_t)section->length, NULL);
     if (base == MAP_FAILED)
-        return broodi_fail(BROOD_NO_MEMORY, "mmap of %llu bytes (%d)", (unsigned long long)section->length,
-                           errno);
+        return broodi_fail(BROOD_NO_MEMORY, "mmap of %llu bytes (%d)",
+                           (unsigned long long)section->length, errno);
     *out = base;
     return BROOD_OK;
 }

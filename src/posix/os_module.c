@@ -61,9 +61,11 @@ static int visit(struct dl_phdr_info *info, size_t size, void *arg)
     return 1;
 }
 
-// Under the guard, for glibc's lock of its list of modules stays locked for ever in a copy made while it was held. Only for a thread that is not
-// brood's, and walks the list just then, there is no remedy.
-static bool find(struct search *search, bool (*matches)(const struct search *, const struct search *))
+// Under the guard, for glibc's lock of its list of modules stays locked for ever in a copy made
+// while it was held. Only for a thread that is not brood's, and walks the list just then, there is
+// no remedy.
+static bool find(struct search *search,
+                 bool (*matches)(const struct search *, const struct search *))
 {
     struct walk walk = { .search = search, .matches = matches };
     brood_os_guard_lock();
@@ -101,7 +103,8 @@ static size_t rounded(size_t size, size_t alignment)
     return (size + alignment - 1) & ~(alignment - 1);
 }
 
-// The GNU build id among the notes of one segment, which are aligned to 4 bytes or to 8; 0 when there is none.
+// The GNU build id among the notes of one segment, which are aligned to 4 bytes or to 8; 0 when
+// there is none.
 static size_t build_id(const unsigned char *note, size_t size, size_t alignment, unsigned char *out)
 {
     ElfW(Nhdr) header;
@@ -112,9 +115,11 @@ static size_t build_id(const unsigned char *note, size_t size, size_t alignment,
         const size_t end = text + header.n_descsz;
         if (end > size)
             return 0;
-        if (header.n_type == NT_GNU_BUILD_ID && header.n_namesz == 4 && memcmp(note + name, "GNU", 4) == 0) {
-            const size_t length =
-                header.n_descsz < BROOD_OS_MODULE_IDENTITY ? header.n_descsz : BROOD_OS_MODULE_IDENTITY;
+        if (header.n_type == NT_GNU_BUILD_ID && header.n_namesz == 4 &&
+            memcmp(note + name, "GNU", 4) == 0) {
+            const size_t length = header.n_descsz < BROOD_OS_MODULE_IDENTITY
+                                      ? header.n_descsz
+                                      : BROOD_OS_MODULE_IDENTITY;
             memcpy(out, note + text, length);
             return length;
         }
@@ -147,14 +152,16 @@ static void identify(const struct search *module, uint64_t offset, unsigned char
     memset(out, 0, BROOD_OS_MODULE_IDENTITY);
     for (size_t i = 0; i < module->count; i++) {
         const ElfW(Phdr) *part = &module->headers[i];
-        if (part->p_type == PT_NOTE && build_id((const unsigned char *)(module->base + part->p_vaddr),
-                                                part->p_memsz, part->p_align == 8 ? 8 : 4, out) > 0)
+        if (part->p_type == PT_NOTE &&
+            build_id((const unsigned char *)(module->base + part->p_vaddr), part->p_memsz,
+                     part->p_align == 8 ? 8 : 4, out) > 0)
             return;
     }
     fingerprint(module, offset, out);
 }
 
-// What follows a path: the end of the line, and a remark when the file is not there any more. Another may have its name.
+// What follows a path: the end of the line, and a remark when the file is not there any more.
+// Another may have its name.
 static void trim(char *path)
 {
     static const char gone[] = " (deleted)";
@@ -164,8 +171,8 @@ static void trim(char *path)
         path[length - (sizeof gone - 1)] = 0;
 }
 
-// The absolute path of the file mapped at `address`: the loader's name may be relative to a directory
-// that is not the current one any more.
+// The absolute path of the file mapped at `address`: the loader's name may be relative to a
+// directory that is not the current one any more.
 static char *mapped_path(uintptr_t address)
 {
     FILE *maps = broodi_fault() ? NULL : fopen("/proc/self/maps", "re");
@@ -203,7 +210,8 @@ brood_status brood_os_module_find(void (*code)(void), brood_os_module *out)
 {
     struct search module = { .address = (uintptr_t)code };
     if (!code || !find(&module, holds_address))
-        return broodi_fail(BROOD_INVALID, "the target %p is not code of any module", (void *)(uintptr_t)code);
+        return broodi_fail(BROOD_INVALID, "the target %p is not code of any module",
+                           (void *)(uintptr_t)code);
     char *path = path_of(&module, (uintptr_t)code);
     if (!path)
         return broodi_fail(BROOD_NO_MEMORY, "the path of the target's module");
@@ -224,7 +232,8 @@ static brood_status load(const char *path, struct search *out)
     if (dlinfo(library, RTLD_DI_LINKMAP, (void *)&map) != 0)
         return broodi_fail(BROOD_SYSTEM, "dlinfo: %s", dlerror());
     out->base = map->l_addr;
-    return find(out, has_base) ? BROOD_OK : broodi_fail(BROOD_NOT_FOUND, "%s is loaded and not listed", path);
+    return find(out, has_base) ? BROOD_OK
+                               : broodi_fail(BROOD_NOT_FOUND, "%s is loaded and not listed", path);
 }
 
 // As tools print a build id.
@@ -251,8 +260,9 @@ static brood_status refuse(const brood_os_module *starters, const unsigned char 
 brood_status brood_os_module_resolve(const brood_os_module *module, void (**out)(void))
 {
     struct search here = { .found = false };
-    const brood_status status =
-        module->path[0] ? load(module->path, &here) : (find(&here, is_executable) ? BROOD_OK : BROOD_SYSTEM);
+    const brood_status status = module->path[0]
+                                    ? load(module->path, &here)
+                                    : (find(&here, is_executable) ? BROOD_OK : BROOD_SYSTEM);
     if (status != BROOD_OK)
         return status;
     unsigned char identity[BROOD_OS_MODULE_IDENTITY];

@@ -35,7 +35,8 @@ brood_status brood_os_resource_check(const brood_resource *resource)
     if (is_number && fcntl((int)resource->value, F_GETFD) >= 0)
         return BROOD_OK;
     if (!is_number || errno == EBADF)
-        return broodi_fail(BROOD_INVALID, "descriptor %lld is not open", (long long)resource->value);
+        return broodi_fail(BROOD_INVALID, "descriptor %lld is not open",
+                           (long long)resource->value);
     return brood_os_error("fcntl of F_GETFD for a resource", errno);
 }
 
@@ -63,7 +64,8 @@ static bool poll_until(struct pollfd *descriptors, nfds_t count, int64_t deadlin
             return true;
         if (brood_os_clock() >= deadline)
             return false;
-        if (ready < 0 && errno != EINTR) // a limit of descriptors below those that are open, for one
+        if (ready < 0 &&
+            errno != EINTR) // a limit of descriptors below those that are open, for one
             brood_os_sleep_until(brood_os_clock() + 1000000);
     }
 }
@@ -80,8 +82,8 @@ static bool receive_reply(brood_os_child *child, struct channel_reply *out)
     int shown[CHANNEL_MOST_DESCRIPTORS];
     size_t count = 0;
     broodi_descriptors_lock();
-    const bool received =
-        broodi_channel_receive_with((int)child->channel, out, sizeof *out, MSG_DONTWAIT, shown, &count);
+    const bool received = broodi_channel_receive_with((int)child->channel, out, sizeof *out,
+                                                      MSG_DONTWAIT, shown, &count);
     if (received && count > 0)
         child->handle = broodi_descriptor_note(broodi_descriptor_up(shown[0]));
     broodi_descriptors_unlock();
@@ -111,7 +113,8 @@ static bool is_something_left(int channel)
     return recv(channel, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 1;
 }
 
-// What was executed to become a detached child ends when its fork has taken its place, or with its own fault.
+// What was executed to become a detached child ends when its fork has taken its place, or with its
+// own fault.
 static void reap_between(int64_t pid, bool end_it)
 {
     siginfo_t info;
@@ -122,7 +125,8 @@ static void reap_between(int64_t pid, bool end_it)
         continue;
 }
 
-brood_status brood_os_process_await_ready(brood_os_child *child, int64_t deadline, brood_os_reply *out)
+brood_status brood_os_process_await_ready(brood_os_child *child, int64_t deadline,
+                                          brood_os_reply *out)
 {
     const int64_t between = child->served ? child->pid : 0;
     struct pollfd either[] = {
@@ -179,15 +183,17 @@ static const struct {
     int signal;
     brood_crash crash;
 } crashes[] = {
-    { SIGSEGV, BROOD_CRASH_ACCESS },    { SIGABRT, BROOD_CRASH_ABORT }, { SIGILL, BROOD_CRASH_ILLEGAL },
-    { SIGFPE, BROOD_CRASH_ARITHMETIC }, { SIGBUS, BROOD_CRASH_BUS },    { SIGTRAP, BROOD_CRASH_OTHER },
+    { SIGSEGV, BROOD_CRASH_ACCESS }, { SIGABRT, BROOD_CRASH_ABORT },
+    { SIGILL, BROOD_CRASH_ILLEGAL }, { SIGFPE, BROOD_CRASH_ARITHMETIC },
+    { SIGBUS, BROOD_CRASH_BUS },     { SIGTRAP, BROOD_CRASH_OTHER },
     { SIGSYS, BROOD_CRASH_OTHER },
 };
 
 brood_exit broodi_launch_end(const siginfo_t *info)
 {
     if (info->si_code == CLD_EXITED)
-        return (brood_exit){ .kind = BROOD_EXITED, .code = info->si_status, .native = info->si_status };
+        return (
+            brood_exit){ .kind = BROOD_EXITED, .code = info->si_status, .native = info->si_status };
     for (size_t i = 0; i < sizeof crashes / sizeof crashes[0]; i++)
         if (crashes[i].signal == info->si_status)
             return (brood_exit){ .kind = BROOD_CRASHED,
@@ -279,14 +285,16 @@ bool broodi_launch_note_starter(int channel)
     return true;
 }
 
-// What cannot be told is taken to live: the caller looks again. A process gets another parent when its own ends, and no other has the number before. Where it is not
-// the parent but a server's requester, when it was started tells it from another one.
+// What cannot be told is taken to live: the caller looks again. A process gets another parent when
+// its own ends, and no other has the number before. Where it is not the parent but a server's
+// requester, when it was started tells it from another one.
 static bool lives(int64_t pid, uint64_t birth)
 {
     if (pid == getppid())
         return true;
     const uint64_t now = brood_os_process_birth(pid);
-    return now == BROOD_OS_BIRTH_UNKNOWN || (now != 0 && (now == birth || birth == BROOD_OS_BIRTH_UNKNOWN));
+    return now == BROOD_OS_BIRTH_UNKNOWN ||
+           (now != 0 && (now == birth || birth == BROOD_OS_BIRTH_UNKNOWN));
 }
 
 static bool await_by_birth(int64_t pid, uint64_t birth, int64_t deadline)
@@ -318,7 +326,8 @@ static bool await_by_descriptor(int pidfd, int64_t deadline)
 
 static brood_status await_unseen(int64_t deadline)
 {
-    struct pollfd ended = { .fd = unseen.descriptor, .events = POLLIN }; // passed over when negative
+    struct pollfd ended = { .fd = unseen.descriptor,
+                            .events = POLLIN }; // passed over when negative
     return poll_until(&ended, 1, deadline) ? BROOD_OK : BROOD_TIMEOUT;
 }
 
@@ -328,7 +337,8 @@ brood_status brood_os_parent_await_end(int64_t pid, uint64_t birth, int64_t dead
         return await_unseen(deadline);
     const int before = brood_os_thread_protect();
     const int pidfd = broodi_descriptor_of_process(pid);
-    const bool over = !lives(pid, birth); // asked behind the descriptor, which is that of a stranger then
+    const bool over =
+        !lives(pid, birth); // asked behind the descriptor, which is that of a stranger then
     if (pidfd >= 0 && over)
         broodi_descriptor_close(pidfd);
     brood_os_thread_unprotect(before);

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
 // The requester's side of the fork server; the server's own is warden.c.
 //
-// All that the two share is one end each of a socket pair that keeps the bounds of messages. A job is one message on it, with descriptors: the
-// child's end of a channel as every child has it, the directory, the standard descriptors. Whichever spare takes the job is the child from then
-// on, and the rest comes over its channel.
+// All that the two share is one end each of a socket pair that keeps the bounds of messages. A job
+// is one message on it, with descriptors: the child's end of a channel as every child has it, the
+// directory, the standard descriptors. Whichever spare takes the job is the child from then on, and
+// the rest comes over its channel.
 #include "os/os_server.h"
 
 #include "channel.h"
@@ -26,7 +27,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-// Without pidfds a server could not watch its requester, nor this one the end of what is not its child.
+// Without pidfds a server could not watch its requester, nor this one the end of what is not its
+// child.
 bool brood_os_server_is_supported(void)
 {
     enum { UNKNOWN, YES, NO };
@@ -42,7 +44,8 @@ bool brood_os_server_is_supported(void)
     return answer == YES;
 }
 
-brood_status brood_os_server_prepare(brood_resource resources[BROOD_OS_SERVER_RESOURCES], intptr_t *out_end)
+brood_status brood_os_server_prepare(brood_resource resources[BROOD_OS_SERVER_RESOURCES],
+                                     intptr_t *out_end)
 {
     int ends[2];
     if (!brood_os_server_is_supported())
@@ -81,8 +84,8 @@ brood_status brood_os_server_confirm(const brood_os_child *server, int64_t deadl
     size_t count = 0;
     if (!broodi_channel_await_until((int)server->channel, deadline))
         return broodi_fail(BROOD_TIMEOUT, "the fork server is not ready in time");
-    if (!broodi_channel_receive_with((int)server->channel, &ready, sizeof ready, MSG_DONTWAIT, unused,
-                                     &count))
+    if (!broodi_channel_receive_with((int)server->channel, &ready, sizeof ready, MSG_DONTWAIT,
+                                     unused, &count))
         return broodi_fail(BROOD_SYSTEM, "the fork server has ended before it served");
     ready.call[sizeof ready.call - 1] = 0;
     return ready.code ? brood_os_error(ready.call, ready.code) : BROOD_OK;
@@ -134,17 +137,19 @@ static size_t size_of_texts(const brood_os_plan *plan)
 static int open_directory(void)
 {
     broodi_descriptors_lock();
-    const int opened =
-        broodi_posix_fault(EMFILE) ? -1 : broodi_descriptor_up(open(".", O_PATH | O_DIRECTORY | O_CLOEXEC));
+    const int opened = broodi_posix_fault(EMFILE)
+                           ? -1
+                           : broodi_descriptor_up(open(".", O_PATH | O_DIRECTORY | O_CLOEXEC));
     const int directory = broodi_descriptor_note(opened);
     broodi_descriptors_unlock();
     return directory;
 }
 
-// The child's end, the directory, the standard descriptors that are open; `directory` is the caller's to close. One that may not be searched is
-// where the server sits: circumstances.c.
-static brood_status describe(const brood_os_plan *plan, int channel, const brood_os_circumstances *now,
-                             struct warden_job *job, struct parcel *parcel, int *directory)
+// The child's end, the directory, the standard descriptors that are open; `directory` is the
+// caller's to close. One that may not be searched is where the server sits: circumstances.c.
+static brood_status describe(const brood_os_plan *plan, int channel,
+                             const brood_os_circumstances *now, struct warden_job *job,
+                             struct parcel *parcel, int *directory)
 {
     *job = (struct warden_job){ .token = plan->token,
                                 .place = { plan->place[0], plan->place[1] },
@@ -184,8 +189,8 @@ static brood_status send_job(const brood_os_child *server, const brood_os_plan *
     struct parcel parcel = { .count = 0 };
     int directory = -1;
     brood_status status = describe(plan, channel, now, &job, &parcel, &directory);
-    if (status == BROOD_OK &&
-        !broodi_channel_send_with((int)server->channel, &job, sizeof job, parcel.descriptors, parcel.count))
+    if (status == BROOD_OK && !broodi_channel_send_with((int)server->channel, &job, sizeof job,
+                                                        parcel.descriptors, parcel.count))
         status = brood_os_error("asking the fork server", errno);
     if (directory >= 0)
         broodi_descriptor_close(directory);
@@ -233,7 +238,8 @@ brood_status brood_os_server_start(const brood_os_child *server, const brood_os_
 }
 
 // That nobody answers may be because somebody has stopped the server.
-void brood_os_server_await(const brood_os_child *server, const brood_os_child *child, int64_t deadline)
+void brood_os_server_await(const brood_os_child *server, const brood_os_child *child,
+                           int64_t deadline)
 {
     const int64_t period = 1000000000;
     for (;;) {

@@ -54,7 +54,8 @@ static bool is_pending(int number)
     return sigpending(&pending) == 0 && sigismember(&pending, number) == 1;
 }
 
-// Takes the signal that a write to a pipe without a reader has raised in this thread, where it is blocked.
+// Takes the signal that a write to a pipe without a reader has raised in this thread, where it is
+// blocked.
 static void take_broken_pipe(const sigset_t *only)
 {
     int taken;

@@ -58,8 +58,8 @@ static int set_stack(pthread_attr_t *attributes, size_t size)
     return pthread_attr_setstacksize(attributes, (size + page - 1) / page * page);
 }
 
-// The least stack has room for the thread-local variables of all modules, and the C library says of a smaller one only that it is wrong: so it is doubled
-// until there is enough.
+// The least stack has room for the thread-local variables of all modules, and the C library says of
+// a smaller one only that it is wrong: so it is doubled until there is enough.
 static int create(pthread_t *out, pthread_attr_t *attributes, struct start *start)
 {
     const size_t most = (size_t)1 << 30;
@@ -74,7 +74,8 @@ static int create(pthread_t *out, pthread_attr_t *attributes, struct start *star
     }
 }
 
-brood_status brood_os_thread_start(brood_os_thread *out, void (*entry)(void *), void *arg, size_t stack_size)
+brood_status brood_os_thread_start(brood_os_thread *out, void (*entry)(void *), void *arg,
+                                   size_t stack_size)
 {
     struct start *start = broodi_alloc(sizeof *start);
     pthread_attr_t attributes;
@@ -98,9 +99,11 @@ brood_status brood_os_thread_start(brood_os_thread *out, void (*entry)(void *), 
     return BROOD_OK;
 }
 
-// glibc alone joins by a clock that nobody sets, and the thread sanitizer does not see it. Elsewhere a wait with a deadline looks again, less and
-// less often: a thread that is to be joined is about to end.
-#if defined(__GLIBC__) && __GLIBC__ * 1000 + __GLIBC_MINOR__ >= 2031 && !defined(__SANITIZE_THREAD__)
+// glibc alone joins by a clock that nobody sets, and the thread sanitizer does not see it.
+// Elsewhere a wait with a deadline looks again, less and less often: a thread that is to be joined
+// is about to end.
+#if defined(__GLIBC__) && __GLIBC__ * 1000 + __GLIBC_MINOR__ >= 2031 && \
+    !defined(__SANITIZE_THREAD__)
 static bool join_until(pthread_t thread, int64_t deadline)
 {
     const struct timespec end = { .tv_sec = (time_t)(deadline / 1000000000),
@@ -152,7 +155,8 @@ void brood_os_thread_unprotect(int before)
     (void)pthread_setcancelstate(before, NULL);
 }
 
-// Threads that are not the program's: a thread sanitizer runs one, and so does QEMU in user mode (the preset "aarch64").
+// Threads that are not the program's: a thread sanitizer runs one, and so does QEMU in user mode
+// (the preset "aarch64").
 #if defined(__SANITIZE_THREAD__) || defined(BROOD_EMULATED)
 enum { FOREIGN_THREADS = 1 };
 #else
@@ -174,12 +178,12 @@ static bool is_exiting(const char *id)
     text[length] = 0;
     // The name, second field, may hold anything; the flags are number 9.
     const char *end = strrchr(text, ')');
-    return length == 0 ||
-           (end && sscanf(end + 1, " %*c %*d %*d %*d %*d %*d %lu", &flags) == 1 && (flags & PF_EXITING));
+    return length == 0 || (end && sscanf(end + 1, " %*c %*d %*d %*d %*d %*d %lu", &flags) == 1 &&
+                           (flags & PF_EXITING));
 }
 
-// Those in the kernel's list that go on: one that has been joined stands there for some microseconds more. 0 when the
-// list cannot be had.
+// Those in the kernel's list that go on: one that has been joined stands there for some
+// microseconds more. 0 when the list cannot be had.
 static unsigned count_running(void)
 {
     DIR *list = broodi_fault() ? NULL : opendir("/proc/self/task");
@@ -197,14 +201,16 @@ bool broodi_thread_is_alone(void)
     return count_running() == FOREIGN_THREADS + 1;
 }
 
-// Without the kernel's list. glibc knows of a process that it has one thread, and not how many others have.
+// Without the kernel's list. glibc knows of a process that it has one thread, and not how many
+// others have.
 #if defined(__GLIBC__) && __GLIBC__ * 1000 + __GLIBC_MINOR__ >= 2032
 static unsigned count_without_list(void)
 {
     return __libc_single_threaded ? 1 : BROOD_OS_THREADS_UNKNOWN;
 }
 #else
-// The links of the list's directory are two and one for each thread, which takes no descriptor to learn.
+// The links of the list's directory are two and one for each thread, which takes no descriptor to
+// learn.
 static unsigned count_without_list(void)
 {
     struct stat tasks = { .st_nlink = 0 };

@@ -30,7 +30,8 @@ int broodi_proc_wait_now(const brood_os_child *child, siginfo_t *info)
 {
     if (child->handle >= 0) {
         const int got = waitid((idtype_t)WAIT_PIDFD, (id_t)child->handle, info, WEXITED | WNOHANG);
-        if (got == 0 || (errno != EINVAL && errno != EBADF)) // no such kind of wait, or closed by the program
+        if (got == 0 ||
+            (errno != EINVAL && errno != EBADF)) // no such kind of wait, or closed by the program
             return got;
     }
     return waitid(P_PID, (id_t)child->pid, info, WEXITED | WNOHANG);
@@ -77,7 +78,8 @@ int64_t broodi_proc_number(intptr_t descriptor)
     return number < INT32_MAX ? (int64_t)number : 0;
 }
 
-// A process never changes its namespace. A copy is in another one only if its parent is in none that it can see.
+// A process never changes its namespace. A copy is in another one only if its parent is in none
+// that it can see.
 static struct {
     pid_t of;
     uint64_t space;
@@ -101,13 +103,15 @@ uint64_t brood_os_process_space(void)
     return known_space.space;
 }
 
-// Whether the numbers in /proc are those of this process's namespace: it may have been mounted in another one.
+// Whether the numbers in /proc are those of this process's namespace: it may have been mounted in
+// another one.
 static bool is_own_proc(void)
 {
     char own[16];
     char found[16];
     const int size = snprintf(own, sizeof own, "%d", (int)getpid());
-    return readlink("/proc/self", found, sizeof found) == size && memcmp(own, found, (size_t)size) == 0;
+    return readlink("/proc/self", found, sizeof found) == size &&
+           memcmp(own, found, (size_t)size) == 0;
 }
 
 static uint64_t birth_without_proc(int64_t pid)
@@ -120,7 +124,8 @@ static uint64_t read_birth(int64_t pid)
     char text[1024];
     if (!is_own_proc())
         return birth_without_proc(pid);
-    // By its first thread: of a whole process an emulator tells the process itself something else than others are told.
+    // By its first thread: of a whole process an emulator tells the process itself something else
+    // than others are told.
     (void)snprintf(text, sizeof text, "/proc/%lld/task/%lld/stat", (long long)pid, (long long)pid);
     const int file = broodi_posix_fault(EMFILE) ? -1 : open(text, O_RDONLY | O_CLOEXEC);
     if (file < 0 && errno != ENOENT)
@@ -133,13 +138,15 @@ static uint64_t read_birth(int64_t pid)
     if (length <= 0)
         return length < 0 && error == ESRCH ? 0 : BROOD_OS_BIRTH_UNKNOWN;
     text[length] = 0;
-    // The name, second field, may hold anything; the state follows its last parenthesis, the threads are number 20, the start time is 22.
+    // The name, second field, may hold anything; the state follows its last parenthesis, the
+    // threads are number 20, the start time is 22.
     const char *after = strrchr(text, ')');
     char state = 0;
     long threads = 0;
     unsigned long long birth = 0;
     if (!after ||
-        sscanf(after + 1, " %c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %ld %*d %llu",
+        sscanf(after + 1,
+               " %c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %ld %*d %llu",
                &state, &threads, &birth) != 3)
         return BROOD_OS_BIRTH_UNKNOWN;
     // The process lives on as long as it has another thread than the first.
@@ -154,8 +161,8 @@ uint64_t brood_os_process_birth(int64_t pid)
     return birth;
 }
 
-// The whole of a file of unknown size, from malloc, and its length; NULL when it cannot be had. Past stdio, whose list of streams another thread may
-// have locked.
+// The whole of a file of unknown size, from malloc, and its length; NULL when it cannot be had.
+// Past stdio, whose list of streams another thread may have locked.
 static char *read_whole(const char *path, size_t *out_length)
 {
     const int file = broodi_posix_fault(EMFILE) ? -1 : open(path, O_RDONLY | O_CLOEXEC);
@@ -181,7 +188,8 @@ static char *read_whole(const char *path, size_t *out_length)
     return text;
 }
 
-// A list and its texts, which begin with the first entry, both from malloc; NULL when they cannot be had.
+// A list and its texts, which begin with the first entry, both from malloc; NULL when they cannot
+// be had.
 static char **read_arguments(void)
 {
     size_t length;
@@ -246,8 +254,9 @@ int broodi_descriptor_of_process(int64_t pid)
 {
     enum { PIDFD_OPEN = 434 };
     broodi_descriptors_lock();
-    const int opened =
-        broodi_posix_fault(EMFILE) ? -1 : broodi_descriptor_up((int)syscall(PIDFD_OPEN, (pid_t)pid, 0));
+    const int opened = broodi_posix_fault(EMFILE)
+                           ? -1
+                           : broodi_descriptor_up((int)syscall(PIDFD_OPEN, (pid_t)pid, 0));
     const int noted = broodi_descriptor_note(opened);
     broodi_descriptors_unlock();
     return noted;

@@ -45,7 +45,8 @@ static void start_by_vfork(void *arg)
     sigset_t before;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    // Where a vfork is a fork; resources may be the library's own. The program gets no more than these.
+    // Where a vfork is a fork; resources may be the library's own. The program gets no more than
+    // these.
     broodi_descriptor_keep(BROODI_DESCRIPTOR_ALL);
     const pid_t child = broodi_posix_fault(EAGAIN) ? -1 : make_by_vfork(launch);
     launch->error = errno;
@@ -66,8 +67,8 @@ static void start_by_fork(void *arg)
     launch->child = child;
 }
 
-// Runs one of the two above, in a thread whose end is not taken for that of the process. A copy has the stack of the thread that is copied: always
-// that of such a thread, too.
+// Runs one of the two above, in a thread whose end is not taken for that of the process. A copy has
+// the stack of the thread that is copied: always that of such a thread, too.
 static brood_status make_child(struct launch *launch, void (*start)(void *), const char *call)
 {
     launch->starter = getpid();
@@ -79,7 +80,8 @@ static brood_status make_child(struct launch *launch, void (*start)(void *), con
     return launch->child < 0 ? brood_os_error(call, launch->error) : BROOD_OK;
 }
 
-static brood_status start(struct launch *launch, void (*by)(void *), const char *call, brood_os_child *out)
+static brood_status start(struct launch *launch, void (*by)(void *), const char *call,
+                          brood_os_child *out)
 {
     int ends[2];
     if (!broodi_descriptor_pair(SOCK_STREAM, ends))
@@ -91,9 +93,11 @@ static brood_status start(struct launch *launch, void (*by)(void *), const char 
         broodi_descriptor_close(ends[0]);
         return status;
     }
-    *out = (brood_os_child){
-        .pid = launch->child, .handle = -1, .channel = ends[0], .memory = -1, .served = launch->plan->detached
-    };
+    *out = (brood_os_child){ .pid = launch->child,
+                             .handle = -1,
+                             .channel = ends[0],
+                             .memory = -1,
+                             .served = launch->plan->detached };
     if (!out->served)
         out->handle = broodi_descriptor_of_process(launch->child);
     return BROOD_OK;
@@ -130,8 +134,8 @@ brood_status brood_os_process_spawn(const brood_os_plan *plan, brood_os_child *o
     return status;
 }
 
-brood_status brood_os_process_fork(const brood_os_plan *plan, void (*entry)(void *, intptr_t), void *arg,
-                                   brood_os_child *out)
+brood_status brood_os_process_fork(const brood_os_plan *plan, void (*entry)(void *, intptr_t),
+                                   void *arg, brood_os_child *out)
 {
     struct launch launch = { .plan = plan, .entry = entry, .arg = arg };
     return start(&launch, start_by_fork, "fork", out);

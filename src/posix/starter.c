@@ -33,7 +33,8 @@ static struct {
     struct request *first;
 } starter = { .mutex = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER };
 
-// Without signals: a handler that forks would wait for its own thread. The starter has all of them blocked.
+// Without signals: a handler that forks would wait for its own thread. The starter has all of them
+// blocked.
 static void lock(sigset_t *out_mask)
 {
     sigset_t all;
@@ -72,7 +73,8 @@ static void leave_first_thread(void *unused)
     unlock(mask);
 }
 
-// The thread was not copied, nor those who wait for it. The one that was copied is the first of the copy.
+// The thread was not copied, nor those who wait for it. The one that was copied is the first of the
+// copy.
 static void forget_in_child(void)
 {
     atomic_store_explicit(&starter.exists, false, memory_order_relaxed);
@@ -83,7 +85,8 @@ static void forget_in_child(void)
     unlock(starter.fork_mask);
 }
 
-// The C library ends a process that has no thread left, and would wait for this one: so it looks for others itself.
+// The C library ends a process that has no thread left, and would wait for this one: so it looks
+// for others itself.
 static void end_if_alone(void)
 {
     if (!broodi_thread_is_alone())
@@ -134,7 +137,8 @@ static size_t stack_limit(void)
     return (size_t)(limit.rlim_cur < most ? limit.rlim_cur : most);
 }
 
-// A child of fork runs on a copy of this stack. Where there is not as much memory it is smaller, down to what any thread has.
+// A child of fork runs on a copy of this stack. Where there is not as much memory it is smaller,
+// down to what any thread has.
 static int create_with_stack(pthread_attr_t *attributes)
 {
     pthread_t thread;
@@ -161,7 +165,8 @@ static int create_thread(void)
     return error;
 }
 
-// By a thread whose signals are blocked, as all of the starter's are to be, and were as `mask` before.
+// By a thread whose signals are blocked, as all of the starter's are to be, and were as `mask`
+// before.
 static int ensure(sigset_t mask)
 {
     if (atomic_load_explicit(&starter.exists, memory_order_relaxed))
@@ -205,7 +210,8 @@ int broodi_starter_watch_fork(void)
     if (!error && syscall(SYS_gettid) == getpid())
         error = broodi_fault() ? ENOMEM : pthread_setspecific(first_thread, &starter);
     if (!error)
-        error = broodi_fault() ? ENOMEM : pthread_atfork(lock_for_fork, unlock_in_parent, forget_in_child);
+        error = broodi_fault() ? ENOMEM
+                               : pthread_atfork(lock_for_fork, unlock_in_parent, forget_in_child);
     return error;
 }
 

@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: MIT
 // Inside the POSIX port: the starter thread.
 //
-// The death signal that ties a child to its starter (PR_SET_PDEATHSIG) fires when the *thread* that forked ends, not only when
-// the process does. So tied children are forked by the main thread, or else by one thread that lives as long as the
-// process: the starter, made when the first other thread starts a child. All of its signals are blocked.
+// The death signal that ties a child to its starter (PR_SET_PDEATHSIG) fires when the *thread* that
+// forked ends, not only when the process does. So tied children are forked by the main thread, or
+// else by one thread that lives as long as the process: the starter, made when the first other
+// thread starts a child. All of its signals are blocked.
 #ifndef POSIX_STARTER_H
 #define POSIX_STARTER_H
 
 #include <brood/status.h>
 #include <stdbool.h>
 
-// Arranges that every fork() of this process finds no thread in here, and the copy no starter. Once per process, before any other call. 0, or an
-// errno.
+// Arranges that every fork() of this process finds no thread in here, and the copy no starter. Once
+// per process, before any other call. 0, or an errno.
 int broodi_starter_watch_fork(void);
 
 // Runs job(arg) in a thread of this process that lives as long as the process, and waits for it.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The kernel notes the process, the effective user and the effective group that make a socket pair, and tells them at either end.
+// The kernel notes the process, the effective user and the effective group that make a socket pair,
+// and tells them at either end.
 #include "trust.h"
 
 #include "descriptor.h"
@@ -22,7 +23,8 @@
 #define F_GET_SEALS 1034
 #endif
 
-// Each question is answered by NULL, or by what speaks against belief, with errno: of the call that was refused, or EPERM.
+// Each question is answered by NULL, or by what speaks against belief, with errno: of the call that
+// was refused, or EPERM.
 #define DOUBT "a child would not believe its starter: "
 
 static const char *refuse(const char *cause)
@@ -31,7 +33,8 @@ static const char *refuse(const char *cause)
     return cause;
 }
 
-// A listener has a name, which each socket that connects to it or comes out of it has at one of its ends. Those of a pair have none.
+// A listener has a name, which each socket that connects to it or comes out of it has at one of its
+// ends. Those of a pair have none.
 static const char *doubt_pair(int channel)
 {
     struct sockaddr_un own = { .sun_family = AF_UNSPEC };
@@ -42,8 +45,8 @@ static const char *doubt_pair(int channel)
         return DOUBT "getsockname";
     if (getpeername(channel, (struct sockaddr *)&peer, &peer_size) != 0)
         return DOUBT "getpeername";
-    const bool is_pair =
-        own.sun_family == AF_UNIX && own_size == sizeof own.sun_family && peer_size == sizeof peer.sun_family;
+    const bool is_pair = own.sun_family == AF_UNIX && own_size == sizeof own.sun_family &&
+                         peer_size == sizeof peer.sun_family;
     return is_pair ? NULL : refuse(DOUBT "the channel is no pair of sockets");
 }
 
@@ -70,7 +73,8 @@ static uint64_t take_number(const char **text)
     return number;
 }
 
-// Of lines "first number, first number outside, how many". What cannot be read is taken for a range with the user.
+// Of lines "first number, first number outside, how many". What cannot be read is taken for a range
+// with the user.
 static bool is_in_a_range(const char *text, uid_t user)
 {
     while (*text) {
@@ -83,12 +87,14 @@ static bool is_in_a_range(const char *text, uid_t user)
     return false;
 }
 
-// Whether this process's user namespace has no such user: the kernel shows a user from outside as one number, which may also be
-// that of a user of the namespace. In the first namespace there is every number.
+// Whether this process's user namespace has no such user: the kernel shows a user from outside as
+// one number, which may also be that of a user of the namespace. In the first namespace there is
+// every number.
 static bool is_from_outside(uid_t user)
 {
     char text[1024];
-    const int map = broodi_posix_fault(EMFILE) ? -1 : open("/proc/self/uid_map", O_RDONLY | O_CLOEXEC);
+    const int map =
+        broodi_posix_fault(EMFILE) ? -1 : open("/proc/self/uid_map", O_RDONLY | O_CLOEXEC);
     if (map < 0)
         return false;
     const ssize_t length = read(map, text, sizeof text - 1);
@@ -99,8 +105,9 @@ static bool is_from_outside(uid_t user)
     return !is_in_a_range(text, user);
 }
 
-// Root's too: a program may have become another user since it made its arena, and nobody but root can give root a file. From inside
-// of a user namespace that it has entered since, root is a user from outside.
+// Root's too: a program may have become another user since it made its arena, and nobody but root
+// can give root a file. From inside of a user namespace that it has entered since, root is a user
+// from outside.
 static bool is_owner_accepted(uid_t owner)
 {
     return owner == geteuid() || owner == 0 || is_from_outside(owner);
@@ -116,8 +123,9 @@ static const char *doubt_memory(int arena)
         return refuse(DOUBT "the memory of the family is a file with a name");
     if (fcntl(arena, F_GET_SEALS) < 0)
         return DOUBT "fcntl of F_GET_SEALS";
-    return is_owner_accepted(facts.st_uid) ? NULL
-                                           : refuse(DOUBT "the memory of the family is another user's");
+    return is_owner_accepted(facts.st_uid)
+               ? NULL
+               : refuse(DOUBT "the memory of the family is another user's");
 }
 
 static const char *doubt(int channel, int arena, pid_t *out_maker)
@@ -136,13 +144,15 @@ static bool is_ended(int pidfd)
     return ended;
 }
 
-// Whether the maker itself has ended, whoever has its number by now. Older kernels know the number only, as does this process when it is out of
-// descriptors: a child must not begin as a main process because of that.
+// Whether the maker itself has ended, whoever has its number by now. Older kernels know the number
+// only, as does this process when it is out of descriptors: a child must not begin as a main
+// process because of that.
 static bool has_maker_ended(int channel, pid_t maker)
 {
     int pidfd = -1;
     socklen_t size = sizeof pidfd;
-    if (!broodi_posix_fault(EMFILE) && getsockopt(channel, SOL_SOCKET, SO_PEERPIDFD, &pidfd, &size) == 0)
+    if (!broodi_posix_fault(EMFILE) &&
+        getsockopt(channel, SOL_SOCKET, SO_PEERPIDFD, &pidfd, &size) == 0)
         return is_ended(pidfd);
     if (errno == ESRCH || errno == EINVAL)
         return true;
@@ -158,7 +168,8 @@ enum broodi_trust broodi_trust_judge(int channel, int arena)
     const bool has_ended = has_maker_ended(channel, maker);
     if (is_parent && !has_ended)
         return BROODI_TRUST_STARTER;
-    // A parent lives: who had its number before is not the starter. Two that the namespace does not have may be the same.
+    // A parent lives: who had its number before is not the starter. Two that the namespace does not
+    // have may be the same.
     const bool is_parents_number = is_parent && maker != 0;
     return has_ended && !is_parents_number ? BROODI_TRUST_ORPHAN : BROODI_TRUST_STRANGER;
 }
@@ -173,7 +184,8 @@ bool broodi_trust_is_unseen(int channel, int *out_descriptor)
     int pidfd = -1;
     size = sizeof pidfd;
     broodi_descriptors_lock();
-    if (!broodi_posix_fault(EMFILE) && getsockopt(channel, SOL_SOCKET, SO_PEERPIDFD, &pidfd, &size) == 0)
+    if (!broodi_posix_fault(EMFILE) &&
+        getsockopt(channel, SOL_SOCKET, SO_PEERPIDFD, &pidfd, &size) == 0)
         *out_descriptor = broodi_descriptor_note(broodi_descriptor_up(pidfd));
     broodi_descriptors_unlock();
     return true;

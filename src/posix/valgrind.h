@@ -20,10 +20,11 @@ static inline void broodi_helgrind(uintptr_t request, uintptr_t first, uintptr_t
 {
     const uintptr_t arguments[6] = { request, first, second };
     uintptr_t result = 0;
-    __asm__ volatile("rolq $3, %%rdi; rolq $13, %%rdi; rolq $61, %%rdi; rolq $51, %%rdi; xchgq %%rbx, %%rbx"
-                     : "+d"(result)
-                     : "a"(&arguments[0])
-                     : "cc", "memory");
+    __asm__ volatile(
+        "rolq $3, %%rdi; rolq $13, %%rdi; rolq $61, %%rdi; rolq $51, %%rdi; xchgq %%rbx, %%rbx"
+        : "+d"(result)
+        : "a"(&arguments[0])
+        : "cc", "memory");
 }
 #else
 static inline void broodi_helgrind(uintptr_t request, uintptr_t first, uintptr_t second)

@@ -1,17 +1,21 @@
 // SPDX-License-Identifier: MIT
-// The fork server, called the warden of its children. It has one thread, which sleeps in one poll; what can wake it:
+// The fork server, called the warden of its children. It has one thread, which sleeps in one poll;
+// what can wake it:
 //
-//   its requester has ended           it ends, and the system ends its children with it (the death signal), but those that are not tied
-//   its requester has let go          no spare is made any more; it stays for those who live, to report their ends
-//   a spare has taken a job           another spare is made
-//   a child has ended                 its end is reported, then it is reaped
+//   its requester has ended           it ends, and the system ends its children with it (the death
+//   signal), but those that are not tied its requester has let go          no spare is made any
+//   more; it stays for those who live, to report their ends a spare has taken a job another spare
+//   is made a child has ended                 its end is reported, then it is reaped
 //
-// A spare is a fork made ahead. All spares wait for a job on the same socket, and the kernel gives each job to one of them. When there is none
-// (no fork was possible), the warden takes the job itself and says why.
+// A spare is a fork made ahead. All spares wait for a job on the same socket, and the kernel gives
+// each job to one of them. When there is none (no fork was possible), the warden takes the job
+// itself and says why.
 //
-// The warden holds nothing that a child would inherit but what is closed here. It has a process group of its own, so that a signal to the starter's
-// group, such as a terminal's, neither stops it nor waits in a spare; it blocks all signals, and a spare that gets a job drops those that
-// came before. Somebody may stop it all the same: a requester that is not served continues it, and it continues its spares.
+// The warden holds nothing that a child would inherit but what is closed here. It has a process
+// group of its own, so that a signal to the starter's group, such as a terminal's, neither stops it
+// nor waits in a spare; it blocks all signals, and a spare that gets a job drops those that came
+// before. Somebody may stop it all the same: a requester that is not served continues it, and it
+// continues its spares.
 #include "warden.h"
 
 #include "channel.h"
@@ -45,7 +49,11 @@
 
 extern char **environ;
 
-enum { SPARES = 2, RETRY = 100 /* ms until the next try to fork, or look for the dead */, SIGNALS = 64 };
+enum {
+    SPARES = 2,
+    RETRY = 100 /* ms until the next try to fork, or look for the dead */,
+    SIGNALS = 64
+};
 
 // Shared with the spares: whether that one has taken a job.
 typedef _Atomic uint32_t taken_flag;
@@ -93,7 +101,8 @@ static void set_standard(const struct warden_job *job, int channel, const int *d
     }
 }
 
-// Those that the requester does not have: last of all, or a descriptor that is received would get the number.
+// Those that the requester does not have: last of all, or a descriptor that is received would get
+// the number.
 static void close_standard(const struct warden_job *job)
 {
     for (int i = STDIN_FILENO; i <= STDERR_FILENO; i++)
@@ -130,9 +139,10 @@ static void receive_resources(brood_os_boot *boot, size_t count)
         char byte;
         errno = 0;
         if (!broodi_channel_await((int)boot->channel) ||
-            !broodi_channel_receive_with((int)boot->channel, &byte, 1, 0, batch, &got) || got == 0 ||
-            got > count - known)
-            broodi_channel_give_up((int)boot->channel, errno ? errno : EBADF, "receiving resources");
+            !broodi_channel_receive_with((int)boot->channel, &byte, 1, 0, batch, &got) ||
+            got == 0 || got > count - known)
+            broodi_channel_give_up((int)boot->channel, errno ? errno : EBADF,
+                                   "receiving resources");
         for (size_t i = 0; i < got; i++)
             boot->resources[known++].value = batch[i];
     }
@@ -179,7 +189,8 @@ static void enter_directory(int channel, int directory)
     close(directory);
 }
 
-static brood_status become_child(const struct warden_job *job, const int *descriptors, brood_os_boot *out)
+static brood_status become_child(const struct warden_job *job, const int *descriptors,
+                                 brood_os_boot *out)
 {
     *out = (brood_os_boot){ .token = job->token, .arena = -1, .channel = descriptors[0] };
     if (!job->tied)
@@ -213,7 +224,8 @@ static int pass_over(struct dl_phdr_info *module, size_t size, void *unused)
     return 1;
 }
 
-// Some of what every child does after it has a job, done once while nobody waits for it: so its pages are there by then.
+// Some of what every child does after it has a job, done once while nobody waits for it: so its
+// pages are there by then.
 static void rehearse(void)
 {
     void *volatile memory = malloc(1);
@@ -233,7 +245,8 @@ static brood_status wait_for_job(int number, brood_os_boot *out)
     close(warden.requester);
     close(warden.signals);
     rehearse();
-    if (!broodi_channel_receive_with(warden.jobs, &job, sizeof job, 0, descriptors, &count) || count == 0)
+    if (!broodi_channel_receive_with(warden.jobs, &job, sizeof job, 0, descriptors, &count) ||
+        count == 0)
         _exit(0); // the requester has let go
     if (count != count_of(&job) || job.texts == 0)
         broodi_channel_give_up(descriptors[0], EPROTO, "receiving a request in the fork server");
@@ -253,7 +266,8 @@ static brood_status wait_for_job(int number, brood_os_boot *out)
 // A spare that is still idle.
 static bool is_idle(int number)
 {
-    return warden.spares[number] && !atomic_load_explicit(&warden.flags[number], memory_order_acquire);
+    return warden.spares[number] &&
+           !atomic_load_explicit(&warden.flags[number], memory_order_acquire);
 }
 
 static unsigned count_idle(void)
@@ -326,7 +340,8 @@ static void refuse_job(void)
     struct warden_job job;
     int descriptors[CHANNEL_MOST_DESCRIPTORS];
     size_t count = 0;
-    if (!broodi_channel_receive_with(warden.jobs, &job, sizeof job, MSG_DONTWAIT, descriptors, &count))
+    if (!broodi_channel_receive_with(warden.jobs, &job, sizeof job, MSG_DONTWAIT, descriptors,
+                                     &count))
         return;
     if (count > 0)
         broodi_channel_send_error(descriptors[0], warden.fork_error, "fork in the fork server");
@@ -368,7 +383,8 @@ static void wait_for_news(void)
         { .fd = warden.taken, .events = POLLIN },
         { .fd = warden.signals, .events = POLLIN },
     };
-    // A thread that some library has started before main takes SIGCHLD away if it does not block it.
+    // A thread that some library has started before main takes SIGCHLD away if it does not block
+    // it.
     const bool looks_again = warden.fork_error || brood_os_thread_count() > 1;
     if (broodi_posix_fault(ENOMEM) || poll(news, 4, looks_again ? RETRY : -1) < 0)
         return;
@@ -394,7 +410,8 @@ static const char *prepare_signals(void)
     sigemptyset(&set);
     sigaddset(&set, SIGCHLD);
     sigaddset(&set, SIGCONT);
-    warden.signals = broodi_posix_fault(EMFILE) ? -1 : signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    warden.signals =
+        broodi_posix_fault(EMFILE) ? -1 : signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
     return warden.signals >= 0 ? NULL : "signalfd";
 }
 
@@ -412,7 +429,8 @@ static const char *let_standard_go(void)
     return NULL;
 }
 
-// Nor does a directory; but one that the server could not come back to is what its children begin in.
+// Nor does a directory; but one that the server could not come back to is what its children begin
+// in.
 static void leave_directory(void)
 {
     struct stat facts;
@@ -420,7 +438,8 @@ static void leave_directory(void)
         (void)!chdir("/");
 }
 
-// A job brings the channel, the directory and the standard descriptors. A spare has two descriptors less than the server.
+// A job brings the channel, the directory and the standard descriptors. A spare has two descriptors
+// less than the server.
 static const char *try_room(void)
 {
     enum { ROOM = 3 };
@@ -448,8 +467,8 @@ static const char *make_flags(void)
     return NULL;
 }
 
-// What has failed, with errno; NULL: nothing. A program may run without standard streams: the server has all three before it
-// opens anything else, which would get one of their numbers.
+// What has failed, with errno; NULL: nothing. A program may run without standard streams: the
+// server has all three before it opens anything else, which would get one of their numbers.
 static const char *prepare(void)
 {
     warden.pid = getpid();
@@ -478,7 +497,8 @@ static void tell_requester(const char *failed, int code)
         _exit(70);
 }
 
-brood_status brood_os_serve(const brood_resource *resources, void (*ended)(int64_t pid, brood_exit how),
+brood_status brood_os_serve(const brood_resource *resources,
+                            void (*ended)(int64_t pid, brood_exit how),
                             void (*taken)(const uint64_t place[2]), brood_os_boot *out)
 {
     int spare = 0;

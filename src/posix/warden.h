@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
 // Inside the POSIX port: what the fork server and its requester agree on.
 //
-// The server says once whether it serves: struct warden_ready. Of a job, the message itself comes first, with the descriptors: channel, directory
-// if `has_directory`, then standard input, output and error as far as `standard` says. Over the channel follow the resources, in messages with up to
-// CHANNEL_MOST_DESCRIPTORS descriptors and one byte; the texts: the directory to change to, or "", and the entries of the environment; the letter.
+// The server says once whether it serves: struct warden_ready. Of a job, the message itself comes
+// first, with the descriptors: channel, directory if `has_directory`, then standard input, output
+// and error as far as `standard` says. Over the channel follow the resources, in messages with up
+// to CHANNEL_MOST_DESCRIPTORS descriptors and one byte; the texts: the directory to change to, or
+// "", and the entries of the environment; the letter.
 #ifndef POSIX_WARDEN_H
 #define POSIX_WARDEN_H
 

@@ -20,7 +20,8 @@ static int by_name(const void *a, const void *b)
 {
     const wchar_t *left = *(const wchar_t *const *)a;
     const wchar_t *right = *(const wchar_t *const *)b;
-    return CompareStringOrdinal(left, name_length(left), right, name_length(right), TRUE) - CSTR_EQUAL;
+    return CompareStringOrdinal(left, name_length(left), right, name_length(right), TRUE) -
+           CSTR_EQUAL;
 }
 
 // Appends an entry to the list in UTF-16; gives back the place behind its text, NULL when it is
@@ -56,8 +57,8 @@ static wchar_t *join_entries(wchar_t **list, size_t count, size_t room)
     return block;
 }
 
-static brood_status convert(const char *const *entries, const char *first, wchar_t **list, wchar_t *at,
-                            size_t *out_count)
+static brood_status convert(const char *const *entries, const char *first, wchar_t **list,
+                            wchar_t *at, size_t *out_count)
 {
     size_t count = 0;
     at = add_entry(list, &count, at, first);

@@ -8,11 +8,14 @@
 // silently: other programs are no concern of the job, and its brood children are in a job of its
 // own.
 //
-// The jobs of a process are nested: one that holds others has all their processes. So once this process has been put into a further job, by whomever, what
-// it starts is in that job too, and cannot join children that are not: those of before stay in the job they have, and from then on there is another.
+// The jobs of a process are nested: one that holds others has all their processes. So once this
+// process has been put into a further job, by whomever, what it starts is in that job too, and
+// cannot join children that are not: those of before stay in the job they have, and from then on
+// there is another.
 //
-// A process is made suspended, by the system too, and one that is killed while it makes another leaves that so for ever. So a child that is to
-// survive its starter is born into a job that is closed with it, one of the child's own, which lets go once the child is made.
+// A process is made suspended, by the system too, and one that is killed while it makes another
+// leaves that so for ever. So a child that is to survive its starter is born into a job that is
+// closed with it, one of the child's own, which lets go once the child is made.
 #include "launch.h"
 
 #include "environment.h"
@@ -27,7 +30,8 @@
 #include <wchar.h>
 #include <windows.h>
 
-// The job that tied children are born into, made when the first of them is. Its handle is never closed, also when another has taken its place.
+// The job that tied children are born into, made when the first of them is. Its handle is never
+// closed, also when another has taken its place.
 static HANDLE tied_job;
 static SRWLOCK tied_job_guard = SRWLOCK_INIT;
 
@@ -110,7 +114,8 @@ static brood_status hand(struct launch *launch, HANDLE own, HANDLE *out)
 {
     HANDLE self = GetCurrentProcess();
     HANDLE copy;
-    if (broodi_win32_fault() || !DuplicateHandle(self, own, self, &copy, 0, TRUE, DUPLICATE_SAME_ACCESS))
+    if (broodi_win32_fault() ||
+        !DuplicateHandle(self, own, self, &copy, 0, TRUE, DUPLICATE_SAME_ACCESS))
         return brood_os_error("DuplicateHandle", GetLastError());
     launch->inherited[launch->inherited_count++] = copy;
     *out = copy;
@@ -119,10 +124,12 @@ static brood_status hand(struct launch *launch, HANDLE own, HANDLE *out)
 
 static brood_status write_letter(struct launch *launch, const brood_os_plan *plan, HANDLE *out)
 {
-    const uint64_t size = channel_resources_at(plan->size) + plan->resource_count * sizeof(channel_resource);
-    HANDLE mapping = broodi_win32_fault() ? NULL
-                                          : CreateFileMappingW(INVALID_HANDLE_VALUE, NULL, PAGE_READWRITE,
-                                                               (DWORD)(size >> 32), (DWORD)size, NULL);
+    const uint64_t size =
+        channel_resources_at(plan->size) + plan->resource_count * sizeof(channel_resource);
+    HANDLE mapping = broodi_win32_fault()
+                         ? NULL
+                         : CreateFileMappingW(INVALID_HANDLE_VALUE, NULL, PAGE_READWRITE,
+                                              (DWORD)(size >> 32), (DWORD)size, NULL);
     if (!mapping)
         return brood_os_error("CreateFileMappingW", GetLastError());
     launch->letter = broodi_win32_fault() ? NULL : MapViewOfFile(mapping, FILE_MAP_WRITE, 0, 0, 0);
@@ -184,9 +191,10 @@ static brood_status announce(struct launch *launch, const brood_os_plan *plan)
         status = hand_resources(launch, plan);
     if (status != BROOD_OK)
         return status;
-    (void)snprintf(launch->announcement, sizeof launch->announcement, CHANNEL_VARIABLE "=%llx:%llx:%llx:%llx",
-                   (unsigned long long)(uintptr_t)mapping, (unsigned long long)(uintptr_t)reply,
-                   (unsigned long long)(uintptr_t)arena, (unsigned long long)plan->token);
+    (void)snprintf(launch->announcement, sizeof launch->announcement,
+                   CHANNEL_VARIABLE "=%llx:%llx:%llx:%llx", (unsigned long long)(uintptr_t)mapping,
+                   (unsigned long long)(uintptr_t)reply, (unsigned long long)(uintptr_t)arena,
+                   (unsigned long long)plan->token);
     return BROOD_OK;
 }
 
@@ -241,7 +249,8 @@ static brood_status hand_streams(struct launch *launch, const brood_os_stream *s
     return status;
 }
 
-static brood_status set_attribute(struct launch *launch, DWORD_PTR which, HANDLE *handles, DWORD count)
+static brood_status set_attribute(struct launch *launch, DWORD_PTR which, HANDLE *handles,
+                                  DWORD count)
 {
     const size_t size = count * sizeof *handles;
     if (broodi_win32_fault() ||
@@ -299,7 +308,8 @@ brood_status broodi_launch_prepare(struct launch *launch, const brood_os_plan *p
     if (status == BROOD_OK)
         status = hand_streams(launch, plan->streams);
     if (status == BROOD_OK)
-        status = broodi_environment_block(plan->environment, launch->announcement, &launch->environment);
+        status =
+            broodi_environment_block(plan->environment, launch->announcement, &launch->environment);
     if (status == BROOD_OK)
         status = list_attributes(launch);
     return status;

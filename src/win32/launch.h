@@ -35,11 +35,12 @@ brood_status broodi_launch_prepare(struct launch *launch, const brood_os_plan *p
 // A failure to have that directory as the child's.
 brood_status broodi_launch_directory_error(const char *directory, DWORD code);
 
-// When the system has denied the child: gives a tied one a job in which there is nobody yet. False when that cannot help.
+// When the system has denied the child: gives a tied one a job in which there is nobody yet. False
+// when that cannot help.
 bool broodi_launch_renew_job(struct launch *launch);
 
-// Once the child is made: one that is to survive its starter does from now on; a new job is that of the tied ones to come. Where this fails,
-// broodi_launch_finish ends the child.
+// Once the child is made: one that is to survive its starter does from now on; a new job is that of
+// the tied ones to come. Where this fails, broodi_launch_finish ends the child.
 brood_status broodi_launch_release(struct launch *launch);
 
 void broodi_launch_finish(struct launch *launch);

@@ -14,7 +14,15 @@
 #include <string.h>
 #include <windows.h>
 
-enum { RECORD_MAPPING, REPLY_EVENT, ARENA, TOKEN, FIELDS, DIGITS = 16, LONGEST = FIELDS * (DIGITS + 1) };
+enum {
+    RECORD_MAPPING,
+    REPLY_EVENT,
+    ARENA,
+    TOKEN,
+    FIELDS,
+    DIGITS = 16,
+    LONGEST = FIELDS * (DIGITS + 1)
+};
 
 // A process is a child once: what its reply needs.
 static struct channel {
@@ -67,8 +75,8 @@ static bool are_handles(const uint64_t fields[FIELDS])
     for (int i = RECORD_MAPPING; i <= ARENA; i++)
         if (fields[i] > UINTPTR_MAX || !GetHandleInformation(handle_in(fields, i), &facts))
             return false;
-    return fields[RECORD_MAPPING] != fields[REPLY_EVENT] && fields[RECORD_MAPPING] != fields[ARENA] &&
-           fields[REPLY_EVENT] != fields[ARENA];
+    return fields[RECORD_MAPPING] != fields[REPLY_EVENT] &&
+           fields[RECORD_MAPPING] != fields[ARENA] && fields[REPLY_EVENT] != fields[ARENA];
 }
 
 // Whether a view begins with a letter that lies in it as a whole. Memory that is reserved only
@@ -82,12 +90,14 @@ static bool is_letter(const channel_letter *view)
     if (view->magic != CHANNEL_MAGIC || view->size > facts.RegionSize - CHANNEL_RECORD)
         return false;
     const uint64_t at = channel_resources_at(view->size);
-    return at <= facts.RegionSize && view->resources <= (facts.RegionSize - at) / sizeof(channel_resource);
+    return at <= facts.RegionSize &&
+           view->resources <= (facts.RegionSize - at) / sizeof(channel_resource);
 }
 
 static channel_letter *open_letter(HANDLE mapping)
 {
-    channel_letter *view = broodi_win32_fault() ? NULL : MapViewOfFile(mapping, FILE_MAP_WRITE, 0, 0, 0);
+    channel_letter *view =
+        broodi_win32_fault() ? NULL : MapViewOfFile(mapping, FILE_MAP_WRITE, 0, 0, 0);
     if (!view)
         return NULL;
     if (is_letter(view))
@@ -96,7 +106,8 @@ static channel_letter *open_letter(HANDLE mapping)
     return NULL;
 }
 
-// What is announced may be a stranger's until this is known: it is looked at, and neither changed nor closed.
+// What is announced may be a stranger's until this is known: it is looked at, and neither changed
+// nor closed.
 static enum broodi_trust judge(void)
 {
     uint64_t fields[FIELDS];
@@ -159,9 +170,11 @@ static brood_status take_resources(const channel_letter *letter, brood_os_boot *
     const unsigned char *place = (const unsigned char *)letter + channel_resources_at(letter->size);
     const channel_resource *list = (const channel_resource *)(const void *)place;
     out->resource_count = (size_t)letter->resources;
-    out->resources = out->resource_count ? broodi_alloc(out->resource_count * sizeof *out->resources) : NULL;
+    out->resources =
+        out->resource_count ? broodi_alloc(out->resource_count * sizeof *out->resources) : NULL;
     if (out->resource_count && !out->resources)
-        return broodi_fail(BROOD_NO_MEMORY, "%llu resources", (unsigned long long)letter->resources);
+        return broodi_fail(BROOD_NO_MEMORY, "%llu resources",
+                           (unsigned long long)letter->resources);
     brood_status status = BROOD_OK;
     for (size_t i = 0; status == BROOD_OK && i < out->resource_count; i++)
         status = adopt(&list[i], &out->resources[i]);

@@ -2,7 +2,8 @@
 // WaitOnAddress and its relatives do not cross processes: the core waits by doorbells instead.
 #include "os/os_futex.h"
 
-brood_status brood_os_futex_wait(const uint32_t *word, uint32_t value, brood_os_life *holder, int64_t timeout)
+brood_status brood_os_futex_wait(const uint32_t *word, uint32_t value, brood_os_life *holder,
+                                 int64_t timeout)
 {
     (void)word, (void)value, (void)holder, (void)timeout;
     return BROOD_UNSUPPORTED;

@@ -13,8 +13,8 @@
 #include <string.h>
 #include <windows.h>
 
-// What stands in brood_os_life. The handles mean something to the thread itself only; the rest says who
-// it is.
+// What stands in brood_os_life. The handles mean something to the thread itself only; the rest says
+// who it is.
 struct life {
     HANDLE mutex;
     HANDLE bell;
@@ -290,8 +290,8 @@ static void await_with_holder(HANDLE bell, HANDLE holder, DWORD timeout)
         ReleaseMutex(holder);
 }
 
-void brood_os_bell_await(brood_os_life *own, brood_os_life *holder, const brood_os_life_id *holder_id,
-                         int64_t timeout)
+void brood_os_bell_await(brood_os_life *own, brood_os_life *holder,
+                         const brood_os_life_id *holder_id, int64_t timeout)
 {
     HANDLE bell = read_life(own).bell;
     const DWORD limit = broodi_win32_milliseconds(timeout);

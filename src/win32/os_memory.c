@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// The arena's window is one section of the page file, reserved as a whole. A page that one process commits
-// in its view is committed in every view, and stays so. A large block is a section of its own; it ends with its last handle,
-// and its keeper has one.
+// The arena's window is one section of the page file, reserved as a whole. A page that one process
+// commits in its view is committed in every view, and stays so. A large block is a section of its
+// own; it ends with its last handle, and its keeper has one.
 #include "os/os_memory.h"
 
 #include "win32.h"
@@ -26,10 +26,11 @@ static brood_status map(brood_os_arena *out, HANDLE section, size_t size)
 
 static brood_status create(brood_os_arena *out, size_t size)
 {
-    HANDLE section = broodi_win32_fault()
-                         ? NULL
-                         : CreateFileMappingW(INVALID_HANDLE_VALUE, NULL, PAGE_READWRITE | SEC_RESERVE,
-                                              (DWORD)((uint64_t)size >> 32), (DWORD)size, NULL);
+    HANDLE section =
+        broodi_win32_fault()
+            ? NULL
+            : CreateFileMappingW(INVALID_HANDLE_VALUE, NULL, PAGE_READWRITE | SEC_RESERVE,
+                                 (DWORD)((uint64_t)size >> 32), (DWORD)size, NULL);
     if (!section)
         return brood_os_error("CreateFileMappingW", GetLastError());
     const brood_status status = map(out, section, size);
@@ -82,7 +83,8 @@ brood_status brood_os_arena_commit(const brood_os_arena *arena, const brood_os_r
     return BROOD_OK;
 }
 
-// Reserved pages of a view are inaccessible, and become accessible in all views when they are committed in one.
+// Reserved pages of a view are inaccessible, and become accessible in all views when they are
+// committed in one.
 bool brood_os_arena_access(const brood_os_arena *arena, const brood_os_range *range)
 {
     return range->offset <= arena->size && range->length <= arena->size - range->offset;
@@ -101,7 +103,8 @@ uint64_t brood_os_section_limit(void)
     return INT64_MAX;
 }
 
-// The number of a process may be another one's later; its name here has bits of when it was created.
+// The number of a process may be another one's later; its name here has bits of when it was
+// created.
 static int64_t name_of(HANDLE process)
 {
     FILETIME birth;
@@ -133,8 +136,8 @@ brood_status brood_os_memory_check(uint64_t length)
 {
     MEMORYSTATUSEX memory = { .dwLength = sizeof memory };
     if (length > SIZE_MAX || (GlobalMemoryStatusEx(&memory) && length > memory.ullAvailPageFile))
-        return broodi_fail(BROOD_NO_MEMORY, "%llu bytes, where %llu are left", (unsigned long long)length,
-                           (unsigned long long)memory.ullAvailPageFile);
+        return broodi_fail(BROOD_NO_MEMORY, "%llu bytes, where %llu are left",
+                           (unsigned long long)length, (unsigned long long)memory.ullAvailPageFile);
     return BROOD_OK;
 }
 
@@ -145,8 +148,8 @@ static bool hand_over(HANDLE section, int64_t name, uint64_t *out_name)
     HANDLE keeper = open_keeper(name);
     if (!keeper)
         return false;
-    const bool done =
-        DuplicateHandle(GetCurrentProcess(), section, keeper, &theirs, 0, FALSE, DUPLICATE_SAME_ACCESS);
+    const bool done = DuplicateHandle(GetCurrentProcess(), section, keeper, &theirs, 0, FALSE,
+                                      DUPLICATE_SAME_ACCESS);
     CloseHandle(keeper);
     *out_name = (uint64_t)(uintptr_t)theirs;
     return done;
@@ -156,10 +159,11 @@ static bool hand_over(HANDLE section, int64_t name, uint64_t *out_name)
 brood_status brood_os_section_create(const brood_os_arena *arena, bool lazy, brood_os_section *out)
 {
     (void)arena, (void)lazy; // pages of such a section always come when they are touched
-    HANDLE section = broodi_win32_fault()
-                         ? NULL
-                         : CreateFileMappingW(INVALID_HANDLE_VALUE, NULL, PAGE_READWRITE | SEC_COMMIT,
-                                              (DWORD)(out->length >> 32), (DWORD)out->length, NULL);
+    HANDLE section =
+        broodi_win32_fault()
+            ? NULL
+            : CreateFileMappingW(INVALID_HANDLE_VALUE, NULL, PAGE_READWRITE | SEC_COMMIT,
+                                 (DWORD)(out->length >> 32), (DWORD)out->length, NULL);
     if (!section)
         return brood_os_error("CreateFileMappingW", GetLastError());
     const int64_t self = brood_os_section_keeper();
@@ -172,15 +176,16 @@ brood_status brood_os_section_create(const brood_os_arena *arena, bool lazy, bro
     return BROOD_OK;
 }
 
-// A handle of this process's own; with DUPLICATE_CLOSE_SOURCE in its keeper's place. NULL when there is none any more.
+// A handle of this process's own; with DUPLICATE_CLOSE_SOURCE in its keeper's place. NULL when
+// there is none any more.
 static HANDLE duplicate(const brood_os_section *section, DWORD options)
 {
     HANDLE ours = NULL;
     HANDLE keeper = open_keeper(section->keeper);
     if (!keeper)
         return NULL;
-    if (!DuplicateHandle(keeper, (HANDLE)(uintptr_t)section->name, GetCurrentProcess(), &ours, 0, FALSE,
-                         DUPLICATE_SAME_ACCESS | options))
+    if (!DuplicateHandle(keeper, (HANDLE)(uintptr_t)section->name, GetCurrentProcess(), &ours, 0,
+                         FALSE, DUPLICATE_SAME_ACCESS | options))
         ours = NULL;
     CloseHandle(keeper);
     return ours;
@@ -194,14 +199,17 @@ void brood_os_section_destroy(const brood_os_arena *arena, const brood_os_sectio
         CloseHandle(ours);
 }
 
-brood_status brood_os_section_map(const brood_os_arena *arena, const brood_os_section *section, void **out)
+brood_status brood_os_section_map(const brood_os_arena *arena, const brood_os_section *section,
+                                  void **out)
 {
     (void)arena;
     HANDLE ours = duplicate(section, 0);
     if (!ours)
         return broodi_fail(BROOD_NOT_FOUND, "process %lu, which kept the block, has ended",
                            (unsigned long)(DWORD)section->keeper);
-    *out = broodi_win32_fault() ? NULL : MapViewOfFile(ours, FILE_MAP_WRITE, 0, 0, (SIZE_T)section->length);
+    *out = broodi_win32_fault()
+               ? NULL
+               : MapViewOfFile(ours, FILE_MAP_WRITE, 0, 0, (SIZE_T)section->length);
     const DWORD code = GetLastError();
     CloseHandle(ours); // the view keeps what it needs
     return *out ? BROOD_OK : brood_os_error("MapViewOfFile", code);

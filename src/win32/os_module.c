@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // A module is named by its path and by its headers, as they stand in memory. The loader writes the
-// base address into them; all else there is as in the file. The linker of MinGW puts a sum of the whole file into them,
-// that of MSVC does not; but it numbers each build in what it tells a debugger.
+// base address into them; all else there is as in the file. The linker of MinGW puts a sum of the
+// whole file into them, that of MSVC does not; but it numbers each build in what it tells a
+// debugger.
 #include "os/os_module.h"
 
 #include "win32.h"
@@ -27,7 +28,8 @@ static uint64_t hash(uint64_t seed, const void *data, size_t size)
 {
     const unsigned char *bytes = data;
     for (size_t i = 0; i < size; i++)
-        // FNV-1a. NOLINTNEXTLINE(clang-analyzer-core.UndefinedBinaryOperatorResult): the bytes of a word are set with it
+        // FNV-1a. NOLINTNEXTLINE(clang-analyzer-core.UndefinedBinaryOperatorResult): the bytes of a
+        // word are set with it
         seed = (seed ^ bytes[i]) * UINT64_C(1099511628211);
     return seed;
 }
@@ -39,7 +41,8 @@ static uint64_t hash_debug(uint64_t seed, HMODULE module, const IMAGE_NT_HEADERS
     const DWORD image = headers->OptionalHeader.SizeOfImage;
     if (headers->OptionalHeader.NumberOfRvaAndSizes <= IMAGE_DIRECTORY_ENTRY_DEBUG)
         return seed;
-    const IMAGE_DATA_DIRECTORY *list = &headers->OptionalHeader.DataDirectory[IMAGE_DIRECTORY_ENTRY_DEBUG];
+    const IMAGE_DATA_DIRECTORY *list =
+        &headers->OptionalHeader.DataDirectory[IMAGE_DIRECTORY_ENTRY_DEBUG];
     if (list->VirtualAddress > image || list->Size > image - list->VirtualAddress)
         return seed;
     const IMAGE_DEBUG_DIRECTORY *records =
@@ -118,7 +121,8 @@ static brood_status name_module(HMODULE module, char **out)
 
 brood_status brood_os_module_find(void (*code)(void), brood_os_module *out)
 {
-    const DWORD flags = GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS | GET_MODULE_HANDLE_EX_FLAG_UNCHANGED_REFCOUNT;
+    const DWORD flags =
+        GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS | GET_MODULE_HANDLE_EX_FLAG_UNCHANGED_REFCOUNT;
     HMODULE module;
     if (!code || !GetModuleHandleExW(flags, (const wchar_t *)(uintptr_t)code, &module))
         return broodi_fail(BROOD_INVALID, "the function is in no module");
@@ -146,7 +150,8 @@ static HMODULE load(const wchar_t *path)
     return module;
 }
 
-// The system completes a name without an extension to another one, unless a point ends it. To a name that begins with \\?\ it does nothing.
+// The system completes a name without an extension to another one, unless a point ends it. To a
+// name that begins with \\?\ it does nothing.
 static brood_status exact_name(const char *path, wchar_t **out)
 {
     const size_t length = strlen(path);
@@ -200,7 +205,8 @@ brood_status brood_os_module_resolve(const brood_os_module *module, void (**out)
         return refuse(module, identity);
     if (!is_code(found, module->offset))
         return broodi_fail(BROOD_MISMATCH, "no code at offset %#llx of %s",
-                           (unsigned long long)module->offset, *module->path ? module->path : "the program");
+                           (unsigned long long)module->offset,
+                           *module->path ? module->path : "the program");
     *out = (void (*)(void))((uintptr_t)found + (uintptr_t)module->offset);
     return BROOD_OK;
 }

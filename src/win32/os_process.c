@@ -26,8 +26,9 @@ static bool make_process(struct launch *launch, PROCESS_INFORMATION *out)
     const DWORD console = GetConsoleCP() != 0 ? 0 : DETACHED_PROCESS;
     const DWORD flags = EXTENDED_STARTUPINFO_PRESENT | CREATE_UNICODE_ENVIRONMENT | console;
     return !broodi_win32_fault() &&
-           CreateProcessW(launch->program, launch->command, NULL, NULL, TRUE, flags, launch->environment,
-                          launch->directory, &launch->startup.StartupInfo, out);
+           CreateProcessW(launch->program, launch->command, NULL, NULL, TRUE, flags,
+                          launch->environment, launch->directory, &launch->startup.StartupInfo,
+                          out);
 }
 
 static brood_status create(struct launch *launch, const char *directory, brood_os_child *out)
@@ -93,8 +94,8 @@ bool brood_os_process_can_fork(void)
     return false;
 }
 
-brood_status brood_os_process_fork(const brood_os_plan *plan, void (*entry)(void *, intptr_t), void *arg,
-                                   brood_os_child *out)
+brood_status brood_os_process_fork(const brood_os_plan *plan, void (*entry)(void *, intptr_t),
+                                   void *arg, brood_os_child *out)
 {
     (void)plan, (void)entry, (void)arg, (void)out;
     return broodi_fail(BROOD_UNSUPPORTED, "Windows has no fork");
@@ -138,7 +139,8 @@ static brood_status await_reply(const brood_os_child *child, int64_t deadline, b
         return brood_os_error("WaitForMultipleObjects", error);
     DWORD code = 0;
     (void)GetExitCodeProcess((HANDLE)child->handle, &code);
-    return broodi_fail(BROOD_SYSTEM, "the child ended with exit code 0x%lx before it was ready", code);
+    return broodi_fail(BROOD_SYSTEM, "the child ended with exit code 0x%lx before it was ready",
+                       code);
 }
 
 static void close_channel(brood_os_child *child)
@@ -151,7 +153,8 @@ static void close_channel(brood_os_child *child)
     child->memory = 0;
 }
 
-brood_status brood_os_process_await_ready(brood_os_child *child, int64_t deadline, brood_os_reply *out)
+brood_status brood_os_process_await_ready(brood_os_child *child, int64_t deadline,
+                                          brood_os_reply *out)
 {
     const brood_status status = await_reply(child, deadline, out);
     close_channel(child);
@@ -191,9 +194,10 @@ static const struct {
     { 0xC000008C, 0xC0000095, BROOD_CRASHED, BROOD_CRASH_ARITHMETIC }, // bounds, float, integer
     { 0xC0000096, 0xC0000096, BROOD_CRASHED, BROOD_CRASH_ILLEGAL },    // privileged instruction
     { 0xC00000FD, 0xC00000FD, BROOD_CRASHED, BROOD_CRASH_STACK },      // stack overflow
-    { 0xC000013A, 0xC000013A, BROOD_SIGNALLED, BROOD_CRASH_NONE },     // Ctrl+C, Ctrl+Break, a closed console
-    { 0xC0000409, 0xC0000409, BROOD_CRASHED, BROOD_CRASH_ABORT },      // fast fail
-    { 0xC0000602, 0xC0000602, BROOD_CRASHED, BROOD_CRASH_ABORT },      // fail fast exception
+    { 0xC000013A, 0xC000013A, BROOD_SIGNALLED,
+      BROOD_CRASH_NONE }, // Ctrl+C, Ctrl+Break, a closed console
+    { 0xC0000409, 0xC0000409, BROOD_CRASHED, BROOD_CRASH_ABORT }, // fast fail
+    { 0xC0000602, 0xC0000602, BROOD_CRASHED, BROOD_CRASH_ABORT }, // fail fast exception
     // Other errors, of the system and of programs: an exception of C++ is one. Bit 28 is never set
     // in them, so that exit(-1) is none.
     { 0xC0000000, 0xCFFFFFFF, BROOD_CRASHED, BROOD_CRASH_OTHER },
@@ -209,7 +213,8 @@ static brood_exit explain(DWORD code)
     brood_exit ended = { .native = code };
     ended.kind = (int32_t)meanings[row].kind;
     ended.crash = (int32_t)meanings[row].crash;
-    if (ended.kind == BROOD_EXITED || ended.kind == BROOD_TERMINATED) // which may be the program's own code
+    if (ended.kind == BROOD_EXITED ||
+        ended.kind == BROOD_TERMINATED) // which may be the program's own code
         ended.code = (int32_t)code;
     if (ended.kind == BROOD_TERMINATED)
         ended.native = code - ENDED_BASE;
@@ -279,7 +284,8 @@ static HANDLE open_process(int64_t pid)
                : OpenProcess(PROCESS_QUERY_LIMITED_INFORMATION | SYNCHRONIZE, FALSE, (DWORD)pid);
 }
 
-// Of a process that could not be opened: there is none, or the number is that of a stranger who lets nobody look.
+// Of a process that could not be opened: there is none, or the number is that of a stranger who
+// lets nobody look.
 static bool is_gone(DWORD code)
 {
     return code == ERROR_INVALID_PARAMETER || code == ERROR_ACCESS_DENIED;

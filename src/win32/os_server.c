@@ -9,7 +9,8 @@ bool brood_os_server_is_supported(void)
     return false;
 }
 
-brood_status brood_os_server_prepare(brood_resource resources[BROOD_OS_SERVER_RESOURCES], intptr_t *out_end)
+brood_status brood_os_server_prepare(brood_resource resources[BROOD_OS_SERVER_RESOURCES],
+                                     intptr_t *out_end)
 {
     (void)resources, (void)out_end;
     return broodi_fail(BROOD_UNSUPPORTED, "Windows has no fork");
@@ -38,7 +39,8 @@ brood_status brood_os_server_start(const brood_os_child *server, const brood_os_
     return broodi_fail(BROOD_UNSUPPORTED, "Windows has no fork");
 }
 
-void brood_os_server_await(const brood_os_child *server, const brood_os_child *child, int64_t deadline)
+void brood_os_server_await(const brood_os_child *server, const brood_os_child *child,
+                           int64_t deadline)
 {
     (void)server, (void)child, (void)deadline;
 }
@@ -59,7 +61,8 @@ bool brood_os_server_lives(const brood_os_child *server)
     return false;
 }
 
-brood_status brood_os_serve(const brood_resource *resources, void (*ended)(int64_t pid, brood_exit how),
+brood_status brood_os_serve(const brood_resource *resources,
+                            void (*ended)(int64_t pid, brood_exit how),
                             void (*taken)(const uint64_t place[2]), brood_os_boot *out)
 {
     (void)resources, (void)ended, (void)taken, (void)out;

@@ -4,10 +4,12 @@
 // the thread that ends the process, which must be told apart, and perhaps under a lock of the
 // loader: threads that were started here call the function by themselves before.
 //
-// It does so too when a fiber is deleted, by whatever thread, and each fiber has marks of its own. So a mark says which fiber it is of, and the thread
-// remembers its own: the mark of another thread is not its end, nor is that of a fiber which another fiber deletes. What cannot be told: that a
-// thread ends in a fiber without a mark, which calls nobody; and a deletion by a thread that is no fiber any more, or of the fiber that a marked thread
-// has become, which look like the thread's end.
+// It does so too when a fiber is deleted, by whatever thread, and each fiber has marks of its own.
+// So a mark says which fiber it is of, and the thread remembers its own: the mark of another thread
+// is not its end, nor is that of a fiber which another fiber deletes. What cannot be told: that a
+// thread ends in a fiber without a mark, which calls nobody; and a deletion by a thread that is no
+// fiber any more, or of the fiber that a marked thread has become, which look like the thread's
+// end.
 #include "os/os_thread.h"
 
 #include "win32.h"
@@ -73,7 +75,8 @@ static void end_self(void)
     (void)TlsSetValue(self_slot, NULL);
 }
 
-// The fiber that runs. GCC takes its place, a small offset into the thread's own block, for an address.
+// The fiber that runs. GCC takes its place, a small offset into the thread's own block, for an
+// address.
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Warray-bounds"
@@ -94,7 +97,8 @@ static bool leave_mark(void)
     return is_marked && TlsSetValue(home_slot, fiber);
 }
 
-// Whether the thread goes on. One that has become a fiber after it was marked has the same mark as before; so has one that is none any more.
+// Whether the thread goes on. One that has become a fiber after it was marked has the same mark as
+// before; so has one that is none any more.
 static bool is_deleted_fiber(void *home)
 {
     void *const fiber = present();
@@ -117,7 +121,8 @@ static unsigned __stdcall run(void *arg)
     free(arg);
     start.entry(start.arg);
     end_self();
-    if (is_last_thread()) // the system would end the process without its handlers, and with this thread's code
+    if (is_last_thread()) // the system would end the process without its handlers, and with this
+                          // thread's code
         exit(0);
     return 0;
 }
@@ -129,10 +134,12 @@ static brood_status refuse_thread(void)
     return brood_os_error("_beginthreadex", code != 0 ? code : ERROR_MAX_THRDS_REACHED);
 }
 
-brood_status brood_os_thread_start(brood_os_thread *out, void (*entry)(void *), void *arg, size_t stack_size)
+brood_status brood_os_thread_start(brood_os_thread *out, void (*entry)(void *), void *arg,
+                                   size_t stack_size)
 {
     if (stack_size > UINT_MAX)
-        return broodi_fail(BROOD_NO_MEMORY, "a stack of %llu bytes", (unsigned long long)stack_size);
+        return broodi_fail(BROOD_NO_MEMORY, "a stack of %llu bytes",
+                           (unsigned long long)stack_size);
     struct start *start = broodi_alloc(sizeof *start);
     if (!start)
         return brood_os_error("malloc", ERROR_NOT_ENOUGH_MEMORY);

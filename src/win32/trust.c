@@ -22,7 +22,8 @@ static bool ask_token(HANDLE process, TOKEN_INFORMATION_CLASS what, token_fact *
     return known;
 }
 
-// An administrator's objects may belong to the group. Under Wine those without a name belong to nobody.
+// An administrator's objects may belong to the group. Under Wine those without a name belong to
+// nobody.
 bool broodi_trust_is_ours(HANDLE object)
 {
     union {
@@ -38,7 +39,8 @@ bool broodi_trust_is_ours(HANDLE object)
         return false;
     if (!owner)
         return true;
-    return (ask_token(GetCurrentProcess(), TokenUser, &own) && EqualSid(owner, own.user.User.Sid)) ||
+    return (ask_token(GetCurrentProcess(), TokenUser, &own) &&
+            EqualSid(owner, own.user.User.Sid)) ||
            (ask_token(GetCurrentProcess(), TokenOwner, &own) && EqualSid(owner, own.owner.Owner));
 }
 
@@ -46,7 +48,8 @@ static bool is_same_user(HANDLE parent)
 {
     token_fact parents;
     token_fact own;
-    return ask_token(parent, TokenUser, &parents) && ask_token(GetCurrentProcess(), TokenUser, &own) &&
+    return ask_token(parent, TokenUser, &parents) &&
+           ask_token(GetCurrentProcess(), TokenUser, &own) &&
            EqualSid(parents.user.User.Sid, own.user.User.Sid);
 }
 
@@ -78,7 +81,8 @@ static uint64_t find_parent(void)
         ULONG_PTR parent;
     } facts;
     const HMODULE ntdll = GetModuleHandleW(L"ntdll.dll");
-    query *ask = ntdll ? (query *)(uintptr_t)GetProcAddress(ntdll, "NtQueryInformationProcess") : NULL;
+    query *ask =
+        ntdll ? (query *)(uintptr_t)GetProcAddress(ntdll, "NtQueryInformationProcess") : NULL;
     if (!ask || ask(GetCurrentProcess(), ProcessBasicInformation, &facts, sizeof facts, NULL) < 0)
         return 0;
     return facts.parent;
@@ -96,16 +100,19 @@ static uint64_t birth_of(HANDLE process)
 // One that is younger than its child has a number that was the parent's.
 static bool is_parent_gone(HANDLE parent)
 {
-    return WaitForSingleObject(parent, 0) != WAIT_TIMEOUT || birth_of(parent) > birth_of(GetCurrentProcess());
+    return WaitForSingleObject(parent, 0) != WAIT_TIMEOUT ||
+           birth_of(parent) > birth_of(GetCurrentProcess());
 }
 
 enum broodi_trust broodi_trust_judge(uint64_t starter)
 {
     if (starter == 0 || starter != find_parent())
         return BROODI_TRUST_STRANGER;
-    HANDLE parent = OpenProcess(PROCESS_QUERY_LIMITED_INFORMATION | SYNCHRONIZE, FALSE, (DWORD)starter);
+    HANDLE parent =
+        OpenProcess(PROCESS_QUERY_LIMITED_INFORMATION | SYNCHRONIZE, FALSE, (DWORD)starter);
     if (!parent)
-        return GetLastError() == ERROR_INVALID_PARAMETER ? BROODI_TRUST_ORPHAN : BROODI_TRUST_STRANGER;
+        return GetLastError() == ERROR_INVALID_PARAMETER ? BROODI_TRUST_ORPHAN
+                                                         : BROODI_TRUST_STRANGER;
     enum broodi_trust trust = BROODI_TRUST_STRANGER;
     if (is_parent_gone(parent))
         trust = BROODI_TRUST_ORPHAN;

@@ -55,8 +55,8 @@ brood_status broodi_win32_module_path(HMODULE module, wchar_t **out)
     }
 }
 
-// Asked about a descriptor that is not open, a C library answers, or ends the program: that of MSVC does, unless the thread has a
-// function for such a case.
+// Asked about a descriptor that is not open, a C library answers, or ends the program: that of MSVC
+// does, unless the thread has a function for such a case.
 #if defined(_MSC_VER) || defined(_UCRT)
 static void __cdecl go_on(const wchar_t *expression, const wchar_t *function, const wchar_t *file,
                           unsigned line, uintptr_t reserved)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A program whose target is in a library that it opens: host <file of the library>. A child gets no arguments for that: it finds the library by itself.
+// A program whose target is in a library that it opens: host <file of the library>. A child gets no
+// arguments for that: it finds the library by itself.
 #include <brood/brood.h>
 #include <stdio.h>
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A program that has brood from outside of its tree: a function runs in a process, and counts under a lock.
+// A program that has brood from outside of its tree: a function runs in a process, and counts under
+// a lock.
 #include <brood/brood.h>
 #include <stdio.h>
 

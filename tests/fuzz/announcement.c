@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The announcement under a fuzzer: whatever stands in the variable, a process that nobody has started is no child, and the variable is erased.
+// The announcement under a fuzzer: whatever stands in the variable, a process that nobody has
+// started is no child, and the variable is erased.
 #include "fuzz.h"
 
 #include "../platform.h"
@@ -53,8 +54,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 size_t fuzz_seed(unsigned number, uint8_t *buffer)
 {
-    static const char *const seeds[FUZZ_SEEDS] = { "3:4:1",    "3:4:0123456789abcdef", "0:1:ffffffffffffffff",
-                                                   "4:8:c:10", "1c:20:24:9a3f",        "2147483647:3:7" };
+    static const char *const seeds[FUZZ_SEEDS] = {
+        "3:4:1",    "3:4:0123456789abcdef", "0:1:ffffffffffffffff",
+        "4:8:c:10", "1c:20:24:9a3f",        "2147483647:3:7"
+    };
     const size_t size = strlen(seeds[number]);
     memcpy(buffer, seeds[number], size);
     return size;

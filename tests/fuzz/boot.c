@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The boot record under a fuzzer: whatever the bytes, there is a status; and what is accepted lies within them, ends, and stays the same when it is
-// written and read again.
+// The boot record under a fuzzer: whatever the bytes, there is a status; and what is accepted lies
+// within them, ends, and stays the same when it is written and read again.
 #include "fuzz.h"
 
 #include "boot.h"
@@ -73,7 +73,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size == 0)
         return 0;
     const size_t length = size - 1;
-    unsigned char *record = malloc(length ? length : 1); // a block of its own: a look past its end is seen
+    unsigned char *record =
+        malloc(length ? length : 1); // a block of its own: a look past its end is seen
     DEMAND(record != NULL);
     memcpy(record, data + 1, length);
     if (data[0] == FUZZ_SEALED)

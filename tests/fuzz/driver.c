@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Runs a fuzz target without a fuzzer: over its seeds and some thousands of mutations of them, the same ones each time. With a directory it writes
-// the seeds there instead, as the corpus for a fuzzer; with "-" and files it runs these, to see what a fuzzer has found.
+// Runs a fuzz target without a fuzzer: over its seeds and some thousands of mutations of them, the
+// same ones each time. With a directory it writes the seeds there instead, as the corpus for a
+// fuzzer; with "-" and files it runs these, to see what a fuzzer has found.
 #include "fuzz.h"
 
 #include <stdio.h>
@@ -23,8 +24,9 @@ static size_t some(size_t limit)
 // A word that is on an edge: of sizes, of signs, of the head.
 static void set_word(uint8_t *data, size_t size)
 {
-    const uint64_t words[] = { 0,        1,        7,          8,         63,         64,        size,
-                               size - 1, size - 2, UINT32_MAX, INT64_MAX, UINT64_MAX, some(512), FUZZ_TOKEN };
+    const uint64_t words[] = { 0,         1,          7,         8,         63,
+                               64,        size,       size - 1,  size - 2,  UINT32_MAX,
+                               INT64_MAX, UINT64_MAX, some(512), FUZZ_TOKEN };
     const uint64_t word = words[some(sizeof words / sizeof words[0])];
     if (size < 2 * sizeof word)
         return;

@@ -117,7 +117,8 @@ static void run_together(int (*fn)(void *), int *numbers, int threads)
 {
     brood_thread *started[THREADS];
     for (int i = 0; i < threads; i++)
-        assert_status(brood_thread_start(&started[i], fn, &numbers[i], sizeof numbers[i], NULL), BROOD_OK);
+        assert_status(brood_thread_start(&started[i], fn, &numbers[i], sizeof numbers[i], NULL),
+                      BROOD_OK);
     for (int i = 0; i < threads; i++) {
         int code = -1;
         assert_status(brood_thread_join(started[i], BROOD_FOREVER, &code), BROOD_OK);
@@ -135,8 +136,8 @@ static void nothing_is_lost_between_threads(void **state)
     assert_true(atomic_load(&by_comparison) == THREADS * ROUNDS);
 }
 
-// Each of two threads writes its own word and then reads the other's: at least one must see the other. What a processor does by itself is that
-// neither does.
+// Each of two threads writes its own word and then reads the other's: at least one must see the
+// other. What a processor does by itself is that neither does.
 static _Atomic uint32_t written[2][ROUNDS];
 static uint32_t seen_by[2][ROUNDS];
 static bool by_fence;
@@ -162,8 +163,9 @@ static int write_and_look(void *arg)
     return 0;
 }
 
-// QEMU 7.2 puts no barrier between the store and the load that 64-bit Arm orders by themselves (STLR, LDAR), so a processor that may let the one overtake
-// the other does. With a fence it is as it should be.
+// QEMU 7.2 puts no barrier between the store and the load that 64-bit Arm orders by themselves
+// (STLR, LDAR), so a processor that may let the one overtake the other does. With a fence it is as
+// it should be.
 #if defined(BROOD_EMULATED)
 enum { FIRST_ROUND = 1 };
 #else

@@ -64,7 +64,8 @@ static void what_was_encoded_is_decoded(void **state)
         assert_string_equal(boot.identity, wanted.identity);
         assert_string_equal(boot.target.path, wanted.target.path);
         assert_true(boot.target.offset == wanted.target.offset);
-        assert_memory_equal(boot.target.identity, wanted.target.identity, sizeof boot.target.identity);
+        assert_memory_equal(boot.target.identity, wanted.target.identity,
+                            sizeof boot.target.identity);
         assert_true(boot.arg_size == arg_size);
         if (arg_size > 0) {
             assert_memory_equal(boot.arg, argument, arg_size);
@@ -122,7 +123,8 @@ static void assert_refused(const unsigned char *record, size_t size, const char 
     unsigned char *copy = malloc(size ? size : 1);
     assert_non_null(copy);
     memcpy(copy, record, size);
-    const brood_status status = broodi_answer("decode", broodi_boot_decode(copy, size, token, &boot));
+    const brood_status status =
+        broodi_answer("decode", broodi_boot_decode(copy, size, token, &boot));
     if (status != BROOD_INVALID && status != BROOD_MISMATCH)
         fail_msg("%s at %u: %s", what, (unsigned)where, brood_status_name(status));
     assert_true(strlen(brood_last_error()) > strlen("decode: a bad argument"));

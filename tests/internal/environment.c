@@ -12,13 +12,16 @@ static void a_change_needs_a_name(void **state)
     (void)state;
     assert_status(broodi_environment_check(NULL), BROOD_OK);
     assert_status(broodi_environment_check((const char *[]){ NULL }), BROOD_OK);
-    assert_status(broodi_environment_check((const char *[]){ "A", "B=", "C=D=E", "D=\xc3\xa4", NULL }),
-                  BROOD_OK);
+    assert_status(
+        broodi_environment_check((const char *[]){ "A", "B=", "C=D=E", "D=\xc3\xa4", NULL }),
+        BROOD_OK);
     static const char *const evil[] = { "", "=", "=A", "=C:=C:\\" };
     for (size_t i = 0; i < sizeof evil / sizeof evil[0]; i++) {
         assert_status(broodi_environment_check((const char *[]){ evil[i], NULL }), BROOD_INVALID);
-        assert_status(broodi_environment_check((const char *[]){ "A=1", evil[i], NULL }), BROOD_INVALID);
-        assert_status(broodi_environment_check((const char *[]){ evil[i], "A=1", NULL }), BROOD_INVALID);
+        assert_status(broodi_environment_check((const char *[]){ "A=1", evil[i], NULL }),
+                      BROOD_INVALID);
+        assert_status(broodi_environment_check((const char *[]){ evil[i], "A=1", NULL }),
+                      BROOD_INVALID);
     }
 }
 
@@ -140,7 +143,8 @@ static void many_changes_are_fine(void **state)
 static void names_are_compared_as_the_system_does(void **state)
 {
     (void)state;
-    const bool same = brood_os_process_same_name("BROOD_TEST_A", "brood_test_a", strlen("BROOD_TEST_A"));
+    const bool same =
+        brood_os_process_same_name("BROOD_TEST_A", "brood_test_a", strlen("BROOD_TEST_A"));
     platform_environment_set("BROOD_TEST_A", "old");
     assert_becomes((const char *[]){ "brood_test_a=new", NULL },
                    same ? "brood_test_a=new" : "BROOD_TEST_A=old");

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Handles, and the slots that they name. The table of names is the test's own here: nothing is put into the registry.
+// Handles, and the slots that they name. The table of names is the test's own here: nothing is put
+// into the registry.
 #include "../meeting.h"
 
 #include "../foreign.h"
@@ -89,7 +90,8 @@ static void a_slot_is_given_back_once(void **state)
     (void)state;
     const uint32_t index = taken();
     const uint64_t before = atomic_load(&word_at(index)->state);
-    assert_false(broodi_slot_give(BROODI_NAME, index, before + 1)); // somebody has changed the low word
+    assert_false(
+        broodi_slot_give(BROODI_NAME, index, before + 1)); // somebody has changed the low word
     assert_false(broodi_slot_give(BROODI_NAME, index, before + (UINT64_C(2) << 32)));
     assert_true(broodi_slot_give(BROODI_NAME, index, before));
     assert_false(broodi_slot_give(BROODI_NAME, index, before));
@@ -147,8 +149,9 @@ static void generations_go_around(void **state)
     (void)state;
     const uint32_t index = taken();
     uint32_t found;
-    atomic_store(&word_at(index)->state,
-                 broodi_state(BROODI_GENERATION_MASK, 1)); // the last odd one that a handle can tell
+    atomic_store(
+        &word_at(index)->state,
+        broodi_state(BROODI_GENERATION_MASK, 1)); // the last odd one that a handle can tell
     const uint64_t last = broodi_handle_of(BROODI_NAME, index);
     assert_status(find(BROODI_NAME, last, &found), BROOD_OK);
     give(index);
@@ -398,7 +401,9 @@ static void a_recursive_lock_does_not_overflow(void **state)
 
 static uint32_t slot_of_process(enum broodi_origin origin, int64_t pid)
 {
-    const struct broodi_process_facts facts = { .parent = BROODI_NONE, .origin = origin, .name = "somebody" };
+    const struct broodi_process_facts facts = { .parent = BROODI_NONE,
+                                                .origin = origin,
+                                                .name = "somebody" };
     uint32_t index = 0;
     assert_status(broodi_process_slot_take(&facts, &index), BROOD_OK);
     assert_true(broodi_process_slot_begin(index, broodi_process_slot_live(index), pid));

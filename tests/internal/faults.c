@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// The fault walk: each scenario is run with its first fault, its second, its third... until it meets none. Every failure must be a status that the
-// header names, must leave nothing behind, and must not spoil what comes after.
+// The fault walk: each scenario is run with its first fault, its second, its third... until it
+// meets none. Every failure must be a status that the header names, must leave nothing behind, and
+// must not spoil what comes after.
 #include "../meeting.h"
 
 #include "../foreign.h"
@@ -24,8 +25,8 @@ struct scenario {
     const char *name;
     brood_status (*run)(void);
     brood_status allowed[4]; // failures; ends with BROOD_OK
-    bool cold;               // does something for the first time that stays: handles are not counted
-    unsigned others;         // processes that stay
+    bool cold;       // does something for the first time that stays: handles are not counted
+    unsigned others; // processes that stay
 };
 
 struct holdings {
@@ -52,7 +53,8 @@ static bool is_alone(unsigned with)
     brood_pid images[MOST_IMAGES];
     const int64_t deadline = brood_clock() + BROOD_SECONDS(30);
     size_t count = platform_images(images, MOST_IMAGES);
-    for (; count > 1 + with && brood_clock() < deadline; count = platform_images(images, MOST_IMAGES))
+    for (; count > 1 + with && brood_clock() < deadline;
+         count = platform_images(images, MOST_IMAGES))
         brood_sleep(BROOD_MILLISECONDS(1));
     for (size_t i = 0; i < count && count > 1 + with; i++)
         print_message("process %d of %d\n", (int)images[i], (int)platform_parent_of(images[i]));
@@ -70,8 +72,8 @@ static void assert_same(const struct scenario *scenario, unsigned n, struct hold
         fail_msg("%s, fault %u: %u descriptors have become %u", scenario->name, n,
                  (unsigned)before.descriptors, (unsigned)after.descriptors);
     if (!scenario->cold && after.memory > before.memory)
-        fail_msg("%s, fault %u: %u bytes of the arena beside its tables have become %u", scenario->name, n,
-                 (unsigned)before.memory, (unsigned)after.memory);
+        fail_msg("%s, fault %u: %u bytes of the arena beside its tables have become %u",
+                 scenario->name, n, (unsigned)before.memory, (unsigned)after.memory);
     for (int kind = 1; kind < BROODI_KINDS; kind++)
         if (after.live[kind] != before.live[kind] && !scenario->cold)
             fail_msg("%s, fault %u: %u slots of kind %d have become %u", scenario->name, n,
@@ -85,7 +87,8 @@ static void assert_allowed(const struct scenario *scenario, unsigned n, brood_st
     for (size_t i = 0; scenario->allowed[i] != BROOD_OK; i++)
         if (scenario->allowed[i] == status)
             return;
-    fail_msg("%s, fault %u: %s (%s)", scenario->name, n, brood_status_name(status), brood_last_error());
+    fail_msg("%s, fault %u: %s (%s)", scenario->name, n, brood_status_name(status),
+             brood_last_error());
 }
 
 // Takes the fault back; whether it was still to come.
@@ -182,9 +185,10 @@ static brood_status fork_and_join(void)
 static void a_spawn_that_fails_leaves_nothing(void **state)
 {
     (void)state;
-    walk_twice(&(struct scenario){ .name = "spawn",
-                                   .run = spawn_and_join,
-                                   .allowed = { BROOD_NO_MEMORY, BROOD_NO_RESOURCES, BROOD_SYSTEM } });
+    walk_twice(
+        &(struct scenario){ .name = "spawn",
+                            .run = spawn_and_join,
+                            .allowed = { BROOD_NO_MEMORY, BROOD_NO_RESOURCES, BROOD_SYSTEM } });
 }
 
 static void a_fork_that_fails_leaves_nothing(void **state)
@@ -194,9 +198,10 @@ static void a_fork_that_fails_leaves_nothing(void **state)
         assert_status(fork_and_join(), BROOD_UNSUPPORTED);
         return;
     }
-    walk_twice(&(struct scenario){ .name = "fork",
-                                   .run = fork_and_join,
-                                   .allowed = { BROOD_NO_MEMORY, BROOD_NO_RESOURCES, BROOD_SYSTEM } });
+    walk_twice(
+        &(struct scenario){ .name = "fork",
+                            .run = fork_and_join,
+                            .allowed = { BROOD_NO_MEMORY, BROOD_NO_RESOURCES, BROOD_SYSTEM } });
 }
 
 enum { SERVER_AND_SPARES = 3 };
@@ -234,7 +239,8 @@ static void a_start_from_the_server_that_fails_leaves_nothing(void **state)
     broodi_server_close();
 }
 
-// The child's side: faults of a fresh image, of the server, of a spare. A child that reaches its target tells whether its fault is still to come.
+// The child's side: faults of a fresh image, of the server, of a spare. A child that reaches its
+// target tells whether its fault is still to come.
 
 enum { PENDING = 5, MET = 6 };
 
@@ -279,7 +285,8 @@ static brood_status ask_fresh_image(unsigned n, bool *pending)
     return start_and_ask(BROOD_START_SPAWN, variable, pending);
 }
 
-// Some children one after the other, so that the server has done all that it does at least once. The server and its spares share a countdown.
+// Some children one after the other, so that the server has done all that it does at least once.
+// The server and its spares share a countdown.
 static brood_status ask_server(unsigned n, bool *pending)
 {
     enum { CHILDREN = 4 };
@@ -295,7 +302,8 @@ static brood_status ask_server(unsigned n, bool *pending)
     return status;
 }
 
-static void walk_other_side(const struct scenario *scenario, brood_status (*ask)(unsigned n, bool *pending))
+static void walk_other_side(const struct scenario *scenario,
+                            brood_status (*ask)(unsigned n, bool *pending))
 {
     unsigned failures = 0;
     bool pending = false;
@@ -316,9 +324,10 @@ static void a_fresh_image_that_cannot_begin_says_why_and_is_gone(void **state)
     bool pending;
     assert_status(ask_fresh_image(MOST * 10, &pending), BROOD_OK); // what is made once is made now
     assert_true(pending);
-    walk_other_side(&(struct scenario){ .name = "fresh image",
-                                        .allowed = { BROOD_NO_MEMORY, BROOD_NO_RESOURCES, BROOD_SYSTEM } },
-                    ask_fresh_image);
+    walk_other_side(
+        &(struct scenario){ .name = "fresh image",
+                            .allowed = { BROOD_NO_MEMORY, BROOD_NO_RESOURCES, BROOD_SYSTEM } },
+        ask_fresh_image);
 }
 
 static void a_server_that_fails_is_replaced_or_says_why(void **state)
@@ -329,9 +338,10 @@ static void a_server_that_fails_is_replaced_or_says_why(void **state)
         return; // there are no servers
     assert_status(ask_server(MOST * 10, &pending), BROOD_OK);
     assert_true(pending);
-    walk_other_side(&(struct scenario){ .name = "server and spares",
-                                        .allowed = { BROOD_NO_MEMORY, BROOD_NO_RESOURCES, BROOD_SYSTEM } },
-                    ask_server);
+    walk_other_side(
+        &(struct scenario){ .name = "server and spares",
+                            .allowed = { BROOD_NO_MEMORY, BROOD_NO_RESOURCES, BROOD_SYSTEM } },
+        ask_server);
 }
 
 static void a_child_that_never_answers_is_given_up(void **state)
@@ -473,9 +483,10 @@ static brood_status spawn_in_fresh_thread(void)
 static void a_spawn_by_a_new_thread_that_fails_leaves_nothing(void **state)
 {
     (void)state;
-    walk_twice(&(struct scenario){ .name = "spawn by a new thread",
-                                   .run = spawn_in_fresh_thread,
-                                   .allowed = { BROOD_NO_MEMORY, BROOD_NO_RESOURCES, BROOD_SYSTEM } });
+    walk_twice(
+        &(struct scenario){ .name = "spawn by a new thread",
+                            .run = spawn_in_fresh_thread,
+                            .allowed = { BROOD_NO_MEMORY, BROOD_NO_RESOURCES, BROOD_SYSTEM } });
 }
 
 // Threads
@@ -485,7 +496,8 @@ static int use_lock_and_local(void *arg)
     brood_local local;
     brood_lock lock;
     memcpy(&lock, arg, sizeof lock);
-    if (brood_lock_acquire(lock, MEETING_PATIENCE) == BROOD_OK && brood_lock_release(lock) != BROOD_OK)
+    if (brood_lock_acquire(lock, MEETING_PATIENCE) == BROOD_OK &&
+        brood_lock_release(lock) != BROOD_OK)
         return 1;
     if (brood_local_create(&local, free) != BROOD_OK)
         return 0;
@@ -513,7 +525,8 @@ static brood_status thread_and_join(void)
 {
     brood_thread *thread = NULL;
     int code = -1;
-    const brood_status status = brood_thread_start(&thread, use_lock, &shared_lock, sizeof shared_lock, NULL);
+    const brood_status status =
+        brood_thread_start(&thread, use_lock, &shared_lock, sizeof shared_lock, NULL);
     if (status != BROOD_OK) {
         assert_null(thread);
         return status;
@@ -528,8 +541,9 @@ static void a_thread_that_fails_leaves_nothing(void **state)
 {
     (void)state;
     assert_status(brood_lock_create(&shared_lock), BROOD_OK);
-    walk_twice(&(struct scenario){
-        .name = "thread", .run = thread_and_join, .allowed = { BROOD_NO_MEMORY, BROOD_NO_RESOURCES } });
+    walk_twice(&(struct scenario){ .name = "thread",
+                                   .run = thread_and_join,
+                                   .allowed = { BROOD_NO_MEMORY, BROOD_NO_RESOURCES } });
     assert_status(brood_lock_destroy(shared_lock), BROOD_OK);
 }
 
@@ -578,8 +592,10 @@ static brood_status hoard_locks(void)
 static void a_table_that_cannot_grow_stays_whole(void **state)
 {
     (void)state;
-    walk(&(struct scenario){
-        .name = "growth of a table", .run = hoard_locks, .allowed = { BROOD_NO_MEMORY }, .cold = true });
+    walk(&(struct scenario){ .name = "growth of a table",
+                             .run = hoard_locks,
+                             .allowed = { BROOD_NO_MEMORY },
+                             .cold = true });
     broodi_fault_set(1);
     while (hoarded < HOARD && hoard_locks() == BROOD_OK)
         continue;
@@ -596,7 +612,8 @@ static void a_table_that_cannot_grow_stays_whole(void **state)
 enum { BLOCKS = 3 };
 
 // So many that they need more memory than is spare; all are zero, and can be written to.
-static brood_status make_blocks(brood_status (*create)(brood_block *, size_t), size_t size, unsigned count)
+static brood_status make_blocks(brood_status (*create)(brood_block *, size_t), size_t size,
+                                unsigned count)
 {
     brood_block blocks[100];
     brood_status status = BROOD_OK;
@@ -655,8 +672,12 @@ static void a_block_that_fails_leaves_nothing(void **state)
         { .name = "small blocks", .run = make_small_ones, .allowed = { BROOD_NO_MEMORY } },
         { .name = "medium blocks", .run = make_medium_ones, .allowed = { BROOD_NO_MEMORY } },
         { .name = "runs of chunks", .run = make_runs, .allowed = { BROOD_NO_MEMORY } },
-        { .name = "large blocks", .run = make_large_ones, .allowed = { BROOD_NO_MEMORY, BROOD_NOT_FOUND } },
-        { .name = "lazy blocks", .run = make_lazy_ones, .allowed = { BROOD_NO_MEMORY, BROOD_NOT_FOUND } },
+        { .name = "large blocks",
+          .run = make_large_ones,
+          .allowed = { BROOD_NO_MEMORY, BROOD_NOT_FOUND } },
+        { .name = "lazy blocks",
+          .run = make_lazy_ones,
+          .allowed = { BROOD_NO_MEMORY, BROOD_NOT_FOUND } },
         { .name = "large blocks of a new thread",
           .run = make_one_elsewhere,
           .allowed = { BROOD_NO_MEMORY, BROOD_NO_RESOURCES, BROOD_NOT_FOUND } },
@@ -736,7 +757,8 @@ static brood_status use_locals_in_fresh_thread(void)
 static void locals_that_fail_leave_nothing(void **state)
 {
     (void)state;
-    walk_twice(&(struct scenario){ .name = "locals", .run = use_locals, .allowed = { BROOD_NO_MEMORY } });
+    walk_twice(
+        &(struct scenario){ .name = "locals", .run = use_locals, .allowed = { BROOD_NO_MEMORY } });
     walk_twice(&(struct scenario){ .name = "locals in a new thread",
                                    .run = use_locals_in_fresh_thread,
                                    .allowed = { BROOD_NO_MEMORY } });
@@ -788,7 +810,8 @@ static brood_status add_handler(void)
 static void a_handler_is_registered_or_is_not(void **state)
 {
     (void)state;
-    walk(&(struct scenario){ .name = "at_exit", .run = add_handler, .allowed = { BROOD_NO_MEMORY } });
+    walk(&(struct scenario){
+        .name = "at_exit", .run = add_handler, .allowed = { BROOD_NO_MEMORY } });
 }
 
 int main(int argc, char **argv)

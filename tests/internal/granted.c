@@ -41,8 +41,8 @@ enum { MOST = 2 };
 
 static brood_thread *started[MOST];
 
-static void start_stopping(enum broodi_step step, brood_target waiter, const struct objects *objects,
-                           int count)
+static void start_stopping(enum broodi_step step, brood_target waiter,
+                           const struct objects *objects, int count)
 {
     atomic_store(&go, false);
     atomic_store(&stopped, 0);
@@ -191,7 +191,8 @@ static brood_status nothing(brood_barrier barrier)
     return BROOD_OK;
 }
 
-static void expect_of_barrier(brood_status (*act)(brood_barrier), bool destroyed, brood_status expected)
+static void expect_of_barrier(brood_status (*act)(brood_barrier), bool destroyed,
+                              brood_status expected)
 {
     struct objects objects;
     assert_status(brood_barrier_create(&objects.barrier, 2), BROOD_OK);
@@ -218,7 +219,8 @@ static void the_end_of_a_round_is_told_after_the_destroy(void **state)
     expect_of_barrier(nothing, true, BROOD_STALE);
 }
 
-// One that a reset has sent away, and that has not looked yet, is not counted in the next round, and keeps nobody else out of it.
+// One that a reset has sent away, and that has not looked yet, is not counted in the next round,
+// and keeps nobody else out of it.
 static void the_round_after_a_reset_is_open_at_once(void **state)
 {
     (void)state;
@@ -251,7 +253,8 @@ static int wait_for_condition(void *arg)
     waits = objects->stops;
     CHECK(brood_lock_acquire(objects->lock, MEETING_PATIENCE) == BROOD_OK);
     CHECK(brood_semaphore_release(objects->semaphore, 1) == BROOD_OK);
-    const brood_status status = brood_condition_wait(objects->condition, objects->lock, objects->timeout);
+    const brood_status status =
+        brood_condition_wait(objects->condition, objects->lock, objects->timeout);
     if (status != BROOD_STALE)
         CHECK(brood_lock_release(objects->lock) == BROOD_OK);
     return (int)status;
@@ -344,8 +347,8 @@ static void all_are_released_before_the_first_is_woken(void **state)
     destroy_rest(&objects);
 }
 
-// From the moment of a notify of all on, those whom it released are of no interest to later notifies and to waiters with another lock,
-// though the notifier has not come by them yet.
+// From the moment of a notify of all on, those whom it released are of no interest to later
+// notifies and to waiters with another lock, though the notifier has not come by them yet.
 static void a_notify_of_all_is_one_moment(void **state)
 {
     (void)state;
@@ -369,8 +372,8 @@ static void a_notify_of_all_is_one_moment(void **state)
     destroy_rest(&objects);
 }
 
-// A notifier of two has claimed the first when somebody else's notify takes the second: it takes the next, who has come meanwhile, and the first
-// returns after that, however short its timeout.
+// A notifier of two has claimed the first when somebody else's notify takes the second: it takes
+// the next, who has come meanwhile, and the first returns after that, however short its timeout.
 static void a_notify_of_several_is_one_moment(void **state)
 {
     (void)state;

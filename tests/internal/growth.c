@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What must not grow with the number of children, or with a peak that is over. Questions to the system are counted: the program is
-// linked with --wrap for them.
+// What must not grow with the number of children, or with a peak that is over. Questions to the
+// system are counted: the program is linked with --wrap for them.
 #include "../meeting.h"
 
 #include "../foreign.h"
@@ -97,7 +97,8 @@ static void active_children_come_in_the_order_of_their_starts(void **state)
     brood_process *children[2 * EACH];
     brood_process *listed[2 * EACH + 1];
     for (int i = 0; i < 2 * EACH; i++) {
-        const brood_process_options options = { .daemon = i % 3 == 1 ? BROOD_DAEMON_YES : BROOD_DAEMON_NO };
+        const brood_process_options options = { .daemon = i % 3 == 1 ? BROOD_DAEMON_YES
+                                                                     : BROOD_DAEMON_NO };
         assert_status(brood_process_start(&children[i], stay, NULL, 0, &options), BROOD_OK);
     }
     assert_int_equal(brood_active_children(listed, 2 * EACH + 1), 2 * EACH);
@@ -149,7 +150,8 @@ static void a_peak_of_threads_is_forgotten(void **state)
     const uint32_t most = foreign_is_slow() ? 300 : THREADS;
     assert_status(brood_event_create(&all_may_go), BROOD_OK);
     uint32_t count = 0;
-    while (count < most && brood_thread_start(&threads[count], wait_with_a_slot, NULL, 0, &small) == BROOD_OK)
+    while (count < most &&
+           brood_thread_start(&threads[count], wait_with_a_slot, NULL, 0, &small) == BROOD_OK)
         count++;
     assert_true(count > 100);
     const int64_t deadline = brood_clock() + MEETING_PATIENCE;

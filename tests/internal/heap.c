@@ -376,7 +376,8 @@ static void large_blocks_lie_apart_wherever_they_find_room(void **state)
             assert_status(brood_block_destroy(*block), BROOD_OK);
         block->id = 0;
         brood_block fresh;
-        assert_status(brood_block_create_lazy(&fresh, MIB + 1 + next_random(&seed) % (4 * MIB)), BROOD_OK);
+        assert_status(brood_block_create_lazy(&fresh, MIB + 1 + next_random(&seed) % (4 * MIB)),
+                      BROOD_OK);
         assert_apart(blocks, BLOCKS, fresh);
         *block = fresh;
     }
@@ -660,7 +661,8 @@ static void who_is_killed_at_any_moment_leaves_blocks_or_nothing(void **state)
         brood_sleep(BROOD_MICROSECONDS((double)(next_random(&seed) % 3000)));
         kill_process(first);
         kill_process(second);
-        assert_status(brood_block_create(&block, 2 << 20), BROOD_OK); // which frees what is half made
+        assert_status(brood_block_create(&block, 2 << 20),
+                      BROOD_OK); // which frees what is half made
         assert_status(brood_block_destroy(block), BROOD_OK);
         destroy_orphans();
         assert_empty(gives_back());

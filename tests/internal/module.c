@@ -43,7 +43,8 @@ static void two_functions_of_a_module_differ_in_their_offsets(void **state)
 {
     (void)state;
     brood_os_module one = assert_round_trip((code)own_function);
-    brood_os_module two = assert_round_trip((code)two_functions_of_a_module_differ_in_their_offsets);
+    brood_os_module two =
+        assert_round_trip((code)two_functions_of_a_module_differ_in_their_offsets);
     assert_string_equal(one.path, two.path);
     assert_true(one.offset != two.offset);
     free(one.path);
@@ -195,8 +196,8 @@ static struct builds refused_builds(const brood_os_module *module)
     assert_refused(module, BROOD_MISMATCH);
     const char *at = strstr(brood_last_error(), "the starter has build ");
     assert_non_null(at);
-    assert_int_equal(sscanf(at, "the starter has build %159[^,], the child has build %159s", builds.starters,
-                            builds.childs),
+    assert_int_equal(sscanf(at, "the starter has build %159[^,], the child has build %159s",
+                            builds.starters, builds.childs),
                      2);
     assert_non_null(strstr(at, module->path));
     return builds;

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
-// Killed at every step. A family in which everybody does everything: threads and processes use the same lock, semaphore, event, condition, barrier
-// and name, make and destroy objects and blocks, and start threads that die with a lock. One of them, the victim, stops at the step
-// that it was told (src/step.h), is killed there, and the others have to go on. Every step is visited; the list is printed.
+// Killed at every step. A family in which everybody does everything: threads and processes use the
+// same lock, semaphore, event, condition, barrier and name, make and destroy objects and blocks,
+// and start threads that die with a lock. One of them, the victim, stops at the step that it was
+// told (src/step.h), is killed there, and the others have to go on. Every step is visited; the list
+// is printed.
 #include "../meeting.h"
 
 #include "../foreign.h"
@@ -144,7 +146,8 @@ static int wait_for_condition(struct member *member)
 
 static int notify(struct member *member)
 {
-    CHECK(brood_condition_notify(member->family.condition, 1 + number_below(member, 2)) == BROOD_OK);
+    CHECK(brood_condition_notify(member->family.condition, 1 + number_below(member, 2)) ==
+          BROOD_OK);
     if (number_below(member, 2))
         CHECK(brood_condition_notify_all(member->family.condition) == BROOD_OK);
     return 0;
@@ -162,7 +165,8 @@ static int meet(struct member *member)
 
 static bool is_fit(brood_status status)
 {
-    return status == BROOD_OK || status == BROOD_TIMEOUT || status == BROOD_STALE || status == BROOD_INVALID;
+    return status == BROOD_OK || status == BROOD_TIMEOUT || status == BROOD_STALE ||
+           status == BROOD_INVALID;
 }
 
 // Somebody waits for an object that somebody else destroys.
@@ -340,7 +344,8 @@ static struct member victim;
 
 static void stop_here(enum broodi_step step)
 {
-    if ((uint32_t)step != victim.step || atomic_fetch_add(&victim.board->reached, 1) + 1 != victim.nth)
+    if ((uint32_t)step != victim.step ||
+        atomic_fetch_add(&victim.board->reached, 1) + 1 != victim.nth)
         return;
     atomic_store(&victim.board->reached, UINT32_MAX / 2);
     for (;;)
@@ -439,8 +444,8 @@ static struct companions started_companions(const struct member *member)
     struct member companion = { .family = member->family };
     for (; companion.number < COMPANIONS - 1; companion.number++) {
         companion.seed = 7 + companion.number;
-        assert_status(brood_thread_start(&companions.threads[companion.number], go_along, &companion,
-                                         sizeof companion,
+        assert_status(brood_thread_start(&companions.threads[companion.number], go_along,
+                                         &companion, sizeof companion,
                                          &(brood_thread_options){ .daemon = BROOD_DAEMON_YES }),
                       BROOD_OK);
     }
@@ -456,10 +461,12 @@ static brood_process *started_victim(const struct member *member)
     brood_process *process = NULL;
     const brood_process_options options = {
         .daemon = BROOD_DAEMON_YES,
-        .method = platform_has_fork() && member->step % 2 ? BROOD_START_FORKSERVER : BROOD_START_SPAWN,
+        .method =
+            platform_has_fork() && member->step % 2 ? BROOD_START_FORKSERVER : BROOD_START_SPAWN,
     };
-    assert_status(brood_process_start(&process, go_along_and_stop, member, sizeof *member, &options),
-                  BROOD_OK);
+    assert_status(
+        brood_process_start(&process, go_along_and_stop, member, sizeof *member, &options),
+        BROOD_OK);
     return process;
 }
 
@@ -470,7 +477,8 @@ static void await_stop(struct board *board, brood_process *process, enum broodi_
         if (!brood_process_is_alive(process) || brood_clock() > deadline) {
             brood_exit ended = { 0 };
             (void)brood_process_report(process, &ended);
-            fail_msg("%s was not reached: %d %d", steps[step].name, (int)ended.kind, (int)ended.code);
+            fail_msg("%s was not reached: %d %d", steps[step].name, (int)ended.kind,
+                     (int)ended.code);
         }
         brood_sleep(BROOD_MICROSECONDS(500));
     }
@@ -528,7 +536,8 @@ static void kill_at(struct member *member, enum broodi_step step)
                   (double)(brood_clock() - told) / 1e6, steps[step].text);
 }
 
-// Somebody has to die with the heap's lock before, and the companions must not be the first to see that.
+// Somebody has to die with the heap's lock before, and the companions must not be the first to see
+// that.
 static void kill_at_redrawing(struct member *member)
 {
     struct member heir = *member;
@@ -600,7 +609,8 @@ static void what_a_dead_starter_was_at_is_swept(void **state)
             brood_process *process = stopped_victim(&member, some[i]);
             const int64_t deadline = brood_clock() + MEETING_PATIENCE;
             kill_process(process);
-            // Beside this one there is the fork server, where the first victim has needed one; the victim's own is about to end.
+            // Beside this one there is the fork server, where the first victim has needed one; the
+            // victim's own is about to end.
             const uint32_t expected = platform_has_fork() ? 2 : 1;
             while (process_slots() > expected && brood_clock() < deadline) {
                 broodi_shared_sweep(BROODI_PROCESS);
@@ -688,7 +698,8 @@ static void the_place_of_one_that_left_uncounted_is_free(void **state)
     assert_status(brood_barrier_destroy(barrier), BROOD_OK);
 }
 
-// A sweeper is held up between its look at a party and the end of it, while another one gives the slot back and a new barrier gets it.
+// A sweeper is held up between its look at a party and the end of it, while another one gives the
+// slot back and a new barrier gets it.
 
 static brood_barrier successor;
 static uint32_t given_back; // the slot

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What all waits with a timeout have in common, by whichever wait provider: none ends before its time, whatever somebody does to the wall clock
-// or with signals, and none is busy.
+// What all waits with a timeout have in common, by whichever wait provider: none ends before its
+// time, whatever somebody does to the wall clock or with signals, and none is busy.
 #include "../meeting.h"
 
 #include "../foreign.h"
@@ -154,8 +154,8 @@ static void end(struct waiter waiters[WAITS])
         const struct waiter *waiter = &waiters[i];
         if (waiter->status != BROOD_TIMEOUT || waiter->took < waiter->timeout ||
             waiter->took > waiter->timeout + BROOD_SECONDS(20))
-            fail_msg("a wait for %s ended after %d ms: %s", waits[i].name, (int)(waiter->took / 1000000),
-                     brood_status_name(waiter->status));
+            fail_msg("a wait for %s ended after %d ms: %s", waits[i].name,
+                     (int)(waiter->took / 1000000), brood_status_name(waiter->status));
     }
 }
 
@@ -165,7 +165,8 @@ static void a_step_of_the_wall_clock_ends_no_wait(void **state)
     struct waiter waiters[WAITS];
     begin(waiters, BROOD_MILLISECONDS(400));
     brood_sleep(BROOD_MILLISECONDS(150)); // most of them wait by now
-    // Further than they wait, and no further: other programs write files meanwhile, which must not be from the future for long.
+    // Further than they wait, and no further: other programs write files meanwhile, which must not
+    // be from the future for long.
     const bool stepped = platform_wall_clock_jump(BROOD_SECONDS(2), BROOD_MILLISECONDS(3));
     end(waiters);
     if (stepped)
@@ -193,7 +194,8 @@ static void signals_end_no_wait(void **state)
     skip();
 }
 
-// The first look at a lock's holder is after 50 ms; and what the system does on behalf of a thread may take a sleep or two.
+// The first look at a lock's holder is after 50 ms; and what the system does on behalf of a thread
+// may take a sleep or two.
 static void who_waits_wakes_once_a_second_at_most(void **state)
 {
     (void)state;

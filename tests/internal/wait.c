@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Waiting and waking, by whichever provider the program is linked with. A wait that ended by the net of one second had missed its
-// wake: the tests count such waits and want none.
+// Waiting and waking, by whichever provider the program is linked with. A wait that ended by the
+// net of one second had missed its wake: the tests count such waits and want none.
 #include "../meeting.h"
 
 #include "../foreign.h"
@@ -47,7 +47,8 @@ static unsigned wait_for(broodi_word *word, uint32_t wanted)
 static void set_low(broodi_word *word, uint32_t low, uint32_t wakes)
 {
     const uint64_t state = atomic_load(&word->state);
-    atomic_store(&word->state, broodi_state(broodi_generation(state), low)); // seq_cst: before the wake
+    atomic_store(&word->state,
+                 broodi_state(broodi_generation(state), low)); // seq_cst: before the wake
     broodi_wake(word, wakes);
 }
 
@@ -132,7 +133,8 @@ static void two_processes_lose_no_wake(void **state)
     free_word(index);
 }
 
-// Words that look alike: private ones at the same address in two processes, neighbours, halves of the same number.
+// Words that look alike: private ones at the same address in two processes, neighbours, halves of
+// the same number.
 
 static broodi_word twin;
 
@@ -185,7 +187,8 @@ static int sleep_once(void *arg)
     return 0;
 }
 
-// True when the machine was quick enough for the test to tell something: `pause` makes it likely that all sleep indeed.
+// True when the machine was quick enough for the test to tell something: `pause` makes it likely
+// that all sleep indeed.
 static bool wake_two_of_six(brood_duration pause)
 {
     brood_thread *threads[SLEEPERS];
@@ -324,7 +327,8 @@ static int64_t assert_wait_returns(uint32_t holder)
     return took;
 }
 
-// By the net it would be late each time; a machine that is busy with something else is late now and then.
+// By the net it would be late each time; a machine that is busy with something else is late now and
+// then.
 enum { DEATHS = 3 };
 
 static int64_t earlier(int64_t one, int64_t other)
@@ -420,7 +424,8 @@ static int nap(void *arg)
     return brood_clock() - before >= NET;
 }
 
-// A wake that was given to a thread which died then goes to the next who waits. Only the portable provider keeps wakes.
+// A wake that was given to a thread which died then goes to the next who waits. Only the portable
+// provider keeps wakes.
 static void a_wake_of_the_dead_is_passed_on(void **state)
 {
     (void)state;
@@ -434,7 +439,8 @@ static void a_wake_of_the_dead_is_passed_on(void **state)
         if (slot != BROODI_NONE)
             atomic_store(
                 &dead.waiting,
-                atomic_load(&((struct broodi_thread_slot *)broodi_slot(BROODI_THREAD, slot))->waiting));
+                atomic_load(
+                    &((struct broodi_thread_slot *)broodi_slot(BROODI_THREAD, slot))->waiting));
     }
     if (atomic_load(&dead.waiting) == 0) {
         assert_status(brood_thread_join(thread, MEETING_PATIENCE, NULL), BROOD_OK);
@@ -447,7 +453,8 @@ static void a_wake_of_the_dead_is_passed_on(void **state)
     assert_int_equal(atomic_load(&dead.waiting), 0);
 }
 
-// Two wait for a word, and who comes first in the order of the wakes has died unclaimed. Its place holds nothing of the wakes that follow.
+// Two wait for a word, and who comes first in the order of the wakes has died unclaimed. Its place
+// holds nothing of the wakes that follow.
 
 // Whether its wake came late: of the time before the word had changed the waker was in charge.
 static int await_change(void *arg)
@@ -504,7 +511,8 @@ static int stay_once_woken(void *arg)
     return 0;
 }
 
-// It may have returned from its wait, and may not have looked yet: only its burial may say that it did not pass its wake on.
+// It may have returned from its wait, and may not have looked yet: only its burial may say that it
+// did not pass its wake on.
 static void a_wake_is_kept_for_the_burial_of_who_was_woken(void **state)
 {
     (void)state;
@@ -589,13 +597,15 @@ static void make_handled(void)
     assert_status(brood_semaphore_destroy(handled.stale_semaphore), BROOD_OK);
 }
 
-// Nothing of the thread's own is touched for the first time, for that might allocate; and those who wait go on.
+// Nothing of the thread's own is touched for the first time, for that might allocate; and those who
+// wait go on.
 static void a_handler_in_a_thread_that_is_new_to_brood_leaves_no_trace_there(void **state)
 {
     (void)state;
     bool untouched = false;
     make_handled();
-    brood_thread *waiters[] = { started_thread(await_event, NULL, 0), started_thread(acquire_one, NULL, 0) };
+    brood_thread *waiters[] = { started_thread(await_event, NULL, 0),
+                                started_thread(acquire_one, NULL, 0) };
     brood_sleep(BROOD_MILLISECONDS(50)); // makes it likely that they wait; nothing hangs on it
     wrong_line = 0;
     void (*before)(int) = signal(SIGINT, set_and_release);

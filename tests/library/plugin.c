@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A library that a test opens at run time, or that it is linked with. Its targets are static: what is handed out are their addresses.
+// A library that a test opens at run time, or that it is linked with. Its targets are static: what
+// is handed out are their addresses.
 #include "plugin.h"
 
 #include <stdint.h>

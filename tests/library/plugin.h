@@ -14,7 +14,8 @@ plugin_function plugin_adder(void);
 int plugin_add(void *arg); // the same, by a name that programs are linked with
 plugin_function plugin_teller(void);
 
-// Where a process has the library twice, the two are told by a mark, whose number is the code of the marked target.
+// Where a process has the library twice, the two are told by a mark, whose number is the code of
+// the marked target.
 void plugin_mark(int number);
 plugin_function plugin_marked(void);
 

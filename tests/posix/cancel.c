@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Threads that are cancelled in a call of the library. The calls that wait for a process or for a moment let themselves be cancelled; all others
-// come back first. Either way nothing stays locked and nothing is lost.
+// Threads that are cancelled in a call of the library. The calls that wait for a process or for a
+// moment let themselves be cancelled; all others come back first. Either way nothing stays locked
+// and nothing is lost.
 #include "../meeting.h"
 
 #include "../foreign.h"
@@ -117,8 +118,8 @@ static void have_a_thread(void)
 static void have_objects(void)
 {
     brood_lock lock;
-    if (brood_lock_create(&lock) == BROOD_OK && brood_lock_acquire(lock, BROOD_FOREVER) == BROOD_OK &&
-        brood_lock_release(lock) == BROOD_OK)
+    if (brood_lock_create(&lock) == BROOD_OK &&
+        brood_lock_acquire(lock, BROOD_FOREVER) == BROOD_OK && brood_lock_release(lock) == BROOD_OK)
         (void)brood_lock_destroy(lock);
     (void)!brood_semaphore_acquire(with.semaphore, BROOD_MILLISECONDS(1));
     (void)!brood_event_wait(with.event, BROOD_MILLISECONDS(1));
@@ -141,8 +142,8 @@ static void have_blocks(void)
     static const size_t sizes[] = { 64, 4 << 20, 64 << 20 };
     for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
         brood_block block;
-        const brood_status status =
-            i == 2 ? brood_block_create_lazy(&block, sizes[i]) : brood_block_create(&block, sizes[i]);
+        const brood_status status = i == 2 ? brood_block_create_lazy(&block, sizes[i])
+                                           : brood_block_create(&block, sizes[i]);
         if (status != BROOD_OK)
             continue;
         char *data = brood_block_data(block);
@@ -258,8 +259,8 @@ struct attempt {
 extern void __asan_unpoison_memory_region(const volatile void *address, size_t size)
     __attribute__((__weak__));
 
-// The address sanitizer does not see that cancellation leaves functions: what it has put around their variables stays,
-// and whatever runs there next would be taken for an overflow.
+// The address sanitizer does not see that cancellation leaves functions: what it has put around
+// their variables stays, and whatever runs there next would be taken for an overflow.
 static void clear_stack(void *unused)
 {
     enum { DEEPEST = 256 << 10 };
@@ -293,7 +294,8 @@ static pthread_t begin(struct attempt *self)
     return thread;
 }
 
-// False when the thread was not cancelled, or when it came back although it was to be cancelled in its call, or the reverse.
+// False when the thread was not cancelled, or when it came back although it was to be cancelled in
+// its call, or the reverse.
 static bool is_cancelled(pthread_t thread, bool comes_back)
 {
     void *result;
@@ -352,7 +354,8 @@ static int make_all(void)
     return is_whole() ? 0 : __LINE__;
 }
 
-// The child is left to the library, which may have reaped it already. In an emulator its first thread is gone earlier.
+// The child is left to the library, which may have reaped it already. In an emulator its first
+// thread is gone earlier.
 static bool ends(const brood_process *process)
 {
     const int64_t deadline = brood_clock() + MEETING_PATIENCE;
@@ -366,10 +369,11 @@ static bool ends(const brood_process *process)
 
 static int cancel_before(void *unused)
 {
-    static void (*const calls[])(void) = { start_spawn,  start_served,  start_fork,     join_ended,
-                                           drop_all,     look_at_child, look_at_parent, have_a_thread,
-                                           have_objects, wait_in_vain,  have_blocks,    have_a_name,
-                                           dump,         have_a_local,  once,           end_child };
+    static void (*const calls[])(void) = {
+        start_spawn,    start_served,  start_fork,   join_ended,   drop_all,    look_at_child,
+        look_at_parent, have_a_thread, have_objects, wait_in_vain, have_blocks, have_a_name,
+        dump,           have_a_local,  once,         end_child
+    };
     enum { CALLS = sizeof calls / sizeof calls[0] };
     (void)unused;
     CHECK(make_all() == 0);

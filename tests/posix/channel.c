@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Letters that are none, absurd, cut or never finished: the child's side of the channel answers with a status and keeps nothing.
+// Letters that are none, absurd, cut or never finished: the child's side of the channel answers
+// with a status and keeps nothing.
 #include "../meeting.h"
 
 #include "posix/channel.h"
@@ -45,7 +46,10 @@ static const struct row cut[] = {
 static const struct row absurd[] = {
     { .letter = { .size = 1 }, .sent = WHOLE, .status = BROOD_INVALID },
     { .letter = { .magic = CHANNEL_MAGIC + 1, .size = 1 }, .sent = WHOLE, .status = BROOD_INVALID },
-    { .letter = { .magic = CHANNEL_MAGIC }, .sent = WHOLE, .status = BROOD_INVALID, .is_letter = true },
+    { .letter = { .magic = CHANNEL_MAGIC },
+      .sent = WHOLE,
+      .status = BROOD_INVALID,
+      .is_letter = true },
     { .letter = { .magic = CHANNEL_MAGIC, .size = UINT64_MAX },
       .sent = WHOLE,
       .status = BROOD_INVALID,

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
-// Copies of this process that come from an awkward place, or at an awkward moment: from within a target or a handler, from a thread that is being cancelled,
-// from one whose stack is nobody's any more in the copy, and beside others that are inside of a stream. What guest.c has are copies made in peace.
+// Copies of this process that come from an awkward place, or at an awkward moment: from within a
+// target or a handler, from a thread that is being cancelled, from one whose stack is nobody's any
+// more in the copy, and beside others that are inside of a stream. What guest.c has are copies made
+// in peace.
 #include "../meeting.h"
 
 #include "../../src/atomic.h"
@@ -17,7 +19,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static const brood_process_options beside_threads = { .method = BROOD_START_FORK, .fork_with_threads = true };
+static const brood_process_options beside_threads = { .method = BROOD_START_FORK,
+                                                      .fork_with_threads = true };
 
 // From within
 
@@ -152,8 +155,8 @@ static int hand_over_from_own_stack(void *arg)
                                             .resource_count = 1 };
     brood_process *process;
     brood_exit ended;
-    CHECK(brood_process_start(&process, look_at_what_was_handed_over, arg, sizeof(intptr_t), &options) ==
-          BROOD_OK);
+    CHECK(brood_process_start(&process, look_at_what_was_handed_over, arg, sizeof(intptr_t),
+                              &options) == BROOD_OK);
     CHECK(brood_process_join(process, MEETING_PATIENCE, &ended) == BROOD_OK);
     brood_process_drop(process);
     return brood_exit_number(ended);
@@ -165,7 +168,8 @@ static void a_forked_child_keeps_what_a_thread_handed_over_that_is_not_copied(vo
     intptr_t ends[2];
     skip_unless_copies_are_safe_beside_threads();
     platform_pipe(ends);
-    assert_int_equal(fcntl((int)ends[0], F_SETFD, 0), 0); // the child's is close-on-exec all the same
+    assert_int_equal(fcntl((int)ends[0], F_SETFD, 0),
+                     0); // the child's is close-on-exec all the same
     assert_thread_ends(started_thread(hand_over_from_own_stack, &ends[0], sizeof ends[0]), 0);
     platform_close(ends[0]);
     platform_close(ends[1]);
@@ -363,8 +367,9 @@ static void fork_in_handler(int number)
         forks++;
 }
 
-// The handler often finds its thread inside a call that holds what a fork() waits for. The next signal is asked for
-// outside the handler: where a fork takes longer than the timer, nothing else would run.
+// The handler often finds its thread inside a call that holds what a fork() waits for. The next
+// signal is asked for outside the handler: where a fork takes longer than the timer, nothing else
+// would run.
 static int use_brood_under_a_timer(void *unused)
 {
     enum { FORKS = 400 };

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// For programs that an emulator runs (the preset "aarch64"), which the kernel does not know how to execute: what they execute of their own
-// kind is handed to the emulator. The linker puts these functions before those of the C library; EMULATOR and EMULATED_ROOT are the
-// build's.
+// For programs that an emulator runs (the preset "aarch64"), which the kernel does not know how to
+// execute: what they execute of their own kind is handed to the emulator. The linker puts these
+// functions before those of the C library; EMULATOR and EMULATED_ROOT are the build's.
 #define _GNU_SOURCE
 #include <elf.h>
 #include <errno.h>
@@ -22,10 +22,14 @@ struct run {
 
 extern int __real_execve(const char *path, char *const argv[], char *const envp[]);
 extern int __wrap_execve(const char *path, char *const argv[], char *const envp[]);
-extern int __real_posix_spawn(pid_t *pid, const char *path, const posix_spawn_file_actions_t *actions,
-                              const posix_spawnattr_t *attributes, char *const argv[], char *const envp[]);
-extern int __wrap_posix_spawn(pid_t *pid, const char *path, const posix_spawn_file_actions_t *actions,
-                              const posix_spawnattr_t *attributes, char *const argv[], char *const envp[]);
+extern int __real_posix_spawn(pid_t *pid, const char *path,
+                              const posix_spawn_file_actions_t *actions,
+                              const posix_spawnattr_t *attributes, char *const argv[],
+                              char *const envp[]);
+extern int __wrap_posix_spawn(pid_t *pid, const char *path,
+                              const posix_spawn_file_actions_t *actions,
+                              const posix_spawnattr_t *attributes, char *const argv[],
+                              char *const envp[]);
 
 static bool is_emulated(const char *path)
 {
@@ -39,7 +43,8 @@ static bool is_emulated(const char *path)
            header.e_machine == EM_AARCH64;
 }
 
-// False leaves the call to the system as it is. Nobody else tells a program its own name, so it is read here.
+// False leaves the call to the system as it is. Nobody else tells a program its own name, so it is
+// read here.
 static bool prepare(struct run *run, const char *path, char *const argv[])
 {
     static char *const first[] = { EMULATOR, "-L", EMULATED_ROOT, "-0" };
@@ -72,6 +77,7 @@ int __wrap_posix_spawn(pid_t *pid, const char *path, const posix_spawn_file_acti
                        const posix_spawnattr_t *attributes, char *const argv[], char *const envp[])
 {
     struct run run = { .path = "" };
-    return prepare(&run, path, argv) ? __real_posix_spawn(pid, EMULATOR, actions, attributes, run.argv, envp)
-                                     : __real_posix_spawn(pid, path, actions, attributes, argv, envp);
+    return prepare(&run, path, argv)
+               ? __real_posix_spawn(pid, EMULATOR, actions, attributes, run.argv, envp)
+               : __real_posix_spawn(pid, path, actions, attributes, argv, envp);
 }

@@ -120,7 +120,8 @@ const void *foreign_module_base(void (*code)(void))
 
 void foreign_address_take(uintptr_t address)
 {
-    (void)mmap((void *)address, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+    (void)mmap((void *)address, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE,
+               -1, 0);
 }
 
 void foreign_file_copy(const char *from, const char *to)
@@ -153,6 +154,6 @@ void foreign_file_remove(const char *path)
 void foreign_file_name(char *buffer, size_t capacity, const char *name)
 {
     const char *directory = getenv("TMPDIR");
-    (void)snprintf(buffer, capacity, "%s/brood-test-%d-%s", directory ? directory : "/tmp", (int)getpid(),
-                   name);
+    (void)snprintf(buffer, capacity, "%s/brood-test-%d-%s", directory ? directory : "/tmp",
+                   (int)getpid(), name);
 }

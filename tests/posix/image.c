@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What is executed to make the program once more: also when it was executed as an argument of the dynamic loader, or by a tool such as valgrind, so that
-// /proc/self/exe is another file.
+// What is executed to make the program once more: also when it was executed as an argument of the
+// dynamic loader, or by a tool such as valgrind, so that /proc/self/exe is another file.
 #include "../meeting.h"
 
 #include "../foreign.h"
@@ -23,7 +23,8 @@ static int started(const char *directory)
 {
     const bool copies = brood_start_method_get() == BROOD_START_FORK;
     const brood_process_options options = { .directory = directory,
-                                            .method = copies ? BROOD_START_SPAWN : BROOD_START_DEFAULT };
+                                            .method =
+                                                copies ? BROOD_START_SPAWN : BROOD_START_DEFAULT };
     brood_process *process;
     brood_exit ended;
     const brood_status status = brood_process_start(&process, nothing, NULL, 0, &options);
@@ -124,12 +125,14 @@ static void expect(int code, const place_run *run)
         (void)fclose(file);
     }
     if (ended != code)
-        fail_msg("%s ended with %d instead of %d and printed\n%s", run->arguments[1], ended, code, printed);
+        fail_msg("%s ended with %d instead of %d and printed\n%s", run->arguments[1], ended, code,
+                 printed);
 }
 
 static void expect_directly(int code, const char *scenario)
 {
-    expect(code, &(place_run){ .program = place.program, .arguments = { scenario, place.program } });
+    expect(code,
+           &(place_run){ .program = place.program, .arguments = { scenario, place.program } });
 }
 
 static void expect_by_loader(int code, const char *scenario)
@@ -167,14 +170,15 @@ static void a_program_under_valgrind_has_children(void **state)
 {
     (void)state;
     if (!VALGRIND[0]) {
-        print_message(
-            "valgrind was not there when this was configured, or cannot run a program of this kind\n");
+        print_message("valgrind was not there when this was configured, or cannot run a program of "
+                      "this kind\n");
         skip();
     }
     static const char *const modes[] = { "--trace-children=yes", "--trace-children=no" };
     for (int i = 0; i < 2; i++)
-        expect(0, &(place_run){ .program = VALGRIND,
-                                .arguments = { "-q", modes[i], place.program, "start_from_anywhere" } });
+        expect(0, &(place_run){
+                      .program = VALGRIND,
+                      .arguments = { "-q", modes[i], place.program, "start_from_anywhere" } });
 }
 
 int main(int argc, char **argv)
@@ -184,12 +188,14 @@ int main(int argc, char **argv)
         if (strcmp(argv[1], scenarios[i].name) == 0)
             return scenarios[i].run(argc > 2 ? argv[2] : "");
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(a_program_that_the_loader_was_told_of_has_children, make_place,
+        cmocka_unit_test_setup_teardown(a_program_that_the_loader_was_told_of_has_children,
+                                        make_place, leave_place),
+        cmocka_unit_test_setup_teardown(a_file_that_is_gone_is_needed_by_the_loader_only,
+                                        make_place, leave_place),
+        cmocka_unit_test_setup_teardown(a_file_that_was_replaced_is_not_executed, make_place,
                                         leave_place),
-        cmocka_unit_test_setup_teardown(a_file_that_is_gone_is_needed_by_the_loader_only, make_place,
+        cmocka_unit_test_setup_teardown(a_program_under_valgrind_has_children, make_place,
                                         leave_place),
-        cmocka_unit_test_setup_teardown(a_file_that_was_replaced_is_not_executed, make_place, leave_place),
-        cmocka_unit_test_setup_teardown(a_program_under_valgrind_has_children, make_place, leave_place),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The limits that Linux sets to memory: each is answered with a status, and nobody is killed for it. And where the arena shows.
+// The limits that Linux sets to memory: each is answered with a status, and nobody is killed for
+// it. And where the arena shows.
 #define _GNU_SOURCE
 #define _FILE_OFFSET_BITS 64 // limits too
 #include "../meeting.h"
@@ -230,8 +231,9 @@ static void more_than_the_machine_has_is_no_memory(void **state)
 {
     (void)state;
     brood_block block;
-    const uint64_t left =
-        (read_number("/proc/meminfo", "MemAvailable:") + read_number("/proc/meminfo", "SwapFree:")) * 1024;
+    const uint64_t left = (read_number("/proc/meminfo", "MemAvailable:") +
+                           read_number("/proc/meminfo", "SwapFree:")) *
+                          1024;
     assert_true(left > 0);
     if (left > SIZE_MAX / 2) {
         print_message("this machine has more than an address space of this kind\n");
@@ -274,7 +276,8 @@ static bool find_own(const char *name, char *out, size_t capacity)
         const char *at = strstr(line, name);
         found = at != NULL;
         if (found)
-            (void)snprintf(out, capacity, "%.*s", (int)strcspn(at + strlen(name), "\n"), at + strlen(name));
+            (void)snprintf(out, capacity, "%.*s", (int)strcspn(at + strlen(name), "\n"),
+                           at + strlen(name));
     }
     if (file)
         (void)fclose(file);
@@ -332,8 +335,8 @@ static int insist(size_t size)
     while (count < MOST && brood_block_create(&blocks[count], size) == BROOD_OK)
         count++;
     CHECK(count * size >= GROUP_LIMIT / 3 && count * size < GROUP_LIMIT);
-    for (int i = 0; i < 2000;
-         i++) // some may be granted after all: the group has a little more at one moment than at another
+    for (int i = 0; i < 2000; i++) // some may be granted after all: the group has a little more at
+                                   // one moment than at another
         count += count < MOST && brood_block_create(&blocks[count], size) == BROOD_OK;
     CHECK(count * size < GROUP_LIMIT);
     while (count > 0)
@@ -343,8 +346,8 @@ static int insist(size_t size)
 
 enum { TMPFS = 0x01021994 }; // as the headers of Linux have it, which musl does not come with
 
-// A file without a name in the folder where the tests run, or -1: the folder for short-lived files may be in memory, for
-// whose files no room can be made.
+// A file without a name in the folder where the tests run, or -1: the folder for short-lived files
+// may be in memory, for whose files no room can be made.
 static int fill_page_cache(void)
 {
     static char zeros[MIB];
@@ -397,7 +400,8 @@ static void a_control_group_that_is_full_is_no_memory(void **state)
         fail_msg("a line that is %d but for a multiple of 256, or a signal if -2", code);
 }
 
-// Several take most of what the group has at one moment: one gets it, the others are told, and nobody is killed.
+// Several take most of what the group has at one moment: one gets it, the others are told, and
+// nobody is killed.
 
 enum { RACERS = 3, RACES = 10 };
 
@@ -443,7 +447,8 @@ static void set_promised(brood_block block, uint32_t worker)
     enum { MAKING = 1, SECTION = 4 };
     struct broodi_block_slot *slot = broodi_slot(BROODI_BLOCK, broodi_handle_unpack(block.id).slot);
     atomic_store(&slot->worker, worker);
-    atomic_store(&slot->worker_generation, worker == BROODI_NONE ? 0 : broodi_life_id(worker).generation);
+    atomic_store(&slot->worker_generation,
+                 worker == BROODI_NONE ? 0 : broodi_life_id(worker).generation);
     assert_true(broodi_word_swap(&slot->state, broodi_word_look(&slot->state), MAKING | SECTION));
 }
 
@@ -455,7 +460,8 @@ static void what_is_promised_to_others_is_refused_after_a_while(void **state)
     brood_block block;
     const brood_duration usual = broodi_own_lock_patience;
     assert_status(brood_block_create(&promised, 2 * MIB), BROOD_OK);
-    struct broodi_block_slot *slot = broodi_slot(BROODI_BLOCK, broodi_handle_unpack(promised.id).slot);
+    struct broodi_block_slot *slot =
+        broodi_slot(BROODI_BLOCK, broodi_handle_unpack(promised.id).slot);
     atomic_store(&slot->size, UINT64_C(1) << 50); // more than any machine has
     atomic_store(&slot->committed, 0);
     set_promised(promised, broodi_self_slot());
@@ -675,7 +681,8 @@ static int run_within(const char *what, uint64_t limit)
     (void)fclose(file);
     foreign_file_remove(path);
     const char *end = strchr(text, '\n');
-    if (code == REFUSED && limit > 0 && (strncmp(text, "brood: brood_init: ", 19) != 0 || !end || end[1]))
+    if (code == REFUSED && limit > 0 &&
+        (strncmp(text, "brood: brood_init: ", 19) != 0 || !end || end[1]))
         fail_msg("%s of %llu: \"%s\"", what, (unsigned long long)limit, text);
     if (code != REFUSED && code != WORKED && code != WORKED + 2)
         fail_msg("%s of %llu: %d, \"%s\"", what, (unsigned long long)limit, code, text);
@@ -685,9 +692,11 @@ static int run_within(const char *what, uint64_t limit)
 static void a_program_whose_files_are_short_begins_or_says_why_not(void **state)
 {
     (void)state;
-    const uint64_t limits[] = { 0, 4096, CHUNK, MIB, 10 * MIB, 50 * MIB, 200 * MIB, (uint64_t)MIB << 10 };
+    const uint64_t limits[] = { 0,        4096,     CHUNK,     MIB,
+                                10 * MIB, 50 * MIB, 200 * MIB, (uint64_t)MIB << 10 };
     for (size_t i = 0; i < sizeof limits / sizeof limits[0]; i++)
-        print_message("RLIMIT_FSIZE %llu: %d\n", (unsigned long long)limits[i], run_within(SHORT, limits[i]));
+        print_message("RLIMIT_FSIZE %llu: %d\n", (unsigned long long)limits[i],
+                      run_within(SHORT, limits[i]));
     assert_int_equal(run_within(SHORT, 0), REFUSED);
     assert_int_equal(run_within(SHORT, MIB), WORKED); // only what is used counts
     assert_int_equal(run_within(SHORT, (uint64_t)MIB << 10), WORKED);

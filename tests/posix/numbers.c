@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Numbers that mean something in one place only: those of processes in their namespace and as long as they live, times by the clock
-// of a time namespace, or of a library that moves it.
+// Numbers that mean something in one place only: those of processes in their namespace and as long
+// as they live, times by the clock of a time namespace, or of a library that moves it.
 #define _GNU_SOURCE
 #include "../meeting.h"
 
@@ -85,7 +85,8 @@ static int wait_for_the_end_of_the_parent(void *arg)
     return 0;
 }
 
-// What the process is called in the innermost namespace that it is in; 0 if it is in none but this one.
+// What the process is called in the innermost namespace that it is in; 0 if it is in none but this
+// one.
 static long innermost_number(brood_pid pid)
 {
     char line[256];
@@ -117,13 +118,16 @@ static int start_apart(void *arg)
     brood_exit ended;
     if (unshare(CLONE_NEWPID) != 0)
         return NO_RIGHT;
-    CHECK(start_one_apart(&options, &first) == 0); // the first process of the namespace, which ends with it
+    CHECK(start_one_apart(&options, &first) ==
+          0); // the first process of the namespace, which ends with it
     CHECK(start_one_apart(&options, &second) == 0);
     CHECK(brood_process_is_alive(second));
     CHECK(brood_process_kill(second) == BROOD_OK);
-    CHECK(brood_process_join(second, MEETING_PATIENCE, &ended) == BROOD_OK && ended.kind == BROOD_TERMINATED);
+    CHECK(brood_process_join(second, MEETING_PATIENCE, &ended) == BROOD_OK &&
+          ended.kind == BROOD_TERMINATED);
     note("leave", 1);
-    CHECK(brood_process_join(first, MEETING_PATIENCE, &ended) == BROOD_OK && brood_exit_number(ended) == 33);
+    CHECK(brood_process_join(first, MEETING_PATIENCE, &ended) == BROOD_OK &&
+          brood_exit_number(ended) == 33);
     brood_process_drop(first);
     brood_process_drop(second);
     return 0;
@@ -298,7 +302,8 @@ static void a_served_child_without_a_descriptor_is_killed(void **state)
     brood_process_drop(process);
 }
 
-// A clock that a library moves: these take the places of the functions of the C library, for this program and the library in it.
+// A clock that a library moves: these take the places of the functions of the C library, for this
+// program and the library in it.
 
 static _Atomic int64_t moved; // seconds
 
@@ -310,7 +315,8 @@ int clock_gettime(clockid_t clock, struct timespec *out)
     return result;
 }
 
-int clock_nanosleep(clockid_t clock, int flags, const struct timespec *request, struct timespec *left)
+int clock_nanosleep(clockid_t clock, int flags, const struct timespec *request,
+                    struct timespec *left)
 {
     struct timespec real = *request;
     if (clock == CLOCK_MONOTONIC && (flags & TIMER_ABSTIME))
@@ -348,7 +354,8 @@ static void expect_a_timeout(brood_lock lock, int64_t by)
     moved = 0;
     assert_true(after.tv_sec - before.tv_sec < 30); // where it waits for ever, the holder waits too
     if (used > BROOD_MILLISECONDS(150))
-        fail_msg("moved by %d s: a wait of 300 ms took %d ms of a processor", (int)by, (int)(used / 1000000));
+        fail_msg("moved by %d s: a wait of 300 ms took %d ms of a processor", (int)by,
+                 (int)(used / 1000000));
 }
 
 static void a_moved_clock_neither_lengthens_a_wait_nor_keeps_a_processor_busy(void **state)

@@ -92,7 +92,8 @@ size_t place_read(intptr_t end, char *buffer, size_t capacity)
 void place_folder_make(char *buffer, size_t capacity, const char *name)
 {
     foreign_file_name(buffer, capacity, name);
-    if ((mkdir(buffer, 0755) != 0 && errno != EEXIST) || chmod(buffer, 0755) != 0) // whatever the umask
+    if ((mkdir(buffer, 0755) != 0 && errno != EEXIST) ||
+        chmod(buffer, 0755) != 0) // whatever the umask
         give_up(buffer);
 }
 
@@ -157,7 +158,8 @@ static void execute(const place_run *run)
     char *argv[ARGUMENTS + 2] = { (char *)(uintptr_t)run->program };
     for (int i = 0; i < ARGUMENTS; i++)
         argv[i + 1] = (char *)(uintptr_t)run->arguments[i];
-    for (size_t i = 0; i < sizeof run->variables / sizeof run->variables[0] && run->variables[i]; i++)
+    for (size_t i = 0; i < sizeof run->variables / sizeof run->variables[0] && run->variables[i];
+         i++)
         if (putenv((char *)(uintptr_t)run->variables[i]) != 0)
             give_up("putenv");
     if (run->directory && chdir(run->directory) != 0)

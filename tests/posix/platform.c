@@ -165,12 +165,13 @@ static int64_t read_clock(clockid_t clock)
 
 static bool set_wall_clock(int64_t ns)
 {
-    const struct timespec time = { .tv_sec = (time_t)(ns / 1000000000), .tv_nsec = (long)(ns % 1000000000) };
+    const struct timespec time = { .tv_sec = (time_t)(ns / 1000000000),
+                                   .tv_nsec = (long)(ns % 1000000000) };
     return clock_settime(CLOCK_REALTIME, &time) == 0;
 }
 
-// The way back is by the monotonic clock: `offset` is what the wall clock was ahead of it. No signal comes between, and a child that dies all the same
-// has its parent put the clock back.
+// The way back is by the monotonic clock: `offset` is what the wall clock was ahead of it. No
+// signal comes between, and a child that dies all the same has its parent put the clock back.
 static _Noreturn void jump(int64_t offset, brood_duration ahead, brood_duration span)
 {
     sigset_t all;
@@ -183,7 +184,8 @@ static _Noreturn void jump(int64_t offset, brood_duration ahead, brood_duration 
     _exit(set_wall_clock(read_clock(CLOCK_MONOTONIC) + offset) ? 0 : 2);
 }
 
-// One process of the machine at a time: who reads the clock while another's is ahead would put it back to that. -1 when the file is somebody else's.
+// One process of the machine at a time: who reads the clock while another's is ahead would put it
+// back to that. -1 when the file is somebody else's.
 static int take_the_wall_clock(void)
 {
     const int file = open("/tmp/brood-test-wall-clock", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
@@ -281,7 +283,8 @@ bool platform_process_lives(brood_pid pid)
     return end && end[1] && end[2] != 'Z' && end[2] != 'X';
 }
 
-// A field of /proc/<pid>/stat behind the name, which may hold anything: the state is number 0. -1 when there is no such process.
+// A field of /proc/<pid>/stat behind the name, which may hold anything: the state is number 0. -1
+// when there is no such process.
 static long long stat_field(brood_pid pid, int number)
 {
     char text[512];
@@ -485,7 +488,8 @@ bool platform_children_ignore(bool ignore)
     return true;
 }
 
-// One that hangs ends by a signal, before its test runs into its time: so the test fails with its name, and nothing is left behind.
+// One that hangs ends by a signal, before its test runs into its time: so the test fails with its
+// name, and nothing is left behind.
 enum { SECONDS_OF_A_GUEST = 100 };
 
 brood_pid platform_guest_start(int (*fn)(void *arg), void *arg)
@@ -603,7 +607,8 @@ void platform_input_replace(intptr_t descriptor)
         give_up("dup2");
 }
 
-// The writing end of a pipe, with a number that no descriptor of a fresh image is likely to have by itself.
+// The writing end of a pipe, with a number that no descriptor of a fresh image is likely to have by
+// itself.
 platform_bait platform_bait_lay(void)
 {
     enum { HIGH = 20 };
@@ -649,8 +654,8 @@ void platform_descriptors_describe(char *buffer, size_t capacity)
         const long number = strtol(entry->d_name, NULL, 10);
         const ssize_t got = readlinkat(dirfd(directory), entry->d_name, what, sizeof what);
         if (got > 0 && number > STDERR_FILENO && number != dirfd(directory))
-            length +=
-                (size_t)snprintf(buffer + length, capacity - length, "%ld %.*s\n", number, (int)got, what);
+            length += (size_t)snprintf(buffer + length, capacity - length, "%ld %.*s\n", number,
+                                       (int)got, what);
     }
     closedir(directory);
 }
@@ -675,7 +680,8 @@ static bool is_of_same_name(const char *entry, const char *variable)
     return strncmp(entry, variable, length) == 0 && entry[length] == '=';
 }
 
-// The environment with this entry, from malloc. Of two entries with one name some systems take the first, some the last.
+// The environment with this entry, from malloc. Of two entries with one name some systems take the
+// first, some the last.
 static char **environment_with(const char *variable)
 {
     size_t count = 0;
@@ -694,7 +700,8 @@ static char **environment_with(const char *variable)
     return list;
 }
 
-platform_program platform_program_start(const char *argument, const char *variable, const char *output)
+platform_program platform_program_start(const char *argument, const char *variable,
+                                        const char *output)
 {
     static char self[] = "/proc/self/exe";
     char *const argv[] = { self, (char *)(uintptr_t)argument, NULL };
@@ -704,8 +711,8 @@ platform_program platform_program_start(const char *argument, const char *variab
     pid_t pid;
     if (pipe2(input, O_CLOEXEC) != 0 || posix_spawn_file_actions_init(&actions) != 0 ||
         posix_spawn_file_actions_adddup2(&actions, input[0], STDIN_FILENO) != 0 ||
-        posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, output, O_WRONLY | O_CREAT | O_APPEND,
-                                         0600) != 0 ||
+        posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, output,
+                                         O_WRONLY | O_CREAT | O_APPEND, 0600) != 0 ||
         posix_spawn_file_actions_adddup2(&actions, STDOUT_FILENO, STDERR_FILENO) != 0 ||
         posix_spawn(&pid, self, &actions, NULL, argv, environment) != 0)
         give_up(argument);

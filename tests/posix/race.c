@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// A correct program for checkers of data races, which look at it and not into the library: what is written before one
-// thread lets another go on, by any object, is read afterwards. It is built with the thread sanitizer and linked to an ordinary
-// build of the library.
+// A correct program for checkers of data races, which look at it and not into the library: what is
+// written before one thread lets another go on, by any object, is read afterwards. It is built with
+// the thread sanitizer and linked to an ordinary build of the library.
 #include <brood/brood.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// What children of the fork server are spared, or have, that its own birth and its own life would bring: old signals, a directory, privileges that the
-// starter has given up since, somebody who stops it. Each test asks in a process of its own, whose children come from a server of its own.
+// What children of the fork server are spared, or have, that its own birth and its own life would
+// bring: old signals, a directory, privileges that the starter has given up since, somebody who
+// stops it. Each test asks in a process of its own, whose children come from a server of its own.
 #include "../meeting.h"
 
 #include "../foreign.h"
@@ -46,7 +47,8 @@ static int code_of(brood_target target, const void *arg, size_t size)
     const brood_status status = brood_process_start(&process, target, arg, size, &served);
     if (status != BROOD_OK)
         return -1000 - (int)status;
-    if (brood_process_join(process, MEETING_PATIENCE, &ended) != BROOD_OK || ended.kind != BROOD_EXITED)
+    if (brood_process_join(process, MEETING_PATIENCE, &ended) != BROOD_OK ||
+        ended.kind != BROOD_EXITED)
         return -1;
     brood_process_drop(process);
     return ended.code;
@@ -279,13 +281,15 @@ static int read_number(const char *path)
 
 static void read_status(char *text, size_t size)
 {
-    static const char *const names[] = { "Umask:", "Uid:",        "Gid:",    "Groups:",      "SigIgn:",
-                                         "Cap",    "NoNewPrivs:", "Seccomp", "Cpus_allowed:" };
+    static const char *const names[] = { "Umask:",      "Uid:",    "Gid:",
+                                         "Groups:",     "SigIgn:", "Cap",
+                                         "NoNewPrivs:", "Seccomp", "Cpus_allowed:" };
     char line[512];
     FILE *file = fopen("/proc/self/status", "re");
     while (file && fgets(line, sizeof line, file))
         for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
-            if (strncmp(line, names[i], strlen(names[i])) == 0 && strlen(text) + strlen(line) < size)
+            if (strncmp(line, names[i], strlen(names[i])) == 0 &&
+                strlen(text) + strlen(line) < size)
                 strcat(text, line);
     if (file)
         (void)fclose(file);
@@ -379,7 +383,8 @@ static bool lower_limits(void)
 static bool be_nice(void)
 {
     const struct sched_param nothing = { 0 };
-    return setpriority(PRIO_PROCESS, 0, 5) == 0 && sched_setscheduler(0, SCHED_BATCH, &nothing) == 0;
+    return setpriority(PRIO_PROCESS, 0, 5) == 0 &&
+           sched_setscheduler(0, SCHED_BATCH, &nothing) == 0;
 }
 
 static bool be_a_victim(void)
@@ -444,7 +449,8 @@ static void a_child_has_what_its_starter_has_kept_and_no_more(void **state)
     for (size_t i = 0; i < sizeof changes / sizeof changes[0]; i++) {
         brood_process *process = NULL;
         brood_exit ended;
-        assert_status(brood_process_start(&process, change_and_start, &i, sizeof i, &fresh), BROOD_OK);
+        assert_status(brood_process_start(&process, change_and_start, &i, sizeof i, &fresh),
+                      BROOD_OK);
         assert_status(brood_process_join(process, MEETING_PATIENCE, &ended), BROOD_OK);
         brood_process_drop(process);
         if (brood_exit_number(ended) == NOT_HERE)

@@ -64,7 +64,8 @@ static void no_handler_of_the_starter_runs_in_a_fresh_child(void **state)
     (void)state;
     static const int32_t methods[] = { BROOD_START_SPAWN, BROOD_START_FORKSERVER };
     for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++)
-        assert_int_equal(platform_guest(start_while_all_get_signals, (void *)(uintptr_t)&methods[i]), 0);
+        assert_int_equal(
+            platform_guest(start_while_all_get_signals, (void *)(uintptr_t)&methods[i]), 0);
 }
 
 int main(void)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// How much stack each public call needs: the first time in a process, contended, and with tables and heap that have to grow. A thread
-// with a painted stack makes the call, and looks how deep the paint was touched. Each call has a process of its own.
+// How much stack each public call needs: the first time in a process, contended, and with tables
+// and heap that have to grow. A thread with a painted stack makes the call, and looks how deep the
+// paint was touched. Each call has a process of its own.
 #include "../meeting.h"
 
 #include "../foreign.h"
@@ -239,7 +240,8 @@ static bool local_set(void)
 
 static bool lock_release(void)
 {
-    return brood_lock_acquire(on.lock, BROOD_NOW) == BROOD_OK && brood_lock_release(on.lock) == BROOD_OK;
+    return brood_lock_acquire(on.lock, BROOD_NOW) == BROOD_OK &&
+           brood_lock_release(on.lock) == BROOD_OK;
 }
 
 static bool thread_start(void)
@@ -277,7 +279,8 @@ CALL(barrier_wait, brood_barrier_wait(on.barrier, SOON, NULL) == BROOD_TIMEOUT)
 CALL(barrier_waiting, brood_barrier_waiting(on.barrier, &number) == BROOD_OK)
 CALL(block_create_lazy, brood_block_create_lazy(&on.block, LARGE) == BROOD_OK)
 CALL(block_data, brood_block_data(on.block) && brood_block_data(on.large))
-CALL(block_destroy, brood_block_destroy(on.block) == BROOD_OK && brood_block_destroy(on.large) == BROOD_OK)
+CALL(block_destroy,
+     brood_block_destroy(on.block) == BROOD_OK && brood_block_destroy(on.large) == BROOD_OK)
 CALL(block_size, brood_block_size(on.block) == 1000)
 CALL(clock, brood_clock() > 0)
 CALL(condition_destroy, brood_condition_destroy(on.condition) == BROOD_OK)
@@ -479,13 +482,15 @@ static int measure(void *arg)
     struct measured measured = { .call = &calls[argument.index] };
     pthread_attr_t attributes;
     pthread_t thread;
-    void *stack = mmap(NULL, STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
+    void *stack =
+        mmap(NULL, STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
     CHECK(out && stack != MAP_FAILED);
     memset(stack, PAINT, STACK);
     measured.stack = stack;
     if (measured.call->prepare)
         measured.call->prepare();
-    CHECK(pthread_attr_init(&attributes) == 0 && pthread_attr_setstack(&attributes, stack, STACK) == 0);
+    CHECK(pthread_attr_init(&attributes) == 0 &&
+          pthread_attr_setstack(&attributes, stack, STACK) == 0);
     CHECK(pthread_create(&thread, &attributes, make_call, &measured) == 0);
     CHECK(pthread_join(thread, NULL) == 0);
     *out = measured.done ? measured.depth : -1;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A copy that is made while the starter thread of this process comes to be: it has no such thread, and makes its own.
+// A copy that is made while the starter thread of this process comes to be: it has no such thread,
+// and makes its own.
 #include "../meeting.h"
 
 #include "../methods.h"
@@ -7,7 +8,8 @@
 
 #include <pthread.h>
 
-// The linker hands every call of these two of the C library to our own, and one of them, the first of what makes a starter, takes its time.
+// The linker hands every call of these two of the C library to our own, and one of them, the first
+// of what makes a starter, takes its time.
 int __real_pthread_atfork(void (*)(void), void (*)(void), void (*)(void));
 int __wrap_pthread_atfork(void (*)(void), void (*)(void), void (*)(void));
 int __real_pthread_create(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
@@ -30,7 +32,8 @@ int __wrap_pthread_atfork(void (*before)(void), void (*in_parent)(void), void (*
     return __real_pthread_atfork(before, in_parent, in_child);
 }
 
-int __wrap_pthread_create(pthread_t *out, const pthread_attr_t *attributes, void *(*run)(void *), void *arg)
+int __wrap_pthread_create(pthread_t *out, const pthread_attr_t *attributes, void *(*run)(void *),
+                          void *arg)
 {
     stop_once();
     return __real_pthread_create(out, attributes, run, arg);

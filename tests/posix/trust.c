@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Forged announcements. The test does what a starter does by hand, and changes one thing: who has made the channel, or whose memory the arena
-// is. The victim is this program once more, which begins as a main process unless it believes the announcement.
+// Forged announcements. The test does what a starter does by hand, and changes one thing: who has
+// made the channel, or whose memory the arena is. The victim is this program once more, which
+// begins as a main process unless it believes the announcement.
 #define _GNU_SOURCE
 #include "../meeting.h"
 
@@ -213,14 +214,16 @@ static bool write_map(const char *path, const char *text)
     return written;
 }
 
-// Root that becomes another user, who enters a namespace where he is root: whose memory this is can not be seen from in there.
+// Root that becomes another user, who enters a namespace where he is root: whose memory this is can
+// not be seen from in there.
 static void enter_a_namespace(void)
 {
     if (setresgid(ANOTHER, ANOTHER, ANOTHER) != 0 || setresuid(ANOTHER, ANOTHER, ANOTHER) != 0 ||
         prctl(PR_SET_DUMPABLE, 1) != 0)
         give_up("setresuid");
     if (unshare(CLONE_NEWUSER) != 0 || !write_map("/proc/self/setgroups", "deny") ||
-        !write_map("/proc/self/uid_map", "0 65534 1") || !write_map("/proc/self/gid_map", "0 65534 1"))
+        !write_map("/proc/self/uid_map", "0 65534 1") ||
+        !write_map("/proc/self/gid_map", "0 65534 1"))
         _exit(NO_SUCH_RIGHT);
 }
 
@@ -298,8 +301,8 @@ static int connected(struct sockaddr_un *name, int listener)
     socklen_t size = sizeof *name;
     const int end = socket(AF_UNIX, SOCK_STREAM, 0);
     name->sun_family = AF_UNIX;
-    if (bind(listener, (struct sockaddr *)name, sizeof name->sun_family) != 0 || listen(listener, 1) != 0 ||
-        getsockname(listener, (struct sockaddr *)name, &size) != 0 ||
+    if (bind(listener, (struct sockaddr *)name, sizeof name->sun_family) != 0 ||
+        listen(listener, 1) != 0 || getsockname(listener, (struct sockaddr *)name, &size) != 0 ||
         connect(end, (struct sockaddr *)name, size) != 0)
         give_up("connect");
     return end;
@@ -344,7 +347,8 @@ static int leave_an_orphan(void)
     return code;
 }
 
-// Puts a pair that a process has made which has ended into the hands of another one that has its number.
+// Puts a pair that a process has made which has ended into the hands of another one that has its
+// number.
 static int have_the_number_of_the_maker(void)
 {
     int ends[2];
@@ -358,7 +362,8 @@ static int have_the_number_of_the_maker(void)
         send_letter(ends[0]);
         _exit(broodi_channel_send_with(both[1], &byte, 1, ends, 2) ? 0 : 97);
     }
-    if (!broodi_channel_receive_with(both[0], &byte, 1, 0, ends, &count) || end_of(maker) != 0 || count != 2)
+    if (!broodi_channel_receive_with(both[0], &byte, 1, 0, ends, &count) || end_of(maker) != 0 ||
+        count != 2)
         give_up("a pair from another process");
     const pid_t parent = copied_with_number(maker);
     if (parent == 0)
@@ -392,8 +397,8 @@ static void expect(int (*forge)(void), const char *what, const char *text)
     char printed[1024];
     const int code = run(forge, printed, sizeof printed);
     if (code != 0 || strcmp(printed, text) != 0)
-        fail_msg("%s: the victim ended with %d and printed \"%s\" instead of \"%s\"", what, code, printed,
-                 text);
+        fail_msg("%s: the victim ended with %d and printed \"%s\" instead of \"%s\"", what, code,
+                 printed, text);
 }
 
 #define EXPECT(forge, text) expect((forge), #forge, (text))

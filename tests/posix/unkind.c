@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What programs do by the system's own calls to themselves and to what the library has open: close descriptors that they do not know, cancel threads,
-// hide the processes.
+// What programs do by the system's own calls to themselves and to what the library has open: close
+// descriptors that they do not know, cancel threads, hide the processes.
 #include "../meeting.h"
 
 #include "../foreign.h"
@@ -31,7 +31,8 @@ static int stay(void *arg)
 static void a_living_child_is_not_taken_for_ended_when_its_descriptor_is_closed(void **state)
 {
     (void)state;
-    static const int32_t methods[] = { BROOD_START_SPAWN, BROOD_START_FORKSERVER, BROOD_START_FORK };
+    static const int32_t methods[] = { BROOD_START_SPAWN, BROOD_START_FORKSERVER,
+                                       BROOD_START_FORK };
     for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++) {
         const brood_process_options options = { .method = methods[i] };
         brood_process *process = NULL;
@@ -148,7 +149,14 @@ static void a_forked_child_can_be_cancelled_as_the_thread_that_started_it(void *
 // Where all calls of sockets have one number, `of_sockets` tells them apart.
 static bool refuse_call(uint32_t number, uint32_t of_sockets)
 {
-    enum { LOAD = 0x20, IS_EQUAL = 0x15, ANSWER = 0x06, MODE_FILTER = 2, NUMBER = 0, FIRST_ARGUMENT = 16 };
+    enum {
+        LOAD = 0x20,
+        IS_EQUAL = 0x15,
+        ANSWER = 0x06,
+        MODE_FILTER = 2,
+        NUMBER = 0,
+        FIRST_ARGUMENT = 16
+    };
     const uint32_t refuse = 0x00050000 | EPERM;
     const uint32_t allow = 0x7fff0000;
     struct {
@@ -157,15 +165,17 @@ static bool refuse_call(uint32_t number, uint32_t of_sockets)
         uint8_t if_not;
         uint32_t value;
     } steps[] = {
-        { LOAD, 0, 0, NUMBER },         { IS_EQUAL, 4, 0, number },     { IS_EQUAL, 0, 2, SOCKETCALL },
-        { LOAD, 0, 0, FIRST_ARGUMENT }, { IS_EQUAL, 1, 0, of_sockets }, { ANSWER, 0, 0, allow },
+        { LOAD, 0, 0, NUMBER },         { IS_EQUAL, 4, 0, number },
+        { IS_EQUAL, 0, 2, SOCKETCALL }, { LOAD, 0, 0, FIRST_ARGUMENT },
+        { IS_EQUAL, 1, 0, of_sockets }, { ANSWER, 0, 0, allow },
         { ANSWER, 0, 0, refuse },
     };
     const struct {
         unsigned short count;
         const void *steps;
     } filter = { sizeof steps / sizeof steps[0], steps };
-    return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && prctl(PR_SET_SECCOMP, MODE_FILTER, &filter) == 0;
+    return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+           prctl(PR_SET_SECCOMP, MODE_FILTER, &filter) == 0;
 }
 
 #if defined(SYS_fcntl64)
@@ -227,7 +237,8 @@ static int stay_for_ever(void *unused)
 static int end_with_daemons(void *unused)
 {
     enum { PIDFD_SEND_SIGNAL = 424 };
-    static const int32_t methods[] = { BROOD_START_SPAWN, BROOD_START_FORKSERVER, BROOD_START_FORK };
+    static const int32_t methods[] = { BROOD_START_SPAWN, BROOD_START_FORKSERVER,
+                                       BROOD_START_FORK };
     (void)unused;
     if (!refuse_call(PIDFD_SEND_SIGNAL, 0))
         return 0;
@@ -288,7 +299,8 @@ static unsigned count_in_copy(void)
 
 static void a_copy_has_nothing_of_the_children_of_its_starter(void **state)
 {
-    static const int32_t methods[] = { BROOD_START_SPAWN, BROOD_START_FORKSERVER, BROOD_START_FORK };
+    static const int32_t methods[] = { BROOD_START_SPAWN, BROOD_START_FORKSERVER,
+                                       BROOD_START_FORK };
     enum { METHODS = 3 };
     brood_process *ended[METHODS];
     brood_process *living[METHODS];
@@ -350,7 +362,8 @@ static void a_copy_has_nothing_of_the_starts_of_other_threads(void **state)
 
 // Hidden processes
 
-// What exit() runs may need files that a cell has not: the leak sanitizer looks in /proc, and coverage is written beside the objects.
+// What exit() runs may need files that a cell has not: the leak sanitizer looks in /proc, and
+// coverage is written beside the objects.
 static int end_in_a_cell(void)
 {
     _exit(0);
@@ -389,7 +402,8 @@ static int leave_with_7(void *arg)
     return 7;
 }
 
-// What this program does when it is executed with many arguments: they count against the stack that a new program may have.
+// What this program does when it is executed with many arguments: they count against the stack that
+// a new program may have.
 static int start_under_a_small_stack_limit(void)
 {
     struct rlimit limit;
@@ -452,7 +466,8 @@ static void *start_one_that_uses_much_stack(void *arg)
     const size_t bytes = 6000000; // of 8 MiB, which is what programs have
     brood_process *process;
     brood_exit ended = { .kind = BROOD_RUNNING };
-    if (brood_process_start(&process, use_much_stack, &bytes, sizeof bytes, &start->options) != BROOD_OK)
+    if (brood_process_start(&process, use_much_stack, &bytes, sizeof bytes, &start->options) !=
+        BROOD_OK)
         return NULL;
     (void)brood_process_join(process, MEETING_PATIENCE, &ended);
     brood_process_drop(process);
@@ -474,7 +489,8 @@ static int start_from_a_small_thread(const brood_process_options *options)
 
 static int start_all_from_a_small_thread(void *arg)
 {
-    static const int32_t methods[] = { BROOD_START_SPAWN, BROOD_START_FORKSERVER, BROOD_START_FORK };
+    static const int32_t methods[] = { BROOD_START_SPAWN, BROOD_START_FORKSERVER,
+                                       BROOD_START_FORK };
     struct rlimit limit;
     CHECK(getrlimit(RLIMIT_STACK, &limit) == 0);
     limit.rlim_cur = *(rlim_t *)arg;
@@ -496,7 +512,8 @@ static void a_child_has_the_stack_of_a_first_thread_whichever_thread_starts_it(v
     (void)state;
     const rlim_t limits[] = { 8 << 20, RLIM_INFINITY };
     for (size_t i = 0; i < sizeof limits / sizeof limits[0]; i++)
-        assert_int_equal(platform_guest(start_all_from_a_small_thread, (void *)(uintptr_t)&limits[i]), 0);
+        assert_int_equal(
+            platform_guest(start_all_from_a_small_thread, (void *)(uintptr_t)&limits[i]), 0);
 }
 
 static int do_nothing(void *unused)
@@ -529,7 +546,8 @@ static void a_copy_beside_threads_is_refused_where_threads_do_not_show(void **st
     assert_int_equal(mkdir(cell, 0700), 0);
     note("inside", 0);
     note("leave", 0);
-    assert_status(brood_process_start(&process, fork_in_a_cell, cell, strlen(cell) + 1, &fresh), BROOD_OK);
+    assert_status(brood_process_start(&process, fork_in_a_cell, cell, strlen(cell) + 1, &fresh),
+                  BROOD_OK);
     assert_process_ends(process, 0);
     assert_int_equal(rmdir(cell), 0);
     if (!noted("inside")) {

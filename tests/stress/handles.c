@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
-// Objects come and go as fast as can be, while others use handles of those that are gone, or are just going. Nothing that they do may reach the
-// successor in the slot.
+// Objects come and go as fast as can be, while others use handles of those that are gone, or are
+// just going. Nothing that they do may reach the successor in the slot.
 //
-// The owner makes victims, whose handles it shows to everybody, and witnesses, which nobody but itself knows. A victim may be used by all
-// until it is destroyed, and afterwards every operation has to answer BROOD_STALE. A witness may be the victim's successor; it must stay as it
-// was made. There are so many of them that few slots are free: a victim's soon has a witness in it.
+// The owner makes victims, whose handles it shows to everybody, and witnesses, which nobody but
+// itself knows. A victim may be used by all until it is destroyed, and afterwards every operation
+// has to answer BROOD_STALE. A witness may be the victim's successor; it must stay as it was made.
+// There are so many of them that few slots are free: a victim's soon has a witness in it.
 #include "../meeting.h"
 
 #include "../../src/atomic.h"
@@ -14,7 +15,8 @@
 
 enum { SHOWN = 16, WITNESSES = 740, EACH_NTH_IN_REGISTRY = 64 };
 
-// Of each kind: used by the threads of this process. Those of another process look into the registry.
+// Of each kind: used by the threads of this process. Those of another process look into the
+// registry.
 static struct {
     _Atomic uint64_t victims[SHOWN];
     _Atomic uint64_t dead[SHOWN];
@@ -29,7 +31,8 @@ static const char *name_in_registry(char name[32], const char *what, int kind)
     return name;
 }
 
-// The status may be anything that a good handle can give, but an operation on something that never was is none of it.
+// The status may be anything that a good handle can give, but an operation on something that never
+// was is none of it.
 static bool may_be(int kind, brood_status status)
 {
     return status != BROOD_INVALID || kind == A_CONDITION; // whose waiters have locks of their own
@@ -109,7 +112,8 @@ static uint64_t made(int kind)
     return id;
 }
 
-static long reached; // witnesses that somebody has changed; failing at once would leave the attackers behind
+static long reached; // witnesses that somebody has changed; failing at once would leave the
+                     // attackers behind
 
 static void end_witness(int kind, uint64_t id)
 {
@@ -179,12 +183,14 @@ static void no_stale_handle_reaches_a_successor(void **state)
     make_all();
     brood_process *process;
     const struct attack from_afar = { .seed = 1, .by_registry = true };
-    const brood_process_options daemon = { .daemon =
-                                               BROOD_DAEMON_YES }; // which does not outlive a failure here
-    assert_status(brood_process_start(&process, attack_on, &from_afar, sizeof from_afar, &daemon), BROOD_OK);
+    const brood_process_options daemon = {
+        .daemon = BROOD_DAEMON_YES
+    }; // which does not outlive a failure here
+    assert_status(brood_process_start(&process, attack_on, &from_afar, sizeof from_afar, &daemon),
+                  BROOD_OK);
     for (int i = 0; i < ATTACKERS; i++)
-        threads[i] =
-            started_thread(attack_on, &(struct attack){ .seed = (uint64_t)i + 2 }, sizeof(struct attack));
+        threads[i] = started_thread(attack_on, &(struct attack){ .seed = (uint64_t)i + 2 },
+                                    sizeof(struct attack));
     const long turns = churn();
     note("enough", 1);
     atomic_store(&enough, true);

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT
-// A process is killed in the middle of its starts, and nobody is left. Each round is a family of its own: this program once more, with its part as
-// the argument. All who belong to the round are found by the mark that they carry in their environment, or by their descent (see
-// platform_relatives), so that also those are seen that were killed, or left, before they could say anything.
+// A process is killed in the middle of its starts, and nobody is left. Each round is a family of
+// its own: this program once more, with its part as the argument. All who belong to the round are
+// found by the mark that they carry in their environment, or by their descent (see
+// platform_relatives), so that also those are seen that were killed, or left, before they could say
+// anything.
 //
-// A few rounds, in the time of an ordinary test; all of them with BROOD_SOAK=1, so many with another number. BROOD_SOAK_SEED=<number> repeats a run,
-// as far as a run can be.
+// A few rounds, in the time of an ordinary test; all of them with BROOD_SOAK=1, so many with
+// another number. BROOD_SOAK_SEED=<number> repeats a run, as far as a run can be.
 #include "meeting.h"
 
 #include "foreign.h"
@@ -110,8 +112,8 @@ static void begin_family(struct family *family, struct part part, int round)
 {
     char argument[64];
     (void)snprintf(argument, sizeof argument, "play-%d-%d", part.kind, part.starts_before);
-    (void)snprintf(family->mark, sizeof family->mark, "BROOD_SOAK_MARK=%lld-%d", (long long)brood_self_pid(),
-                   round);
+    (void)snprintf(family->mark, sizeof family->mark, "BROOD_SOAK_MARK=%lld-%d",
+                   (long long)brood_self_pid(), round);
     foreign_file_name(family->path, sizeof family->path, "soak");
     FILE *empty = fopen(family->path, "w");
     assert_non_null(empty);
@@ -123,7 +125,8 @@ static void begin_family(struct family *family, struct part part, int round)
 
 static void look_around(struct family *family)
 {
-    family->count = platform_relatives(family->mark, family->members, family->count, MOST_RELATIVES);
+    family->count =
+        platform_relatives(family->mark, family->members, family->count, MOST_RELATIVES);
     assert_true(family->count < MOST_RELATIVES);
 }
 
@@ -213,7 +216,8 @@ static brood_duration run_round(struct part part, int round, size_t *seen)
 static void nobody_is_left_when_a_process_is_killed_in_the_middle_of_its_starts(void **state)
 {
     (void)state;
-    const int rounds = soak_amount(foreign_is_slow() ? SHORT_ROUNDS_WHERE_SLOW : SHORT_ROUNDS, WHOLE_ROUNDS);
+    const int rounds =
+        soak_amount(foreign_is_slow() ? SHORT_ROUNDS_WHERE_SLOW : SHORT_ROUNDS, WHOLE_ROUNDS);
     brood_duration worst = 0;
     size_t seen = 0;
     state_of_random = soak_seed();
@@ -225,8 +229,8 @@ static void nobody_is_left_when_a_process_is_killed_in_the_middle_of_its_starts(
         if (took > worst)
             worst = took;
     }
-    print_message("%d rounds, %d processes, all gone %d ms after the kill at most\n", rounds, (int)seen,
-                  (int)(worst / 1000000));
+    print_message("%d rounds, %d processes, all gone %d ms after the kill at most\n", rounds,
+                  (int)seen, (int)(worst / 1000000));
     assert_true(seen > 2 * (size_t)rounds); // or the mark marks nobody
 }
 

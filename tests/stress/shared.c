@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Processes that use everything that can be shared are killed at any moment, and replaced. Whoever is left goes on, within its timeouts; at the end
-// everything works and can be destroyed, and nothing is left behind. What was counted when somebody was killed is not looked at.
+// Processes that use everything that can be shared are killed at any moment, and replaced. Whoever
+// is left goes on, within its timeouts; at the end everything works and can be destroyed, and
+// nothing is left behind. What was counted when somebody was killed is not looked at.
 #include "../meeting.h"
 
 #include "../foreign.h"
@@ -58,8 +59,8 @@ static int use_event(const struct things *things, int i, uint64_t random)
 {
     const brood_status status = brood_event_wait(things->events[i], some_time(random));
     CHECK(status == BROOD_OK || status == BROOD_TIMEOUT);
-    CHECK((random & 1 << 20 ? brood_event_set(things->events[i]) : brood_event_clear(things->events[i])) ==
-          BROOD_OK);
+    CHECK((random & 1 << 20 ? brood_event_set(things->events[i])
+                            : brood_event_clear(things->events[i])) == BROOD_OK);
     return 0;
 }
 
@@ -102,7 +103,8 @@ static int come_and_go(const struct things *things, int i, uint64_t random)
     return 0;
 }
 
-// One object that all know goes, and another takes its place. Others may be doing the same, or using it.
+// One object that all know goes, and another takes its place. Others may be doing the same, or
+// using it.
 static int replace(const struct things *things, int i, uint64_t random)
 {
     (void)things, (void)i;
@@ -141,7 +143,8 @@ static int use_block(const struct things *things, int i, uint64_t random)
 }
 
 static int (*const deeds[])(const struct things *things, int i, uint64_t random) = {
-    use_lock, use_semaphore, use_event, wait_for_condition, notify, meet, come_and_go, replace, use_block,
+    use_lock, use_semaphore, use_event, wait_for_condition, notify,
+    meet,     come_and_go,   replace,   use_block,
 };
 
 enum { DEEDS = sizeof deeds / sizeof deeds[0], DEEDS_AT_ONCE = 16 };
@@ -157,7 +160,8 @@ static int go_on(struct worker *worker, const char *name)
     while (line == 0 && noted("over") == 0) {
         for (int i = 0; line == 0 && i < DEEDS_AT_ONCE; i++) {
             const uint64_t random = next_random(&worker->seed);
-            line = deeds[random % DEEDS](&worker->things, (int)((random >> 8) % PAIRS), random >> 16);
+            line =
+                deeds[random % DEEDS](&worker->things, (int)((random >> 8) % PAIRS), random >> 16);
         }
         if (name)
             note(name, noted(name) + 1);
@@ -215,8 +219,9 @@ static void start_worker(struct crew *crew, int number)
 {
     const brood_process_options options = { .daemon = BROOD_DAEMON_YES };
     const struct worker worker = { crew->things, next_random(&state_of_random), number };
-    assert_status(brood_process_start(&crew->processes[number], work, &worker, sizeof worker, &options),
-                  BROOD_OK);
+    assert_status(
+        brood_process_start(&crew->processes[number], work, &worker, sizeof worker, &options),
+        BROOD_OK);
     crew->seen_at[number] = brood_clock();
 }
 
@@ -250,7 +255,8 @@ static int run_and_kill(struct crew *crew, brood_duration how_long)
 {
     int kills = 0;
     for (const int64_t end = brood_clock() + how_long; brood_clock() < end; kills++) {
-        brood_sleep(BROOD_MICROSECONDS(next_random(&state_of_random) % (foreign_is_slow() ? 200000 : 40000)));
+        brood_sleep(BROOD_MICROSECONDS(next_random(&state_of_random) %
+                                       (foreign_is_slow() ? 200000 : 40000)));
         const int victim = (int)(next_random(&state_of_random) % WORKERS);
         kill_worker(crew, victim);
         start_worker(crew, victim);
@@ -356,7 +362,8 @@ static void all_goes_on_whoever_is_killed_and_nothing_stays_behind(void **state)
     print_message("%d processes killed; descriptors %d, then %d; mappings %d, then %d\n", kills,
                   (int)descriptors, (int)platform_descriptor_count(), (int)mappings,
                   (int)platform_mapping_count());
-    assert_in_range(platform_descriptor_count(), 0, descriptors + platform_descriptors_kept((size_t)kills));
+    assert_in_range(platform_descriptor_count(), 0,
+                    descriptors + platform_descriptors_kept((size_t)kills));
     assert_in_range(platform_mapping_count(), 0, mappings);
     assert_in_range(platform_shared_file_count(), 0, files);
 }

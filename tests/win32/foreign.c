@@ -130,8 +130,11 @@ void (*foreign_library_function(void *library, const char *name))(void)
 const void *foreign_module_base(void (*code)(void))
 {
     HMODULE module;
-    const DWORD flags = GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS | GET_MODULE_HANDLE_EX_FLAG_UNCHANGED_REFCOUNT;
-    return GetModuleHandleExW(flags, (const wchar_t *)(uintptr_t)code, &module) ? (const void *)module : NULL;
+    const DWORD flags =
+        GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS | GET_MODULE_HANDLE_EX_FLAG_UNCHANGED_REFCOUNT;
+    return GetModuleHandleExW(flags, (const wchar_t *)(uintptr_t)code, &module)
+               ? (const void *)module
+               : NULL;
 }
 
 void foreign_address_take(uintptr_t address)

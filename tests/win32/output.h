@@ -4,8 +4,10 @@
 
 #include <windows.h>
 
-// A file for what a program and its children print, at its end; they inherit it. They share the one position, which moves with each write. Not by
-// FILE_APPEND_DATA: Wine looks for the end and then writes there, in two steps, so that two processes that print at the same time write over each other.
+// A file for what a program and its children print, at its end; they inherit it. They share the one
+// position, which moves with each write. Not by FILE_APPEND_DATA: Wine looks for the end and then
+// writes there, in two steps, so that two processes that print at the same time write over each
+// other.
 static inline HANDLE output_open(const char *path)
 {
     const LARGE_INTEGER nothing = { .QuadPart = 0 };

@@ -141,7 +141,8 @@ const char *place_name_of(const char *path)
 
 void (*place_code(void))(void)
 {
-    unsigned char *code = VirtualAlloc(NULL, 4096, MEM_COMMIT | MEM_RESERVE, PAGE_EXECUTE_READWRITE);
+    unsigned char *code =
+        VirtualAlloc(NULL, 4096, MEM_COMMIT | MEM_RESERVE, PAGE_EXECUTE_READWRITE);
     if (!code)
         give_up("VirtualAlloc");
 #if defined(__x86_64__) || defined(__i386__)
@@ -156,10 +157,12 @@ bool place_image_is_kept(void)
     return false;
 }
 
-// "NAME=value" into the environment of this process, for a child to inherit it; with `set` false out of it again.
+// "NAME=value" into the environment of this process, for a child to inherit it; with `set` false
+// out of it again.
 static void put_variables(const place_run *run, bool set)
 {
-    for (size_t i = 0; i < sizeof run->variables / sizeof run->variables[0] && run->variables[i]; i++) {
+    for (size_t i = 0; i < sizeof run->variables / sizeof run->variables[0] && run->variables[i];
+         i++) {
         wchar_t entry[ROOM];
         wchar_t *sign = wcschr(wide(entry, run->variables[i]), L'=');
         *sign = 0;
@@ -173,9 +176,10 @@ static void make_command(wchar_t command[ROOM], const place_run *run)
 {
     wchar_t text[ROOM];
     int length = swprintf(command, ROOM, L"\"%ls\"", wide(text, run->program));
-    for (size_t i = 0; i < sizeof run->arguments / sizeof run->arguments[0] && run->arguments[i]; i++)
-        length +=
-            swprintf(command + length, (size_t)(ROOM - length), L" \"%ls\"", wide(text, run->arguments[i]));
+    for (size_t i = 0; i < sizeof run->arguments / sizeof run->arguments[0] && run->arguments[i];
+         i++)
+        length += swprintf(command + length, (size_t)(ROOM - length), L" \"%ls\"",
+                           wide(text, run->arguments[i]));
 }
 
 int place_program_run(const place_run *run)
@@ -192,8 +196,9 @@ int place_program_run(const place_run *run)
     info.hStdError = run->output ? info.hStdOutput : NULL;
     make_command(command, run);
     put_variables(run, true);
-    if (!CreateProcessW(wide(program, run->program), command, NULL, NULL, run->output != NULL, 0, NULL,
-                        run->directory ? wide(directory, run->directory) : NULL, &info, &process))
+    if (!CreateProcessW(wide(program, run->program), command, NULL, NULL, run->output != NULL, 0,
+                        NULL, run->directory ? wide(directory, run->directory) : NULL, &info,
+                        &process))
         give_up(run->program);
     put_variables(run, false);
     if (WaitForSingleObject(process.hProcess, INFINITE) != WAIT_OBJECT_0 ||

@@ -74,9 +74,9 @@ bool platform_has_signals(void)
     return false;
 }
 
-// Handles are small multiples of four, and the lowest free one is given out next. The list of all handles of the system is not for
-// asking: the server of Wine 8 reads it past its end when some process has none at that moment, dies of that, and everything that
-// runs then waits for ever.
+// Handles are small multiples of four, and the lowest free one is given out next. The list of all
+// handles of the system is not for asking: the server of Wine 8 reads it past its end when some
+// process has none at that moment, dies of that, and everything that runs then waits for ever.
 static size_t count_by_number(void)
 {
     enum { FIRST = 4, GAP = 256 * FIRST };
@@ -170,7 +170,8 @@ brood_pid platform_parent_of(brood_pid pid)
     brood_pid parent = 0;
     if (snapshot == INVALID_HANDLE_VALUE)
         give_up("CreateToolhelp32Snapshot");
-    for (BOOL found = Process32First(snapshot, &entry); found; found = Process32Next(snapshot, &entry))
+    for (BOOL found = Process32First(snapshot, &entry); found;
+         found = Process32Next(snapshot, &entry))
         if (entry.th32ProcessID == (DWORD)pid)
             parent = entry.th32ParentProcessID;
     CloseHandle(snapshot);
@@ -252,7 +253,8 @@ static const wchar_t *own_file(wchar_t path[MAX_PATH])
     return slash ? slash + 1 : path;
 }
 
-// The number of the parent stays that of a dead one; a process with that number that came later is hardly another copy of this program.
+// The number of the parent stays that of a dead one; a process with that number that came later is
+// hardly another copy of this program.
 size_t platform_relatives(const char *mark, brood_pid *list, size_t count, size_t capacity)
 {
     wchar_t path[MAX_PATH];
@@ -264,7 +266,8 @@ size_t platform_relatives(const char *mark, brood_pid *list, size_t count, size_
         give_up("CreateToolhelp32Snapshot");
     for (size_t before = count + 1; before != count;) { // a child may stand before its parent
         before = count;
-        for (BOOL more = Process32FirstW(snapshot, &entry); more; more = Process32NextW(snapshot, &entry))
+        for (BOOL more = Process32FirstW(snapshot, &entry); more;
+             more = Process32NextW(snapshot, &entry))
             if (count < capacity && wcscmp(entry.szExeFile, file) == 0 &&
                 is_listed(entry.th32ParentProcessID, list, count) &&
                 !is_listed(entry.th32ProcessID, list, count))
@@ -280,7 +283,8 @@ int platform_output_redirect(const char *path)
     (void)fflush(stdout);
     const int saved = _dup(1);
     if (saved < 0 ||
-        _sopen_s(&file, path, _O_WRONLY | _O_CREAT | _O_TRUNC, _SH_DENYNO, _S_IREAD | _S_IWRITE) != 0 ||
+        _sopen_s(&file, path, _O_WRONLY | _O_CREAT | _O_TRUNC, _SH_DENYNO, _S_IREAD | _S_IWRITE) !=
+            0 ||
         _dup2(file, 1) != 0)
         give_up(path);
     (void)_close(file);
@@ -372,14 +376,16 @@ static bool is_alone(void)
     HANDLE snapshot = CreateToolhelp32Snapshot(TH32CS_SNAPPROCESS, 0);
     if (snapshot == INVALID_HANDLE_VALUE)
         give_up("CreateToolhelp32Snapshot");
-    for (BOOL more = Process32FirstW(snapshot, &entry); more; more = Process32NextW(snapshot, &entry))
+    for (BOOL more = Process32FirstW(snapshot, &entry); more;
+         more = Process32NextW(snapshot, &entry))
         count += wcscmp(entry.szExeFile, file) == 0;
     CloseHandle(snapshot);
     return count <= 1;
 }
 
-// Wine's server keeps what a process has inherited that was ended before it had met the server: the list of processes does not have it, and its handles
-// stay open. There the pipe counts as ended when for two seconds there was nobody who could write.
+// Wine's server keeps what a process has inherited that was ended before it had met the server: the
+// list of processes does not have it, and its handles stay open. There the pipe counts as ended
+// when for two seconds there was nobody who could write.
 bool platform_pipe_ends(intptr_t reading)
 {
     enum { LOOK = 20, LOOKS = 60000 / LOOK, ENOUGH = 2000 / LOOK };
@@ -510,7 +516,8 @@ static HANDLE inheritable(HANDLE handle)
     return handle;
 }
 
-// "NAME=value" into the environment of this process, for a child to inherit it; with `set` false out of it again.
+// "NAME=value" into the environment of this process, for a child to inherit it; with `set` false
+// out of it again.
 static void put_variable(const char *variable, bool set)
 {
     char name[64];
@@ -522,13 +529,15 @@ static void put_variable(const char *variable, bool set)
         give_up(variable);
 }
 
-platform_program platform_program_start(const char *argument, const char *variable, const char *output)
+platform_program platform_program_start(const char *argument, const char *variable,
+                                        const char *output)
 {
     char program[MAX_PATH];
     char command[MAX_PATH + 128];
     HANDLE ends[2];
     PROCESS_INFORMATION process;
-    if (GetModuleFileNameA(NULL, program, sizeof program) == 0 || !CreatePipe(&ends[0], &ends[1], NULL, 0))
+    if (GetModuleFileNameA(NULL, program, sizeof program) == 0 ||
+        !CreatePipe(&ends[0], &ends[1], NULL, 0))
         give_up("platform_program_start");
     (void)snprintf(command, sizeof command, "\"%s\" %s", program, argument);
     STARTUPINFOA info = { .cb = sizeof info, .dwFlags = STARTF_USESTDHANDLES };
@@ -588,8 +597,8 @@ _Noreturn void platform_crash_arithmetic(void)
     abort();
 }
 
-// In one step over all of the stack, page by page: Wine can report the fault only if the stack has room for that where it is, and is silent
-// otherwise.
+// In one step over all of the stack, page by page: Wine can report the fault only if the stack has
+// room for that where it is, and is silent otherwise.
 _Noreturn void platform_crash_stack(void)
 {
     volatile char room[64 << 20];

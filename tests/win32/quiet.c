@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// In every test program that is built with MSVC: a process that crashes ends at once, whatever its kind of build. This one, and by
-// inheritance of the error mode those that it starts.
+// In every test program that is built with MSVC: a process that crashes ends at once, whatever its
+// kind of build. This one, and by inheritance of the error mode those that it starts.
 #include <crtdbg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,7 +17,8 @@ static int __cdecl be_quiet(void)
     return 0;
 }
 
-// Called before main, by the place that it has among the initializers of the program; the linker is told to keep it.
+// Called before main, by the place that it has among the initializers of the program; the linker is
+// told to keep it.
 #pragma section(".CRT$XIY", read)
 __declspec(allocate(".CRT$XIY")) int(__cdecl *const be_quiet_before_main)(void) = be_quiet;
 #pragma comment(linker, "/include:be_quiet_before_main")

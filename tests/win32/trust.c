@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Forged announcements. The test does what a starter does by hand, and changes one thing. The victim is this program once more, which begins
-// as a main process unless it believes the announcement.
-// Before <intrin.h>, some of whose functions Wine's headers define.
+// Forged announcements. The test does what a starter does by hand, and changes one thing. The
+// victim is this program once more, which begins as a main process unless it believes the
+// announcement. Before <intrin.h>, some of whose functions Wine's headers define.
 #include <windows.h>
 
 #include "../meeting.h"
@@ -105,12 +105,14 @@ static int forge(void **state)
     SECURITY_ATTRIBUTES inheritable = { sizeof inheritable, NULL, TRUE };
     unsigned char *record = made_record(&size);
     const DWORD whole = (DWORD)channel_resources_at(size);
-    forger.mapping = CreateFileMappingW(INVALID_HANDLE_VALUE, &inheritable, PAGE_READWRITE, 0, whole, NULL);
+    forger.mapping =
+        CreateFileMappingW(INVALID_HANDLE_VALUE, &inheritable, PAGE_READWRITE, 0, whole, NULL);
     forger.event = CreateEventW(&inheritable, TRUE, FALSE, NULL);
     forger.letter = MapViewOfFile(forger.mapping, FILE_MAP_WRITE, 0, 0, 0);
     assert_non_null(forger.letter);
-    assert_true(DuplicateHandle(GetCurrentProcess(), (HANDLE)broodi_family.arena.object, GetCurrentProcess(),
-                                &forger.arena, 0, TRUE, DUPLICATE_SAME_ACCESS));
+    assert_true(DuplicateHandle(GetCurrentProcess(), (HANDLE)broodi_family.arena.object,
+                                GetCurrentProcess(), &forger.arena, 0, TRUE,
+                                DUPLICATE_SAME_ACCESS));
     forger.letter->magic = CHANNEL_MAGIC;
     forger.letter->size = size;
     forger.letter->starter = GetCurrentProcessId();
@@ -179,7 +181,8 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_parent_of_the_same_user_is_believed, forge, forget),
         cmocka_unit_test_setup_teardown(who_is_not_the_parent_is_not_believed, forge, forget),
-        cmocka_unit_test_setup_teardown(handles_that_no_starter_gives_are_not_believed, forge, forget),
+        cmocka_unit_test_setup_teardown(handles_that_no_starter_gives_are_not_believed, forge,
+                                        forget),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

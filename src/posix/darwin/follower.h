@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Inside the POSIX port, on macOS: the follower, a thread in each tied child that waits for the end of the starter and ends the process then: the
-// system has no death signal.
+// Inside the POSIX port, on macOS: the follower, a thread in each tied child that waits for the end
+// of the starter and ends the process then: the system has no death signal.
 #ifndef DARWIN_FOLLOWER_H
 #define DARWIN_FOLLOWER_H
 

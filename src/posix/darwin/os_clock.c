@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The raw clock: the other monotonic one is made from the time of day and jumps with it for a moment.
+// The raw clock: the other monotonic one is made from the time of day and jumps with it for a
+// moment.
 #include "os/os_clock.h"
 
 #include <sched.h>

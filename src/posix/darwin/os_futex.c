@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Waiting on an address, in its form for shared memory, which the system has since version 14.4. It is looked for at run time; before
-// that version a wait looks again every millisecond, and there is nobody to wake. The end of a holder cannot be awaited.
+// Waiting on an address, in its form for shared memory, which the system has since version 14.4. It
+// is looked for at run time; before that version a wait looks again every millisecond, and there is
+// nobody to wake. The end of a holder cannot be awaited.
 #include "os/os_futex.h"
 
 #include "os/os_clock.h"
@@ -38,7 +39,8 @@ static int64_t least(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
-brood_status brood_os_futex_wait(const uint32_t *word, uint32_t value, brood_os_life *holder, int64_t timeout)
+brood_status brood_os_futex_wait(const uint32_t *word, uint32_t value, brood_os_life *holder,
+                                 int64_t timeout)
 {
     if (holder)
         timeout = least(timeout, SLICE_WITH_HOLDER);

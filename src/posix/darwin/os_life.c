@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
-// There are no robust mutexes. A thread of a living process ends in an orderly way, be it by cancellation, and says so; all others end with their
-// process, which is known by its number and its birth. One that executes another program keeps both: its threads count as
-// alive until that ends. The doorbell is a futex word.
+// There are no robust mutexes. A thread of a living process ends in an orderly way, be it by
+// cancellation, and says so; all others end with their process, which is known by its number and
+// its birth. One that executes another program keeps both: its threads count as alive until that
+// ends. The doorbell is a futex word.
 #include "os/os_life.h"
 
 #include "fault.h"
@@ -56,7 +57,8 @@ bool brood_os_life_is_over(brood_os_life *life, const brood_os_life_id *id)
         return pid == 0;
     const uint64_t birth = atomic_load_explicit(&in(life)->birth, memory_order_relaxed);
     const uint64_t now = brood_os_process_birth(pid);
-    return now == 0 || (now != birth && now != BROOD_OS_BIRTH_UNKNOWN && birth != BROOD_OS_BIRTH_UNKNOWN);
+    return now == 0 ||
+           (now != birth && now != BROOD_OS_BIRTH_UNKNOWN && birth != BROOD_OS_BIRTH_UNKNOWN);
 }
 
 void brood_os_life_forget(const brood_os_life_id *id)
@@ -78,8 +80,8 @@ void brood_os_bell_ring(brood_os_life *life, const brood_os_life_id *id)
     (void)brood_os_futex_wake(bell_of(of), 1);
 }
 
-void brood_os_bell_await(brood_os_life *own, brood_os_life *holder, const brood_os_life_id *holder_id,
-                         int64_t timeout)
+void brood_os_bell_await(brood_os_life *own, brood_os_life *holder,
+                         const brood_os_life_id *holder_id, int64_t timeout)
 {
     (void)holder_id;
     struct life *mine = in(own);

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
-// The arena is one object of shared memory, whose name is gone before anybody else has seen it. Its size is set once. The window is
-// address space without access, over which parts of the object are mapped as they are needed. Memory comes when it is touched, and no call grants it beforehand; what is more than the machine has
-// is refused here. Nor does a call take it back from a part of an object: what has ended is filled with zeros, which the system compresses to nothing.
+// The arena is one object of shared memory, whose name is gone before anybody else has seen it. Its
+// size is set once. The window is address space without access, over which parts of the object are
+// mapped as they are needed. Memory comes when it is touched, and no call grants it beforehand;
+// what is more than the machine has is refused here. Nor does a call take it back from a part of an
+// object: what has ended is filled with zeros, which the system compresses to nothing.
 #include "os/os_memory.h"
 
 #include "descriptor.h"
@@ -26,9 +28,10 @@
 // Maps a part of the object; `at`, if not NULL, is in the window. MAP_FAILED with errno.
 static void *map_object(int object, uint64_t place, size_t size, void *at)
 {
-    return broodi_posix_fault(ENOMEM) ? MAP_FAILED
-                                      : mmap(at, size, PROT_READ | PROT_WRITE,
-                                             MAP_SHARED | (at ? MAP_FIXED : 0), object, (off_t)place);
+    return broodi_posix_fault(ENOMEM)
+               ? MAP_FAILED
+               : mmap(at, size, PROT_READ | PROT_WRITE, MAP_SHARED | (at ? MAP_FIXED : 0), object,
+                      (off_t)place);
 }
 
 static brood_status reserve(brood_os_arena *out, int object, size_t size)
@@ -62,8 +65,9 @@ static brood_status make_object(int *out)
     if (status != BROOD_OK)
         return status;
     (void)snprintf(name, sizeof name, "/brood.%016" PRIx64, number);
-    const int object =
-        broodi_posix_fault(EMFILE) ? -1 : shm_open(name, O_RDWR | O_CREAT | O_EXCL, S_IRUSR | S_IWUSR);
+    const int object = broodi_posix_fault(EMFILE)
+                           ? -1
+                           : shm_open(name, O_RDWR | O_CREAT | O_EXCL, S_IRUSR | S_IWUSR);
     if (object < 0)
         return brood_os_error("shm_open", errno);
     (void)shm_unlink(name);
@@ -111,15 +115,18 @@ brood_status brood_os_memory_check(uint64_t length)
     size_t size = sizeof all;
     if (sysctlbyname("hw.memsize", &all, &size, NULL, 0) != 0 || length <= all)
         return BROOD_OK;
-    return broodi_fail(BROOD_NO_MEMORY, "%" PRIu64 " bytes, where the machine has %" PRIu64, length, all);
+    return broodi_fail(BROOD_NO_MEMORY, "%" PRIu64 " bytes, where the machine has %" PRIu64, length,
+                       all);
 }
 
 brood_status brood_os_arena_commit(const brood_os_arena *arena, const brood_os_range *range)
 {
-    if (broodi_fault() || range->offset > arena->size || range->length > arena->size - range->offset)
+    if (broodi_fault() || range->offset > arena->size ||
+        range->length > arena->size - range->offset)
         return broodi_fail(BROOD_NO_MEMORY, "the arena's window of %zu bytes is full", arena->size);
     struct stat facts;
-    if (fstat((int)arena->object, &facts) == 0 && range->place + range->length > (uint64_t)facts.st_size)
+    if (fstat((int)arena->object, &facts) == 0 &&
+        range->place + range->length > (uint64_t)facts.st_size)
         return broodi_fail(BROOD_NO_MEMORY, "the arena's object of %lld bytes is full",
                            (long long)facts.st_size);
     return BROOD_OK;
@@ -185,11 +192,13 @@ void brood_os_section_destroy(const brood_os_arena *arena, const brood_os_sectio
     (void)clear_section(arena, section);
 }
 
-brood_status brood_os_section_map(const brood_os_arena *arena, const brood_os_section *section, void **out)
+brood_status brood_os_section_map(const brood_os_arena *arena, const brood_os_section *section,
+                                  void **out)
 {
     void *base = map_object((int)arena->object, section->at, (size_t)section->length, NULL);
     if (base == MAP_FAILED)
-        return broodi_fail(BROOD_NO_MEMORY, "mmap of %" PRIu64 " bytes (%d)", section->length, errno);
+        return broodi_fail(BROOD_NO_MEMORY, "mmap of %" PRIu64 " bytes (%d)", section->length,
+                           errno);
     *out = base;
     return BROOD_OK;
 }

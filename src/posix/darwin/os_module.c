@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A module is a Mach-O image, and its base the header of it; it is identified by the number that the linker has given the build.
+// A module is a Mach-O image, and its base the header of it; it is identified by the number that
+// the linker has given the build.
 #include "os/os_module.h"
 
 #include "fail.h"
@@ -17,7 +18,8 @@
 typedef struct mach_header_64 header;
 
 // Calls visit with each load command until it answers true; whether it did.
-static bool each_command(const header *module, bool (*visit)(const struct load_command *, void *), void *user)
+static bool each_command(const header *module, bool (*visit)(const struct load_command *, void *),
+                         void *user)
 {
     const char *next = (const char *)(module + 1);
     for (uint32_t i = 0; i < module->ncmds; i++) {
@@ -29,7 +31,8 @@ static bool each_command(const header *module, bool (*visit)(const struct load_c
     return false;
 }
 
-// An address as the file has it; that of the header is the one of the segment that the file begins with.
+// An address as the file has it; that of the header is the one of the segment that the file begins
+// with.
 struct place {
     uint64_t header;
     uint64_t offset; // from the header
@@ -38,7 +41,8 @@ struct place {
 static bool is_first(const struct load_command *command, void *user)
 {
     struct place *place = user;
-    const struct segment_command_64 *segment = (const struct segment_command_64 *)(const void *)command;
+    const struct segment_command_64 *segment =
+        (const struct segment_command_64 *)(const void *)command;
     if (command->cmd != LC_SEGMENT_64 || segment->fileoff != 0 || segment->filesize == 0)
         return false;
     place->header = segment->vmaddr;
@@ -48,7 +52,8 @@ static bool is_first(const struct load_command *command, void *user)
 static bool holds_code(const struct load_command *command, void *user)
 {
     const struct place *place = user;
-    const struct segment_command_64 *segment = (const struct segment_command_64 *)(const void *)command;
+    const struct segment_command_64 *segment =
+        (const struct segment_command_64 *)(const void *)command;
     return command->cmd == LC_SEGMENT_64 && (segment->initprot & VM_PROT_EXECUTE) &&
            place->header + place->offset - segment->vmaddr < segment->vmsize;
 }
@@ -98,7 +103,8 @@ brood_status brood_os_module_find(void (*code)(void), brood_os_module *out)
     const uintptr_t address = (uintptr_t)code;
     if (!code || dladdr((const void *)address, &facts) == 0 ||
         !is_code(facts.dli_fbase, address - (uintptr_t)facts.dli_fbase))
-        return broodi_fail(BROOD_INVALID, "the target %p is not code of any module", (void *)address);
+        return broodi_fail(BROOD_INVALID, "the target %p is not code of any module",
+                           (void *)address);
     const header *module = facts.dli_fbase;
     char *path = path_of(module, facts.dli_fname);
     if (!path)
@@ -142,7 +148,8 @@ static brood_status load(const char *path, const header **out)
         return broodi_fail(BROOD_NOT_FOUND, "%s", dlerror());
     for (uint32_t i = _dyld_image_count(); i > 0; i--) { // the last one is the likeliest
         *out = image(i - 1);
-        if (*out && (*out)->filetype != MH_EXECUTE && is_library(_dyld_get_image_name(i - 1), library))
+        if (*out && (*out)->filetype != MH_EXECUTE &&
+            is_library(_dyld_get_image_name(i - 1), library))
             return BROOD_OK;
     }
     return broodi_fail(BROOD_NOT_FOUND, "%s is loaded and not listed", path);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A thread is joined without a deadline only, so it tells when it is about to leave: a wait looks for that first.
+// A thread is joined without a deadline only, so it tells when it is about to leave: a wait looks
+// for that first.
 #include "os/os_thread.h"
 
 #include "follower.h"
@@ -73,7 +74,8 @@ static int create(struct thread *thread, size_t stack_size)
     return error == EINVAL ? ENOMEM : error; // of setting the size
 }
 
-brood_status brood_os_thread_start(brood_os_thread *out, void (*entry)(void *), void *arg, size_t stack_size)
+brood_status brood_os_thread_start(brood_os_thread *out, void (*entry)(void *), void *arg,
+                                   size_t stack_size)
 {
     struct thread *thread = broodi_alloc(sizeof *thread);
     if (!thread)
@@ -102,8 +104,8 @@ static bool leaves_until(struct thread *thread, int64_t deadline)
     return true;
 }
 
-// Not to be cancelled: its caller has the only right to join. Destructors of values that the program itself has given to a thread are waited for
-// beyond the deadline.
+// Not to be cancelled: its caller has the only right to join. Destructors of values that the
+// program itself has given to a thread are waited for beyond the deadline.
 brood_status brood_os_thread_join(brood_os_thread handle, int64_t deadline)
 {
     struct thread *thread = (struct thread *)handle.handle;

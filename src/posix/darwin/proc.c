@@ -86,7 +86,8 @@ static int make_queue(void)
     return queue;
 }
 
-// A queue with the one event, which nobody takes out: the queue is ready from then on, for all who poll it.
+// A queue with the one event, which nobody takes out: the queue is ready from then on, for all who
+// poll it.
 int broodi_descriptor_of_process(int64_t pid)
 {
     const int queue = make_queue();
@@ -130,8 +131,9 @@ static int create_follower(int queue)
     pthread_attr_setdetachstate(&detached, PTHREAD_CREATE_DETACHED);
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    error = broodi_posix_fault(EAGAIN) ? EAGAIN
-                                       : pthread_create(&thread, &detached, follow, (void *)(intptr_t)queue);
+    error = broodi_posix_fault(EAGAIN)
+                ? EAGAIN
+                : pthread_create(&thread, &detached, follow, (void *)(intptr_t)queue);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     pthread_attr_destroy(&detached);
     return error;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// How a child is made: by posix_spawn, which passes on what it is told to and nothing else, or by fork, whose child's steps are launch.c.
+// How a child is made: by posix_spawn, which passes on what it is told to and nothing else, or by
+// fork, whose child's steps are launch.c.
 #include "os/os_process.h"
 
 #include "channel.h"
@@ -30,7 +31,8 @@ static intptr_t given(const brood_os_plan *plan, int channel, size_t number)
 {
     if (number == 0)
         return channel;
-    return number == 1 ? plan->arena->object : plan->resources[number - GIVEN_BESIDE_RESOURCES].value;
+    return number == 1 ? plan->arena->object
+                       : plan->resources[number - GIVEN_BESIDE_RESOURCES].value;
 }
 
 static int first_free(const brood_os_plan *plan)
@@ -38,34 +40,39 @@ static int first_free(const brood_os_plan *plan)
     return CHANNEL_RESOURCES + (int)plan->resource_count;
 }
 
-// Has a descriptor passed under another number, by way of `*moved`, because it may stand in the place of another.
-static int pass(posix_spawn_file_actions_t *actions, int descriptor, int least, int number, int *moved)
+// Has a descriptor passed under another number, by way of `*moved`, because it may stand in the
+// place of another.
+static int pass(posix_spawn_file_actions_t *actions, int descriptor, int least, int number,
+                int *moved)
 {
     broodi_descriptors_lock();
-    *moved =
-        broodi_descriptor_note(broodi_posix_fault(EMFILE) ? -1 : fcntl(descriptor, F_DUPFD_CLOEXEC, least));
+    *moved = broodi_descriptor_note(
+        broodi_posix_fault(EMFILE) ? -1 : fcntl(descriptor, F_DUPFD_CLOEXEC, least));
     broodi_descriptors_unlock();
     return *moved < 0 ? errno : posix_spawn_file_actions_adddup2(actions, *moved, number);
 }
 
-// Channel, arena and resources to their numbers, by way of higher ones, `moved`, because one may stand in the place of another.
-static int give(posix_spawn_file_actions_t *actions, const brood_os_plan *plan, int channel, int *moved)
+// Channel, arena and resources to their numbers, by way of higher ones, `moved`, because one may
+// stand in the place of another.
+static int give(posix_spawn_file_actions_t *actions, const brood_os_plan *plan, int channel,
+                int *moved)
 {
     const size_t count = plan->resource_count + GIVEN_BESIDE_RESOURCES;
     int error = 0;
     for (size_t i = 0; !error && i < count; i++)
-        error = pass(actions, (int)given(plan, channel, i), first_free(plan), CHANNEL_DESCRIPTOR + (int)i,
-                     &moved[i]);
+        error = pass(actions, (int)given(plan, channel, i), first_free(plan),
+                     CHANNEL_DESCRIPTOR + (int)i, &moved[i]);
     return error;
 }
 
 // One that is closed here is closed in the child.
-static int pass_stream(posix_spawn_file_actions_t *actions, const brood_os_plan *plan, int stream, int *moved)
+static int pass_stream(posix_spawn_file_actions_t *actions, const brood_os_plan *plan, int stream,
+                       int *moved)
 {
     const int source = broodi_launch_stream(plan, stream);
     if (source == LAUNCH_STREAM_NULL)
-        return posix_spawn_file_actions_addopen(actions, stream, "/dev/null", stream ? O_WRONLY : O_RDONLY,
-                                                0);
+        return posix_spawn_file_actions_addopen(actions, stream, "/dev/null",
+                                                stream ? O_WRONLY : O_RDONLY, 0);
     if (plan->streams[stream].source != BROOD_OS_STREAM_RESOURCE && fcntl(source, F_GETFD) < 0 &&
         errno == EBADF)
         return 0;
@@ -140,7 +147,8 @@ static brood_os_child made(pid_t pid, int channel)
 }
 
 // With room for the moved descriptors, all -1.
-static brood_status start(const brood_os_plan *plan, char *const *envp, int *moved, brood_os_child *out)
+static brood_status start(const brood_os_plan *plan, char *const *envp, int *moved,
+                          brood_os_child *out)
 {
     int ends[2];
     pid_t pid = 0;
@@ -197,8 +205,8 @@ void broodi_launch_tie(const struct launch *launch)
         broodi_channel_give_up(launch->channel, EAGAIN, "following the starter");
 }
 
-brood_status brood_os_process_fork(const brood_os_plan *plan, void (*entry)(void *, intptr_t), void *arg,
-                                   brood_os_child *out)
+brood_status brood_os_process_fork(const brood_os_plan *plan, void (*entry)(void *, intptr_t),
+                                   void *arg, brood_os_child *out)
 {
     int ends[2];
     if (!broodi_descriptor_pair(SOCK_STREAM, ends))

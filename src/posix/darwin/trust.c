@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A socket knows which process has used the other end last: that which made the pair, and has sent its letter since. As whom it runs the system
-// tells of the process.
+// A socket knows which process has used the other end last: that which made the pair, and has sent
+// its letter since. As whom it runs the system tells of the process.
 #include "trust.h"
 
 #include <errno.h>
@@ -11,7 +11,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-// A listener has a name, which each socket that connects to it or comes out of it has at one of its ends. Those of a pair have none.
+// A listener has a name, which each socket that connects to it or comes out of it has at one of its
+// ends. Those of a pair have none.
 static bool is_of_a_pair(int channel)
 {
     struct sockaddr_un own = { .sun_family = AF_UNSPEC };
@@ -31,7 +32,8 @@ static bool find_peer(int channel, pid_t *out)
     return getsockopt(channel, SOL_LOCAL, LOCAL_PEERPID, out, &size) == 0;
 }
 
-// Memory without a name in any file system. Root's too: a program may have become another user since it made its arena.
+// Memory without a name in any file system. Root's too: a program may have become another user
+// since it made its arena.
 static bool is_memory_of_same_user(int arena)
 {
     struct stat facts;
@@ -45,7 +47,8 @@ static bool is_of_same_user(pid_t process)
     struct kinfo_proc facts;
     size_t size = sizeof facts;
     return sysctl(name, 4, &facts, &size, NULL, 0) == 0 && size > 0 &&
-           facts.kp_eproc.e_ucred.cr_uid == geteuid() && facts.kp_eproc.e_ucred.cr_groups[0] == getegid();
+           facts.kp_eproc.e_ucred.cr_uid == geteuid() &&
+           facts.kp_eproc.e_ucred.cr_groups[0] == getegid();
 }
 
 enum broodi_trust broodi_trust_judge(int channel, int arena)
@@ -55,7 +58,8 @@ enum broodi_trust broodi_trust_judge(int channel, int arena)
         return BROODI_TRUST_STRANGER;
     if (!find_peer(channel, &peer))
         return BROODI_TRUST_ORPHAN;
-    return peer == getppid() && is_of_same_user(peer) ? BROODI_TRUST_STARTER : BROODI_TRUST_STRANGER;
+    return peer == getppid() && is_of_same_user(peer) ? BROODI_TRUST_STARTER
+                                                      : BROODI_TRUST_STRANGER;
 }
 
 #define DOUBT "a child would not believe its starter: "
@@ -77,7 +81,9 @@ const char *broodi_trust_foresee(int channel, int arena)
         return DOUBT "getsockopt of LOCAL_PEERPID";
     if (peer != getpid())
         return refuse(DOUBT "another process has used the channel");
-    return is_memory_of_same_user(arena) ? NULL : refuse(DOUBT "the memory of the family is another user's");
+    return is_memory_of_same_user(arena)
+               ? NULL
+               : refuse(DOUBT "the memory of the family is another user's");
 }
 
 bool broodi_trust_is_unseen(int channel, int *out_descriptor)
