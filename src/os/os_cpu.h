@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
-// Port contract: processors. Both answer at least 1.
+// Port contract: processors. Both functions return at least 1.
 #ifndef OS_CPU_H
 #define OS_CPU_H
 
-// Logical processors online.
+// Returns the number of logical processors online.
 unsigned brood_os_cpu_count(void);
 
-// Those that this process may use: affinity, and on Linux the quota of the control group, rounded
-// up.
+// Returns how many of them this process may use: by affinity and, on Linux, by the CPU quota of
+// the control group, rounded up.
 unsigned brood_os_cpu_usable(void);
 
 #endif

@@ -6,9 +6,9 @@
 #include <brood/status.h>
 #include <stdint.h>
 
-// Turns a code of the operating system (errno, GetLastError) into the status that a caller can act
-// on, by the one table of the port, and leaves the sentence "what (code)" for brood_last_error().
-// Never answers BROOD_OK.
+// Maps an error code of the operating system (errno, GetLastError) to the status that a caller
+// can act on, by the one table of the port, and notes the sentence "what (code)" for
+// brood_last_error(). Never returns BROOD_OK.
 brood_status brood_os_error(const char *what, int64_t code);
 
 #endif

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Port contract: waiting for a word in shared memory, on systems that can do it between processes.
+// Port contract: waiting for a 32-bit word in shared memory to change, on systems that can do it
+// between processes.
 #ifndef OS_FUTEX_H
 #define OS_FUTEX_H
 
@@ -7,14 +8,14 @@
 #include <brood/status.h>
 #include <stdint.h>
 
-// Blocks while the 32 bits at `word` equal `value`, until a wake, until the thread `holder` (may be
-// NULL) has ended, or for `timeout` ns. May return early. Where the end of a holder cannot be
-// awaited too, it returns after 50 ms at most when there is a holder. BROOD_UNSUPPORTED on a system
-// without; BROOD_OK otherwise, whatever ended the wait.
+// Blocks while the 32 bits at `word` equal `value`, until a wake, until the thread `holder` (may
+// be NULL) has ended, or for `timeout` ns. May return early. If there is a holder whose end the
+// system cannot wait for beside the word, returns after 50 ms at most. BROOD_UNSUPPORTED on a
+// system without such a wait; otherwise BROOD_OK, whatever ended the wait.
 brood_status brood_os_futex_wait(const uint32_t *word, uint32_t value, brood_os_life *holder,
                                  int64_t timeout);
 
-// Wakes up to `count` of those who wait for `word`, in any process. Async-signal-safe.
+// Wakes up to `count` threads that wait for `word`, in any process. Async-signal-safe.
 brood_status brood_os_futex_wake(const uint32_t *word, uint32_t count);
 
 #endif

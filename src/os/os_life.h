@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Port contract: whether a thread of the family lives, and how to wake it. Both live in the
-// thread's slot in shared memory.
+// Port contract: whether a thread of the family is alive, and its doorbell, which wakes it. Both
+// are kept in the thread's slot in shared memory.
 #ifndef OS_LIFE_H
 #define OS_LIFE_H
 
@@ -8,42 +8,44 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-// What a port keeps in a thread's slot.
+// The part of a thread's slot that belongs to the port.
 typedef struct brood_os_life {
     _Alignas(8) unsigned char opaque[96];
 } brood_os_life;
 
-// Who a thread is, for ports that go by names: the random number of the family, and the slot with
-// its generation, which is never the same for two threads.
+// Identifies a thread, for ports that need names: the random number of the family, and the slot
+// with its generation, which two threads never share.
 typedef struct brood_os_life_id {
     uint64_t family[2];
     uint32_t slot;
     uint32_t generation;
 } brood_os_life_id;
 
-// Called by the thread itself: from now on its end, however it comes, is noticed; and it has a
-// doorbell. The bytes of `life` may be anything. Fails with BROOD_NO_RESOURCES, BROOD_NO_MEMORY.
+// Called by the thread itself. From now on its end is detected, however it comes, and it has a
+// doorbell. The bytes of `life` may have any value before. Fails with BROOD_NO_RESOURCES,
+// BROOD_NO_MEMORY.
 brood_status brood_os_life_begin(brood_os_life *life, const brood_os_life_id *id);
 
 // Called by the thread itself at its orderly end.
 void brood_os_life_end(brood_os_life *life);
 
-// Tells whether a thread that began has ended, orderly or not. Any process may ask; never blocks.
-// One answer "no" may be wrong while the system still cleans up.
+// Returns whether a thread that called brood_os_life_begin has ended, orderly or not. Callable
+// from any process; never blocks. May still return false for a short time while the system cleans
+// up after the thread.
 bool brood_os_life_is_over(brood_os_life *life, const brood_os_life_id *id);
 
-// Closes what this process may have opened to ask that, or to ring: the thread has ended, and its
-// slot will be another one's.
+// Closes what this process may have opened to check that thread or to ring its doorbell. Called
+// when the thread has ended, before its slot is used for another one.
 void brood_os_life_forget(const brood_os_life_id *id);
 
-// Rings the doorbell of a thread, in any process; that of a thread that has ended is nobody's. A
-// ring is remembered until the thread awaits its bell.
+// Rings the doorbell of a thread of any process; has no effect if that thread has ended. A ring
+// is remembered until the thread awaits its bell.
 void brood_os_bell_ring(brood_os_life *life, const brood_os_life_id *id);
 
-// Blocks the calling thread, whose `own` life it is, until its bell was rung since the last return,
-// until the thread `holder` (may be NULL; with `holder_id`) has ended, or for `timeout` ns. May
-// also return early: the caller looks again. Where the end of a holder cannot be awaited, it
-// returns after 50 ms at most when there is a holder.
+// Blocks the calling thread, which owns the life `own`, until its bell has been rung since the
+// last return, until the thread `holder` (may be NULL; with `holder_id`) has ended, or for
+// `timeout` ns. May return early: the caller checks its condition again. If there is a holder
+// whose end the system cannot wait for beside the bell, returns after 50 ms at most.
 void brood_os_bell_await(brood_os_life *own, brood_os_life *holder,
                          const brood_os_life_id *holder_id, int64_t timeout);
 

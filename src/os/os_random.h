@@ -6,7 +6,7 @@
 #include <brood/status.h>
 #include <stddef.h>
 
-// Fills `buffer` from the system's generator. Fails with BROOD_SYSTEM.
+// Fills `buffer` from the system's random generator. Fails with BROOD_SYSTEM.
 brood_status brood_os_random(void *buffer, size_t size);
 
 #endif

@@ -13,44 +13,44 @@ typedef struct brood_os_thread {
     uintptr_t handle;
 } brood_os_thread;
 
-// Runs entry(arg) in a new thread with a stack of at least `stack_size` bytes (0: the system's
-// default). Must be joined once. Fails with BROOD_NO_RESOURCES, BROOD_NO_MEMORY.
+// Runs entry(arg) in a new thread with a stack of at least `stack_size` bytes (0: a default of
+// the port). The thread must be joined once. Fails with BROOD_NO_RESOURCES, BROOD_NO_MEMORY.
 brood_status brood_os_thread_start(brood_os_thread *out, void (*entry)(void *), void *arg,
                                    size_t stack_size);
 
-// Waits until the thread has left the system, or until `deadline` (BROOD_TIMEOUT; nothing has
-// happened then), and frees what it used.
+// Waits until the thread has ended and frees what it used, or returns BROOD_TIMEOUT at
+// `deadline`: then nothing has happened.
 brood_status brood_os_thread_join(brood_os_thread thread, int64_t deadline);
 
-// Whether it is the calling thread.
+// Returns whether it is the calling thread.
 bool brood_os_thread_is_self(brood_os_thread thread);
 
-// How many threads run in this process, without those that the port itself started; at least 1.
-// BROOD_OS_THREADS_UNKNOWN, which is more than one, where that cannot be told.
+// Returns the number of threads in this process, without those that the port itself started; at
+// least 1. BROOD_OS_THREADS_UNKNOWN, which is more than 1, if it cannot be determined.
 #define BROOD_OS_THREADS_UNKNOWN UINT_MAX
 unsigned brood_os_thread_count(void);
 
-// Until the second call, with what the first has given back, the calling thread is not cancelled: a
-// call that has begun is finished. Nests.
+// Disable cancellation of the calling thread, so that a call that has begun is finished, and
+// restore the state that the first one returned. Nests.
 int brood_os_thread_protect(void);
 void brood_os_thread_unprotect(int before);
 
-// Lets another thread run.
+// Lets other threads run.
 void brood_os_thread_yield(void);
 
 // Tells the processor that this is a spin loop.
 void brood_os_thread_pause(void);
 
-// The calling thread's own pointer, NULL until it is set.
+// Returns the pointer that the calling thread has set; NULL before that.
 void *brood_os_self_get(void);
 
-// Sets it. When the thread ends, by return, exit of the thread or cancellation, the function given
-// to brood_os_self_prepare is called in it with the pointer, if that is not NULL. Not called at the
-// end of the process, nor for other threads then. Fails with BROOD_NO_MEMORY; taking it back, with
-// NULL, never fails.
+// Sets that pointer. If it is not NULL when the thread ends, by return, by pthread_exit() or
+// ExitThread(), or by cancellation, the function passed to brood_os_self_prepare is called in the
+// thread with the pointer. It is not called at the end of the process, nor for other threads
+// then. Fails with BROOD_NO_MEMORY; setting NULL never fails.
 brood_status brood_os_self_set(void *self);
 
-// Once per process, before any other call of the two above; a forked child inherits it.
+// Called once per process, before any other call of the two above; a forked child inherits it.
 brood_status brood_os_self_prepare(void (*at_thread_end)(void *self));
 
 #endif
