@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Atomics: those of C11, or the same names made by the compiler's own means where it has none. A
-// leaf: the ports use it too.
+// Atomics: those of C11, or, where the compiler has none, the same names made from its
+// intrinsics. A leaf: the ports use it too.
 #ifndef ATOMIC_H
 #define ATOMIC_H
 
