@@ -1,24 +1,26 @@
 // SPDX-License-Identifier: MIT
-// Conditions. Each waiter sits in a seat (seat.h), with a ticket and the condition's epoch.
+// Conditions. Each waiter has a seat (seat.h), with a ticket and the condition's epoch.
 //
 // A notify of one changes the seat of the living waiter with the lowest ticket from WAITING to
 // CHOSEN.
 //
-// A notify of all adds one to the epoch in the condition's state, in one compare-and-swap: that
-// moment releases every waiter whose ticket is of an earlier epoch. The notifier then goes through
-// the seats and wakes them; a waiter that looks before it came by sees the epoch.
+// A notify of all increments the epoch in the condition's state with one compare-and-swap, which
+// releases every waiter whose ticket is of an earlier epoch. The notifier then scans the seats,
+// marks those waiters CHOSEN and wakes them; a waiter that loads the state before that sees the
+// new epoch.
 //
-// A notify of several claims as many seats one by one, and lets all of them go when it has the
-// last: no waiter returns before all are chosen. A claimed waiter waits for that, or for the end of
-// the notifier; a claim is never taken back.
+// A notify of several claims the seats one by one, and marks all of them CHOSEN once it has
+// claimed the last: no waiter returns before all are claimed. A claimed waiter waits for that, or
+// for the end of the notifier; a claim is never withdrawn.
 //
-// All changes of a seat that two threads may want to make are one compare-and-swap of its whole
-// word, so a waiter was either notified or left before, never both. A dead waiter is not chosen,
-// since its slot says that it is dead; nothing has to be repaired.
+// Each change of a seat that two threads may compete for is one compare-and-swap of its whole
+// word, so a waiter was either notified or left before that, never both. A dead waiter is not
+// chosen, since its thread slot shows that it is dead; nothing has to be repaired.
 //
-// A notify that finds nobody takes the flag WAITERS from the state, unless a ticket has been taken
-// or an epoch begun since it began to look; a thread that has a ticket, or is about to take one,
-// already sits. A notify that found too few for the same reason looks again.
+// A notify that finds no waiter clears the flag WAITERS in the state, unless a ticket was taken
+// or an epoch begun since the search started. That misses no waiter: a thread that has a ticket,
+// or is about to take one, already has its seat. If the state did change, a notify that found too
+// few searches again.
 #include "condition.h"
 
 #include "deadline.h"
@@ -54,15 +56,15 @@ static uint32_t seat_limit(void)
     return seats < threads ? seats : threads;
 }
 
-static bool is_deserted(const struct broodi_seat *seat)
+static bool is_abandoned(const struct broodi_seat *seat)
 {
     return !broodi_thread_is_alive(broodi_slot_index(BROODI_SEAT, seat));
 }
 
-// The next seat from `*index` on in which a thread waits for the condition or is about to, and is
-// not chosen or claimed; NULL when there is none. Whether that thread lives is asked by who needs
-// to know, for in some systems the question is a dear one; the seat of one that died before it had
-// a ticket is cleared in passing.
+// Finds the next seat from `*index` on in which a thread waits for the condition, or is about to,
+// and is neither claimed nor chosen; NULL if there is none. The caller checks whether that thread
+// is alive, if it needs to know: on some systems the check is a system call. Only the seat of a
+// thread that died before it had a ticket is cleared here.
 static struct broodi_seat *next_seat(uint64_t id, uint32_t *index, uint64_t *out_word)
 {
     const uint32_t limit = seat_limit();
@@ -72,7 +74,7 @@ static struct broodi_seat *next_seat(uint64_t id, uint32_t *index, uint64_t *out
         const enum broodi_seat_phase phase = broodi_seat_phase_of(word);
         if (!broodi_seat_is_for(word, id) || phase > BROODI_SEAT_WAITING)
             continue;
-        if (phase == BROODI_SEAT_ENTERING && is_deserted(seat)) {
+        if (phase == BROODI_SEAT_ENTERING && is_abandoned(seat)) {
             (void)broodi_seat_change(seat, word, 0);
             continue;
         }
@@ -87,8 +89,8 @@ static bool is_waiting(uint64_t word)
     return broodi_seat_phase_of(word) == BROODI_SEAT_WAITING;
 }
 
-// Whether a notify of all has released the waiter in the seat before this state. An epoch is old up
-// to half of all that there are.
+// Whether a notify of all, before or at this state, has released the waiter in the seat. Epochs
+// are compared by distance: up to half of their number apart, the seat's is the earlier one.
 static bool is_released(const struct broodi_seat *seat, uint64_t state)
 {
     const uint32_t passed = (broodi_epoch(state) - broodi_seat_epoch(seat)) & BROODI_EPOCH;
@@ -105,8 +107,8 @@ static bool choose(struct broodi_seat *seat, uint64_t word)
     return true;
 }
 
-// Of a waiter that was released: it has not moved, or has seen it and left. Only its ticket may
-// have become another one.
+// Marks a released waiter CHOSEN, unless it has seen the epoch and left. If the swap fails
+// because the seat's ticket was renewed, it is tried again.
 static void choose_released(struct broodi_seat *seat, uint64_t word, uint64_t id, uint64_t state)
 {
     while (broodi_seat_is_for(word, id) && is_waiting(word) && is_released(seat, state) &&
@@ -123,7 +125,7 @@ static brood_status create(brood_condition *out)
     if (status != BROOD_OK)
         return status;
     if (!out)
-        return broodi_fail(BROOD_INVALID, "no place for the condition");
+        return broodi_fail(BROOD_INVALID, "out is NULL");
     status = broodi_object_take(BROODI_CONDITION, 0, &index);
     if (status == BROOD_OK)
         out->id = broodi_handle_of(BROODI_CONDITION, index);
@@ -135,13 +137,14 @@ brood_status brood_condition_create(brood_condition *out)
     return broodi_answer("brood_condition_create", create(out));
 }
 
-static void send_home(struct broodi_seat *seat, uint64_t word)
+static void end_wait(struct broodi_seat *seat, uint64_t word)
 {
     if (broodi_seat_change(seat, word, 0))
         broodi_wake(&seat->state, 1);
 }
 
-// A destroyer that is killed in here leaves the waiters to find out by themselves, within a second.
+// If the destroyer is killed in here, each waiter notices the end of the condition within a
+// second.
 static brood_status destroy(brood_condition condition)
 {
     uint64_t word;
@@ -152,13 +155,13 @@ static brood_status destroy(brood_condition condition)
         return status;
     broodi_step(BROODI_STEP_CONDITION_ENDED);
     const uint64_t state = broodi_word_look(&slot->state);
-    if (!broodi_object_has_ended(condition.id,
-                                 state)) // another one by now: then no waiter was left
+    // If the slot has been reused, no waiter was left.
+    if (!broodi_object_has_ended(condition.id, state))
         return BROOD_OK;
     for (uint32_t index = 0; (seat = next_seat(condition.id, &index, &word)) != NULL;) {
         choose_released(seat, word, condition.id, state);
         if (is_waiting(word) && !is_released(seat, state))
-            send_home(seat, word);
+            end_wait(seat, word);
     }
     return BROOD_OK;
 }
@@ -168,21 +171,21 @@ brood_status brood_condition_destroy(brood_condition condition)
     return broodi_answer("brood_condition_destroy", destroy(condition));
 }
 
-void broodi_conditions_send_home(uint64_t lock)
+void broodi_conditions_end_waits(uint64_t lock)
 {
     const uint32_t limit = seat_limit();
     for (uint32_t index = 0; index < limit; index++) {
         struct broodi_seat *seat = broodi_seat_at(index);
         const uint64_t word = broodi_word_look(&seat->state);
         if (is_waiting(word) && broodi_seat_has_lock(seat, lock))
-            send_home(seat, word);
+            end_wait(seat, word);
     }
 }
 
 // Notifying
 
-// How long ago the ticket was taken, in tickets; more than half of all there are: not yet when
-// `state` was.
+// The age of the ticket: how many tickets have been taken since, up to `state`. An age of more
+// than half of all tickets means that the ticket was taken after `state`.
 static uint32_t age(uint64_t word, uint64_t state)
 {
     return (broodi_last_ticket(state) - broodi_seat_ticket(word)) & BROODI_TICKET;
@@ -194,9 +197,10 @@ static bool waited_when(const struct broodi_seat *seat, uint64_t word, uint64_t 
            broodi_seat_epoch(seat) == broodi_epoch(state);
 }
 
-// Whoever takes a ticket sees to it that those who wait do not grow older than that: past half of
-// all tickets they would be taken for ones who come later. The order among the very old is lost.
-static void keep_young(struct broodi_seat *seat, uint64_t word, uint64_t id, uint64_t state)
+// Each thread that takes a ticket renews the tickets of waiters older than OLDEST. Otherwise
+// their age could pass half of all tickets, and a notifier would take them for later ones. The
+// order among renewed tickets is lost.
+static void renew_ticket(struct broodi_seat *seat, uint64_t word, uint64_t id, uint64_t state)
 {
     if (waited_when(seat, word, state) && age(word, state) > OLDEST)
         (void)broodi_seat_change(
@@ -204,8 +208,8 @@ static void keep_young(struct broodi_seat *seat, uint64_t word, uint64_t id, uin
             broodi_seat_word(id, broodi_last_ticket(state) - OLDEST, BROODI_SEAT_WAITING));
 }
 
-// The seat of who has waited longest of those who did in this state. `*out_empty` is whether nobody
-// sits at all.
+// The seat of the thread that has waited longest of those that waited in this state; NULL if
+// there is none. `*out_empty` tells whether no thread waits for the condition or is about to.
 static struct broodi_seat *find_first(uint64_t id, uint64_t state, uint64_t *out_word,
                                       bool *out_empty)
 {
@@ -223,16 +227,18 @@ static struct broodi_seat *find_first(uint64_t id, uint64_t state, uint64_t *out
     return first;
 }
 
-// False when somebody has come or was released since the state was looked at: then there may be one
-// to choose.
-static bool leave_empty(broodi_word *condition, uint64_t state, bool empty)
+// Ends a search that found no waiter to choose, and clears WAITERS if no thread waits at all.
+// False if a ticket was taken or an epoch begun since `state` was loaded: then there may be a
+// waiter to choose.
+static bool end_search(broodi_word *condition, uint64_t state, bool empty)
 {
     broodi_step(BROODI_STEP_CONDITION_EMPTY);
     return empty ? broodi_word_swap(condition, state, broodi_low(state) & ~WAITERS)
                  : broodi_word_look(condition) == state;
 }
 
-// The calling thread in the place of a ticket; no thread has 0 there.
+// The calling thread in the form that replaces the ticket of a claimed seat. 0 if it has no slot,
+// or the last one that there can be, which does not fit.
 static uint32_t claimant(void)
 {
     const uint32_t slot = broodi_self_slot();
@@ -241,6 +247,7 @@ static uint32_t claimant(void)
     return (broodi_thread_turn(slot) << BROODI_CLAIM_SLOT_BITS | (slot + 1)) & BROODI_TICKET;
 }
 
+// A notifier without that form chooses its waiters one by one.
 static bool claim(struct broodi_seat *seat, uint64_t word, uint64_t id, uint32_t notifier)
 {
     if (notifier == 0)
@@ -251,7 +258,7 @@ static bool claim(struct broodi_seat *seat, uint64_t word, uint64_t id, uint32_t
     return true;
 }
 
-// Chooses up to `count`, or with a notifier claims them.
+// Chooses up to `count` waiters, or claims them if there is a notifier.
 static void choose_some(broodi_word *condition, uint64_t id, uint32_t count, uint32_t notifier)
 {
     while (count > 0) {
@@ -261,18 +268,18 @@ static void choose_some(broodi_word *condition, uint64_t id, uint32_t count, uin
         if (!broodi_handle_is_current(id, state) || !(broodi_low(state) & WAITERS))
             return;
         struct broodi_seat *seat = find_first(id, state, &word, &empty);
-        if (!seat && leave_empty(condition, state, empty))
+        if (!seat && end_search(condition, state, empty))
             return;
         if (!seat)
             continue;
-        if (is_deserted(seat))
+        if (is_abandoned(seat))
             (void)broodi_seat_change(seat, word, 0);
         else
             count -= claim(seat, word, id, notifier);
     }
 }
 
-static void let_go(uint64_t id, uint32_t notifier)
+static void choose_claimed(uint64_t id, uint32_t notifier)
 {
     const uint64_t claimed = broodi_seat_word(id, notifier, BROODI_SEAT_CLAIMED);
     const uint32_t limit = seat_limit();
@@ -288,10 +295,10 @@ static void notify_some(broodi_word *condition, uint64_t id, uint32_t count)
     const uint32_t notifier = count > 1 ? claimant() : 0;
     choose_some(condition, id, count, notifier);
     if (notifier)
-        let_go(id, notifier);
+        choose_claimed(id, notifier);
 }
 
-// False when the state has become another one.
+// False if the state was not `state` any more.
 static bool notify_all(broodi_word *condition, uint64_t id, uint64_t state)
 {
     uint64_t word;
@@ -352,8 +359,8 @@ struct waiting {
     int64_t deadline;
 };
 
-// Whether a thread in this seat waits with another lock, one that there is. A thread that was
-// released does not wait any more.
+// Whether the thread in this seat waits with another lock, one that still exists. A thread that
+// was released does not wait any more.
 static bool has_another_lock(struct broodi_seat *seat, uint64_t word, uint64_t state,
                              const struct waiting *waiting)
 {
@@ -361,38 +368,40 @@ static bool has_another_lock(struct broodi_seat *seat, uint64_t word, uint64_t s
         broodi_seat_has_lock(seat, waiting->lock.id))
         return false;
     return broodi_lock_exists(atomic_load_explicit(&seat->lock, memory_order_relaxed)) &&
-           !is_deserted(seat);
+           !is_abandoned(seat);
 }
 
-// What one whose ticket made this state owes to the others: whether one of them has another lock.
-static bool look_at_others(const struct waiting *waiting, uint64_t state)
+// Done by each thread whose ticket made this state, if others may wait: renews old tickets, and
+// tells whether another waiter has another lock.
+static bool check_others(const struct waiting *waiting, uint64_t state)
 {
     uint64_t word;
     bool differ = false;
     struct broodi_seat *seat;
     for (uint32_t index = 0; (seat = next_seat(waiting->condition.id, &index, &word)) != NULL;) {
-        keep_young(seat, word, waiting->condition.id, state);
+        renew_ticket(seat, word, waiting->condition.id, state);
         differ = differ || has_another_lock(seat, word, state, waiting);
     }
     return differ;
 }
 
-// From the state that its ticket made.
-static void sit_down(struct waiting *waiting, uint64_t state)
+// `state` is the one that the ticket of the calling thread made.
+static void write_ticket(struct waiting *waiting, uint64_t state)
 {
     const uint64_t word =
         broodi_seat_word(waiting->condition.id, broodi_last_ticket(state), BROODI_SEAT_WAITING);
     waiting->epoch = broodi_epoch(state);
-    broodi_seat_give_up(waiting->seat, waiting->lock.id, waiting->epoch);
-    // Before the look at the state in await, in one order with the swap of notify_all and its look
-    // at the seats: either the waiter sees the new epoch, or the notifier sees the seat.
+    broodi_seat_set_lock(waiting->seat, waiting->lock.id, waiting->epoch);
+    // seq_cst, as are the load of the state in await, the swap in notify_all and its loads of the
+    // seats: either the waiter sees the new epoch, or the notifier sees the seat.
     atomic_store_explicit(&waiting->seat->state.state, word, memory_order_seq_cst);
 }
 
-// The seat is taken before the ticket: who sees the ticket finds it.
+// Stores ENTERING in the seat before it takes the ticket, so a thread that sees the ticket finds
+// the seat.
 static brood_status take_ticket(struct waiting *waiting)
 {
-    broodi_seat_give_up(waiting->seat, waiting->lock.id, 0);
+    broodi_seat_set_lock(waiting->seat, waiting->lock.id, 0);
     atomic_store_explicit(&waiting->seat->state.state,
                           broodi_seat_word(waiting->condition.id, 0, BROODI_SEAT_ENTERING),
                           memory_order_release);
@@ -406,15 +415,16 @@ static brood_status take_ticket(struct waiting *waiting)
         if (!broodi_word_swap(waiting->word, state, low))
             continue;
         broodi_step(BROODI_STEP_CONDITION_TICKET);
-        if ((broodi_low(state) & WAITERS) && look_at_others(waiting, own))
-            return broodi_fail(BROOD_INVALID, "others wait for the condition with another lock");
-        sit_down(waiting, own);
+        if ((broodi_low(state) & WAITERS) && check_others(waiting, own))
+            return broodi_fail(BROOD_INVALID,
+                               "other threads wait for the condition with another lock");
+        write_ticket(waiting, own);
         return BROOD_OK;
     }
 }
 
-// How the wait of an unchosen waiter is over in this state of the condition: BROOD_BUSY when it is
-// not.
+// The result, in this state of the condition, of the wait of a waiter that is neither claimed nor
+// chosen; BROOD_BUSY while the wait is not over.
 static brood_status judge(const struct waiting *waiting, uint64_t state)
 {
     const bool current = broodi_handle_is_current(waiting->condition.id, state);
@@ -426,7 +436,8 @@ static brood_status judge(const struct waiting *waiting, uint64_t state)
     return brood_os_clock() >= waiting->deadline ? BROOD_TIMEOUT : BROOD_BUSY;
 }
 
-// Waits, as one that was chosen, for the notifier to choose the rest, or for its end.
+// Waits, as a claimed waiter, until the notifier has claimed the rest and chosen all, or until
+// the notifier has ended.
 static void await_notifier(broodi_word *word, uint64_t seen)
 {
     const uint32_t notifier = broodi_seat_ticket(seen);
@@ -444,7 +455,7 @@ static brood_status await(const struct waiting *waiting)
     broodi_word *word = &waiting->seat->state;
     for (;;) {
         const uint64_t seen = broodi_word_look(word);
-        if (!broodi_seat_is_for(seen, waiting->condition.id)) // sent home
+        if (!broodi_seat_is_for(seen, waiting->condition.id)) // its wait was ended
             return BROOD_STALE;
         if (broodi_seat_phase_of(seen) == BROODI_SEAT_CHOSEN)
             return BROOD_OK;
@@ -461,19 +472,19 @@ static brood_status await(const struct waiting *waiting)
     }
 }
 
-// Gives the lock up and waits, with the depth that the lock had in `*out_depth`. Without a wait
-// that stays 0.
+// Releases the lock and waits. `*out_depth` receives the depth of the lock; without a wait it
+// stays 0.
 static brood_status wait_unlocked(struct waiting *waiting, uint32_t *out_depth)
 {
     const brood_status entered = take_ticket(waiting);
     if (entered != BROOD_OK) {
         broodi_seat_clear(waiting->seat);
-        if (entered == BROOD_STALE) // the lock is not held then, whenever it is found
-            (void)broodi_lock_give_up(waiting->lock);
+        if (entered == BROOD_STALE) // by contract the lock is not held then
+            (void)broodi_lock_release_all(waiting->lock);
         return entered;
     }
     broodi_step(BROODI_STEP_CONDITION_SEATED);
-    *out_depth = broodi_lock_give_up(waiting->lock);
+    *out_depth = broodi_lock_release_all(waiting->lock);
     broodi_step(BROODI_STEP_CONDITION_UNLOCKED);
     const brood_status status = await(waiting);
     broodi_step(BROODI_STEP_CONDITION_OVER);
@@ -482,16 +493,16 @@ static brood_status wait_unlocked(struct waiting *waiting, uint32_t *out_depth)
     return status;
 }
 
-static brood_status give_up_and_wait(struct waiting *waiting)
+static brood_status release_and_wait(struct waiting *waiting)
 {
-    uint32_t depth = 0; // of the lock that was given up
+    uint32_t depth = 0; // of the lock before its release
     broodi_object_await(waiting->condition.id, waiting->word);
     const brood_status status = wait_unlocked(waiting, &depth);
     broodi_object_await_no_more();
     broodi_race_acquire(waiting->word);
     if (depth == 0 || status == BROOD_STALE)
         return status;
-    const brood_status taken = broodi_lock_take_back(waiting->lock, depth);
+    const brood_status taken = broodi_lock_reacquire(waiting->lock, depth);
     return taken == BROOD_OK ? status : taken;
 }
 
@@ -503,7 +514,7 @@ static brood_status prepare(struct waiting *waiting)
     brood_status status = broodi_lock_is_held(waiting->lock);
     if (status != BROOD_OK)
         return status;
-    const uint32_t self = broodi_self_slot(); // there is one: it holds a lock
+    const uint32_t self = broodi_self_slot(); // exists: the thread holds a lock
     status = broodi_slot_reach(BROODI_SEAT, self);
     waiting->word = &slot->state;
     waiting->seat = broodi_seat_at(self);
@@ -514,7 +525,7 @@ static brood_status wait_until(brood_condition condition, brood_lock lock, int64
 {
     struct waiting waiting = { .condition = condition, .lock = lock, .deadline = deadline };
     const brood_status status = prepare(&waiting);
-    return status == BROOD_OK ? give_up_and_wait(&waiting) : status;
+    return status == BROOD_OK ? release_and_wait(&waiting) : status;
 }
 
 brood_status brood_condition_wait(brood_condition condition, brood_lock lock,
@@ -530,7 +541,7 @@ static brood_status wait_for(brood_condition condition, brood_lock lock, bool (*
     const int64_t deadline = broodi_deadline(timeout);
     struct waiting waiting = { .condition = condition, .lock = lock };
     if (!predicate)
-        return broodi_fail(BROOD_INVALID, "no predicate");
+        return broodi_fail(BROOD_INVALID, "predicate is NULL");
     brood_status status = prepare(&waiting);
     while (status == BROOD_OK) {
         if (predicate(arg))

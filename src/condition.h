@@ -4,8 +4,8 @@
 
 #include <stdint.h>
 
-// Ends the waits of all who have given up this lock for a condition, with BROOD_STALE: it was
-// destroyed.
-void broodi_conditions_send_home(uint64_t lock);
+// Ends, with BROOD_STALE, the waits of all threads that released this lock for a condition: the
+// lock was destroyed.
+void broodi_conditions_end_waits(uint64_t lock);
 
 #endif

@@ -1,28 +1,31 @@
 // SPDX-License-Identifier: MIT
 // Locks.
 //
-// The low word of a lock's state is its holder, 0 when free, and three flags. The holder is the
-// slot of its thread plus one, with some bits of the slot's generation, so that the next thread in
-// the slot is not taken for it by one who looks twice. The flags:
+// The low word of a lock's state is its holder, 0 when the lock is free, and three flags. The
+// holder is the slot of its thread plus one, with some bits of the slot's generation, so that a
+// waiter which compares two loads does not take the next thread in the slot for the same holder.
+// The flags:
 //
-//   WAITERS   somebody waits, or may: the release wakes one
-//   STARVING  somebody was woken, lost the lock to a newcomer, and has waited for a millisecond.
-//   The release leaves the flag on the free lock,
-//             and then only those who have waited may take it; a newcomer waits up to a millisecond
-//             first, which also ends the state when all who starved have gone
-//   SETTLED   somebody waits for up to a second: the release wakes all
+//   WAITERS   Threads wait, or may wait: the release wakes one.
+//   STARVING  A waiter found the lock held again after a wait, a millisecond or more after its call
+//             began. The release leaves this flag on the free lock; then only threads that have
+//             waited may take it. A newcomer waits for up to a millisecond first, and then has
+//             waited too: so the state ends even if all starving waiters are gone.
+//   SETTLED   A thread waits for up to a second: the release wakes all.
 //
-// A waiter waits for the word and for the end of the holder it has seen. When the lock passes from
-// one holder to the next, those still asleep watch the wrong one; so a wait is short (50 ms) until
-// the same holder has been seen for that long, and the release of a holder that was watched longer
-// wakes everybody to look anew. Thus a holder's death is noticed within 50 ms, and a family in
-// which nothing happens wakes once a second.
+// A waiter waits for a change of the word and for the end of the holder that it has seen. When
+// the lock passes from one holder to the next, the threads that are still asleep watch the wrong
+// holder. So a wait is short (50 ms) until the waiter has seen the same holder for that long, and
+// the release by a holder that was watched longer wakes all waiters to load the word again. Thus
+// the death of a holder is noticed within 50 ms, and an idle family wakes once a second.
 //
-// The holder's death is a matter between the word and the holder's thread slot: who finds that
-// thread ended replaces its name by its own, which only one can, and is told.
+// To inherit the lock of a dead holder takes the word and the holder's thread slot only: a thread
+// that finds the holder dead replaces the holder in the word by itself with one compare-and-swap.
+// One thread succeeds, and its call returns BROOD_OWNER_DIED.
 //
-// A thread counts in `held` what it may hold, before it takes and after it has released: a slot
-// whose thread died with a count of zero is named by no lock.
+// Each thread counts in `held` the locks that it may hold. It increments the count before it
+// takes a lock and decrements it after the release: so no lock names a thread that died with a
+// count of zero.
 #include "lock.h"
 
 #include "condition.h"
@@ -49,22 +52,22 @@ enum {
     STARVES_AFTER = 1000000, // ns
     SHORT_WAIT = 50000000,
     LONG_WAIT = 1000000000,
-    // Between looks before the first wait, where another processor may release meanwhile; each is
-    // twice as long.
+    // Pauses between the loads before the first wait, while a holder on another processor may
+    // release the lock; each pause is twice as long as the one before.
     FIRST_PAUSE = 32,
     LAST_PAUSE = 128,
 };
 
-// One call of acquire that did not succeed at once.
+// A call of acquire that did not succeed at once.
 struct attempt {
     struct broodi_lock_slot *lock;
     uint64_t id;
-    uint32_t self; // as a holder
+    uint32_t self; // the calling thread as a holder
     int64_t deadline;
-    int64_t since; // when it began
+    int64_t since; // when the call began
     bool waited;
-    uint32_t watched;      // the holder seen at the last wait
-    int64_t watched_since; // and since when
+    uint32_t watched;      // the holder at the last wait
+    int64_t watched_since; // when this call first waited for that holder
 };
 
 static struct broodi_thread_slot *thread_of(uint32_t self)
@@ -77,7 +80,7 @@ static uint32_t holder_of(uint32_t slot, uint32_t turn)
     return turn << TURN_AT | (slot + 1);
 }
 
-// The calling thread as a holder; 0 when there is no slot for it.
+// The calling thread as a holder; 0 if it has no slot and none can be taken.
 static uint32_t find_self(void)
 {
     const struct broodi_self *self = broodi_self_with_slot();
@@ -96,15 +99,16 @@ static void count_held(uint32_t self, uint32_t change)
     atomic_store_explicit(&slot->held, held + change, memory_order_relaxed);
 }
 
-// From `state` to the same lock with another low word. Pairs with itself: what the holder before
-// wrote is seen.
+// Replaces the low word if the state is still `state`. acq_rel: pairs with the swap by the
+// previous holder, whose writes the caller then sees.
 static bool swap(struct broodi_lock_slot *lock, uint64_t state, uint32_t low)
 {
     return broodi_word_swap(&lock->state, state, low);
 }
 
-// How often the holder has taken the lock; only the holder asks. Atomic for tools that see one
-// process: an heir may have the lock from one who learned of the death in another.
+// How many times the holder has taken the lock. Loaded and stored by the holder only. Atomic for
+// race checkers, which see one process only: an heir in another process may have released the
+// lock since a holder in this process died, and a checker in this process does not see that.
 static uint32_t depth_of(const struct broodi_lock_slot *lock)
 {
     return atomic_load_explicit(&lock->depth, memory_order_relaxed);
@@ -142,8 +146,7 @@ static brood_status create(brood_lock *out, bool recursive)
     const brood_status status = broodi_ready();
     if (status != BROOD_OK)
         return status;
-    return out ? make(BROODI_LOCK, &out->id, recursive)
-               : broodi_fail(BROOD_INVALID, "no place for the lock");
+    return out ? make(BROODI_LOCK, &out->id, recursive) : broodi_fail(BROOD_INVALID, "out is NULL");
 }
 
 brood_status brood_lock_create(brood_lock *out)
@@ -177,12 +180,13 @@ static brood_status destroy(brood_lock lock)
         if (!broodi_handle_is_current(lock.id, state))
             return BROOD_STALE;
         if (holder && !is_over(holder))
-            return broodi_fail(BROOD_BUSY, "somebody holds the lock");
+            return broodi_fail(BROOD_BUSY, "the lock is held");
         if (!broodi_object_end(lock.id, &slot->state, state, 0))
             continue;
-        // A killed destroyer leaves the waiters to find out by themselves, within a second.
+        // If the destroyer is killed here, each waiter notices the end of the lock within a
+        // second.
         if (atomic_load_explicit(&slot->given_up, memory_order_relaxed))
-            broodi_conditions_send_home(lock.id);
+            broodi_conditions_end_waits(lock.id);
         return BROOD_OK;
     }
 }
@@ -246,10 +250,10 @@ bool broodi_lock_holder(uint64_t id, uint32_t *out_thread)
 
 // Acquiring
 
-static brood_status take_again(struct broodi_lock_slot *lock)
+static brood_status add_level(struct broodi_lock_slot *lock)
 {
     if (!lock->recursive)
-        return broodi_fail(BROOD_DEADLOCK, "this thread holds the lock already");
+        return broodi_fail(BROOD_DEADLOCK, "this thread already holds the lock");
     if (depth_of(lock) == UINT32_MAX)
         return BROOD_OVERFLOW;
     set_depth(lock, depth_of(lock) + 1);
@@ -258,7 +262,7 @@ static brood_status take_again(struct broodi_lock_slot *lock)
 
 static unsigned last_pause(void)
 {
-    static _Atomic unsigned known; // plus one; every thread finds the same
+    static _Atomic unsigned known; // the result plus one; every thread computes the same
     unsigned value = atomic_load_explicit(&known, memory_order_relaxed);
     if (value == 0) {
         broodi_race_ignore(&known, sizeof known);
@@ -268,9 +272,9 @@ static unsigned last_pause(void)
     return value - 1;
 }
 
-// A while of looking, in case the holder is about to release. A look takes the cache line away from
-// whoever acquires and releases meanwhile, which costs more than a few of these: so they are rare
-// from the first on.
+// Polls for a short time, in case the holder is about to release. A load takes the cache line
+// away from threads that acquire and release the lock meanwhile, which costs more than a few
+// pauses: so the loads are far apart from the start.
 static void spin(const struct attempt *attempt)
 {
     const unsigned last = last_pause();
@@ -284,14 +288,16 @@ static void spin(const struct attempt *attempt)
     }
 }
 
-// A lock left for those who starve is not for a newcomer, unless it will not come again.
+// A newcomer may take a free lock with STARVING only if its time is over, since it will not try
+// again.
 static bool may_take(const struct attempt *attempt, uint32_t low, bool expired)
 {
     return !(low & HOLDER) && (!(low & STARVING) || attempt->waited || expired);
 }
 
-// Asked only once a wait has ended or there will be none: a first wait returns at once when its
-// holder is dead.
+// Queries the liveness of the holder only after a wait for that holder has returned, or when the
+// time is over: the first wait for a dead holder returns at once, so no query is needed before
+// it.
 static bool holder_is_over(const struct attempt *attempt, uint32_t low, bool expired)
 {
     const uint32_t holder = low & HOLDER;
@@ -309,7 +315,7 @@ static bool take(const struct attempt *attempt, uint64_t state)
     return true;
 }
 
-// Says in the word that somebody waits, and how; then waits.
+// Sets the flags for this waiter in the word, then waits.
 static void wait_once(struct attempt *attempt, uint64_t state, int64_t now)
 {
     const uint32_t holder = broodi_low(state) & HOLDER;
@@ -334,8 +340,9 @@ static void wait_once(struct attempt *attempt, uint64_t state, int64_t now)
     attempt->waited = true;
 }
 
-// A waiter that was woken and leaves without the lock may have been the only one to know of the
-// others: the holder has to wake one of them.
+// A release clears WAITERS and wakes one waiter, possibly this caller, which may then be the only
+// one that knows of the others. If it leaves without the lock it sets the flag again, so that the
+// holder wakes another waiter.
 static bool leave(const struct attempt *attempt, uint64_t state)
 {
     const uint32_t low = broodi_low(state);
@@ -377,7 +384,7 @@ static brood_status acquire_contended(uint64_t id, struct broodi_lock_slot *slot
 {
     const uint64_t state = atomic_load_explicit(&slot->state.state, memory_order_relaxed);
     if (broodi_handle_is_current(id, state) && (broodi_low(state) & HOLDER) == self)
-        return take_again(slot);
+        return add_level(slot);
     struct attempt attempt = {
         .lock = slot,
         .id = id,
@@ -437,7 +444,7 @@ static void release_last(struct broodi_lock_slot *lock, uint64_t state)
         broodi_wake(&lock->state, (broodi_low(state) & SETTLED) ? BROODI_ALL : 1);
 }
 
-// The lock that the calling thread holds.
+// Finds the slot of the lock, which the calling thread must hold.
 static brood_status find_held(brood_lock lock, struct broodi_lock_slot **out)
 {
     struct broodi_lock_slot *slot = find(lock);
@@ -481,7 +488,7 @@ brood_status brood_lock_release(brood_lock lock)
     return status == BROOD_OK ? status : broodi_answer("brood_lock_release", status);
 }
 
-// Own locks. The handle comes from the header of the arena, so the slot is there.
+// The library's own locks. Their handles are in the header of the arena, so their slots exist.
 
 brood_duration broodi_own_lock_patience = BROOD_SECONDS(5);
 
@@ -492,7 +499,7 @@ brood_status broodi_own_lock_acquire(uint64_t id)
     return status == BROOD_TIMEOUT
                ? broodi_fail(
                      status,
-                     "a thread that is stopped, or gets no processor, holds the library's lock")
+                     "the library's lock is held by a thread that is stopped or does not run")
                : status;
 }
 
@@ -509,7 +516,7 @@ brood_status broodi_lock_is_held(brood_lock lock)
     return find_held(lock, &slot);
 }
 
-uint32_t broodi_lock_give_up(brood_lock lock)
+uint32_t broodi_lock_release_all(brood_lock lock)
 {
     struct broodi_lock_slot *slot = find(lock);
     const uint32_t depth = depth_of(slot);
@@ -518,7 +525,7 @@ uint32_t broodi_lock_give_up(brood_lock lock)
     return depth;
 }
 
-brood_status broodi_lock_take_back(brood_lock lock, uint32_t depth)
+brood_status broodi_lock_reacquire(brood_lock lock, uint32_t depth)
 {
     const brood_status status = acquire(lock, BROOD_FOREVER);
     if (brood_status_acquired(status))

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The seats of threads that wait for conditions, and the words in them. Every thread has one beside
-// its slot.
+// Seats, in which threads wait for conditions, and the words in them. Each thread slot has a seat
+// with the same number.
 //
 // The word of a seat is {the condition's generation and slot 42, ticket 19, phase 3}:
 //
@@ -8,10 +8,10 @@
 //                                     |     |--notify of several--> CLAIMED --> CHOSEN
 //                                     |--timeout, destroy--> 0
 //
-// Beside it stands the lock that was given up, with the condition's epoch when the ticket was
-// taken: {epoch 22, generation and slot of the lock 42}.
+// A second word of the seat holds the lock that the thread released for the wait, and the
+// condition's epoch when the ticket was taken: {epoch 22, generation and slot of the lock 42}.
 //
-// The low word of a condition is {ticket that was taken last 19, epoch 12, WAITERS}.
+// The low word of a condition is {last ticket 19, epoch 12, WAITERS}.
 #ifndef SEAT_H
 #define SEAT_H
 
@@ -22,9 +22,9 @@
 #include <stdint.h>
 
 enum broodi_seat_phase {
-    BROODI_SEAT_ENTERING = 1, // has no ticket yet, and holds the lock still
+    BROODI_SEAT_ENTERING = 1, // the thread has no ticket yet and still holds the lock
     BROODI_SEAT_WAITING,
-    BROODI_SEAT_CLAIMED, // the ticket's place names the notifier that has not chosen all yet
+    BROODI_SEAT_CLAIMED, // instead of the ticket, the notifier, which has not claimed all yet
     BROODI_SEAT_CHOSEN,
 };
 
@@ -36,17 +36,17 @@ enum {
     BROODI_SEAT_HANDLE_AT = BROODI_SEAT_PHASE_BITS + BROODI_TICKET_BITS,
     BROODI_EPOCH_AT = 1,
     BROODI_TICKET_AT = BROODI_EPOCH_AT + BROODI_EPOCH_BITS,
-    // A notifier in a claimed seat: its slot, and as many bits of the slot's generation above the
-    // lowest, which is always 1.
+    // The notifier in the word of a claimed seat: its slot plus one, and above it the bits of the
+    // slot's generation that follow the lowest one, which is always 1.
     BROODI_CLAIM_SLOT_BITS = 17,
     BROODI_CLAIM_TURN_BITS = BROODI_TICKET_BITS - BROODI_CLAIM_SLOT_BITS,
 };
 
 _Static_assert(BROODI_SEAT_HANDLE_AT + BROODI_SEAT_HANDLE_BITS == 64,
-               "a seat's word has room for all");
+               "handle, ticket and phase fill a seat's word");
 _Static_assert(BROODI_TICKET_AT + BROODI_TICKET_BITS == 32,
-               "a ticket that goes around touches nothing else");
-_Static_assert(BROODI_EPOCH_BITS <= 64 - BROODI_SEAT_HANDLE_BITS, "an epoch fits beside a lock");
+               "a ticket that wraps around changes no other field");
+_Static_assert(BROODI_EPOCH_BITS <= 64 - BROODI_SEAT_HANDLE_BITS, "an epoch fits above a lock");
 
 #define BROODI_SEAT_PHASE ((UINT64_C(1) << BROODI_SEAT_PHASE_BITS) - 1)
 #define BROODI_SEAT_HANDLE ((UINT64_C(1) << BROODI_SEAT_HANDLE_BITS) - 1)
@@ -74,7 +74,7 @@ static inline enum broodi_seat_phase broodi_seat_phase_of(uint64_t word)
     return (enum broodi_seat_phase)(word & BROODI_SEAT_PHASE);
 }
 
-// Of a claimed seat the notifier.
+// In a claimed seat this is the notifier.
 static inline uint32_t broodi_seat_ticket(uint64_t word)
 {
     return (uint32_t)(word >> BROODI_SEAT_PHASE_BITS) & BROODI_TICKET;
@@ -86,7 +86,7 @@ static inline bool broodi_seat_change(struct broodi_seat *seat, uint64_t from, u
                                                    memory_order_acq_rel, memory_order_relaxed);
 }
 
-static inline void broodi_seat_give_up(struct broodi_seat *seat, uint64_t lock, uint32_t epoch)
+static inline void broodi_seat_set_lock(struct broodi_seat *seat, uint64_t lock, uint32_t epoch)
 {
     atomic_store_explicit(&seat->lock,
                           (uint64_t)epoch << BROODI_SEAT_HANDLE_BITS | (lock & BROODI_SEAT_HANDLE),
@@ -106,7 +106,7 @@ static inline uint32_t broodi_seat_epoch(const struct broodi_seat *seat)
            BROODI_EPOCH;
 }
 
-// Of a condition's state.
+// The ticket and the epoch in a condition's state.
 static inline uint32_t broodi_last_ticket(uint64_t state)
 {
     return broodi_low(state) >> BROODI_TICKET_AT;

@@ -98,17 +98,16 @@ static void the_sentence_names_operation_and_cause(void **state)
     brood_lock lock;
     assert_int_equal(brood_lock_create(NULL), BROOD_INVALID);
     const char *sentence = brood_last_error();
-    assert_string_equal(sentence, "brood_lock_create: a bad argument: no place for the lock");
+    assert_string_equal(sentence, "brood_lock_create: a bad argument: out is NULL");
     // A call that succeeds changes nothing.
     assert_int_equal(brood_lock_create(&lock), BROOD_OK);
     assert_int_equal(brood_lock_destroy(lock), BROOD_OK);
-    assert_string_equal(sentence, "brood_lock_create: a bad argument: no place for the lock");
-    assert_string_equal(brood_last_error(),
-                        "brood_lock_create: a bad argument: no place for the lock");
+    assert_string_equal(sentence, "brood_lock_create: a bad argument: out is NULL");
+    assert_string_equal(brood_last_error(), "brood_lock_create: a bad argument: out is NULL");
     // The string stays until it is asked for anew.
     uint64_t value;
     assert_int_equal(brood_registry_get("status.c asks for nothing", &value), BROOD_NOT_FOUND);
-    assert_string_equal(sentence, "brood_lock_create: a bad argument: no place for the lock");
+    assert_string_equal(sentence, "brood_lock_create: a bad argument: out is NULL");
     assert_string_equal(brood_last_error(),
                         "brood_registry_get: nothing has that name: \"status.c asks for nothing\"");
 }
@@ -153,7 +152,7 @@ static void each_thread_has_its_own_last_error(void **state)
     const char *sentence = brood_last_error();
     for (int i = 0; i < 3; i++)
         assert_thread_ends(started_thread(fail_here, NULL, 0), 0);
-    assert_string_equal(sentence, "brood_lock_create: a bad argument: no place for the lock");
+    assert_string_equal(sentence, "brood_lock_create: a bad argument: out is NULL");
     assert_string_equal(brood_last_error(), sentence);
 }
 
