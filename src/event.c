@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT
 // Events.
 //
-// The low word of the state: whether it is set; whether somebody waits, or may; and how often it
-// has been set, by which a waiter sees that it was set and cleared while he slept. That count goes
-// around after 2^30 times, and a waiter looks once a second.
+// The low word of the state holds a flag for "set", a flag for "threads wait, or may wait", and a
+// count of how often the event has been set. From the count a waiter sees that the event was set
+// and cleared while it slept. The count wraps around after 2^30 sets, and a waiter loads it once
+// a second.
 //
-// A wait begins when the waiter has said so in the word; a set after that moment grants it, and the
-// word that a destroyed event leaves in its free slot still tells so.
+// A wait begins when the waiter has set its flag in the word. Every later set grants that wait,
+// also if the event is destroyed afterwards: the free slot keeps the low word with the count.
 #include "deadline.h"
 #include "fail.h"
 #include "object.h"
@@ -19,7 +20,7 @@
 
 #define SET UINT32_C(1)
 #define WAITERS UINT32_C(2)
-#define ONCE UINT32_C(4) // one in the count
+#define ONCE UINT32_C(4) // one set in the count
 #define COUNT (~(SET | WAITERS))
 
 static broodi_word *find(brood_event event)
@@ -40,7 +41,7 @@ static brood_status create(brood_event *out)
     if (status != BROOD_OK)
         return status;
     if (!out)
-        return broodi_fail(BROOD_INVALID, "no place for the event");
+        return broodi_fail(BROOD_INVALID, "out is NULL");
     status = broodi_object_take(BROODI_EVENT, 0, &index);
     if (status == BROOD_OK)
         out->id = broodi_handle_of(BROODI_EVENT, index);
@@ -58,7 +59,8 @@ brood_status brood_event_destroy(brood_event event)
                          broodi_object_destroy(BROODI_EVENT, event.id, "event"));
 }
 
-// Set and clear are for signal handlers too: they leave no sentence.
+// brood_event_set and brood_event_clear may be called in a signal handler, so they leave no error
+// text.
 
 brood_status brood_event_set(brood_event event)
 {
@@ -96,13 +98,13 @@ brood_status brood_event_clear(brood_event event)
     }
 }
 
-static brood_status tell_whether_set(brood_event event, bool *out)
+static brood_status get_is_set(brood_event event, bool *out)
 {
     const broodi_word *word = find(event);
     if (!word)
         return not_found();
     if (!out)
-        return broodi_fail(BROOD_INVALID, "no place for the answer");
+        return broodi_fail(BROOD_INVALID, "out is NULL");
     const uint64_t state = broodi_word_look(word);
     if (!broodi_handle_is_current(event.id, state))
         return BROOD_STALE;
@@ -113,13 +115,13 @@ static brood_status tell_whether_set(brood_event event, bool *out)
 
 brood_status brood_event_is_set(brood_event event, bool *out)
 {
-    return broodi_answer("brood_event_is_set", tell_whether_set(event, out));
+    return broodi_answer("brood_event_is_set", get_is_set(event, out));
 }
 
-// A wait goes through these: BROOD_BUSY while there is nothing to answer yet.
+// The steps of a wait. Each returns BROOD_BUSY while the wait is not over.
 
-// Says in the word that the caller waits from now on, unless it need not; then `*out_count` is how
-// often it had been set by then.
+// Begins the wait by setting WAITERS in the word, unless the event is set or the time is over.
+// `*out_count` is then how often the event had been set.
 static brood_status begin(broodi_word *word, uint64_t id, int64_t deadline, uint32_t *out_count)
 {
     for (;;) {
@@ -136,7 +138,7 @@ static brood_status begin(broodi_word *word, uint64_t id, int64_t deadline, uint
     }
 }
 
-// What this state means for a wait that began when the event had been set `count` times.
+// The result, in this state, of a wait that began when the event had been set `count` times.
 static brood_status judge(uint64_t state, uint64_t id, uint32_t count)
 {
     const bool current = broodi_handle_is_current(id, state);
@@ -145,7 +147,7 @@ static brood_status judge(uint64_t state, uint64_t id, uint32_t count)
     return current ? BROOD_BUSY : BROOD_STALE;
 }
 
-static brood_status go_on(broodi_word *word, uint64_t id, int64_t deadline, uint32_t count)
+static brood_status continue_wait(broodi_word *word, uint64_t id, int64_t deadline, uint32_t count)
 {
     for (;;) {
         const uint64_t state = broodi_word_look(word);
@@ -175,7 +177,7 @@ static brood_status wait_until_set(brood_event event, brood_duration timeout)
     broodi_object_await(event.id, word);
     brood_status status = begin(word, event.id, deadline, &count);
     if (status == BROOD_BUSY)
-        status = go_on(word, event.id, deadline, count);
+        status = continue_wait(word, event.id, deadline, count);
     broodi_object_await_no_more();
     broodi_race_acquire(word);
     return status;

@@ -9,10 +9,10 @@
 
 enum { FRESH, DONE, RUNNING };
 
-_Static_assert(sizeof(brood_once_flag) == sizeof(broodi_word), "a flag is a word");
+_Static_assert(sizeof(brood_once_flag) == sizeof(broodi_word), "a flag is a state word");
 
-// RUNNING carries the number of the process it runs in: a copy of it that came over a fork is as
-// good as FRESH.
+// RUNNING is stored with the id of the process in which the function runs. In a copy of that
+// process made by a fork, the flag counts as FRESH.
 static uint64_t running_here(void)
 {
     return broodi_state((uint32_t)brood_os_process_id(), RUNNING);
@@ -40,7 +40,7 @@ void brood_once(brood_once_flag *flag, void (*fn)(void))
         } else if (atomic_compare_exchange_weak_explicit(&word->state, &state, running_here(),
                                                          memory_order_acquire,
                                                          memory_order_acquire)) {
-            const int before = brood_os_thread_protect(); // others wait for the end of fn
+            const int before = brood_os_thread_protect(); // other threads wait for the end of fn
             fn();
             broodi_race_release(word);
             atomic_store_explicit(&word->state, DONE, memory_order_seq_cst);

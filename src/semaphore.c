@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: MIT
 // Semaphores.
 //
-// The low word of the state is the value and one flag, WAITERS: somebody waits, or may. Who waits
-// does so while the value is zero. The release that finds the flag takes it away and wakes as many
-// as it lets in; whoever has waited puts it back as he takes, or leaves without, since he may have
-// been the only one to know of the others. Before he does, releases find no flag: so if he leaves
-// some of the value he wakes the next, who does the same. One who is killed in between is made good
-// by the net of broodi_wait.
+// The low word of the state is the value and one flag, WAITERS: threads wait, or may wait. A
+// thread waits while the value is zero. The release that finds the flag clears it and wakes as
+// many waiters as it adds units. A thread that has waited sets the flag again when it takes a
+// unit or times out, because others may still sleep. Until then releases see no flag: so a thread
+// that leaves units behind wakes the next waiter, which does the same. If it is killed in
+// between, the others notice the units within a second, when their broodi_wait returns.
 //
-// A destroyed semaphore leaves its value in the free slot: it was released for those who waited,
-// and they take it there, as far as it goes.
+// A destroyed semaphore leaves its value in the free slot: those units were released for the
+// threads that waited then, which take them from there while any are left.
 #include "deadline.h"
 #include "fail.h"
 #include "object.h"
@@ -41,10 +41,10 @@ static brood_status create(brood_semaphore *out, uint32_t initial, uint32_t maxi
     if (status != BROOD_OK)
         return status;
     if (!out)
-        return broodi_fail(BROOD_INVALID, "no place for the semaphore");
+        return broodi_fail(BROOD_INVALID, "out is NULL");
     if (most > BROOD_SEMAPHORE_MAX || initial > most)
-        return broodi_fail(BROOD_INVALID, "a value of %u, at most %u", (unsigned)initial,
-                           (unsigned)most);
+        return broodi_fail(BROOD_INVALID, "invalid initial value %u or maximum %u",
+                           (unsigned)initial, (unsigned)most);
     status = broodi_object_take(BROODI_SEMAPHORE, initial, &index);
     if (status != BROOD_OK)
         return status;
@@ -66,7 +66,8 @@ brood_status brood_semaphore_destroy(brood_semaphore semaphore)
                          broodi_object_destroy(BROODI_SEMAPHORE, semaphore.id, "semaphore"));
 }
 
-// Whether a caller that has waited takes one off what the semaphore had when it was destroyed.
+// Takes one of the units that the semaphore had when it was destroyed, for a caller that waited
+// then. False if there are none.
 static bool take_from_ended(broodi_word *word, uint64_t id, uint64_t state)
 {
     while (broodi_object_has_ended(id, state) && (broodi_low(state) & VALUE)) {
@@ -79,34 +80,34 @@ static bool take_from_ended(broodi_word *word, uint64_t id, uint64_t state)
     return false;
 }
 
-static bool take(broodi_word *word, uint64_t state, uint32_t others)
+static bool take(broodi_word *word, uint64_t state, uint32_t flag)
 {
     const uint32_t left = broodi_low(state) - 1;
-    if (!broodi_word_swap(word, state, left | others))
+    if (!broodi_word_swap(word, state, left | flag))
         return false;
     broodi_step(BROODI_STEP_SEMAPHORE_TAKEN);
     broodi_race_acquire(word);
-    if (others && (left & VALUE))
+    if (flag && (left & VALUE))
         broodi_wake(word, 1);
     return true;
 }
 
-// Of a caller that has found the value zero.
+// For a caller that found the value zero.
 static brood_status acquire_late(broodi_word *word, uint64_t id, int64_t deadline)
 {
-    uint32_t others = 0; // WAITERS once this call has waited
+    uint32_t flag = 0; // WAITERS once this call has waited: others may wait too
     for (;;) {
         const uint64_t state = broodi_word_look(word);
         const uint32_t low = broodi_low(state);
         if (!broodi_handle_is_current(id, state))
-            return others && take_from_ended(word, id, state) ? BROOD_OK : BROOD_STALE;
+            return flag && take_from_ended(word, id, state) ? BROOD_OK : BROOD_STALE;
         if (low & VALUE) {
-            if (take(word, state, others))
+            if (take(word, state, flag))
                 return BROOD_OK;
         } else if (brood_os_clock() < deadline) {
             if (broodi_object_wait(word, state, WAITERS, deadline))
-                others = WAITERS;
-        } else if ((low | others) == low || broodi_word_swap(word, state, low | others)) {
+                flag = WAITERS;
+        } else if ((low | flag) == low || broodi_word_swap(word, state, low | flag)) {
             return BROOD_TIMEOUT;
         }
     }
@@ -141,7 +142,7 @@ brood_status brood_semaphore_acquire(brood_semaphore semaphore, brood_duration t
     return status == BROOD_OK ? status : broodi_answer("brood_semaphore_acquire", status);
 }
 
-// For signal handlers too: it leaves no sentence.
+// May be called in a signal handler, so it leaves no error text.
 brood_status brood_semaphore_release(brood_semaphore semaphore, uint32_t count)
 {
     struct broodi_semaphore_slot *slot = find(semaphore);
@@ -151,7 +152,7 @@ brood_status brood_semaphore_release(brood_semaphore semaphore, uint32_t count)
         return BROOD_INVALID;
     broodi_race_release(slot);
     for (;;) {
-        // Of this semaphore, if the state, looked at later, still is.
+        // The maximum belongs to this semaphore if the state, which is loaded after it, does.
         const uint32_t maximum = atomic_load_explicit(&slot->maximum, memory_order_acquire);
         const uint64_t state = broodi_word_look(&slot->state);
         const uint32_t value = broodi_low(state) & VALUE;
@@ -168,13 +169,13 @@ brood_status brood_semaphore_release(brood_semaphore semaphore, uint32_t count)
     }
 }
 
-static brood_status tell_value(brood_semaphore semaphore, uint32_t *out)
+static brood_status get_value(brood_semaphore semaphore, uint32_t *out)
 {
     const struct broodi_semaphore_slot *slot = find(semaphore);
     if (!slot)
         return not_found();
     if (!out)
-        return broodi_fail(BROOD_INVALID, "no place for the value");
+        return broodi_fail(BROOD_INVALID, "out is NULL");
     const uint64_t state = broodi_word_look(&slot->state);
     if (!broodi_handle_is_current(semaphore.id, state))
         return BROOD_STALE;
@@ -184,5 +185,5 @@ static brood_status tell_value(brood_semaphore semaphore, uint32_t *out)
 
 brood_status brood_semaphore_value(brood_semaphore semaphore, uint32_t *out)
 {
-    return broodi_answer("brood_semaphore_value", tell_value(semaphore, out));
+    return broodi_answer("brood_semaphore_value", get_value(semaphore, out));
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// The state of everything that can be waited for: one 64-bit atomic {generation, futex word}.
-// Checking that an object is still the one meant and acting on it are then one compare-and-swap, so
-// nothing is ever done to a successor in the same slot. A leaf.
+// The state word of everything that can be waited for: one 64-bit atomic {generation, futex
+// word}. Checking that an object is still the one meant, and changing it, are then one
+// compare-and-swap, so no operation ever changes a successor in the same slot. A leaf.
 #ifndef WORD_H
 #define WORD_H
 
@@ -36,8 +36,7 @@ static inline uint64_t broodi_word_look(const broodi_word *word)
     return atomic_load_explicit(&word->state, memory_order_acquire);
 }
 
-// From `state` to another low word of the same generation; false when the state is another one by
-// now.
+// Replaces the low word, in the same generation. False if the state is not `state` any more.
 static inline bool broodi_word_swap(broodi_word *word, uint64_t state, uint32_t low)
 {
     return atomic_compare_exchange_strong_explicit(&word->state, &state,
