@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Waiting by the kernel's futexes, which work between processes: the key is the page, so nothing is
-// needed but the word.
+// Waiting with the kernel's futexes, which work between processes: the kernel identifies a word
+// by its page, so nothing but the word is needed.
 #include "wait.h"
 
 #include "deadline.h"
@@ -38,7 +38,8 @@ void broodi_wake(broodi_word *word, uint32_t count)
     errno = error;
 }
 
-// The kernel keeps no wake for one who has died; the net of broodi_wait is below it.
+// The kernel does not keep a wake for a thread that has died; the limit of a second in
+// broodi_wait covers that.
 void broodi_wait_bury(struct broodi_thread_slot *slot)
 {
     (void)slot;

@@ -1,21 +1,23 @@
 // SPDX-License-Identifier: MIT
-// Waiting over one doorbell for each thread, for systems whose own ways do not cross processes.
+// Waiting with one doorbell for each thread, for systems whose own waits do not work between
+// processes.
 //
-// A waiter publishes the key of the word in its slot, looks at the word again, and awaits its bell.
-// A waker, who has changed the word, looks through the slots, claims those with the key by
-// compare-and-swap, and rings their bells. Both write before they read, in one total order
+// A waiter publishes the key of the word in its slot, loads the word again, and waits for its
+// doorbell. A waker, which has changed the word, scans the slots, claims those with the key by
+// compare-and-swap, and rings their doorbells. Both store before they load, in one total order
 // (seq_cst): either the waiter sees the new word, or the waker sees the key.
 //
 //   0 --publish--> key --leave--> 0
 //                  key --claim--> key|CLAIMED --the next publish--> key
 //
-// A wake is never lost: one that claims a waiter who is just leaving has still woken it, since that
-// waiter looks at the word again; and if the claimed thread dies before it has looked, whoever
-// buries its slot wakes the key again. Therefore a claim stays when its waiter leaves, until the
-// next wait; of one who dies later, a wake too many is passed on.
+// A wake is never lost. A wake that claims a waiter which is just leaving has still woken it,
+// since that waiter loads the word again. If the claimed thread dies before that load, the burial
+// of its slot wakes the key again. Therefore a claim stays in the slot when its waiter leaves,
+// until the next wait; if the thread dies in between, the burial wakes a thread without need.
 //
-// The key of one who died unclaimed stays in its slot. A claim counts only when the slot was a
-// living thread's before and after it: then it came before the burial, which finds it.
+// The key of a thread that died unclaimed stays in its slot. A claim counts only if the slot
+// belonged to the same living thread before and after it: then the claim came before the burial,
+// which finds it.
 #include "wait.h"
 
 #include "deadline.h"
@@ -31,9 +33,9 @@
 #define CLAIMED (UINT64_C(1) << 63)
 #define PRIVATE (UINT64_C(1) << 62)
 
-// Words are eight bytes wide. One of the arena has the same key everywhere; one of this process's
-// memory has the process in its key: user addresses take 48 bits at most, 45 without the alignment,
-// and a process slot 16.
+// Keys count in words of eight bytes. A word in the arena has the same key in every process. The
+// key of a word in this process's memory contains the process: user addresses have 48 bits at
+// most, 45 without the alignment, and a process slot has 16.
 static uint64_t key_of(const broodi_word *word)
 {
     const uintptr_t at = (uintptr_t)word;
@@ -66,7 +68,7 @@ static void wait_here(broodi_word *word, uint64_t expected, uint32_t holder, int
     const uint32_t self = broodi_self_slot();
     if (until <= now)
         return;
-    if (self == BROODI_NONE) { // no slot, no bell: looks again soon
+    if (self == BROODI_NONE) { // no slot, so no doorbell: sleep briefly
         const int before = brood_os_thread_protect();
         brood_os_sleep_until(broodi_until(until, now, 1000000));
         brood_os_thread_unprotect(before);
@@ -98,8 +100,8 @@ static bool claim(struct broodi_thread_slot *slot, uint64_t key)
                                                    memory_order_seq_cst, memory_order_relaxed);
 }
 
-// Claims the slot if its thread waits for the key, and rings. True when somebody will act on it:
-// the thread, or who buries it.
+// Claims the slot if its thread waits for the key, and rings. True if the wake will be acted on,
+// by the thread or at its burial.
 static bool wake_slot(uint32_t index, uint64_t key)
 {
     struct broodi_thread_slot *slot = slot_at(index);
@@ -114,9 +116,9 @@ static bool wake_slot(uint32_t index, uint64_t key)
            atomic_load_explicit(&slot->state.state, memory_order_seq_cst) == state;
 }
 
-static _Atomic uint32_t last_woken; // slot, of this process: a hint
+static _Atomic uint32_t last_woken; // the slot that this process woke last: a hint
 
-// Claims up to `count` of the threads in these slots; how many are left to be claimed.
+// Claims up to `count` of the threads in these slots; returns how many of `count` are left.
 static uint32_t wake_range(uint64_t key, uint32_t count, uint32_t index, uint32_t limit)
 {
     for (; count > 0 && (index = broodi_slot_next(BROODI_THREAD, index, limit)) < limit; index++)
@@ -127,11 +129,11 @@ static uint32_t wake_range(uint64_t key, uint32_t count, uint32_t index, uint32_
     return count;
 }
 
-// In turns, from behind the one that was woken last: otherwise those in high slots would starve
-// beside two in lower ones.
+// Starts after the slot that was woken last: otherwise two threads in low slots that take turns
+// would starve those in higher slots.
 static void wake_key(uint64_t key, uint32_t count)
 {
-    // The caller's change before the look at the slots, and at how many there are.
+    // Orders the caller's change of the word before the loads of the slots and of their number.
     atomic_thread_fence(memory_order_seq_cst);
     const uint32_t limit = broodi_slot_limit(BROODI_THREAD);
     const uint32_t first = atomic_load_explicit(&last_woken, memory_order_relaxed) + 1;
@@ -148,8 +150,8 @@ void broodi_wake(broodi_word *word, uint32_t count)
 
 void broodi_wait_bury(struct broodi_thread_slot *slot)
 {
-    atomic_thread_fence(memory_order_seq_cst); // the slot is DEAD before the look for a claim
-    // Only a claim is taken out: the slot may be another thread's by now.
+    atomic_thread_fence(memory_order_seq_cst); // DEAD is stored before the load of the claim
+    // Only a claim is removed: the slot may belong to another thread by now.
     uint64_t waiting = atomic_load_explicit(&slot->waiting, memory_order_acquire);
     if ((waiting & CLAIMED) &&
         atomic_compare_exchange_strong_explicit(&slot->waiting, &waiting, 0, memory_order_acq_rel,
