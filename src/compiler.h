@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Words of C11 that cl.exe spells in its own way. A leaf.
+// Keywords of C11 that cl.exe spells differently. A leaf.
 #ifndef COMPILER_H
 #define COMPILER_H
 

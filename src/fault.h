@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT
-// Faults on demand, in the test build only: every allocation asks broodi_fault first, and so does
-// every system call that can fail for want of something. A test sets the countdown to 1, 2, 3...
-// until its scenario meets no fault any more. A leaf: the ports use it too.
+// Fault injection, in the test build only: broodi_fault is called before every allocation, and
+// before every system call that can fail for lack of a resource. A test sets the countdown to 1,
+// 2, 3... until its scenario runs without a fault. A leaf: the ports use it too.
 //
-// Asking is one lock-free atomic operation on memory that is there, so it is async-signal-safe. A
-// child between vfork and exec asks too: it counts in its starter's memory while that sleeps, so
-// that both are one walk. A forked child would count on in a copy, unless the countdown has been
-// put where both see it; a fresh image has its own.
+// A call is one lock-free atomic operation on memory that exists already, so it is
+// async-signal-safe. A child between vfork and exec calls it too, and uses the countdown in the
+// memory of its parent, which is suspended: so both share one countdown. A forked child has a copy
+// of the countdown, unless the test has put the countdown into shared memory; a fresh image has
+// its own.
 #ifndef FAULT_H
 #define FAULT_H
 
@@ -15,14 +16,14 @@
 #include <stdlib.h>
 
 #if defined(BROOD_TESTING)
-// The n-th question from now is answered with true, once; 0: none.
+// The n-th call of broodi_fault from now returns true, once; 0: none does.
 void broodi_fault_set(unsigned n);
 bool broodi_fault(void);
 
-// The questions up to the one that is answered with true; 0: there is none to come.
+// How many calls remain up to the one that returns true; 0: none will.
 unsigned broodi_fault_left(void);
 
-// Lets the countdown be this word: memory that forked children share, zero.
+// Moves the countdown to this word, which must be zero and in memory that forked children share.
 void broodi_fault_share(void *word);
 #else
 static inline bool broodi_fault(void)
@@ -31,7 +32,7 @@ static inline bool broodi_fault(void)
 }
 #endif
 
-// malloc, with faults. NULL when out of memory.
+// malloc with injected faults. NULL when out of memory.
 static inline void *broodi_alloc(size_t size)
 {
     return broodi_fault() ? NULL : malloc(size);

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
-// A handle names a shared object in 64 bits: {family tag 18, kind 4, generation 22, slot 20}. A
-// leaf.
+// A handle identifies a shared object in 64 bits: {family tag 18, kind 4, generation 22, slot
+// 20}. A leaf.
 #ifndef HANDLE_H
 #define HANDLE_H
 
 #include <stdint.h>
 
-// Kinds of slots. Those of the first group are named by handles.
+// Kinds of slots. Handles exist for those before BROODI_HANDLE_KINDS.
 enum broodi_kind {
     BROODI_LOCK = 1,
     BROODI_SEMAPHORE,
@@ -14,14 +14,14 @@ enum broodi_kind {
     BROODI_CONDITION,
     BROODI_BARRIER,
     BROODI_BLOCK,
-    BROODI_OWN_LOCK, // a lock of the library itself: no public call accepts this kind
+    BROODI_OWN_LOCK, // the library's own locks: no public call accepts this kind
     BROODI_HANDLE_KINDS,
     BROODI_PROCESS = BROODI_HANDLE_KINDS,
     BROODI_THREAD,
     BROODI_NAME,
     BROODI_SEAT,  // belongs to a thread
     BROODI_PARTY, // belongs to a barrier
-    BROODI_CHUNK, // of the window
+    BROODI_CHUNK, // of the heap
     BROODI_KINDS
 };
 
@@ -34,7 +34,8 @@ enum {
     BROODI_TAG_BITS = 64 - BROODI_TAG_AT,
 };
 
-_Static_assert(BROODI_HANDLE_KINDS <= 1 << BROODI_KIND_BITS, "every kind of a handle has a number");
+_Static_assert(BROODI_HANDLE_KINDS <= 1 << BROODI_KIND_BITS,
+               "every kind of a handle fits its bits");
 
 #define BROODI_SLOT_MASK ((UINT32_C(1) << BROODI_SLOT_BITS) - 1)
 #define BROODI_GENERATION_MASK ((UINT32_C(1) << BROODI_GENERATION_BITS) - 1)
@@ -44,7 +45,7 @@ _Static_assert(BROODI_HANDLE_KINDS <= 1 << BROODI_KIND_BITS, "every kind of a ha
 struct broodi_handle {
     uint32_t tag; // of the family, never 0
     uint32_t kind;
-    uint32_t generation; // the low bits of the slot's
+    uint32_t generation; // the low bits of the slot's generation
     uint32_t slot;
 };
 

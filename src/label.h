@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Texts in shared slots, as words: who reads one while another process writes it sees old words and
-// new ones, each whole. A leaf.
+// Texts in shared slots, stored as words. A thread that reads a text while another process writes
+// it sees old words and new ones, each whole. A leaf.
 #ifndef LABEL_H
 #define LABEL_H
 
@@ -10,7 +10,7 @@
 #include <stdint.h>
 #include <string.h>
 
-// The n-th eight bytes of a text, with zeros behind its end.
+// The n-th eight bytes of a text, padded with zeros after its end.
 static inline uint64_t broodi_label_word(const char *text, size_t length, size_t n)
 {
     uint64_t word = 0;
@@ -20,7 +20,8 @@ static inline uint64_t broodi_label_word(const char *text, size_t length, size_t
     return word;
 }
 
-// Released: who reads any of it sees what was written to the slot before.
+// Stores with release: a thread that reads any of the text sees what was written to the slot
+// before.
 static inline void broodi_label_write(_Atomic uint64_t *words, size_t count, const char *text,
                                       size_t length)
 {
@@ -28,8 +29,8 @@ static inline void broodi_label_write(_Atomic uint64_t *words, size_t count, con
         atomic_store_explicit(&words[i], broodi_label_word(text, length, i), memory_order_release);
 }
 
-// Acquires each word: what the caller reads next is no older than the text. Writes `count` words
-// and a zero.
+// Acquires each word, so what the caller loads next is no older than the text. Writes `count`
+// words and a terminating zero.
 static inline void broodi_label_read(const _Atomic uint64_t *words, size_t count, char *out)
 {
     for (size_t i = 0; i < count; i++) {
