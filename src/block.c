@@ -1,20 +1,22 @@
 // SPDX-License-Identifier: MIT
 // Blocks.
 //
-// A block's slot says where its memory is; the map of the heap (heap.h) only says the same in
-// another way. A block is a piece of the heap, or a section (os_memory.h) if it is large. The low
-// word of the state is a phase and a flag for the latter:
+// A block's slot records where its memory is; the map of the heap (heap.h) is derived from the
+// slots. A block is a cell of the heap or, if it is larger than BROODI_HEAP_LARGEST, a section
+// (os_memory.h). Its place is the offset of a cell in the window, or of a section in the memory
+// object. The low word of the state is a phase, and a flag for sections:
 //
 //   NEW --place--> MAKING --ready--> WHOLE --destroy--> ENDING --> free
 //
-// Places are given and taken under the heap's lock, NEW is seen under it alone; making a large
-// block ready and ending it take long, and go on without it. The worker of a block that is MAKING
-// or ENDING stands in its slot: when he has died, whoever needs room frees the block. A worker that
-// does not get the lock in time, because its holder is stopped, abandons the block, with the same
-// result. Who inherits the lock of somebody that died with it frees what is NEW and draws the map
-// of the heap anew.
+// A place is allocated and freed under the heap's lock, and only a holder of that lock sees NEW.
+// Committing and destroying a section take long and are done without the lock. A block that is
+// MAKING or ENDING names its worker, the thread that creates or destroys it, in its slot: if the
+// worker has died, a sweep frees the block. A worker that cannot acquire the lock in time, because
+// the holder is stopped, abandons the block, with the same result. The heir of a holder that died
+// frees each NEW block and rebuilds the map of the heap.
 //
-// A process maps a section when it is asked where that is, and keeps a list of those it has mapped.
+// The process that creates a section maps it at once, any other process at its first call of
+// brood_block_data for it. Each process keeps a list of its mappings.
 #include "block.h"
 
 #include "deadline.h"
@@ -86,8 +88,8 @@ static brood_os_section section_of(const struct broodi_block_slot *block)
     };
 }
 
-// Only one who ends a section has its name: whoever goes on for one who died in here does not close
-// what bears that name by then.
+// Clears the name first, so that only one thread ever destroys a section by name: the sweep that
+// finishes for a worker that died in here cannot close another object that has the name by then.
 static void end_section(struct broodi_block_slot *block)
 {
     brood_os_section section = section_of(block);
@@ -103,8 +105,8 @@ static void free_slot(uint32_t index)
     (void)broodi_slot_give(BROODI_BLOCK, index, broodi_word_look(&block_at(index)->state));
 }
 
-// Where a section ended last there is a gap, which is known without a search. A search is not worth
-// while if one for as little has found nothing, and no section has ended since.
+// Remembers the range that was freed last, so that the next section can use it without a search.
+// Resets `hopeless`, since a search that failed before may now find this range.
 static void add_gap(uint64_t place, uint64_t length)
 {
     heap()->gap = place;
@@ -124,12 +126,12 @@ static void free_section(uint32_t index)
     free_slot(index);
 }
 
-static void draw_anew(void)
+static void rebuild_map(void)
 {
     const uint32_t limit = broodi_slot_limit(BROODI_BLOCK);
     broodi_heap_forget();
     broodi_step(BROODI_STEP_HEAP_FORGOTTEN);
-    forget_gaps(); // half of a number may be written
+    forget_gaps(); // the dead holder may have stored only a part of its change
     for (uint32_t index = 0; (index = broodi_slot_next(BROODI_BLOCK, index, limit)) < limit;
          index++) {
         const struct broodi_block_slot *block = block_at(index);
@@ -144,16 +146,16 @@ static void draw_anew(void)
     broodi_heap_trim();
 }
 
-static brood_status enter(void)
+static brood_status lock_heap(void)
 {
     const brood_status status = broodi_own_lock_acquire(heap()->lock);
     if (status != BROOD_OWNER_DIED)
         return status;
-    draw_anew();
+    rebuild_map();
     return BROOD_OK;
 }
 
-static void leave(void)
+static void unlock_heap(void)
 {
     broodi_own_lock_release(heap()->lock);
 }
@@ -165,7 +167,7 @@ brood_status broodi_blocks_prepare(void)
 
 static void set_worker(struct broodi_block_slot *block)
 {
-    const uint32_t self = broodi_self_slot(); // there is one: it holds the lock
+    const uint32_t self = broodi_self_slot(); // it has a slot, since it has held the lock
     atomic_store_explicit(&block->worker, self, memory_order_relaxed);
     atomic_store_explicit(&block->worker_generation, broodi_life_id(self).generation,
                           memory_order_relaxed);
@@ -186,16 +188,16 @@ static bool has_worker(const struct broodi_block_slot *block)
            broodi_thread_fate(worker, generation, UINT32_MAX) == BROODI_FATE_LIVES;
 }
 
-// The phase is looked at once more when the worker has ended: it may have finished just before.
+// Loads the phase again after the worker was found ended: it may have finished just before.
 static bool is_abandoned(const struct broodi_block_slot *block)
 {
     return is_unfinished(broodi_word_look(&block->state)) && !has_worker(block) &&
            is_unfinished(broodi_word_look(&block->state));
 }
 
-// Slots are freed before their pieces: whoever reads a piece's place finds the state changed
-// afterwards.
-static void free_piece(uint32_t index)
+// Frees the slot before the cell: a reader of the place that finds the state unchanged afterwards
+// has read the place of a cell that was still this block's.
+static void free_cell(uint32_t index)
 {
     const uint64_t place = place_of(block_at(index));
     const size_t size = (size_t)size_of(block_at(index));
@@ -207,15 +209,15 @@ static void free_piece(uint32_t index)
 static void free_abandoned(uint32_t index, uint64_t state)
 {
     if (!is_section(state)) {
-        free_piece(index);
+        free_cell(index);
         return;
     }
     end_section(block_at(index));
     free_section(index);
 }
 
-// Looks at so many blocks, from `*index` on and around the table; true when there were abandoned
-// ones.
+// Checks `count` slots behind `*index`, around the end of the table, and frees the abandoned
+// blocks; returns whether there were any.
 static bool sweep_some(uint32_t *index, uint32_t count)
 {
     bool any = false;
@@ -275,7 +277,7 @@ static size_t count_sections(void)
     return count;
 }
 
-// At most `most`: nobody makes one meanwhile, since that wants the lock.
+// Adds at most `most`. The caller holds the lock, so no section is created in the meantime.
 static size_t add_sections(struct range *ranges, size_t most)
 {
     size_t count = 0;
@@ -290,7 +292,7 @@ static size_t add_sections(struct range *ranges, size_t most)
     return count;
 }
 
-// All extents and sections, in the order of their places; NULL when out of memory.
+// Returns all extents and sections, sorted by place; NULL when out of memory.
 static struct range *sort_ranges(size_t *out_count)
 {
     const size_t sections = count_sections();
@@ -303,7 +305,7 @@ static struct range *sort_ranges(size_t *out_count)
     return ranges;
 }
 
-// The first gap between them that ends at `end` or before.
+// Finds the first gap of `length` bytes between extents and sections that ends at `end` or before.
 static bool find_gap(uint64_t length, uint64_t end, uint64_t *out_place)
 {
     size_t count = 0;
@@ -317,7 +319,7 @@ static bool find_gap(uint64_t length, uint64_t end, uint64_t *out_place)
     return found;
 }
 
-static bool take_gap(uint64_t length, uint64_t limit, uint64_t *out_place)
+static bool use_gap(uint64_t length, uint64_t limit, uint64_t *out_place)
 {
     if (length > heap()->gap_length || length > limit || heap()->gap > limit - length)
         return false;
@@ -332,35 +334,36 @@ static bool search_gap(uint64_t length, uint64_t limit, uint64_t *out_place)
     const uint64_t end = broodi_space_end();
     if (heap()->hopeless && length >= heap()->hopeless)
         return false;
-    heap()->gap_length = 0; // it may lie where one is found
+    heap()->gap_length = 0; // the search may find the remembered gap
     if (find_gap(length, end < limit ? end : limit, out_place))
         return true;
-    if (end <= limit) // all of it was searched
+    if (end <= limit) // the search covered the whole object
         heap()->hopeless = length;
     return false;
 }
 
-// A gap in the part of the object that is in use, or a place behind that.
-static bool find_place(uint64_t length, uint64_t limit, uint64_t *out_place)
+// Allocates a gap in the part of the object that is in use, or else the range behind that part.
+static bool allocate_range(uint64_t length, uint64_t limit, uint64_t *out_place)
 {
-    return take_gap(length, limit, out_place) || search_gap(length, limit, out_place) ||
+    return use_gap(length, limit, out_place) || search_gap(length, limit, out_place) ||
            broodi_space_append(length, limit, out_place);
 }
 
-static brood_status take_section(uint64_t size, uint64_t *out_place)
+static brood_status allocate_section(uint64_t size, uint64_t *out_place)
 {
     const uint64_t limit = brood_os_section_limit();
     const uint64_t length = section_length(size);
-    if (size > INT64_MAX - BROODI_HEAP_CHUNK || !find_place(length, limit, out_place))
-        return broodi_fail(BROOD_NO_MEMORY, "%llu bytes, where files may have %llu",
+    if (size > INT64_MAX - BROODI_HEAP_CHUNK || !allocate_range(length, limit, out_place))
+        return broodi_fail(BROOD_NO_MEMORY, "%llu bytes requested, the file size limit is %llu",
                            (unsigned long long)size, (unsigned long long)limit);
     if (length > SIZE_MAX)
-        return broodi_fail(BROOD_NO_MEMORY, "the address space ends before");
+        return broodi_fail(BROOD_NO_MEMORY, "%llu bytes do not fit the address space",
+                           (unsigned long long)size);
     return BROOD_OK;
 }
 
-// What is promised to large blocks that others are making, and not committed yet. A worker that was
-// killed needs nothing any more.
+// Returns how many bytes are promised to large blocks that are MAKING, and not yet committed. A
+// block whose worker has ended counts no more.
 static uint64_t promised(void)
 {
     uint64_t bytes = 0;
@@ -378,8 +381,9 @@ static uint64_t promised(void)
     return bytes;
 }
 
-// Promises memory for a large block, under the lock: so two are never promised the same.
-// BROOD_BUSY: there may be enough when those that others are making are committed, or given up.
+// Promises memory to a large block. The caller holds the lock, so two blocks are never promised the
+// same memory. Returns BROOD_BUSY if the memory would suffice but for the promises to other blocks:
+// it may be free again when those blocks are committed, or fail.
 static brood_status promise(uint64_t length)
 {
     const uint64_t others = promised();
@@ -389,9 +393,9 @@ static brood_status promise(uint64_t length)
     return brood_os_memory_check(length) == BROOD_OK ? BROOD_BUSY : status;
 }
 
-static brood_status take_large(uint64_t size, bool lazy, uint64_t *out_place)
+static brood_status allocate_large(uint64_t size, bool lazy, uint64_t *out_place)
 {
-    brood_status status = take_section(size, out_place);
+    brood_status status = allocate_section(size, out_place);
     if (status != BROOD_OK || lazy)
         return status;
     status = promise(section_length(size));
@@ -400,7 +404,7 @@ static brood_status take_large(uint64_t size, bool lazy, uint64_t *out_place)
     return status;
 }
 
-// Takes a slot and a place. With the lock.
+// Allocates a slot and a place. The caller holds the lock.
 static brood_status reserve(uint64_t size, bool lazy, uint32_t *out_index, bool *out_zero)
 {
     const bool large = size > BROODI_HEAP_LARGEST;
@@ -410,8 +414,8 @@ static brood_status reserve(uint64_t size, bool lazy, uint32_t *out_index, bool 
         return status;
     struct broodi_block_slot *block = block_at(*out_index);
     broodi_step(BROODI_STEP_BLOCK_TAKEN);
-    status =
-        large ? take_large(size, lazy, &place) : broodi_heap_take((size_t)size, &place, out_zero);
+    status = large ? allocate_large(size, lazy, &place)
+                   : broodi_heap_take((size_t)size, &place, out_zero);
     if (status != BROOD_OK) {
         free_slot(*out_index);
         return status;
@@ -428,34 +432,36 @@ static brood_status reserve(uint64_t size, bool lazy, uint32_t *out_index, bool 
     return BROOD_OK;
 }
 
-// A large block is a moment to free what the dead have left, a part of the table each time.
+// Each request for a large block also sweeps a part of the table for abandoned blocks.
 static brood_status reserve_now(uint64_t size, bool lazy, uint32_t *out_index, bool *out_zero)
 {
     enum { AT_ONCE = 1024 };
-    brood_status status = enter();
+    brood_status status = lock_heap();
     if (status != BROOD_OK)
         return status;
     if (size > BROODI_HEAP_LARGEST)
         (void)sweep_some(&heap()->swept, AT_ONCE);
     status = reserve(size, lazy, out_index, out_zero);
-    leave();
+    unlock_heap();
     return status;
 }
 
-static brood_status reserve_in_turn(uint64_t size, bool lazy, uint32_t *out_index, bool *out_zero)
+static brood_status reserve_with_retry(uint64_t size, bool lazy, uint32_t *out_index,
+                                       bool *out_zero)
 {
     brood_status status = reserve_now(size, lazy, out_index, out_zero);
     if (status != BROOD_BUSY)
         return status;
-    // Others commit what may be too much together with this. For a few seconds only: one of them
-    // may be stopped.
+    // Wait until other workers have committed what is promised to them; but only as long as for the
+    // lock, since one of them may be stopped.
     const int64_t deadline = broodi_deadline(broodi_own_lock_patience);
     while (status == BROOD_BUSY && brood_os_clock() < deadline) {
         brood_os_sleep_until(brood_os_clock() + BROOD_MILLISECONDS(1));
         status = reserve_now(size, lazy, out_index, out_zero);
     }
     return status == BROOD_BUSY
-               ? broodi_fail(BROOD_NO_MEMORY, "%llu bytes, while other blocks are being made",
+               ? broodi_fail(BROOD_NO_MEMORY,
+                             "%llu bytes requested while other blocks are being committed",
                              (unsigned long long)size)
                : status;
 }
@@ -486,22 +492,23 @@ static brood_status make_ready(struct broodi_block_slot *block, bool zero, bool 
     return status;
 }
 
-// Frees a block that this thread was making or has ended the memory of. A thread that cannot get
-// the lock, be it that it is no member any more, leaves that to the others.
+// Frees a block whose creation has failed, or whose section this thread has destroyed. If the
+// thread cannot acquire the lock, for example because it has left the family, a later sweep frees
+// the block.
 static void discard(uint32_t index)
 {
-    if (enter() != BROOD_OK) {
+    if (lock_heap() != BROOD_OK) {
         abandon(block_at(index));
         return;
     }
     if (is_section(broodi_word_look(&block_at(index)->state)))
         free_section(index);
     else
-        free_piece(index);
-    leave();
+        free_cell(index);
+    unlock_heap();
 }
 
-// Sections that this process has mapped
+// The sections that this process has mapped: in hash lists by slot. The guard guards them
 
 struct mapping {
     uint64_t id;
@@ -512,14 +519,14 @@ struct mapping {
 
 enum { LISTS = 64 };
 
-static struct mapping *mapped[LISTS]; // by slot
+static struct mapping *mapped[LISTS];
 
 static struct mapping **list_of(uint64_t id)
 {
     return &mapped[broodi_handle_unpack(id).slot % LISTS];
 }
 
-// With the guard.
+// The caller holds the guard.
 static struct mapping *find_mapping(uint64_t id)
 {
     struct mapping *mapping = *list_of(id);
@@ -539,8 +546,9 @@ static bool is_whole(uint64_t id)
     return block && is_whole_in(broodi_word_look(&block->state), id);
 }
 
-// Moves those of which the block has ended out of the list. With the guard.
-static void take_out_ended(struct mapping **list, struct mapping **out)
+// Moves the mappings whose blocks are no longer WHOLE from `list` to `out`. The caller holds the
+// guard.
+static void unlink_ended(struct mapping **list, struct mapping **out)
 {
     while (*list) {
         struct mapping *mapping = *list;
@@ -564,14 +572,15 @@ static void unmap_all(struct mapping *mapping)
     }
 }
 
-// Adds a mapping unless another thread has been faster; tells where the section is mapped.
+// Adds a mapping, unless another thread has added one for the same section meanwhile; returns the
+// address of the one that is in the list. Unmaps the sections of ended blocks.
 static void *add_mapping(struct mapping *fresh)
 {
     struct mapping *ended = NULL;
     brood_os_guard_lock();
     struct mapping *known = find_mapping(fresh->id);
     for (size_t i = 0; i < LISTS; i++)
-        take_out_ended(&mapped[i], &ended);
+        unlink_ended(&mapped[i], &ended);
     struct mapping **list = list_of(fresh->id);
     struct mapping *mapping = known ? known : fresh;
     void *address = mapping->address;
@@ -585,8 +594,8 @@ static void *add_mapping(struct mapping *fresh)
     return address;
 }
 
-// What was read of a block that ended meanwhile may have been another one's, and so may be what was
-// mapped by it.
+// Checks again after mapping: if the block has ended meanwhile, `section` and what was mapped by it
+// may belong to another block.
 static brood_status map_whole(uint64_t id, const brood_os_section *section, void **out)
 {
     const brood_status status = brood_os_section_map(&broodi_family.arena, section, out);
@@ -630,7 +639,7 @@ static void forget_mapping(uint64_t id)
 {
     struct mapping *ended = NULL;
     brood_os_guard_lock();
-    take_out_ended(list_of(id), &ended);
+    unlink_ended(list_of(id), &ended);
     brood_os_guard_unlock();
     unmap_all(ended);
 }
@@ -649,7 +658,7 @@ static brood_status find_data(brood_block block, void **out)
         return find_section(block.id, slot, out);
     const uint64_t place = place_of(slot);
     const uint64_t size = size_of(slot);
-    if (!is_whole(block.id)) // then both may be those of a later block
+    if (!is_whole(block.id)) // otherwise both may be those of a later block
         return BROOD_STALE;
     *out = broodi_family.arena.base + place;
     return broodi_heap_access(place, (size_t)size);
@@ -671,14 +680,15 @@ size_t brood_block_size(brood_block block)
     return 0;
 }
 
-// Takes the block away from its users; a small one whole. With the lock.
+// Makes the handle stale for a small block, which is freed at once; a large one becomes ENDING. The
+// caller holds the lock.
 static brood_status begin_ending(brood_block block, struct broodi_block_slot *slot)
 {
     const uint64_t state = broodi_word_look(&slot->state);
     if (!is_whole_in(state, block.id))
         return BROOD_STALE;
     if (!is_section(state)) {
-        free_piece(broodi_handle_unpack(block.id).slot);
+        free_cell(broodi_handle_unpack(block.id).slot);
         return BROOD_OK;
     }
     set_worker(slot);
@@ -686,7 +696,7 @@ static brood_status begin_ending(brood_block block, struct broodi_block_slot *sl
     return BROOD_OK;
 }
 
-// Gives back the memory of a large block that is ENDING, then its slot.
+// Destroys the section of a large block that is ENDING, then frees its slot and place.
 static void end_large(brood_block block, struct broodi_block_slot *slot)
 {
     broodi_step(BROODI_STEP_BLOCK_ENDING);
@@ -703,12 +713,12 @@ static brood_status destroy(brood_block block)
         return broodi_object_missing("block");
     if (!is_whole(block.id))
         return BROOD_STALE;
-    brood_status status = enter();
+    brood_status status = lock_heap();
     if (status != BROOD_OK)
         return status;
     const bool large = is_section(broodi_word_look(&slot->state));
     status = begin_ending(block, slot);
-    leave();
+    unlock_heap();
     if (status == BROOD_OK && large)
         end_large(block, slot);
     return status;
@@ -721,17 +731,18 @@ brood_status brood_block_destroy(brood_block block)
 
 // Creating
 
-// What its maker cannot map is too large. Nobody else knows its handle yet, so it is ended without
-// the lock.
-static brood_status map_at_once(brood_block made, struct broodi_block_slot *block)
+// Maps a new section in the process that created it, so that a block that does not fit its address
+// space is refused here. If that fails, the block is ended without the lock, because no other
+// thread has its handle yet.
+static brood_status map_at_once(brood_block created, struct broodi_block_slot *block)
 {
     void *address = NULL;
-    const brood_status status = map(made.id, block, &address);
+    const brood_status status = map(created.id, block, &address);
     if (status == BROOD_OK)
         return status;
     set_worker(block);
     if (broodi_word_swap(&block->state, broodi_word_look(&block->state), ENDING | SECTION))
-        end_large(made, block);
+        end_large(created, block);
     return status;
 }
 
@@ -741,10 +752,10 @@ static brood_status finish(brood_block *out, uint32_t index)
     const uint64_t state = broodi_word_look(&block->state);
     (void)broodi_word_swap(&block->state, state, WHOLE | (broodi_low(state) & SECTION));
     broodi_step(BROODI_STEP_BLOCK_WHOLE);
-    const brood_block made = { broodi_handle_of(BROODI_BLOCK, index) };
-    const brood_status status = is_section(state) ? map_at_once(made, block) : BROOD_OK;
+    const brood_block created = { broodi_handle_of(BROODI_BLOCK, index) };
+    const brood_status status = is_section(state) ? map_at_once(created, block) : BROOD_OK;
     if (status == BROOD_OK)
-        *out = made;
+        *out = created;
     return status;
 }
 
@@ -752,7 +763,7 @@ static brood_status make(brood_block *out, size_t size, bool lazy)
 {
     uint32_t index = 0;
     bool zero = false;
-    brood_status status = reserve_in_turn(size, lazy, &index, &zero);
+    brood_status status = reserve_with_retry(size, lazy, &index, &zero);
     if (status != BROOD_OK)
         return status;
     broodi_step(BROODI_STEP_BLOCK_MAKING);
@@ -764,13 +775,13 @@ static brood_status make(brood_block *out, size_t size, bool lazy)
     return status;
 }
 
-// Whether there is memory again: what the dead had.
-static bool sweep_in_turn(void)
+// Frees all abandoned blocks; returns whether there were any, so that a retry may find memory.
+static bool sweep_locked(void)
 {
-    if (enter() != BROOD_OK)
+    if (lock_heap() != BROOD_OK)
         return false;
     const bool any = broodi_blocks_sweep();
-    leave();
+    unlock_heap();
     return any;
 }
 
@@ -780,9 +791,9 @@ static brood_status create(brood_block *out, size_t size, bool lazy)
     if (status != BROOD_OK)
         return status;
     if (!out || size == 0)
-        return broodi_fail(BROOD_INVALID, out ? "a block of no bytes" : "no place for the block");
+        return broodi_fail(BROOD_INVALID, out ? "size is 0" : "out is NULL");
     status = make(out, size, lazy);
-    return status == BROOD_NO_MEMORY && sweep_in_turn() ? make(out, size, lazy) : status;
+    return status == BROOD_NO_MEMORY && sweep_locked() ? make(out, size, lazy) : status;
 }
 
 brood_status brood_block_create(brood_block *out, size_t size)

@@ -5,11 +5,11 @@
 #include <brood/status.h>
 #include <stdbool.h>
 
-// Makes the lock of the heap, before brood_init is through.
+// Creates the heap's lock. Called once, during brood_init.
 brood_status broodi_blocks_prepare(void);
 
-// Frees the blocks whose worker has died or has abandoned them; true when there were any. With the
-// heap's lock held, as it is when a slot of this kind is taken.
+// Frees the blocks whose worker has died or has abandoned them; returns whether there were any. The
+// caller holds the heap's lock, as it does whenever a slot of this kind is allocated.
 bool broodi_blocks_sweep(void);
 
 #endif

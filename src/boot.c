@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Layout: a fixed head, the three texts with their zeros, and the argument on a boundary of its
-// own. Starter and child are the same image, so numbers travel in their own byte order; that they
-// are the same is what the head makes sure of.
+// The layout of a boot record: a fixed head, three strings with their terminating zeros, and the
+// argument at a multiple of ALIGNMENT. Parent and child run the same image, so numbers keep their
+// native byte order and layout; the head is what a decoder checks that by.
 #include "boot.h"
 
 #include "fail.h"
@@ -19,19 +19,19 @@ struct head {
     uint32_t version;
     uint32_t library; // BROOD_VERSION_NUMBER
     uint64_t head_size;
-    uint64_t size;             // of the whole record
+    uint64_t size;             // bytes of the whole record
     uint64_t checksum;         // of the whole record, with this field zero
-    struct broodi_boot fields; // pointers as zeros
-    uint64_t name_at;          // from the start of the record
+    struct broodi_boot fields; // with NULL for the pointers
+    uint64_t name_at;          // offsets from the start of the record
     uint64_t identity_at;
     uint64_t path_at;
     uint64_t arg_at;
 };
 
-_Static_assert(sizeof(struct head) % sizeof(uint64_t) == 0, "the head is whole words");
+_Static_assert(sizeof(struct head) % sizeof(uint64_t) == 0, "the head has a whole number of words");
 
-// FNV-1a over 64-bit words, the odd bytes at the end as one: against damage, not against malice.
-// Goes on from `sum`.
+// FNV-1a over 64-bit words, continued from `sum`; fewer than eight bytes at the end are padded with
+// zeros. It detects damage, and is no protection against forgery.
 static uint64_t checksum(uint64_t sum, const unsigned char *bytes, size_t size)
 {
     for (size_t at = 0; at < size; at += sizeof(uint64_t)) {
@@ -43,7 +43,7 @@ static uint64_t checksum(uint64_t sum, const unsigned char *bytes, size_t size)
     return sum;
 }
 
-// Of the whole record, its own field counting as zero.
+// The checksum of the whole record, with the field `checksum` taken as zero.
 static uint64_t checksum_of(const unsigned char *record, size_t size)
 {
     struct head head;
@@ -99,13 +99,14 @@ unsigned char *broodi_boot_encode(const struct broodi_boot *boot, size_t *out_si
     return record;
 }
 
-// The text at `at`, if it lies within the record and ends there.
+// Returns the string at the offset `at` if it lies within the record with its terminating zero,
+// else NULL. A loop of its own, because memchr costs every child a page fault and the strings are
+// short.
 static const char *text_at(const unsigned char *record, const struct head *head, uint64_t at)
 {
     if (at < sizeof *head)
         return NULL;
-    for (uint64_t end = at; end < head->size;
-         end++) // by hand: memchr is a page more to every child, and texts are short
+    for (uint64_t end = at; end < head->size; end++)
         if (record[end] == 0)
             return (const char *)record + at;
     return NULL;
@@ -116,14 +117,14 @@ brood_status broodi_boot_decode(const unsigned char *record, size_t size, uint64
 {
     struct head head;
     if (size < sizeof head)
-        return broodi_fail(BROOD_INVALID, "a boot record of %zu bytes", size);
+        return broodi_fail(BROOD_INVALID, "truncated boot record: %zu bytes", size);
     memcpy(&head, record, sizeof head);
     if (head.magic != MAGIC)
-        return broodi_fail(BROOD_INVALID, "what was sent is no boot record");
+        return broodi_fail(BROOD_INVALID, "not a boot record: wrong magic number");
     if (head.version != VERSION || head.head_size != sizeof head ||
         head.library != BROOD_VERSION_NUMBER)
         return broodi_fail(BROOD_MISMATCH,
-                           "the starter uses version %u of the library, its child %u",
+                           "the parent uses version %u of the library, the child %u",
                            (unsigned)head.library, (unsigned)BROOD_VERSION_NUMBER);
     if (head.size != size || checksum_of(record, size) != head.checksum)
         return broodi_fail(BROOD_INVALID, "the boot record is damaged");

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// brood_dump: what stands in the slots of the family, in words. It reads what others write at the
-// same time and stops nobody: each line was true at some moment, not all of them at the same one. A
-// slot that changes hands while it is read is left out.
+// brood_dump: describes the slots of the family in text. It reads slots while other threads write
+// them, and stops no thread: each line was true at some moment, but not all lines at the same one.
+// A slot that is freed or taken while it is read is left out.
 #include "family.h"
 
 #include "fail.h"
@@ -20,7 +20,7 @@
 struct dump {
     void (*line)(const char *text, void *user);
     void *user;
-    char text[768]; // the line that is being written
+    char text[768]; // the current line
     size_t length;
 };
 
@@ -43,8 +43,8 @@ static void end_line(struct dump *dump)
     dump->length = 0;
 }
 
-// In quotes. A name may hold anything: what would end the line, or speak to a terminal, is a
-// question mark.
+// Adds the name in quotes. A name may hold any byte: a control character, which could end the line
+// or control a terminal, becomes a question mark.
 static void add_name(struct dump *dump, char *name)
 {
     for (char *at = name; *at; at++)
@@ -80,7 +80,7 @@ static const char *kind_name(uint32_t kind)
         return "condition";
     case BROODI_BARRIER:
         return "barrier";
-    default: // somebody has scribbled over the slot
+    default: // the slot was overwritten with other data
         return "object";
     }
 }
@@ -139,7 +139,7 @@ static void add_wait(struct dump *dump, uint64_t waits)
     case BROODI_WAITS_ONCE:
         add(dump, "    waits for a brood_once of its process");
         break;
-    default: // somebody has scribbled over the slot
+    default: // the slot was overwritten with other data
         return;
     }
     end_line(dump);
@@ -212,7 +212,7 @@ static void add_origin(struct dump *dump, enum broodi_origin origin, int64_t par
             parent);
 }
 
-// 0 when it has none, or that has gone.
+// Returns the pid of the parent; 0 if there is none, or the parent's slot was freed.
 static int64_t parent_of(const struct broodi_process_slot *slot)
 {
     const uint32_t parent = atomic_load_explicit(&slot->parent, memory_order_relaxed);
@@ -250,7 +250,7 @@ static void dump_process(struct dump *dump, uint32_t index, uint64_t state)
     if (pid)
         add(dump, "process %" PRId64 " ", pid);
     else
-        add(dump, "a process to be, ");
+        add(dump, "process being started, ");
     add_name(dump, name);
     add(dump, ": ");
     add_origin(dump, (enum broodi_origin)origin, parent);
@@ -301,7 +301,7 @@ static brood_status dump(void (*line)(const char *, void *), void *user)
     if (status != BROOD_OK)
         return status;
     if (!line)
-        return broodi_fail(BROOD_INVALID, "nobody takes the lines");
+        return broodi_fail(BROOD_INVALID, "line is NULL");
     struct dump dump = { .line = line, .user = user };
     dump_family(&dump);
     dump_processes(&dump);

@@ -8,8 +8,8 @@
 #include <stdbool.h>
 #include <string.h>
 
-// The length of the name in an entry. Windows keeps entries such as "=C:=C:\dir", whose name begins
-// with the sign.
+// Returns the length of the name in an entry. Windows has entries such as "=C:=C:\dir", whose name
+// begins with "=".
 static size_t name_length(const char *entry)
 {
     const char *sign = entry[0] ? strchr(entry + 1, '=') : NULL;
@@ -42,11 +42,11 @@ brood_status broodi_environment_check(const char *const *changes)
 {
     for (; changes && *changes; changes++)
         if ((*changes)[0] == 0 || (*changes)[0] == '=')
-            return broodi_fail(BROOD_INVALID, "an entry \"%s\" in the environment", *changes);
+            return broodi_fail(BROOD_INVALID, "environment entry \"%s\" has no name", *changes);
     return BROOD_OK;
 }
 
-// Whether the list, from `entry` on, says something about the same name.
+// Whether the list has an entry with the same name.
 static bool is_mentioned(const char *entry, const char *const *list)
 {
     for (; list && *list; list++)
@@ -73,7 +73,8 @@ const char **broodi_environment_merge(const char *const *changes, char ***storag
             merged[count++] = *entry;
     for (; changes && *changes; changes++) {
         const size_t size = strlen(*changes) + 1;
-        if (!strchr(*changes, '=') || is_mentioned(*changes, changes + 1)) // the last one counts
+        if (!strchr(*changes, '=') ||
+            is_mentioned(*changes, changes + 1)) // the last entry for a name wins
             continue;
         merged[count++] = memcpy(text, *changes, size);
         text += size;

@@ -4,13 +4,13 @@
 
 #include <brood/status.h>
 
-// Whether every entry of a list of changes has a name; NULL is a fine list.
+// Fails with BROOD_INVALID if an entry of the list of changes has no name; NULL is an empty list.
 brood_status broodi_environment_check(const char *const *changes);
 
-// The environment of this process with the changes laid over it: "NAME=value" sets, "NAME" removes.
-// A list that ends with NULL, to be freed at once with `storage` by free(); NULL when out of
-// memory. Nothing of `changes` is borrowed: a forked child keeps the list, and not the stack of the
-// thread that started it.
+// Returns the environment of this process with the changes applied: "NAME=value" sets, "NAME"
+// removes. The list ends with NULL; the caller frees it together with `*storage`, both by free().
+// Returns NULL when out of memory. The list does not point into `changes`: a forked child keeps the
+// list, but not the stack of the thread that called the start, where `changes` may be.
 const char **broodi_environment_merge(const char *const *changes, char ***storage);
 
 #endif

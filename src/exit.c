@@ -5,7 +5,7 @@
 
 static const struct {
     const char *text;
-    int number; // the POSIX signal that Python would report
+    int number; // of the POSIX signal that Python reports for it
 } crashes[] = {
     [BROOD_CRASH_NONE] = { "no fault", 0 },
     [BROOD_CRASH_ACCESS] = { "bad memory access", 11 },
@@ -61,17 +61,17 @@ size_t brood_exit_text(brood_exit ended, char *buffer, size_t capacity)
         length = snprintf(buffer, capacity, "ended by signal %lld", (long long)ended.native);
         break;
     case BROOD_TERMINATED:
-        length = snprintf(buffer, capacity, "%s by its starter",
+        length = snprintf(buffer, capacity, "%s by its parent",
                           ended.native == 9 ? "killed" : "terminated");
         break;
     case BROOD_DEADLINE:
         length = snprintf(buffer, capacity, "killed at its deadline");
         break;
     case BROOD_LOST:
-        length = snprintf(buffer, capacity, "ended, nobody knows how");
+        length = snprintf(buffer, capacity, "exit status unknown");
         break;
     default:
-        length = snprintf(buffer, capacity, "no report of brood");
+        length = snprintf(buffer, capacity, "invalid exit kind");
         break;
     }
     return length > 0 ? (size_t)length : 0;

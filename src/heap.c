@@ -10,13 +10,14 @@
 #include <string.h>
 
 enum {
-    RUN = BROODI_HEAP_CLASSES + 1, // the use of a chunk
+    RUN = BROODI_HEAP_CLASSES + 1, // the use of a chunk that is part of a run
     UNITS = BROODI_HEAP_CHUNK / BROODI_HEAP_UNIT,
-    LARGEST_CLASS = UNITS / 2, // units; what is larger is a run
-    SPARE = 16,                // free chunks that stay committed for whoever comes next
+    LARGEST_CLASS = UNITS / 2, // units; a larger cell is a run
+    SPARE = 16,                // free chunks that stay committed
 };
 
-// Of a chunk: whether its memory is there. Who dies while it is CHANGING leaves that open.
+// Whether a chunk is committed. If a holder of the lock dies while a chunk is CHANGING, that is
+// unknown.
 enum { NO, COMMITTED, CHANGING };
 
 static struct broodi_heap *heap(void)
@@ -48,7 +49,7 @@ static brood_os_range range_of(uint32_t chunk)
                                       (uint64_t)(chunk % BROODI_HEAP_GROUP) * BROODI_HEAP_CHUNK };
 }
 
-// How many chunks the window has room for.
+// Returns how many chunks fit into the window.
 static uint32_t capacity(void)
 {
     const size_t chunks = (broodi_family.arena.size - broodi_family.heap_at) / BROODI_HEAP_CHUNK;
@@ -56,8 +57,8 @@ static uint32_t capacity(void)
     return chunks < most ? (uint32_t)chunks : most;
 }
 
-// Classes: 1 to 8 units, then four sizes between each power of two and the next, so that at most a
-// fifth of a piece is lost.
+// Classes: cells of 1 to 8 units, then four sizes from each power of two to the next, so that
+// beyond 8 units less than a fifth of a cell is unused.
 
 static uint32_t units_of(size_t size)
 {
@@ -108,7 +109,7 @@ static void set_free(uint32_t index, bool free)
         heap()->free[index / 64] &= ~bit;
 }
 
-// The first of so many free chunks in a row; false when there are none.
+// Finds `count` free chunks in a row; false when there are none.
 static bool find_free(uint32_t count, uint32_t *out_first)
 {
     uint32_t found = 0;
@@ -127,7 +128,8 @@ static bool find_free(uint32_t count, uint32_t *out_first)
     return false;
 }
 
-// By so many chunks, or by what is left of the window: with free ones before it that may do.
+// Adds `count` chunks, or as many as the window has left: together with free chunks before them,
+// fewer may suffice.
 static brood_status grow(uint32_t count)
 {
     const uint32_t left = capacity() - heap()->chunks;
@@ -147,8 +149,8 @@ static brood_status grow(uint32_t count)
     return BROOD_OK;
 }
 
-// The question costs as much as some pages, so it is asked once for each MiB that the family
-// commits; after a refusal each time, until one is granted.
+// The check costs as much as committing some pages, so it is made once for each MiB that the family
+// commits; after a failed check at every commit, until one succeeds.
 static brood_status check_memory(void)
 {
     enum { CHECKED = 1 << 20 };
@@ -177,23 +179,25 @@ static brood_status commit(uint32_t index)
     return status;
 }
 
-// In this order: a chunk that is not zero is never taken for one that is.
+// Resets `used` only after the memory has been decommitted, so that a chunk whose bytes may be
+// other than zero never counts as zero, also if the caller dies in here. On failure the chunk stays
+// CHANGING.
 static bool decommit(uint32_t index)
 {
     struct broodi_chunk *chunk = chunk_at(index);
     const brood_os_range range = range_of(index);
     chunk->committed = CHANGING;
     broodi_step(BROODI_STEP_HEAP_VACATED);
-    const bool given = brood_os_arena_decommit(&broodi_family.arena, &range);
+    const bool done = brood_os_arena_decommit(&broodi_family.arena, &range);
     broodi_step(BROODI_STEP_HEAP_DECOMMITTED);
-    if (!given)
+    if (!done)
         return false;
     chunk->used = false;
     chunk->committed = NO;
     return true;
 }
 
-// A free chunk goes back to the system, if there are spare ones enough.
+// Decommits a free chunk if more than SPARE free chunks are committed.
 static void release(uint32_t index)
 {
     struct broodi_chunk *chunk = chunk_at(index);
@@ -225,7 +229,7 @@ static void occupy(uint32_t index, uint32_t use)
     memset(chunk->pieces, 0, sizeof chunk->pieces);
 }
 
-// Chunks that are free, committed, and still so until the caller occupies them.
+// Finds free chunks in a row and commits them; they stay free until the caller occupies them.
 static brood_status find_committed(uint32_t count, uint32_t *out_first)
 {
     brood_status status = BROOD_OK;
@@ -242,9 +246,9 @@ static void vacate(uint32_t index)
     release(index);
 }
 
-// Lists of chunks with room for one more piece
+// Lists of chunks that have a free cell
 
-static void enlist(uint32_t index, uint32_t class)
+static void add_to_list(uint32_t index, uint32_t class)
 {
     struct broodi_chunk *chunk = chunk_at(index);
     chunk->previous = 0;
@@ -254,7 +258,7 @@ static void enlist(uint32_t index, uint32_t class)
     heap()->room[class] = index + 1;
 }
 
-static void strike(uint32_t index, uint32_t class)
+static void remove_from_list(uint32_t index, uint32_t class)
 {
     const struct broodi_chunk *chunk = chunk_at(index);
     if (chunk->next)
@@ -265,12 +269,12 @@ static void strike(uint32_t index, uint32_t class)
         heap()->room[class] = chunk->next;
 }
 
-static uint32_t pieces_in(uint32_t class)
+static uint32_t cells_in(uint32_t class)
 {
     return UNITS / units_in_class(class);
 }
 
-static uint32_t first_piece(const struct broodi_chunk *chunk)
+static uint32_t first_free_cell(const struct broodi_chunk *chunk)
 {
     uint32_t word = 0;
     uint32_t bit = 0;
@@ -281,31 +285,31 @@ static uint32_t first_piece(const struct broodi_chunk *chunk)
     return word * 64 + bit;
 }
 
-static void take_piece(uint32_t index, uint32_t class, uint32_t piece)
+static void allocate_cell(uint32_t index, uint32_t class, uint32_t cell)
 {
     struct broodi_chunk *chunk = chunk_at(index);
-    chunk->pieces[piece / 64] |= UINT64_C(1) << (piece % 64);
+    chunk->pieces[cell / 64] |= UINT64_C(1) << (cell % 64);
     chunk->used = true;
     broodi_step(BROODI_STEP_HEAP_TAKEN);
-    if (++chunk->taken == pieces_in(class))
-        strike(index, class);
+    if (++chunk->taken == cells_in(class))
+        remove_from_list(index, class);
 }
 
-static void give_piece(uint32_t index, uint32_t class, uint32_t piece)
+static void free_cell(uint32_t index, uint32_t class, uint32_t cell)
 {
     struct broodi_chunk *chunk = chunk_at(index);
-    chunk->pieces[piece / 64] &= ~(UINT64_C(1) << (piece % 64));
-    if (chunk->taken-- == pieces_in(class))
-        enlist(index, class);
+    chunk->pieces[cell / 64] &= ~(UINT64_C(1) << (cell % 64));
+    if (chunk->taken-- == cells_in(class))
+        add_to_list(index, class);
     if (chunk->taken > 0)
         return;
-    strike(index, class);
+    remove_from_list(index, class);
     vacate(index);
 }
 
-// Taking and giving
+// Allocating and freeing
 
-static brood_status take_small(uint32_t class, uint64_t *out_place)
+static brood_status allocate_small(uint32_t class, uint64_t *out_place)
 {
     uint32_t index = heap()->room[class] - 1;
     if (!heap()->room[class]) {
@@ -314,15 +318,15 @@ static brood_status take_small(uint32_t class, uint64_t *out_place)
             return status;
         occupy(index, class + 1);
         broodi_step(BROODI_STEP_HEAP_OCCUPIED);
-        enlist(index, class);
+        add_to_list(index, class);
     }
-    const uint32_t piece = first_piece(chunk_at(index));
-    take_piece(index, class, piece);
-    *out_place = place_of(index) + (uint64_t)piece * units_in_class(class) * BROODI_HEAP_UNIT;
+    const uint32_t cell = first_free_cell(chunk_at(index));
+    allocate_cell(index, class, cell);
+    *out_place = place_of(index) + (uint64_t)cell * units_in_class(class) * BROODI_HEAP_UNIT;
     return BROOD_OK;
 }
 
-static brood_status take_run(uint32_t count, uint64_t *out_place, bool *out_zero)
+static brood_status allocate_run(uint32_t count, uint64_t *out_place, bool *out_zero)
 {
     uint32_t first;
     const brood_status status = find_committed(count, &first);
@@ -341,18 +345,18 @@ static brood_status take_run(uint32_t count, uint64_t *out_place, bool *out_zero
 brood_status broodi_heap_take(size_t size, uint64_t *out_place, bool *out_zero)
 {
     *out_zero = false;
-    return is_run(size) ? take_run(run_length(size), out_place, out_zero)
-                        : take_small(class_of(units_of(size)), out_place);
+    return is_run(size) ? allocate_run(run_length(size), out_place, out_zero)
+                        : allocate_small(class_of(units_of(size)), out_place);
 }
 
 // Access. In each group, chunks become accessible from the first one on, up to the last that this
 // process has used: so their mapping ends where committed memory ends, and a group is one mapping.
 
-static _Atomic uint32_t
-    accessible[BROODI_HEAP_CHUNKS / BROODI_HEAP_GROUP]; // how many chunks of each group
+// How many chunks of each group are accessible in this process.
+static _Atomic uint32_t accessible[BROODI_HEAP_CHUNKS / BROODI_HEAP_GROUP];
 
-// Under the guard, so that each chunk is mapped once: a checker of data races takes a new mapping
-// for a write by the thread that makes it.
+// The caller holds the guard, so that each chunk is mapped once: a checker of data races treats a
+// new mapping as a write by the thread that makes it.
 static bool map_chunks(uint32_t group, uint32_t chunks)
 {
     uint32_t known = atomic_load_explicit(&accessible[group], memory_order_relaxed);
@@ -392,7 +396,7 @@ brood_status broodi_heap_access(uint64_t place, size_t size)
     return BROOD_OK;
 }
 
-static uint32_t piece_at(uint64_t place, uint32_t class)
+static uint32_t cell_at(uint64_t place, uint32_t class)
 {
     return (uint32_t)((place - broodi_family.heap_at) % BROODI_HEAP_CHUNK) /
            (units_in_class(class) * BROODI_HEAP_UNIT);
@@ -403,25 +407,27 @@ void broodi_heap_give(uint64_t place, size_t size)
     const uint32_t first = chunk_of(place);
     const uint32_t class = class_of(units_of(size));
     if (!is_run(size)) {
-        give_piece(first, class, piece_at(place, class));
+        free_cell(first, class, cell_at(place, class));
         return;
     }
     for (uint32_t index = first; index < first + run_length(size); index++)
         vacate(index);
 }
 
-// Drawing the map anew
+// Rebuilding the map
 
+// Frees the chunks below `chunks` only. The dead holder may have been in grow(), and have set the
+// bit of the next chunk without counting it: find_free() ignores that bit, and grow() sets it
+// again.
 void broodi_heap_forget(void)
 {
-    // Whoever died may have been about to count one more chunk.
     memset(heap()->room, 0, sizeof heap()->room);
     heap()->spare = 0;
     for (uint32_t index = 0; index < heap()->chunks; index++) {
         set_free(index, true);
         chunk_at(index)->use = 0;
         if (chunk_at(index)->committed == CHANGING && !decommit(index))
-            chunk_at(index)->committed = NO; // it will be committed once more
+            chunk_at(index)->committed = NO; // so it is committed again before it is used
         heap()->spare += chunk_at(index)->committed;
     }
 }
@@ -437,9 +443,9 @@ void broodi_heap_mark(uint64_t place, size_t size)
     }
     if (!chunk_at(first)->use) {
         occupy(first, class + 1);
-        enlist(first, class);
+        add_to_list(first, class);
     }
-    take_piece(first, class, piece_at(place, class));
+    allocate_cell(first, class, cell_at(place, class));
 }
 
 void broodi_heap_trim(void)

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
-// The memory of the window that blocks are made of: chunks of 64 KiB, each of which is free, or cut
-// into pieces of one size, or a part of a run of chunks that is one piece.
+// The heap: the part of the window that blocks of up to 1 MiB are allocated in. A chunk of 64 KiB
+// is free, or divided into cells of one size, or part of a run of chunks that is one cell.
 //
-// What is written here is a map that can be drawn anew: where the pieces are stands in the slots of
-// the blocks (block.c). So everything is plain data under one lock, and when somebody dies with
-// that lock, whoever gets it next forgets the map and marks again what the slots say.
+// The heap's data is a map that can be rebuilt, because the slots of the blocks (block.c) record
+// where the cells are. So all of it is plain data under one lock: the heir of a holder that died
+// resets the map, and marks the cells that the slots name.
 #ifndef HEAP_H
 #define HEAP_H
 
@@ -17,56 +17,63 @@
 
 enum {
     BROODI_HEAP_CHUNK = 65536,
-    BROODI_HEAP_CHUNKS =
-        SIZE_MAX <= UINT32_MAX ? 1 << 12 : 1 << 18, // as many as there may be in a window
+    BROODI_HEAP_CHUNKS = SIZE_MAX <= UINT32_MAX ? 1 << 12 : 1 << 18, // the most in a window
     BROODI_HEAP_GROUP = 16, // chunks that are contiguous in the object, too: an extent (space.h)
     BROODI_HEAP_UNIT = 64,  // bytes: a cache line
     BROODI_HEAP_CLASSES = 32,
-    BROODI_HEAP_LARGEST = 1 << 20, // what is larger is a section
+    BROODI_HEAP_LARGEST = 1 << 20, // bytes; a larger block is a section
 };
 
-// In the header of the arena.
+// In the header of the arena. The lock guards all of it.
 struct broodi_heap {
     uint64_t lock;
-    uint32_t chunks;    // as many have a slot
-    uint32_t spare;     // free ones that are committed
-    uint32_t unchecked; // bytes committed since somebody asked how much the system has left
-    uint32_t room[BROODI_HEAP_CLASSES]; // a list for each size: chunks in which a piece is free,
-                                        // plus one
-    uint64_t gap; // block.c: a place between sections that is free for so many bytes
+    uint32_t chunks;    // how many have a slot
+    uint32_t spare;     // chunks that are free and committed
+    uint32_t unchecked; // bytes committed since the last check of the memory left, see heap.c
+
+    // The heads of one list for each class: a chunk in which a cell is free, plus one; 0: none.
+    uint32_t room[BROODI_HEAP_CLASSES];
+
+    // block.c: a range between sections that is known to be free.
+    uint64_t gap;
     uint64_t gap_length;
-    uint64_t hopeless; // no gap has so many bytes, until a section ends; 0: not known
-    uint32_t swept;    // block.c: the last slot that was looked at
+
+    // block.c: no gap has so many bytes, unless a section has ended since; 0: not known.
+    uint64_t hopeless;
+
+    uint32_t swept;                         // block.c: the slot that was checked last
     uint64_t free[BROODI_HEAP_CHUNKS / 64]; // a bit for each chunk
 };
 
-// The slot of a chunk.
+// The slot of a chunk. The heap's lock guards all but `object_at`.
 struct broodi_chunk {
-    uint32_t use; // 0; or the class of its pieces plus one; or part of a run
-    uint32_t taken;
-    uint32_t next; // in the list of its class, plus one
-    uint32_t previous;
-    uint32_t committed;         // see heap.c
-    uint32_t used;              // it may be other than zero
-    _Atomic uint64_t object_at; // of the first chunk of a group: where the group lies in the
-                                // object; 0: not claimed
-    uint64_t pieces[BROODI_HEAP_CHUNK / BROODI_HEAP_UNIT / 64]; // a bit for each that is taken
+    uint32_t use;       // 0: free; the class of its cells plus one; or RUN, see heap.c
+    uint32_t taken;     // how many cells are allocated
+    uint32_t next;      // in the list of its class: a chunk plus one; 0: none
+    uint32_t previous;  // the same
+    uint32_t committed; // see heap.c
+    uint32_t used;      // whether its bytes may be other than zero
+
+    // In the first chunk of a group: where the group lies in the object; 0: not claimed.
+    _Atomic uint64_t object_at;
+
+    uint64_t pieces[BROODI_HEAP_CHUNK / BROODI_HEAP_UNIT / 64]; // a bit for each allocated cell
 };
 
-// All of these with the lock held.
+// The caller of these functions holds the heap's lock, except for broodi_heap_access.
 
-// Takes a piece of at least `size` bytes, at most BROODI_HEAP_LARGEST; tells where it lies in the
-// window, and whether it is zero. Fails with BROOD_NO_MEMORY.
+// Allocates a cell of at least `size` bytes, at most BROODI_HEAP_LARGEST; returns its offset in the
+// window, and whether its bytes are known to be zero. Fails with BROOD_NO_MEMORY.
 brood_status broodi_heap_take(size_t size, uint64_t *out_place, bool *out_zero);
 
-// Makes a committed piece accessible in this process; without the lock, too. Fails with
-// BROOD_NO_MEMORY.
+// Makes a committed cell accessible in this process. Fails with BROOD_NO_MEMORY.
 brood_status broodi_heap_access(uint64_t place, size_t size);
 
-// Gives one back.
+// Frees the cell that was allocated there with this size.
 void broodi_heap_give(uint64_t place, size_t size);
 
-// Forgets all pieces. Knows one again. And, when all are known, gives back what nobody has.
+// Rebuilding the map: resets it, so that all chunks are free; marks one cell as allocated; and,
+// when all cells are marked, decommits the free chunks but for the spare ones.
 void broodi_heap_forget(void);
 void broodi_heap_mark(uint64_t place, size_t size);
 void broodi_heap_trim(void);

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
-// Locals: a table of what is alive, in this process, and an array of values in each thread. A
-// local's id is {generation, index + 1}; a value carries the generation that it was set under, so
-// one of an earlier local is never seen by a later one in its place.
+// Thread-local variables. The process has a table of the locals that exist, each thread an array of
+// values. A local's id is {generation, index + 1}. A value has the generation of the local that it
+// was set for, so a later local at the same index never returns a value of an earlier one.
 //
-// The table grows by chunks, each twice the one before, that never move: looking needs no lock.
+// The table grows in parts, each twice as long as the one before. A part never moves, so a lookup
+// needs no lock.
 #include "locals.h"
 
 #include "atomic.h"
@@ -15,7 +16,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FIRST_CHUNK = 16, CHUNKS = 24, ROUNDS = 4 };
+enum {
+    FIRST_PART = 16, // entries
+    PARTS = 24,
+    ROUNDS = 4, // at most, of destructors at the end of a thread
+};
 
 struct entry {
     _Atomic uint32_t generation; // 0: free
@@ -27,18 +32,18 @@ struct broodi_local_value {
     void *value;
 };
 
-static _Atomic uintptr_t chunks[CHUNKS]; // where each begins; 0: it is not there
-static uint32_t used;                    // entries ever given out; guarded by the guard
-static uint32_t generation;              // the last one; guarded by the guard
+static _Atomic uintptr_t parts[PARTS]; // addresses; 0: not allocated
+static uint32_t used;                  // entries below this have been used; guarded by the guard
+static uint32_t generation;            // of the last local; guarded by the guard
 
-// The entry at `index`; NULL where there is no chunk.
+// Returns the entry at `index`; NULL if its part is not allocated.
 static struct entry *entry_at(uint32_t index)
 {
-    uint32_t size = FIRST_CHUNK;
-    for (unsigned chunk = 0; chunk < CHUNKS; chunk++, size *= 2) {
+    uint32_t size = FIRST_PART;
+    for (unsigned part = 0; part < PARTS; part++, size *= 2) {
         if (index < size) {
             struct entry *entries =
-                (struct entry *)atomic_load_explicit(&chunks[chunk], memory_order_acquire);
+                (struct entry *)atomic_load_explicit(&parts[part], memory_order_acquire);
             return entries ? &entries[index] : NULL;
         }
         index -= size;
@@ -62,7 +67,8 @@ static bool is_alive(const struct entry *entry, uint32_t expected)
            atomic_load_explicit(&entry->generation, memory_order_acquire) == expected;
 }
 
-// Under the guard: an entry that is free, in a new chunk if there is none; NULL when out of memory.
+// Returns a free entry, in a new part if there is none; NULL when out of memory. The caller holds
+// the guard.
 static struct entry *find_free(uint32_t *out_index)
 {
     for (uint32_t index = 0; index < used; index++) {
@@ -73,16 +79,16 @@ static struct entry *find_free(uint32_t *out_index)
     }
     *out_index = used;
     uint32_t first = 0;
-    uint32_t size = FIRST_CHUNK;
-    for (unsigned chunk = 0; chunk < CHUNKS; chunk++, first += size, size *= 2) {
+    uint32_t size = FIRST_PART;
+    for (unsigned part = 0; part < PARTS; part++, first += size, size *= 2) {
         if (used >= first + size)
             continue;
-        if (atomic_load_explicit(&chunks[chunk], memory_order_relaxed) == 0) {
+        if (atomic_load_explicit(&parts[part], memory_order_relaxed) == 0) {
             struct entry *entries = broodi_alloc(size * sizeof *entries);
             if (!entries)
                 return NULL;
             memset(entries, 0, size * sizeof *entries);
-            atomic_store_explicit(&chunks[chunk], (uintptr_t)entries, memory_order_release);
+            atomic_store_explicit(&parts[part], (uintptr_t)entries, memory_order_release);
         }
         return entry_at(used++);
     }
@@ -95,7 +101,7 @@ static brood_status create(brood_local *out, void (*destructor)(void *))
     if (status != BROOD_OK)
         return status;
     if (!out)
-        return broodi_fail(BROOD_INVALID, "no place for the local");
+        return broodi_fail(BROOD_INVALID, "out is NULL");
     uint32_t index = 0;
     brood_os_guard_lock();
     struct entry *entry = find_free(&index);
@@ -106,7 +112,7 @@ static brood_status create(brood_local *out, void (*destructor)(void *))
         out->id = (uint64_t)generation << 32 | (index + 1);
     }
     brood_os_guard_unlock();
-    return entry ? BROOD_OK : broodi_fail(BROOD_NO_MEMORY, "a local");
+    return entry ? BROOD_OK : broodi_fail(BROOD_NO_MEMORY, "the table of locals");
 }
 
 brood_status brood_local_create(brood_local *out, void (*destructor)(void *))
@@ -124,12 +130,12 @@ void *brood_local_get(brood_local local)
     return is_alive(entry_at(index), generation_of(local)) ? self->locals[index].value : NULL;
 }
 
-// Room for the value at `index`.
+// Enlarges the thread's array so that it has a value at `index`.
 static brood_status grow(struct broodi_self *self, uint32_t index)
 {
     if (index < self->local_count)
         return BROOD_OK;
-    const uint32_t count = index + FIRST_CHUNK;
+    const uint32_t count = index + FIRST_PART;
     struct broodi_local_value *values = broodi_alloc(count * sizeof *values);
     if (!values)
         return broodi_fail(BROOD_NO_MEMORY, "the values of this thread");
@@ -149,12 +155,12 @@ static brood_status set(brood_local local, void *value)
         return status;
     const struct entry *entry = local.id ? entry_at(index_of(local)) : NULL;
     if (!entry || generation_of(local) == 0)
-        return broodi_fail(BROOD_INVALID, "no local");
+        return broodi_fail(BROOD_INVALID, "not a local");
     if (!is_alive(entry, generation_of(local)))
         return BROOD_STALE;
     struct broodi_self *self = broodi_self();
     if (!self)
-        return broodi_fail(BROOD_NO_MEMORY, "a thread that is new to brood");
+        return broodi_fail(BROOD_NO_MEMORY, "the data of a thread new to brood");
     status = grow(self, index_of(local));
     if (status == BROOD_OK)
         self->locals[index_of(local)] = (struct broodi_local_value){ generation_of(local), value };
@@ -175,7 +181,7 @@ void brood_local_destroy(brood_local local)
     brood_os_guard_unlock();
 }
 
-// Takes the value out of its place and hands it to its destructor; true when there was one to call.
+// Clears the value at `index` and calls the destructor with it; returns whether there was one.
 static bool end_value(struct broodi_self *self, uint32_t index)
 {
     const struct broodi_local_value was = self->locals[index];

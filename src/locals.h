@@ -4,7 +4,7 @@
 
 #include "self.h"
 
-// At the end of a thread: runs the destructors, frees the values.
+// Calls the destructors for the thread's values and frees the array. Called at the thread's end.
 void broodi_locals_end(struct broodi_self *self);
 
 #endif

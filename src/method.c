@@ -23,9 +23,9 @@ static bool always(void)
 }
 
 static const struct {
-    const char *word; // in the environment; NULL: DEFAULT has none
+    const char *word; // the value of the variable that names it; NULL for DEFAULT
     bool (*is_supported)(void);
-    const char *lacking;
+    const char *lacking; // why it is not supported
 } methods[] = {
     [BROOD_START_DEFAULT] = { NULL, always, NULL },
     [BROOD_START_SPAWN] = { "spawn", always, NULL },
@@ -51,14 +51,14 @@ void broodi_method_inherit(brood_start_method method)
 static brood_status check(int32_t method)
 {
     if (method < 0 || method >= METHODS)
-        return broodi_fail(BROOD_INVALID, "%d is no start method", (int)method);
+        return broodi_fail(BROOD_INVALID, "invalid start method %d", (int)method);
     if (!methods[method].is_supported())
         return broodi_fail(BROOD_UNSUPPORTED, "%s", methods[method].lacking);
     return BROOD_OK;
 }
 
-// One process of the family prints the line: the others have the same variable.
-static void tell_ignored(const char *word, const char *why)
+// Prints one line for the whole family, since all its processes have the same variable.
+static void warn_ignored(const char *word, const char *why)
 {
     char line[256];
     if (!broodi_here.initialized ||
@@ -68,8 +68,8 @@ static void tell_ignored(const char *word, const char *why)
     brood_os_stdio_tell(line);
 }
 
-// The method that the environment names; SPAWN if it names none. The environment of a program with
-// raised privileges was chosen by somebody with fewer: it is ignored without a word.
+// Returns the method that the environment names; SPAWN if it names none. The environment of a
+// program with raised privileges comes from a user with fewer: it is ignored without a message.
 static brood_start_method from_environment(void)
 {
     const char *word = brood_os_boot_is_privileged() ? NULL : getenv(variable);
@@ -80,10 +80,10 @@ static brood_start_method from_environment(void)
             continue;
         if (methods[i].is_supported())
             return (brood_start_method)i;
-        tell_ignored(word, methods[i].lacking);
+        warn_ignored(word, methods[i].lacking);
         return BROOD_START_SPAWN;
     }
-    tell_ignored(word, "there are \"spawn\", \"forkserver\" and \"fork\"");
+    warn_ignored(word, "the methods are \"spawn\", \"forkserver\" and \"fork\"");
     return BROOD_START_SPAWN;
 }
 
@@ -113,7 +113,7 @@ brood_status broodi_method_resolve(int32_t wanted, bool with_threads, brood_star
         return BROOD_OK;
     if (by_name)
         return broodi_fail(BROOD_WRONG_STATE,
-                           "a fork while other threads run; see fork_with_threads");
+                           "fork while other threads run; see fork_with_threads");
     *out = BROOD_START_SPAWN;
     return BROOD_OK;
 }

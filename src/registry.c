@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
-// The family registry: names with 64-bit values. Written under a lock of the family, read without:
-// an entry's name never changes while the entry is taken, so a reader that finds the same state
-// before and after has read a whole one. A writer that dies leaves an entry that is either not seen
-// yet or whole.
+// The family registry: names with 64-bit values. A setter holds a lock of the family; a reader
+// takes no lock. The name of an entry does not change while its slot is taken, so a reader that
+// loads the same state before and after has read a whole name. An entry is visible to readers from
+// the store of WHOLE on, so a setter that dies leaves an entry that is either invisible or
+// complete.
 #include "registry.h"
 
 #include "fail.h"
@@ -28,7 +29,7 @@ static struct broodi_name_slot *name_at(uint32_t index)
     return broodi_slot(BROODI_NAME, index);
 }
 
-// Acquires each word: what the caller reads next is no older than the name.
+// Loads each word with acquire: what the caller loads next is no older than the name.
 static bool has_name(const struct broodi_name_slot *entry, const char *name, size_t length)
 {
     for (size_t i = 0; i < WORDS; i++)
@@ -38,7 +39,7 @@ static bool has_name(const struct broodi_name_slot *entry, const char *name, siz
     return true;
 }
 
-// Looks through the entries; `out_state` is that of the one found.
+// Searches the entries for the name; `out_state` receives the state of the one found.
 static bool find(const char *name, size_t length, uint32_t *out_index, uint64_t *out_state)
 {
     const uint32_t limit = broodi_slot_limit(BROODI_NAME);
@@ -67,8 +68,8 @@ static brood_status add(const char *name, size_t length, uint64_t id)
     struct broodi_name_slot *entry = name_at(index);
     broodi_step(BROODI_STEP_NAME_TAKEN);
     const uint64_t state = atomic_load_explicit(&entry->state.state, memory_order_relaxed);
-    atomic_store_explicit(&entry->id, id,
-                          memory_order_release); // as the words: the slot was taken before
+    // Release, as for the words of the name: a reader of any of them sees that the slot was taken.
+    atomic_store_explicit(&entry->id, id, memory_order_release);
     broodi_label_write(entry->name, WORDS, name, length);
     broodi_step(BROODI_STEP_NAME_WRITTEN);
     atomic_store_explicit(&entry->state.state, broodi_state(broodi_generation(state), WHOLE),
@@ -76,7 +77,7 @@ static brood_status add(const char *name, size_t length, uint64_t id)
     return BROOD_OK;
 }
 
-// Under the lock: an entry that is not whole now belongs to a setter that died.
+// The caller holds the lock, so an entry that is taken and not WHOLE is one of a setter that died.
 static void free_unfinished(void)
 {
     const uint32_t limit = broodi_slot_limit(BROODI_NAME);
@@ -89,7 +90,7 @@ static void free_unfinished(void)
     }
 }
 
-// Under the lock, so nobody else changes an entry.
+// The caller holds the lock, so no other thread changes an entry.
 static brood_status put(const char *name, size_t length, uint64_t id)
 {
     uint32_t index;
@@ -109,10 +110,11 @@ static brood_status check(const char *name, size_t *out_length)
     if (status != BROOD_OK)
         return status;
     if (!name || !name[0])
-        return broodi_fail(BROOD_INVALID, "a name has at least one byte");
+        return broodi_fail(BROOD_INVALID, name ? "name is empty" : "name is NULL");
     *out_length = strlen(name);
     if (*out_length > BROOD_REGISTRY_NAME_MAX)
-        return broodi_fail(BROOD_TOO_LARGE, "a name has %d bytes at most", BROOD_REGISTRY_NAME_MAX);
+        return broodi_fail(BROOD_TOO_LARGE, "name is longer than %d bytes",
+                           BROOD_REGISTRY_NAME_MAX);
     return BROOD_OK;
 }
 
@@ -123,7 +125,7 @@ static brood_status set(const char *name, uint64_t id)
     if (status != BROOD_OK)
         return status;
     status = broodi_own_lock_acquire(broodi_family.header->names);
-    if (!brood_status_acquired(status)) // a setter that died has left whole entries
+    if (!brood_status_acquired(status))
         return status;
     if (status == BROOD_OWNER_DIED)
         free_unfinished();
@@ -145,13 +147,13 @@ static brood_status get(const char *name, uint64_t *out_id)
     if (status != BROOD_OK)
         return status;
     if (!out_id)
-        return broodi_fail(BROOD_INVALID, "no place for the value");
+        return broodi_fail(BROOD_INVALID, "out_id is NULL");
     uint32_t index;
     uint64_t state;
     while (find(name, length, &index, &state)) {
         const uint64_t id = atomic_load_explicit(&name_at(index)->id, memory_order_acquire);
         if (atomic_load_explicit(&name_at(index)->state.state, memory_order_acquire) != state)
-            continue; // it was taken away meanwhile
+            continue; // the entry was freed meanwhile: search again
         *out_id = id;
         broodi_race_acquire(broodi_family.header);
         return BROOD_OK;

@@ -5,7 +5,8 @@
 
 enum { STREAM_INPUT, STREAM_OUTPUT, STREAM_ERROR };
 
-// What each value of a mode means; the rows are as long as the modes of that stream have values.
+// The source of a stream for each value of its mode; the length of an array is the number of
+// values.
 static const int input_sources[] = { [BROOD_INPUT_NULL] = BROOD_OS_STREAM_NULL,
                                      [BROOD_INPUT_INHERIT] = STREAM_INPUT,
                                      [BROOD_INPUT_RESOURCE] = BROOD_OS_STREAM_RESOURCE };

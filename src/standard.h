@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The standard streams of a child, from the options of its start.
+// The standard streams of a child, as the options of the start request them.
 #ifndef STANDARD_H
 #define STANDARD_H
 
@@ -7,10 +7,10 @@
 
 #include <brood/process.h>
 
-// BROOD_INVALID, or what brood_os_resource_check reports for a resource.
+// Fails with BROOD_INVALID, or with what brood_os_resource_check returns for a resource.
 brood_status broodi_standard_check(const brood_process_options *options);
 
-// For options that were checked.
+// Translates the options to the streams of a launch. The options have been checked.
 void broodi_standard_plan(const brood_process_options *options,
                           brood_os_stream out[BROOD_OS_STREAMS]);
 

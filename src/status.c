@@ -21,12 +21,12 @@ static const struct {
 #undef BROOD_STATUS_ROW
 };
 
-// The last failure of a thread. The sentence is put together only when somebody asks for it.
+// The last failure of a thread. brood_last_error composes the sentence, so failures stay cheap.
 static BROODI_THREAD_LOCAL struct {
     const char *operation;
     brood_status status;
     int error;                 // errno before the call
-    brood_status cause_status; // which status the cause belongs to; BROOD_OK: no cause is waiting
+    brood_status cause_status; // the status that `cause` explains; BROOD_OK: none
     char cause[384];
     char sentence[512];
 } last;
@@ -43,7 +43,7 @@ const char *brood_status_name(brood_status status)
 
 const char *brood_status_text(brood_status status)
 {
-    return is_status(status) ? table[status].text : "no status of brood";
+    return is_status(status) ? table[status].text : "unknown status";
 }
 
 bool brood_status_acquired(brood_status status)

@@ -1,18 +1,21 @@
 // SPDX-License-Identifier: MIT
-// Asking a process or a thread to stop. Every process has one word for it in its slot, which all of
-// its threads wait for: bit 0 says that the process was asked; the rest counts the requests to
-// threads of it, which know themselves whether they were meant.
+// Requests to stop, to a process or to one of its threads. The slot of every process has one word
+// for them, which all its threads wait on: bit 0 is set once the process was requested to stop; the
+// other bits count the requests to its threads. A flag of the thread says whether it was meant
+// (broodi_thread_is_asked).
 #ifndef STOP_H
 #define STOP_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
-// Asks the process in this slot. Whether such a word says that it was.
+// Requests the process in this slot to stop.
 void broodi_stop_request(uint32_t process);
+
+// Whether this state of a process's word says that the process was requested to stop.
 bool broodi_stop_is_asked(uint64_t state);
 
-// Has the threads of this process look whether they were asked.
+// Wakes the threads of this process that wait for a request, so that each checks its own flag.
 void broodi_stop_tell_threads(void);
 
 #endif

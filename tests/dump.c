@@ -387,8 +387,10 @@ static int start_processes(void *lock)
 // Each line is one of those that there are.
 static void assert_well_formed(void)
 {
-    static const char *const beginnings[] = { "family ",   "process ",        "a process to be, \"",
-                                              "  thread ", "    holds lock ", "    waits " };
+    static const char *const beginnings[] = {
+        "family ",   "process ",        "process being started, \"",
+        "  thread ", "    holds lock ", "    waits "
+    };
     for (const char *line = told.text; *line; line = strchr(line, '\n') + 1) {
         bool fits = false;
         for (size_t i = 0; i < sizeof beginnings / sizeof beginnings[0]; i++)

@@ -322,12 +322,12 @@ static void an_end_by_others_is_told_by_who_it_was_under_every_method(void **sta
         assert_status(brood_process_terminate(process), BROOD_OK);
         brood_exit ended = end_of(process);
         assert_end(ended, BROOD_TERMINATED, BROOD_CRASH_NONE, -15);
-        assert_text_begins(ended, "terminated by its starter");
+        assert_text_begins(ended, "terminated by its parent");
         process = started_with(stay, NULL, 0, &options);
         assert_status(brood_process_kill(process), BROOD_OK);
         ended = end_of(process);
         assert_end(ended, BROOD_TERMINATED, BROOD_CRASH_NONE, -9);
-        assert_text_begins(ended, "killed by its starter");
+        assert_text_begins(ended, "killed by its parent");
         process = started_with(stay, NULL, 0, &options);
         platform_process_kill(brood_process_pid(process));
         ended = end_of(process);

@@ -733,7 +733,7 @@ static void a_method_named_by_the_environment_that_is_none_is_told_once(void **s
 {
     (void)state;
     static const char unknown[] =
-        "brood: BROOD_START_METHOD=bogus is ignored: there are \"spawn\", "
+        "brood: BROOD_START_METHOD=bogus is ignored: the methods are \"spawn\", "
         "\"forkserver\" and \"fork\"\n" ALL_EXECUTED;
     static const char lacking[] =
         "brood: BROOD_START_METHOD=fork is ignored: this system has no fork\n" ALL_EXECUTED;
