@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The children of this process. The list holds those that have not been reaped, each with a
-// reference.
+// The children of this process. Two lists, of daemons and of the others, hold a reference to each
+// child that has not been reaped.
 #ifndef CHILDREN_H
 #define CHILDREN_H
 
@@ -11,63 +11,69 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-// Also the fork server of this process is one, which is on no list.
+// A child, or the fork server of this process, which is on no list.
 struct brood_process {
     _Atomic uint32_t references;
-    uint64_t serial; // of the process that it belongs to
-    uint32_t slot;   // in the arena, until it is reaped
-    uint64_t born;   // the slot's state while it lives, unless its server reports
+    uint64_t serial;     // of the process that started the child
+    uint32_t slot;       // in the arena; valid until the child is reaped
+    uint64_t live_state; // state word of the slot while the child lives and its server has not
+                         // reported its end
     bool daemon;
-    bool detached;        // the fork server: its slot goes with the last reference
-    brood_os_child child; // the descriptors stay until the last reference goes
-    brood_process *
-        server; // a reference to the fork server that made it, and reaps it; NULL: this process did
+    bool detached;        // the fork server: its slot is freed with the last reference
+    brood_os_child child; // its descriptors stay open until the last reference is dropped
+    // A reference to the fork server that made the child and reaps it; NULL if this process does.
+    brood_process *server;
     // Guarded by the guard.
-    uint32_t asked; // the signals that brood has sent, one bit each
+    uint32_t signals_sent; // by brood, one bit each
     bool ended;
     brood_exit end;
-    uint64_t added; // a number that grows from child to child
+    uint64_t added; // order of the starts; 0: not on a list
     struct brood_process *next;
     struct brood_process *previous;
     char name[];
 };
 
-// A child-to-be with one reference; NULL when out of memory.
+// Allocates the object of a child that is about to be started, with one reference. Returns NULL
+// when out of memory.
 brood_process *broodi_child_new(const char *name, bool daemon);
 void broodi_child_retain(brood_process *process);
 
-// Ends the child, which has not been reaped. Nothing is signalled when it has ended with its
-// server.
+// Ends the child, which must not have been reaped by this process. A child that is known by its pid
+// alone is not signalled once its server has ended or has reported its end.
 brood_status broodi_child_end(const brood_process *process, bool hard);
 
-// Waits for what its server says of a child that has ended; false when the server has died before.
+// Waits until the server of a child that has ended reports how. Returns false if the server ends
+// without a report.
 bool broodi_child_await_report(const brood_process *process);
 
-// Puts a started child on the list; false when the end of the process has closed it.
+// Adds a started child to its list. Returns false if the end of the process has closed the lists.
 bool broodi_children_add(brood_process *process);
 
-// Looks at some of the children, at others each time, and reaps those of them that have ended.
+// Checks a few of the children, in turn, and reaps those of them that have ended.
 void broodi_children_reap_some(void);
 
-// A reference to a child on the list, a daemon or another; NULL when there is none.
+// Returns a reference to the oldest child on the list of the daemons or of the others; NULL if that
+// list is empty.
 brood_process *broodi_children_any(bool daemon);
 
 // Waits for the child, without the checks of brood_process_join.
 brood_status broodi_child_join(brood_process *process, int64_t deadline);
 
-// Asks all daemons to end, then makes sure of it. BROOD_TIMEOUT.
+// Asks all daemons to end, kills after a second those that still run, and waits for their ends.
+// Fails with BROOD_TIMEOUT.
 brood_status broodi_children_stop_daemons(int64_t deadline);
 
-// From now on nothing is added.
+// Closes the lists: from now on no child can be added.
 void broodi_children_close(void);
 
-// In a forked child: an object of its ancestors stays reachable, and is never used.
+// In a forked child: keeps an object of an ancestor reachable, so that it is no leak. It is never
+// used.
 void broodi_children_inherit(brood_process *process);
 
-// In a forked child: they are not its children.
+// In a forked child: empties the lists, whose children are the parent's.
 void broodi_children_forget(void);
 
-// The number of the next child, from 1.
+// Returns the number of the next child, from 1.
 unsigned broodi_children_number(void);
 
 #endif

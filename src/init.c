@@ -1,17 +1,19 @@
 // SPDX-License-Identifier: MIT
 // brood_init, and the child's half of a start. The life of a started child, of which steps 1 to 5
-// are start.c's:
+// are in start.c:
 //
-//    1  the starter checks and plans: name, daemon, environment, slot, target     plan
-//    2  it chooses the method broodi_method_resolve 3  it writes the boot record broodi_boot_encode
-//    4  the process is made, and tied to its starter's life brood_os_process_spawn, _fork 5  the
-//    record is sent; the starter awaits the reply brood_os_process_await_ready 6  the child reaches
-//    brood_init and takes the announcement, once              brood_os_boot_take 7  it checks the
-//    record, and believes it                                      broodi_boot_decode 8  it opens
-//    the family's arena and becomes a member                           become 9  it finds its
-//    target, in the same build of the same module                  brood_os_module_resolve
-//   10  it replies: ready, or why not brood_os_boot_reply 11  the target runs run 12  exit():
-//   threads, children, handlers, the exit record, streams; the end     broodi_ending_of_child
+//    1  the parent checks and plans: name, environment, slot, target plan
+//    2  it chooses the start method                                  broodi_method_resolve
+//    3  it encodes the boot record                                   broodi_boot_encode
+//    4  the child is made, and tied to its parent's life             brood_os_process_spawn, _fork
+//    5  the record is sent; the parent awaits the reply              brood_os_process_await_ready
+//    6  the child's brood_init takes the announcement, once          brood_os_boot_take
+//    7  it checks the record before it uses it                       broodi_boot_decode
+//    8  it opens the family's arena and becomes a member             become
+//    9  it finds the target in the same build of the same module     brood_os_module_resolve
+//   10  it replies: ready, or the cause of the failure               brood_os_boot_reply
+//   11  the target runs                                              run
+//   12  exit(): threads, children, handlers, exit record, streams    broodi_ending_of_child
 #include "init.h"
 
 #include "block.h"
@@ -40,7 +42,7 @@ const char *brood_version(void)
     return TEXT(BROOD_VERSION_MAJOR) "." TEXT(BROOD_VERSION_MINOR) "." TEXT(BROOD_VERSION_PATCH);
 }
 
-// One line and the end, with the last cause.
+// Prints one line, with the cause of the last failure, and ends the process.
 _Noreturn static void refuse(const char *what, brood_status status)
 {
     char line[768];
@@ -62,17 +64,18 @@ static void become(const struct broodi_boot *boot, const brood_resource *resourc
     broodi_here.parent_pid = boot->parent_pid;
     broodi_here.parent_birth = boot->parent_birth;
     broodi_method_inherit((brood_start_method)boot->method);
+    // The slot may have been freed: the parent is dead or has given up this start.
     if (!broodi_process_slot_begin(broodi_here.process, boot->live, broodi_here.pid))
-        brood_os_process_exit(
-            70); // its place was taken away: its starter is dead, or has given it up
+        brood_os_process_exit(70);
     broodi_here.initialized = true;
 }
 
 // Steps 10 to 12
 _Noreturn static void run(const struct broodi_boot *boot, intptr_t channel, void (*target)(void))
 {
+    // If the reply cannot be sent, the parent no longer waits for this child.
     if (!brood_os_boot_reply(channel, BROOD_OK, ""))
-        brood_os_process_exit(70); // nobody waits for this child any more
+        brood_os_process_exit(70);
     const brood_target fn = (brood_target)target;
     broodi_ending_of_child(fn((void *)(uintptr_t)boot->arg));
 }
@@ -85,7 +88,8 @@ _Noreturn void broodi_child_of_fork(const struct broodi_boot *boot, intptr_t cha
     run(boot, channel, target);
 }
 
-// Steps 10 to 12 in an image that runs no code of the program but this child's.
+// Steps 10 to 12 in a fresh image or in a fork of the fork server's: it runs no code of the program
+// but this child's.
 _Noreturn static void run_fresh(const struct broodi_boot *boot, intptr_t channel,
                                 void (*target)(void))
 {
@@ -93,7 +97,7 @@ _Noreturn static void run_fresh(const struct broodi_boot *boot, intptr_t channel
     run(boot, channel, target);
 }
 
-// Steps 7 to 9; `out` is whole on BROOD_OK only.
+// Steps 7 to 9. `out` is complete on BROOD_OK only.
 static brood_status enter(const brood_os_boot *boot, struct broodi_boot *out, void (**target)(void))
 {
     brood_status status = broodi_boot_decode(boot->record, boot->size, boot->token, out);
@@ -109,7 +113,8 @@ static brood_status enter(const brood_os_boot *boot, struct broodi_boot *out, vo
     return brood_os_module_resolve(&out->target, target);
 }
 
-// The starter prints nothing and gets the cause; the child has nobody else to tell.
+// Ends a child whose start has failed. The cause goes to the parent, where brood_process_start
+// returns it; nothing is printed.
 _Noreturn static void reject(intptr_t channel, brood_status status)
 {
     (void)broodi_answer("in the child", status);
@@ -117,7 +122,7 @@ _Noreturn static void reject(intptr_t channel, brood_status status)
     brood_os_process_exit(70);
 }
 
-// Of the steps, 6 was the spare's, and the arena is open.
+// Steps 7 to 12. The spare has done step 6, and its copy of the fork server's arena is open.
 _Noreturn void broodi_child_of_server(const brood_os_boot *boot, brood_status status,
                                       uint64_t parent_birth)
 {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
-// Children after their start: who waits for them, who reaps them, how they ended.
+// Children after their start: waiting for them, reaping them, and how they ended.
 //
-// A child is reaped once, under the guard, by whoever first looks when it has ended. How it ended
-// is put together from three sources: the record that the child left in the arena comes first; then
-// that it was brood who ended it; then what the operating system saw.
+// A child is reaped once, under the guard, by the first thread that checks it after its end. How it
+// ended is derived from three sources, in this order: the exit record that the child left in the
+// arena; whether brood ended it; what the operating system reports.
 #include "children.h"
 
 #include "deadline.h"
@@ -20,14 +20,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-// The system ends a killed process at once, unless a device holds it.
+// How long brood_process_stop waits after a kill. The system ends a killed process at once, unless
+// a device driver blocks it.
 #define AFTER_A_KILL BROOD_SECONDS(10)
 
-// Daemons, or the others, in the order of their starts.
+// The daemons, or the other children, in the order of their starts.
 struct list {
     brood_process *first;
     brood_process *last;
-    brood_process *seen_next; // whose turn it is to be looked at; NULL: the first one's
+    brood_process *next_check; // the child that is checked next; NULL: the first
     size_t count;
 };
 
@@ -35,10 +36,10 @@ struct list {
 static struct {
     struct list lists[2]; // others, daemons
     uint64_t added;
-    brood_process *inherited; // what a forked child found here: reachable, never used
+    brood_process *inherited; // objects of the parent in a forked child: reachable, never used
     unsigned started;
     bool closed;
-    int64_t daemons_asked; // to end, when first; 0: not yet
+    int64_t daemons_asked; // when the daemons were first asked to end; 0: not yet
 } children;
 
 // References
@@ -86,22 +87,23 @@ void brood_process_drop(brood_process *process)
 
 // Ends
 
-// Whether it was we who ended the child: by a signal, or on systems without signals by an exit code
-// that stands for one.
-static bool was_asked(const brood_process *process, brood_exit seen)
+// Whether brood ended the child: by a signal, or on systems without signals by an exit code that
+// stands for one.
+static bool was_ended_by_brood(const brood_process *process, brood_exit seen)
 {
     return (seen.kind == BROOD_SIGNALLED || seen.kind == BROOD_TERMINATED) && seen.native < 32 &&
-           (process->asked >> seen.native & 1);
+           (process->signals_sent >> seen.native & 1);
 }
 
 static uint32_t record_of(const struct broodi_process_slot *slot)
 {
-    return atomic_load_explicit(&slot->record,
-                                memory_order_acquire); // pairs with record in ending.c
+    // Acquire: pairs with the release in record() of ending.c.
+    return atomic_load_explicit(&slot->record, memory_order_acquire);
 }
 
-// Whether the process ended with the code that its target returned, so far as the system tells: of
-// a POSIX code 8 bits. Where all ends are codes, that of an interrupt may be the target's own.
+// Whether the system's report allows that the process ended with `code`, which its target returned.
+// POSIX reports 8 bits of it. Where all ends are exit codes, one that is reported as an interrupt
+// may be the target's own code.
 static bool agrees(int32_t code, brood_exit seen)
 {
     if (seen.kind == BROOD_LOST)
@@ -111,7 +113,8 @@ static bool agrees(int32_t code, brood_exit seen)
     return seen.kind == BROOD_SIGNALLED || (uint32_t)seen.native == (uint32_t)code;
 }
 
-// Where all ends are exit codes, this one may be one of those that stand for something else.
+// Where all ends are exit codes, `seen` may be the reading of `code` as a crash or a signal: the
+// native value is then `code` itself.
 static brood_exit exited(int32_t code, brood_exit seen)
 {
     const bool all_are_codes = !brood_os_process_can_fork();
@@ -124,8 +127,8 @@ static brood_exit conclude(const brood_process *process, brood_exit seen)
 {
     const struct broodi_process_slot *slot = broodi_slot(BROODI_PROCESS, process->slot);
     const bool all_are_codes = !brood_os_process_can_fork();
-    if (seen.kind == BROOD_TERMINATED &&
-        !was_asked(process, seen)) // such a code of the program's own
+    // An exit code that stands for a termination, but comes from the program itself.
+    if (seen.kind == BROOD_TERMINATED && !was_ended_by_brood(process, seen))
         seen =
             (brood_exit){ .kind = BROOD_EXITED, .code = seen.code, .native = (uint32_t)seen.code };
     const int32_t code = atomic_load_explicit(&slot->code, memory_order_relaxed);
@@ -136,8 +139,9 @@ static brood_exit conclude(const brood_process *process, brood_exit seen)
         return exited(code, seen);
     case BROODI_RECORD_CODE:
         return exited(code, seen);
-    case BROODI_RECORD_ORDERLY: // there, 0 and those of crashes are believed only with this; that
-                                // of an interrupt, which programs pass on, always
+    case BROODI_RECORD_ORDERLY:
+        // Where all ends are exit codes, 0 and the codes of crashes count as an exit only with this
+        // record. The code of an interrupt, which programs pass on, is always read as a signal.
         if (seen.kind == BROOD_EXITED ||
             (all_are_codes && seen.kind != BROOD_TERMINATED && seen.kind != BROOD_SIGNALLED))
             return (brood_exit){ .kind = BROOD_EXITED,
@@ -147,13 +151,14 @@ static brood_exit conclude(const brood_process *process, brood_exit seen)
     default:
         break;
     }
-    if (was_asked(process, seen))
+    if (was_ended_by_brood(process, seen))
         return (brood_exit){ .kind = BROOD_TERMINATED, .native = seen.native & 0xff };
     return seen;
 }
 
-// A child of the fork server: the system tells us that it has ended, and the record how; without a
-// record its server does, if that lives long enough.
+// A child of the fork server: the system reports that it has ended, and the exit record how.
+// Without a record the server reports how, unless it ends before. False while the child runs, and
+// while the report is still to come.
 static bool see_served(const brood_process *process, brood_exit *seen)
 {
     const struct broodi_process_slot *slot = broodi_slot(BROODI_PROCESS, process->slot);
@@ -166,14 +171,16 @@ static bool see_served(const brood_process *process, brood_exit *seen)
     if (broodi_process_slot_reported(process->slot, seen))
         return true;
     *seen = (brood_exit){ .kind = BROOD_LOST };
-    if (record_of(slot) !=
-        BROODI_RECORD_CODE) // what is behind another record is the server's to tell
+    // Only a CODE record is complete without the server's report.
+    if (record_of(slot) != BROODI_RECORD_CODE)
         return !server_lives;
-    seen->native = atomic_load_explicit(&slot->code, memory_order_relaxed) &
-                   0xff; // as the system would say it
+    // The 8 bits that the system would report.
+    seen->native = atomic_load_explicit(&slot->code, memory_order_relaxed) & 0xff;
     return true;
 }
 
+// Whether the child has ended; then `seen` is what the system or the server reports. Reaps a child
+// of this process.
 static bool see(const brood_process *process, brood_exit *seen)
 {
     return process->server ? see_served(process, seen)
@@ -196,7 +203,7 @@ static void link_child(brood_process *process)
     list->count++;
 }
 
-// Does nothing for one that is on no list: its start has not come so far.
+// Does nothing for a child that is not on a list.
 static void unlink_child(brood_process *process)
 {
     struct list *list = list_of(process->daemon);
@@ -204,13 +211,14 @@ static void unlink_child(brood_process *process)
         return;
     *(process->previous ? &process->previous->next : &list->first) = process->next;
     *(process->next ? &process->next->previous : &list->last) = process->previous;
-    if (list->seen_next == process)
-        list->seen_next = process->next;
+    if (list->next_check == process)
+        list->next_check = process->next;
     process->added = 0;
     list->count--;
 }
 
-// Under the guard: reaps the child if it has ended. True when that happened now.
+// Reaps the child if it has ended. The caller holds the guard. True if this call reaped it: then
+// the caller owes a release_reaped().
 static bool reap(brood_process *process)
 {
     brood_exit seen = { .kind = BROOD_RUNNING };
@@ -222,39 +230,43 @@ static bool reap(brood_process *process)
     return true;
 }
 
-// After a reaping, without the guard: frees what the child had in the arena, and the list's
-// reference.
-static void clear_up(brood_process *process)
+// Frees the slot of a reaped child and drops the list's reference. The caller does not hold the
+// guard.
+static void release_reaped(brood_process *process)
 {
     broodi_process_slot_end(process->slot);
     brood_process_drop(process);
 }
 
-// One look at the child. True when it has ended.
-static bool look(brood_process *process)
+// Reaps the child if it has ended. True if it has, now or before.
+static bool reap_if_ended(brood_process *process)
 {
-    const int before = brood_os_thread_protect(); // who has reaped it clears up
+    // No cancellation between reap() and release_reaped().
+    const int before = brood_os_thread_protect();
     brood_os_guard_lock();
     const bool now = reap(process);
     const bool ended = process->ended;
     brood_os_guard_unlock();
     if (now)
-        clear_up(process);
+        release_reaped(process);
     brood_os_thread_unprotect(before);
     return ended;
 }
 
-// The report of the child's server comes right behind the end that the system shows; where the
-// system shows none, it is the end.
+// Waits a short while for the server's report of a child's end. The report comes right after the
+// end that the system shows; where this process has no handle to see the end, the report is all
+// that shows it.
 static void await_report(const brood_process *process, int64_t deadline)
 {
     struct broodi_process_slot *slot = broodi_slot(BROODI_PROCESS, process->slot);
-    const int64_t period = BROOD_MILLISECONDS(20); // between two looks at the server
+    const int64_t period = BROOD_MILLISECONDS(20); // between two checks that the server lives
     if (broodi_server_lives(process->server))
-        broodi_wait(&slot->state, process->born, BROODI_NONE,
+        broodi_wait(&slot->state, process->live_state, BROODI_NONE,
                     broodi_until(deadline, brood_clock(), period));
 }
 
+// Returns BROOD_OK when the child may have ended, so that the caller checks it; BROOD_TIMEOUT. A
+// server that does not report an end that the system shows may have been stopped: continue it.
 static brood_status await_end(const brood_process *process, int64_t deadline)
 {
     const brood_status status = brood_os_process_await_end(&process->child, deadline);
@@ -280,36 +292,37 @@ bool broodi_child_await_report(const brood_process *process)
     return broodi_process_slot_reported(process->slot, &seen);
 }
 
-// A cancellation point, where the thread holds nothing.
-static brood_status persist(brood_process *process, int64_t deadline)
+// A cancellation point; the thread holds nothing there.
+static brood_status await_and_reap(brood_process *process, int64_t deadline)
 {
-    for (int looks = 0;; looks++) {
+    for (int checks = 0;; checks++) {
         const brood_status status = await_end(process, deadline);
-        if (look(process))
+        if (reap_if_ended(process))
             return BROOD_OK;
         if (status != BROOD_OK)
             return status;
         if (brood_clock() >= deadline)
             return BROOD_TIMEOUT;
-        if (looks >
-            10) // the end shows before the child can be reaped: for long only if it is being traced
+        // The system shows the end before the child can be reaped: for long only if a debugger
+        // traces the child.
+        if (checks > 10)
             brood_sleep(BROOD_MILLISECONDS(1));
     }
 }
 
 brood_status broodi_child_join(brood_process *process, int64_t deadline)
 {
-    if (look(process))
+    if (reap_if_ended(process))
         return BROOD_OK;
     if (deadline <= 0)
         return BROOD_TIMEOUT;
     broodi_self_waits(BROODI_WAITS_PROCESS, (uint64_t)process->child.pid);
-    const brood_status status = persist(process, deadline);
+    const brood_status status = await_and_reap(process, deadline);
     broodi_self_waits(BROODI_WAITS_NOT, 0);
     return status;
 }
 
-// The list
+// The lists
 
 bool broodi_children_add(brood_process *process)
 {
@@ -338,13 +351,13 @@ unsigned broodi_children_number(void)
     return number;
 }
 
-// Looks at up to `count` children of the list, each in turn. Puts those that it has reaped before
-// `reaped`.
+// Checks up to `count` children of the list, in turn. Returns the children that it has reaped,
+// linked by `next` in front of `reaped`.
 static brood_process *reap_in_turn(struct list *list, size_t count, brood_process *reaped)
 {
     for (size_t left = count < list->count ? count : list->count; left > 0; left--) {
-        brood_process *process = list->seen_next ? list->seen_next : list->first;
-        list->seen_next = process->next;
+        brood_process *process = list->next_check ? list->next_check : list->first;
+        list->next_check = process->next;
         if (!reap(process))
             continue;
         process->next = reaped;
@@ -353,13 +366,15 @@ static brood_process *reap_in_turn(struct list *list, size_t count, brood_proces
     return reaped;
 }
 
-// In all of the lists; not more at once, as others wait for the guard meanwhile.
-enum { AT_A_START = 4, AT_ONCE = 64 };
+// How many children of each list are checked by a start, and in one hold of the guard, for which
+// other threads wait meanwhile.
+enum { PER_START = 4, PER_HOLD = 64 };
 
 static void reap_some(size_t count)
 {
     brood_process *reaped = NULL;
-    const int before = brood_os_thread_protect(); // who has reaped them clears up
+    // No cancellation between reap() and release_reaped().
+    const int before = brood_os_thread_protect();
     brood_os_guard_lock();
     for (int daemon = 0; daemon < 2; daemon++)
         reaped = reap_in_turn(list_of(daemon), count, reaped);
@@ -367,14 +382,14 @@ static void reap_some(size_t count)
     while (reaped) {
         brood_process *process = reaped;
         reaped = process->next;
-        clear_up(process);
+        release_reaped(process);
     }
     brood_os_thread_unprotect(before);
 }
 
 void broodi_children_reap_some(void)
 {
-    reap_some(AT_A_START);
+    reap_some(PER_START);
 }
 
 static void reap_all(void)
@@ -384,8 +399,8 @@ static void reap_all(void)
     const size_t daemons = list_of(true)->count;
     brood_os_guard_unlock();
     const size_t most = others > daemons ? others : daemons;
-    for (size_t looked = 0; looked < most; looked += AT_ONCE)
-        reap_some(AT_ONCE);
+    for (size_t checked = 0; checked < most; checked += PER_HOLD)
+        reap_some(PER_HOLD);
 }
 
 brood_process *broodi_children_any(bool daemon)
@@ -398,10 +413,10 @@ brood_process *broodi_children_any(bool daemon)
     return process;
 }
 
-// A served child without a handle is known by its number, which is its own as long as its server
-// lives and has not reported its end. So a handle is taken first: if both are true after that, it
-// is the child's, and not that of who has got the number since.
-static brood_status end_by_number(const brood_process *process, bool hard)
+// A served child without a handle is known by its pid, which cannot be reused as long as its server
+// lives and has not reported its end. So open a handle of the pid first: if both hold after that,
+// the handle is the child's, and not that of a process which got the pid later.
+static brood_status end_by_pid(const brood_process *process, bool hard)
 {
     brood_exit seen;
     brood_os_child child = process->child;
@@ -417,12 +432,12 @@ static brood_status end_by_number(const brood_process *process, bool hard)
 brood_status broodi_child_end(const brood_process *process, bool hard)
 {
     if (process->server && process->child.handle < 0)
-        return end_by_number(process, hard);
+        return end_by_pid(process, hard);
     return brood_os_process_end(&process->child, hard);
 }
 
-// Under the guard, so that the child is not reaped meanwhile and its number is still its own. One
-// that has ended already has not been ended by us.
+// The caller holds the guard, so that the child is not reaped meanwhile and its pid is not reused.
+// A child that has ended already does not count as ended by brood.
 static brood_status end_now(brood_process *process, bool hard)
 {
     brood_exit seen;
@@ -431,12 +446,12 @@ static brood_status end_now(brood_process *process, bool hard)
         return BROOD_OK;
     const brood_status status = broodi_child_end(process, hard);
     if (status == BROOD_OK)
-        process->asked |= UINT32_C(1) << (hard ? 9 : 15);
+        process->signals_sent |= UINT32_C(1) << (hard ? 9 : 15);
     return status;
 }
 
-// When the daemons were first asked to end; they have a second from then on, whatever the deadlines
-// of those who wait for it.
+// Asks the daemons to end, once. Returns when that was: they have a second from then on, whatever
+// the deadlines of the threads that wait for them.
 static int64_t ask_daemons(void)
 {
     brood_os_guard_lock();
@@ -450,8 +465,8 @@ static int64_t ask_daemons(void)
     return asked;
 }
 
-// Kills a daemon and waits for its end. One that the system protects from this process is not
-// waited for: it has become another user's, and the end of this process is nothing to it.
+// Kills a daemon and waits for its end. A daemon that this process may not signal, because it has
+// become another user's, is not waited for: it does not end with this process either.
 static brood_status kill_daemon(brood_process *process, int64_t deadline)
 {
     brood_os_guard_lock();
@@ -465,8 +480,8 @@ static brood_status kill_daemon(brood_process *process, int64_t deadline)
 brood_status broodi_children_stop_daemons(int64_t deadline)
 {
     brood_process *process = broodi_children_any(true);
-    if (!process) // without any, nothing is asked of the clock, which many a child would be the
-                  // first to do
+    // No daemons: do not read the clock, which costs most children a page fault.
+    if (!process)
         return BROOD_OK;
     brood_status status = BROOD_OK;
     const int64_t patience = ask_daemons() + BROOD_SECONDS(1);
@@ -506,8 +521,7 @@ void broodi_children_forget(void)
     children.daemons_asked = 0;
 }
 
-// Of two that are the next ones of their lists, the one that was started first; NULL when there is
-// none.
+// Returns the child that was started first; NULL if both are NULL.
 static brood_process *older(brood_process *one, brood_process *other)
 {
     if (!one || !other)
@@ -544,10 +558,10 @@ static bool is_ours(const brood_process *process)
 static brood_status check(const brood_process *process)
 {
     if (!process)
-        return broodi_fail(BROOD_INVALID, "no process");
+        return broodi_fail(BROOD_INVALID, "process is NULL");
     return is_ours(process)
                ? BROOD_OK
-               : broodi_fail(BROOD_WRONG_STATE, "the child of another process: %s", process->name);
+               : broodi_fail(BROOD_WRONG_STATE, "a child of another process: %s", process->name);
 }
 
 static brood_status join(brood_process *process, int64_t deadline, brood_exit *out)
@@ -556,7 +570,7 @@ static brood_status join(brood_process *process, int64_t deadline, brood_exit *o
     if (status == BROOD_OK)
         status = broodi_child_join(process, deadline);
     if (status == BROOD_OK && out)
-        *out = process->end; // does not change any more
+        *out = process->end; // constant once the child has ended
     return status;
 }
 
@@ -579,7 +593,7 @@ brood_status brood_process_report(brood_process *process, brood_exit *out)
 bool brood_process_is_alive(brood_process *process)
 {
     const int error = errno;
-    const bool alive = is_ours(process) && !look(process);
+    const bool alive = is_ours(process) && !reap_if_ended(process);
     errno = error;
     return alive;
 }
@@ -611,7 +625,7 @@ static brood_status request_stop(brood_process *process)
     if (status != BROOD_OK)
         return status;
     brood_os_guard_lock();
-    if (!process->ended) // its slot is still its own
+    if (!process->ended) // so the slot has not been freed
         broodi_stop_request(process->slot);
     brood_os_guard_unlock();
     return BROOD_OK;
@@ -622,7 +636,7 @@ brood_status brood_process_request_stop(brood_process *process)
     return broodi_answer("brood_process_request_stop", request_stop(process));
 }
 
-// One stage after the other until one has worked.
+// Requests a stop, then terminates, then kills the child, until one of them has ended it.
 static brood_status stop(brood_process *process, brood_duration grace, brood_exit *out)
 {
     brood_status status = request_stop(process);
@@ -647,10 +661,9 @@ static brood_status native(const brood_process *process, intptr_t *out)
     if (status != BROOD_OK)
         return status;
     if (!out)
-        return broodi_fail(BROOD_INVALID, "no place for the handle");
+        return broodi_fail(BROOD_INVALID, "out is NULL");
     if (process->child.handle == -1)
-        return broodi_fail(BROOD_UNSUPPORTED,
-                           "this system shows the end of a process in no descriptor");
+        return broodi_fail(BROOD_UNSUPPORTED, "the system provides no descriptor of this process");
     *out = process->child.handle;
     return BROOD_OK;
 }

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
-// The fork server. It is a child like others, executed with an inner function as its target; only
-// that it is detached (a program that waits for all of its children never meets it) and that its
-// forks come out of that function as children of their own.
+// The fork server. It is a child like others, executed with the internal function serve() as its
+// target, with two differences. It is detached, so that wait() in the program does not return it
+// (unless the program adopts orphans). And each of its forks returns from brood_os_serve() and
+// becomes a child of the requester.
 //
-// A child of the server tells its end twice: the system shows it to who holds its pidfd, and the
-// server, who reaps it, says how in the child's slot before it lets the number go. process.c puts
-// the two together.
+// The end of a served child is reported twice: the system signals it on the child's pidfd, and the
+// server writes how the child ended into the child's slot before it reaps the child and so frees
+// the pid. process.c combines the two.
 #include "server.h"
 
 #include "children.h"
@@ -22,14 +23,15 @@
 #include <stddef.h>
 
 static struct {
-    broodi_word gate;       // 1 while a thread looks after the next two
+    broodi_word gate;       // 1 while a thread uses the next two; process-private
     brood_process *process; // NULL: none
-    uint64_t epoch;         // of this process when it was made: brood_os_server_look
+    uint64_t epoch;         // brood_os_circumstances.epoch when the server was made
 } server;
 
 // In the server
 
-// A child that does not get as far as its starter's record can be found and ended.
+// Stores the pid in the child's slot as soon as a spare has taken a request, so that the requester
+// can find and kill a child that does not get as far as the boot record.
 static void announce(const uint64_t place[2])
 {
     broodi_process_slot_announce((uint32_t)place[0], place[1], brood_os_process_id());
@@ -40,15 +42,16 @@ static int serve(void *unused)
     (void)unused;
     brood_os_boot boot;
     broodi_here.role = BROODI_SERVER;
-    (void)broodi_self_birth(); // which every child asks for
-    // The requester, as its birth is told here: a child may be in another time namespace than that.
+    (void)broodi_self_birth(); // compute it once, before the forks: every child needs it
+    // The requester's birth in the server's time namespace, which the children share. The requester
+    // may be in another one.
     const uint64_t parent_birth = brood_os_process_birth(broodi_here.parent_pid);
     const brood_status status =
         brood_os_serve(broodi_here.resources, broodi_process_slot_report, announce, &boot);
     broodi_child_of_server(&boot, status, parent_birth);
 }
 
-// In its requester
+// In the requester
 
 static void enter_gate(void)
 {
@@ -92,7 +95,8 @@ static brood_status make(void)
     return status;
 }
 
-// Those who still need it, its children, hold references of their own.
+// Tells the server to take no more requests, and drops this reference. The server's children hold
+// references of their own.
 static void release(brood_process *process)
 {
     if (process)
@@ -100,14 +104,15 @@ static void release(brood_process *process)
     brood_process_drop(process);
 }
 
-static void let_go(void)
+static void release_current(void)
 {
     brood_process *process = server.process;
-    server.process = NULL; // first: a copy of this process must not find what is gone
+    server.process = NULL; // first: a fork of this process must not find a freed object
     release(process);
 }
 
-// The one before stays if there can be no other: the next start may find it fitting again.
+// Makes a new server. If that fails the old one is kept: its epoch may match again at a later
+// start.
 static brood_status replace(uint64_t epoch)
 {
     brood_process *before = server.process;
@@ -125,7 +130,7 @@ brood_status broodi_server_get(brood_os_circumstances *now, brood_process **out)
     enter_gate();
     brood_os_server_look(now);
     if (server.process && !broodi_server_lives(server.process))
-        let_go();
+        release_current();
     if (!server.process || server.epoch != now->epoch)
         status = replace(now->epoch);
     if (status == BROOD_OK) {
@@ -145,7 +150,7 @@ void broodi_server_give_up(const brood_process *process)
 {
     enter_gate();
     if (server.process == process)
-        let_go();
+        release_current();
     leave_gate();
 }
 
@@ -163,6 +168,6 @@ void broodi_server_close(void)
 {
     enter_gate();
     if (server.process)
-        let_go();
+        release_current();
     leave_gate();
 }

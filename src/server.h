@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The fork server of this process, as its requester sees it.
+// The fork server of this process, from the side of its requester.
 #ifndef SERVER_H
 #define SERVER_H
 
@@ -8,23 +8,24 @@
 #include <brood/process.h>
 #include <stdbool.h>
 
-// A reference to the server, which is made if there is none, or none that still fits `now`, which
-// is looked at first.
+// Fills `now` with the circumstances of this process and returns a reference to its fork server.
+// Makes a new server if there is none, if it has ended, or if the circumstances have changed since
+// it was made.
 brood_status broodi_server_get(brood_os_circumstances *now, brood_process **out);
 
-// That one does not serve: the next start makes another.
+// Drops a server that does not serve: the next start makes another one.
 void broodi_server_give_up(const brood_process *server);
 
 // Whether the server runs.
 bool broodi_server_lives(const brood_process *server);
 
-// In a forked child: the server is the parent's.
+// In a forked child: forgets the server, which is the parent's.
 void broodi_server_forget(void);
 
-// At the end of the process: nobody asks for children any more.
+// At the end of the process: releases the server, as no more children will be started.
 void broodi_server_close(void);
 
-// Starts the process that serves; start.c.
+// Starts the process that serves; in start.c.
 brood_status broodi_start_server(brood_target serve, const brood_resource *resources, size_t count,
                                  brood_process **out);
 

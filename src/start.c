@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
-// brood_process_start: plan -> method -> launch -> boot record -> handshake. The child's half is
-// init.c's.
+// brood_process_start: plan -> method -> launch -> boot record -> handshake. The child's half is in
+// init.c.
 //
-// Everything a start has made stands in one struct, and one function gives back what has not been
-// moved out of it, however far the start has come.
+// One struct owns everything that a start allocates. One function, discard(), releases what has not
+// been moved out of the struct, whichever stage the start has reached.
 #include "start.h"
 #include "boot.h"
 #include "children.h"
@@ -32,25 +32,25 @@
 brood_duration broodi_start_patience = BROOD_SECONDS(60);
 
 struct start {
-    bool detached; // the fork server of this process is started, not a child
+    bool detached; // starts the fork server of this process instead of a child
     brood_target target;
     const void *arg;
     size_t size;
     const brood_process_options *options;
     brood_start_method method;
-    brood_os_circumstances now; // for a server
-    char *identity;             // "1:2"
-    const char **merged;        // the environment
-    char **merged_storage;      // and what its texts stand in; a forked child keeps both
-    brood_resource *kept;       // by a forked child
+    brood_os_circumstances now; // for the fork server
+    char *identity;             // such as "1:2"
+    const char **merged;        // the environment; a forked child keeps using it
+    char **merged_storage;      // the strings of `merged`; a forked child keeps using them
+    brood_resource *kept;       // a copy of the resources, which a forked child keeps using
     struct broodi_boot boot;
-    unsigned char *record; // encoded
+    unsigned char *record; // `boot`, encoded
     size_t record_size;
-    brood_process *process; // the child-to-be, or the child
-    bool beside_threads;    // a fork, while others run
+    brood_process *process; // the child, also before it is launched
+    bool beside_threads;    // the start is a fork while other threads run
     bool launched;
     bool replied;
-    int protection; // of the caller's thread before this start: brood_os_thread_protect
+    int protection; // what brood_os_thread_protect returned for the caller's thread
 };
 
 // Plan
@@ -59,7 +59,8 @@ static brood_status check_resources(const brood_process_options *options)
 {
     brood_status status = BROOD_OK;
     if (options->resource_count > 0 && !options->resources)
-        return broodi_fail(BROOD_INVALID, "%zu resources at NULL", options->resource_count);
+        return broodi_fail(BROOD_INVALID, "resources is NULL, resource_count is %zu",
+                           options->resource_count);
     for (size_t i = 0; status == BROOD_OK && i < options->resource_count; i++)
         status = brood_os_resource_check(&options->resources[i]);
     return status;
@@ -72,17 +73,17 @@ static brood_status check(const struct start *start)
     if (status != BROOD_OK)
         return status;
     if (!start->target)
-        return broodi_fail(BROOD_INVALID, "no target");
+        return broodi_fail(BROOD_INVALID, "target is NULL");
     if ((start->size == 0) != (start->arg == NULL))
-        return broodi_fail(BROOD_INVALID, "an argument of %zu bytes at %p", start->size,
-                           start->arg);
+        return broodi_fail(BROOD_INVALID, "size is %zu, but arg is %p", start->size, start->arg);
     if (options->daemon < BROOD_DAEMON_INHERIT || options->daemon > BROOD_DAEMON_NO)
-        return broodi_fail(BROOD_INVALID, "%d is no daemon mode", (int)options->daemon);
+        return broodi_fail(BROOD_INVALID, "invalid daemon mode %d", (int)options->daemon);
     for (size_t i = 0; i < sizeof options->reserved / sizeof options->reserved[0]; i++)
         if (options->reserved[i])
-            return broodi_fail(BROOD_INVALID, "a reserved word of the options is not zero");
-    if (options->directory && !options->directory[0]) // some ways of a start would take it for none
-        return broodi_fail(BROOD_NOT_FOUND, "changing to the child's directory: its name is empty");
+            return broodi_fail(BROOD_INVALID, "a reserved member of the options is not zero");
+    // Some start methods would treat an empty path like NULL.
+    if (options->directory && !options->directory[0])
+        return broodi_fail(BROOD_NOT_FOUND, "changing to the child's directory: the path is empty");
     status = broodi_standard_check(options);
     if (status == BROOD_OK)
         status = check_resources(options);
@@ -100,7 +101,8 @@ static bool is_daemon(const brood_process_options *options)
     return options->daemon == BROOD_DAEMON_YES;
 }
 
-// "Process-1:2" and "1:2" behind it.
+// Returns the default name, such as "Process-1:2"; the identity, "1:2", is the part that begins at
+// `out_identity`. The name of a fork server is not counted: it ends with 0.
 static char *make_name(bool counted, size_t *out_identity)
 {
     const unsigned number = counted ? broodi_children_number() : 0;
@@ -119,23 +121,24 @@ static brood_status make_child(struct start *start)
     const brood_process_options *options = start->options;
     char *name = make_name(!start->detached, &identity_at);
     if (!name)
-        return broodi_fail(BROOD_NO_MEMORY, "the name of the child");
+        return broodi_fail(BROOD_NO_MEMORY, "the child's name");
     start->process = broodi_child_new(options->name ? options->name : name, is_daemon(options));
     if (start->process)
         start->process->detached = start->detached;
     memmove(name, name + identity_at, strlen(name + identity_at) + 1);
     start->identity = name;
-    return start->process ? BROOD_OK : broodi_fail(BROOD_NO_MEMORY, "the child");
+    return start->process ? BROOD_OK : broodi_fail(BROOD_NO_MEMORY, "the process object");
 }
 
 static brood_status make_environment(struct start *start)
 {
     start->merged = broodi_environment_merge(start->options->environment, &start->merged_storage);
-    return start->merged ? BROOD_OK : broodi_fail(BROOD_NO_MEMORY, "the environment of the child");
+    return start->merged ? BROOD_OK : broodi_fail(BROOD_NO_MEMORY, "the child's environment");
 }
 
-// The caller's stand where he likes, on the stack of a thread that is not copied perhaps.
-static brood_status keep_resources(struct start *start)
+// Copies the caller's array for a forked child: it may be on the stack of a thread that does not
+// exist in the child.
+static brood_status copy_resources(struct start *start)
 {
     const brood_process_options *options = start->options;
     if (start->method != BROOD_START_FORK || options->resource_count == 0)
@@ -143,7 +146,7 @@ static brood_status keep_resources(struct start *start)
     const size_t size = options->resource_count * sizeof *start->kept;
     start->kept = broodi_alloc(size);
     if (!start->kept)
-        return broodi_fail(BROOD_NO_MEMORY, "%zu resources of the child", options->resource_count);
+        return broodi_fail(BROOD_NO_MEMORY, "a copy of %zu resources", options->resource_count);
     memcpy(start->kept, options->resources, size);
     return BROOD_OK;
 }
@@ -172,11 +175,11 @@ static brood_status make_record(struct start *start)
         status = take_slot(start);
     if (status != BROOD_OK)
         return status;
-    start->process->born = broodi_process_slot_live(start->process->slot);
+    start->process->live_state = broodi_process_slot_live(start->process->slot);
     memcpy(boot->family, header->family, sizeof boot->family);
     boot->window = header->window;
     boot->process = start->process->slot;
-    boot->live = start->process->born;
+    boot->live = start->process->live_state;
     boot->daemon = start->process->daemon;
     boot->method = (int32_t)broodi_method_chosen();
     boot->parent_pid = broodi_here.pid;
@@ -187,9 +190,9 @@ static brood_status make_record(struct start *start)
     boot->arg = start->arg;
     boot->arg_size = start->size;
     start->record = broodi_boot_encode(boot, &start->record_size);
-    return start->record
-               ? BROOD_OK
-               : broodi_fail(BROOD_NO_MEMORY, "a boot record with %zu bytes", start->size);
+    return start->record ? BROOD_OK
+                         : broodi_fail(BROOD_NO_MEMORY,
+                                       "a boot record for an argument of %zu bytes", start->size);
 }
 
 static brood_status find_server(struct start *start)
@@ -206,18 +209,18 @@ static brood_status plan(struct start *start)
         status = broodi_method_resolve(start->options->method, start->options->fork_with_threads,
                                        &start->method);
     if (status == BROOD_OK && start->method != BROOD_START_FORK && brood_os_boot_is_privileged())
-        status =
-            broodi_fail(BROOD_DENIED, "a program with raised privileges is not executed again");
+        status = broodi_fail(BROOD_DENIED,
+                             "a program with raised privileges can start children by fork only");
     if (status == BROOD_OK)
         status = make_child(start);
     if (status == BROOD_OK && start->process->daemon && start->options->survive_parent)
-        status = broodi_fail(BROOD_INVALID, "a daemon cannot survive its parent");
+        status = broodi_fail(BROOD_INVALID, "survive_parent is set for a daemon");
     if (status == BROOD_OK)
         status = find_server(start);
     if (status == BROOD_OK)
         status = make_environment(start);
     if (status == BROOD_OK)
-        status = keep_resources(start);
+        status = copy_resources(start);
     if (status == BROOD_OK)
         status = brood_os_module_find((void (*)(void))start->target, &start->boot.target);
     return status == BROOD_OK ? make_record(start) : status;
@@ -225,7 +228,8 @@ static brood_status plan(struct start *start)
 
 // Launch
 
-// The child of a fork has the record too: its argument stands there aligned.
+// Runs in a forked child. The child decodes the record although it has the parent's memory: the
+// argument in the record is aligned for any type.
 static void enter_fork(void *arg, intptr_t channel)
 {
     const struct start *start = arg;
@@ -236,7 +240,7 @@ static void enter_fork(void *arg, intptr_t channel)
         brood_os_stdio_forget();
     brood_os_thread_unprotect(start->protection);
     broodi_here.forked_with_threads |= start->beside_threads;
-    broodi_children_inherit(start->process); // itself, as its starter sees it
+    broodi_children_inherit(start->process); // the parent's object for this child
     broodi_child_of_fork(&boot, channel, start->kept, start->options->resource_count,
                          (void (*)(void))start->target);
 }
@@ -267,7 +271,7 @@ static brood_status launch(struct start *start)
         .environment = start->merged,
         .tied = !options->survive_parent && !start->detached,
         .detached = start->detached,
-        .place = { start->process->slot, start->process->born },
+        .place = { start->process->slot, start->process->live_state },
         .resources = options->resources,
         .resource_count = options->resource_count,
         .kept = start->kept,
@@ -282,19 +286,20 @@ static brood_status launch(struct start *start)
 
 // Handshake
 
-// Finds out which one a child of the server is whose reply was lost, or has not come, to be ended:
-// it may have been on its way, and then the target would run and nobody know of it. The number,
-// which comes with the reply, stands also in its slot, and is nobody else's as long as the server
-// lives and has not reported its end.
-static void identify(brood_process *process)
+// Loads the pid of a served child whose reply was lost or is late, so that the caller can kill it:
+// otherwise the target could still run, in a child that the program has no handle of. The pid
+// usually comes with the reply, but the child has stored it in its slot before. It cannot have been
+// reused as long as the server lives and has not reported the child's end.
+static void load_pid(brood_process *process)
 {
     const struct broodi_process_slot *slot = broodi_slot(BROODI_PROCESS, process->slot);
     if (broodi_process_has_number(slot))
         process->child.pid = atomic_load_explicit(&slot->pid, memory_order_relaxed);
 }
 
-// What has not replied in time. A server whose request nobody has taken is not asked again.
-static brood_status be_late(const brood_process *process)
+// Fails a start whose child has not replied in time. A server from which no child has taken the
+// request is not used again.
+static brood_status fail_late(const brood_process *process)
 {
     if (!process->server || process->child.pid > 0)
         return broodi_fail(BROOD_TIMEOUT, "the child did not reach brood_init() in time");
@@ -312,9 +317,9 @@ static brood_status handshake(struct start *start)
     brood_status status = brood_os_process_await_ready(&process->child, deadline, &reply);
     start->replied = status == BROOD_OK;
     if (!start->replied && process->server)
-        identify(process);
+        load_pid(process);
     if (status == BROOD_TIMEOUT)
-        return be_late(process);
+        return fail_late(process);
     if (status == BROOD_OK && reply.status != BROOD_OK)
         return broodi_fail(reply.status, "%s", reply.text);
     if (status == BROOD_OK && !start->detached && !broodi_children_add(start->process))
@@ -322,25 +327,27 @@ static brood_status handshake(struct start *start)
     return status;
 }
 
-// Ends a child that is not wanted, or has said that it ends.
+// Ends the child of a failed start, and reaps it unless it is detached or served. A child that
+// replied with a failure ends by itself.
 static void undo_launch(struct start *start, brood_status status)
 {
     brood_exit end;
     char text[128];
     brood_os_child *child = &start->process->child;
-    const bool others = start->detached || start->process->server; // who reap it
-    // One that has not replied may run its target all the same: then nobody would know of it. One
-    // that we have to reap is not waited for.
-    if ((!others || !start->replied || status == BROOD_WRONG_STATE) && child->pid > 0)
+    const bool reaped_elsewhere = start->detached || start->process->server;
+    // Kill a child that has not replied, which could still run its target without a handle in the
+    // program; one that runs but could not be listed (BROOD_WRONG_STATE); and any child that this
+    // process reaps, so that the wait below is short.
+    if ((!reaped_elsewhere || !start->replied || status == BROOD_WRONG_STATE) && child->pid > 0)
         (void)broodi_child_end(start->process, true);
-    if (!others) {
+    if (!reaped_elsewhere) {
         (void)brood_os_process_await_end(child, INT64_MAX);
         while (!brood_os_process_reap(child, &end))
             brood_os_thread_yield();
     }
     if (start->replied || status != BROOD_SYSTEM)
         return;
-    if (others && !broodi_process_slot_reported(start->process->slot, &end))
+    if (reaped_elsewhere && !broodi_process_slot_reported(start->process->slot, &end))
         return;
     (void)brood_exit_text(end, text, sizeof text);
     (void)broodi_fail(status, "the child ended before it reached its target: %s", text);
@@ -369,7 +376,8 @@ static brood_status begin(struct start *start)
     return status == BROOD_OK ? handshake(start) : status;
 }
 
-// Once more, with another slot, since that one may have said already who it was.
+// Repeats the launch with another slot, because the first child may already have stored its pid in
+// the old one.
 static brood_status begin_again(struct start *start)
 {
     brood_process *server = start->process->server;
@@ -386,9 +394,10 @@ static brood_status begin_again(struct start *start)
     return status == BROOD_OK ? begin(start) : status;
 }
 
-// Whether a child of the server ended without a reply and through no fault of its own: with the
-// server, or as a spare. Then its target has not run, and the start can be tried again.
-static bool was_in_vain(const struct start *start, brood_status status)
+// Whether a served child ended without a reply and not by itself: it ended with its server, or as a
+// spare, before it became this child. Then the target has not run, and the start can be repeated.
+// The short wait lets a server that is just dying be seen as dead by the next attempt.
+static bool can_begin_again(const struct start *start, brood_status status)
 {
     const brood_process *process = start->process;
     if (status != BROOD_SYSTEM || start->replied || !process->server)
@@ -404,12 +413,12 @@ static brood_status begin_served(struct start *start)
 {
     enum { TRIES = 10 };
     brood_status status = begin(start);
-    for (int i = 1; i < TRIES && was_in_vain(start, status); i++)
+    for (int i = 1; i < TRIES && can_begin_again(start, status); i++)
         status = begin_again(start);
     return status;
 }
 
-static brood_status run_whole(struct start *start, brood_process **out)
+static brood_status run_protected(struct start *start, brood_process **out)
 {
     brood_status status = plan(start);
     if (status == BROOD_OK) {
@@ -427,7 +436,7 @@ static brood_status run_whole(struct start *start, brood_process **out)
 static brood_status run(struct start *start, brood_process **out)
 {
     start->protection = brood_os_thread_protect();
-    const brood_status status = run_whole(start, out);
+    const brood_status status = run_protected(start, out);
     brood_os_thread_unprotect(start->protection);
     return status;
 }

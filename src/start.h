@@ -4,7 +4,8 @@
 
 #include <brood/time.h>
 
-// How long a child may take from its birth to brood_init. Tests shorten it.
+// How long a start waits for the child's reply, and for a fork server to become ready. Tests
+// shorten it.
 extern brood_duration broodi_start_patience;
 
 #endif
