@@ -2,18 +2,18 @@
 // brood_init, and the child's half of a start. The life of a started child, of which steps 1 to 5
 // are in start.c:
 //
-//    1  the parent checks and plans: name, environment, slot, target plan
-//    2  it chooses the start method                                  broodi_method_resolve
-//    3  it encodes the boot record                                   broodi_boot_encode
-//    4  the child is made, and tied to its parent's life             brood_os_process_spawn, _fork
-//    5  the record is sent; the parent awaits the reply              brood_os_process_await_ready
-//    6  the child's brood_init takes the announcement, once          brood_os_boot_take
-//    7  it checks the record before it uses it                       broodi_boot_decode
-//    8  it opens the family's arena and becomes a member             become
-//    9  it finds the target in the same build of the same module     brood_os_module_resolve
-//   10  it replies: ready, or the cause of the failure               brood_os_boot_reply
-//   11  the target runs                                              run
-//   12  exit(): threads, children, handlers, exit record, streams    broodi_ending_of_child
+//    1  the parent checks and plans: name, environment, slot, target  plan
+//    2  it chooses the start method                                   broodi_method_resolve
+//    3  it encodes the boot record                                    broodi_boot_encode
+//    4  the child is made, and tied to its parent's life              brood_os_process_spawn, _fork
+//    5  the record is sent; the parent awaits the reply               brood_os_process_await_ready
+//    6  the child's brood_init takes the announcement, once           brood_os_boot_take
+//    7  it checks the record before it uses it                        broodi_boot_decode
+//    8  it opens the family's arena and becomes a member              become
+//    9  it finds the target in the same build of the same module      brood_os_module_resolve
+//   10  it replies: ready, or the cause of the failure                brood_os_boot_reply
+//   11  the target runs                                               run
+//   12  exit(): threads, children, handlers, exit record, streams     broodi_ending_of_child
 #include "init.h"
 
 #include "block.h"
