@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The condition (src/condition.c): three waiters, a notifier, and a second one. Step for step:
-//   waiter    take_ticket, sit_down, await
-//   some      choose_some, find_first, leave_empty, let_go
+//   waiter    take_ticket, write_ticket, await
+//   some      choose_some, find_first, end_search, choose_claimed
 //   all       notify_all
 //   destroy   destroy
 // A load, a decision that depends on the loaded value alone, and the swap from that value are one step here, as in lock.pml. Each look at a
