@@ -209,7 +209,7 @@ static void renew_ticket(struct broodi_seat *seat, uint64_t word, uint64_t id, u
 }
 
 // The seat of the thread that has waited longest of those that waited in this state; NULL if
-// there is none. `*out_empty` tells whether no thread waits for the condition or is about to.
+// there is none. `*out_empty` receives whether no thread waits for the condition or is about to.
 static struct broodi_seat *find_first(uint64_t id, uint64_t state, uint64_t *out_word,
                                       bool *out_empty)
 {
@@ -371,8 +371,8 @@ static bool has_another_lock(struct broodi_seat *seat, uint64_t word, uint64_t s
            !is_abandoned(seat);
 }
 
-// Done by each thread whose ticket made this state, if others may wait: renews old tickets, and
-// tells whether another waiter has another lock.
+// Called by the thread whose ticket made this state, if others may wait: renews old tickets, and
+// returns whether another waiter has another lock.
 static bool check_others(const struct waiting *waiting, uint64_t state)
 {
     uint64_t word;

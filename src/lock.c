@@ -19,9 +19,9 @@
 // the release by a holder that was watched longer wakes all waiters to load the word again. Thus
 // the death of a holder is noticed within 50 ms, and an idle family wakes once a second.
 //
-// To inherit the lock of a dead holder takes the word and the holder's thread slot only: a thread
-// that finds the holder dead replaces the holder in the word by itself with one compare-and-swap.
-// One thread succeeds, and its call returns BROOD_OWNER_DIED.
+// Inheriting from a dead holder involves only the word and the holder's thread slot: a thread that
+// finds the holder dead replaces the holder in the word by itself, with one compare-and-swap. One
+// thread succeeds, and its call returns BROOD_OWNER_DIED.
 //
 // Each thread counts in `held` the locks that it may hold. It increments the count before it
 // takes a lock and decrements it after the release: so no lock names a thread that died with a
