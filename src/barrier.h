@@ -4,11 +4,11 @@
 
 #include <stdint.h>
 
-// Breaks every barrier that still counts on this thread, which has died: before its slot, and its
-// generation, are given away.
-void broodi_barriers_miss(uint32_t thread, uint32_t generation);
+// Breaks every barrier that has a name of this dead thread for its current round or the one before.
+// To be called before the thread's slot, and with it the generation, is freed.
+void broodi_barriers_break_for(uint32_t thread, uint32_t generation);
 
-// Frees the party slots whose barrier is gone, since who destroyed it died.
+// Frees the party slots of destroyed barriers whose destroyer was killed before it freed them.
 void broodi_parties_sweep(void);
 
 #endif

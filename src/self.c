@@ -41,8 +41,8 @@ struct broodi_self *broodi_self(void)
         return self;
     self = brood_os_self_get();
     struct broodi_self fresh = { .serial = broodi_here.serial, .slot = BROODI_NONE };
-    if (self) { // over a fork: the locals of this thread stay, its place in the family was the
-                // parent's
+    // Copied by a fork: the locals of this thread stay, the slot and the id were the parent's.
+    if (self) {
         fresh.locals = self->locals;
         fresh.local_count = self->local_count;
         *self = fresh;
@@ -50,7 +50,7 @@ struct broodi_self *broodi_self(void)
     }
     self = broodi_alloc(sizeof *self);
     if (!self) {
-        (void)broodi_fail(BROOD_NO_RESOURCES, "out of memory for a thread that is new to brood");
+        (void)broodi_fail(BROOD_NO_RESOURCES, "out of memory for the state of a new thread");
         return NULL;
     }
     *self = fresh;
@@ -60,7 +60,8 @@ struct broodi_self *broodi_self(void)
     return NULL;
 }
 
-static _Atomic uint64_t birth; // 0 until somebody asks; every thread finds the same
+// 0: not known yet. Every thread that asks the system stores the same value.
+static _Atomic uint64_t birth;
 
 uint64_t broodi_self_birth(void)
 {
@@ -86,7 +87,7 @@ static bool begin_slot(struct broodi_self *self, uint32_t process, uint32_t inde
     broodi_step(BROODI_STEP_THREAD_TAKEN);
     atomic_store_explicit(&slot->waiting, 0, memory_order_relaxed);
     atomic_store_explicit(&slot->held, 0, memory_order_relaxed);
-    atomic_store_explicit(&slot->meets, 0, memory_order_relaxed);
+    atomic_store_explicit(&slot->barrier_generation, 0, memory_order_relaxed);
     broodi_process_slot_note(process, index);
     if (index < broodi_slot_limit(BROODI_SEAT))
         broodi_seat_clear(broodi_slot(BROODI_SEAT, index));
@@ -126,8 +127,7 @@ void broodi_self_waits(enum broodi_waits kind, uint64_t number)
     if (index == BROODI_NONE)
         return;
     struct broodi_thread_slot *slot = broodi_slot(BROODI_THREAD, index);
-    // Release: what the caller has looked at, it has looked at before its slot stops saying that it
-    // waits.
+    // Release: the caller's loads of the object are done before its slot stops naming the object.
     atomic_store_explicit(&slot->waits, broodi_waits_for(kind, number), memory_order_release);
 }
 
@@ -170,7 +170,7 @@ uint32_t broodi_self_process(void)
     return process;
 }
 
-// In the order that lets others go on last: who joins this thread finds all of it gone.
+// The thread object is completed last: then a thread that joins this one finds the rest done.
 void broodi_self_end(void *arg)
 {
     struct broodi_self *self = arg;
@@ -187,7 +187,7 @@ void broodi_self_end(void *arg)
         broodi_thread_complete(was.thread);
 }
 
-// In the child of any fork, first of all, in its only thread.
+// Runs first in the child of any fork, in its only thread.
 static void become_guest(void)
 {
     const int64_t parent = broodi_here.pid;
@@ -280,9 +280,9 @@ static brood_status resource(size_t index, brood_resource *out)
     if (status != BROOD_OK)
         return status;
     if (!out)
-        return broodi_fail(BROOD_INVALID, "no place for the resource");
+        return broodi_fail(BROOD_INVALID, "out is NULL");
     if (index >= broodi_here.resource_count)
-        return broodi_fail(BROOD_NOT_FOUND, "resource %zu of %zu", index,
+        return broodi_fail(BROOD_NOT_FOUND, "no resource %zu: the process has %zu", index,
                            broodi_here.resource_count);
     *out = broodi_here.resources[index];
     return BROOD_OK;

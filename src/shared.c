@@ -1,9 +1,28 @@
 // SPDX-License-Identifier: MIT
-// The life of process and thread slots.
+// The life of process and thread slots, and burial.
 //
-// A thread slot goes STARTING -> LIVE -> DEAD -> free. DEAD is a quarantine: a lock names its
-// holder by slot, so the slot is not used again while any lock still names it. A thread that ends
-// in order, holding nothing, skips it.
+// A thread slot:
+//
+//   free --the thread takes it--> STARTING --its life has begun--> LIVE
+//   LIVE --the thread ends in order, holding no lock--> STARTING --> free
+//   LIVE --the thread ends in order, holding a lock--> DEAD
+//   LIVE --another thread finds that it has ended--> DEAD
+//   LIVE, STARTING --its process has ended--> DEAD
+//   DEAD --burial, when no lock names the slot--> free
+//
+// DEAD is a quarantine. A lock names its holder by the slot, so the slot is not used again while a
+// lock names it. Burial does, in this order: pass on the wake that the thread had received; break
+// the barriers that name it, if it was killed; free the slot, unless a lock names it. It may be
+// repeated, and several threads may do it at the same time.
+//
+// A process slot:
+//
+//   free --the parent takes it--> DYING --it is filled--> STARTING --the child has begun--> LIVE
+//   LIVE --its fork server reports how it ended--> ENDED
+//   STARTING, LIVE, ENDED --the parent or a sweep--> DYING --its threads are buried--> free
+//
+// The thread whose compare-and-swap stores DYING, the worker, is the only one that frees the slot.
+// If the worker's process dies first, a sweep stores its own name over it and goes on.
 #include "shared.h"
 
 #include "barrier.h"
@@ -35,8 +54,8 @@ void broodi_slot_label(_Atomic uint64_t label[BROODI_LABEL], const char *name)
     size_t length = strlen(name);
     if (length > BROODI_LABEL * sizeof *label) {
         length = BROODI_LABEL * sizeof *label;
-        while (length > 0 &&
-               ((unsigned char)name[length] & 0xC0) == 0x80) // within a character of UTF-8
+        // Not within a character of UTF-8.
+        while (length > 0 && ((unsigned char)name[length] & 0xC0) == 0x80)
             length--;
     }
     broodi_label_write(label, BROODI_LABEL, name, length);
@@ -76,7 +95,7 @@ brood_os_life_id broodi_life_id(uint32_t index)
                    atomic_load_explicit(&thread_at(index)->state.state, memory_order_relaxed));
 }
 
-// LIVE or STARTING to DEAD; false when the slot has become something else.
+// LIVE or STARTING becomes DEAD; false when the state has changed.
 static bool mark_dead(uint32_t index, uint64_t state)
 {
     const uint64_t dead = (state & ~(uint64_t)PHASE_MASK) | BROODI_THREAD_DEAD;
@@ -84,7 +103,7 @@ static bool mark_dead(uint32_t index, uint64_t state)
                                                    memory_order_acq_rel, memory_order_relaxed);
 }
 
-// Generations of a taken slot are odd.
+// Without the lowest bit of the generation, which is 1 in every taken slot.
 static uint32_t turn_of(uint64_t state)
 {
     return broodi_generation(state) >> 1 & ((1U << BROODI_THREAD_TURN_BITS) - 1);
@@ -95,6 +114,7 @@ uint32_t broodi_thread_turn(uint32_t index)
     return turn_of(atomic_load_explicit(&thread_at(index)->state.state, memory_order_relaxed));
 }
 
+// Whether the thread with this state of the slot has ended; LIVE becomes DEAD then.
 static bool is_over(uint32_t index, uint64_t state)
 {
     const brood_os_life_id id = life_id(index, state);
@@ -105,7 +125,7 @@ static bool is_over(uint32_t index, uint64_t state)
         return mark_dead(index, state);
     case BROODI_THREAD_DEAD:
         return true;
-    default: // one who starts, or nobody
+    default: // STARTING or free
         return false;
     }
 }
@@ -117,7 +137,7 @@ bool broodi_thread_is_over(uint32_t index, uint32_t turn)
     return turn_of(state) == turn && is_over(index, state);
 }
 
-// Its process has said how it ends before it did.
+// Whether the thread's process has written its exit record, so that its end is an orderly one.
 static bool ended_in_order(uint64_t state)
 {
     const uint32_t process = broodi_thread_process_of(state);
@@ -126,24 +146,28 @@ static bool ended_in_order(uint64_t state)
                BROODI_RECORD_NONE;
 }
 
-// Whether barriers are to miss the thread, which has ended. The look at its process comes first: as
-// long as `meets` stands there nobody has buried the thread, so the slot of the process was not
-// another's then.
-static bool is_missed(uint32_t index, uint64_t state)
+// Whether the thread, which has ended, was killed and barriers may still name it. The record of its
+// process is loaded first. If `barrier_generation` is still set afterwards, the thread was not
+// buried when the record was loaded, so the slot of the process was still that of its own process.
+static bool breaks_barriers(uint32_t index, uint64_t state)
 {
     const bool in_order = ended_in_order(state);
-    const uint32_t meets = atomic_load_explicit(&thread_at(index)->meets, memory_order_acquire);
-    return meets == broodi_generation(state) && !in_order;
+    const uint32_t barrier_generation =
+        atomic_load_explicit(&thread_at(index)->barrier_generation, memory_order_acquire);
+    return barrier_generation == broodi_generation(state) && !in_order;
 }
 
-// Once for each thread, as its slot may outlast that of its process.
-static void tell_barriers(uint32_t index, uint64_t state)
+// Breaks the barriers that name the thread, which has ended, if it was killed. Clearing
+// `barrier_generation` makes sure that this is decided once: a lock may keep the thread's slot
+// longer than its process's, and then the record that the next process writes there must not count.
+static void break_barriers(uint32_t index, uint64_t state)
 {
     uint32_t generation = broodi_generation(state);
-    if (is_missed(index, state))
-        broodi_barriers_miss(index, generation);
-    (void)atomic_compare_exchange_strong_explicit(&thread_at(index)->meets, &generation, 0,
-                                                  memory_order_acq_rel, memory_order_relaxed);
+    if (breaks_barriers(index, state))
+        broodi_barriers_break_for(index, generation);
+    (void)atomic_compare_exchange_strong_explicit(&thread_at(index)->barrier_generation,
+                                                  &generation, 0, memory_order_acq_rel,
+                                                  memory_order_relaxed);
 }
 
 enum broodi_thread_fate broodi_thread_fate(uint32_t index, uint32_t generation, uint32_t mask)
@@ -154,7 +178,7 @@ enum broodi_thread_fate broodi_thread_fate(uint32_t index, uint32_t generation, 
         return BROODI_FATE_GONE;
     if (!is_over(index, state))
         return BROODI_FATE_LIVES;
-    return is_missed(index, state) ? BROODI_FATE_DIED : BROODI_FATE_GONE;
+    return breaks_barriers(index, state) ? BROODI_FATE_DIED : BROODI_FATE_GONE;
 }
 
 bool broodi_thread_is_alive(uint32_t index)
@@ -164,7 +188,7 @@ bool broodi_thread_is_alive(uint32_t index)
     return phase_of(state) == BROODI_THREAD_LIVE && !is_over(index, state);
 }
 
-// Frees a DEAD slot unless a lock still names it.
+// Buries the thread in the slot, if that is DEAD.
 static void bury(uint32_t index)
 {
     struct broodi_thread_slot *slot = thread_at(index);
@@ -172,7 +196,7 @@ static void bury(uint32_t index)
     if (phase_of(state) != BROODI_THREAD_DEAD)
         return;
     broodi_wait_bury(slot);
-    tell_barriers(index, state);
+    break_barriers(index, state);
     if (atomic_load_explicit(&slot->held, memory_order_relaxed) > 0 && broodi_lock_names(index))
         return;
     const brood_os_life_id id = life_id(index, state);
@@ -180,8 +204,9 @@ static void bury(uint32_t index)
     (void)broodi_slot_give(BROODI_THREAD, index, state);
 }
 
-// While its life ends nobody may take it for one that has died: of one that holds nothing nobody
-// asks any more, and of one that holds a lock all are told at once.
+// The phase changes before the life ends, so that an orderly end is not mistaken for a death: with
+// STARTING no other thread asks for the life. With DEAD, because the thread holds a lock, waiters
+// for the lock find at once that it has ended.
 void broodi_thread_slot_end(uint32_t index)
 {
     struct broodi_thread_slot *slot = thread_at(index);
@@ -189,7 +214,7 @@ void broodi_thread_slot_end(uint32_t index)
     const bool holds = atomic_load_explicit(&slot->held, memory_order_relaxed) > 0;
     const enum broodi_thread_phase phase = holds ? BROODI_THREAD_DEAD : BROODI_THREAD_STARTING;
     const uint32_t low = broodi_thread_low(phase, broodi_thread_process_of(state));
-    atomic_store_explicit(&slot->meets, 0, memory_order_relaxed);
+    atomic_store_explicit(&slot->barrier_generation, 0, memory_order_relaxed);
     (void)broodi_word_swap(&slot->state, state, low);
     brood_os_life_end(&slot->life);
     broodi_step(BROODI_STEP_THREAD_ENDED);
@@ -215,7 +240,7 @@ void broodi_process_slot_discount(uint32_t process)
     atomic_fetch_sub_explicit(&process_at(process)->threads, 1, memory_order_release);
 }
 
-// Buries the thread in the slot if it is one of this process, which has ended.
+// Buries the thread in the slot if it belongs to this process, which has ended.
 static bool bury_of(uint32_t process, uint32_t index)
 {
     const uint64_t state =
@@ -229,8 +254,9 @@ static bool bury_of(uint32_t process, uint32_t index)
     return true;
 }
 
-// The process has ended: nobody counts for it any more. A scan goes through to the end, since a
-// thread that is kept for a lock may bear the number of a process that had this slot before.
+// The process has ended, so its thread count does not change any more. A scan does not stop after
+// `count` threads: a DEAD thread that a lock keeps may name this process slot for the process that
+// had it before.
 void broodi_threads_bury(uint32_t process)
 {
     const struct broodi_process_slot *slot = process_at(process);
@@ -265,14 +291,14 @@ enum broodi_process_phase broodi_process_phase_of(uint64_t state)
                                       : BROODI_PROCESS_DYING;
 }
 
-// To a phase, with a report or without.
+// Stores another low word: a phase, with a report or a worker beside it.
 static bool set_process(uint32_t index, uint64_t state, uint32_t low)
 {
     return broodi_word_swap(&process_at(index)->state, state, low);
 }
 
-// DYING says which process is at it: the slot of this one plus one. 0, and so it stays, for one
-// that has none yet, or is a guest.
+// DYING with its worker: the slot of this process plus one. 0, for ever, for a process that has no
+// slot yet, and for a guest.
 static uint32_t dying(void)
 {
     const uint32_t self = broodi_here.role == BROODI_GUEST ? BROODI_NONE : broodi_here.process;
@@ -294,14 +320,15 @@ brood_status broodi_process_slot_take(const struct broodi_process_facts *facts, 
     atomic_store_explicit(&slot->parent, facts->parent, memory_order_relaxed);
     atomic_store_explicit(&slot->code, 0, memory_order_relaxed);
     atomic_store_explicit(&slot->stop.state, 0, memory_order_relaxed);
-    atomic_store_explicit(&slot->record, BROODI_RECORD_NONE,
-                          memory_order_release); // pairs with is_missed
+    // Release: in ended_in_order() a thread that loads this value, of the slot's next process, then
+    // finds that the threads of the last one are buried.
+    atomic_store_explicit(&slot->record, BROODI_RECORD_NONE, memory_order_release);
     atomic_store_explicit(&slot->origin, (uint32_t)facts->origin, memory_order_relaxed);
     atomic_store_explicit(&slot->daemon, facts->daemon, memory_order_relaxed);
     atomic_store_explicit(&slot->threads, 0, memory_order_relaxed);
     atomic_store_explicit(&slot->first_thread, BROODI_NONE, memory_order_relaxed);
     broodi_slot_label(slot->name, facts->name);
-    // Now that all of it is this taker's, others may look at it.
+    // All of the slot is filled: from now on other processes read it.
     const uint32_t generation =
         broodi_generation(atomic_load_explicit(&slot->state.state, memory_order_relaxed));
     atomic_store_explicit(&slot->state.state, broodi_state(generation, BROODI_PROCESS_STARTING),
@@ -309,7 +336,7 @@ brood_status broodi_process_slot_take(const struct broodi_process_facts *facts, 
     return BROOD_OK;
 }
 
-// The state of a process that has not begun, in the turn of `live`.
+// The state STARTING with the generation of `live`.
 static uint64_t starting(uint64_t live)
 {
     return broodi_state(broodi_generation(live), BROODI_PROCESS_STARTING);
@@ -350,7 +377,8 @@ bool broodi_process_slot_has_begun(uint32_t index)
     return broodi_process_phase_of(state) != BROODI_PROCESS_STARTING;
 }
 
-// Frees the slot if it is as it was seen: whoever makes it DYING does the rest alone.
+// Frees the slot and buries its threads; false when the state has changed. The process that stores
+// DYING does the rest alone.
 static bool end_process(uint32_t index, uint64_t state)
 {
     const uint32_t low = dying();
@@ -362,7 +390,7 @@ static bool end_process(uint32_t index, uint64_t state)
     return true;
 }
 
-// Its fork server may report at the same moment.
+// Repeated when the state has changed: the fork server may report at the same time.
 void broodi_process_slot_end(uint32_t index)
 {
     uint64_t state;
@@ -371,8 +399,8 @@ void broodi_process_slot_end(uint32_t index)
     while (broodi_process_phase_of(state) != BROODI_PROCESS_DYING && !end_process(index, state));
 }
 
-// Reports, in the low word with the phase: kind, crash, and what the system says, which has 8 bits
-// on systems with fork servers.
+// A report beside the phase ENDED: kind, crash, and the system's code, which has 8 bits on systems
+// with fork servers.
 
 enum { KIND_AT = 2, CRASH_AT = 6, NATIVE_AT = 10, FIELD = 15, NATIVE_FIELD = 0xffff };
 
@@ -393,8 +421,9 @@ static brood_exit unpack(uint32_t low)
     return seen;
 }
 
-// Whether the fork server that calls has made the process in this slot, as far as can be told. One
-// with the same number may have died long ago, and its slot not been freed.
+// Whether the process in this slot is a child of the calling fork server, as far as the slot tells:
+// it came from a fork server, and has the server's own parent. The number alone would not do, since
+// an earlier process with the same number may still have a slot.
 static bool is_served(const struct broodi_process_slot *slot)
 {
     const struct broodi_process_slot *own = process_at(broodi_here.process);
@@ -416,7 +445,7 @@ void broodi_process_slot_report(int64_t pid, brood_exit seen)
             (!is_announced && phase != BROODI_PROCESS_LIVE) || !broodi_process_has_number(slot) ||
             !is_served(slot))
             continue;
-        if (is_announced) // it has never been that process
+        if (is_announced) // it ended before it began: the number is not its own any more
             atomic_store_explicit(&slot->pid, 0, memory_order_relaxed);
         else if (set_process(index, state, pack(seen)))
             broodi_wake(&slot->state, BROODI_ALL);
@@ -434,7 +463,8 @@ bool broodi_process_slot_reported(uint32_t index, brood_exit *out)
     return true;
 }
 
-static bool has_starter(const struct broodi_process_slot *slot)
+// Whether the parent that took the slot still has its own.
+static bool has_parent(const struct broodi_process_slot *slot)
 {
     const uint32_t parent = atomic_load_explicit(&slot->parent, memory_order_relaxed);
     if (parent == BROODI_NONE)
@@ -451,15 +481,16 @@ bool broodi_process_has_number(const struct broodi_process_slot *slot)
     return atomic_load_explicit(&slot->space, memory_order_relaxed) == broodi_here.space;
 }
 
-// Of one that this process has no number for nobody can tell that here.
+// Whether the process is known to have ended. False for one whose number is of another namespace,
+// and when the system has reused the number: both keep the slot longer.
 static bool has_ended(const struct broodi_process_slot *slot)
 {
     return broodi_process_has_number(slot) &&
            brood_os_process_birth(atomic_load_explicit(&slot->pid, memory_order_relaxed)) == 0;
 }
 
-// Whether who was at a slot that is DYING has ended. One that has its slot by now keeps that a
-// while longer.
+// Whether the worker of a DYING slot has ended. False when another process has the worker's slot by
+// now: that keeps the DYING slot until that process has ended.
 static bool is_abandoned(uint64_t state)
 {
     const uint32_t worker = broodi_low(state) >> PHASE_BITS;
@@ -471,8 +502,9 @@ static bool is_abandoned(uint64_t state)
            (broodi_process_phase_of(of_worker) == BROODI_PROCESS_LIVE && has_ended(slot));
 }
 
-// One that has not begun will not, without its starter; a process that takes a slot for itself has
-// none. A number that the system has given to somebody else keeps the slot a while longer.
+// Whether the slot, which has no living parent, belongs to a process that has ended or will never
+// begin. A STARTING process whose parent has ended will never begin; a process that took its own
+// slot has no parent, and is about to begin.
 static bool is_gone(const struct broodi_process_slot *slot, uint64_t state)
 {
     switch (broodi_process_phase_of(state)) {
@@ -485,8 +517,8 @@ static bool is_gone(const struct broodi_process_slot *slot, uint64_t state)
     }
 }
 
-// A slot whose starter has one is the starter's to free, from its record. Freeing one may orphan
-// others: they are found at the next sweep.
+// A slot whose parent has a slot is left to the parent, which reads the exit record first. A slot
+// that this sweep frees may have been the parent of others; they are freed by the next sweep.
 static void sweep_processes(void)
 {
     const uint32_t limit = broodi_slot_limit(BROODI_PROCESS);
@@ -494,9 +526,9 @@ static void sweep_processes(void)
          index++) {
         struct broodi_process_slot *slot = process_at(index);
         const uint64_t state = atomic_load_explicit(&slot->state.state, memory_order_acquire);
-        const bool has_keeper =
-            broodi_process_phase_of(state) != BROODI_PROCESS_DYING && has_starter(slot);
-        if (broodi_slot_is_live(state) && !has_keeper && is_gone(slot, state))
+        const bool is_kept =
+            broodi_process_phase_of(state) != BROODI_PROCESS_DYING && has_parent(slot);
+        if (broodi_slot_is_live(state) && !is_kept && is_gone(slot, state))
             (void)end_process(index, state);
     }
 }
@@ -507,8 +539,8 @@ static bool waits_for(uint32_t thread, uint64_t what)
            broodi_thread_is_alive(thread);
 }
 
-// By the kind, not by what the word says: that of a barrier can be 0 behind a complete round, and
-// that of an event when its count has come round.
+// Decided by the kind and not by the kept word, since 0 may be an answer, too: that of a barrier
+// after a complete round, and that of an event whose count has come round.
 static bool leaves_answer(enum broodi_kind kind)
 {
     return kind == BROODI_SEMAPHORE || kind == BROODI_EVENT || kind == BROODI_CONDITION ||

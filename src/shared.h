@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What stands in the slots of the arena. All of it is plain data that any process of the family may
-// look at, and that stays whole when a process dies at any instruction.
+// The contents of the slots of the arena. All of it is plain data that any process of the family
+// may load, and that stays consistent when a process dies at any instruction.
 #ifndef SHARED_H
 #define SHARED_H
 
@@ -12,94 +12,104 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { BROODI_LABEL = 7 }; // words of a name
+enum { BROODI_LABEL = 7 }; // words of 8 bytes in a name
 
-// A process of the family. Taken by the starter, freed by who reaps it, or when it is found dead
-// and nobody else can.
+// A process of the family. The parent takes the slot before the child exists and frees it when the
+// child has ended; the main process and a guest take their own. A sweep frees the slot of a dead
+// process without a living parent.
 struct broodi_process_slot {
-    broodi_word state; // low: enum broodi_process_phase; with ENDED, how its fork server saw it end
-                       // (shared.c)
-    _Atomic int64_t pid;
-    _Atomic uint32_t
-        parent; // slot of the starter, and its generation; BROODI_NONE: the main process, a guest
+    // Low: enum broodi_process_phase in two bits. Above it, with DYING: the worker's process slot
+    // plus one; with ENDED: how the fork server saw the process end (shared.c).
+    broodi_word state;
+    _Atomic int64_t pid; // 0: not known yet
+    // Slot and generation of the parent; BROODI_NONE for the main process and for a guest.
+    _Atomic uint32_t parent;
     _Atomic uint32_t parent_generation;
-    // The exit record. The process itself writes it, as late in its end as it can (ending.c).
-    // Whoever reaps the process reads it afterwards, and so do barriers that the process took part
-    // in.
+    // The exit record. The process itself writes it, as late in its end as it can (ending.c). The
+    // reaper reads it afterwards, and so do barriers in which the process took part.
     _Atomic uint32_t record; // enum broodi_record
     _Atomic int32_t code;
     broodi_word stop; // low: see stop.h
     // For brood_dump.
     _Atomic uint32_t origin; // enum broodi_origin
     _Atomic uint32_t daemon;
-    _Atomic uint64_t name[BROODI_LABEL]; // cut off
-    _Atomic uint64_t space;              // where `pid` is its number: brood_os_process_space
-    // How many thread slots the process has, at least: one that is killed leaves the count too
-    // high. And the first one that it took, or BROODI_NONE. So that most processes are buried
-    // without a look at the threads of all.
+    _Atomic uint64_t name[BROODI_LABEL]; // truncated
+    _Atomic uint64_t space;              // the namespace of `pid`: brood_os_process_space
+    // An upper bound of the number of thread slots that the process has: a thread that is killed,
+    // or ends while it holds a lock, stays counted. And the first thread slot that it took, or
+    // BROODI_NONE. With both, most processes are buried without a scan of all threads.
     _Atomic uint32_t threads;
     _Atomic uint32_t first_thread;
     uint64_t reserved[1];
 };
 
 enum broodi_process_phase {
-    BROODI_PROCESS_DYING, // somebody fills the slot, or frees it; who, stands above the phase
+    BROODI_PROCESS_DYING, // a process fills the slot, or frees it: the worker
     BROODI_PROCESS_LIVE,
-    BROODI_PROCESS_ENDED,    // said by who reaped it, if that is not its starter
-    BROODI_PROCESS_STARTING, // its starter has taken the slot, and it has not come here yet
+    BROODI_PROCESS_ENDED,    // its fork server has reported how it ended
+    BROODI_PROCESS_STARTING, // the slot is filled, and the process has not stored its pid yet
 };
 
-// How it came to be.
+// How a process was created.
 enum broodi_origin {
     BROODI_ORIGIN_MAIN,
     BROODI_ORIGIN_SPAWN,
     BROODI_ORIGIN_FORKSERVER,
     BROODI_ORIGIN_FORK,
-    BROODI_ORIGIN_SERVER, // spawned, to be a fork server
-    BROODI_ORIGIN_GUEST   // forked by the program
+    BROODI_ORIGIN_SERVER, // spawned, as a fork server
+    BROODI_ORIGIN_GUEST   // forked by the program, not by brood
 };
 
 enum broodi_record {
     BROODI_RECORD_NONE,
-    BROODI_RECORD_ORDERLY, // it came to the end of its life by exit(): the system knows the code
-    BROODI_RECORD_CODE,    // `code` is what the target returned; nothing runs behind it
-    // `code` is what the target returned, and what it gave to exit(). Handlers and destructors that
-    // exit() runs behind it may still end the process in another way.
+    // The process ended by exit(). The system knows the code.
+    BROODI_RECORD_ORDERLY,
+    // `code` is what the target returned. No code of the program runs after this record.
+    BROODI_RECORD_CODE,
+    // `code` is what the target returned and what is passed to exit(). The handlers and destructors
+    // that exit() calls after this record may still end the process in another way.
     BROODI_RECORD_RETURNED,
 };
 
-// A thread of the family. Taken by the thread when it first needs one.
+// A thread of the family. The thread takes the slot when it first uses a shared object.
 struct broodi_thread_slot {
     broodi_word state;        // low: phase in two bits, the slot of its process above
-    _Atomic uint64_t waiting; // wait_portable.c: the key it waits for
+    _Atomic uint64_t waiting; // wait_portable.c: the key of the word that it waits for
     _Atomic uint64_t id;
-    _Atomic uint32_t
-        held; // locks it holds or is about to; an upper bound, written by the thread alone
-    _Atomic uint32_t
-        meets; // the slot's generation, if barriers are to miss it: it has been a party of one
+    // An upper bound of the number of locks that the thread holds, stored by the thread alone: it
+    // is raised before a lock is acquired and lowered after it is released.
+    _Atomic uint32_t held;
+    // The slot's generation once the thread has waited for a barrier: if it is killed, the barriers
+    // that name it must be broken. 0 before that, when the thread has returned, and when its burial
+    // has broken the barriers.
+    _Atomic uint32_t barrier_generation;
     brood_os_life life;
-    _Atomic uint64_t waits;              // broodi_waits_for(); also for broodi_shared_is_awaited()
-    _Atomic uint64_t name[BROODI_LABEL]; // for brood_dump; cut off; empty: not started by brood
+    _Atomic uint64_t waits; // broodi_waits_for(); also for broodi_shared_is_awaited()
+    // For brood_dump; truncated. Empty: brood did not start the thread.
+    _Atomic uint64_t name[BROODI_LABEL];
 };
 
 enum broodi_thread_phase {
-    BROODI_THREAD_STARTING = 1, // its liveness cannot be asked: not yet, or not any more
+    // The thread begins or ends its life; whether it lives cannot be asked.
+    BROODI_THREAD_STARTING = 1,
+    // The thread lives, or has ended and no process has found that yet.
     BROODI_THREAD_LIVE,
-    BROODI_THREAD_DEAD, // kept until nothing names it as its holder
+    // The thread has ended. The slot is in quarantine until no lock names it.
+    BROODI_THREAD_DEAD,
 };
 
-// What a thread is blocked for.
+// What a thread is blocked on, and the number that goes with it.
 enum broodi_waits {
     BROODI_WAITS_NOT,
-    BROODI_WAITS_OBJECT,  // the low bits of its handle
-    BROODI_WAITS_PROCESS, // the end of the one with this number
-    BROODI_WAITS_THREAD,  // the end of the one with this number
+    BROODI_WAITS_OBJECT,  // the low bits of the object's handle
+    BROODI_WAITS_PROCESS, // the end of a process: its number
+    BROODI_WAITS_THREAD,  // the end of a thread: its number
     BROODI_WAITS_PARENT,  // the end of the parent
-    BROODI_WAITS_STOP,    // to be asked to stop
+    BROODI_WAITS_STOP,    // a request to stop
     BROODI_WAITS_ONCE     // the end of a brood_once in its process
 };
 
-// Kind and number in one word, so that nobody reads one of a wait and the other of the next.
+// Kind and number are one word, so that a reader never combines those of two waits.
 enum { BROODI_WAITS_AT = 56 };
 
 static inline uint64_t broodi_waits_for(enum broodi_waits kind, uint64_t number)
@@ -107,20 +117,20 @@ static inline uint64_t broodi_waits_for(enum broodi_waits kind, uint64_t number)
     return (uint64_t)kind << BROODI_WAITS_AT | (number & ((UINT64_C(1) << BROODI_WAITS_AT) - 1));
 }
 
-// How the slots of events, semaphores, conditions and barriers begin. When such an object is
-// destroyed, the free slot keeps its last low word, from which a thread that waited for it takes
-// what was granted before; see docs/design/slots.md.
+// How the slots of events, semaphores, conditions and barriers begin. The free slot of such an
+// object keeps the last low word, from which a waiter that wakes up later reads what it was granted
+// before the object was destroyed; see docs/design/slots.md.
 struct broodi_awaited_slot {
     broodi_word state;
-    _Atomic uint32_t awaited; // 1: threads have waited for the object, or still do
+    _Atomic uint32_t awaited; // 1: a thread waits for the object, or has waited
 };
 
 struct broodi_lock_slot {
     broodi_word state; // low: see lock.c
-    // Written by the holder, or before the handle is known.
+    // These are stored by the holder, or before the handle is returned.
     uint32_t recursive;
-    _Atomic uint32_t depth;    // how often the holder has taken it
-    _Atomic uint32_t given_up; // 1: holders have given it up to wait for a condition
+    _Atomic uint32_t depth;    // how often the holder has acquired it
+    _Atomic uint32_t given_up; // 1: a holder has released it to wait for a condition
     uint32_t unused;
     uint64_t reserved[5]; // a cache line for each lock
 };
@@ -128,7 +138,7 @@ struct broodi_lock_slot {
 struct broodi_semaphore_slot {
     broodi_word state; // low: see semaphore.c
     _Atomic uint32_t awaited;
-    _Atomic uint32_t maximum; // written before the handle is known
+    _Atomic uint32_t maximum; // stored before the handle is returned
     uint64_t reserved[6];
 };
 
@@ -146,42 +156,44 @@ struct broodi_condition_slot {
     uint64_t reserved[6];
 };
 
-// Where a thread waits for a condition, beside its slot and with the same number: apart, so that a
-// look through all of them is a short one.
+// The seat of a thread: where it waits for a condition. It has the number of the thread's slot, and
+// a table of its own, so that a scan of all seats touches little memory.
 struct broodi_seat {
     broodi_word state;     // see seat.h; 0: empty
-    _Atomic uint64_t lock; // that was given up, and the epoch of the ticket
+    _Atomic uint64_t lock; // the lock that the thread has released, and the epoch of its ticket
 };
 
 struct broodi_barrier_slot {
     broodi_word state; // low: see barrier.c
     _Atomic uint32_t awaited;
     _Atomic uint32_t parties;
-    _Atomic uint32_t first; // of its party slots
+    _Atomic uint32_t first; // its first party slot, or BROODI_NONE
     uint32_t unused;
     uint64_t reserved[5];
 };
 
-// The place of one party of a barrier.
+// Two entries of a barrier, each of which one participant can use; see barrier.c. A barrier has one
+// such slot for each of its parties.
 struct broodi_party_slot {
-    broodi_word state;        // low: nothing
-    _Atomic uint64_t barrier; // the handle of the one it belongs to
-    _Atomic uint64_t who[2];  // in this round and in the one before; see barrier.c
-    _Atomic uint32_t next;    // or BROODI_NONE
+    broodi_word state;           // low: unused
+    _Atomic uint64_t barrier;    // the handle of its barrier; 0: none
+    _Atomic uint64_t entries[2]; // for rounds of even and of odd turns
+    _Atomic uint32_t next;       // the next party slot of the barrier, or BROODI_NONE
     uint32_t reserved[7];
 };
 
 // A block of shared memory.
 struct broodi_block_slot {
     broodi_word state;      // low: see block.c
-    _Atomic uint64_t place; // where it begins: in the window; behind it, if it is a section
-    _Atomic uint64_t size;  // bytes, as asked for
-    _Atomic uint64_t name;  // of its section, and who keeps that
+    _Atomic uint64_t place; // where it begins: an offset in the window, beyond it for a section
+    _Atomic uint64_t size;  // bytes, as requested
+    _Atomic uint64_t name;  // the name of its section, and the process that keeps the section
     _Atomic int64_t keeper;
-    _Atomic uint32_t worker; // who makes or ends it: slot of the thread, and its generation
+    // The thread that creates or destroys the block: its slot and the slot's generation.
+    _Atomic uint32_t worker;
     _Atomic uint32_t worker_generation;
-    _Atomic uint64_t
-        committed; // bytes of its section, while it is made: what is missing is promised to it
+    // Bytes of the section that are committed while the block is created; the rest is promised.
+    _Atomic uint64_t committed;
     uint64_t reserved[1];
 };
 
@@ -191,65 +203,70 @@ static inline void broodi_seat_clear(struct broodi_seat *seat)
 }
 
 struct broodi_name_slot {
-    broodi_word state; // low: 1 once the rest is whole
+    broodi_word state; // low: 1 once the rest is complete
     _Atomic uint64_t id;
-    // Readers may look while a slot is written anew; they see by the state that it was.
+    // A reader may load the name while the slot is filled again; the state then differs afterwards.
     _Atomic uint64_t name[(BROOD_REGISTRY_NAME_MAX + 1) / sizeof(uint64_t)]; // padded with zeros
 };
 
 #define BROODI_NONE UINT32_MAX
 
-// Whether a living thread that waited for the last object in this free slot has not seen yet how
-// that ended. `state` is the slot's. False for kinds without struct broodi_awaited_slot.
+// Whether a living thread has waited for the last object in this free slot and has not read yet how
+// its wait ended. `state` is the slot's state. False for kinds without struct broodi_awaited_slot.
 bool broodi_shared_is_awaited(enum broodi_kind kind, uint32_t index, uint64_t state);
 
-// Frees slots of the kind whose process or thread has died, where nobody else does.
+// Frees the slots of the kind that belonged to dead processes and threads and that no living
+// process is responsible for.
 void broodi_shared_sweep(enum broodi_kind kind);
 
-// Writes a name, cut off between two characters if it is too long.
+// Stores a name; one that is too long is truncated between two characters.
 void broodi_slot_label(_Atomic uint64_t label[BROODI_LABEL], const char *name);
 
-// Some bits of a thread slot's generation, with which a lock names its holder beside the slot.
+// The turn of a thread slot: the low bits of its generation, without the lowest, which is always 1.
+// A lock names its holder by slot and turn.
 enum { BROODI_THREAD_TURN_BITS = 8 };
 uint32_t broodi_thread_turn(uint32_t index);
 
-// Whether the thread that had this slot in that turn has ended; a slot found dead is marked so.
-// False also when the slot is another one's by now: then the name is outdated, and its reader looks
-// again.
+// Whether the thread that had the slot in that turn has ended. If the slot was still LIVE, it
+// becomes DEAD. False also when the slot has another turn by now: then the name that the caller has
+// loaded is out of date, and the caller loads it again.
 bool broodi_thread_is_over(uint32_t index, uint32_t turn);
 
-// What has become of the thread that took this slot with this generation, of which the bits in
-// `mask` are known.
+// The fate of the thread that took the slot with this generation, of which the caller knows the
+// bits in `mask`.
 enum broodi_thread_fate {
     BROODI_FATE_LIVES,
-    BROODI_FATE_DIED, // and not by its own return, or with a process that ended in order; its slot
-                      // is not given away yet
+    // The thread was killed, has waited for a barrier, and its burial has not broken the barriers
+    // yet.
+    BROODI_FATE_DIED,
+    // It has ended in any other way, or is buried: barriers do not count on it.
     BROODI_FATE_GONE
 };
 enum broodi_thread_fate broodi_thread_fate(uint32_t index, uint32_t generation, uint32_t mask);
 
-// Whether a thread has this slot now, and has not ended.
+// Whether a thread has this slot now and has not ended.
 bool broodi_thread_is_alive(uint32_t index);
 
-// The low word of a thread slot; and what stands in the state of a taken one.
+// The low word of a thread slot, and the parts of a taken slot's state.
 uint32_t broodi_thread_low(enum broodi_thread_phase phase, uint32_t process);
 enum broodi_thread_phase broodi_thread_phase_of(uint64_t state);
 uint32_t broodi_thread_process_of(uint64_t state);
 
-// Who the thread is, for the port.
+// The identity of the thread for the port.
 brood_os_life_id broodi_life_id(uint32_t index);
 
-// Marks all threads of a process that has ended, frees those that hold nothing, and wakes anew whom
-// they were to wake.
+// Buries the threads of a process that has ended: marks their slots DEAD, passes on the wakes that
+// they had received, breaks the barriers that name them if the process was killed, and frees the
+// slots that no lock names.
 void broodi_threads_bury(uint32_t process);
 
-// Says that a thread of the process is about to take a slot; that it has; that it has none, or none
-// any more.
+// The thread count of a process slot: `count` before a thread of the process takes a slot; `note`
+// when it has taken `thread`; `discount` when it could not take one or has freed it.
 void broodi_process_slot_count(uint32_t process);
 void broodi_process_slot_note(uint32_t process, uint32_t thread);
 void broodi_process_slot_discount(uint32_t process);
 
-// Ends a thread slot by its own thread.
+// The orderly end of a thread slot, called by its own thread.
 void broodi_thread_slot_end(uint32_t index);
 
 // What is known of a process before it begins.
@@ -260,38 +277,40 @@ struct broodi_process_facts {
     bool daemon;
 };
 
-// Takes a slot for a process. And frees it, with what is left of its threads.
+// Takes a slot for a process, which is STARTING then. Fails as broodi_slot_take.
 brood_status broodi_process_slot_take(const struct broodi_process_facts *facts,
                                       uint32_t *out_index);
+
+// Frees the slot and buries the threads of its process, unless another process does so already.
 void broodi_process_slot_end(uint32_t index);
 
-// Of a slot's state; a free slot is as good as DYING.
+// The phase in a slot's state; DYING for a free slot.
 enum broodi_process_phase broodi_process_phase_of(uint64_t state);
 
-// By the process itself: it is there, with this number. `live` is its state from then on, as
-// broodi_process_slot_live gave it to its starter: false when somebody has taken the slot away,
-// because the starter has died or has given the child up.
+// Called by the process itself: STARTING becomes LIVE, and `pid` is stored. `live` is the state
+// that broodi_process_slot_live returned to the parent. False when the slot was freed meanwhile,
+// because the parent has died or has given up the start.
 bool broodi_process_slot_begin(uint32_t index, uint64_t live, int64_t pid);
 
-// By a process that is to become that one and has some way to go: so it can be found if it does not
-// get there.
+// Called by a process that will later call broodi_process_slot_begin for the slot: stores `pid`, so
+// that broodi_process_slot_report finds the slot if the process ends before that.
 void broodi_process_slot_announce(uint32_t index, uint64_t live, int64_t pid);
 
-// The state of a live process in the slot's present turn.
+// The state LIVE with the slot's present generation.
 uint64_t broodi_process_slot_live(uint32_t index);
 
-// Whether the process has come so far that it has said its number.
+// Whether the process is not STARTING any more.
 bool broodi_process_slot_has_begun(uint32_t index);
 
-// Whether the number in the slot is one in this process's namespace too: if not, it is nobody's
-// here, or a stranger's.
+// Whether `pid` in the slot is a number of this process's namespace. If not, the number means no
+// process here, or an unrelated one.
 bool broodi_process_has_number(const struct broodi_process_slot *slot);
 
-// Says in the slot of the process with this number how it ended, and wakes who waits for that;
-// before the number is given away by reaping it.
+// Called by a fork server before it reaps the process `pid`, so that the number is not reused yet:
+// LIVE becomes ENDED with the report `seen`, and waiters for that are woken.
 void broodi_process_slot_report(int64_t pid, brood_exit seen);
 
-// What has been said so; false when nothing has.
+// The report of an ENDED slot; false when the slot is not ENDED.
 bool broodi_process_slot_reported(uint32_t index, brood_exit *out);
 
 #endif
