@@ -15,13 +15,13 @@ enum { CHUNK = BROODI_HEAP_CHUNK };
 
 #define ROUND_UP(size) (((size_t)(size) + CHUNK - 1) / CHUNK * CHUNK)
 
-// A window of less than a gibibyte has tables of a sixteenth of their slots.
+// In a window of less than a gibibyte most tables have a sixteenth of their slots.
 enum {
     PROCESSES = 1 << 16,
     THREADS = 1 << 17,
     NAMES = 1 << 12,
     OWN_LOCKS = 1 << 10,
-    OBJECTS = 1 << 20, // of each other kind
+    OBJECTS = 1 << 20, // for each of the other kinds
     NARROW_BITS = 4,
     NARROW_CHUNKS = BROODI_HEAP_CHUNKS < 1 << 14 ? BROODI_HEAP_CHUNKS : 1 << 14,
     LEAST_HEAP = 1 << 24,
@@ -48,7 +48,7 @@ struct boot {
     struct broodi_chunk chunks[BROODI_FIRST];
 };
 
-_Static_assert(sizeof(struct boot) <= BROODI_BOOT, "header and first slots have their chunks");
+_Static_assert(sizeof(struct boot) <= BROODI_BOOT, "header and first slots fit the boot chunks");
 
 #define TABLE(member, capacity, narrow)                                                         \
     {                                                                                           \
@@ -85,7 +85,7 @@ static uint32_t capacity_of(int kind, size_t window)
     return window < WIDE ? tables[kind].narrow : tables[kind].capacity;
 }
 
-// What a table needs behind its first slots.
+// The size of a table behind its first slots.
 static size_t rest_size(int kind, uint32_t capacity)
 {
     return ROUND_UP((capacity - BROODI_FIRST) * tables[kind].stride);
@@ -160,7 +160,8 @@ brood_status broodi_family_open(intptr_t object, uint64_t window, const uint64_t
 {
     brood_os_arena arena;
     if (window > SIZE_MAX || window < end_of_tables((size_t)window) + LEAST_HEAP)
-        return broodi_fail(BROOD_INVALID, "an arena of %llu bytes", (unsigned long long)window);
+        return broodi_fail(BROOD_INVALID, "invalid size of the shared memory: %llu bytes",
+                           (unsigned long long)window);
     brood_status status = brood_os_arena_open(&arena, object, (size_t)window,
                                               end_of_tables((size_t)window) + LEAST_HEAP);
     if (status == BROOD_OK)
@@ -171,7 +172,7 @@ brood_status broodi_family_open(intptr_t object, uint64_t window, const uint64_t
     if (header->magic != BROODI_ARENA_MAGIC || header->layout != BROODI_ARENA_LAYOUT ||
         header->kinds != BROODI_KINDS || header->window != window ||
         memcmp(header->family, family, sizeof header->family) != 0)
-        return broodi_fail(BROOD_MISMATCH, "the shared memory is not that of the starter's family");
+        return broodi_fail(BROOD_MISMATCH, "the shared memory belongs to another family");
     attach(&arena, (size_t)window);
     return BROOD_OK;
 }
@@ -183,7 +184,8 @@ static size_t whole_size(enum broodi_kind kind)
     return rest_size((int)kind, broodi_family.views[kind].capacity);
 }
 
-// The bytes of so many steps: each is as large as all before it.
+// The size of the first `steps` steps. The first is one chunk, each later one as large as all
+// before it.
 static size_t size_of_steps(enum broodi_kind kind, uint32_t steps)
 {
     const size_t whole = whole_size(kind);
@@ -206,7 +208,7 @@ static uint32_t slots_in_steps(enum broodi_kind kind, uint32_t steps)
     return slots < view->capacity ? (uint32_t)slots : view->capacity;
 }
 
-// How many steps make so many slots.
+// How many steps are needed for `slots` slots.
 static uint32_t steps_of(enum broodi_kind kind, uint32_t slots)
 {
     uint32_t steps = 0;
@@ -233,7 +235,7 @@ static brood_os_range range_of(enum broodi_kind kind, uint32_t step)
     };
 }
 
-// From `limit` to a larger one; somebody else may do so at once.
+// Raises `limit` to at least `to`. Other threads may do so at the same time.
 static void raise_limit(_Atomic uint32_t *limit, uint32_t to)
 {
     uint32_t known = atomic_load_explicit(limit, memory_order_relaxed);
@@ -242,7 +244,7 @@ static void raise_limit(_Atomic uint32_t *limit, uint32_t to)
         continue;
 }
 
-// What this process can access
+// Access by this process
 
 static _Atomic bool is_short;
 
@@ -271,7 +273,7 @@ bool broodi_view_extend(enum broodi_kind kind)
     return true;
 }
 
-// A mapping can fail for a moment, while the system is short of memory.
+// Retries, since a mapping may fail while the system is short of memory for a moment.
 void broodi_view_need(enum broodi_kind kind)
 {
     enum { TRIES = 100 };
@@ -290,11 +292,14 @@ static broodi_word *word_of(enum broodi_kind kind, uint32_t index)
     return broodi_slot(kind, index); // every slot begins with its state
 }
 
-// Generations. Those of a slot that handles name begin at a random odd number, another one for each
-// slot and family: a handle of another family that has the same tag by chance is not current here.
-// A handle has the low bits of the generation, so a handle can be met again once those have come
-// round. A slot in which that is about to happen is spent: it is not taken again until the table
-// has its full size and all free slots are spent. Then the next lap begins, for all of them.
+// The generations of a slot that handles name begin at a random odd number, which depends on the
+// family, the kind and the slot: a handle of another family that has the same tag by chance is not
+// current here.
+//
+// A handle has the low bits of the generation. A free slot is spent when its next handle would
+// equal the first one that it had. A spent slot is not taken until the table has its full size and
+// all of its free slots are spent. Then the next lap begins, in which each slot may be used as
+// often again.
 
 static uint32_t first_generation(enum broodi_kind kind, uint32_t index)
 {
@@ -306,7 +311,7 @@ static uint32_t first_generation(enum broodi_kind kind, uint32_t index)
     return (uint32_t)(mixed >> 32) | 1;
 }
 
-// Which generation a free slot would have when it is taken.
+// The generation that a free slot has once it is taken.
 static uint32_t next_generation(enum broodi_kind kind, uint32_t index, uint64_t state)
 {
     return state ? broodi_generation(state) + 1 : first_generation(kind, index);
@@ -339,7 +344,7 @@ static bool take_at(enum broodi_kind kind, uint32_t index, uint32_t low)
                                                    memory_order_acq_rel, memory_order_relaxed);
 }
 
-// From the cursor on, once around.
+// Searches from the cursor once around the table.
 static bool search(enum broodi_kind kind, uint32_t low, uint32_t *out_index)
 {
     struct broodi_table_state *table = &broodi_family.header->tables[kind];
@@ -360,7 +365,7 @@ static bool search(enum broodi_kind kind, uint32_t low, uint32_t *out_index)
     return false;
 }
 
-// Commits one more step of the table. Two processes may do it at once.
+// Commits one more step of the table. Several processes may do so at the same time.
 static brood_status grow(enum broodi_kind kind)
 {
     const uint32_t limit = broodi_slot_limit(kind);
@@ -385,19 +390,19 @@ static uint64_t state_at(enum broodi_kind kind, uint32_t index)
     return atomic_load_explicit(&word_of(kind, index)->state, memory_order_relaxed);
 }
 
-// Whether that part of the table is in use; never of one that has its full size.
+// Whether this fraction of the table is in use; false for a table of full size.
 static bool is_filled(enum broodi_kind kind, uint32_t numerator, uint32_t denominator)
 {
     const uint32_t limit = broodi_slot_limit(kind);
     const struct broodi_table_state *table = &broodi_family.header->tables[kind];
-    const int32_t live = (int32_t)atomic_load_explicit(
-        &table->live, memory_order_relaxed); // a wrong count may be below zero
+    // Signed: a count that is wrong may be below zero.
+    const int32_t live = (int32_t)atomic_load_explicit(&table->live, memory_order_relaxed);
     return live > 0 && limit < broodi_family.views[kind].capacity &&
            (uint64_t)live * denominator >= (uint64_t)limit * numerator;
 }
 
-// The count goes wrong by one whenever a process dies between a slot and the count of it. It may
-// also die before the slot's group says that there is one.
+// The count becomes wrong by one when a process is killed between the change of a slot and that of
+// the count. The process may also be killed before it has marked the slot's group.
 static void recount(enum broodi_kind kind)
 {
     uint32_t live = 0;
@@ -417,17 +422,18 @@ static void sweep(enum broodi_kind kind)
     recount(kind);
 }
 
-// From three quarters on: a search then finds a free slot in a few steps. What the dead have left
-// is freed first. The table grows unless that has halved it: otherwise every other slot that is
-// taken would cost a sweep.
+// Called when three quarters of the table are in use, since searches would become long: first frees
+// the slots of the dead. If more than half are in use still, the table grows, because otherwise a
+// sweep would soon be necessary again.
 static void make_room(enum broodi_kind kind)
 {
     sweep(kind);
     if (is_filled(kind, 1, 2))
-        (void)grow(kind); // as long as there are free slots that is no fault
+        (void)grow(kind); // a failure does not matter while there are free slots
 }
 
-// False when no slot is spent: then the table is really full.
+// Begins the next lap of a table of full size, which has no free slot left but spent ones. False
+// when no slot is spent: then all of them are taken.
 static bool begin_lap(enum broodi_kind kind)
 {
     struct broodi_table_state *table = &broodi_family.header->tables[kind];

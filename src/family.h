@@ -1,18 +1,17 @@
 // SPDX-License-Identifier: MIT
-// The arena of a family: one shared memory object, a header, and a table of typed slots for each
-// kind of thing.
+// The arena of a family: one shared memory object with a header and, for each kind of object, a
+// table of slots.
 //
 //   window   header, first slots of every table | processes | threads | ... | chunks | heap ...
 //
-// Every process reserves the whole window as address space without access, and makes those parts
-// accessible that it uses. The first BROODI_FIRST slots of every table share the pages behind the
-// header, which are accessible from the start; the rest of a table has a fixed place of its own and
-// is committed in steps, each twice as large as all before. Where in the object a step lies is
-// claimed when the step is committed (space.h), so the object holds nothing but what is in use.
+// Every process reserves the whole window as address space without access, and makes accessible the
+// parts that it uses. The first BROODI_FIRST slots of every table lie behind the header, in pages
+// that are accessible from the start. The rest of a table has a fixed place in the window and is
+// committed in steps, each as large as all before it together. Where a step lies in the object is
+// decided when the step is committed (space.h), so the object contains only what is in use.
 //
-// A slot keeps its kind for the life of the family, so a stale handle always finds a state word
-// where it looks for one. Behind the tables, on pages of its own, lies what blocks are made of:
-// heap.h.
+// A slot keeps its kind for the life of the family, so a stale handle always finds a state word.
+// The memory of blocks lies behind the tables, on pages of its own: heap.h.
 #ifndef FAMILY_H
 #define FAMILY_H
 
@@ -34,11 +33,14 @@
 #define BROODI_ARENA_LAYOUT 4
 
 struct broodi_table_state {
-    _Atomic uint32_t limit;  // slots committed; only grows
-    _Atomic uint32_t cursor; // where the next search begins: reuse in first-in-first-out order
-    _Atomic uint32_t
-        live; // slots taken or spent; a hint, since a process may die between the two steps
-    _Atomic uint32_t laps; // how often the generations of a slot may have come round: see family.c
+    // Slots committed; only grows.
+    _Atomic uint32_t limit;
+    // Where the next search for a free slot begins, so that slots are reused first in, first out.
+    _Atomic uint32_t cursor;
+    // Slots taken or spent. A hint: a process may be killed between a change of a slot and of this.
+    _Atomic uint32_t live;
+    // How often the generations of a slot may have come round: see family.c.
+    _Atomic uint32_t laps;
 };
 
 struct broodi_header {
@@ -46,12 +48,13 @@ struct broodi_header {
     uint32_t layout;
     uint32_t kinds;
     uint64_t family[2]; // random; the tag of handles is a part of it
-    uint64_t window; // bytes of address space that the first process reserved; the layout follows
-                     // from it
-    uint64_t names;  // the registry's lock
+    // Bytes of address space that the first process reserved. The layout follows from it.
+    uint64_t window;
+    uint64_t names; // the handle of the registry's lock
     _Atomic uint64_t thread_ids;
-    _Atomic int64_t keeper;       // the main process, which keeps the sections of large blocks
-    _Atomic uint32_t method_told; // 1 when a process has told that BROOD_START_METHOD is ignored
+    _Atomic int64_t keeper; // the main process, which keeps the sections of large blocks
+    // 1 when a process has printed that BROOD_START_METHOD is ignored.
+    _Atomic uint32_t method_told;
     struct broodi_table_state tables[BROODI_KINDS];
     struct broodi_space space;
     struct broodi_groups groups;
@@ -59,21 +62,22 @@ struct broodi_header {
 };
 
 enum {
-    BROODI_FIRST = 64, // slots of each table behind the header
-    BROODI_BOOT =
-        2 *
-        BROODI_HEAP_CHUNK, // bytes of the window that are committed and accessible from the start
+    // Slots of each table behind the header.
+    BROODI_FIRST = 64,
+    // Bytes of the window that are committed and accessible from the start.
+    BROODI_BOOT = 2 * BROODI_HEAP_CHUNK,
 };
 
 // A table as this process sees it.
 struct broodi_view {
-    unsigned char *first; // the first BROODI_FIRST slots
-    unsigned char
-        *rest; // where the table would begin if all slots were contiguous with the later ones
+    // The first BROODI_FIRST slots.
+    unsigned char *first;
+    // Where slot 0 would lie if the first slots were contiguous with the rest.
+    unsigned char *rest;
     size_t stride;
     uint32_t capacity;
-    _Atomic uint32_t
-        limit; // slots that are accessible in this process; only grows, up to the shared limit
+    // Slots that are accessible in this process; only grows, up to the shared limit.
+    _Atomic uint32_t limit;
 };
 
 struct broodi_family {
@@ -84,27 +88,27 @@ struct broodi_family {
     struct broodi_view views[BROODI_KINDS];
 };
 
-// Set by brood_init and never changed after.
+// Set by brood_init; constant afterwards.
 extern struct broodi_family broodi_family;
 
-// Makes the arena of a new family; or opens that of the starter, whose random number must be
-// `family`.
+// Creates the arena of a new family. And opens the arena of the parent, which must have the random
+// number `family`.
 brood_status broodi_family_create(void);
 brood_status broodi_family_open(intptr_t object, uint64_t window, const uint64_t family[2]);
 
-// The bytes that this table has committed behind the first slots.
+// How many bytes of the table are committed behind the first slots.
 size_t broodi_table_size(enum broodi_kind kind);
 
-// The bytes of the table's n-th step; 0 behind the last.
+// The size in bytes of a step of the table; 0 behind the last.
 size_t broodi_table_step_size(enum broodi_kind kind, uint32_t step);
 
 // Makes all committed slots of the table accessible in this process. Async-signal-safe. False when
-// the system has no memory for the mapping; broodi_family_is_short() says so until it succeeds.
+// the system has no memory for the mapping; broodi_family_is_short() is true from then until a
+// mapping succeeds.
 bool broodi_view_extend(enum broodi_kind kind);
 bool broodi_family_is_short(void);
 
-// The same, for slots that the caller cannot do without: ends the process with one line when it
-// fails.
+// The same for slots that the caller must have: on failure prints one line and ends the process.
 void broodi_view_need(enum broodi_kind kind);
 
 static inline bool broodi_view_has(enum broodi_kind kind, uint32_t index)
@@ -119,7 +123,7 @@ static inline void *broodi_slot_here(enum broodi_kind kind, uint32_t index)
     return (index < BROODI_FIRST ? view->first : view->rest) + index * view->stride;
 }
 
-// The address of a committed slot: made accessible if need be.
+// The address of a committed slot, which is made accessible first if necessary.
 static inline void *broodi_slot(enum broodi_kind kind, uint32_t index)
 {
     if (!broodi_view_has(kind, index))
@@ -127,7 +131,7 @@ static inline void *broodi_slot(enum broodi_kind kind, uint32_t index)
     return broodi_slot_here(kind, index);
 }
 
-// Which slot this is the address of.
+// The index of the slot at this address.
 static inline uint32_t broodi_slot_index(enum broodi_kind kind, const void *slot)
 {
     const struct broodi_view *view = &broodi_family.views[kind];
@@ -136,7 +140,7 @@ static inline uint32_t broodi_slot_index(enum broodi_kind kind, const void *slot
     return (uint32_t)((size_t)(at - (first ? view->first : view->rest)) / view->stride);
 }
 
-// How many slots of the kind are committed; all of them are accessible.
+// How many slots of the kind are committed. All of them are accessible afterwards.
 static inline uint32_t broodi_slot_limit(enum broodi_kind kind)
 {
     const uint32_t limit =
@@ -146,18 +150,18 @@ static inline uint32_t broodi_slot_limit(enum broodi_kind kind)
     return limit;
 }
 
-// Takes a free slot; its state word is {generation, low} from that moment. Fails with
+// Takes a free slot, by one compare-and-swap that also stores `low` in the state word. Fails with
 // BROOD_NO_MEMORY, BROOD_NO_RESOURCES.
 brood_status broodi_slot_take(enum broodi_kind kind, uint32_t low, uint32_t *out_index);
 
-// Commits the slot at `index`, for a kind whose slots are not taken but belong to those of another.
-// Fails with BROOD_NO_MEMORY.
+// Commits the slot at `index`, for kinds whose slots are not taken but go with a slot of another
+// kind. Fails with BROOD_NO_MEMORY, BROOD_NO_RESOURCES.
 brood_status broodi_slot_reach(enum broodi_kind kind, uint32_t index);
 
-// Frees a slot whose state is exactly `state`: false when it has changed. Nobody is woken.
+// Frees a slot whose state is exactly `state`; false when it has changed. Wakes no waiters.
 bool broodi_slot_give(enum broodi_kind kind, uint32_t index, uint64_t state);
 
-// The same for a kind of struct broodi_awaited_slot: the free slot keeps the low word `kept`.
+// The same for kinds of struct broodi_awaited_slot: the free slot keeps the low word `kept`.
 bool broodi_slot_leave(enum broodi_kind kind, uint32_t index, uint64_t state, uint32_t kept);
 
 // A generation is odd while the slot is taken.
@@ -169,21 +173,22 @@ static inline bool broodi_slot_is_live(uint64_t state)
 // The handle of a taken slot.
 uint64_t broodi_handle_of(enum broodi_kind kind, uint32_t index);
 
-// Whether the state is still that of the object that `id` names; if not, it was destroyed:
+// Whether the state still belongs to the object that `id` names. If not, the object was destroyed:
 // BROOD_STALE.
 static inline bool broodi_handle_is_current(uint64_t id, uint64_t state)
 {
     return (((id >> BROODI_SLOT_BITS) ^ (state >> 32)) & BROODI_GENERATION_MASK) == 0;
 }
 
-// The slot that a handle names, in a look at its first bits: NULL when it is none of this kind and
-// family (BROOD_INVALID).
+// The slot that a handle names; NULL when `id` is no handle of this kind and family
+// (BROOD_INVALID), or its table cannot be mapped (broodi_family_is_short()). Of the generation only
+// the lowest bit is checked: the slot may be free, or have another object by now.
 static inline void *broodi_handle_slot(enum broodi_kind kind, uint64_t id)
 {
     const uint64_t family_and_kind =
         (uint64_t)broodi_family.tag << BROODI_KIND_BITS | (uint64_t)kind;
     const uint32_t index = (uint32_t)id & BROODI_SLOT_MASK;
-    const bool taken = id >> BROODI_SLOT_BITS & 1; // an odd generation
+    const bool taken = id >> BROODI_SLOT_BITS & 1; // the generation is odd
     if (id >> BROODI_KIND_AT != family_and_kind || !taken ||
         (!broodi_view_has(kind, index) &&
          (!broodi_view_extend(kind) || !broodi_view_has(kind, index))))

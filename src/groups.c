@@ -6,7 +6,7 @@
 #define ANY UINT32_C(1)
 #define ONE_CHANGE UINT32_C(2)
 
-// Where the groups of a kind stand, and how many there are; 0: the table is not scanned.
+// The first group word of a kind, and the number of its groups; 0: the table is not scanned.
 static const struct {
     uint32_t at;
     uint32_t count;
@@ -48,8 +48,8 @@ void broodi_groups_expect(enum broodi_kind kind, uint32_t index)
         broodi_groups_add(kind, index);
 }
 
-// In the total order: a waker that has changed a word looks for waiters afterwards, and must find
-// every thread that published its wait before (wait_portable.c).
+// Sequentially consistent: a waker changes a word and then scans the threads. It must find every
+// thread that has published its wait before that (wait_portable.c).
 void broodi_groups_add(enum broodi_kind kind, uint32_t index)
 {
     if (!is_scanned(kind))
@@ -67,8 +67,8 @@ static bool is_taken(enum broodi_kind kind, uint32_t index)
     return broodi_slot_is_live(atomic_load_explicit(&word->state, memory_order_acquire));
 }
 
-// Whether a slot of the group, which begins at `first`, may be taken. The limit is loaded behind
-// the word, as it is raised before a slot is taken.
+// Whether the group that begins at `first` may have a taken slot; clears ANY if it has none. The
+// limit of the table is loaded after the word, since it is raised before a slot above it is taken.
 static bool has_any(enum broodi_kind kind, uint32_t first)
 {
     _Atomic uint32_t *word = word_of(kind, first);

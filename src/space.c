@@ -10,8 +10,8 @@ enum {
     GROUPS_FROM = BROODI_KINDS * BROODI_TABLE_STEPS,
 };
 
-// The end of what has been claimed, in chunks, above the extent that was claimed last; 0: that is
-// recorded, or was a section.
+// `top` is {end of the claimed part in chunks 44, claim 20}: the number of the extent that was
+// claimed last; 0 when what was claimed last needs no record, as a section.
 #define CLAIM ((UINT64_C(1) << CLAIM_BITS) - 1)
 
 static struct broodi_space *space(void)
@@ -29,7 +29,7 @@ static uint64_t end_of(uint64_t top)
     return (top >> CLAIM_BITS) * CHUNK;
 }
 
-// Claims are numbered from BROODI_TABLE_STEPS on, since kinds are from 1 on.
+// Claims of steps are numbered from BROODI_TABLE_STEPS on, since kinds are numbered from 1 on.
 static uint32_t claim_of_step(enum broodi_kind kind, uint32_t step)
 {
     return (uint32_t)kind * BROODI_TABLE_STEPS + step;
@@ -56,7 +56,8 @@ static uint64_t size_of(uint32_t claim)
                                   claim % BROODI_TABLE_STEPS);
 }
 
-// Records the extent that was claimed last: the top is its end until another range is claimed.
+// Records the extent that was claimed last, which ends where the claimed part ends. Any number of
+// threads may do so; only the first record is stored.
 static void record(uint64_t top)
 {
     const uint32_t claim = (uint32_t)(top & CLAIM);
@@ -84,11 +85,13 @@ static uint64_t recorded(uint32_t claim)
     return atomic_load_explicit(record_of(claim), memory_order_acquire);
 }
 
-// The record is loaded again after the top: if it is empty then, and the top does not change,
-// nobody has claimed the extent.
-static uint64_t place_of(uint32_t claim)
+// The position of the extent, which is claimed if necessary. The record is loaded again after
+// `top`: if it is still empty then, and `top` does not change, no other thread has claimed the
+// extent.
+static uint64_t position_of(uint32_t claim)
 {
-    uint64_t known = recorded(claim); // first: recording another claim may need this one
+    // Loaded before record() is called, which may itself need the position of this extent.
+    uint64_t known = recorded(claim);
     while (!known) {
         const uint64_t top = atomic_load_explicit(&space()->top, memory_order_acquire);
         record(top);
@@ -101,18 +104,18 @@ static uint64_t place_of(uint32_t claim)
 
 uint64_t broodi_space_of_step(enum broodi_kind kind, uint32_t step)
 {
-    return place_of(claim_of_step(kind, step));
+    return position_of(claim_of_step(kind, step));
 }
 
 uint64_t broodi_space_of_group(uint32_t group)
 {
-    return place_of(GROUPS_FROM + group);
+    return position_of(GROUPS_FROM + group);
 }
 
 uint64_t broodi_space_end(void)
 {
     const uint64_t top = atomic_load_explicit(&space()->top, memory_order_acquire);
-    record(top); // so that broodi_space_extent() knows all extents up to there
+    record(top); // so that broodi_space_extent() finds all extents up to here
     return end_of(top);
 }
 
@@ -138,8 +141,9 @@ uint32_t broodi_space_count(void)
 
 bool broodi_space_extent(uint32_t number, uint64_t *out_from, uint64_t *out_to)
 {
-    if (number < BROODI_TABLE_STEPS) { // none of them is a claim; the first one is what was in use
-                                       // from the start
+    // The numbers below are no claims. The first one stands for the boot part, in use from the
+    // start.
+    if (number < BROODI_TABLE_STEPS) {
         *out_from = 0;
         *out_to = BROODI_BOOT;
         return number == 0;
