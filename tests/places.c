@@ -101,10 +101,10 @@ static void assert_names_both(const char *printed, const char *name)
 {
     char starters[160];
     char childs[160];
-    const char *at = strstr(printed, "the starter has build ");
+    const char *at = strstr(printed, "the parent has build ");
     assert_non_null(at);
     assert_int_equal(
-        sscanf(at, "the starter has build %159[^,], the child has build %159s", starters, childs),
+        sscanf(at, "the parent has build %159[^,], the child has build %159s", starters, childs),
         2);
     assert_string_not_equal(starters, childs);
     if (!strstr(at, name))

@@ -252,7 +252,7 @@ static brood_status refuse(const brood_os_module *starters, const unsigned char 
 {
     char theirs[2 * BROOD_OS_MODULE_IDENTITY + 1];
     char ours[2 * BROOD_OS_MODULE_IDENTITY + 1];
-    return broodi_fail(BROOD_MISMATCH, "the starter has build %s, the child has build %s of %s",
+    return broodi_fail(BROOD_MISMATCH, "the parent has build %s, the child has build %s of %s",
                        shown(starters->identity, theirs), shown(identity, ours),
                        starters->path[0] ? starters->path : "the program");
 }

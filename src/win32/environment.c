@@ -9,7 +9,8 @@
 #include <string.h>
 #include <windows.h>
 
-// The length of the name in "NAME=value". That of a hidden entry begins with the sign: "=C:=C:\".
+// The length of the name in "NAME=value". The name of a hidden entry begins with the equals sign:
+// "=C:=C:\".
 static int name_length(const wchar_t *entry)
 {
     const wchar_t *sign = *entry ? wcschr(entry + 1, L'=') : NULL;
@@ -24,23 +25,23 @@ static int by_name(const void *a, const void *b)
            CSTR_EQUAL;
 }
 
-// Appends an entry to the list in UTF-16; gives back the place behind its text, NULL when it is
-// not UTF-8.
+// Appends an entry to the list in UTF-16. Returns the end of the text; NULL if the entry is not
+// UTF-8. An empty entry, or one with the name of the first, is skipped.
 static wchar_t *add_entry(wchar_t **list, size_t *count, wchar_t *at, const char *entry)
 {
-    // No text has more units in UTF-16 than bytes in UTF-8.
+    // A text has at most as many units in UTF-16 as bytes in UTF-8.
     const int room = (int)strlen(entry) + 1;
     const int units = MultiByteToWideChar(CP_UTF8, MB_ERR_INVALID_CHARS, entry, -1, at, room);
     if (units <= 0)
         return NULL;
-    // An empty entry would end the block, and the first one stands for all of its name.
+    // An empty entry would end the block; the first entry overrides others of its name.
     if (*entry == '\0' || (*count > 0 && by_name(&at, &list[0]) == 0))
         return at;
     list[(*count)++] = at;
     return at + units;
 }
 
-// Makes of a list the block that the system wants: sorted, and with an empty entry at its end.
+// Builds the block for CreateProcessW from a list: sorted by name, ended by an empty string.
 static wchar_t *join_entries(wchar_t **list, size_t count, size_t room)
 {
     wchar_t *block = broodi_alloc((room + 1) * sizeof *block);

@@ -1,21 +1,22 @@
 // SPDX-License-Identifier: MIT
-// A child is the running program once more. It inherits the handles of a list and nothing else: the
-// mapping with its boot record, the event of its reply, the arena and its standard handles. What is
-// made inheritable for that exists during the call only.
+// A child runs the same program file as its parent. It inherits the handles in an explicit list
+// and no others: the mapping with its boot record, the event for its reply, the arena, the
+// resources and the standard handles. The inheritable duplicates exist only during the call.
 //
-// A tied child is born into this process's own job, which the system closes, and with it all that
-// is inside, when this process ends in whatever way. What the child itself starts breaks away
-// silently: other programs are no concern of the job, and its brood children are in a job of its
-// own.
+// A tied child is created inside its parent's job. When the parent ends, however it ends, the
+// system closes the job and terminates the processes in it. Processes that the child starts break
+// away silently: other programs do not belong in the job, and the brood children of the child are
+// in the child's own job.
 //
-// The jobs of a process are nested: one that holds others has all their processes. So once this
-// process has been put into a further job, by whomever, what it starts is in that job too, and
-// cannot join children that are not: those of before stay in the job they have, and from then on
-// there is another.
+// Jobs of a process are nested: an outer job contains every process of the inner ones. If this
+// process has been assigned to a further job since the first tied child, its new children are in
+// that job too and cannot join a job whose processes are not. Earlier children then stay in the
+// job they have, and a new job is made for later ones.
 //
-// A process is made suspended, by the system too, and one that is killed while it makes another
-// leaves that so for ever. So a child that is to survive its starter is born into a job that is
-// closed with it, one of the child's own, which lets go once the child is made.
+// CreateProcessW creates the process suspended first. If the parent is killed during that call,
+// the process stays suspended for ever. An untied child is therefore created in a job of its own
+// that is closed when its parent dies; the limit that terminates it is removed once the child has
+// been created.
 #include "launch.h"
 
 #include "environment.h"
@@ -30,8 +31,8 @@
 #include <wchar.h>
 #include <windows.h>
 
-// The job that tied children are born into, made when the first of them is. Its handle is never
-// closed, also when another has taken its place.
+// The job for tied children, made for the first of them. Its handle is never closed, even after a
+// new job has replaced it: closing it would terminate the children in it.
 static HANDLE tied_job;
 static SRWLOCK tied_job_guard = SRWLOCK_INIT;
 
@@ -99,7 +100,7 @@ static brood_status find_program(struct launch *launch)
     const brood_status status = broodi_win32_module_path(NULL, &launch->program);
     if (status != BROOD_OK)
         return status;
-    // A copy: CreateProcessW writes into it.
+    // A copy, because CreateProcessW may write to it.
     const wchar_t *command = GetCommandLineW();
     const size_t size = (wcslen(command) + 1) * sizeof *command;
     launch->command = broodi_alloc(size);
@@ -109,7 +110,7 @@ static brood_status find_program(struct launch *launch)
     return BROOD_OK;
 }
 
-// Makes the child's copy of a handle; `out` receives it.
+// Makes an inheritable duplicate of a handle for the child; stores it in `out`.
 static brood_status hand(struct launch *launch, HANDLE own, HANDLE *out)
 {
     HANDLE self = GetCurrentProcess();
@@ -143,7 +144,7 @@ static brood_status write_letter(struct launch *launch, const brood_os_plan *pla
     launch->letter->magic = CHANNEL_MAGIC;
     launch->letter->size = plan->size;
     launch->letter->resources = plan->resource_count;
-    launch->letter->starter = GetCurrentProcessId();
+    launch->letter->parent = GetCurrentProcessId();
     memcpy((unsigned char *)launch->letter + CHANNEL_RECORD, plan->record, plan->size);
     return BROOD_OK;
 }
@@ -198,8 +199,7 @@ static brood_status announce(struct launch *launch, const brood_os_plan *plan)
     return BROOD_OK;
 }
 
-// A process may be without a standard handle, or with one that somebody has closed: so is its
-// child.
+// A process may have no standard handle, or one that has been closed; then its child has none.
 static brood_status hand_standard(struct launch *launch, DWORD which, HANDLE *out)
 {
     HANDLE own = GetStdHandle(which);
@@ -276,7 +276,7 @@ static brood_status make_attributes(struct launch *launch, DWORD count)
     return BROOD_OK;
 }
 
-// The child is in its job from its first moment: this process may be killed in the next one.
+// The child is in its job from the start: this process may be killed right after the creation.
 static brood_status list_attributes(struct launch *launch)
 {
     brood_status status = make_attributes(launch, 2);

@@ -24,13 +24,13 @@ enum {
     LONGEST = FIELDS * (DIGITS + 1)
 };
 
-// A process is a child once: what its reply needs.
+// What the reply needs. A process is started as a child only once.
 static struct channel {
     channel_letter *letter;
     HANDLE event;
 } channel;
 
-// The C library has a copy of its own. What a child of this process inherits is the system's.
+// The C library has a copy of its own; children inherit the system's.
 static void erase_announcement(void)
 {
     (void)_wputenv(CHANNEL_VARIABLE_WIDE L"=");
@@ -44,7 +44,7 @@ static int digit(wchar_t letter)
     return found ? (int)(found - digits) : -1;
 }
 
-// Reads a number and the character that closes it; NULL when they are not there.
+// Reads a hexadecimal number and the character that ends it; NULL if the text is anything else.
 static const wchar_t *read_field(const wchar_t *at, wchar_t end, uint64_t *out)
 {
     *out = 0;
@@ -79,8 +79,8 @@ static bool are_handles(const uint64_t fields[FIELDS])
            fields[RECORD_MAPPING] != fields[ARENA] && fields[REPLY_EVENT] != fields[ARENA];
 }
 
-// Whether a view begins with a letter that lies in it as a whole. Memory that is reserved only
-// cannot be looked at.
+// Whether the view begins with a letter and contains all of it. Checks the size before it reads:
+// memory that is only reserved must not be accessed.
 static bool is_letter(const channel_letter *view)
 {
     MEMORY_BASIC_INFORMATION facts;
@@ -106,8 +106,8 @@ static channel_letter *open_letter(HANDLE mapping)
     return NULL;
 }
 
-// What is announced may be a stranger's until this is known: it is looked at, and neither changed
-// nor closed.
+// Until the announcement is trusted, the handles may belong to other code of the program: they
+// are queried, but neither changed nor closed.
 static enum broodi_trust judge(void)
 {
     uint64_t fields[FIELDS];
@@ -118,7 +118,7 @@ static enum broodi_trust judge(void)
     channel_letter *letter = open_letter(handle_in(fields, RECORD_MAPPING));
     if (!letter)
         return BROODI_TRUST_STRANGER;
-    const enum broodi_trust trust = broodi_trust_judge(letter->starter);
+    const enum broodi_trust trust = broodi_trust_judge(letter->parent);
     UnmapViewOfFile(letter);
     return trust;
 }
@@ -129,10 +129,10 @@ static bool is_shortage(DWORD code)
            code == ERROR_NO_SYSTEM_RESOURCES || code == ERROR_COMMITMENT_LIMIT;
 }
 
-// A child that cannot find out who has announced it must not begin as a main process.
+// A child that cannot verify its announcement for lack of memory must not run as a main process.
 bool brood_os_boot_is_announced(void)
 {
-    const DWORD zero_only = 1; // what an empty one needs
+    const DWORD zero_only = 1; // the size that an empty variable needs
     if (GetEnvironmentVariableW(CHANNEL_VARIABLE_WIDE, NULL, 0) <= zero_only)
         return false;
     SetLastError(ERROR_SUCCESS);
@@ -143,22 +143,22 @@ bool brood_os_boot_is_announced(void)
         brood_os_process_exit(70);
     if (trust == BROODI_TRUST_STRANGER)
         erase_announcement();
-    return trust == BROODI_TRUST_STARTER;
+    return trust == BROODI_TRUST_PARENT;
 }
 
-// The handles came by inheritance and are not to go further that way.
+// The handles were inherited; this process's children must not inherit them.
 static void keep_handles(const uint64_t fields[FIELDS])
 {
     for (int i = RECORD_MAPPING; i <= ARENA; i++)
         (void)SetHandleInformation(handle_in(fields, i), HANDLE_FLAG_INHERIT, 0);
 }
 
-// A descriptor is the C library's own name for a handle, in each process another one.
+// A descriptor is the C library's number for a handle, and differs in each process.
 static brood_status adopt(const channel_resource *resource, brood_resource *out)
 {
     HANDLE handle = (HANDLE)(intptr_t)resource->value;
     if (!SetHandleInformation(handle, HANDLE_FLAG_INHERIT, 0))
-        return broodi_fail(BROOD_INVALID, "resource %lld is not there", (long long)resource->value);
+        return broodi_fail(BROOD_INVALID, "resource %lld is not open", (long long)resource->value);
     *out = (brood_resource){ resource->kind, (intptr_t)handle };
     if (resource->kind == BROOD_RESOURCE_DESCRIPTOR)
         out->value = broodi_fault() ? -1 : _open_osfhandle((intptr_t)handle, _O_BINARY);
@@ -187,15 +187,15 @@ brood_status brood_os_boot_take(brood_os_boot *out)
     const bool read = read_announcement(fields);
     erase_announcement();
     if (!read)
-        return broodi_fail(BROOD_INVALID, "the announcement in " CHANNEL_VARIABLE " is none");
+        return broodi_fail(BROOD_INVALID, "invalid announcement in " CHANNEL_VARIABLE);
     keep_handles(fields);
     HANDLE event = handle_in(fields, REPLY_EVENT);
     HANDLE mapping = handle_in(fields, RECORD_MAPPING);
     if (!ResetEvent(event))
-        return broodi_fail(BROOD_INVALID, "the announced handles are not there");
+        return broodi_fail(BROOD_INVALID, "the announced handles are not open");
     channel_letter *letter = open_letter(mapping);
     if (!letter)
-        return broodi_fail(BROOD_INVALID, "the announced record is none");
+        return broodi_fail(BROOD_INVALID, "the announced mapping holds no boot record");
     CloseHandle(mapping);
     channel = (struct channel){ letter, event };
     out->channel = (intptr_t)&channel;
@@ -225,15 +225,15 @@ bool brood_os_boot_reply(intptr_t to, brood_status status, const char *text)
     struct channel *const reply = (struct channel *)to;
     reply->letter->status = (int32_t)status;
     copy_text(reply->letter->text, sizeof reply->letter->text, text);
-    // Pairs with the starter's read in brood_os_process_await_ready.
+    // Pairs with the parent's load in read_reply.
     (void)InterlockedExchange(&reply->letter->state, CHANNEL_REPLIED);
     (void)SetEvent(reply->event);
     CloseHandle(reply->event);
     *reply = (struct channel){ NULL, NULL };
-    return true; // a starter that is gone has taken this process along
+    return true; // always: a parent that ends terminates a tied child
 }
 
-// A child gets the rights of its starter, and nobody else can hand it a handle.
+// A child runs with its parent's rights, and no program of another user can pass it handles.
 bool brood_os_boot_is_privileged(void)
 {
     return false;

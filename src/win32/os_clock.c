@@ -13,7 +13,7 @@ int64_t brood_os_clock(void)
     LARGE_INTEGER count;
     (void)QueryPerformanceFrequency(&frequency);
     (void)QueryPerformanceCounter(&count);
-    // In two parts: the product of the whole would overflow within minutes.
+    // Computed in two parts: the product of the whole count would overflow within minutes.
     const int64_t seconds = count.QuadPart / frequency.QuadPart;
     const int64_t rest = count.QuadPart % frequency.QuadPart;
     return seconds * SECOND + rest * SECOND / frequency.QuadPart;

@@ -9,8 +9,8 @@ unsigned brood_os_cpu_count(void)
     return count > 0 ? count : 1;
 }
 
-// A process without an affinity of its own may use every group of processors, of which the masks
-// show one or none.
+// A process that has set no affinity may run in every processor group, but the masks cover at
+// most one group.
 unsigned brood_os_cpu_usable(void)
 {
     const unsigned all = brood_os_cpu_count();

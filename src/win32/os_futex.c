@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// WaitOnAddress and its relatives do not cross processes: the core waits by doorbells instead.
+// WaitOnAddress does not work across processes: the core waits with doorbells instead.
 #include "os/os_futex.h"
 
 brood_status brood_os_futex_wait(const uint32_t *word, uint32_t value, brood_os_life *holder,

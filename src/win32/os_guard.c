@@ -15,7 +15,7 @@ void brood_os_guard_unlock(void)
     ReleaseSRWLockExclusive(&guard);
 }
 
-// There is no fork to watch.
+// Windows has no fork to watch.
 brood_status brood_os_guard_watch_fork(void (*in_child)(void))
 {
     (void)in_child;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-// A thread holds a kernel mutex for its life: the system abandons it at any end of the thread. Its
-// doorbell is an event. Both go by names that are made from the family's random number, the slot
-// and its generation, so that any process of the family can open them, and no two threads ever meet
-// under one name.
+// A thread owns a kernel mutex while it lives; the system abandons the mutex when the thread ends
+// in any way. Its doorbell is an event. Both have names, made from the family's random number,
+// the slot and its generation, so that every process of the family can open them and no two
+// threads ever share a name.
 #include "os/os_life.h"
 
 #include "win32.h"
@@ -13,8 +13,8 @@
 #include <string.h>
 #include <windows.h>
 
-// What stands in brood_os_life. The handles mean something to the thread itself only; the rest says
-// who it is.
+// The contents of brood_os_life. The handles are valid in the thread's own process only; the
+// other fields identify the thread.
 struct life {
     HANDLE mutex;
     HANDLE bell;
@@ -24,25 +24,27 @@ struct life {
     uint32_t generation;
 };
 
-_Static_assert(sizeof(struct life) <= sizeof(brood_os_life), "the life fits into its room");
+_Static_assert(sizeof(struct life) <= sizeof(brood_os_life), "a life fits into brood_os_life");
 
 enum {
-    NAME = 80,           // room for a name
+    NAME = 80,           // size of a name
     HOLDER_PERIOD = 50,  // ms
-    MOST_KNOWN = 1 << 20 // a power of two; what is beyond is opened anew each time
+    MOST_KNOWN = 1 << 20 // a power of two; handles of later slots are opened for each use
 };
 
 #define LIFE L'l'
 #define BELL L'b'
 
-// What this process has opened of other threads, by slot: a call of the system instead of three.
+// Handles of other threads' objects that this process keeps open, by slot: a use costs one system
+// call instead of three.
 static struct known {
     HANDLE bell; // NULL: not opened
     HANDLE mutex;
     uint32_t generation;
 } * known_threads;
 static uint32_t known_count;
-// Guards both. Who uses a handle shares it, so that none is closed meanwhile.
+// Guards both. A user of a handle holds it in shared mode, so that the handle is not closed
+// meanwhile.
 static SRWLOCK known_guard = SRWLOCK_INIT;
 
 static wchar_t *put_hex(wchar_t *at, uint64_t value, int digits)
@@ -67,7 +69,7 @@ static void make_name(wchar_t name[NAME], const brood_os_life_id *id, wchar_t ki
     *at = L'\0';
 }
 
-// Tells the calling thread from one that had its number before.
+// Distinguishes the calling thread from an earlier thread with the same id.
 static uint64_t own_birth(void)
 {
     FILETIME birth = { 0, 0 };
@@ -83,7 +85,8 @@ static struct life read_life(const brood_os_life *life)
     return state;
 }
 
-// A name that is there already is a stranger's, and tells nothing about this thread.
+// An object of this name that existed before is a foreign one, and says nothing about this
+// thread.
 static bool is_ours(HANDLE object)
 {
     return object && GetLastError() != ERROR_ALREADY_EXISTS;
@@ -145,14 +148,15 @@ static HANDLE open_mutex(const brood_os_life_id *id)
     return broodi_win32_fault() ? NULL : OpenMutexW(SYNCHRONIZE | MUTEX_MODIFY_STATE, FALSE, name);
 }
 
-// Called with the guard. NULL when the thread is not known.
+// Called with the guard held. NULL if no handle of this thread is kept.
 static struct known *find_known(const brood_os_life_id *id)
 {
     struct known *known = id->slot < known_count ? &known_threads[id->slot] : NULL;
     return known && known->generation == id->generation ? known : NULL;
 }
 
-// Called with the guard held alone. False when memory is short.
+// Called with the guard held exclusively. False if there is no memory, or the slot is beyond
+// MOST_KNOWN.
 static bool make_room(uint32_t slot)
 {
     if (slot < known_count)
@@ -179,7 +183,8 @@ static void close_all(const struct known *known)
         CloseHandle(known->mutex);
 }
 
-// Keeps one handle, the other being NULL, in the place of what the slot had.
+// Keeps one handle (the other argument is NULL). Closes handles of the slot that it replaces or
+// that belong to another generation.
 static void keep(const brood_os_life_id *id, HANDLE bell, HANDLE mutex)
 {
     struct known spare = { .bell = bell, .mutex = mutex };
@@ -216,7 +221,7 @@ void brood_os_life_forget(const brood_os_life_id *id)
     close_all(&spare);
 }
 
-// Whether it is nobody's any more: abandoned, or given back.
+// Whether no thread owns the mutex: it was abandoned or released.
 static bool is_free(HANDLE mutex)
 {
     const DWORD answer = WaitForSingleObject(mutex, 0);
@@ -237,11 +242,12 @@ static bool ask_known(const brood_os_life_id *id, bool *out_over)
     return mutex != NULL;
 }
 
-// A mutex goes with its last handle; who asked before may have one.
+// A mutex that no process has open does not exist any more. A process that has asked before may
+// keep it open.
 bool brood_os_life_is_over(brood_os_life *life, const brood_os_life_id *id)
 {
     bool over = false;
-    // The thread would get its own mutex once more.
+    // The calling thread would acquire its own mutex recursively.
     if (is_caller(life, id))
         return false;
     if (ask_known(id, &over))
@@ -305,7 +311,8 @@ void brood_os_bell_await(brood_os_life *own, brood_os_life *holder,
         CloseHandle(mutex);
         return;
     }
-    // A holder without a mutex has ended. When something else is wrong, its end cannot be awaited.
+    // A holder whose mutex does not exist has ended. After any other error its end cannot be
+    // awaited.
     if (GetLastError() != ERROR_FILE_NOT_FOUND)
         (void)WaitForSingleObject(bell, limit < HOLDER_PERIOD ? limit : HOLDER_PERIOD);
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
-// The arena's window is one section of the page file, reserved as a whole. A page that one process
-// commits in its view is committed in every view, and stays so. A large block is a section of its
-// own; it ends with its last handle, and its keeper has one.
+// The arena's window is one section of the page file, reserved as a whole. A page that one
+// process commits in its view is committed in every view, and cannot be decommitted. A large
+// block is a section of its own, which exists until its last handle is closed; its keeper holds
+// one.
 #include "os/os_memory.h"
 
 #include "win32.h"
@@ -11,8 +12,8 @@
 
 #include <windows.h>
 
-// The system keeps eight bytes for each reserved page: a window of gibibytes would cost every
-// family megabytes.
+// The system keeps eight bytes per reserved page: a window of gibibytes would cost every family
+// megabytes.
 #define WINDOW ((size_t)(SIZE_MAX > UINT32_MAX ? (UINT64_C(1) << 30) : (UINT64_C(256) << 20)))
 
 static brood_status map(brood_os_arena *out, HANDLE section, size_t size)
@@ -53,7 +54,7 @@ brood_status brood_os_arena_create(brood_os_arena *out, size_t least)
 brood_status brood_os_arena_open(brood_os_arena *out, intptr_t object, size_t size, size_t least)
 {
     HANDLE section = (HANDLE)object;
-    // The handle came by inheritance and is not to go further that way.
+    // The handle was inherited; this process's children must not inherit it.
     if (!SetHandleInformation(section, HANDLE_FLAG_INHERIT, 0))
         return broodi_fail(BROOD_INVALID, "handle %lld is no arena", (long long)object);
     brood_status status = map(out, section, size);
@@ -61,8 +62,8 @@ brood_status brood_os_arena_open(brood_os_arena *out, intptr_t object, size_t si
         status = map(out, section, least);
     if (status == BROOD_OK)
         return BROOD_OK;
-    // What is no section, or one that is smaller, is told by codes such as "invalid handle" and
-    // "access denied".
+    // For a handle that is no section, or a section that is too small, the system reports codes
+    // such as "invalid handle" and "access denied".
     if (status != BROOD_NO_MEMORY)
         status = broodi_fail(BROOD_INVALID, "handle %lld is no arena", (long long)object);
     CloseHandle(section);
@@ -83,8 +84,7 @@ brood_status brood_os_arena_commit(const brood_os_arena *arena, const brood_os_r
     return BROOD_OK;
 }
 
-// Reserved pages of a view are inaccessible, and become accessible in all views when they are
-// committed in one.
+// Reserved pages of a view are inaccessible; a commit in one view makes them accessible in all.
 bool brood_os_arena_access(const brood_os_arena *arena, const brood_os_range *range)
 {
     return range->offset <= arena->size && range->length <= arena->size - range->offset;
@@ -103,8 +103,7 @@ uint64_t brood_os_section_limit(void)
     return INT64_MAX;
 }
 
-// The number of a process may be another one's later; its name here has bits of when it was
-// created.
+// A process id may be reused, so the name of a process also contains bits of its creation time.
 static int64_t name_of(HANDLE process)
 {
     FILETIME birth;
@@ -119,7 +118,7 @@ int64_t brood_os_section_keeper(void)
     return name_of(GetCurrentProcess());
 }
 
-// NULL when it has ended, and when it cannot be had.
+// NULL if the process has ended or cannot be opened.
 static HANDLE open_keeper(int64_t keeper)
 {
     if (keeper == brood_os_section_keeper())
@@ -136,12 +135,12 @@ brood_status brood_os_memory_check(uint64_t length)
 {
     MEMORYSTATUSEX memory = { .dwLength = sizeof memory };
     if (length > SIZE_MAX || (GlobalMemoryStatusEx(&memory) && length > memory.ullAvailPageFile))
-        return broodi_fail(BROOD_NO_MEMORY, "%llu bytes, where %llu are left",
+        return broodi_fail(BROOD_NO_MEMORY, "%llu bytes requested, %llu available",
                            (unsigned long long)length, (unsigned long long)memory.ullAvailPageFile);
     return BROOD_OK;
 }
 
-// Gives the keeper a handle of its own; false when it cannot have one.
+// Duplicates the handle into the keeper; false if that fails.
 static bool hand_over(HANDLE section, int64_t name, uint64_t *out_name)
 {
     HANDLE theirs = NULL;
@@ -155,10 +154,10 @@ static bool hand_over(HANDLE section, int64_t name, uint64_t *out_name)
     return done;
 }
 
-// A keeper that has died is replaced by the maker.
+// If the keeper has died, this process becomes the keeper.
 brood_status brood_os_section_create(const brood_os_arena *arena, bool lazy, brood_os_section *out)
 {
-    (void)arena, (void)lazy; // pages of such a section always come when they are touched
+    (void)arena, (void)lazy; // the system always allocates pages on first access
     HANDLE section =
         broodi_win32_fault()
             ? NULL
@@ -176,8 +175,8 @@ brood_status brood_os_section_create(const brood_os_arena *arena, bool lazy, bro
     return BROOD_OK;
 }
 
-// A handle of this process's own; with DUPLICATE_CLOSE_SOURCE in its keeper's place. NULL when
-// there is none any more.
+// Returns a handle of this process to the section; DUPLICATE_CLOSE_SOURCE also closes the
+// keeper's. NULL if the keeper has ended or the duplication fails.
 static HANDLE duplicate(const brood_os_section *section, DWORD options)
 {
     HANDLE ours = NULL;
@@ -211,7 +210,7 @@ brood_status brood_os_section_map(const brood_os_arena *arena, const brood_os_se
                ? NULL
                : MapViewOfFile(ours, FILE_MAP_WRITE, 0, 0, (SIZE_T)section->length);
     const DWORD code = GetLastError();
-    CloseHandle(ours); // the view keeps what it needs
+    CloseHandle(ours); // the view keeps the section alive
     return *out ? BROOD_OK : brood_os_error("MapViewOfFile", code);
 }
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-// A module is named by its path and by its headers, as they stand in memory. The loader writes the
-// base address into them; all else there is as in the file. The linker of MinGW puts a sum of the
-// whole file into them, that of MSVC does not; but it numbers each build in what it tells a
-// debugger.
+// A module is identified by its path and by its headers as they are in memory. The loader stores
+// the base address into them; the rest is as in the file. MinGW's linker stores a checksum of the
+// whole file in the headers; MSVC's linker does not, but the debug directory has an identifier of
+// the build.
 #include "os/os_module.h"
 
 #include "win32.h"
@@ -34,7 +34,8 @@ static uint64_t hash(uint64_t seed, const void *data, size_t size)
     return seed;
 }
 
-// Adds what a debugger is told: the number of the build, and where its symbols are.
+// Adds the contents of the debug directory: the identifier of the build and the path of the
+// symbols.
 static uint64_t hash_debug(uint64_t seed, HMODULE module, const IMAGE_NT_HEADERS *headers)
 {
     const unsigned char *base = (const unsigned char *)module;
@@ -55,7 +56,7 @@ static uint64_t hash_debug(uint64_t seed, HMODULE module, const IMAGE_NT_HEADERS
     return seed;
 }
 
-// What stands in an identity.
+// The fields of an identity.
 enum { FACT_STAMP, FACT_SIZE, FACT_SUM, FACT_SUM_HIGH, FACTS };
 
 static void identify(HMODULE module, unsigned char identity[BROOD_OS_MODULE_IDENTITY])
@@ -81,7 +82,7 @@ static void identify(HMODULE module, unsigned char identity[BROOD_OS_MODULE_IDEN
     memcpy(identity, facts, sizeof facts);
 }
 
-// Long enough for each number.
+// Size of the text of an identity.
 enum { SHOWN = 64 };
 
 static const char *shown(const unsigned char identity[BROOD_OS_MODULE_IDENTITY], char text[SHOWN])
@@ -128,7 +129,7 @@ brood_status brood_os_module_find(void (*code)(void), brood_os_module *out)
         return broodi_fail(BROOD_INVALID, "the function is in no module");
     const uint64_t offset = (uintptr_t)code - (uintptr_t)module;
     if (!is_code(module, offset))
-        return broodi_fail(BROOD_INVALID, "the function's address is that of data");
+        return broodi_fail(BROOD_INVALID, "the function's address is not in a code section");
     const brood_status status = name_module(module, &out->path);
     if (status != BROOD_OK)
         return status;
@@ -137,7 +138,7 @@ brood_status brood_os_module_find(void (*code)(void), brood_os_module *out)
     return BROOD_OK;
 }
 
-// Of its own libraries a module may expect that they lie beside it.
+// The last attempt also searches the module's own directory for the libraries that it needs.
 static HMODULE load(const wchar_t *path)
 {
     if (broodi_win32_fault())
@@ -150,8 +151,8 @@ static HMODULE load(const wchar_t *path)
     return module;
 }
 
-// The system completes a name without an extension to another one, unless a point ends it. To a
-// name that begins with \\?\ it does nothing.
+// The system appends ".dll" to a name without an extension unless it ends with a point. It leaves
+// a name that begins with \\?\ unchanged.
 static brood_status exact_name(const char *path, wchar_t **out)
 {
     const size_t length = strlen(path);
@@ -184,13 +185,13 @@ static brood_status find_module(const char *path, HMODULE *out)
     return *out ? BROOD_OK : broodi_fail(BROOD_NOT_FOUND, "LoadLibraryW of %s (%lu)", path, code);
 }
 
-static brood_status refuse(const brood_os_module *starters, const unsigned char *identity)
+static brood_status refuse(const brood_os_module *parents, const unsigned char *identity)
 {
     char theirs[SHOWN];
     char ours[SHOWN];
-    return broodi_fail(BROOD_MISMATCH, "the starter has build %s, the child has build %s of %s",
-                       shown(starters->identity, theirs), shown(identity, ours),
-                       *starters->path ? starters->path : "the program");
+    return broodi_fail(BROOD_MISMATCH, "the parent has build %s, the child has build %s of %s",
+                       shown(parents->identity, theirs), shown(identity, ours),
+                       *parents->path ? parents->path : "the program");
 }
 
 brood_status brood_os_module_resolve(const brood_os_module *module, void (**out)(void))

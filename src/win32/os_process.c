@@ -13,16 +13,17 @@
 #include <wchar.h>
 #include <windows.h>
 
-// The exit codes of what is ended from here: these and the number of a POSIX signal.
+// The exit codes of processes that brood_os_process_end terminates: a base plus the number of the
+// corresponding POSIX signal.
 enum { ENDED_BASE = 0x10000, ENDED_SOFTLY = ENDED_BASE + 15, ENDED_HARD = ENDED_BASE + 9 };
 
-// What POSIX has for the end by a console: SIGINT.
+// The POSIX counterpart of a console interrupt: SIGINT.
 enum { INTERRUPT = 2 };
 
 static bool make_process(struct launch *launch, PROCESS_INFORMATION *out)
 {
     launch->startup.StartupInfo.cb = sizeof launch->startup;
-    // Where there is no console, none is to open for the child.
+    // Without a console, the child must not open one.
     const DWORD console = GetConsoleCP() != 0 ? 0 : DETACHED_PROCESS;
     const DWORD flags = EXTENDED_STARTUPINFO_PRESENT | CREATE_UNICODE_ENVIRONMENT | console;
     return !broodi_win32_fault() &&
@@ -71,9 +72,10 @@ brood_status brood_os_resource_check(const brood_resource *resource)
     case BROOD_RESOURCE_SOCKET:
         break;
     default:
-        return broodi_fail(BROOD_INVALID, "%d is no kind of resource", (int)resource->kind);
+        return broodi_fail(BROOD_INVALID, "invalid resource kind %d", (int)resource->kind);
     }
-    // A pseudo handle, such as that of the current process, would be another thing in the child.
+    // A pseudo handle, such as that of the current process, would denote another object in the
+    // child.
     if (!handle || (intptr_t)handle < 0 || !GetHandleInformation(handle, &facts))
         return broodi_fail(BROOD_INVALID, "resource %lld is not open", (long long)resource->value);
     return BROOD_OK;
@@ -101,11 +103,11 @@ brood_status brood_os_process_fork(const brood_os_plan *plan, void (*entry)(void
     return broodi_fail(BROOD_UNSUPPORTED, "Windows has no fork");
 }
 
-// The text is the child's: nothing says that it ends.
+// The child writes the text, so it may lack a terminator.
 static bool read_reply(channel_letter *letter, brood_os_reply *out)
 {
     _Static_assert(sizeof out->text == sizeof letter->text, "a reply fits");
-    // Pairs with the child's write in brood_os_boot_reply.
+    // Pairs with the child's store in brood_os_boot_reply.
     if (InterlockedCompareExchange(&letter->state, 0, 0) != CHANNEL_REPLIED)
         return false;
     out->status = (brood_status)letter->status;
@@ -114,7 +116,7 @@ static bool read_reply(channel_letter *letter, brood_os_reply *out)
     return true;
 }
 
-// Waits for the first of some objects; WAIT_TIMEOUT at the deadline.
+// Waits for the first of several objects; WAIT_TIMEOUT at the deadline.
 static DWORD await_any(const HANDLE *objects, DWORD count, int64_t deadline)
 {
     for (;;) {
@@ -130,7 +132,7 @@ static brood_status await_reply(const brood_os_child *child, int64_t deadline, b
     const HANDLE either[] = { (HANDLE)child->channel, (HANDLE)child->handle };
     const DWORD answer = await_any(either, 2, deadline);
     const DWORD error = GetLastError();
-    // The reply may have come just before the end that was seen first.
+    // The child may have replied just before the end that the wait has reported.
     if (read_reply((channel_letter *)child->memory, out))
         return BROOD_OK;
     if (answer == WAIT_TIMEOUT)
@@ -174,14 +176,15 @@ brood_status brood_os_process_await_end(const brood_os_child *child, int64_t dea
     return await_process((HANDLE)child->handle, deadline);
 }
 
-// What an exit code says: the first row that it lies in.
+// The meanings of exit codes; the first row that contains the code applies.
 static const struct {
     DWORD first;
     DWORD last;
     brood_exit_kind kind;
     brood_crash crash;
 } meanings[] = {
-    // A true 0 is known from the child's own record: under Wine what is killed from outside has it.
+    // A real 0 is known from the child's own record; under Wine, a process killed from outside
+    // has it too.
     { 0, 0, BROOD_LOST, BROOD_CRASH_NONE },
     { 3, 3, BROOD_CRASHED, BROOD_CRASH_ABORT }, // abort() of the C library
     { ENDED_HARD, ENDED_HARD, BROOD_TERMINATED, BROOD_CRASH_NONE },
@@ -198,8 +201,8 @@ static const struct {
       BROOD_CRASH_NONE }, // Ctrl+C, Ctrl+Break, a closed console
     { 0xC0000409, 0xC0000409, BROOD_CRASHED, BROOD_CRASH_ABORT }, // fast fail
     { 0xC0000602, 0xC0000602, BROOD_CRASHED, BROOD_CRASH_ABORT }, // fail fast exception
-    // Other errors, of the system and of programs: an exception of C++ is one. Bit 28 is never set
-    // in them, so that exit(-1) is none.
+    // Other errors of the system and of programs, such as an uncaught C++ exception. They never
+    // have bit 28 set, which exit(-1) has.
     { 0xC0000000, 0xCFFFFFFF, BROOD_CRASHED, BROOD_CRASH_OTHER },
     { 0xE0000000, 0xEFFFFFFF, BROOD_CRASHED, BROOD_CRASH_OTHER },
     { 0, MAXDWORD, BROOD_EXITED, BROOD_CRASH_NONE },
@@ -213,8 +216,8 @@ static brood_exit explain(DWORD code)
     brood_exit ended = { .native = code };
     ended.kind = (int32_t)meanings[row].kind;
     ended.crash = (int32_t)meanings[row].crash;
-    if (ended.kind == BROOD_EXITED ||
-        ended.kind == BROOD_TERMINATED) // which may be the program's own code
+    // A code that reads as a termination may also be the program's own.
+    if (ended.kind == BROOD_EXITED || ended.kind == BROOD_TERMINATED)
         ended.code = (int32_t)code;
     if (ended.kind == BROOD_TERMINATED)
         ended.native = code - ENDED_BASE;
@@ -226,7 +229,7 @@ static brood_exit explain(DWORD code)
 bool brood_os_process_reap(const brood_os_child *child, brood_exit *out)
 {
     HANDLE process = (HANDLE)child->handle;
-    // The exit code alone does not tell: 259, "still active", may be a true one.
+    // The exit code alone does not show the end: 259, STILL_ACTIVE, may be a real exit code.
     if (WaitForSingleObject(process, 0) == WAIT_TIMEOUT)
         return false;
     DWORD code = 0;
@@ -240,13 +243,13 @@ brood_status brood_os_process_end(const brood_os_child *child, bool hard)
     if (TerminateProcess((HANDLE)child->handle, hard ? ENDED_HARD : ENDED_SOFTLY))
         return BROOD_OK;
     const DWORD code = GetLastError();
-    // The handle has every right: denied is only what is ending already.
+    // The handle has all rights, so a denial means that the process is already ending.
     return code == ERROR_ACCESS_DENIED ? BROOD_OK : brood_os_error("TerminateProcess", code);
 }
 
 bool brood_os_process_hold(brood_os_child *child)
 {
-    (void)child; // has one from its birth
+    (void)child; // always has a handle
     return false;
 }
 
@@ -273,7 +276,7 @@ void brood_os_process_space_offer(uint64_t space, int64_t starter)
     (void)space, (void)starter;
 }
 
-// NULL with the last error ERROR_INVALID_PARAMETER when there is no such process.
+// NULL with the last error ERROR_INVALID_PARAMETER if there is no such process.
 static HANDLE open_process(int64_t pid)
 {
     SetLastError(ERROR_INVALID_PARAMETER);
@@ -284,14 +287,14 @@ static HANDLE open_process(int64_t pid)
                : OpenProcess(PROCESS_QUERY_LIMITED_INFORMATION | SYNCHRONIZE, FALSE, (DWORD)pid);
 }
 
-// Of a process that could not be opened: there is none, or the number is that of a stranger who
-// lets nobody look.
+// Whether the error says that the process cannot be the one sought: there is no process with this
+// id, or it is a foreign one that denies access.
 static bool is_gone(DWORD code)
 {
     return code == ERROR_INVALID_PARAMETER || code == ERROR_ACCESS_DENIED;
 }
 
-// 0 for a process that has ended: it is there as long as somebody has a handle of it.
+// 0 for a process that has ended: it can still be opened while any process has a handle to it.
 static uint64_t read_birth(HANDLE process)
 {
     FILETIME birth;
@@ -347,7 +350,7 @@ char **brood_os_process_environment(void)
     size_t units = 0;
     for (; strings[units]; units += wcslen(strings + units) + 1)
         count++;
-    // A unit of UTF-16 takes three bytes of UTF-8 at most.
+    // A UTF-16 unit takes at most three bytes of UTF-8.
     char **list = broodi_alloc((count + 1) * sizeof *list + units * 3);
     if (list)
         fill_list(list, count, strings, (int)units * 3);
@@ -355,7 +358,7 @@ char **brood_os_process_environment(void)
     return list;
 }
 
-// The system ignores case, by a table of its own.
+// The system compares names without case, by a table of its own. False also if memory is short.
 bool brood_os_process_same_name(const char *a, const char *b, size_t length)
 {
     if (memcmp(a, b, length) == 0)

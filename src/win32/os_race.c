@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// No such checker looks at programs for Windows.
+// No data race checker supports Windows programs.
 #include "os/os_race.h"
 
 bool brood_os_race_is_checked(void)

@@ -6,7 +6,7 @@
 
 #include <windows.h>
 
-// RtlGenRandom by its true name, as the headers of the system declare it too.
+// RtlGenRandom under the name that its library exports.
 BOOLEAN NTAPI SystemFunction036(PVOID buffer, ULONG size);
 
 enum { CHUNK = 1 << 20 };

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A fork server needs a fork.
+// The fork server needs fork, which Windows does not have.
 #include "os/os_server.h"
 
 #include "fail.h"

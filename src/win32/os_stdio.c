@@ -3,15 +3,15 @@
 #include <stdlib.h>
 #include <string.h>
 #include <windows.h>
-// Last of all: the word "noreturn" has a meaning of its own in the headers of the system.
+// Included last: the macro "noreturn" breaks the system's headers.
 #include "win32.h"
 
 #include "os/os_stdio.h"
 
 enum { REFUSED = 70 };
 
-// The C library has no way to try a stream's lock. A thread that reads holds that of its own stream
-// only.
+// The C library cannot try to lock a stream, so this may block. A thread that is blocked in a
+// read holds the lock of its own stream only.
 void brood_os_stdio_flush(bool all)
 {
     (void)fflush(stdout);
@@ -31,7 +31,7 @@ void brood_os_stdio_await_input(void)
     _unlock_file(stdin);
 }
 
-// No process is a copy.
+// No process is a copy of another.
 void brood_os_stdio_forget(void)
 {
 }

@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: MIT
-// The calling thread's pointer lies in a TLS slot. A second slot, of the FLS kind, only holds a
-// mark: the system calls its function at the end of any thread that has set one. It does so also in
-// the thread that ends the process, which must be told apart, and perhaps under a lock of the
-// loader: threads that were started here call the function by themselves before.
+// The calling thread's pointer is in a TLS slot. An FLS slot holds only a mark: the system calls
+// the slot's callback at the end of each thread that has set one, possibly under a loader lock.
+// It also calls it in the thread that ends the process, which the callback must detect. Threads
+// that were started here call end_self themselves before that.
 //
-// It does so too when a fiber is deleted, by whatever thread, and each fiber has marks of its own.
-// So a mark says which fiber it is of, and the thread remembers its own: the mark of another thread
-// is not its end, nor is that of a fiber which another fiber deletes. What cannot be told: that a
-// thread ends in a fiber without a mark, which calls nobody; and a deletion by a thread that is no
-// fiber any more, or of the fiber that a marked thread has become, which look like the thread's
-// end.
+// The system also calls the callback when a fiber is deleted, by any thread, and each fiber has
+// FLS values of its own. So a mark is the address of its fiber, and the thread remembers its own
+// mark in a second TLS slot: the mark of another thread does not mean that this thread ends, nor
+// does the mark of a fiber that another fiber deletes. Three cases cannot be told apart. A thread
+// that ends in a fiber without a mark ends without a callback. A deletion by a thread that has
+// ceased to be a fiber, and the deletion of the fiber into which a marked thread was converted,
+// look like the thread's end.
 #include "os/os_thread.h"
 
 #include "win32.h"
@@ -21,10 +22,10 @@
 #include <process.h>
 #include <stdlib.h>
 #include <windows.h>
-// After windows.h, which it needs.
+// Needs windows.h before it.
 #include <tlhelp32.h>
 
-// Which not all headers of the system have.
+// Not declared in all headers of the system.
 WINBASEAPI BOOL WINAPI IsThreadAFiber(void);
 
 typedef BOOLEAN(NTAPI *shutdown_query)(void);
@@ -33,9 +34,9 @@ typedef LONG(NTAPI *thread_query)(HANDLE thread, int what, PVOID out, ULONG size
 enum { AM_LAST_THREAD = 12 }; // ThreadAmILastThread
 
 static DWORD self_slot;
-static DWORD home_slot; // the mark that stands for the end of this thread
+static DWORD home_slot; // the mark whose callback means the end of this thread
 static DWORD mark_slot;
-static char no_fiber; // the mark of a thread that is none
+static char no_fiber; // the mark of a thread that is not a fiber
 static void (*at_end)(void *self);
 static volatile LONG ending;
 static shutdown_query is_shutting_down;
@@ -51,8 +52,8 @@ void broodi_win32_set_ending(void)
     (void)InterlockedExchange(&ending, 1);
 }
 
-// At the end of a process the system ends all threads but one before it calls anybody; and a thread
-// that ends as the last one ends the process.
+// At the end of a process the system ends all threads but one before it runs callbacks; and the
+// end of the last thread ends the process.
 static bool is_last_thread(void)
 {
     ULONG last = 0;
@@ -75,8 +76,8 @@ static void end_self(void)
     (void)TlsSetValue(self_slot, NULL);
 }
 
-// The fiber that runs. GCC takes its place, a small offset into the thread's own block, for an
-// address.
+// The current fiber, or &no_fiber. GCC takes the small offset into the thread's environment block
+// for an invalid address.
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Warray-bounds"
@@ -97,15 +98,16 @@ static bool leave_mark(void)
     return is_marked && TlsSetValue(home_slot, fiber);
 }
 
-// Whether the thread goes on. One that has become a fiber after it was marked has the same mark as
-// before; so has one that is none any more.
+// Whether a fiber other than the current one is being deleted, so that the thread continues. A
+// thread that was converted to a fiber after it had been marked, or back, has kept its mark, so
+// there the callback means the thread's end.
 static bool is_deleted_fiber(void *home)
 {
     void *const fiber = present();
     return fiber != &no_fiber && home != &no_fiber && home != fiber;
 }
 
-static void NTAPI meet_mark(void *home)
+static void NTAPI on_mark_end(void *home)
 {
     if (process_is_ending() || TlsGetValue(home_slot) != home)
         return;
@@ -121,13 +123,13 @@ static unsigned __stdcall run(void *arg)
     free(arg);
     start.entry(start.arg);
     end_self();
-    if (is_last_thread()) // the system would end the process without its handlers, and with this
-                          // thread's code
+    // Otherwise the system ends the process without its exit handlers, and with this thread's code.
+    if (is_last_thread())
         exit(0);
     return 0;
 }
 
-// The system's code behind the errno of the C library.
+// Records the system's error code behind the C library's errno.
 static brood_status refuse_thread(void)
 {
     const int64_t code = (int64_t)_doserrno;
@@ -138,7 +140,7 @@ brood_status brood_os_thread_start(brood_os_thread *out, void (*entry)(void *), 
                                    size_t stack_size)
 {
     if (stack_size > UINT_MAX)
-        return broodi_fail(BROOD_NO_MEMORY, "a stack of %llu bytes",
+        return broodi_fail(BROOD_NO_MEMORY, "a stack of %llu bytes does not fit the address space",
                            (unsigned long long)stack_size);
     struct start *start = broodi_alloc(sizeof *start);
     if (!start)
@@ -174,7 +176,7 @@ bool brood_os_thread_is_self(brood_os_thread thread)
     return GetThreadId((HANDLE)thread.handle) == GetCurrentThreadId();
 }
 
-// A thread is not cancelled here, but ended by force, against which nothing helps.
+// Windows has no cancellation, only forced termination, which cannot be held off.
 int brood_os_thread_protect(void)
 {
     return 0;
@@ -210,7 +212,7 @@ void brood_os_thread_pause(void)
     YieldProcessor();
 }
 
-// Reading the slot clears the last error, which is the caller's business.
+// TlsGetValue clears the last error, which the caller may still need.
 void *brood_os_self_get(void)
 {
     const DWORD code = GetLastError();
@@ -228,13 +230,13 @@ brood_status brood_os_self_set(void *self)
     return BROOD_OK;
 }
 
-// The function of the mark must stay in memory as long as the process, also when this is a DLL that
-// gets unloaded.
+// The callback must stay in memory as long as the process, even if this library is a DLL that is
+// unloaded.
 static void stay_loaded(void)
 {
     HMODULE module;
     (void)GetModuleHandleExW(GET_MODULE_HANDLE_EX_FLAG_PIN | GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS,
-                             (const wchar_t *)(uintptr_t)meet_mark, &module);
+                             (const wchar_t *)(uintptr_t)on_mark_end, &module);
 }
 
 static void find_queries(void)
@@ -256,7 +258,7 @@ brood_status brood_os_self_prepare(void (*at_thread_end)(void *))
     if (self_slot != TLS_OUT_OF_INDEXES)
         home_slot = broodi_win32_fault() ? TLS_OUT_OF_INDEXES : TlsAlloc();
     if (home_slot != TLS_OUT_OF_INDEXES)
-        mark_slot = broodi_win32_fault() ? FLS_OUT_OF_INDEXES : FlsAlloc(meet_mark);
+        mark_slot = broodi_win32_fault() ? FLS_OUT_OF_INDEXES : FlsAlloc(on_mark_end);
     if (mark_slot != FLS_OUT_OF_INDEXES)
         return BROOD_OK;
     const DWORD code = GetLastError();

@@ -3,7 +3,7 @@
 
 #include <winternl.h>
 
-// With room for the longest identifier of a user.
+// With room for the longest user identifier.
 typedef union token_fact {
     TOKEN_USER user;
     TOKEN_OWNER owner;
@@ -22,8 +22,8 @@ static bool ask_token(HANDLE process, TOKEN_INFORMATION_CLASS what, token_fact *
     return known;
 }
 
-// An administrator's objects may belong to the group. Under Wine those without a name belong to
-// nobody.
+// An object that an administrator makes may be owned by the group. Under Wine, unnamed objects
+// have no owner.
 bool broodi_trust_is_ours(HANDLE object)
 {
     union {
@@ -53,7 +53,7 @@ static bool is_same_user(HANDLE parent)
            EqualSid(parents.user.User.Sid, own.user.User.Sid);
 }
 
-// The integrity level: the higher, the more a process may do.
+// The integrity level: the higher, the more rights the process has.
 static bool find_level(HANDLE process, DWORD *out)
 {
     token_fact fact;
@@ -64,7 +64,7 @@ static bool find_level(HANDLE process, DWORD *out)
     return true;
 }
 
-// A user's unelevated process could otherwise use an elevated one of the same user.
+// Otherwise an unelevated process of the user could control an elevated one.
 static bool is_as_high(HANDLE parent)
 {
     DWORD parents;
@@ -72,11 +72,11 @@ static bool is_as_high(HANDLE parent)
     return find_level(parent, &parents) && find_level(GetCurrentProcess(), &own) && parents >= own;
 }
 
-// 0 when the system does not tell.
+// 0 if the system does not report it.
 static uint64_t find_parent(void)
 {
     typedef NTSTATUS NTAPI query(HANDLE, PROCESSINFOCLASS, void *, ULONG, ULONG *);
-    struct { // PROCESS_BASIC_INFORMATION, whose fields not all headers name
+    struct { // PROCESS_BASIC_INFORMATION; not all headers name its fields
         void *unused[5];
         ULONG_PTR parent;
     } facts;
@@ -97,19 +97,19 @@ static uint64_t birth_of(HANDLE process)
     return (uint64_t)birth.dwHighDateTime << 32 | birth.dwLowDateTime;
 }
 
-// One that is younger than its child has a number that was the parent's.
+// A process that is younger than this one has reused the parent's id.
 static bool is_parent_gone(HANDLE parent)
 {
     return WaitForSingleObject(parent, 0) != WAIT_TIMEOUT ||
            birth_of(parent) > birth_of(GetCurrentProcess());
 }
 
-enum broodi_trust broodi_trust_judge(uint64_t starter)
+enum broodi_trust broodi_trust_judge(uint64_t announcer)
 {
-    if (starter == 0 || starter != find_parent())
+    if (announcer == 0 || announcer != find_parent())
         return BROODI_TRUST_STRANGER;
     HANDLE parent =
-        OpenProcess(PROCESS_QUERY_LIMITED_INFORMATION | SYNCHRONIZE, FALSE, (DWORD)starter);
+        OpenProcess(PROCESS_QUERY_LIMITED_INFORMATION | SYNCHRONIZE, FALSE, (DWORD)announcer);
     if (!parent)
         return GetLastError() == ERROR_INVALID_PARAMETER ? BROODI_TRUST_ORPHAN
                                                          : BROODI_TRUST_STRANGER;
@@ -117,7 +117,7 @@ enum broodi_trust broodi_trust_judge(uint64_t starter)
     if (is_parent_gone(parent))
         trust = BROODI_TRUST_ORPHAN;
     else if (is_same_user(parent) && is_as_high(parent))
-        trust = BROODI_TRUST_STARTER;
+        trust = BROODI_TRUST_PARENT;
     CloseHandle(parent);
     return trust;
 }

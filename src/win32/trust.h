@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
-// Inside the Windows port: whether a fresh image believes its announcement.
+// Inside the Windows port: whether a fresh image trusts its announcement.
 //
-// The announcement stands in the environment, which may be anybody's. The handles that it names
-// came from this process's parent, which may have got them, and the environment, from somebody
-// else: so a fresh image asks the system who its parent is, as whom that runs, and whose the shared
-// memory is. The questions change nothing: the handles may be a stranger's, or the program's own.
+// The announcement is in the environment, which any program may have set. The handles that it
+// names were inherited from this process's parent, which may itself have inherited them, and the
+// environment, from another process. So a fresh image asks the system which process is its
+// parent, which user the parent runs as, and who owns the shared memory. The queries change
+// nothing, because the handles may be a stranger's or the program's own.
 #ifndef WIN32_TRUST_H
 #define WIN32_TRUST_H
 
@@ -13,16 +14,16 @@
 #include <windows.h>
 
 enum broodi_trust {
-    BROODI_TRUST_STRANGER, // not announced by this process's parent: it is no child of the library
-    BROODI_TRUST_ORPHAN,   // announced by its parent, which has ended since
-    BROODI_TRUST_STARTER,  // announced by its parent, which runs as the same user with no fewer
+    BROODI_TRUST_STRANGER, // not announced by this process's parent: no child of the library
+    BROODI_TRUST_ORPHAN,   // announced by its parent, which has ended
+    BROODI_TRUST_PARENT,   // announced by its parent, which runs as the same user with no fewer
                            // rights
 };
 
-// Whether the object has been made by this process's user.
+// Whether this process's user owns the object.
 bool broodi_trust_is_ours(HANDLE object);
 
-// Of the process that says it has started this one.
-enum broodi_trust broodi_trust_judge(uint64_t starter);
+// Judges the process that the announcement names as the parent of this one.
+enum broodi_trust broodi_trust_judge(uint64_t announcer);
 
 #endif

@@ -35,8 +35,8 @@ brood_status broodi_win32_narrow(const wchar_t *text, char **out)
     return BROOD_OK;
 }
 
-// A path that does not fit is cut, which shows by a length that fills the buffer; its true length
-// is never told.
+// A path that does not fit is truncated, which shows only as a length that fills the buffer; the
+// full length is not reported.
 brood_status broodi_win32_module_path(HMODULE module, wchar_t **out)
 {
     for (DWORD capacity = MAX_PATH;; capacity *= 2) {
@@ -55,8 +55,8 @@ brood_status broodi_win32_module_path(HMODULE module, wchar_t **out)
     }
 }
 
-// Asked about a descriptor that is not open, a C library answers, or ends the program: that of MSVC
-// does, unless the thread has a function for such a case.
+// For a descriptor that is not open, some C libraries return an error. MSVC's ends the program
+// unless the thread has an invalid parameter handler.
 #if defined(_MSC_VER) || defined(_UCRT)
 static void __cdecl go_on(const wchar_t *expression, const wchar_t *function, const wchar_t *file,
                           unsigned line, uintptr_t reserved)
@@ -81,7 +81,7 @@ static intptr_t ask(int descriptor)
 HANDLE broodi_win32_handle_of(int64_t descriptor)
 {
     const intptr_t handle = descriptor < 0 || descriptor > INT_MAX ? -1 : ask((int)descriptor);
-    return handle < 0 ? NULL : (HANDLE)handle; // -2: a standard stream that is none
+    return handle < 0 ? NULL : (HANDLE)handle; // -2: a standard stream without a handle
 }
 
 DWORD broodi_win32_milliseconds(int64_t duration)

@@ -17,7 +17,7 @@ static int own_function(void *arg)
     return *(int *)arg;
 }
 
-// Names the function, finds it again: the same one.
+// Identifies the function, and finds the same function from the identification.
 static brood_os_module assert_round_trip(code function)
 {
     brood_os_module module;
@@ -89,7 +89,7 @@ static void a_library_has_its_absolute_path(void **state)
     free(module.path);
 }
 
-static void what_is_no_code_is_invalid(void **state)
+static void an_address_outside_code_is_invalid(void **state)
 {
     (void)state;
     static int data = 1;
@@ -141,7 +141,7 @@ static void another_build_is_a_mismatch(void **state)
     free(modules[1].path);
 }
 
-static void an_offset_that_is_no_code_is_a_mismatch(void **state)
+static void an_offset_outside_code_is_a_mismatch(void **state)
 {
     (void)state;
     static int data;
@@ -165,7 +165,7 @@ static void an_offset_that_is_no_code_is_a_mismatch(void **state)
     free(modules[1].path);
 }
 
-static void a_file_that_is_not_there_is_not_found(void **state)
+static void a_missing_or_damaged_file_is_not_found(void **state)
 {
     (void)state;
     char text[600];
@@ -175,7 +175,7 @@ static void a_file_that_is_not_there_is_not_found(void **state)
     module.path = text;
     assert_refused(&module, BROOD_NOT_FOUND);
     assert_non_null(strstr(brood_last_error(), "nowhere.dll"));
-    // A file that is no library.
+    // A file that exists but is no library.
     foreign_file_name(text, sizeof text, "noise.dll");
     FILE *noise = fopen(text, "wb");
     assert_non_null(noise);
@@ -186,7 +186,7 @@ static void a_file_that_is_not_there_is_not_found(void **state)
 }
 
 struct builds {
-    char starters[160];
+    char parents[160];
     char childs[160];
 };
 
@@ -194,10 +194,10 @@ static struct builds refused_builds(const brood_os_module *module)
 {
     struct builds builds;
     assert_refused(module, BROOD_MISMATCH);
-    const char *at = strstr(brood_last_error(), "the starter has build ");
+    const char *at = strstr(brood_last_error(), "the parent has build ");
     assert_non_null(at);
-    assert_int_equal(sscanf(at, "the starter has build %159[^,], the child has build %159s",
-                            builds.starters, builds.childs),
+    assert_int_equal(sscanf(at, "the parent has build %159[^,], the child has build %159s",
+                            builds.parents, builds.childs),
                      2);
     assert_non_null(strstr(at, module->path));
     return builds;
@@ -213,18 +213,18 @@ static void another_library_is_a_mismatch_of_two_builds(void **state)
     two.path = path;
     const struct builds first = refused_builds(&one);
     const struct builds second = refused_builds(&two);
-    assert_string_not_equal(first.starters, first.childs);
-    assert_string_equal(first.starters, second.childs);
-    assert_string_equal(second.starters, first.childs);
+    assert_string_not_equal(first.parents, first.childs);
+    assert_string_equal(first.parents, second.childs);
+    assert_string_equal(second.parents, first.childs);
     free(one.path);
     free(two.path);
 }
 
-// At any moment
+// A process may be copied while a thread searches
 
 static atomic_bool enough;
 
-static int look_all_the_time(void *arg)
+static int search_all_the_time(void *arg)
 {
     (void)arg;
     while (!atomic_load(&enough)) {
@@ -235,23 +235,23 @@ static int look_all_the_time(void *arg)
     return 0;
 }
 
-static int look_once(void *arg)
+static int search_once(void *arg)
 {
     brood_os_module module;
     (void)arg;
     return brood_os_module_find((code)own_function, &module) == BROOD_OK ? 0 : 1;
 }
 
-static void a_copy_made_while_a_thread_looks_finds_as_well(void **state)
+static void a_copy_made_during_a_search_can_search(void **state)
 {
     (void)state;
     enum { COPIES = 200 };
     skip_unless_copies_are_safe_beside_threads();
     atomic_store(&enough, false);
-    brood_thread *thread = started_thread(look_all_the_time, NULL, 0);
+    brood_thread *thread = started_thread(search_all_the_time, NULL, 0);
     int ended = 0;
     for (int i = 0; i < COPIES && ended == 0; i++)
-        ended = platform_guest(look_once, NULL);
+        ended = platform_guest(search_once, NULL);
     atomic_store(&enough, true);
     assert_thread_ends(thread, 0);
     assert_int_equal(ended, 0);
@@ -265,12 +265,12 @@ int main(void)
         cmocka_unit_test(two_functions_of_a_module_differ_in_their_offsets),
         cmocka_unit_test(a_function_of_the_c_library_is_found),
         cmocka_unit_test(a_library_has_its_absolute_path),
-        cmocka_unit_test(what_is_no_code_is_invalid),
+        cmocka_unit_test(an_address_outside_code_is_invalid),
         cmocka_unit_test(another_build_is_a_mismatch),
-        cmocka_unit_test(an_offset_that_is_no_code_is_a_mismatch),
-        cmocka_unit_test(a_file_that_is_not_there_is_not_found),
+        cmocka_unit_test(an_offset_outside_code_is_a_mismatch),
+        cmocka_unit_test(a_missing_or_damaged_file_is_not_found),
         cmocka_unit_test(another_library_is_a_mismatch_of_two_builds),
-        cmocka_unit_test(a_copy_made_while_a_thread_looks_finds_as_well),
+        cmocka_unit_test(a_copy_made_during_a_search_can_search),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -73,7 +73,7 @@ bool foreign_thread_interrupt(foreign_thread *thread)
 _Noreturn void foreign_thread_exit(void)
 {
     ExitThread(0);
-    abort(); // which the header of MinGW does not say is never reached
+    abort(); // not reached; MinGW does not declare ExitThread as noreturn
 }
 
 static void CALLBACK run_in_fiber(void *arg)
@@ -81,7 +81,7 @@ static void CALLBACK run_in_fiber(void *arg)
     const foreign_fiber *fiber = arg;
     fiber->fn(fiber->arg);
     SwitchToFiber(fiber->back);
-    abort(); // nobody comes here again
+    abort(); // not reached: the fiber is never switched to again
 }
 
 foreign_fiber *foreign_fiber_run(void (*fn)(void *), void *arg)
@@ -116,7 +116,7 @@ void *foreign_library_open(const char *path)
 {
     wchar_t buffer[MAX_PATH + 1];
     const wchar_t *extension = wcsrchr(wide(buffer, path), L'.');
-    // Without an extension the name is completed to another one, unless a point ends it.
+    // The system appends an extension to a name without one, unless the name ends with a point.
     if (!extension || wcspbrk(extension, L"/\\"))
         wcscat(buffer, L".");
     return LoadLibraryW(buffer);
@@ -150,7 +150,7 @@ void foreign_file_copy(const char *from, const char *to)
         give_up(to);
 }
 
-// A DLL that is in use can be moved, not written.
+// A DLL that is in use can be moved, but not written.
 void foreign_file_replace(const char *from, const char *to)
 {
     char aside[MAX_PATH];

@@ -4,10 +4,10 @@
 
 #include <windows.h>
 
-// A file for what a program and its children print, at its end; they inherit it. They share the one
-// position, which moves with each write. Not by FILE_APPEND_DATA: Wine looks for the end and then
-// writes there, in two steps, so that two processes that print at the same time write over each
-// other.
+// Opens a file for the output of a program and its children, at its end; they inherit the handle
+// and so share its position, which moves with each write. FILE_APPEND_DATA would not do: Wine
+// seeks to the end and then writes, in two steps, so that processes that print at the same time
+// overwrite each other.
 static inline HANDLE output_open(const char *path)
 {
     const LARGE_INTEGER nothing = { .QuadPart = 0 };

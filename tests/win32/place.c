@@ -12,7 +12,7 @@
 #include <string.h>
 #include <wchar.h>
 #include <windows.h>
-// Behind windows.h, which it needs.
+// After windows.h, which it needs.
 #include <shellapi.h>
 
 enum { ROOM = 2048 };
@@ -72,7 +72,7 @@ const char *place_variable(const char *name)
     static char text[ROOM];
     wchar_t key[ROOM];
     wchar_t value[ROOM];
-    // The C library's own copy says the same.
+    // The C library's copy must agree.
     const wchar_t *copy = _wgetenv(wide(key, name));
     const DWORD length = GetEnvironmentVariableW(key, value, ROOM);
     if ((length > 0) != (copy != NULL) || (copy && wcscmp(copy, value) != 0))
@@ -157,8 +157,8 @@ bool place_image_is_kept(void)
     return false;
 }
 
-// "NAME=value" into the environment of this process, for a child to inherit it; with `set` false
-// out of it again.
+// Puts "NAME=value" into the environment of this process, for a child to inherit; removes it if
+// `set` is false.
 static void put_variables(const place_run *run, bool set)
 {
     for (size_t i = 0; i < sizeof run->variables / sizeof run->variables[0] && run->variables[i];
@@ -171,7 +171,7 @@ static void put_variables(const place_run *run, bool set)
     }
 }
 
-// No argument of a test needs more than quotation marks around it.
+// No argument of a test needs more quoting than quotation marks around it.
 static void make_command(wchar_t command[ROOM], const place_run *run)
 {
     wchar_t text[ROOM];

@@ -18,10 +18,10 @@
 #include <psapi.h>
 #include <tlhelp32.h>
 
-// Which not all headers of the system have.
+// Not declared in all headers of the system.
 WINBASEAPI BOOL WINAPI GetProcessHandleCount(HANDLE process, DWORD *out);
 
-// What a process that was ended from outside has as its exit code. No other one has it.
+// The exit code of a process that platform_process_kill has ended; no other process has it.
 enum { KILLED = 0x4b494c4c };
 
 _Noreturn static void give_up(const char *what)
@@ -74,9 +74,9 @@ bool platform_has_signals(void)
     return false;
 }
 
-// Handles are small multiples of four, and the lowest free one is given out next. The list of all
-// handles of the system is not for asking: the server of Wine 8 reads it past its end when some
-// process has none at that moment, dies of that, and everything that runs then waits for ever.
+// Handles are small multiples of four, and the lowest free one is allocated next. The system's
+// list of all handles must not be queried: the server of Wine 8 reads past its end if some
+// process has no handle at that moment, crashes, and everything that runs waits for ever.
 static size_t count_by_number(void)
 {
     enum { FIRST = 4, GAP = 256 * FIRST };
@@ -90,7 +90,7 @@ static size_t count_by_number(void)
     return count;
 }
 
-// Wine 8 says 0 for everybody.
+// Wine 8 reports 0 for every process.
 size_t platform_descriptor_count(void)
 {
     DWORD count;
@@ -99,7 +99,7 @@ size_t platform_descriptor_count(void)
     return count ? count : count_by_number();
 }
 
-// A leak would be one handle for each that has ended, at least.
+// A leak would keep at least one handle for each child that has ended.
 size_t platform_descriptors_kept(size_t ended)
 {
     return 8 + ended / 2;
@@ -120,7 +120,7 @@ long platform_thread_sleeps(void)
     return -1;
 }
 
-// Under Wine the clock would be the host's.
+// Under Wine this would set the host's clock.
 bool platform_wall_clock_jump(brood_duration ahead, brood_duration span)
 {
     (void)ahead, (void)span;
@@ -137,7 +137,7 @@ void platform_descriptors_unlimit(void)
 {
 }
 
-// NULL when there is none.
+// NULL if there is no such process.
 static HANDLE open_process(brood_pid pid, DWORD rights)
 {
     return pid > 0 ? OpenProcess(rights | SYNCHRONIZE, FALSE, (DWORD)pid) : NULL;
@@ -233,7 +233,7 @@ void platform_job_join(void)
     HANDLE job = CreateJobObjectW(NULL, NULL);
     if (!job || !AssignProcessToJobObject(job, GetCurrentProcess()))
         give_up("AssignProcessToJobObject");
-    CloseHandle(job); // it stays as long as somebody is in it
+    CloseHandle(job); // it exists as long as a process is in it
 }
 
 static bool is_listed(brood_pid pid, const brood_pid *list, size_t count)
@@ -244,7 +244,7 @@ static bool is_listed(brood_pid pid, const brood_pid *list, size_t count)
     return false;
 }
 
-// The file of this program, without its directory.
+// The file name of this program, without its directory.
 static const wchar_t *own_file(wchar_t path[MAX_PATH])
 {
     if (GetModuleFileNameW(NULL, path, MAX_PATH) == 0)
@@ -253,8 +253,8 @@ static const wchar_t *own_file(wchar_t path[MAX_PATH])
     return slash ? slash + 1 : path;
 }
 
-// The number of the parent stays that of a dead one; a process with that number that came later is
-// hardly another copy of this program.
+// The recorded parent id may be that of a dead process that was reused since; a later process
+// with that id is unlikely to be a copy of this program.
 size_t platform_relatives(const char *mark, brood_pid *list, size_t count, size_t capacity)
 {
     wchar_t path[MAX_PATH];
@@ -264,7 +264,7 @@ size_t platform_relatives(const char *mark, brood_pid *list, size_t count, size_
     (void)mark;
     if (snapshot == INVALID_HANDLE_VALUE)
         give_up("CreateToolhelp32Snapshot");
-    for (size_t before = count + 1; before != count;) { // a child may stand before its parent
+    for (size_t before = count + 1; before != count;) { // a child may be listed before its parent
         before = count;
         for (BOOL more = Process32FirstW(snapshot, &entry); more;
              more = Process32NextW(snapshot, &entry))
@@ -383,22 +383,22 @@ static bool is_alone(void)
     return count <= 1;
 }
 
-// Wine's server keeps what a process has inherited that was ended before it had met the server: the
-// list of processes does not have it, and its handles stay open. There the pipe counts as ended
-// when for two seconds there was nobody who could write.
+// If a process is ended before it has connected to Wine's server, the server keeps the handles
+// that it inherited open, and does not list it. Under Wine the pipe therefore also counts as
+// ended if for two seconds no other process of this program, which could write, existed.
 bool platform_pipe_ends(intptr_t reading)
 {
-    enum { LOOK = 20, LOOKS = 60000 / LOOK, ENOUGH = 2000 / LOOK };
+    enum { PERIOD = 20, POLLS = 60000 / PERIOD, ENOUGH = 2000 / PERIOD };
     HANDLE pipe = (HANDLE)_get_osfhandle((int)reading);
     unsigned alone = 0;
-    for (unsigned looks = 0; looks < LOOKS && alone < ENOUGH; looks++) {
+    for (unsigned polls = 0; polls < POLLS && alone < ENOUGH; polls++) {
         DWORD length = 0;
         if (!PeekNamedPipe(pipe, NULL, 0, NULL, &length, NULL))
             return GetLastError() == ERROR_BROKEN_PIPE;
         if (length > 0)
             return false;
         alone = foreign_is_slow() && is_alone() ? alone + 1 : 0;
-        Sleep(LOOK);
+        Sleep(PERIOD);
     }
     return alone == ENOUGH;
 }
@@ -516,8 +516,8 @@ static HANDLE inheritable(HANDLE handle)
     return handle;
 }
 
-// "NAME=value" into the environment of this process, for a child to inherit it; with `set` false
-// out of it again.
+// Puts "NAME=value" into the environment of this process, for a child to inherit; removes it if
+// `set` is false.
 static void put_variable(const char *variable, bool set)
 {
     char name[64];
@@ -597,8 +597,8 @@ _Noreturn void platform_crash_arithmetic(void)
     abort();
 }
 
-// In one step over all of the stack, page by page: Wine can report the fault only if the stack has
-// room for that where it is, and is silent otherwise.
+// Moves the stack pointer in one step, page by page, over the whole stack: Wine can report the
+// fault only if there is room on the stack at that point, and is silent otherwise.
 _Noreturn void platform_crash_stack(void)
 {
     volatile char room[64 << 20];
@@ -608,11 +608,11 @@ _Noreturn void platform_crash_stack(void)
     abort();
 }
 
-// What the system's own handler does, for Ctrl+Break and a closed console too.
+// What the system's own handler does, also for Ctrl+Break and a closed console.
 _Noreturn void platform_interrupt(void)
 {
     ExitProcess((UINT)platform_interrupt_code());
-    abort(); // which the header of MinGW does not say is never reached
+    abort(); // not reached; MinGW does not declare ExitProcess as noreturn
 }
 
 int platform_interrupt_code(void)

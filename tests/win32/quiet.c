@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// In every test program that is built with MSVC: a process that crashes ends at once, whatever its
-// kind of build. This one, and by inheritance of the error mode those that it starts.
+// Linked into every test program that is built with MSVC: a process that crashes ends at once, in
+// every configuration. Applies to this process and, because the error mode is inherited, to those
+// that it starts.
 #include <crtdbg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,8 +18,7 @@ static int __cdecl be_quiet(void)
     return 0;
 }
 
-// Called before main, by the place that it has among the initializers of the program; the linker is
-// told to keep it.
+// Runs before main, from the table of initializers; the linker is told to keep the entry.
 #pragma section(".CRT$XIY", read)
 __declspec(allocate(".CRT$XIY")) int(__cdecl *const be_quiet_before_main)(void) = be_quiet;
 #pragma comment(linker, "/include:be_quiet_before_main")

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
-// Forged announcements. The test does what a starter does by hand, and changes one thing. The
-// victim is this program once more, which begins as a main process unless it believes the
-// announcement. Before <intrin.h>, some of whose functions Wine's headers define.
+// Forged announcements. The test does by hand what a parent does, and changes one thing. The
+// victim is another process of this program; it begins as a main process unless it trusts the
+// announcement.
+//
+// windows.h comes before <intrin.h>, some of whose functions Wine's headers define.
 #include <windows.h>
 
 #include "../meeting.h"
@@ -38,7 +40,8 @@ static bool is_inheritable(const char *handle)
            (facts & HANDLE_FLAG_INHERIT);
 }
 
-// Whether it has erased the announcement, and neither closed the handles nor changed their flags.
+// Checks that brood_init has erased the announcement, and neither closed the handles nor changed
+// their flags.
 static int be_victim(char **handles)
 {
     brood_init();
@@ -68,7 +71,7 @@ static int run(const char *role, const char *handles)
     return (int)code;
 }
 
-// It hands on what it has got.
+// Passes the inherited handles and the environment on to a victim.
 static int be_between(char **handles)
 {
     char list[64];
@@ -115,7 +118,7 @@ static int forge(void **state)
                                 DUPLICATE_SAME_ACCESS));
     forger.letter->magic = CHANNEL_MAGIC;
     forger.letter->size = size;
-    forger.letter->starter = GetCurrentProcessId();
+    forger.letter->parent = GetCurrentProcessId();
     memcpy((unsigned char *)forger.letter + CHANNEL_RECORD, record, size);
     free(record);
     return 0;
@@ -154,17 +157,17 @@ static void a_parent_of_the_same_user_is_believed(void **state)
         fail_msg("ended with %d: %s", code, forger.letter->text);
 }
 
-static void who_is_not_the_parent_is_not_believed(void **state)
+static void a_process_that_is_not_the_parent_is_not_believed(void **state)
 {
     (void)state;
     assert_int_equal(run_announced("between", forger.mapping), AS_MAIN);
-    forger.letter->starter = 4; // the system
+    forger.letter->parent = 4; // the system's process
     assert_int_equal(run_announced("victim", forger.mapping), AS_MAIN);
-    forger.letter->starter = 0;
+    forger.letter->parent = 0;
     assert_int_equal(run_announced("victim", forger.mapping), AS_MAIN);
 }
 
-static void handles_that_no_starter_gives_are_not_believed(void **state)
+static void handles_that_no_parent_passes_are_not_believed(void **state)
 {
     (void)state;
     assert_int_equal(run_announced("victim", forger.arena), AS_MAIN);
@@ -180,8 +183,9 @@ int main(int argc, char **argv)
     brood_init();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_parent_of_the_same_user_is_believed, forge, forget),
-        cmocka_unit_test_setup_teardown(who_is_not_the_parent_is_not_believed, forge, forget),
-        cmocka_unit_test_setup_teardown(handles_that_no_starter_gives_are_not_believed, forge,
+        cmocka_unit_test_setup_teardown(a_process_that_is_not_the_parent_is_not_believed, forge,
+                                        forget),
+        cmocka_unit_test_setup_teardown(handles_that_no_parent_passes_are_not_believed, forge,
                                         forget),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A program of windows: it begins in WinMain, and has no streams unless somebody has given it some.
+// A GUI program: it begins in WinMain, and has no standard streams unless its parent has passed
+// it some.
 #include <brood/brood.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,7 +9,7 @@
 static int print_in_vain(void *arg)
 {
     (void)arg;
-    puts("a program of windows prints");
+    puts("a GUI program prints");
     return 5;
 }
 
