@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// atomic.h, whatever is behind it.
+// atomic.h, with whichever implementation the compiler gets.
 #include "../meeting.h"
 
 #include "atomic.h"
@@ -37,7 +37,7 @@ static void what_is_stored_is_loaded(void **state)
     assert_true(atomic_load(&state64) == UINT64_C(1) << 63);
 }
 
-// In the middle of three: the others stay as they are.
+// The operations act on the middle of three objects: the others must keep their values.
 static void an_operation_touches_its_object_only(void **state)
 {
     (void)state;
@@ -80,12 +80,12 @@ static void a_wide_object_carries_into_its_upper_half(void **state)
     assert_true(atomic_exchange(&number, INT64_MAX) == -INT64_MAX);
 }
 
-static void a_comparison_tells_what_it_found(void **state)
+static void a_failed_comparison_returns_the_value(void **state)
 {
     (void)state;
     _Atomic uint64_t word;
     atomic_init(&word, UINT64_C(7) << 40);
-    uint64_t expected = 0; // equal in its lower half
+    uint64_t expected = 0; // equal in the lower half
     assert_false(atomic_compare_exchange_strong_explicit(&word, &expected, 1, memory_order_acq_rel,
                                                          memory_order_acquire));
     assert_true(expected == UINT64_C(7) << 40);
@@ -136,17 +136,17 @@ static void nothing_is_lost_between_threads(void **state)
     assert_true(atomic_load(&by_comparison) == THREADS * ROUNDS);
 }
 
-// Each of two threads writes its own word and then reads the other's: at least one must see the
-// other. What a processor does by itself is that neither does.
+// Each of two threads stores to its own word and then loads the other's: at least one must load
+// the other's store. Without an ordering, a processor may let both loads come first.
 static _Atomic uint32_t written[2][ROUNDS];
 static uint32_t seen_by[2][ROUNDS];
 static bool by_fence;
 
-static int write_and_look(void *arg)
+static int store_and_load(void *arg)
 {
     const int own = *(int *)arg;
     for (uint32_t i = 0; i < ROUNDS; i++) {
-        if (i % 64 == 0) { // together
+        if (i % 64 == 0) { // start together
             atomic_fetch_add(&ready, 1);
             while (atomic_load_explicit(&ready, memory_order_acquire) < 2 * (int)(i / 64 + 1))
                 continue;
@@ -163,9 +163,8 @@ static int write_and_look(void *arg)
     return 0;
 }
 
-// QEMU 7.2 puts no barrier between the store and the load that 64-bit Arm orders by themselves
-// (STLR, LDAR), so a processor that may let the one overtake the other does. With a fence it is as
-// it should be.
+// QEMU 7.2 emits no barrier between the store and the load that 64-bit Arm itself orders (STLR,
+// LDAR), so a host processor that may reorder them does so. With a fence the order is kept.
 #if defined(BROOD_EMULATED)
 enum { FIRST_ROUND = 1 };
 #else
@@ -183,7 +182,7 @@ static void two_cannot_both_come_first(void **state)
             atomic_store(&written[0][i], 0);
             atomic_store(&written[1][i], 0);
         }
-        run_together(write_and_look, numbers, 2);
+        run_together(store_and_load, numbers, 2);
         for (int i = 0; i < ROUNDS; i++)
             assert_true(seen_by[0][i] || seen_by[1][i]);
     }
@@ -196,7 +195,7 @@ int main(void)
         cmocka_unit_test(what_is_stored_is_loaded),
         cmocka_unit_test(an_operation_touches_its_object_only),
         cmocka_unit_test(a_wide_object_carries_into_its_upper_half),
-        cmocka_unit_test(a_comparison_tells_what_it_found),
+        cmocka_unit_test(a_failed_comparison_returns_the_value),
         cmocka_unit_test(nothing_is_lost_between_threads),
         cmocka_unit_test(two_cannot_both_come_first),
     };

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The boot record: whole, damaged, cut and forged.
+// The boot record: intact, damaged, truncated and forged.
 #include "../meeting.h"
 
 #include "boot.h"
@@ -103,7 +103,7 @@ static void texts_may_be_empty_or_long(void **state)
     free(text);
 }
 
-// A size that no memory has is refused before anything is copied.
+// A size beyond any memory is refused before anything is copied.
 static void an_absurd_size_is_out_of_memory(void **state)
 {
     (void)state;
@@ -119,7 +119,7 @@ static void an_absurd_size_is_out_of_memory(void **state)
 static void assert_refused(const unsigned char *record, size_t size, const char *what, size_t where)
 {
     struct broodi_boot boot;
-    // In a block of its own: a look past its end is seen.
+    // In an allocation of its own, so that the sanitizer reports a read past its end.
     unsigned char *copy = malloc(size ? size : 1);
     assert_non_null(copy);
     memcpy(copy, record, size);
@@ -166,18 +166,18 @@ static void two_damaged_words_are_noticed(void **state)
     free(record);
 }
 
-static void every_cut_is_noticed(void **state)
+static void every_truncation_is_noticed(void **state)
 {
     (void)state;
     size_t size = 0;
     unsigned char *record = encoded(sizeof argument, &size);
     for (size_t length = 0; length < size; length++)
-        assert_refused(record, length, "a cut", length);
+        assert_refused(record, length, "a truncation", length);
     unsigned char *longer = calloc(1, size + 64);
     assert_non_null(longer);
     memcpy(longer, record, size);
     for (size_t more = 1; more <= 64; more++)
-        assert_refused(longer, size + more, "something behind", more);
+        assert_refused(longer, size + more, "trailing bytes", more);
     free(longer);
     free(record);
 }
@@ -194,7 +194,7 @@ static void noise_is_no_record(void **state)
             seed = seed * 1664525 + 1013904223;
             noise[at] = (unsigned char)(seed >> 24);
         }
-        const size_t kept = (size_t)i % 64; // of the true beginning
+        const size_t kept = (size_t)i % 64; // bytes of the real record
         memcpy(noise, record, kept);
         assert_refused(noise, sizeof noise - (size_t)i % 900, "noise", (size_t)i);
     }
@@ -213,7 +213,7 @@ static void a_record_is_for_one_child(void **state)
     free(record);
 }
 
-// The words that come first: eight bytes of magic, the version of the layout, that of the library.
+// The words after the eight bytes of magic: the version of the layout and that of the library.
 static void another_version_is_a_mismatch(void **state)
 {
     (void)state;
@@ -243,7 +243,7 @@ int main(void)
         cmocka_unit_test(an_absurd_size_is_out_of_memory),
         cmocka_unit_test(every_damaged_byte_is_noticed),
         cmocka_unit_test(two_damaged_words_are_noticed),
-        cmocka_unit_test(every_cut_is_noticed),
+        cmocka_unit_test(every_truncation_is_noticed),
         cmocka_unit_test(noise_is_no_record),
         cmocka_unit_test(a_record_is_for_one_child),
         cmocka_unit_test(another_version_is_a_mismatch),

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Who waits for so long that the tickets of a condition begin anew.
+// A waiter that waits for so long that the tickets of the condition wrap around.
 #include "../meeting.h"
 
 #include "object.h"
@@ -20,7 +20,7 @@ static int wait_to_be_chosen(void *arg)
     return 0;
 }
 
-// One more that waits, who is told nothing.
+// Takes a ticket: waits without being notified.
 static void wait_in_vain(void)
 {
     assert_status(brood_lock_acquire(lock, MEETING_PATIENCE), BROOD_OK);
@@ -28,7 +28,7 @@ static void wait_in_vain(void)
     assert_status(brood_lock_release(lock), BROOD_OK);
 }
 
-// As if so many had waited in vain.
+// Advances the tickets as if `count` waiters had waited in vain.
 static void pass_over_tickets(uint32_t count)
 {
     struct broodi_condition_slot *slot = broodi_object_find(BROODI_CONDITION, condition.id);
@@ -45,7 +45,7 @@ static void expect_the_waiter_to_be_chosen(uint32_t tickets, brood_status (*noti
     brood_thread *thread = started_thread(wait_to_be_chosen, NULL, 0);
     assert_true(await_note("waits", 1));
     for (uint32_t passed = 0; passed < tickets; passed += STEP) {
-        wait_in_vain(); // and behind the lock: the other one waits by now
+        wait_in_vain(); // acquires the lock, so the thread is waiting by now
         pass_over_tickets(STEP - 1);
     }
     wait_in_vain();

@@ -33,7 +33,7 @@ static size_t count_of(const char *const *list)
     return count;
 }
 
-// The one entry of that name; NULL when there is none. Two are a failure.
+// The only entry of that name; NULL if there is none. Two are a failure.
 static const char *entry_of(const char *const *list, const char *name)
 {
     const char *found = NULL;
@@ -47,7 +47,7 @@ static const char *entry_of(const char *const *list, const char *name)
     return found;
 }
 
-// What BROOD_TEST_A, which is "old" here, becomes by up to three changes.
+// Checks what up to three changes make of BROOD_TEST_A, which is "old" before.
 static void assert_becomes(const char *const *changes, const char *expected)
 {
     char **storage = NULL;
@@ -92,7 +92,7 @@ static void the_last_change_of_a_name_counts(void **state)
     assert_becomes((const char *[]){ "BROOD_TEST_A=1", NULL }, "BROOD_TEST_A=1");
 }
 
-static void all_else_stays_as_it_is(void **state)
+static void other_variables_stay_as_they_are(void **state)
 {
     (void)state;
     char **storage = NULL;
@@ -139,7 +139,7 @@ static void many_changes_are_fine(void **state)
     free(storage);
 }
 
-// Where the system takes names in other letters for the same, so does the merge.
+// If the system compares names without case, so does the merge.
 static void names_are_compared_as_the_system_does(void **state)
 {
     (void)state;
@@ -157,7 +157,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_change_needs_a_name),
         cmocka_unit_test(the_last_change_of_a_name_counts),
-        cmocka_unit_test(all_else_stays_as_it_is),
+        cmocka_unit_test(other_variables_stay_as_they_are),
         cmocka_unit_test(many_changes_are_fine),
         cmocka_unit_test(names_are_compared_as_the_system_does),
     };

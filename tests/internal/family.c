@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Handles, and the slots that they name. The table of names is the test's own here: nothing is put
-// into the registry.
+// Handles, and the slots that they name. The registry stays empty: the tests use the table of
+// names for slots of their own.
 #include "../meeting.h"
 
 #include "../foreign.h"
@@ -29,13 +29,13 @@ static uint32_t taken(void)
     return index;
 }
 
-static void give(uint32_t index)
+static void free_slot(uint32_t index)
 {
     assert_true(broodi_slot_give(BROODI_NAME, index, atomic_load(&word_at(index)->state)));
     assert_false(broodi_slot_is_live(atomic_load(&word_at(index)->state)));
 }
 
-// What a call with such a handle would answer.
+// The status that a call with such a handle would return.
 static brood_status find(enum broodi_kind kind, uint64_t id, uint32_t *out_index)
 {
     broodi_word *word = broodi_handle_slot(kind, id); // every slot begins with its state
@@ -70,7 +70,7 @@ static void a_handle_keeps_its_parts(void **state)
     }
 }
 
-static void a_handle_finds_its_slot_until_that_is_given_back(void **state)
+static void a_handle_finds_its_slot_until_it_is_freed(void **state)
 {
     (void)state;
     const uint32_t index = taken();
@@ -80,24 +80,24 @@ static void a_handle_finds_its_slot_until_that_is_given_back(void **state)
     assert_int_equal(found, index);
     assert_true(broodi_handle_is_current(id, atomic_load(&word_at(index)->state)));
     assert_int_not_equal(broodi_handle_unpack(id).tag, 0);
-    give(index);
+    free_slot(index);
     assert_status(find(BROODI_NAME, id, &found), BROOD_STALE);
     assert_false(broodi_handle_is_current(id, atomic_load(&word_at(index)->state)));
 }
 
-static void a_slot_is_given_back_once(void **state)
+static void a_slot_is_freed_only_once(void **state)
 {
     (void)state;
     const uint32_t index = taken();
     const uint64_t before = atomic_load(&word_at(index)->state);
-    assert_false(
-        broodi_slot_give(BROODI_NAME, index, before + 1)); // somebody has changed the low word
+    // As if another thread had changed the low word.
+    assert_false(broodi_slot_give(BROODI_NAME, index, before + 1));
     assert_false(broodi_slot_give(BROODI_NAME, index, before + (UINT64_C(2) << 32)));
     assert_true(broodi_slot_give(BROODI_NAME, index, before));
     assert_false(broodi_slot_give(BROODI_NAME, index, before));
 }
 
-static void what_names_no_slot_is_invalid(void **state)
+static void a_handle_that_names_no_slot_is_invalid(void **state)
 {
     (void)state;
     const uint32_t index = taken();
@@ -110,7 +110,7 @@ static void what_names_no_slot_is_invalid(void **state)
     evil[1].tag = 0;
     evil[2].kind = BROODI_LOCK;
     evil[3].kind = BROODI_KIND_MASK;
-    evil[4].generation ^= 1; // never one of a taken slot
+    evil[4].generation ^= 1; // a taken slot's generation is odd
     evil[5].slot = broodi_slot_limit(BROODI_NAME);
     evil[6].slot = (1U << BROODI_SLOT_BITS) - 1;
     uint32_t found = 77;
@@ -120,41 +120,40 @@ static void what_names_no_slot_is_invalid(void **state)
     assert_status(find(BROODI_NAME, 0, &found), BROOD_INVALID);
     assert_status(find(BROODI_NAME, UINT64_MAX, &found), BROOD_INVALID);
     assert_int_equal(found, 77);
-    // A later generation than there has been, as a random number may have it.
+    // A generation that the slot has not had yet, as a random number may contain.
     struct broodi_handle later = good;
     later.generation += 2;
     assert_status(find(BROODI_NAME, broodi_handle_pack(later), &found), BROOD_STALE);
-    give(index);
+    free_slot(index);
 }
 
-static void a_slot_that_was_given_back_waits_for_its_turn(void **state)
+static void a_freed_slot_is_reused_last(void **state)
 {
     (void)state;
     const uint32_t first = taken();
-    give(first);
+    free_slot(first);
     const uint32_t limit = broodi_slot_limit(BROODI_NAME);
-    // All others come before it: the longest time for a stale handle to be seen as one.
+    // All others are allocated first, so that a stale handle is detected for as long as possible.
     for (uint32_t i = 1; i < limit; i++) {
         const uint32_t next = taken();
         assert_int_not_equal(next, first);
-        give(next);
+        free_slot(next);
     }
     assert_int_equal(taken(), first);
-    give(first);
+    free_slot(first);
     assert_int_equal(broodi_slot_limit(BROODI_NAME), limit);
 }
 
-static void generations_go_around(void **state)
+static void generations_wrap_around(void **state)
 {
     (void)state;
     const uint32_t index = taken();
     uint32_t found;
-    atomic_store(
-        &word_at(index)->state,
-        broodi_state(BROODI_GENERATION_MASK, 1)); // the last odd one that a handle can tell
+    // The last odd generation that a handle can express.
+    atomic_store(&word_at(index)->state, broodi_state(BROODI_GENERATION_MASK, 1));
     const uint64_t last = broodi_handle_of(BROODI_NAME, index);
     assert_status(find(BROODI_NAME, last, &found), BROOD_OK);
-    give(index);
+    free_slot(index);
     assert_status(find(BROODI_NAME, last, &found), BROOD_STALE);
     while (taken() != index)
         continue;
@@ -163,15 +162,15 @@ static void generations_go_around(void **state)
     assert_status(find(BROODI_NAME, next, &found), BROOD_OK);
     assert_status(find(BROODI_NAME, last, &found), BROOD_STALE);
     atomic_store(&word_at(index)->state, broodi_state(UINT32_MAX, 1));
-    give(index);
+    free_slot(index);
     assert_int_equal(atomic_load(&word_at(index)->state), 0);
     const uint32_t limit = broodi_slot_limit(BROODI_NAME);
     for (uint32_t i = 0; i < limit; i++)
         if (broodi_slot_is_live(atomic_load(&word_at(i)->state)))
-            give(i);
+            free_slot(i);
 }
 
-// Kinds that handles name
+// Kinds that have handles
 
 static _Atomic uint64_t *state_of(enum broodi_kind kind, uint32_t index)
 {
@@ -191,7 +190,7 @@ static uint64_t next_in(enum broodi_kind kind, uint32_t wanted)
     return id;
 }
 
-static void the_first_handle_of_a_slot_is_another_one_in_each_slot_and_family(void **state)
+static void the_first_handle_of_a_slot_differs_by_slot_and_family(void **state)
 {
     (void)state;
     enum { SLOTS = 16 };
@@ -201,7 +200,7 @@ static void the_first_handle_of_a_slot_is_another_one_in_each_slot_and_family(vo
         uint32_t same = 0;
         assert_status(broodi_slot_reach(kind, SLOTS), BROOD_OK);
         for (uint32_t index = 0; index < SLOTS; index++) {
-            atomic_store(state_of(kind, index), 0); // as if nobody had taken it yet
+            atomic_store(state_of(kind, index), 0); // as if it had never been taken
             const uint64_t here = next_in(kind, index);
             family[1] = usual ^ (UINT64_C(1) << index);
             atomic_store(state_of(kind, index), 0);
@@ -215,7 +214,7 @@ static void the_first_handle_of_a_slot_is_another_one_in_each_slot_and_family(vo
     }
 }
 
-// As if the slot, which is free, had been used until its next handle would be the first one again.
+// Leaves the free slot as if it had been used until its next handle would repeat the first one.
 static void wear_out(enum broodi_kind kind, uint32_t index)
 {
     uint32_t taken_index;
@@ -229,7 +228,7 @@ static void wear_out(enum broodi_kind kind, uint32_t index)
     assert_true(broodi_slot_give(kind, index, last));
 }
 
-static void a_handle_does_not_come_again_as_long_as_others_are_left(void **state)
+static void a_handle_is_not_repeated_while_others_are_left(void **state)
 {
     (void)state;
     brood_event event;
@@ -262,7 +261,7 @@ static void a_table_grows_when_its_slots_are_spent(void **state)
     assert_status(brood_event_destroy(event), BROOD_OK);
 }
 
-static void all_slots_of_a_full_table_begin_their_second_lap_together(void **state)
+static void all_slots_of_a_full_table_begin_their_second_lap_at_once(void **state)
 {
     (void)state;
     const enum broodi_kind kind = BROODI_OWN_LOCK; // a small table
@@ -304,7 +303,7 @@ static void expect_refused(uint64_t id)
     assert_status(brood_condition_destroy(condition), BROOD_OK);
 }
 
-static void locks_of_the_library_are_none_for_programs(void **state)
+static void a_program_cannot_use_the_librarys_own_locks(void **state)
 {
     (void)state;
     const uint64_t own[] = { broodi_family.header->names, broodi_family.header->heap.lock };
@@ -313,7 +312,7 @@ static void locks_of_the_library_are_none_for_programs(void **state)
         assert_status(broodi_own_lock_acquire(own[i]), BROOD_OK);
         expect_refused(own[i]);
         broodi_own_lock_release(own[i]);
-        // Nor does any handle of a program's lock name the same slot.
+        // No handle of the program's kind names the same slot either.
         struct broodi_handle handle = broodi_handle_unpack(own[i]);
         handle.kind = BROODI_LOCK;
         assert_ptr_not_equal(broodi_handle_slot(BROODI_LOCK, broodi_handle_pack(handle)),
@@ -321,7 +320,7 @@ static void locks_of_the_library_are_none_for_programs(void **state)
     }
 }
 
-static void a_table_grows_to_its_limit_and_says_so(void **state)
+static void a_full_table_reports_its_limit(void **state)
 {
     (void)state;
     static uint32_t slots[NAMES];
@@ -338,29 +337,29 @@ static void a_table_grows_to_its_limit_and_says_so(void **state)
     assert_int_equal(none, 7);
     assert_status(brood_registry_set("one too many", 1), BROOD_NO_RESOURCES);
     assert_non_null(strstr(brood_last_error(), "4096"));
-    // One is given back: one can be taken.
-    give(slots[1000]);
+    // After one slot has been freed, it can be allocated again.
+    free_slot(slots[1000]);
     assert_int_equal(taken(), slots[1000]);
     assert_status(broodi_slot_take(BROODI_NAME, 1, &none), BROOD_NO_RESOURCES);
     for (uint32_t i = 0; i < NAMES; i++)
-        give(slots[i]);
+        free_slot(slots[i]);
     assert_status(brood_registry_set("one too many", 1), BROOD_OK);
     assert_status(brood_registry_set("one too many", 0), BROOD_OK);
 }
 
-// Many at once: nobody gets what another has.
+// Allocation by many threads at once: no slot has two owners.
 
 static _Atomic uint32_t owners[NAMES];
 
-static int take_and_give(void *arg)
+static int take_and_free(void *arg)
 {
     const uint32_t own = *(uint32_t *)arg;
     const int rounds = foreign_is_slow() ? 5000 : 20000;
     for (int i = 0; i < rounds; i++) {
         uint32_t index;
-        uint32_t nobody = 0;
+        uint32_t none = 0;
         CHECK(broodi_slot_take(BROODI_NAME, own, &index) == BROOD_OK);
-        CHECK(atomic_compare_exchange_strong(&owners[index], &nobody, own));
+        CHECK(atomic_compare_exchange_strong(&owners[index], &none, own));
         const uint64_t state = atomic_load(&word_at(index)->state);
         CHECK(broodi_low(state) == own);
         atomic_store(&owners[index], 0);
@@ -375,12 +374,12 @@ static void threads_do_not_get_the_same_slot(void **state)
     enum { THREADS = 4 };
     brood_thread *threads[THREADS];
     for (uint32_t i = 0; i < THREADS; i++)
-        threads[i] = started_thread(take_and_give, &(uint32_t){ i + 1 }, sizeof(uint32_t));
+        threads[i] = started_thread(take_and_free, &(uint32_t){ i + 1 }, sizeof(uint32_t));
     for (int i = 0; i < THREADS; i++)
         assert_thread_ends(threads[i], 0);
 }
 
-// What only the inside can bring about in a lock.
+// A depth that no test can reach by acquiring the lock.
 static void a_recursive_lock_does_not_overflow(void **state)
 {
     (void)state;
@@ -397,30 +396,30 @@ static void a_recursive_lock_does_not_overflow(void **state)
     assert_status(brood_lock_destroy(lock), BROOD_OK);
 }
 
-// Numbers of processes come again.
+// Process ids are reused.
 
 static uint32_t slot_of_process(enum broodi_origin origin, int64_t pid)
 {
     const struct broodi_process_facts facts = { .parent = BROODI_NONE,
                                                 .origin = origin,
-                                                .name = "somebody" };
+                                                .name = "any" };
     uint32_t index = 0;
     assert_status(broodi_process_slot_take(&facts, &index), BROOD_OK);
     assert_true(broodi_process_slot_begin(index, broodi_process_slot_live(index), pid));
     return index;
 }
 
-static void the_end_of_a_process_is_not_told_of_one_that_had_its_number_before(void **state)
+static void an_end_is_not_reported_for_an_earlier_process_of_the_same_id(void **state)
 {
     (void)state;
     const int64_t pid = 4711;
     const uint32_t before = slot_of_process(BROODI_ORIGIN_SERVER, pid);
     const uint32_t now = slot_of_process(BROODI_ORIGIN_FORKSERVER, pid);
-    brood_exit told = { 0 };
+    brood_exit reported = { 0 };
     broodi_process_slot_report(pid, (brood_exit){ .kind = BROOD_EXITED, .native = 5 });
-    assert_false(broodi_process_slot_reported(before, &told));
-    assert_true(broodi_process_slot_reported(now, &told));
-    assert_int_equal(told.code, 5);
+    assert_false(broodi_process_slot_reported(before, &reported));
+    assert_true(broodi_process_slot_reported(now, &reported));
+    assert_int_equal(reported.code, 5);
     broodi_process_slot_end(before);
     broodi_process_slot_end(now);
 }
@@ -430,20 +429,20 @@ int main(void)
     brood_init();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_handle_keeps_its_parts),
-        cmocka_unit_test(a_handle_finds_its_slot_until_that_is_given_back),
-        cmocka_unit_test(a_slot_is_given_back_once),
-        cmocka_unit_test(what_names_no_slot_is_invalid),
-        cmocka_unit_test(a_slot_that_was_given_back_waits_for_its_turn),
-        cmocka_unit_test(generations_go_around),
-        cmocka_unit_test(the_first_handle_of_a_slot_is_another_one_in_each_slot_and_family),
-        cmocka_unit_test(a_handle_does_not_come_again_as_long_as_others_are_left),
+        cmocka_unit_test(a_handle_finds_its_slot_until_it_is_freed),
+        cmocka_unit_test(a_slot_is_freed_only_once),
+        cmocka_unit_test(a_handle_that_names_no_slot_is_invalid),
+        cmocka_unit_test(a_freed_slot_is_reused_last),
+        cmocka_unit_test(generations_wrap_around),
+        cmocka_unit_test(the_first_handle_of_a_slot_differs_by_slot_and_family),
+        cmocka_unit_test(a_handle_is_not_repeated_while_others_are_left),
         cmocka_unit_test(a_table_grows_when_its_slots_are_spent),
-        cmocka_unit_test(all_slots_of_a_full_table_begin_their_second_lap_together),
-        cmocka_unit_test(locks_of_the_library_are_none_for_programs),
-        cmocka_unit_test(a_table_grows_to_its_limit_and_says_so),
+        cmocka_unit_test(all_slots_of_a_full_table_begin_their_second_lap_at_once),
+        cmocka_unit_test(a_program_cannot_use_the_librarys_own_locks),
+        cmocka_unit_test(a_full_table_reports_its_limit),
         cmocka_unit_test(threads_do_not_get_the_same_slot),
         cmocka_unit_test(a_recursive_lock_does_not_overflow),
-        cmocka_unit_test(the_end_of_a_process_is_not_told_of_one_that_had_its_number_before),
+        cmocka_unit_test(an_end_is_not_reported_for_an_earlier_process_of_the_same_id),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

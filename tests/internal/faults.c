@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// The fault walk: each scenario is run with its first fault, its second, its third... until it
-// meets none. Every failure must be a status that the header names, must leave nothing behind, and
-// must not spoil what comes after.
+// The fault walk: each scenario is run with its first fault, its second, its third and so on,
+// until it runs without one. Every failure must be a status that the header names, must leave
+// nothing behind, and must not affect later runs.
 #include "../meeting.h"
 
 #include "../foreign.h"
@@ -14,24 +14,24 @@
 
 #include <string.h>
 
-// Says to a fresh image which of its own faults it meets.
+// Tells a fresh image which of its own fault points fails.
 #define VARIABLE "BROOD_TEST_FAULT"
 
-// Says to one that it is not to come to brood_init.
+// Tells a fresh image not to reach brood_init.
 #define SILENT "BROOD_TEST_SILENT"
 
-// Faults that a scenario asks for and gets over without a failure are fine, too.
+// A scenario may also survive a fault without a failure.
 struct scenario {
     const char *name;
     brood_status (*run)(void);
-    brood_status allowed[4]; // failures; ends with BROOD_OK
-    bool cold;       // does something for the first time that stays: handles are not counted
-    unsigned others; // processes that stay
+    brood_status allowed[4]; // statuses of failures; ends with BROOD_OK
+    bool cold;               // makes something that stays: handles are not compared
+    unsigned others;         // number of processes that stay
 };
 
 struct holdings {
     size_t descriptors;
-    size_t memory; // of the arena, but for the tables: these keep what they have grown to
+    size_t memory; // of the arena without its tables, which do not shrink
     uint32_t live[BROODI_KINDS];
 };
 
@@ -46,7 +46,7 @@ static struct holdings take_stock(void)
     return now;
 }
 
-// Processes that are nobody's to wait for end a moment later.
+// Processes that no process waits for end a moment later.
 static bool is_alone(unsigned with)
 {
     enum { MOST_IMAGES = 16 };
@@ -91,7 +91,7 @@ static void assert_allowed(const struct scenario *scenario, unsigned n, brood_st
              brood_last_error());
 }
 
-// Takes the fault back; whether it was still to come.
+// Cancels the fault; returns whether it had not been injected yet.
 static bool is_pending(void)
 {
     const bool pending = broodi_fault_left() > 0;
@@ -101,7 +101,7 @@ static bool is_pending(void)
 
 enum { MOST = 400 };
 
-// Of a scenario and its faults up to the first one that was not met.
+// Reports a scenario and its faults up to the first one that was not reached.
 static void conclude(const struct scenario *scenario, unsigned n, unsigned failures, bool pending)
 {
     assert_true(pending);
@@ -131,13 +131,13 @@ static void walk_twice(const struct scenario *scenario)
     struct scenario first = *scenario;
     first.cold = true;
     walk(&first);
-    (void)broodi_self_take_slot(); // which a join only does for a child that still runs
+    (void)broodi_self_take_slot(); // a join does this only for a child that still runs
     walk(scenario);
 }
 
 // Processes
 
-// Every child is handed something.
+// Every child is passed one resource.
 static brood_resource handed = { .kind = BROOD_RESOURCE_DESCRIPTOR };
 
 static int read_argument(void *arg)
@@ -222,10 +222,10 @@ static void a_start_from_the_server_that_fails_leaves_nothing(void **state)
 {
     (void)state;
     const struct scenario scenarios[] = {
-        { .name = "fork server, made",
+        { .name = "fork server, new",
           .run = serve_anew_and_join,
           .allowed = { BROOD_NO_MEMORY, BROOD_NO_RESOURCES, BROOD_SYSTEM } },
-        { .name = "fork server, asked",
+        { .name = "fork server, running",
           .run = serve_and_join,
           .allowed = { BROOD_NO_MEMORY, BROOD_NO_RESOURCES, BROOD_SYSTEM },
           .others = SERVER_AND_SPARES },
@@ -240,14 +240,14 @@ static void a_start_from_the_server_that_fails_leaves_nothing(void **state)
 }
 
 // The child's side: faults of a fresh image, of the server, of a spare. A child that reaches its
-// target tells whether its fault is still to come.
+// target reports whether its fault is still pending.
 
-enum { PENDING = 5, MET = 6 };
+enum { PENDING = 5, INJECTED = 6 };
 
-static int tell(void *arg)
+static int report_pending(void *arg)
 {
     (void)arg;
-    return broodi_fault_left() > 0 ? PENDING : MET;
+    return broodi_fault_left() > 0 ? PENDING : INJECTED;
 }
 
 static brood_status start_and_ask(brood_start_method method, const char *variable, bool *pending)
@@ -264,8 +264,8 @@ static brood_status start_and_ask(brood_start_method method, const char *variabl
     brood_process *process = NULL;
     brood_exit ended = { .kind = BROOD_RUNNING };
     *pending = false;
-    const brood_status status =
-        brood_process_start(&process, tell, "an argument", sizeof "an argument", &options);
+    const brood_status status = brood_process_start(&process, report_pending, "an argument",
+                                                    sizeof "an argument", &options);
     if (status != BROOD_OK) {
         assert_null(process);
         return status;
@@ -273,7 +273,7 @@ static brood_status start_and_ask(brood_start_method method, const char *variabl
     assert_status(brood_process_join(process, MEETING_PATIENCE, &ended), BROOD_OK);
     brood_process_drop(process);
     assert_int_equal(ended.kind, BROOD_EXITED);
-    assert_true(ended.code == PENDING || ended.code == MET);
+    assert_true(ended.code == PENDING || ended.code == INJECTED);
     *pending = ended.code == PENDING;
     return BROOD_OK;
 }
@@ -285,7 +285,7 @@ static brood_status ask_fresh_image(unsigned n, bool *pending)
     return start_and_ask(BROOD_START_SPAWN, variable, pending);
 }
 
-// Some children one after the other, so that the server has done all that it does at least once.
+// Starts several children in turn, so that the server has done each of its tasks at least once.
 // The server and its spares share a countdown.
 static brood_status ask_server(unsigned n, bool *pending)
 {
@@ -322,7 +322,7 @@ static void a_fresh_image_that_cannot_begin_says_why_and_is_gone(void **state)
 {
     (void)state;
     bool pending;
-    assert_status(ask_fresh_image(MOST * 10, &pending), BROOD_OK); // what is made once is made now
+    assert_status(ask_fresh_image(MOST * 10, &pending), BROOD_OK); // makes what is made only once
     assert_true(pending);
     walk_other_side(
         &(struct scenario){ .name = "fresh image",
@@ -335,7 +335,7 @@ static void a_server_that_fails_is_replaced_or_says_why(void **state)
     (void)state;
     bool pending;
     if (!platform_has_fork())
-        return; // there are no servers
+        return; // no fork server
     assert_status(ask_server(MOST * 10, &pending), BROOD_OK);
     assert_true(pending);
     walk_other_side(
@@ -350,7 +350,7 @@ static void a_child_that_never_answers_is_given_up(void **state)
     const brood_duration usual = broodi_start_patience;
     const struct scenario scenario = { .name = "silent child" };
     bool pending;
-    assert_status(ask_fresh_image(MOST * 10, &pending), BROOD_OK); // what is made once is made now
+    assert_status(ask_fresh_image(MOST * 10, &pending), BROOD_OK); // makes what is made only once
     const struct holdings before = take_stock();
     broodi_start_patience = BROOD_MILLISECONDS(100);
     assert_status(start_and_ask(BROOD_START_SPAWN, SILENT "=1", &pending), BROOD_TIMEOUT);
@@ -374,14 +374,14 @@ static void a_server_that_is_stopped_for_too_long_is_given_up_and_is_gone(void *
     brood_pid spares[MOST_SPARES];
     brood_process *process = NULL;
     if (!platform_has_fork())
-        return; // there are no servers
+        return; // no fork server
     broodi_server_close();
     const struct holdings before = take_stock();
     const brood_process_options served = { .method = BROOD_START_FORKSERVER };
     assert_status(brood_process_start(&process, sit, NULL, 0, &served), BROOD_OK);
     const brood_pid server = platform_parent_of(brood_process_pid(process));
     size_t count = 0;
-    while ((count = platform_children_of(server, spares, MOST_SPARES)) < 3) // with the child
+    while ((count = platform_children_of(server, spares, MOST_SPARES)) < 3) // including the child
         brood_sleep(BROOD_MILLISECONDS(1));
     kill_process(process);
     assert_true(platform_process_stop(server));
@@ -404,10 +404,10 @@ static const char main_scenario[] = "begin";
 static int begin_main(void)
 {
     brood_init();
-    return broodi_fault_left() > 0 ? PENDING : MET;
+    return broodi_fault_left() > 0 ? PENDING : INJECTED;
 }
 
-// What the program has printed: nothing, or one line of the library.
+// The program must have printed nothing, or one line of the library.
 static void assert_printed(const char *path, unsigned n, bool refused)
 {
     char text[2048];
@@ -434,7 +434,7 @@ static void a_main_process_that_cannot_begin_says_why_in_one_line(void **state)
         const platform_program program = platform_program_start(main_scenario, variable, path);
         platform_program_close_input(program);
         code = platform_program_wait(program);
-        assert_true(code == REFUSED || code == PENDING || code == MET);
+        assert_true(code == REFUSED || code == PENDING || code == INJECTED);
         assert_printed(path, n, code == REFUSED);
         foreign_file_remove(path);
     }
@@ -442,7 +442,7 @@ static void a_main_process_that_cannot_begin_says_why_in_one_line(void **state)
     print_message("main: %u faults\n", n - 1);
 }
 
-// In a thread that is new to brood. What it found is for the thread of the test to judge.
+// Runs a scenario in a thread that is new to brood. The test's own thread checks the result.
 
 struct errand {
     brood_status (*run)(void);
@@ -504,7 +504,7 @@ static int use_lock_and_local(void *arg)
     void *value = malloc(8);
     if (!value || brood_local_set(local, value) != BROOD_OK)
         free(value);
-    brood_local_destroy(local); // its value is nobody's any more
+    brood_local_destroy(local); // its value has no owner any more
     if (brood_local_get(local))
         return 2;
     return 0;
@@ -577,7 +577,7 @@ enum { HOARD = 20000 };
 static brood_lock hoard[HOARD];
 static size_t hoarded;
 
-// Goes on from where a failure ended it, so that the table must grow again and again.
+// Continues where a failure stopped it, so that the table must grow repeatedly.
 static brood_status hoard_locks(void)
 {
     for (size_t i = 0; i < 3000 && hoarded < HOARD; i++) {
@@ -611,7 +611,7 @@ static void a_table_that_cannot_grow_stays_whole(void **state)
 
 enum { BLOCKS = 3 };
 
-// So many that they need more memory than is spare; all are zero, and can be written to.
+// Makes more blocks than the spare memory holds; checks that all are zero and writable.
 static brood_status make_blocks(brood_status (*create)(brood_block *, size_t), size_t size,
                                 unsigned count)
 {
@@ -686,8 +686,8 @@ static void a_block_that_fails_leaves_nothing(void **state)
         walk_twice(&scenarios[i]);
 }
 
-// In a child: until it has the block, with the first fault, the second...
-static int look_at_block(void *arg)
+// In a child: maps the block with the first fault, the second and so on, until that succeeds.
+static int map_block(void *arg)
 {
     const brood_block block = *(const brood_block *)arg;
     size_t before = 0;
@@ -696,7 +696,7 @@ static int look_at_block(void *arg)
         CHECK(n < MOST);
         broodi_fault_set(n);
         const unsigned char *data = brood_block_data(block);
-        if (n == 1) // the first use of a lock may leave the system something for the next
+        if (n == 1) // the first use of a lock may make the system keep a descriptor
             before = platform_descriptor_count();
         pending = is_pending();
         CHECK(data || !pending);
@@ -705,7 +705,7 @@ static int look_at_block(void *arg)
             CHECK(platform_descriptor_count() == before);
         } else {
             CHECK(data[0] == 5 && data[brood_block_size(block) - 1] == 6);
-            pending = true; // once it is mapped there is nothing to fail
+            pending = true; // once it is mapped nothing can fail
         }
     }
     CHECK(brood_block_data(block));
@@ -722,7 +722,7 @@ static void a_block_that_cannot_be_mapped_can_be_later(void **state)
     unsigned char *data = brood_block_data(block);
     data[0] = 5;
     data[SIZE - 1] = 6;
-    assert_process_ends(started_process(look_at_block, &block, sizeof block), 0);
+    assert_process_ends(started_process(map_block, &block, sizeof block), 0);
     assert_status(brood_block_destroy(block), BROOD_OK);
 }
 
@@ -730,7 +730,7 @@ static void a_block_that_cannot_be_mapped_can_be_later(void **state)
 
 enum { LOCALS = 100 };
 
-// Enough for a new chunk of locals at its first run, and for a new array of values at each.
+// Needs a new chunk of locals in its first run, and a new array of values in each.
 static brood_status use_locals(void)
 {
     brood_local locals[LOCALS];
@@ -767,7 +767,7 @@ static void locals_that_fail_leave_nothing(void **state)
 
 // The registry, and handlers
 
-static brood_status set_and_take_away(void)
+static brood_status set_and_remove(void)
 {
     uint64_t value = 0;
     brood_status status = brood_registry_set("faults", 9);
@@ -775,13 +775,13 @@ static brood_status set_and_take_away(void)
         status = brood_registry_get("faults", &value);
     if (status == BROOD_OK && value != 9)
         return BROOD_BROKEN;
-    const brood_status taken = brood_registry_set("faults", 0);
-    return status == BROOD_OK ? taken : status;
+    const brood_status removed = brood_registry_set("faults", 0);
+    return status == BROOD_OK ? removed : status;
 }
 
 static brood_status set_in_fresh_thread(void)
 {
-    return in_fresh_thread(set_and_take_away);
+    return in_fresh_thread(set_and_remove);
 }
 
 static void the_registry_fails_as_documented(void **state)

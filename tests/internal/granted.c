@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
-// What was granted before a destroy. A waiter stops at a step before it looks at the object again;
-// meanwhile the test grants what it waits for, destroys the object and uses all slots of its kind
-// again. Then the waiter goes on, and has to answer what was true at the moment of the destroy.
+// What was granted before a destroy stays granted. A waiter stops at a step before it loads the
+// state word again; meanwhile the test grants what it waits for, destroys the object and reuses
+// every slot of its kind. Then the waiter continues, and must return what was true at the moment
+// of the destroy.
 #include "../meeting.h"
 
 #include "atomic.h"
@@ -9,8 +10,8 @@
 #include "step.h"
 
 enum {
-    AROUND = 5000, // objects, with which every slot of the smallest table has been another's
-    EPOCHS = 2048, // resets after which the number of a barrier's round comes again
+    AROUND = 5000, // objects, enough to reuse every slot of the smallest table
+    EPOCHS = 2048, // resets after which a barrier's round number repeats
 };
 
 static _Atomic int stop_at = BROODI_STEP_COUNT;
@@ -99,7 +100,7 @@ static void expect_of_event(bool set, bool clear, brood_status expected)
     assert_status(answer(0), expected);
 }
 
-static void a_set_event_is_told_after_its_destroy(void **state)
+static void a_set_event_is_reported_after_its_destroy(void **state)
 {
     (void)state;
     expect_of_event(true, false, BROOD_OK);
@@ -206,7 +207,7 @@ static void expect_of_barrier(brood_status (*act)(brood_barrier), bool destroyed
         assert_status(brood_barrier_destroy(objects.barrier), BROOD_OK);
 }
 
-static void the_end_of_a_round_is_told_after_the_destroy(void **state)
+static void the_end_of_a_round_is_reported_after_the_destroy(void **state)
 {
     (void)state;
     for (int destroyed = 0; destroyed < 2; destroyed++) {
@@ -219,8 +220,8 @@ static void the_end_of_a_round_is_told_after_the_destroy(void **state)
     expect_of_barrier(nothing, true, BROOD_STALE);
 }
 
-// One that a reset has sent away, and that has not looked yet, is not counted in the next round,
-// and keeps nobody else out of it.
+// A participant that a reset has dismissed, but that has not noticed yet, is not counted in the
+// next round and takes no entry of it.
 static void the_round_after_a_reset_is_open_at_once(void **state)
 {
     (void)state;
@@ -233,7 +234,7 @@ static void the_round_after_a_reset_is_open_at_once(void **state)
         assert_status(brood_barrier_waiting(objects.barrier, &count), BROOD_OK);
     assert_status(brood_barrier_reset(objects.barrier), BROOD_OK);
     assert_thread_ends(other, BROOD_BROKEN);
-    other = started_thread(wait_at_barrier, &objects, sizeof objects); // and once more
+    other = started_thread(wait_at_barrier, &objects, sizeof objects); // in the next round
     do
         assert_status(brood_barrier_waiting(objects.barrier, &count), BROOD_OK);
     while (count < 1);
@@ -289,7 +290,7 @@ static void destroy_rest(const struct objects *objects)
     assert_status(brood_semaphore_destroy(objects->semaphore), BROOD_OK);
 }
 
-// It has come, and given its lock up: it waits.
+// Waits until the new thread has released its lock, and so waits for the condition.
 static brood_thread *started_waiter(const struct objects *objects)
 {
     brood_thread *thread = started_thread(wait_for_condition, objects, sizeof *objects);
@@ -308,7 +309,7 @@ static void go_around_conditions(void)
     }
 }
 
-static void a_notify_is_told_after_the_destroy_of_its_condition(void **state)
+static void a_notify_is_reported_after_the_destroy_of_its_condition(void **state)
 {
     (void)state;
     for (uint32_t count = 0; count <= MOST + 1; count++) {
@@ -331,7 +332,7 @@ static void a_notify_is_told_after_the_destroy_of_its_condition(void **state)
     }
 }
 
-// The notifier has released all, and woken nobody, when the condition is destroyed.
+// The notifier has released all waiters, and woken none, when the condition is destroyed.
 static void all_are_released_before_the_first_is_woken(void **state)
 {
     (void)state;
@@ -347,8 +348,8 @@ static void all_are_released_before_the_first_is_woken(void **state)
     destroy_rest(&objects);
 }
 
-// From the moment of a notify of all on, those whom it released are of no interest to later
-// notifies and to waiters with another lock, though the notifier has not come by them yet.
+// From the moment of a notify of all, the waiters that it releases are ignored by later notifies
+// and by waiters with another lock, even before the notifier has visited their seats.
 static void a_notify_of_all_is_one_moment(void **state)
 {
     (void)state;
@@ -372,13 +373,14 @@ static void a_notify_of_all_is_one_moment(void **state)
     destroy_rest(&objects);
 }
 
-// A notifier of two has claimed the first when somebody else's notify takes the second: it takes
-// the next, who has come meanwhile, and the first returns after that, however short its timeout.
+// A notifier of two has claimed the first waiter when another notify claims the second. The
+// notifier then claims the next waiter, which has arrived meanwhile, and the first returns only
+// after that, however short its timeout.
 static void a_notify_of_several_is_one_moment(void **state)
 {
     (void)state;
     struct objects objects = made_condition(false);
-    objects.timeout = BROOD_SECONDS(1); // which passes while the notifier does not go on
+    objects.timeout = BROOD_SECONDS(1); // expires while the notifier is stopped
     brood_thread *first = started_waiter(&objects);
     objects.timeout = MEETING_PATIENCE;
     brood_thread *second = started_waiter(&objects);
@@ -395,7 +397,7 @@ static void a_notify_of_several_is_one_moment(void **state)
     destroy_rest(&objects);
 }
 
-// One that was killed while it waited keeps no slot.
+// A waiter that is killed keeps no slot.
 static int wait_for_event_for_ever(void *arg)
 {
     note("waits", 1);
@@ -433,11 +435,11 @@ int main(void)
     brood_init();
     broodi_step_hook = stop_there;
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_set_event_is_told_after_its_destroy),
+        cmocka_unit_test(a_set_event_is_reported_after_its_destroy),
         cmocka_unit_test(what_was_released_is_acquired_after_the_destroy),
-        cmocka_unit_test(the_end_of_a_round_is_told_after_the_destroy),
+        cmocka_unit_test(the_end_of_a_round_is_reported_after_the_destroy),
         cmocka_unit_test(the_round_after_a_reset_is_open_at_once),
-        cmocka_unit_test(a_notify_is_told_after_the_destroy_of_its_condition),
+        cmocka_unit_test(a_notify_is_reported_after_the_destroy_of_its_condition),
         cmocka_unit_test(all_are_released_before_the_first_is_woken),
         cmocka_unit_test(a_notify_of_all_is_one_moment),
         cmocka_unit_test(a_notify_of_several_is_one_moment),

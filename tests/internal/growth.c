@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What must not grow with the number of children, or with a peak that is over. Questions to the
-// system are counted: the program is linked with --wrap for them.
+// Costs that must not grow with the number of children, nor stay at a past peak. The program
+// counts queries for the ends of children: it is linked with --wrap for them.
 #include "../meeting.h"
 
 #include "../foreign.h"
@@ -11,7 +11,7 @@
 
 #include <stdlib.h>
 
-static unsigned asked; // about the ends of children
+static unsigned queries; // for the ends of children
 
 bool __real_brood_os_process_reap(const brood_os_child *child, brood_exit *out);
 bool __wrap_brood_os_process_reap(const brood_os_child *child, brood_exit *out);
@@ -20,13 +20,13 @@ brood_status __wrap_brood_os_process_await_end(const brood_os_child *child, int6
 
 bool __wrap_brood_os_process_reap(const brood_os_child *child, brood_exit *out)
 {
-    asked++;
+    queries++;
     return __real_brood_os_process_reap(child, out);
 }
 
 brood_status __wrap_brood_os_process_await_end(const brood_os_child *child, int64_t deadline)
 {
-    asked++;
+    queries++;
     return __real_brood_os_process_await_end(child, deadline);
 }
 
@@ -47,22 +47,22 @@ static int nothing(void *arg)
     return 0;
 }
 
-// How many questions a start and a join ask.
-static unsigned questions_of_a_start(void)
+// The number of queries by one start and its join.
+static unsigned queries_of_a_start(void)
 {
-    asked = 0;
+    queries = 0;
     assert_process_ends(started_process(nothing, NULL, 0), 0);
-    return asked;
+    return queries;
 }
 
-static void a_start_asks_about_a_few_children(void **state)
+static void a_start_queries_only_a_few_children(void **state)
 {
     (void)state;
     brood_process *children[CHILDREN];
     for (size_t i = 0; i < CHILDREN; i++)
         children[i] = started_process(stay, NULL, 0);
-    assert_in_range(questions_of_a_start(), 1, CHILDREN / 2);
-    assert_in_range(questions_of_a_start(), 1, CHILDREN / 2);
+    assert_in_range(queries_of_a_start(), 1, CHILDREN / 2);
+    assert_in_range(queries_of_a_start(), 1, CHILDREN / 2);
     assert_int_equal(brood_active_children(NULL, 0), CHILDREN);
     for (size_t i = 0; i < CHILDREN; i++)
         assert_status(brood_process_request_stop(children[i]), BROOD_OK);
@@ -71,8 +71,8 @@ static void a_start_asks_about_a_few_children(void **state)
     assert_int_equal(brood_active_children(NULL, 0), 0);
 }
 
-// Each start looks at others, until it has looked at all.
-static void starts_reap_in_turn_all_that_have_ended(void **state)
+// Each start queries other children than the one before, until all have been queried.
+static void successive_starts_reap_all_ended_children(void **state)
 {
     (void)state;
     brood_process *children[CHILDREN];
@@ -81,7 +81,7 @@ static void starts_reap_in_turn_all_that_have_ended(void **state)
     for (size_t i = 1; i < CHILDREN; i += 2)
         assert_status(__real_brood_os_process_await_end(&children[i]->child, INT64_MAX), BROOD_OK);
     for (size_t i = 0; i < CHILDREN; i++)
-        (void)questions_of_a_start();
+        (void)queries_of_a_start();
     for (size_t i = 1; i < CHILDREN; i += 2)
         assert_true(children[i]->ended);
     for (size_t i = 0; i < CHILDREN; i++)
@@ -118,8 +118,8 @@ static void active_children_come_in_the_order_of_their_starts(void **state)
 
 // Slots
 
-// How many slots a scan of the table looks at.
-static uint32_t looked_at(enum broodi_kind kind)
+// The number of slots that a scan of the table visits.
+static uint32_t slots_visited(enum broodi_kind kind)
 {
     uint32_t count = 0;
     const uint32_t limit = broodi_slot_limit(kind);
@@ -155,14 +155,14 @@ static void a_peak_of_threads_is_forgotten(void **state)
         count++;
     assert_true(count > 100);
     const int64_t deadline = brood_clock() + MEETING_PATIENCE;
-    while (looked_at(BROODI_THREAD) < count) { // until all have taken their slots
+    while (slots_visited(BROODI_THREAD) < count) { // until all threads have taken their slots
         assert_true(brood_clock() < deadline);
         brood_sleep(BROOD_MILLISECONDS(1));
     }
     assert_status(brood_event_set(all_may_go), BROOD_OK);
     for (uint32_t i = 0; i < count; i++)
         assert_thread_ends(threads[i], 0);
-    assert_true(looked_at(BROODI_THREAD) <= 2 * slots_in_a_group(BROODI_THREAD));
+    assert_true(slots_visited(BROODI_THREAD) <= 2 * slots_in_a_group(BROODI_THREAD));
     assert_status(brood_event_destroy(all_may_go), BROOD_OK);
 }
 
@@ -173,13 +173,13 @@ static void a_peak_of_locks_is_forgotten(void **state)
     static brood_lock locks[LOCKS];
     for (size_t i = 0; i < LOCKS; i++)
         assert_status(brood_lock_create(&locks[i]), BROOD_OK);
-    assert_true(looked_at(BROODI_LOCK) >= LOCKS);
+    assert_true(slots_visited(BROODI_LOCK) >= LOCKS);
     for (size_t i = 0; i < LOCKS; i++)
         assert_status(brood_lock_destroy(locks[i]), BROOD_OK);
-    assert_true(looked_at(BROODI_LOCK) <= slots_in_a_group(BROODI_LOCK));
+    assert_true(slots_visited(BROODI_LOCK) <= slots_in_a_group(BROODI_LOCK));
 }
 
-// Whoever has a slot is found, however many others look, take and give at the same time.
+// A taken slot is found, however many other threads scan, take and free slots at the same time.
 
 static bool is_found(enum broodi_kind kind, uint32_t wanted)
 {
@@ -215,7 +215,7 @@ static void a_taken_slot_is_always_found(void **state)
         assert_thread_ends(threads[i], 0);
 }
 
-// Its first thread and the others, whether they have ended or not.
+// A process leaves its first thread and others, ended or not.
 
 static int leave_threads(void *arg)
 {
@@ -244,8 +244,8 @@ int main(void)
 {
     brood_init();
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_start_asks_about_a_few_children),
-        cmocka_unit_test(starts_reap_in_turn_all_that_have_ended),
+        cmocka_unit_test(a_start_queries_only_a_few_children),
+        cmocka_unit_test(successive_starts_reap_all_ended_children),
         cmocka_unit_test(active_children_come_in_the_order_of_their_starts),
         cmocka_unit_test(a_peak_of_threads_is_forgotten),
         cmocka_unit_test(a_peak_of_locks_is_forgotten),

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The heap by itself, under its lock; and what the dead leave of it.
+// The heap itself, under its lock, and what remains of the work of dead processes.
 #include "../meeting.h"
 #include "../random.h"
 
@@ -37,7 +37,7 @@ static int leave(void **state)
     return 0;
 }
 
-// Pieces with a stamp in every cache line, so that one that lies on another's is noticed.
+// Pieces with a stamp in every cache line, so that an overlap of two is detected.
 
 struct piece {
     uint64_t place;
@@ -88,7 +88,7 @@ static brood_status take(struct piece *piece, size_t size)
     return BROOD_OK;
 }
 
-static void give(struct piece *piece)
+static void free_piece(struct piece *piece)
 {
     assert_true(is_stamped(piece));
     broodi_heap_give(piece->place, piece->size);
@@ -114,20 +114,20 @@ static void exchange(uint64_t *seed, int turns)
     for (int i = 0; i < turns; i++) {
         struct piece *piece = &held[next_random(seed) % HELD];
         if (piece->size)
-            give(piece);
+            free_piece(piece);
         else
             assert_status(take(piece, random_size(seed)), BROOD_OK);
     }
 }
 
-static void give_all(void)
+static void free_all(void)
 {
     for (size_t i = 0; i < HELD; i++)
         if (held[i].size)
-            give(&held[i]);
+            free_piece(&held[i]);
 }
 
-// What the arena has of the system's memory, by its own account.
+// The memory that the arena has committed, by its own account.
 static size_t memory_kept(void)
 {
     size_t kept = BROODI_BOOT;
@@ -145,7 +145,7 @@ static void assert_account(void)
         assert_int_equal(seen, memory_kept());
 }
 
-static void assert_empty(bool given_back)
+static void assert_empty(bool shrunk)
 {
     uint32_t spare = 0;
     for (uint32_t index = 0; index < heap()->chunks; index++) {
@@ -156,25 +156,25 @@ static void assert_empty(bool given_back)
     for (uint32_t class = 0; class < BROODI_HEAP_CLASSES; class ++)
         assert_int_equal(heap()->room[class], 0);
     assert_int_equal(heap()->spare, spare);
-    assert_true(spare <= SPARE || !given_back);
+    assert_true(spare <= SPARE || !shrunk);
     assert_account();
 }
 
-// Whether this system gives memory of the window back.
-static bool gives_back(void)
+// Whether this system can decommit memory of the window.
+static bool can_decommit(void)
 {
     return platform_memory_behind(broodi_family.arena.object) > 0;
 }
 
-static void pieces_lie_apart_and_what_is_given_goes_back_to_the_system(void **state)
+static void pieces_do_not_overlap_and_freed_memory_is_decommitted(void **state)
 {
     (void)state;
     uint64_t seed = 2463534242;
     for (int turn = 0; turn < 20; turn++) {
         exchange(&seed, 1000);
         assert_account();
-        give_all();
-        assert_empty(gives_back());
+        free_all();
+        assert_empty(can_decommit());
     }
 }
 
@@ -195,13 +195,13 @@ static void every_size_has_as_many_pieces_in_a_chunk_as_fit(void **state)
         sizes += size != last;
         last = size;
         while (count > 0)
-            give(&pieces[--count]);
+            free_piece(&pieces[--count]);
     }
     assert_int_equal(sizes, BROODI_HEAP_CLASSES);
-    assert_empty(gives_back());
+    assert_empty(can_decommit());
 }
 
-// The window, as this process sees it, ends a few chunks behind what is in use.
+// Limits the window, as this process sees it, to a few chunks after those in use.
 
 enum { LEFT = 40 };
 
@@ -222,7 +222,7 @@ static uint32_t fill(struct piece *pieces, uint32_t most, size_t size)
     return count;
 }
 
-static void a_full_window_says_so_and_works_again_after(void **state)
+static void a_full_window_is_reported_and_usable_again_after_a_free(void **state)
 {
     (void)state;
     enum { MOST = 4000 };
@@ -232,17 +232,17 @@ static void a_full_window_says_so_and_works_again_after(void **state)
     for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
         uint32_t count = fill(pieces, MOST * 8, sizes[i]);
         assert_true(count * sizes[i] >= (heap()->chunks - 3) * (size_t)CHUNK * 3 / 4);
-        give(&pieces[count / 2]);
+        free_piece(&pieces[count / 2]);
         assert_status(take(&pieces[count / 2], sizes[i]), BROOD_OK);
         assert_status(take(&pieces[count], sizes[i]), BROOD_NO_MEMORY);
         while (count > 0)
-            give(&pieces[--count]);
-        assert_empty(gives_back());
+            free_piece(&pieces[--count]);
+        assert_empty(can_decommit());
     }
     broodi_family.arena.size = whole;
 }
 
-// Free chunks before the end of what has been used count too.
+// A run at the end of the window may also use free chunks before the end of the used ones.
 static void the_last_of_the_window_is_used(void **state)
 {
     (void)state;
@@ -252,19 +252,19 @@ static void the_last_of_the_window_is_used(void **state)
     const size_t whole = narrow(0);
     uint32_t count = fill(pieces, MOST, CHUNK);
     for (int i = 0; i < 5; i++)
-        give(&pieces[--count]);
+        free_piece(&pieces[--count]);
     broodi_family.arena.size = whole;
     (void)narrow(7);
     assert_status(take(&run, 12 * CHUNK + 1), BROOD_NO_MEMORY);
     assert_status(take(&run, 12 * CHUNK), BROOD_OK);
     broodi_family.arena.size = whole;
-    give(&run);
+    free_piece(&run);
     while (count > 0)
-        give(&pieces[--count]);
-    assert_empty(gives_back());
+        free_piece(&pieces[--count]);
+    assert_empty(can_decommit());
 }
 
-// The map, without what depends on the order of things.
+// The heap's map, without what depends on the order of operations.
 struct picture {
     uint64_t free[BROODI_HEAP_CHUNKS / 64];
     uint32_t taken;
@@ -291,7 +291,7 @@ static void draw(struct picture *picture)
         picture->room[class] = length_of(class);
 }
 
-// As somebody may leave it who died at any moment.
+// Spoils the map as a process that dies with the lock may leave it.
 static void spoil(void)
 {
     heap()->spare = 12345;
@@ -304,7 +304,7 @@ static void spoil(void)
     }
 }
 
-static void a_map_drawn_anew_is_the_same(void **state)
+static void a_rebuilt_map_is_the_same(void **state)
 {
     (void)state;
     static struct picture before;
@@ -323,11 +323,11 @@ static void a_map_drawn_anew_is_the_same(void **state)
         draw(&after);
         assert_memory_equal(&before, &after, sizeof before);
     }
-    give_all();
-    assert_empty(gives_back());
+    free_all();
+    assert_empty(can_decommit());
 }
 
-static void what_a_death_left_committed_goes_back_too(void **state)
+static void memory_left_committed_by_a_death_is_decommitted(void **state)
 {
     (void)state;
     struct piece runs[8];
@@ -335,7 +335,7 @@ static void what_a_death_left_committed_goes_back_too(void **state)
         assert_status(take(&runs[i], BROODI_HEAP_LARGEST), BROOD_OK);
     broodi_heap_forget();
     broodi_heap_trim();
-    assert_empty(gives_back());
+    assert_empty(can_decommit());
 }
 
 // Large blocks
@@ -364,7 +364,7 @@ static void assert_apart(const brood_block *blocks, size_t count, brood_block fr
                         end_of_block(fresh) <= place_of_block(blocks[i]));
 }
 
-static void large_blocks_lie_apart_wherever_they_find_room(void **state)
+static void large_blocks_do_not_overlap(void **state)
 {
     (void)state;
     enum { BLOCKS = 40, TURNS = 400, MIB = 1 << 20 };
@@ -386,8 +386,9 @@ static void large_blocks_lie_apart_wherever_they_find_room(void **state)
             assert_status(brood_block_destroy(blocks[i]), BROOD_OK);
 }
 
-// Found by a search, as both ended one after the other; and then without one.
-static void the_place_of_large_blocks_is_used_again(void **state)
+// The range is found by a search when two ranges that adjoin have become free one after the
+// other; then it is found without one.
+static void the_ranges_of_large_blocks_are_reused(void **state)
 {
     (void)state;
     enum { BLOCKS = 8, SIZE = 2 << 20 };
@@ -408,7 +409,7 @@ static void the_place_of_large_blocks_is_used_again(void **state)
     assert_status(brood_block_destroy(fresh), BROOD_OK);
 }
 
-// Without the lock: what the dead were about
+// Without the lock: unfinished work of dead threads
 
 static uint32_t blocks_live(void)
 {
@@ -425,12 +426,12 @@ static int end_with_the_lock(void *arg)
     CHECK(broodi_slot_take(BROODI_BLOCK, 0, &index) == BROOD_OK);
     CHECK(broodi_heap_take(100000, &place, &zero) == BROOD_OK);
     CHECK(broodi_heap_take(100, &place, &zero) == BROOD_OK);
-    heap()->gap = 1; // half of a number
+    heap()->gap = 1; // half of a pair
     heap()->gap_length = 1 << 30;
     return 0;
 }
 
-static void who_dies_with_the_lock_leaves_nothing(void **state)
+static void a_thread_that_dies_with_the_lock_leaves_nothing(void **state)
 {
     (void)state;
     enum { MIB = 1 << 20 };
@@ -448,20 +449,20 @@ static void who_dies_with_the_lock_leaves_nothing(void **state)
     assert_status(brood_block_destroy(large[0]), BROOD_OK);
     assert_status(brood_block_destroy(large[1]), BROOD_OK);
     assert_status(brood_block_destroy(small), BROOD_OK);
-    assert_empty(gives_back());
+    assert_empty(can_decommit());
 }
 
 enum { MAKING = 1, WHOLE, ENDING };
 
-static int say_who(void *arg)
+static int report_identity(void *arg)
 {
-    _Atomic uint64_t *who = *(_Atomic uint64_t **)arg;
+    _Atomic uint64_t *identity = *(_Atomic uint64_t **)arg;
     const uint32_t slot = broodi_self_slot();
-    atomic_store(who, (uint64_t)broodi_life_id(slot).generation << 32 | slot);
+    atomic_store(identity, (uint64_t)broodi_life_id(slot).generation << 32 | slot);
     return 0;
 }
 
-// A block of which a thread says that it works at it.
+// A block whose slot names a worker.
 static brood_block made_with(uint64_t worker, uint32_t phase)
 {
     brood_block block;
@@ -487,13 +488,13 @@ static bool is_swept(brood_block block)
     return false;
 }
 
-static void only_what_the_dead_worked_at_is_swept(void **state)
+static void only_blocks_with_a_dead_worker_are_swept(void **state)
 {
     (void)state;
     _Atomic uint64_t dead = 0;
     _Atomic uint64_t *out = &dead;
     const uint32_t before = blocks_live();
-    assert_thread_ends(started_thread(say_who, &out, sizeof out), 0);
+    assert_thread_ends(started_thread(report_identity, &out, sizeof out), 0);
     const uint32_t slot = broodi_self_slot();
     const uint64_t self = (uint64_t)broodi_life_id(slot).generation << 32 | slot;
     assert_true(is_swept(made_with(atomic_load(&dead), MAKING)));
@@ -507,7 +508,7 @@ static void only_what_the_dead_worked_at_is_swept(void **state)
     assert_int_equal(blocks_live(), before);
 }
 
-// A member that is stopped with a lock of the library
+// A process that is stopped while it holds a lock of the library
 
 struct holding {
     uint64_t lock;
@@ -545,7 +546,7 @@ static void end_holder(struct holding *holding, brood_process *holder)
     assert_status(brood_event_destroy(holding->go_on), BROOD_OK);
 }
 
-static void a_stopped_holder_of_the_heap_stops_others_for_a_while(void **state)
+static void a_stopped_holder_of_the_heap_delays_others_until_a_timeout(void **state)
 {
     (void)state;
     struct holding holding;
@@ -573,7 +574,7 @@ static void a_stopped_holder_of_the_heap_stops_others_for_a_while(void **state)
 static struct holding held_up;
 static brood_process *holder_of_the_heap;
 
-// The heap's lock is another's when the memory of the large block has been given back.
+// Lets another process acquire the heap's lock once the memory of the large block is freed.
 static void hold_the_heap(enum broodi_step step)
 {
     if (step != BROODI_STEP_BLOCK_EMPTIED)
@@ -601,7 +602,7 @@ static void a_block_that_cannot_be_freed_in_time_is_freed_later(void **state)
     assert_int_equal(blocks_live(), before);
 }
 
-static void a_stopped_setter_of_the_registry_stops_others_for_a_while(void **state)
+static void a_stopped_setter_of_the_registry_delays_others_until_a_timeout(void **state)
 {
     (void)state;
     struct holding holding;
@@ -619,7 +620,7 @@ static void a_stopped_setter_of_the_registry_stops_others_for_a_while(void **sta
     assert_status(brood_registry_get("there", &value), BROOD_NOT_FOUND);
 }
 
-// Makes and destroys until it is killed.
+// Creates and destroys blocks until it is killed.
 static int grind(void *arg)
 {
     enum { AT_ONCE = 8 };
@@ -635,7 +636,7 @@ static int grind(void *arg)
     }
 }
 
-// Of blocks that nobody has any more there are only whole ones.
+// Destroys the blocks of killed processes; all that are left are complete.
 static void destroy_orphans(void)
 {
     const uint32_t limit = broodi_slot_limit(BROODI_BLOCK);
@@ -648,7 +649,7 @@ static void destroy_orphans(void)
     }
 }
 
-static void who_is_killed_at_any_moment_leaves_blocks_or_nothing(void **state)
+static void a_process_killed_at_any_moment_leaves_blocks_or_nothing(void **state)
 {
     (void)state;
     const int rounds = foreign_is_slow() ? 4 : 40;
@@ -661,28 +662,28 @@ static void who_is_killed_at_any_moment_leaves_blocks_or_nothing(void **state)
         brood_sleep(BROOD_MICROSECONDS((double)(next_random(&seed) % 3000)));
         kill_process(first);
         kill_process(second);
-        assert_status(brood_block_create(&block, 2 << 20),
-                      BROOD_OK); // which frees what is half made
+        // Also frees blocks that were left unfinished.
+        assert_status(brood_block_create(&block, 2 << 20), BROOD_OK);
         assert_status(brood_block_destroy(block), BROOD_OK);
         destroy_orphans();
-        assert_empty(gives_back());
+        assert_empty(can_decommit());
     }
 }
 
-static void a_process_that_only_has_the_keepers_number_keeps_nothing(void **state)
+static void a_later_process_with_the_keepers_id_keeps_nothing(void **state)
 {
     (void)state;
     brood_os_section section = { .length = 2 << 20, .keeper = brood_os_section_keeper() };
     void *address = NULL;
     if (section.keeper == 0) {
-        print_message("nobody keeps sections here\n");
+        print_message("sections have no keeper on this system\n");
         skip();
     }
     assert_status(brood_os_section_create(&broodi_family.arena, false, &section), BROOD_OK);
     assert_status(brood_os_section_map(&broodi_family.arena, &section, &address), BROOD_OK);
     brood_os_section_unmap(address, section.length);
     brood_os_section other = section;
-    other.keeper ^= INT64_C(1) << 40; // created at another time
+    other.keeper ^= INT64_C(1) << 40; // a process that was created at another time
     assert_status(brood_os_section_map(&broodi_family.arena, &other, &address), BROOD_NOT_FOUND);
     brood_os_section_destroy(&broodi_family.arena, &other);
     assert_status(brood_os_section_map(&broodi_family.arena, &section, &address), BROOD_OK);
@@ -697,21 +698,21 @@ int main(void)
 {
     brood_init();
     const struct CMUnitTest tests[] = {
-        locked_test(pieces_lie_apart_and_what_is_given_goes_back_to_the_system),
+        locked_test(pieces_do_not_overlap_and_freed_memory_is_decommitted),
         locked_test(every_size_has_as_many_pieces_in_a_chunk_as_fit),
-        locked_test(a_full_window_says_so_and_works_again_after),
+        locked_test(a_full_window_is_reported_and_usable_again_after_a_free),
         locked_test(the_last_of_the_window_is_used),
-        locked_test(a_map_drawn_anew_is_the_same),
-        locked_test(what_a_death_left_committed_goes_back_too),
-        cmocka_unit_test(large_blocks_lie_apart_wherever_they_find_room),
-        cmocka_unit_test(the_place_of_large_blocks_is_used_again),
-        cmocka_unit_test(who_dies_with_the_lock_leaves_nothing),
-        cmocka_unit_test(only_what_the_dead_worked_at_is_swept),
-        cmocka_unit_test(a_stopped_holder_of_the_heap_stops_others_for_a_while),
+        locked_test(a_rebuilt_map_is_the_same),
+        locked_test(memory_left_committed_by_a_death_is_decommitted),
+        cmocka_unit_test(large_blocks_do_not_overlap),
+        cmocka_unit_test(the_ranges_of_large_blocks_are_reused),
+        cmocka_unit_test(a_thread_that_dies_with_the_lock_leaves_nothing),
+        cmocka_unit_test(only_blocks_with_a_dead_worker_are_swept),
+        cmocka_unit_test(a_stopped_holder_of_the_heap_delays_others_until_a_timeout),
         cmocka_unit_test(a_block_that_cannot_be_freed_in_time_is_freed_later),
-        cmocka_unit_test(a_stopped_setter_of_the_registry_stops_others_for_a_while),
-        cmocka_unit_test(who_is_killed_at_any_moment_leaves_blocks_or_nothing),
-        cmocka_unit_test(a_process_that_only_has_the_keepers_number_keeps_nothing),
+        cmocka_unit_test(a_stopped_setter_of_the_registry_delays_others_until_a_timeout),
+        cmocka_unit_test(a_process_killed_at_any_moment_leaves_blocks_or_nothing),
+        cmocka_unit_test(a_later_process_with_the_keepers_id_keeps_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

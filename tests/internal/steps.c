@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
-// Killed at every step. A family in which everybody does everything: threads and processes use the
-// same lock, semaphore, event, condition, barrier and name, make and destroy objects and blocks,
-// and start threads that die with a lock. One of them, the victim, stops at the step that it was
-// told (src/step.h), is killed there, and the others have to go on. Every step is visited; the list
-// is printed.
+// Kills a process at every step. In a family in which threads and processes use every kind of
+// object (the same lock, semaphore, event, condition, barrier and name), create and destroy
+// objects and blocks, and start threads that die with a lock, one process, the victim, stops at a
+// given step (src/step.h) and is killed there. The others must continue. Every step is visited;
+// the list is printed.
 #include "../meeting.h"
 
 #include "../foreign.h"
@@ -17,23 +17,23 @@
 
 enum {
     COMPANIONS = 3,  // two threads and a process
-    ROUNDS = 20,     // that each of them must do once the victim is dead
-    HOARD = 8,       // what is made at once to let tables grow
+    ROUNDS = 20,     // that each of them must complete after the victim's death
+    HOARD = 8,       // objects made at once, so that tables grow
     SHORT = 5000000, // ns
     MIB = 1 << 20,
 };
 
 #define SOON (foreign_is_slow() ? BROOD_SECONDS(30) : BROOD_SECONDS(10))
 
-// In a block: what all of them share besides the objects.
+// Shared by all members besides the objects; in a block.
 struct board {
     _Atomic uint32_t reached; // the victim has stopped
     _Atomic uint32_t over;
-    _Atomic uint32_t rest; // the companions are not to begin another round
+    _Atomic uint32_t rest; // the companions must not begin another round
     _Atomic uint32_t resting;
     _Atomic uint32_t rounds[COMPANIONS];
-    _Atomic uint32_t inherited; // how often somebody was told that a holder had died
-    _Atomic uint64_t event;     // two that are replaced again and again
+    _Atomic uint32_t inherited; // how many acquisitions returned BROOD_OWNER_DIED
+    _Atomic uint64_t event;     // this and the next are replaced repeatedly
     _Atomic uint64_t condition;
 };
 
@@ -47,7 +47,7 @@ struct family {
     brood_barrier barrier;
 };
 
-// One who takes part, and where it is.
+// A member of the family, and what it needs.
 struct member {
     struct family family;
     struct board *board;
@@ -55,7 +55,7 @@ struct member {
     uint32_t number; // of a companion
     uint32_t step;   // of the victim
     uint32_t nth;
-    uint32_t acts; // a bit for each that it does; 0: all but the last two
+    uint32_t acts; // a bit for each act that it does; 0: all but the last two
 };
 
 static uint32_t number_below(struct member *member, uint32_t limit)
@@ -63,7 +63,7 @@ static uint32_t number_below(struct member *member, uint32_t limit)
     return (uint32_t)(next_random(&member->seed) >> 20) % limit;
 }
 
-// What may come: a lock of the dead, a timeout, and what others have done to the objects.
+// Counts the locks that a dead holder has left.
 static bool acquired(struct member *member, brood_status status)
 {
     if (status == BROOD_OWNER_DIED)
@@ -71,14 +71,14 @@ static bool acquired(struct member *member, brood_status status)
     return brood_status_acquired(status);
 }
 
-// Often there is no time to wait.
+// The timeout for an acquisition; often too short to wait.
 static brood_duration patience(struct member *member)
 {
     static const brood_duration some[] = { BROOD_NOW, SHORT / 50, SHORT, 4 * SHORT };
     return some[number_below(member, 4)];
 }
 
-// Acts. Each gives 0, or the line in which something came that must not.
+// Acts. Each returns 0, or the line of the check that failed.
 
 static int use_lock(struct member *member)
 {
@@ -105,7 +105,7 @@ static int use_recursive_lock(struct member *member)
     return 0;
 }
 
-// What a dead one had acquired is made good by whoever finds nothing.
+// Units that a dead member had acquired are replaced: a member that times out releases one, too.
 static int use_semaphore(struct member *member)
 {
     const brood_status status = brood_semaphore_acquire(member->family.semaphore, SHORT);
@@ -169,7 +169,7 @@ static bool is_fit(brood_status status)
            status == BROOD_INVALID;
 }
 
-// Somebody waits for an object that somebody else destroys.
+// An object may be destroyed while other members wait for it.
 static int use_what_may_go(struct member *member)
 {
     brood_event fresh;
@@ -191,7 +191,7 @@ static int wait_for_what_may_go(struct member *member)
     CHECK(brood_lock_acquire(lock, BROOD_NOW) == BROOD_OK);
     const brood_condition condition = { atomic_load(&member->board->condition) };
     const brood_status status = brood_condition_wait(condition, lock, SHORT);
-    CHECK(is_fit(status)); // INVALID: others wait with another lock
+    CHECK(is_fit(status)); // BROOD_INVALID: other waiters use another lock
     if (status != BROOD_STALE)
         CHECK(brood_lock_release(lock) == BROOD_OK);
     CHECK(brood_lock_destroy(lock) == BROOD_OK);
@@ -264,7 +264,7 @@ static int do_nothing(void *arg)
     return 0;
 }
 
-// Not for companions: it takes long.
+// Not for companions: it takes too long.
 static int start_process(struct member *member)
 {
     brood_process *process;
@@ -275,7 +275,7 @@ static int start_process(struct member *member)
     return 0;
 }
 
-// Not for companions: what is made stays, so that tables and heap must grow.
+// Not for companions: what is made stays, so that tables and the heap must grow.
 static int hoard(struct member *member)
 {
     (void)member;
@@ -318,7 +318,7 @@ static int act(struct member *member)
 
 // Companions
 
-static int go_along(void *arg)
+static int take_part(void *arg)
 {
     struct member member = *(struct member *)arg;
     member.board = brood_block_data(member.family.board);
@@ -352,7 +352,7 @@ static void stop_here(enum broodi_step step)
         brood_sleep(BROOD_SECONDS(1));
 }
 
-static int go_along_and_stop(void *arg)
+static int take_part_and_stop(void *arg)
 {
     victim = *(struct member *)arg;
     victim.board = brood_block_data(victim.family.board);
@@ -387,7 +387,7 @@ static bool has_step(enum broodi_step step)
 #endif
 }
 
-// The victim then has a lock that the others want.
+// Whether the victim holds a lock at that step that the others want.
 static bool holds_a_lock(enum broodi_step step)
 {
     return step == BROODI_STEP_LOCK_TAKEN || step == BROODI_STEP_LOCK_TAKEN_LATE ||
@@ -397,9 +397,9 @@ static bool holds_a_lock(enum broodi_step step)
 
 static uint32_t acts_towards(enum broodi_step step)
 {
+    // Where the heap does not shrink, a chunk is committed only once.
     if (step == BROODI_STEP_TABLE_COMMITTED || step == BROODI_STEP_SPACE_CLAIMED ||
-        step == BROODI_STEP_HEAP_GROWN ||
-        step == BROODI_STEP_HEAP_COMMITTED) // where a heap does not shrink, it is committed once
+        step == BROODI_STEP_HEAP_GROWN || step == BROODI_STEP_HEAP_COMMITTED)
         return HOARDING;
     if (step == BROODI_STEP_HEAP_FORGOTTEN)
         return BLOCKING;
@@ -437,20 +437,20 @@ struct companions {
     brood_process *process;
 };
 
-// Daemons: a test that has failed does not wait for them.
+// Daemons, because a failed test does not wait for them.
 static struct companions started_companions(const struct member *member)
 {
     struct companions companions;
     struct member companion = { .family = member->family };
     for (; companion.number < COMPANIONS - 1; companion.number++) {
         companion.seed = 7 + companion.number;
-        assert_status(brood_thread_start(&companions.threads[companion.number], go_along,
+        assert_status(brood_thread_start(&companions.threads[companion.number], take_part,
                                          &companion, sizeof companion,
                                          &(brood_thread_options){ .daemon = BROOD_DAEMON_YES }),
                       BROOD_OK);
     }
     companion.seed = 99;
-    assert_status(brood_process_start(&companions.process, go_along, &companion, sizeof companion,
+    assert_status(brood_process_start(&companions.process, take_part, &companion, sizeof companion,
                                       &(brood_process_options){ .daemon = BROOD_DAEMON_YES }),
                   BROOD_OK);
     return companions;
@@ -465,7 +465,7 @@ static brood_process *started_victim(const struct member *member)
             platform_has_fork() && member->step % 2 ? BROOD_START_FORKSERVER : BROOD_START_SPAWN,
     };
     assert_status(
-        brood_process_start(&process, go_along_and_stop, member, sizeof *member, &options),
+        brood_process_start(&process, take_part_and_stop, member, sizeof *member, &options),
         BROOD_OK);
     return process;
 }
@@ -477,7 +477,7 @@ static void await_stop(struct board *board, brood_process *process, enum broodi_
         if (!brood_process_is_alive(process) || brood_clock() > deadline) {
             brood_exit ended = { 0 };
             (void)brood_process_report(process, &ended);
-            fail_msg("%s was not reached: %d %d", steps[step].name, (int)ended.kind,
+            fail_msg("the victim did not reach %s: %d %d", steps[step].name, (int)ended.kind,
                      (int)ended.code);
         }
         brood_sleep(BROOD_MICROSECONDS(500));
@@ -495,7 +495,7 @@ static void await_rounds(const struct board *board, const char *step)
         if (atomic_load(&board->rounds[i]) - before[i] >= wanted)
             i++;
         else if (brood_clock() > deadline)
-            fail_msg("%s: companion %d does not go on", step, i);
+            fail_msg("%s: companion %d makes no progress", step, i);
         else
             brood_sleep(BROOD_MICROSECONDS(500));
     }
@@ -506,7 +506,7 @@ static void await_inheritance(const struct board *board, uint32_t before, const 
     const int64_t deadline = brood_clock() + SOON;
     while (atomic_load(&board->inherited) == before) {
         if (brood_clock() > deadline)
-            fail_msg("%s: nobody is told that a holder has died", step);
+            fail_msg("%s: no member received BROOD_OWNER_DIED", step);
         brood_sleep(BROOD_MICROSECONDS(500));
     }
 }
@@ -530,15 +530,16 @@ static void kill_at(struct member *member, enum broodi_step step)
     kill_process(process);
     if (holds_a_lock(step))
         await_inheritance(member->board, inherited, steps[step].name);
-    const int64_t told = brood_clock();
+    const int64_t inherited_at = brood_clock();
     await_rounds(member->board, steps[step].name);
-    print_message("%-19s %5.1f + %6.1f ms  %s\n", steps[step].name, (double)(told - before) / 1e6,
-                  (double)(brood_clock() - told) / 1e6, steps[step].text);
+    print_message("%-19s %5.1f + %6.1f ms  %s\n", steps[step].name,
+                  (double)(inherited_at - before) / 1e6,
+                  (double)(brood_clock() - inherited_at) / 1e6, steps[step].text);
 }
 
-// Somebody has to die with the heap's lock before, and the companions must not be the first to see
-// that.
-static void kill_at_redrawing(struct member *member)
+// A process must first die with the heap's lock, and the companions must not be the first to
+// notice.
+static void kill_while_rebuilding(struct member *member)
 {
     struct member heir = *member;
     atomic_store(&member->board->rest, 1);
@@ -559,7 +560,7 @@ static void kill_at_redrawing(struct member *member)
                   steps[BROODI_STEP_HEAP_FORGOTTEN].text);
 }
 
-static void everybody_goes_on_when_one_is_killed_at_any_step(void **state)
+static void the_others_continue_when_one_is_killed_at_any_step(void **state)
 {
     (void)state;
     struct member member = { .family = made_family(), .seed = 20, .nth = 1 };
@@ -571,7 +572,7 @@ static void everybody_goes_on_when_one_is_killed_at_any_step(void **state)
         if (!has_step((enum broodi_step)step))
             print_message("%-19s not in this provider\n", steps[step].name);
         else if (step == BROODI_STEP_HEAP_FORGOTTEN)
-            kill_at_redrawing(&member);
+            kill_while_rebuilding(&member);
         else
             kill_at(&member, (enum broodi_step)step);
     }
@@ -586,7 +587,7 @@ static void everybody_goes_on_when_one_is_killed_at_any_step(void **state)
     destroy_family(&member.family);
 }
 
-// What a killed process was at
+// Unfinished work of a killed process
 
 static uint32_t process_slots(void)
 {
@@ -598,7 +599,7 @@ static uint32_t process_slots(void)
     return live;
 }
 
-static void what_a_dead_starter_was_at_is_swept(void **state)
+static void unfinished_starts_of_a_dead_parent_are_swept(void **state)
 {
     (void)state;
     static const enum broodi_step some[] = { BROODI_STEP_PROCESS_TAKEN, BROODI_STEP_PROCESS_DYING };
@@ -609,8 +610,8 @@ static void what_a_dead_starter_was_at_is_swept(void **state)
             brood_process *process = stopped_victim(&member, some[i]);
             const int64_t deadline = brood_clock() + MEETING_PATIENCE;
             kill_process(process);
-            // Beside this one there is the fork server, where the first victim has needed one; the
-            // victim's own is about to end.
+            // The remaining slots are this process's and, if the first victim needed one, its
+            // fork server's; the slot of the victim's own server is about to be freed.
             const uint32_t expected = platform_has_fork() ? 2 : 1;
             while (process_slots() > expected && brood_clock() < deadline) {
                 broodi_shared_sweep(BROODI_PROCESS);
@@ -621,14 +622,14 @@ static void what_a_dead_starter_was_at_is_swept(void **state)
     destroy_family(&member.family);
 }
 
-// A thread that returns, held up between the end of its life and that of its slot.
+// A thread that returns is stopped between the end of its life and that of its slot.
 
-static _Atomic uint32_t held_up; // 1: it is there; 2: it may go on
+static _Atomic uint32_t held_up; // 1: the thread has stopped; 2: it may continue
 
 static void hold_up(enum broodi_step step)
 {
-    uint32_t nobody = 0;
-    if (step != BROODI_STEP_THREAD_ENDED || !atomic_compare_exchange_strong(&held_up, &nobody, 1))
+    uint32_t none = 0;
+    if (step != BROODI_STEP_THREAD_ENDED || !atomic_compare_exchange_strong(&held_up, &none, 1))
         return;
     while (atomic_load(&held_up) != 2)
         brood_sleep(BROOD_MILLISECONDS(1));
@@ -639,7 +640,7 @@ static int pass(void *arg)
     return (int)brood_barrier_wait(*(brood_barrier *)arg, MEETING_PATIENCE, NULL);
 }
 
-static void one_that_returns_is_not_taken_for_dead(void **state)
+static void a_returning_thread_is_not_treated_as_dead(void **state)
 {
     (void)state;
     brood_barrier barrier;
@@ -649,7 +650,7 @@ static void one_that_returns_is_not_taken_for_dead(void **state)
     assert_int_equal(pass(&barrier), BROOD_OK);
     while (atomic_load(&held_up) == 0)
         brood_sleep(BROOD_MILLISECONDS(1));
-    // It took part in the round before this one.
+    // The first thread took part in the round before this one.
     brood_thread *second = started_thread(pass, &barrier, sizeof barrier);
     assert_int_equal(pass(&barrier), BROOD_OK);
     atomic_store(&held_up, 2);
@@ -659,7 +660,8 @@ static void one_that_returns_is_not_taken_for_dead(void **state)
     assert_status(brood_barrier_destroy(barrier), BROOD_OK);
 }
 
-// A thread stays between its name and the count, and its process ends in order.
+// A thread stops after it has taken an entry and before it is counted; then its process ends
+// normally.
 
 static void stay_uncounted(enum broodi_step step)
 {
@@ -684,7 +686,7 @@ static int come_and_go(void *arg)
     return 0;
 }
 
-static void the_place_of_one_that_left_uncounted_is_free(void **state)
+static void the_entry_of_an_uncounted_participant_is_freed(void **state)
 {
     (void)state;
     brood_barrier barrier;
@@ -698,13 +700,13 @@ static void the_place_of_one_that_left_uncounted_is_free(void **state)
     assert_status(brood_barrier_destroy(barrier), BROOD_OK);
 }
 
-// A sweeper is held up between its look at a party and the end of it, while another one gives the
-// slot back and a new barrier gets it.
+// A sweeper is stopped after it has found a participant's slot and before it frees it; meanwhile
+// another sweeper frees the slot, and a new barrier takes it.
 
 static brood_barrier successor;
-static uint32_t given_back; // the slot
+static uint32_t freed; // index of the slot
 
-static void let_another_have_it(enum broodi_step step)
+static void move_slot_to_successor(enum broodi_step step)
 {
     if (step != BROODI_STEP_PARTY_ENDED)
         return;
@@ -713,7 +715,7 @@ static void let_another_have_it(enum broodi_step step)
     for (;;) {
         assert_status(brood_barrier_create(&successor, 1), BROOD_OK);
         const struct broodi_barrier_slot *slot = broodi_handle_slot(BROODI_BARRIER, successor.id);
-        if (atomic_load(&slot->first) == given_back)
+        if (atomic_load(&slot->first) == freed)
             return;
         assert_status(brood_barrier_destroy(successor), BROOD_OK);
     }
@@ -723,18 +725,18 @@ static void sweep_once(enum broodi_step step)
 {
     if (step != BROODI_STEP_OBJECT_ENDED)
         return;
-    broodi_step_hook = let_another_have_it;
+    broodi_step_hook = move_slot_to_successor;
     broodi_shared_sweep(BROODI_PARTY);
 }
 
-static void a_late_sweeper_leaves_the_next_barrier_its_party(void **state)
+static void a_late_sweeper_does_not_free_the_next_barriers_slot(void **state)
 {
     (void)state;
     brood_barrier barrier;
     uint32_t index = 7;
     assert_status(brood_barrier_create(&barrier, 1), BROOD_OK);
     const struct broodi_barrier_slot *slot = broodi_handle_slot(BROODI_BARRIER, barrier.id);
-    given_back = atomic_load(&slot->first);
+    freed = atomic_load(&slot->first);
     broodi_step_hook = sweep_once;
     assert_status(brood_barrier_destroy(barrier), BROOD_OK);
     assert_null(broodi_step_hook);
@@ -747,11 +749,11 @@ int main(void)
 {
     brood_init();
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_place_of_one_that_left_uncounted_is_free),
-        cmocka_unit_test(a_late_sweeper_leaves_the_next_barrier_its_party),
-        cmocka_unit_test(one_that_returns_is_not_taken_for_dead),
-        cmocka_unit_test(what_a_dead_starter_was_at_is_swept),
-        cmocka_unit_test(everybody_goes_on_when_one_is_killed_at_any_step),
+        cmocka_unit_test(the_entry_of_an_uncounted_participant_is_freed),
+        cmocka_unit_test(a_late_sweeper_does_not_free_the_next_barriers_slot),
+        cmocka_unit_test(a_returning_thread_is_not_treated_as_dead),
+        cmocka_unit_test(unfinished_starts_of_a_dead_parent_are_swept),
+        cmocka_unit_test(the_others_continue_when_one_is_killed_at_any_step),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

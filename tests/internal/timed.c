@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: MIT
-// What all waits with a timeout have in common, by whichever wait provider: none ends before its
-// time, whatever somebody does to the wall clock or with signals, and none is busy.
+// Properties of all waits with a timeout, with either wait provider: none ends before its time,
+// whatever happens to the wall clock and whichever signals arrive, and none spins.
 #include "../meeting.h"
 
 #include "../foreign.h"
 #include "../platform.h"
 
-// What is waited for in vain.
+// Objects that are waited for in vain.
 static struct {
-    brood_lock lock; // which the test holds
+    brood_lock lock; // held by the test
     brood_semaphore semaphore;
     brood_event event;
-    brood_event over; // ends the two below
+    brood_event over; // ends the process and the thread below
     brood_process *process;
     brood_thread *thread;
 } vain;
@@ -104,7 +104,7 @@ struct waiter {
     brood_duration timeout;
     brood_status status;
     brood_duration took;
-    long sleeps; // how often the thread slept in the wait; below 0 where the system does not tell
+    long sleeps; // how often the thread slept in the wait
 };
 
 static void wait_in_vain(void *arg)
@@ -117,7 +117,7 @@ static void wait_in_vain(void *arg)
     waiter->sleeps = platform_thread_sleeps() - sleeps;
 }
 
-static int be_there(void *arg)
+static int stay(void *arg)
 {
     return (int)brood_event_wait(*(brood_event *)arg, BROOD_FOREVER);
 }
@@ -129,15 +129,15 @@ static void begin(struct waiter waiters[WAITS], brood_duration timeout)
     assert_status(brood_semaphore_create(&vain.semaphore, 0, 0), BROOD_OK);
     assert_status(brood_event_create(&vain.event), BROOD_OK);
     assert_status(brood_event_create(&vain.over), BROOD_OK);
-    vain.process = started_process(be_there, &vain.over, sizeof vain.over);
-    vain.thread = started_thread(be_there, &vain.over, sizeof vain.over);
+    vain.process = started_process(stay, &vain.over, sizeof vain.over);
+    vain.thread = started_thread(stay, &vain.over, sizeof vain.over);
     for (int i = 0; i < WAITS; i++) {
         waiters[i] = (struct waiter){ .number = i, .timeout = timeout };
         waiters[i].thread = foreign_thread_start(wait_in_vain, &waiters[i]);
     }
 }
 
-// All have waited as long as they should, and nobody for much longer.
+// Checks that every wait has lasted as long as its timeout, and not much longer.
 static void end(struct waiter waiters[WAITS])
 {
     for (int i = 0; i < WAITS; i++)
@@ -164,14 +164,14 @@ static void a_step_of_the_wall_clock_ends_no_wait(void **state)
     (void)state;
     struct waiter waiters[WAITS];
     begin(waiters, BROOD_MILLISECONDS(400));
-    brood_sleep(BROOD_MILLISECONDS(150)); // most of them wait by now
-    // Further than they wait, and no further: other programs write files meanwhile, which must not
-    // be from the future for long.
+    brood_sleep(BROOD_MILLISECONDS(150)); // most of them are waiting by now
+    // Ahead by more than the waits last, but only a little: files that other programs write
+    // meanwhile should not have times far in the future.
     const bool stepped = platform_wall_clock_jump(BROOD_SECONDS(2), BROOD_MILLISECONDS(3));
     end(waiters);
     if (stepped)
         return;
-    print_message("skipped: nobody here may set the wall clock\n");
+    print_message("skipped: this process may not set the wall clock\n");
     skip();
 }
 
@@ -190,13 +190,13 @@ static void signals_end_no_wait(void **state)
     end(waiters);
     if (interrupted)
         return;
-    print_message("skipped: no thread can be interrupted here\n");
+    print_message("skipped: threads cannot be interrupted on this system\n");
     skip();
 }
 
-// The first look at a lock's holder is after 50 ms; and what the system does on behalf of a thread
-// may take a sleep or two.
-static void who_waits_wakes_once_a_second_at_most(void **state)
+// The first check of a lock's holder comes after 50 ms; and what the system does on behalf of a
+// thread may take a sleep or two.
+static void a_waiter_wakes_at_most_once_a_second(void **state)
 {
     (void)state;
     enum { SPAN = 4, TO_SETTLE = 8 };
@@ -204,7 +204,7 @@ static void who_waits_wakes_once_a_second_at_most(void **state)
     begin(waiters, BROOD_SECONDS(SPAN));
     end(waiters);
     if (platform_thread_sleeps() < 0) {
-        print_message("skipped: the system does not tell how often a thread slept\n");
+        print_message("skipped: the system does not count the sleeps of a thread\n");
         skip();
     }
     for (int i = 0; i < WAITS; i++) {
@@ -220,7 +220,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_step_of_the_wall_clock_ends_no_wait),
         cmocka_unit_test(signals_end_no_wait),
-        cmocka_unit_test(who_waits_wakes_once_a_second_at_most),
+        cmocka_unit_test(a_waiter_wakes_at_most_once_a_second),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

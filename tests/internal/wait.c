@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Waiting and waking, by whichever provider the program is linked with. A wait that ended by the
-// net of one second had missed its wake: the tests count such waits and want none.
+// Waiting and waking, with the provider that the program is linked with. A wait that only the
+// fallback poll of one second ended has missed its wake: the tests count such waits and require
+// none.
 #include "../meeting.h"
 
 #include "../foreign.h"
@@ -14,9 +15,9 @@
 #include <errno.h>
 #include <signal.h>
 
-#define NET BROOD_MILLISECONDS(950)
+#define POLL BROOD_MILLISECONDS(950)
 
-// A word in the arena: the state of a lock that nobody takes.
+// A word in the arena: the state word of a lock slot that nothing else uses.
 static broodi_word *arena_word(uint32_t *out_index)
 {
     assert_status(broodi_slot_take(BROODI_LOCK, 0, out_index), BROOD_OK);
@@ -29,7 +30,7 @@ static void free_word(uint32_t index)
     assert_true(broodi_slot_give(BROODI_LOCK, index, atomic_load(&word->state)));
 }
 
-// Waits until the low half is `wanted`; the number of waits that the net ended.
+// Waits until the low half is `wanted`; returns the number of waits that the fallback poll ended.
 static unsigned wait_for(broodi_word *word, uint32_t wanted)
 {
     unsigned missed = 0;
@@ -39,7 +40,7 @@ static unsigned wait_for(broodi_word *word, uint32_t wanted)
             return missed;
         const int64_t before = brood_clock();
         broodi_wait(word, state, BROODI_NONE, INT64_MAX);
-        if (brood_clock() - before >= NET)
+        if (brood_clock() - before >= POLL)
             missed++;
     }
 }
@@ -47,12 +48,12 @@ static unsigned wait_for(broodi_word *word, uint32_t wanted)
 static void set_low(broodi_word *word, uint32_t low, uint32_t wakes)
 {
     const uint64_t state = atomic_load(&word->state);
-    atomic_store(&word->state,
-                 broodi_state(broodi_generation(state), low)); // seq_cst: before the wake
+    // seq_cst: ordered before the wake.
+    atomic_store(&word->state, broodi_state(broodi_generation(state), low));
     broodi_wake(word, wakes);
 }
 
-// A token goes around: who has number `own` of `count` waits for it and passes it on.
+// A token is passed around: player number `own` of `count` waits for it and passes it on.
 
 struct player {
     broodi_word *word; // NULL: in the arena, at `index`
@@ -63,7 +64,7 @@ struct player {
     uint32_t wakes;
 };
 
-// The code is the number of missed wakes.
+// Returns the number of missed wakes.
 static int play(void *arg)
 {
     const struct player *player = arg;
@@ -133,12 +134,12 @@ static void two_processes_lose_no_wake(void **state)
     free_word(index);
 }
 
-// Words that look alike: private ones at the same address in two processes, neighbours, halves of
-// the same number.
+// Words that could be confused: private words at the same address in two processes, neighbours,
+// halves of the same number.
 
 static broodi_word twin;
 
-static int wake_my_twin(void *arg)
+static int wake_twin(void *arg)
 {
     (void)arg;
     for (int i = 0; i < 200; i++)
@@ -158,10 +159,10 @@ static int wake_my_twin(void *arg)
     return 0;
 }
 
-static void private_words_of_two_processes_are_two(void **state)
+static void private_words_of_two_processes_are_independent(void **state)
 {
     (void)state;
-    brood_process *other = started_process(wake_my_twin, NULL, 0);
+    brood_process *other = started_process(wake_twin, NULL, 0);
     play_with_threads(&twin, 0, 2, rounds(2000, 200));
     assert_process_ends(other, 0);
 }
@@ -181,14 +182,14 @@ static int sleep_once(void *arg)
     const int64_t before = brood_clock();
     atomic_fetch_add(&asleep, 1);
     broodi_wait(&bed, 0, BROODI_NONE, INT64_MAX);
-    if (brood_clock() - before >= NET)
+    if (brood_clock() - before >= POLL)
         atomic_fetch_add(&overslept, 1);
     atomic_fetch_add(&awake, 1);
     return 0;
 }
 
-// True when the machine was quick enough for the test to tell something: `pause` makes it likely
-// that all sleep indeed.
+// True if the wake woke two of the six and no sleeper missed it. A longer `pause` makes it more
+// likely that all six sleep at the moment of the wake.
 static bool wake_two_of_six(brood_duration pause)
 {
     brood_thread *threads[SLEEPERS];
@@ -204,7 +205,7 @@ static bool wake_two_of_six(brood_duration pause)
     const int64_t limit = brood_clock() + BROOD_MILLISECONDS(300);
     while (atomic_load(&awake) < 2 && brood_clock() < limit)
         brood_sleep(BROOD_MILLISECONDS(1));
-    brood_sleep(BROOD_MILLISECONDS(100)); // for a third
+    brood_sleep(BROOD_MILLISECONDS(100)); // time in which a third may wake
     const unsigned woken = atomic_load(&awake);
     broodi_wake(&bed, BROODI_ALL);
     for (int i = 0; i < SLEEPERS; i++)
@@ -212,7 +213,7 @@ static bool wake_two_of_six(brood_duration pause)
     return woken == 2 && atomic_load(&overslept) == 0;
 }
 
-static void a_wake_wakes_as_many_as_it_says(void **state)
+static void a_wake_wakes_the_given_number(void **state)
 {
     (void)state;
     enum { FIRST = 50, MORE = 15, MOST = 400 };
@@ -234,7 +235,7 @@ static void a_wait_for_a_word_that_has_changed_does_not_block(void **state)
     const int64_t before = brood_clock();
     for (int i = 0; i < 100; i++)
         broodi_wait(&word, broodi_state(1, 6), BROODI_NONE, INT64_MAX);
-    assert_true(brood_clock() - before < BROOD_SECONDS(20)); // a hundred nets would be more
+    assert_true(brood_clock() - before < BROOD_SECONDS(20)); // a hundred fallback polls take longer
 }
 
 static void a_wait_ends_at_its_deadline(void **state)
@@ -248,7 +249,7 @@ static void a_wait_ends_at_its_deadline(void **state)
     while (brood_clock() < deadline)
         broodi_wait(&word, 0, BROODI_NONE, deadline);
     assert_true(brood_clock() - begin < BROOD_SECONDS(20));
-    // The net: a wait without end returns.
+    // The fallback poll: a wait without a deadline returns.
     broodi_wait(&word, 0, BROODI_NONE, INT64_MAX);
 }
 
@@ -258,7 +259,7 @@ struct mortal {
     brood_lock lock;
 };
 
-// Leaves a slot that stays, because a lock names it.
+// Ends with the lock held, so that the lock names the thread's slot, which therefore stays.
 static int die_holding(void *arg)
 {
     const struct mortal *self = arg;
@@ -299,7 +300,7 @@ static void bury(struct mortal mortal)
     assert_status(brood_lock_destroy(mortal.lock), BROOD_OK);
 }
 
-// Waits may return early, but not on and on: that would be a busy wait.
+// A wait may return early, but not so often that it spins.
 static void assert_wait_blocks(uint32_t holder)
 {
     static broodi_word word;
@@ -313,7 +314,7 @@ static void assert_wait_blocks(uint32_t holder)
     assert_false(broodi_thread_is_over(holder, broodi_thread_turn(holder)));
 }
 
-// Returns how long that took.
+// Returns how long the end took to be noticed.
 static int64_t assert_wait_returns(uint32_t holder)
 {
     static broodi_word word;
@@ -321,14 +322,14 @@ static int64_t assert_wait_returns(uint32_t holder)
     while (!broodi_thread_is_over(holder, broodi_thread_turn(holder)) &&
            brood_clock() - before < BROOD_SECONDS(10))
         broodi_wait(&word, 0, holder, INT64_MAX);
-    broodi_wait(&word, 0, holder, INT64_MAX); // it is dead already
+    broodi_wait(&word, 0, holder, INT64_MAX); // the thread is dead already
     const int64_t took = brood_clock() - before;
     assert_true(broodi_thread_is_over(holder, broodi_thread_turn(holder)));
     return took;
 }
 
-// By the net it would be late each time; a machine that is busy with something else is late now and
-// then.
+// With the fallback poll alone, each death would be noticed late; on a busy machine some are
+// noticed late anyway. So the best of several counts.
 enum { DEATHS = 3 };
 
 static int64_t earlier(int64_t one, int64_t other)
@@ -352,7 +353,7 @@ static void a_wait_ends_with_the_thread_that_it_watches(void **state)
         best = earlier(best, took);
         bury(mortal);
     }
-    assert_true(best < NET);
+    assert_true(best < POLL);
 }
 
 static void a_wait_ends_with_the_process_that_it_watches(void **state)
@@ -372,7 +373,7 @@ static void a_wait_ends_with_the_process_that_it_watches(void **state)
         best = earlier(best, took);
         bury(mortal);
     }
-    assert_true(best < NET);
+    assert_true(best < POLL);
 }
 
 static broodi_word watched_word;
@@ -389,7 +390,7 @@ static int watch(void *arg)
     return 0;
 }
 
-static void all_who_watch_a_thread_notice_its_end(void **state)
+static void all_watchers_of_a_thread_notice_its_end(void **state)
 {
     (void)state;
     enum { WATCHERS = 5 };
@@ -421,10 +422,10 @@ static int nap(void *arg)
     const int64_t before = brood_clock();
     broodi_wait(&word, 0, BROODI_NONE, INT64_MAX);
     atomic_store(&nap_done, 1);
-    return brood_clock() - before >= NET;
+    return brood_clock() - before >= POLL;
 }
 
-// A wake that was given to a thread which died then goes to the next who waits. Only the portable
+// A wake that was given to a thread that died passes to the next waiter. Only the portable
 // provider keeps wakes.
 static void a_wake_of_the_dead_is_passed_on(void **state)
 {
@@ -453,16 +454,17 @@ static void a_wake_of_the_dead_is_passed_on(void **state)
     assert_int_equal(atomic_load(&dead.waiting), 0);
 }
 
-// Two wait for a word, and who comes first in the order of the wakes has died unclaimed. Its place
-// holds nothing of the wakes that follow.
+// Two processes wait for a word, and the first to be woken dies unclaimed. Its slot must not take
+// any later wake.
 
-// Whether its wake came late: of the time before the word had changed the waker was in charge.
+// Returns whether the wake came late, measured from the change of the word: what passed before
+// depends on the waker.
 static int await_change(void *arg)
 {
     broodi_word *word = broodi_slot(BROODI_LOCK, *(uint32_t *)arg);
     note("slot", (uint64_t)broodi_self_slot() + 1);
     (void)wait_for(word, 1);
-    return brood_clock() - (int64_t)noted("changed") >= NET;
+    return brood_clock() - (int64_t)noted("changed") >= POLL;
 }
 
 static void change(broodi_word *word)
@@ -477,7 +479,7 @@ static uint64_t key_at(uint32_t slot)
     return atomic_load(&thread->waiting);
 }
 
-// Until it waits. By futexes nothing tells: then a while.
+// Waits until the thread waits. With futexes this does not show; then waits a while.
 static void await_key(uint32_t slot)
 {
     const int64_t limit = brood_clock() + BROOD_MILLISECONDS(200);
@@ -498,7 +500,7 @@ static void a_slot_whose_thread_died_waiting_takes_no_wake(void **state)
     await_key(slot_of_mortal());
     kill_process(dead);
     change(word);
-    assert_process_ends(other, 0); // no wake missed
+    assert_process_ends(other, 0); // it missed no wake
     free_word(index);
 }
 
@@ -511,9 +513,9 @@ static int stay_once_woken(void *arg)
     return 0;
 }
 
-// It may have returned from its wait, and may not have looked yet: only its burial may say that it
-// did not pass its wake on.
-static void a_wake_is_kept_for_the_burial_of_who_was_woken(void **state)
+// The woken thread may have returned from its wait without having loaded the word: only its
+// burial can tell that it did not pass its wake on.
+static void a_wake_is_kept_until_the_burial_of_its_receiver(void **state)
 {
     (void)state;
     uint32_t index;
@@ -539,7 +541,7 @@ static void a_wake_is_kept_for_the_burial_of_who_was_woken(void **state)
 
 static struct {
     brood_event event;
-    brood_semaphore semaphore; // of one at most
+    brood_semaphore semaphore; // with a maximum of one
     brood_event stale_event;
     brood_semaphore stale_semaphore;
 } handled;
@@ -597,16 +599,17 @@ static void make_handled(void)
     assert_status(brood_semaphore_destroy(handled.stale_semaphore), BROOD_OK);
 }
 
-// Nothing of the thread's own is touched for the first time, for that might allocate; and those who
-// wait go on.
-static void a_handler_in_a_thread_that_is_new_to_brood_leaves_no_trace_there(void **state)
+// A handler touches nothing of the interrupted thread for the first time, because that might
+// allocate; and it releases the waiters.
+static void a_handler_in_a_new_thread_leaves_no_trace_in_it(void **state)
 {
     (void)state;
     bool untouched = false;
     make_handled();
     brood_thread *waiters[] = { started_thread(await_event, NULL, 0),
                                 started_thread(acquire_one, NULL, 0) };
-    brood_sleep(BROOD_MILLISECONDS(50)); // makes it likely that they wait; nothing hangs on it
+    brood_sleep(
+        BROOD_MILLISECONDS(50)); // makes it likely that they wait; the test does not depend on it
     wrong_line = 0;
     void (*before)(int) = signal(SIGINT, set_and_release);
     foreign_thread_join(foreign_thread_start(be_interrupted, &untouched));
@@ -627,17 +630,17 @@ int main(void)
         cmocka_unit_test(two_threads_lose_no_wake_on_a_word_of_their_own),
         cmocka_unit_test(a_ring_of_threads_loses_no_wake),
         cmocka_unit_test(two_processes_lose_no_wake),
-        cmocka_unit_test(private_words_of_two_processes_are_two),
-        cmocka_unit_test(a_wake_wakes_as_many_as_it_says),
+        cmocka_unit_test(private_words_of_two_processes_are_independent),
+        cmocka_unit_test(a_wake_wakes_the_given_number),
         cmocka_unit_test(a_wait_for_a_word_that_has_changed_does_not_block),
         cmocka_unit_test(a_wait_ends_at_its_deadline),
         cmocka_unit_test(a_wait_ends_with_the_thread_that_it_watches),
         cmocka_unit_test(a_wait_ends_with_the_process_that_it_watches),
-        cmocka_unit_test(all_who_watch_a_thread_notice_its_end),
+        cmocka_unit_test(all_watchers_of_a_thread_notice_its_end),
         cmocka_unit_test(a_wake_of_the_dead_is_passed_on),
         cmocka_unit_test(a_slot_whose_thread_died_waiting_takes_no_wake),
-        cmocka_unit_test(a_wake_is_kept_for_the_burial_of_who_was_woken),
-        cmocka_unit_test(a_handler_in_a_thread_that_is_new_to_brood_leaves_no_trace_there),
+        cmocka_unit_test(a_wake_is_kept_until_the_burial_of_its_receiver),
+        cmocka_unit_test(a_handler_in_a_new_thread_leaves_no_trace_in_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
