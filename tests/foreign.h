@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What brood has not made: threads and libraries of the program's own, by the calls of the system.
-// Each function that can fail ends the program when it does: no test goes on from there.
+// Threads and libraries that brood has not made, by system calls. A function that fails ends the
+// program, unless its comment says otherwise.
 #ifndef FOREIGN_H
 #define FOREIGN_H
 
@@ -8,55 +8,55 @@
 #include <stddef.h>
 #include <stdint.h>
 
-// A start of a process costs tens of milliseconds and each call of the system ten microseconds:
-// loops are to be short. So it is under Wine, and under a thread sanitizer.
+// Whether a process start costs tens of milliseconds and a system call ten microseconds, as under
+// Wine and a thread sanitizer: then loops must be short.
 bool foreign_is_slow(void);
 
-// A thread that brood knows nothing of.
+// A thread that brood has not started.
 typedef struct foreign_thread foreign_thread;
 foreign_thread *foreign_thread_start(void (*fn)(void *), void *arg);
 void foreign_thread_join(foreign_thread *thread);
 
-// Has it end at the next call where the system lets it. Nothing happens where systems know no such
-// thing.
+// Cancels the thread: it ends at its next cancellation point. Does nothing on a system without
+// cancellation.
 void foreign_thread_cancel(foreign_thread *thread);
 
-// Interrupts it in whatever the system does for it, by a signal that does nothing else; also after
-// its end, as long as it has not been joined. False where there is no such thing.
+// Interrupts the thread's current system call by a signal that has no other effect; also valid
+// after the thread's end, until it is joined. False on a system without signals.
 bool foreign_thread_interrupt(foreign_thread *thread);
 
 // Ends the calling thread by the system's own call: pthread_exit, ExitThread.
 _Noreturn void foreign_thread_exit(void);
 
-// Makes the calling thread a fiber, once in its life, runs fn(arg) in another one and comes back;
-// the other waits to be deleted, which any thread may do. NULL, and nothing has run, where there
-// are no fibers.
+// Makes the calling thread a fiber, at most once in its life, runs fn(arg) in a new fiber and
+// returns; the new fiber stays until any thread deletes it. NULL, without running fn, on a system
+// without fibers.
 typedef struct foreign_fiber foreign_fiber;
 foreign_fiber *foreign_fiber_run(void (*fn)(void *), void *arg);
 void foreign_fiber_delete(foreign_fiber *fiber);
 
-// Opens a library by its path at run time; it stays. NULL when it cannot be had.
+// Opens a library by its path at run time; it stays open. NULL if it cannot be opened.
 void *foreign_library_open(const char *path);
 
-// A function of it.
+// Returns a function of the library.
 void (*foreign_library_function(void *library, const char *name))(void);
 
-// Where the module is mapped that this function belongs to.
+// The base address of the module that contains the function.
 const void *foreign_module_base(void (*code)(void));
 
-// Takes the page at this address, so that nothing else can come to lie there. No harm when it is
-// taken already.
+// Reserves the page at this address, so that nothing else is mapped there. No error if it is in
+// use.
 void foreign_address_take(uintptr_t address);
 
-// Copies a file. A file that is loaded somewhere is replaced by foreign_file_replace as an
-// installer does it: the old one is moved aside and `from` takes its name; foreign_file_remove
+// foreign_file_copy copies a file. foreign_file_replace replaces a file that may be loaded, as an
+// installer does: it moves the old file aside and copies `from` to its name. foreign_file_remove
 // removes both.
 void foreign_file_copy(const char *from, const char *to);
 void foreign_file_replace(const char *from, const char *to);
 void foreign_file_remove(const char *path);
 
-// Writes an absolute path of a file of this name, in the directory for temporary files, to
-// `buffer`; it is this process's own.
+// Writes to `buffer` an absolute path in the directory for temporary files, with a name that only
+// this process uses.
 void foreign_file_name(char *buffer, size_t capacity, const char *name);
 
 #endif

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The names of hosts. In a header of its own, so that only who asks has the libraries loaded that
-// this takes.
+// Host names. In a header of its own, so that only programs that include it load the libraries
+// that this needs.
 #ifndef HOST_H
 #define HOST_H
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// How the parts of a test meet, be they threads or processes: by numbers that stand under names in
-// the family's registry, and by the code that a child ends with. A child never asserts: it says
-// with CHECK in which line its expectation failed.
+// How the threads and processes of a test communicate: by numbers under names in the family's
+// registry, and by the exit code of a child. A child never asserts: CHECK returns the line of its
+// failed expectation.
 #ifndef MEETING_H
 #define MEETING_H
 
@@ -19,21 +19,21 @@
 #include <stdlib.h>
 #include <string.h>
 
-// Nothing here takes that long: who waits longer has failed.
+// Upper bound for every wait of the tests: a longer wait is a failure.
 #if defined(__SANITIZE_THREAD__)
 #define MEETING_PATIENCE BROOD_SECONDS(240)
 #else
 #define MEETING_PATIENCE BROOD_SECONDS(60)
 #endif
 
-// In a target: ends it with this line as its code.
+// In a target: returns this line as the exit code if the condition is false.
 #define CHECK(condition)     \
     do {                     \
         if (!(condition))    \
             return __LINE__; \
     } while (0)
 
-// In a test: a status of brood, with the library's own sentence where it is another one.
+// In a test: checks a status of brood, and prints the library's message if it differs.
 #define assert_status(call, expected) meeting_expect((call), (expected), #call, __FILE__, __LINE__)
 
 static inline void meeting_expect(brood_status status, brood_status expected, const char *call,
@@ -52,7 +52,7 @@ static inline void assert_last_error_names(const char *operation)
         fail_msg("\"%s\" does not name %s", brood_last_error(), operation);
 }
 
-// 0: nothing stands there.
+// The number under this name; 0 if there is none.
 static inline uint64_t noted(const char *name)
 {
     uint64_t value = 0;
@@ -67,7 +67,7 @@ static inline void note(const char *name, uint64_t value)
     abort();
 }
 
-// Waits until the number is at least `least`; false when the patience is over.
+// Waits until the number is at least `least`; false after MEETING_PATIENCE.
 static inline bool await_note(const char *name, uint64_t least)
 {
     const int64_t deadline = brood_clock() + MEETING_PATIENCE;

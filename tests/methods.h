@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The start methods as tests go through them.
+// The start methods that tests iterate over.
 #ifndef METHODS_H
 #define METHODS_H
 
@@ -10,7 +10,7 @@
 
 enum { MOST_METHODS = 4 };
 
-// Every method that this system has, and the default.
+// Every method of this system, including the default.
 static inline size_t methods_of_this_system(int32_t methods[MOST_METHODS])
 {
     size_t count = 0;
@@ -23,7 +23,7 @@ static inline size_t methods_of_this_system(int32_t methods[MOST_METHODS])
     return count;
 }
 
-// The method, or a fresh image where the system does not have it.
+// The method; BROOD_START_SPAWN on a system without it.
 static inline int32_t method_here(int32_t method)
 {
     return platform_has_fork() ? method : BROOD_START_SPAWN;
@@ -33,11 +33,11 @@ static inline void skip_unless_copies_are_safe_beside_threads(void)
 {
     if (platform_copy_is_safe_beside_threads())
         return;
-    print_message("no fork here, or a sanitizer whose own locks do not survive it\n");
+    print_message("no fork on this system, or a sanitizer whose own locks do not survive it\n");
     skip();
 }
 
-// Whether a child of this method is a copy of its starter.
+// Whether a child of this method is a copy of its parent.
 static inline bool is_copy(int32_t method)
 {
     return method == BROOD_START_FORK ||

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Every kind of shared object and every operation on one, by the bits of the handle, for tests that
-// treat all alike.
+// Every kind of shared object and every operation on one, by the bits of the handle, for tests
+// that treat all of them alike.
 #ifndef OBJECTS_H
 #define OBJECTS_H
 
@@ -14,7 +14,7 @@ enum { A_LOCK, A_SEMAPHORE, AN_EVENT, A_CONDITION, A_BARRIER, A_BLOCK, OBJECT_KI
 
 enum { SEMAPHORE_VALUE = 3, BARRIER_PARTIES = 2, BLOCK_SIZE = 100 };
 
-// 0 when there can be none.
+// 0 if the object cannot be created.
 static inline uint64_t object_create(int kind)
 {
     brood_lock lock = { 0 };
@@ -58,7 +58,7 @@ static inline brood_status object_destroy(int kind, uint64_t id)
     }
 }
 
-// Operations. Whatever one of them has acquired it gives back.
+// Operations. Each releases what it has acquired.
 
 static inline brood_status release_if_acquired(uint64_t lock, brood_status status)
 {
@@ -87,7 +87,7 @@ static inline brood_status lock_destroy(uint64_t id)
     return brood_lock_destroy((brood_lock){ id });
 }
 
-// A wait for a good condition with this lock.
+// Waits for a valid condition with this lock.
 static inline brood_status lock_wait_with(uint64_t id)
 {
     brood_condition condition;
@@ -152,7 +152,7 @@ static inline bool never(void *arg)
     return false;
 }
 
-// With a good lock, held.
+// With a valid lock, held.
 static inline brood_status wait_with_lock(uint64_t id, bool with_predicate, brood_duration timeout)
 {
     brood_lock lock;
@@ -164,7 +164,7 @@ static inline brood_status wait_with_lock(uint64_t id, bool with_predicate, broo
     if (status == BROOD_OK) {
         status = with_predicate ? brood_condition_wait_for(condition, lock, never, NULL, timeout)
                                 : brood_condition_wait(condition, lock, timeout);
-        (void)brood_lock_release(lock); // which it may not be any more
+        (void)brood_lock_release(lock); // may be released already
     }
     (void)brood_lock_destroy(lock);
     return status;
@@ -227,7 +227,7 @@ static inline brood_status barrier_destroy(uint64_t id)
     return brood_barrier_destroy((brood_barrier){ id });
 }
 
-// For calls that answer without a status.
+// For calls that return no status.
 static inline brood_status status_of_block(bool is_good)
 {
     if (is_good)
@@ -254,7 +254,7 @@ struct operation {
     const char *name;
     int kind;
     brood_status (*fn)(uint64_t id);
-    bool is_long; // waits for as long as it takes, or ends the object
+    bool is_long; // waits without a timeout, or destroys the object
 };
 
 static const struct operation operations[] = {
@@ -290,7 +290,7 @@ static const struct operation operations[] = {
 
 enum { OPERATIONS = sizeof operations / sizeof operations[0] };
 
-// Whether the object is as it was made, and works. Nobody else uses it.
+// Whether the object is in the state after its creation, and works. No other thread may use it.
 static inline bool object_is_untouched(int kind, uint64_t id)
 {
     static const unsigned char zero[BLOCK_SIZE];

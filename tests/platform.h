@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// What the tests ask the system itself about processes, past the library. What a system does not
-// have is said by the answer, so that one test serves them all. A function that fails otherwise
-// ends the program.
+// What the tests query from the system itself about processes, without the library. Where a
+// system lacks something, the returned value says so, so that the same test serves all systems. A
+// function that fails otherwise ends the program.
 #ifndef PLATFORM_H
 #define PLATFORM_H
 
@@ -15,70 +15,70 @@
 // Whether a process can be copied: BROOD_START_FORK.
 bool platform_has_fork(void);
 
-// Whether a copy of this process can start threads. The thread sanitizer allows it only where the
-// copied process had none but one: "starting new threads after multi-threaded fork is not
+// Whether a copy of this process can start threads. The thread sanitizer allows it only if the
+// copied process had a single thread: "starting new threads after multi-threaded fork is not
 // supported".
 bool platform_copy_may_start_threads(void);
 
-// Whether the first thread of a copy can end before others do: with musl 1.2.3 each thread of a
-// forked process waits for ever in pthread_exit() once the first has ended there.
+// Whether the first thread of a copy can end before others. With musl 1.2.3, each thread of a
+// forked process waits for ever in pthread_exit() after the first thread has ended.
 bool platform_copy_outlives_its_first_thread(void);
 
-// Whether a process whose first thread has left ends with its last thread: the thread sanitizer has
-// a thread of its own in each process, which stays.
+// Whether a process whose first thread has ended ends with its last thread. The thread sanitizer
+// has a thread of its own in each process, which stays.
 bool platform_ends_with_the_last_thread(void);
 
-// Whether a process can be copied while it has other threads: an emulator asserts that there is
-// one, and now and then ends or hangs.
+// Whether a process can be copied while it has other threads. An emulator asserts that there is
+// only one, and sometimes ends or hangs.
 bool platform_copy_can_be_made_beside_threads(void);
 
-// Whether a copy that the program makes of this process beside busy threads can be used: not where
-// the allocator of a sanitizer may have been locked by one of them.
+// Whether a copy that the program makes of this process beside busy threads can be used: not if
+// one of them may have locked a sanitizer's allocator.
 bool platform_copy_is_safe_beside_threads(void);
 
-// This process, and each copy of it, is not searched for leaks at its end any more: the sanitizer
-// could not, or would not find what only the stack of the first thread has pointed to, once that
-// thread has ended.
+// Disables the search for leaks at the end of this process and of each copy of it: the sanitizer
+// cannot search there, or would report memory that only the stack of the first thread points to
+// after that thread has ended.
 void platform_leaks_ignore(void);
 
-// Whether the system knows at once, or in some microseconds, that a thread is gone that was joined:
-// in an emulator it ends later than the one that it has run.
+// Whether a joined thread is gone for the system at once, or within microseconds. In an emulator
+// the host's thread ends later than the guest's that it runs.
 bool platform_joined_thread_is_gone(void);
 
-// Whether the end by a signal is told from others.
+// Whether an end by a signal differs from other ends.
 bool platform_has_signals(void);
 
-// The descriptors or handles that this process has open.
+// The number of descriptors or handles that this process has open.
 size_t platform_descriptor_count(void);
 
-// How many more it may have open after so many others have ended: on Windows the library keeps the
-// doorbells of some whom it has rung, until others have their places.
+// The number of descriptors that may stay open after the ends of `ended` others: on Windows the
+// library keeps handles to doorbells that it has rung, until their slots are reused.
 size_t platform_descriptors_kept(size_t ended);
 
-// The mappings in the memory of this process; 0 where they cannot be told, or are a sanitizer's.
+// The number of mappings of this process; 0 if it cannot be determined, or if they are a
+// sanitizer's.
 size_t platform_mapping_count(void);
 
-// The files that shared memory and semaphores with a name of brood's would be; 0 where there are
-// none of the kind.
+// The number of files that brood's named shared memory and semaphores would have; 0 on a system
+// that has no such files.
 size_t platform_shared_file_count(void);
 
-// How often the calling thread has gone to sleep; -1 where the system does not tell.
+// How often the calling thread has gone to sleep; -1 if the system does not count it.
 long platform_thread_sleeps(void);
 
-// Sets the wall clock of the machine ahead, and puts it back after a span that must be short, since
-// everybody else has that clock too. False where this process may not.
+// Sets the machine's wall clock ahead, and back after `span`, which must be short because all
+// programs share the clock. False if this process may not.
 bool platform_wall_clock_jump(brood_duration ahead, brood_duration span);
 
-// Lets this process open `more` descriptors than it has now and no further one; false where there
-// is no such limit.
+// Limits this process to `more` descriptors beyond those that it has open; false on a system
+// without such a limit.
 bool platform_descriptors_limit(unsigned more);
 void platform_descriptors_unlimit(void);
 
 // Whether the process runs; a zombie does not.
 bool platform_process_lives(brood_pid pid);
 
-// Whether the process ends within the time; the promise about deaths is two seconds, and a loaded
-// machine gets more.
+// Whether the process ends in time: the library promises two seconds; a loaded machine gets ten.
 static inline bool platform_process_ends(brood_pid pid)
 {
     const int64_t deadline = brood_clock() + BROOD_SECONDS(10);
@@ -90,124 +90,125 @@ static inline bool platform_process_ends(brood_pid pid)
 // Ends a process from outside, without the library: SIGKILL, TerminateProcess. It may have ended.
 void platform_process_kill(brood_pid pid);
 
-// The processes that run the same executable as this one, this one too; 0 where that cannot be
-// told.
+// Lists the processes that run the same executable as this one, including this one; 0 if the
+// system cannot tell.
 size_t platform_images(brood_pid *out, size_t capacity);
 
-// The memory that this process has now, in bytes: not what is merely reserved.
+// The memory that this process uses, in bytes, without what is only reserved.
 size_t platform_memory_used(void);
 
-// The memory that the system has given to this shared memory object, in bytes; 0 where it does not
-// tell.
+// The memory that the system has allocated for this shared memory object, in bytes; 0 if it does
+// not report it.
 size_t platform_memory_behind(intptr_t object);
 
-// Zeroed memory that forked children share with this process. It stays.
+// Zeroed memory that this process shares with forked children. It is never freed.
 void *platform_memory_shared(size_t size);
 
-// Whether this process has a child that the system still knows, be it alive or a zombie. Where
-// there are no zombies: false.
+// Whether the system still has a child of this process, alive or a zombie. False on a system
+// without zombies.
 bool platform_has_child(void);
 
-// Waits, as programs do that reap all their children themselves, until this child is reaped; false
-// where nobody reaps, and when it is the child of somebody else.
+// Waits until this child has been reaped, as programs do that reap all their children themselves;
+// false on a system without reaping, and if it is not a child of this process.
 bool platform_reap(brood_pid pid);
 
-// The process that has made this one, by the system's own account, and those that it has made; 0
-// where there is no such account.
+// The parent and the children of a process, as the system reports them; 0 if it does not.
 brood_pid platform_parent_of(brood_pid pid);
 size_t platform_children_of(brood_pid pid, brood_pid *out, size_t capacity);
 
-// Stops a process as a debugger would; false where that cannot be done.
+// Stops a process as a debugger would; false where that is not possible.
 bool platform_process_stop(brood_pid pid);
 
-// The group that gets a terminal's signals; a process can leave the one it is in. 0 and nothing
-// where there is none.
+// The process group that receives a terminal's signals; a process can leave its group. On a
+// system without groups these return 0 and do nothing.
 brood_pid platform_group_of(brood_pid pid);
 void platform_group_leave(void);
 
-// Puts this process into a new job, which what it starts from now on is in too; nothing where there
-// are none.
+// Puts this process, and so its later children, into a new job; does nothing on a system without
+// jobs.
 void platform_job_join(void);
 
-// Whom this very run has made: extends the list by the processes that had `mark` ("NAME=value") in
-// their environment when they began, or, where the system shows no environment, by copies of this
-// program that descend from one in the list. Gives back how many the list then has.
+// Finds the processes of this test run: extends the list by the processes that had `mark`
+// ("NAME=value") in their initial environment or, where the system does not show the environment,
+// by copies of this program that descend from a process in the list. Returns the new count.
 size_t platform_relatives(const char *mark, brood_pid *list, size_t count, size_t capacity);
 
-// Standard output goes to this file until it is put back.
+// Redirects standard output to this file until it is restored.
 int platform_output_redirect(const char *path);
 void platform_output_restore(int saved);
 
-// Has the system forget children at their end (SIGCHLD ignored), or not any more; false where it
-// never keeps them.
+// Makes the system discard children at their end (SIGCHLD ignored), or keep them again; false on
+// a system that never keeps them.
 bool platform_children_ignore(bool ignore);
 bool platform_children_are_ignored(void);
 
-// Makes a copy of this process without brood, waits for it and gives back what fn(arg) returned
-// there, 0 to 255; -1 where no process can be copied, -2 when the copy did not end by itself.
+// Makes a copy of this process without brood, a guest; waits for it and returns what fn(arg)
+// returned there, 0 to 255; -1 if no process can be copied, -2 if the copy did not end by itself.
 int platform_guest(int (*fn)(void *arg), void *arg);
 
-// The same without waiting for it; 0 where no process can be copied.
+// The same without the wait; 0 if no process can be copied.
 brood_pid platform_guest_start(int (*fn)(void *arg), void *arg);
 
-// Waits for a copy made in whatever way, and gives back what platform_guest() does.
+// Waits for a copy, however it was made, and returns what platform_guest() does.
 int platform_guest_end(brood_pid guest);
 
-// A pipe as two descriptors of the C library, the reading end first; it is not inherited unless it
-// is `inheritable`. Reading blocks until there is something, and gives 0 at the end.
+// A pipe of two C library descriptors, the reading end first; not inherited, unless made by
+// platform_pipe_inheritable. platform_read blocks until there is data, and returns 0 at the end.
 void platform_pipe(intptr_t ends[2]);
 void platform_pipe_inheritable(intptr_t ends[2]);
 size_t platform_read(intptr_t descriptor, char *buffer, size_t capacity);
 
-// Whether the pipe ends, empty, within a minute, because nobody has its writing end any more.
+// Whether the pipe is at its end, without data, within a minute, because no process has its
+// writing end open any more.
 bool platform_pipe_ends(intptr_t reading);
 void platform_write(intptr_t descriptor, const char *text);
 void platform_close(intptr_t descriptor);
 
-// The descriptor as what the system itself calls it: a HANDLE on Windows, a socket elsewhere, where
-// all are descriptors.
+// The descriptor as a system resource of another kind: a HANDLE on Windows; elsewhere, where
+// every resource is a descriptor, as a socket.
 brood_resource platform_resource(intptr_t descriptor);
 
 // Opens a file for reading.
 intptr_t platform_file_open(const char *path);
 
-// Writes to what the system itself, and not the C library, has as standard stream number 1 or 2.
+// Writes to standard stream 1 or 2 of the system, past the C library.
 void platform_print(int number, const char *text);
 
-// Whether a program that is executed without brood gets this standard stream, and that it shall
-// not.
+// platform_stream_is_passed: whether a program that is executed without brood inherits this
+// standard stream. platform_stream_keep stops that.
 bool platform_stream_is_passed(int number);
 void platform_stream_keep(int number);
 
-// A stream that reads from a descriptor, and standard input from that descriptor.
+// platform_stream makes a stream that reads from a descriptor; platform_input_replace makes the
+// descriptor standard input.
 FILE *platform_stream(intptr_t descriptor);
 void platform_input_replace(intptr_t descriptor);
 
-// Something of the system that any program inherits which is executed carelessly, under its number
-// in this process. It is touched by whoever has it under that number; a number that is something
+// A system object that any carelessly executed program inherits, under its number in this
+// process. A program that has it under that number can touch it; a number that denotes something
 // else, or nothing, is left alone.
 typedef struct platform_bait {
     intptr_t number;
-    intptr_t other; // on POSIX: where a touch is seen
+    intptr_t other; // on POSIX: the end at which a touch shows
 } platform_bait;
 platform_bait platform_bait_lay(void);
 void platform_bait_touch(intptr_t number);
 bool platform_bait_is_touched(platform_bait bait);
 void platform_bait_remove(platform_bait bait);
 
-// Describes what this process has open beside the standard streams, each with a line "<number>
-// <what>"; an empty text where the system does not tell.
+// Describes what this process has open besides the standard streams, in lines of "<number>
+// <what>"; an empty text if the system does not tell.
 void platform_descriptors_describe(char *buffer, size_t capacity);
 
-// Whether what brood_process_native() gives becomes ready within the time.
+// Whether the object that brood_process_native() returns becomes ready within the time.
 bool platform_is_ready(intptr_t native, brood_duration timeout);
 
-// From now on this process is not ended by SIGTERM; no harm where there is none.
+// From now on SIGTERM does not end this process; does nothing on a system without it.
 void platform_terminate_ignore(void);
 
-// A program of its own: this executable once more, with one argument. `variable` ("NAME=value", or
-// NULL) is added to its environment. What it prints, on both streams, is appended to the file
-// `output`; it reads nothing until its input is closed.
+// Another process of this executable, with one argument. `variable` ("NAME=value", or NULL) is
+// added to its environment. Its output, on both streams, is appended to the file `output`; it has
+// no input until its input is closed.
 typedef struct platform_program {
     brood_pid pid;
     intptr_t handle;
@@ -217,15 +218,14 @@ platform_program platform_program_start(const char *argument, const char *variab
                                         const char *output);
 void platform_program_close_input(platform_program program);
 
-// Waits for its end, and gives back the low eight bits of its exit code; -1 when it did not end by
+// Waits for its end and returns the low eight bits of its exit code; -1 if it did not end by
 // itself.
 int platform_program_wait(platform_program program);
 
-// Writes to memory that is not there. No sanitizer and no core dump comes between.
+// Crashes by a write to unmapped memory, without a sanitizer's report or a core dump.
 _Noreturn void platform_crash(void);
 
-// In other ways: an instruction that there is not, a division of integers by zero, a recursion
-// without end.
+// Crashes by an illegal instruction, an integer division by zero, an overflow of the stack.
 _Noreturn void platform_crash_illegal(void);
 _Noreturn void platform_crash_arithmetic(void);
 _Noreturn void platform_crash_stack(void);
@@ -233,10 +233,10 @@ _Noreturn void platform_crash_stack(void);
 // Ends this process as Ctrl+C at its console does.
 _Noreturn void platform_interrupt(void);
 
-// The exit code that stands for that among the codes of programs; 0 where none does.
+// The exit code that platform_interrupt produces on this system; 0 if it has none.
 int platform_interrupt_code(void);
 
-// Changes the environment of this process; NULL removes.
+// Changes the environment of this process; NULL removes the variable.
 void platform_environment_set(const char *name, const char *value);
 
 #endif

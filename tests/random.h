@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
-// Numbers that look random and come again with the same seed (Marsaglia's xorshift), and what the
-// environment says to tests that run for long.
+// Pseudo-random numbers that repeat with the same seed (Marsaglia's xorshift), and the
+// environment variables of tests that can run long.
 #ifndef RANDOM_H
 #define RANDOM_H
 
 #include "meeting.h"
 
-// The next number; `state` is the seed at first, and not 0.
+// Returns the next number; `state` starts as the seed, which must not be 0.
 static inline uint64_t next_random(uint64_t *state)
 {
     *state ^= *state << 13;
@@ -15,7 +15,7 @@ static inline uint64_t next_random(uint64_t *state)
     return *state;
 }
 
-// A seed, which is printed: BROOD_SOAK_SEED=<number> repeats a run.
+// Chooses and prints a seed; BROOD_SOAK_SEED=<number> repeats a run.
 static inline uint64_t soak_seed(void)
 {
     const char *given = getenv("BROOD_SOAK_SEED");
@@ -26,8 +26,8 @@ static inline uint64_t soak_seed(void)
     return seed | 1;
 }
 
-// How much of a soak is wanted: a few by itself, `whole` with BROOD_SOAK=1, as many as it says with
-// another number.
+// The number of rounds of a soak test: `few` by default, `whole` with BROOD_SOAK=1, N with
+// another BROOD_SOAK=N.
 static inline int soak_amount(int few, int whole)
 {
     const char *soak = getenv("BROOD_SOAK");

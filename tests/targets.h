@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// What targets.c, a program, and places.c, the test that runs it in many places, agree on. The
-// texts are in scripts of one to four bytes a letter in UTF-8, the last of which is a pair of units
-// in UTF-16.
+// Shared by targets.c, a program, and places.c, the test that runs it in many places. The texts
+// use scripts with one to four UTF-8 bytes a character; a character of four bytes is a surrogate
+// pair in UTF-16.
 #ifndef TARGETS_H
 #define TARGETS_H
 
