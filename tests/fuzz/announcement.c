@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The announcement under a fuzzer: whatever stands in the variable, a process that nobody has
+// The announcement under a fuzzer: whatever the variable contains, a process that brood has not
 // started is no child, and the variable is erased.
 #include "fuzz.h"
 
@@ -24,7 +24,7 @@ static void demand(bool holds, const char *what, const char *text)
     abort();
 }
 
-// Numbers and colons: one that nothing but the judgement about its sender holds off.
+// Numbers and colons: an announcement that only the check of its sender refuses.
 static bool is_well_formed(const char *text)
 {
     size_t colons = 0;
@@ -41,11 +41,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     char text[FUZZ_MOST + 1];
     size_t length = 0;
     for (size_t i = 0; i < size && length < FUZZ_MOST; i++)
-        if (data[i] != 0 && data[i] < 0x80) // what any system's environment takes
+        if (data[i] != 0 && data[i] < 0x80) // accepted by every system's environment
             text[length++] = (char)data[i];
     text[length] = 0;
     platform_environment_set(variable, text);
-    demand(!brood_os_boot_is_announced(), "was believed", text);
+    demand(!brood_os_boot_is_announced(), "was trusted", text);
     const char *left = getenv(variable);
     demand(!left || !left[0], "was not erased", text);
     fuzz_accepted += is_well_formed(text);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// The boot record under a fuzzer: whatever the bytes, there is a status; and what is accepted lies
-// within them, ends, and stays the same when it is written and read again.
+// The boot record under a fuzzer: for any bytes, decoding returns a status; an accepted record
+// lies within them, its texts are terminated, and it stays the same when it is encoded and
+// decoded again.
 #include "fuzz.h"
 
 #include "boot.h"
@@ -73,8 +74,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size == 0)
         return 0;
     const size_t length = size - 1;
-    unsigned char *record =
-        malloc(length ? length : 1); // a block of its own: a look past its end is seen
+    // In an allocation of its own, so that the sanitizer reports a read past its end.
+    unsigned char *record = malloc(length ? length : 1);
     DEMAND(record != NULL);
     memcpy(record, data + 1, length);
     if (data[0] == FUZZ_SEALED)

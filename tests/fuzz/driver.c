@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
-// Runs a fuzz target without a fuzzer: over its seeds and some thousands of mutations of them, the
-// same ones each time. With a directory it writes the seeds there instead, as the corpus for a
-// fuzzer; with "-" and files it runs these, to see what a fuzzer has found.
+// Runs a fuzz target without a fuzzer: on its seeds and several thousand mutations of them, the
+// same in each run. With a directory as argument it writes the seeds there instead, as a corpus
+// for a fuzzer; with "-" and files it runs the target on the files, to reproduce what a fuzzer
+// has found.
 #include "fuzz.h"
 
 #include <stdio.h>
@@ -12,7 +13,7 @@ enum { MUTATIONS = 12000 };
 
 static uint64_t seed = UINT64_C(88172645463325252);
 
-// Below `limit`, which is not zero.
+// A random number below `limit`, which is not 0.
 static size_t some(size_t limit)
 {
     seed ^= seed << 13;
@@ -21,7 +22,7 @@ static size_t some(size_t limit)
     return (size_t)((seed >> 11) % limit);
 }
 
-// A word that is on an edge: of sizes, of signs, of the head.
+// Stores a boundary value: of sizes, of signs, of the record's head.
 static void set_word(uint8_t *data, size_t size)
 {
     const uint64_t words[] = { 0,         1,          7,         8,         63,
@@ -47,7 +48,7 @@ static size_t cut(uint8_t *data, size_t size)
     return size - length;
 }
 
-static size_t put(uint8_t *data, size_t size)
+static size_t insert(uint8_t *data, size_t size)
 {
     const size_t at = some(size);
     const size_t length = 1 + some(96);
@@ -67,7 +68,7 @@ static size_t mutate(uint8_t *data, size_t size)
         else if (what < 6)
             set_byte(data, size);
         else
-            size = what == 6 ? cut(data, size) : put(data, size);
+            size = what == 6 ? cut(data, size) : insert(data, size);
     }
     return size;
 }
@@ -85,7 +86,8 @@ static int run_mutations(void)
     }
     const unsigned long accepted = fuzz_accepted - FUZZ_SEEDS;
     printf("%d mutations, %lu of them accepted\n", MUTATIONS, accepted);
-    return accepted < MUTATIONS / 20 || accepted > MUTATIONS / 2; // or they would test little
+    return accepted < MUTATIONS / 20 ||
+           accepted > MUTATIONS / 2; // otherwise the mutations test too little
 }
 
 static int write_seeds(const char *directory)

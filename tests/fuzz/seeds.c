@@ -14,8 +14,7 @@ static const struct {
 } rows[FUZZ_SEEDS / 2] = {
     { "", "", "", 0 },
     { "Process-1:2", "1:2", "/some/where/library.so", 1 },
-    { "a name that is as long as a name is not often", "1:2:3:4:5:6:7:8:9", "C:\\some\\where.dll",
-      700 },
+    { "a name that is longer than usual", "1:2:3:4:5:6:7:8:9", "C:\\some\\where.dll", 700 },
 };
 
 size_t fuzz_seed(unsigned number, uint8_t *buffer)

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT
-// Objects come and go as fast as can be, while others use handles of those that are gone, or are
-// just going. Nothing that they do may reach the successor in the slot.
+// Objects are created and destroyed as fast as possible, while other threads use handles of
+// objects that are destroyed, or just being destroyed. No such operation may affect the next
+// object in the slot.
 //
-// The owner makes victims, whose handles it shows to everybody, and witnesses, which nobody but
-// itself knows. A victim may be used by all until it is destroyed, and afterwards every operation
-// has to answer BROOD_STALE. A witness may be the victim's successor; it must stay as it was made.
-// There are so many of them that few slots are free: a victim's soon has a witness in it.
+// The owner creates victims, whose handles are known to all, and witnesses, whose handles only
+// the owner knows. All may use a victim until it is destroyed; afterwards every operation must
+// return BROOD_STALE. A witness may be in the slot of a former victim; it must stay as it was
+// created. There are so many witnesses that few slots are free, so a victim's slot soon holds
+// one.
 #include "../meeting.h"
 
 #include "../../src/atomic.h"
@@ -15,15 +17,15 @@
 
 enum { SHOWN = 16, WITNESSES = 740, EACH_NTH_IN_REGISTRY = 64 };
 
-// Of each kind: used by the threads of this process. Those of another process look into the
-// registry.
+// Handles of each kind, for the threads of this process. The threads of the other process find
+// handles in the registry.
 static struct {
     _Atomic uint64_t victims[SHOWN];
     _Atomic uint64_t dead[SHOWN];
 } shown[OBJECT_KINDS];
 
 static atomic_bool enough;
-static _Atomic int focus; // the kind that comes and goes at the moment
+static _Atomic int focus; // the kind that is created and destroyed at the moment
 
 static const char *name_in_registry(char name[32], const char *what, int kind)
 {
@@ -31,11 +33,11 @@ static const char *name_in_registry(char name[32], const char *what, int kind)
     return name;
 }
 
-// The status may be anything that a good handle can give, but an operation on something that never
-// was is none of it.
+// Any status that a valid handle can produce; BROOD_INVALID, for a handle that never existed,
+// only for a condition.
 static bool may_be(int kind, brood_status status)
 {
-    return status != BROOD_INVALID || kind == A_CONDITION; // whose waiters have locks of their own
+    return status != BROOD_INVALID || kind == A_CONDITION; // its waiters use locks of their own
 }
 
 // Attackers
@@ -54,7 +56,7 @@ static uint64_t one_of(const struct attack *attack, int kind, bool dead, uint64_
     return atomic_load(&ids[random % SHOWN]);
 }
 
-// The line of what went wrong, or 0.
+// Returns the line of the failed check, or 0.
 static int strike(const struct attack *attack, uint64_t random)
 {
     const struct operation *operation = &operations[random % OPERATIONS];
@@ -94,7 +96,7 @@ static void show(int kind, const char *what, _Atomic uint64_t *place, uint64_t i
         note(name_in_registry(name, what, kind), id);
 }
 
-// The others may hold a lock for a moment, and may have destroyed the victim themselves.
+// Destroys a victim. Another thread may hold the lock for a moment, or have destroyed the victim.
 static void end_victim(int kind, uint64_t id)
 {
     brood_status status;
@@ -112,18 +114,19 @@ static uint64_t made(int kind)
     return id;
 }
 
-static long reached; // witnesses that somebody has changed; failing at once would leave the
-                     // attackers behind
+// Witnesses that an attacker has changed. Counted, because a test that fails at once would leave
+// the attackers running.
+static long changed;
 
 static void end_witness(int kind, uint64_t id)
 {
-    reached += !object_is_untouched(kind, id) || object_destroy(kind, id) != BROOD_OK;
+    changed += !object_is_untouched(kind, id) || object_destroy(kind, id) != BROOD_OK;
 }
 
 static uint64_t victims[OBJECT_KINDS][SHOWN];
 static uint64_t witnesses[OBJECT_KINDS][WITNESSES];
 
-// The oldest victim and the oldest witnesses go, and others come.
+// Replaces the oldest victim and the two oldest witnesses.
 static void take_turn(int kind, long turn)
 {
     const size_t place = (size_t)turn % SHOWN;
@@ -138,7 +141,7 @@ static void take_turn(int kind, long turn)
     }
 }
 
-// Kind after kind, so that the slots of the one at hand come around the sooner.
+// One kind after the other, so that the slots of the current kind are reused sooner.
 static long churn(void)
 {
     enum { TURNS_OF_ONE = 1000 };
@@ -164,7 +167,7 @@ static void make_all(void)
     }
 }
 
-// The victims first: whoever waits for one goes home.
+// Destroys the victims first, so that their waiters return.
 static void end_all(void)
 {
     for (int kind = 0; kind < OBJECT_KINDS; kind++)
@@ -183,9 +186,8 @@ static void no_stale_handle_reaches_a_successor(void **state)
     make_all();
     brood_process *process;
     const struct attack from_afar = { .seed = 1, .by_registry = true };
-    const brood_process_options daemon = {
-        .daemon = BROOD_DAEMON_YES
-    }; // which does not outlive a failure here
+    // A daemon does not outlive a failed test.
+    const brood_process_options daemon = { .daemon = BROOD_DAEMON_YES };
     assert_status(brood_process_start(&process, attack_on, &from_afar, sizeof from_afar, &daemon),
                   BROOD_OK);
     for (int i = 0; i < ATTACKERS; i++)
@@ -198,8 +200,8 @@ static void no_stale_handle_reaches_a_successor(void **state)
     for (int i = 0; i < ATTACKERS; i++)
         assert_thread_ends(threads[i], 0);
     assert_process_ends(process, 0);
-    assert_int_equal(reached, 0);
-    print_message("%ld objects came and went\n", 3 * turns);
+    assert_int_equal(changed, 0);
+    print_message("%ld objects created and destroyed\n", 3 * turns);
 }
 
 int main(void)

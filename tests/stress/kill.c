@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
-// A process is killed in the middle of its starts, and nobody is left. Each round is a family of
-// its own: this program once more, with its part as the argument. All who belong to the round are
-// found by the mark that they carry in their environment, or by their descent (see
-// platform_relatives), so that also those are seen that were killed, or left, before they could say
-// anything.
+// A process is killed while it starts children, and no process of its family must be left. Each
+// round is a family of its own: another process of this program, with its part as the argument.
+// All processes of the round are found by the mark in their environment or by their descent (see
+// platform_relatives), so that processes that were killed or left before they could report are
+// found, too.
 //
-// A few rounds, in the time of an ordinary test; all of them with BROOD_SOAK=1, so many with
-// another number. BROOD_SOAK_SEED=<number> repeats a run, as far as a run can be.
+// A few rounds in an ordinary test; all with BROOD_SOAK=1, N with another BROOD_SOAK=N.
+// BROOD_SOAK_SEED=<number> repeats a run, as far as that is possible.
 #include "meeting.h"
 
 #include "foreign.h"
@@ -23,12 +23,13 @@ enum {
     MOST_RELATIVES = 1000,
 };
 
-// What a family plays
+// The parts of a family
 enum { MAIN_DIES = 1, FROM_A_THREAD = 2, PARTS = 4 };
 
 struct part {
     int kind;
-    int starts_before; // the victim kills itself after so many; 0: it is killed from outside
+    int starts_before; // the victim kills itself after this many starts; 0: it is killed from
+                       // outside
 };
 
 // The family's side
@@ -42,7 +43,7 @@ static void say(const char *what)
 static int wait_for_the_end(void *arg)
 {
     (void)arg;
-    brood_sleep(MEETING_PATIENCE * 3); // with nothing shared that could end it
+    brood_sleep(MEETING_PATIENCE * 3); // shares nothing that could end it
     return 0;
 }
 
@@ -76,7 +77,7 @@ static int be_victim(void *arg)
     return wait_for_the_end(NULL);
 }
 
-// The main process lives when another one is the victim, and ends by itself after it.
+// If another process is the victim, the main process ends by itself after it.
 static int play(struct part part)
 {
     brood_init();
@@ -123,14 +124,14 @@ static void begin_family(struct family *family, struct part part, int round)
     family->count = 1;
 }
 
-static void look_around(struct family *family)
+static void find_relatives(struct family *family)
 {
     family->count =
         platform_relatives(family->mark, family->members, family->count, MOST_RELATIVES);
     assert_true(family->count < MOST_RELATIVES);
 }
 
-// Who has said that it is the victim, once it has.
+// Waits until the victim has reported itself; returns its pid.
 static brood_pid await_victim(struct family *family)
 {
     const int64_t deadline = brood_clock() + MEETING_PATIENCE;
@@ -157,45 +158,45 @@ static size_t count_living(const struct family *family)
     return living;
 }
 
-// The promise is two seconds. A loaded machine gets more.
-static void expect_nobody_to_be_left(struct family *family)
+// The library promises two seconds; a loaded machine gets more.
+static void expect_all_to_end(struct family *family)
 {
     const int64_t deadline = brood_clock() + BROOD_SECONDS(15);
     do {
-        look_around(family);
+        find_relatives(family);
         if (count_living(family) == 0)
             return;
         brood_sleep(BROOD_MILLISECONDS(1));
     } while (brood_clock() < deadline);
     for (size_t i = 0; i < family->count; i++)
         if (platform_process_lives(family->members[i]))
-            print_error("%lld lives on\n", (long long)family->members[i]);
-    fail_msg("somebody is left");
+            print_error("%lld is still alive\n", (long long)family->members[i]);
+    fail_msg("a process is left");
 }
 
-// How long the victim's starts take, for kills from outside to come at any moment of them.
-static brood_duration longest_look = BROOD_MILLISECONDS(20);
+// How long the victim's starts take, so that kills from outside come at any moment of them.
+static brood_duration longest_start = BROOD_MILLISECONDS(20);
 
 static void make_an_end(struct family *family, brood_pid victim, struct part part)
 {
     if (part.starts_before == 0) {
-        brood_sleep(longest_look * random_below(1000) / 1000);
-        look_around(family);
+        brood_sleep(longest_start * random_below(1000) / 1000);
+        find_relatives(family);
         platform_process_kill(victim);
         return;
     }
     const int64_t before = brood_clock();
     while (platform_process_lives(victim) && brood_clock() - before < MEETING_PATIENCE) {
-        look_around(family);
+        find_relatives(family);
         brood_sleep(BROOD_MILLISECONDS(5));
     }
     assert_false(platform_process_lives(victim));
     const brood_duration of_all = (brood_clock() - before) * STARTS / part.starts_before;
-    if (of_all > longest_look)
-        longest_look = of_all;
+    if (of_all > longest_start)
+        longest_start = of_all;
 }
 
-// How long it took until nobody was left; `*seen` grows by how many there were.
+// Returns how long it took until no process was left; adds the number of processes to `*seen`.
 static brood_duration run_round(struct part part, int round, size_t *seen)
 {
     static struct family family;
@@ -203,7 +204,7 @@ static brood_duration run_round(struct part part, int round, size_t *seen)
     const brood_pid victim = await_victim(&family);
     make_an_end(&family, victim, part);
     const int64_t dead = brood_clock();
-    expect_nobody_to_be_left(&family);
+    expect_all_to_end(&family);
     const brood_duration took = brood_clock() - dead;
     platform_program_close_input(family.program);
     const int code = platform_program_wait(family.program);
@@ -213,7 +214,7 @@ static brood_duration run_round(struct part part, int round, size_t *seen)
     return took;
 }
 
-static void nobody_is_left_when_a_process_is_killed_in_the_middle_of_its_starts(void **state)
+static void no_process_is_left_when_one_is_killed_during_its_starts(void **state)
 {
     (void)state;
     const int rounds =
@@ -231,7 +232,7 @@ static void nobody_is_left_when_a_process_is_killed_in_the_middle_of_its_starts(
     }
     print_message("%d rounds, %d processes, all gone %d ms after the kill at most\n", rounds,
                   (int)seen, (int)(worst / 1000000));
-    assert_true(seen > 2 * (size_t)rounds); // or the mark marks nobody
+    assert_true(seen > 2 * (size_t)rounds); // otherwise the mark does not work
 }
 
 int main(int argc, char **argv)
@@ -241,7 +242,7 @@ int main(int argc, char **argv)
         return play(part);
     brood_init();
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(nobody_is_left_when_a_process_is_killed_in_the_middle_of_its_starts),
+        cmocka_unit_test(no_process_is_left_when_one_is_killed_during_its_starts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

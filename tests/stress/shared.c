@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
-// Processes that use everything that can be shared are killed at any moment, and replaced. Whoever
-// is left goes on, within its timeouts; at the end everything works and can be destroyed, and
-// nothing is left behind. What was counted when somebody was killed is not looked at.
+// Processes that use every kind of shared object are killed at random moments, and replaced. The
+// others continue, within their timeouts; at the end all objects work and can be destroyed, and
+// nothing is left behind. The values of semaphores are not checked, because a killed process may
+// have held units.
 #include "../meeting.h"
 
 #include "../foreign.h"
@@ -11,10 +12,10 @@
 
 enum { PAIRS = 2, WORKERS = 4, ROOM = 3, PARTIES = 2 };
 
-// Few, so that there is always somebody else at the same one.
+// Only a few objects, so that several workers always use the same one.
 struct things {
     brood_lock locks[PAIRS];
-    brood_condition conditions[PAIRS]; // each with the lock of its number
+    brood_condition conditions[PAIRS]; // each used with the lock of the same index
     brood_semaphore semaphores[PAIRS];
     brood_event events[PAIRS];
     brood_barrier barriers[PAIRS];
@@ -26,7 +27,7 @@ struct worker {
     int number;
 };
 
-// What a worker does, again and again. Each gives back the line of what went wrong, or 0.
+// The operations of a worker. Each returns the line of the failed check, or 0.
 
 static brood_duration some_time(uint64_t random)
 {
@@ -45,7 +46,7 @@ static int use_lock(const struct things *things, int i, uint64_t random)
     return 0;
 }
 
-// Whoever is killed takes along what it had acquired: so there is a release for each timeout, too.
+// A killed process does not release its units, so each timeout also releases one.
 static int use_semaphore(const struct things *things, int i, uint64_t random)
 {
     const brood_status status = brood_semaphore_acquire(things->semaphores[i], some_time(random));
@@ -103,8 +104,8 @@ static int come_and_go(const struct things *things, int i, uint64_t random)
     return 0;
 }
 
-// One object that all know goes, and another takes its place. Others may be doing the same, or
-// using it.
+// Replaces an object that all workers know. Other workers may do the same at the same time, or
+// use the object.
 static int replace(const struct things *things, int i, uint64_t random)
 {
     (void)things, (void)i;
@@ -127,7 +128,7 @@ static int replace(const struct things *things, int i, uint64_t random)
     return 0;
 }
 
-// From some bytes to a section.
+// Sizes from a few bytes to a section.
 static int use_block(const struct things *things, int i, uint64_t random)
 {
     brood_block block;
@@ -199,7 +200,7 @@ static uint64_t state_of_random;
 struct crew {
     struct things things;
     brood_process *processes[WORKERS];
-    uint64_t progress[WORKERS]; // as last seen
+    uint64_t progress[WORKERS]; // at the last check
     int64_t seen_at[WORKERS];
 };
 
@@ -214,7 +215,7 @@ static void make_things(struct things *things)
     }
 }
 
-// A daemon, which does not outlive a test that has failed.
+// A daemon, so that it does not outlive a failed test.
 static void start_worker(struct crew *crew, int number)
 {
     const brood_process_options options = { .daemon = BROOD_DAEMON_YES };
@@ -232,10 +233,10 @@ static void kill_worker(struct crew *crew, int number)
     assert_status(brood_process_join(crew->processes[number], MEETING_PATIENCE, &ended), BROOD_OK);
     brood_process_drop(crew->processes[number]);
     if (ended.kind == BROOD_EXITED && ended.code != 0)
-        fail_msg("worker %d found something wrong in line %d", number, (int)ended.code);
+        fail_msg("worker %d: the check in line %d failed", number, (int)ended.code);
 }
 
-// That everybody who was not just killed has done something in the meantime.
+// Checks that every worker that was not just killed has made progress.
 static void watch(struct crew *crew)
 {
     const int64_t now = brood_clock();
@@ -273,7 +274,7 @@ static void begin_crew(struct crew *crew)
         start_worker(crew, i);
 }
 
-static void send_home(const struct crew *crew)
+static void end_crew(const struct crew *crew)
 {
     note("over", 1);
     for (int i = 0; i < WORKERS; i++)
@@ -343,14 +344,14 @@ static int soak(brood_duration how_long)
     static struct crew crew;
     begin_crew(&crew);
     const int kills = run_and_kill(&crew, how_long);
-    send_home(&crew);
+    end_crew(&crew);
     expect_all_to_work(&crew.things);
     destroy_all(&crew.things);
     return kills;
 }
 
-// The first time makes what stays: the fork server, the room for threads.
-static void all_goes_on_whoever_is_killed_and_nothing_stays_behind(void **state)
+// The first run makes what stays: the fork server, and slots for threads.
+static void workers_continue_when_others_are_killed_and_nothing_is_left(void **state)
 {
     (void)state;
     state_of_random = soak_seed();
@@ -372,7 +373,7 @@ int main(void)
 {
     brood_init();
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(all_goes_on_whoever_is_killed_and_nothing_stays_behind),
+        cmocka_unit_test(workers_continue_when_others_are_killed_and_nothing_is_left),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
