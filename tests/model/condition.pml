@@ -4,35 +4,44 @@
 //   some      choose_some, find_first, end_search, choose_claimed
 //   all       notify_all
 //   destroy   destroy
-// A load, a decision that depends on the loaded value alone, and the swap from that value are one step here, as in lock.pml. Each look at a
-// seat is one.
+// A load, a decision that depends on the loaded value alone, and the swap from that value are one
+// step here, as in lock.pml. Each check of a seat is one step.
 //
-// What happens:
-//   waiters 0 and 1 wait; then the notifier begins: for all with ALL, else for two
-//   waiter 2 comes at any time, with LATE once another one has returned
-//   a second notifier, for one, begins once the first has begun and waiter 2 waits; with LATE it is a waiter that has returned
-//   with TIMEOUTS there is no second notifier, all three wait before the first begins, and waiter 1 has a deadline
-//   with DESTROY there is no second notifier, and the condition is destroyed once the first notify has taken effect
-//   with KILL there is none either, and the notifier of two may be killed at every step
+// Course of events:
+//   waiters 0 and 1 wait; then the notifier begins: for all with ALL, otherwise for two
+//   waiter 2 arrives at any time; with LATE, once another waiter has returned
+//   a second notifier, for one, begins once the first has begun and waiter 2 waits; with LATE it is
+//     a waiter that has returned
+//   with TIMEOUTS there is no second notifier, all three wait before the first begins, and waiter 1
+//     has a deadline
+//   with DESTROY there is no second notifier, and the condition is destroyed once the first notify
+//     has taken effect
+//   with KILL there is no second notifier, and the notifier of two may be killed at every step
 //
-// Checked: whatever order of the notifies, of the waiters' coming and of timeouts one assumes, all three waiters are notified; with
-// TIMEOUTS two are, and the third returns by its deadline, or waits on. So there is no end in which another waiter sleeps: a
-// notify that is not one moment is a wake lost in the end. With DESTROY no waiter that was released before is told that the condition is gone; with
-// KILL no waiter that was claimed sleeps on. And no waiter that a notifier of two has chosen returns before that has chosen all.
+// Checked: in every order of the notifies, the arrivals and the timeouts, all three waiters are
+// notified; with TIMEOUTS two are, and the third returns at its deadline, or continues to wait. So
+// no execution ends with another waiter asleep: a notify that is not atomic shows as a lost wake.
+// With DESTROY no waiter that was released before finds the condition gone; with KILL no claimed
+// waiter stays asleep. And no waiter that a notifier of two has chosen returns before the notifier
+// has chosen all.
 //
-// Left out: the lock, which nobody holds while others wait for it; that seats and tickets go around; dead waiters, which are passed over;
-// memory orders. Time: waiter 0 may look at its seat by itself once, at any time; nobody needs it, except behind a notifier that was
-// killed, where the end of that notifier ends the wait of those that it claimed.
+// Left out: the lock, which no thread holds while others wait for it; the wrap-around of seats and
+// tickets; dead waiters, which are skipped; memory orders. Time: waiter 0 may check its seat without
+// a ring once, at any time; no waiter depends on that, except on a killed notifier, whose end also
+// ends the waits of those that it has claimed.
 //
 // Size: 0.05 to 2.5 million states.
 //
-// Planted mistakes, which have to be found:
-//   SEAT_BY_SEAT  with ALL: the notifier goes through the seats, and there is no epoch
-//   LOOKS_ONCE    a notifier that finds too few does not look whether somebody has come meanwhile
-//   NO_CLAIM      without ALL, with LATE: each of several may go as soon as it is chosen
-//   OLD_TICKETS   a notifier of some does not look at the epoch of a seat: it chooses one that was released before
-//   PLAIN_LEAVE   with TIMEOUTS: a waiter whose time is over leaves its seat without a swap
-//   FORGETS       with DESTROY: the free slot does not keep the last epoch, for the destroyer and those who look by themselves
+// Planted mistakes, each of which must be found:
+//   SEAT_BY_SEAT  with ALL: the notifier visits the seats one by one, and there is no epoch
+//   LOOKS_ONCE    a notifier that finds too few does not check for waiters that have arrived since
+//   NO_CLAIM      without ALL, with LATE: each of several may leave as soon as it is chosen
+//   OLD_TICKETS   a notifier of some ignores the epoch of a seat: it chooses a waiter that was
+//                 released before
+//   PLAIN_LEAVE   with TIMEOUTS: a waiter that times out leaves its seat without a swap
+//   FORGETS       with DESTROY: the free slot does not keep the last epoch for the destroyer and
+//                 for waiters that check by themselves
+//   TRUSTS        with KILL: a claimed waiter does not watch the notifier
 //   TRUSTS        with KILL: a claimed waiter does not watch the notifier
 
 #define EMPTY 0
@@ -70,7 +79,7 @@ bool flag, gone;
 // The seats.
 byte phase[3], ticket[3], epoch_of[3];
 bool rung[3];
-// For the property.
+// For the properties.
 bool returned[3], released[3], by_first[3];
 byte notified;
 bool first_begun, first_chose, first_done, first_took, killed;
@@ -212,7 +221,7 @@ inline all()
 #endif
 }
 
-// One that has waited, and notifies once, when waiter 2 waits.
+// Notifies once, when waiter 2 waits; with LATE, a waiter that has returned.
 bool second_begun;
 
 proctype notifier(bool one)
@@ -249,13 +258,13 @@ proctype waiter(byte me)
     phase[me] = ENTERING;
     if
     :: d_step { !gone -> own = 0; last++; flag = true; ticket[me] = last; epoch_of[me] = epoch; own = epoch }
-    :: gone -> goto out // before it waited
+    :: gone -> goto out // destroyed before it waited
     fi;
     phase[me] = WAITING;
     do
     :: d_step { phase[me] == CHOSEN -> assert(!by_first[me] || first_chose || killed); phase[me] = EMPTY; notified++ }
         break
-    :: phase[me] == EMPTY -> assert(!released[me]) // sent home
+    :: phase[me] == EMPTY -> assert(!released[me]) // released by the destroyer
         break
     :: phase[me] == CLAIMED ->
         if
@@ -282,8 +291,8 @@ proctype waiter(byte me)
             // asleep
             if
             :: d_step { rung[me] -> rung[me] = false }
-            :: phase[me] != WAITING // the word was another one before it slept
-            :: d_step { looks -> looks = false } // by itself
+            :: phase[me] != WAITING // the word changed before it slept
+            :: d_step { looks -> looks = false } // a check without a ring
 #ifdef TIMEOUTS
 #ifdef PLAIN_LEAVE
             :: me == 1 -> phase[me] = EMPTY

@@ -1,39 +1,46 @@
 // SPDX-License-Identifier: MIT
-// The lock (src/lock.c): three threads that acquire and release for ever, any of which may be killed at every step, and end in order; the
-// slot of a dead one is taken by a new thread. Step for step:
+// The lock (src/lock.c): three threads that acquire and release for ever. Each may be killed at
+// every step, or end normally; a new thread takes the slot of a dead one. Step for step:
 //   look, ask, inherit, leave, sleep   acquire, persist, take, leave and wait_once of src/lock.c
 //   inside, wake                       release_last
-//   over                               bury of src/shared.c with its question to `held` and to the lock, and begin_slot
-// A load, a decision that depends on the loaded value alone, and the swap from that value are one step here: a swap that fails begins
-// anew, one that succeeds finds what was decided upon. Where more is asked in between (is the holder over?) they are two.
+//   over                               bury of src/shared.c, which checks `held` and the lock, and
+//                                      begin_slot
+// A load, a decision that depends on the loaded value alone, and the swap from that value are one
+// step here: a swap that fails starts again, one that succeeds finds the value that was decided on.
+// Where something else is queried in between (is the holder over?) they are two steps.
 //
-// A wait is that of src/wait_futex.c: word and expectation are compared and the thread is queued at once; a wake picks anyone; a thread that was
-// woken and then killed takes the wake with it. The end of the watched holder ends the wait of all who watch it (the port passes
-// it on from one to the next: left out).
+// A wait is that of src/wait_futex.c: the comparison of the word and the queueing of the thread are
+// atomic; a wake picks any waiter; a thread that is killed after it was woken takes the wake with
+// it. The end of the watched holder ends the wait of all its watchers (the port passes it from one
+// to the next: left out).
 //
-// Left out: the spinning, recursion, destroying, memory orders. Time: "for so long" is any time. A wait ends by time only
+// Left out: spinning, recursion, destroying, memory orders. Durations are arbitrary. A wait ends by
+// time only
 //   - when it has a deadline (DEADLINES of all acquires have one, or do not wait at all)
-//   - when the lock is free, left to those who starve (a millisecond)
-//   - when it is a short one and its thread watches somebody who does not hold the lock (50 ms)
-// A settled wait never ends by time. So the net of one second is needed by nobody here, and a short wait by those only who watch
-// somebody else.
+//   - when the lock is free but reserved for starving waiters (a millisecond)
+//   - when it is a short wait and its thread watches one that does not hold the lock (50 ms)
+// A settled wait never ends by time. So no thread here depends on the fallback poll of one second,
+// and only those that watch another thread than the holder depend on a short wait.
 //
-// Checked: two living threads never hold the lock; the lock of a dead holder is taken by BROOD_OWNER_DIED and nothing
-// else, once; there is no end in which somebody still waits for the lock, or wants it.
+// Checked: two living threads never hold the lock; the lock of a dead holder is taken exactly once,
+// with BROOD_OWNER_DIED and nothing else; no execution ends with a thread that waits for the lock,
+// or wants it.
 //
-// Size: 1 million states without deaths, with a deadline and NO_SHORT_WAIT (then nobody needs it); 2.8 million with two deaths;
-// 6.1 million with a death and a new thread in a slot.
+// Size: 1 million states without deaths, with a deadline and NO_SHORT_WAIT (no thread depends on the
+// short wait then); 2.8 million with two deaths; 6.1 million with a death and a new thread in a
+// slot.
 //
-// Planted mistakes, which have to be found:
+// Planted mistakes, each of which must be found:
 //   RELEASE_WAKES_NOBODY
-//   FORGETS_OTHERS  who was woken takes the lock and does not say that there may be more waiters
-//   NO_LEAVE        who was woken and gives up does not say so; this and the one before with NO_SHORT_WAIT, as the
-//                   short wait makes up for them
-//   NO_SETTLED      a settled waiter does not say so: the release wakes one only
-//   NO_SHORT_WAIT   no wait ends after 50 ms: why the short wait is there
-//   NO_TURN         a holder's name is its slot alone: somebody who looks twice robs the next thread in it
-//   NO_QUARANTINE   a slot is given away while a lock names its dead thread
-//   HELD_LATE       a thread counts what it holds once it has it
+//   FORGETS_OTHERS  a woken thread takes the lock without the flag that more may be waiting
+//   NO_LEAVE        a woken thread that gives up does not set that flag; this and the one before
+//                   with NO_SHORT_WAIT, because the short wait makes up for them
+//   NO_SETTLED      a settled waiter does not set its flag: the release wakes only one
+//   NO_SHORT_WAIT   no wait ends after 50 ms: shows why there is a short wait
+//   NO_TURN         the name of a holder is its slot alone: a waiter that checks twice takes the
+//                   lock from the next thread in the slot
+//   NO_QUARANTINE   a slot is reused while a lock names its dead thread
+//   HELD_LATE       a thread counts what it holds only after it has acquired it
 
 #ifndef DEATHS
 #define DEATHS 2
@@ -70,8 +77,8 @@ byte turn[3];
 bool over[3]; // its thread has ended
 bool held[3];
 bool asleep[3]; // in the queue of the word
-bool inside[3]; // for the property: knows that it holds the lock
-byte orphan;    // and: the dead holder that has no heir yet
+bool inside[3]; // for the property: the thread knows that it holds the lock
+byte orphan;    // for the property: the dead holder that has no heir yet
 byte deaths, taken, deadlines;
 
 #define MAY_TAKE (HOLDER(word) == 0 && (!(word & STARVING) || waited || expired))
@@ -108,7 +115,7 @@ inline say(flags)
     seen = word
 }
 
-// Who is in the watched slot.
+// Identifies the thread in the watched slot.
 #define LIFE (watched -> turn[SLOT(watched)] : 0)
 #define HAS_ENDED (watched != 0 && (over[SLOT(watched)] || LIFE != life))
 #ifdef NO_SHORT_WAIT
@@ -132,7 +139,7 @@ begin:
     idle:
         if
         :: goto ends
-        :: goto end_rest // for good
+        :: goto end_rest // stays idle for ever
         :: d_step { word == 0 -> held[me] = COUNTS; take() }
             goto holds
         :: d_step { word != 0 -> held[me] = COUNTS }
@@ -158,7 +165,7 @@ begin:
         :: !IS_OVER(HOLDER(seen)) && expired -> goto leave
         :: !IS_OVER(HOLDER(seen)) && !expired
         fi;
-        // The same holder as at the wait before: perhaps for as long as a short wait.
+        // The same holder as at the wait before: it may have held the lock for a short wait.
         if
         :: d_step { UNCHANGED -> say(0) }
         :: d_step { UNCHANGED -> settled = true; say(SETTLES) }
@@ -166,7 +173,7 @@ begin:
         :: d_step { UNCHANGED && waited -> settled = true; say(STARVING | SETTLES) }
         :: d_step { !UNCHANGED -> seen = 0 }
             goto look
-        :: d_step { !UNCHANGED && (seen & WAITERS) -> skip } // nothing to say
+        :: d_step { !UNCHANGED && (seen & WAITERS) -> skip } // no flag to set
         fi;
 
     sleep:
@@ -226,7 +233,7 @@ begin:
     end_rest:
         false
     } unless { over[me] -> goto end_over };
-ends: // in order
+ends: // ends normally
     over[me] = true;
 end_over:
     if

@@ -1,32 +1,38 @@
 // SPDX-License-Identifier: MIT
-// The portable provider of waiting (src/wait_portable.c): two waiters that may be killed at every step (KILLS of them), WAKERS wakers, and
-// BURIERS who bury the dead and give their slots away.
+// The portable provider of waiting (src/wait_portable.c): two waiters that may be killed at every
+// step (KILLS of them), WAKERS wakers, and BURIERS that bury the dead and free their slots.
 //
-// The word is a count of tokens, as in a semaphore: a waker adds one and wakes one; a waiter takes one or waits. Step for step:
-//   waiter   broodi_wait: publish the key, look at the word again, await the bell, leave; before and after it the caller's look
-//   wake     wake_key, wake_slot: the slots one after the other; the thread's state, the claim, the ring, the state again
+// The word is a count of tokens, as in a semaphore: a waker adds one and wakes one waiter; a waiter
+// takes one or waits. Step for step:
+//   waiter   broodi_wait: publish the key, check the word again, await the bell, leave; the caller
+//            checks the word before and after
+//   wake     wake_key, wake_slot: slot by slot; the thread's state, the claim, the ring, the state
+//            again
 //   bury     mark_dead, broodi_wait_bury, broodi_slot_give of src/shared.c
-// A slot that was given away is taken by a new waiter (begin_slot), TURNS times in all.
+// A new waiter takes a freed slot (begin_slot), TURNS times in all.
 //
-// Left out: time. No wait ends by a timeout, so whoever needs the net of one second sleeps for ever here. A dead thread is buried at some
-// time; in the library, when its process is reaped or somebody looks for a free slot. Memory orders: all is sequentially
+// Left out: time. No wait ends by a timeout, so a waiter that depends on the fallback poll of one
+// second sleeps for ever here. A dead thread is buried at some time; in the library, when its
+// process is reaped or a search for a free slot finds it. Memory orders: everything is sequentially
 // consistent. Keys: there is one. Watched holders: see lock.pml.
 //
-// Checked: when nothing moves any more and there is a token, no living waiter is asleep (nobody needed the net); and no process of the
-// model is stuck elsewhere.
+// Checked: when no process moves any more and there is a token, no living waiter is asleep (none
+// depended on the fallback poll); and no process of the model is stuck elsewhere.
 //
-// Size: 6.8 million states with one waker, two who bury, a death and a new waiter; 2.4 million with two wakers, one who buries and a death.
+// Size: 6.8 million states with one waker, two buriers, a death and a new waiter; 2.4 million with
+// two wakers, one burier and a death.
 //
-// Planted mistakes, which have to be found:
-//   NO_RECHECK    a waiter does not look at the word again once its key is published
+// Planted mistakes, each of which must be found:
+//   NO_RECHECK    a waiter does not check the word again once its key is published
 //   WAKE_FIRST    a waker wakes, then changes the word
-//   FORGETS_RING  a bell that nobody awaits forgets its ring
-//   NO_PASS_ON    a burial leaves the dead one's claim where it is
-//   CLEARS_CLAIM  a waiter that leaves wipes out that it was claimed: if it dies before it looks, nobody knows
-//   COUNTS_DEAD   a claim counts although its slot was being buried, or is free
-// What only the net of one second mends, shown the same way:
+//   FORGETS_RING  a bell that no thread awaits forgets its ring
+//   NO_PASS_ON    a burial leaves the claim of the dead thread
+//   CLEARS_CLAIM  a waiter that leaves clears its claim: if it dies before it checks the word, the
+//                 wake is lost
+//   COUNTS_DEAD   a claim counts although its slot is being buried, or is free
+// Cases that only the fallback poll repairs, shown the same way:
 //   NET_WAKER     a waker dies between its change and its ring
-//   NET_BURIER    who buries dies between taking out a claim and waking anew
+//   NET_BURIER    a burier dies after it has removed a claim and before it has woken another waiter
 
 #ifndef WAKERS
 #define WAKERS 2
@@ -57,10 +63,10 @@ byte state[2];
 byte waiting[2];
 bool bell[2]; // rung
 bool over[2]; // the thread has ended
-// For the property.
+// For the properties.
 bool asleep[2];
-byte waking;  // wakers that are not through
-byte burying; // who is in the middle of it
+byte waking;  // wakers that have not finished
+byte burying; // burials in progress
 byte kills;
 byte taken;
 
@@ -72,7 +78,8 @@ byte taken;
 #define LOOK_AGAIN d_step { word == 0 -> asleep[me] = true }
 #endif
 
-// wake_key(KEY, 1). The look at `waiting` before the claim is one with it: it only spares a claim that fails.
+// wake_key(KEY, 1). The load of `waiting` before the claim is one step with it: it only avoids a
+// claim that fails.
 inline wake()
 {
     do
@@ -98,7 +105,7 @@ inline wake()
 
 proctype waiter(byte me)
 {
-begin: // begin_slot is done
+begin: // begin_slot has returned
     {
         do
         :: d_step { word > 0 -> word-- }
@@ -115,7 +122,7 @@ begin: // begin_slot is done
             end_await:
                 d_step { bell[me] -> bell[me] = false; asleep[me] = false }
             fi;
-            // Leaves. A claim stays until the next wait, for who buries the slot.
+            // Leaves. A claim stays until the next wait, for the burial of the slot.
 #ifdef CLEARS_CLAIM
             waiting[me] = NOTHING
 #else
@@ -123,10 +130,10 @@ begin: // begin_slot is done
 #endif
         od
     } unless { over[me] -> goto end_over };
-    // Ends in order.
+    // Ends normally.
     over[me] = true;
     state[me] = (PHASE(state[me]) == LIVE -> state[me] - LIVE : state[me]);
-end_over: // somebody takes the slot
+end_over: // a new thread takes the slot
     if
     :: d_step {
         PHASE(state[me]) == FREE && taken < TURNS ->
@@ -159,7 +166,7 @@ died:
     atomic { waking--; index = 0; seen = 0 }
 }
 
-// mark_dead by this one or another, broodi_wait_bury, broodi_slot_give.
+// mark_dead by this burier or another, broodi_wait_bury, broodi_slot_give.
 inline bury(slot_)
 {
     d_step {
@@ -203,7 +210,7 @@ died:
 #endif
 }
 
-// Any moment.
+// Kills at any moment.
 active proctype killer()
 {
 end_kill:
@@ -215,7 +222,7 @@ end_kill:
 
 #define IS_STILL(i) (over[i] && PHASE(state[i]) == FREE || asleep[i] && !bell[i])
 
-// Nobody moves any more but by a new waiter, there is a token, and somebody is asleep.
+// No process moves any more, except by a new waiter; there is a token, and a waiter is asleep.
 active proctype judge()
 {
 end_judge:
