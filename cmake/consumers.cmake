@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-# Tests of programs outside the tree that use brood as this build tree has built it: tests/consumers/consume.
+# Tests of programs outside the tree that use brood as built in this build tree:
+# tests/consumers/consume.
 
 if(WIN32)
   set(consumer_cxx_names x86_64-w64-mingw32-g++-win32)
@@ -11,7 +12,7 @@ else()
   set(consumer_libraries -pthread)
 endif()
 set(consumer_cxx_compilers "")
-if(NOT CMAKE_C_COMPILER MATCHES "musl") # for which Debian has no C++
+if(NOT CMAKE_C_COMPILER MATCHES "musl") # Debian has no C++ for musl
   foreach(name IN LISTS consumer_cxx_names)
     find_program(BROOD_${name} ${name})
     if(BROOD_${name})
@@ -39,7 +40,7 @@ else()
 endif()
 configure_file(consumers/settings.in ${PROJECT_BINARY_DIR}/consumers/settings @ONLY)
 
-set(consumer_jobs 3) # compilers at once, as CTest is to count them
+set(consumer_jobs 3) # parallel compilers, reported to CTest
 set(consumer_ways find_package add_subdirectory fetch_content plain)
 if(BROOD_PKG_CONFIG)
   list(APPEND consumer_ways pkg_config)
@@ -54,7 +55,7 @@ foreach(way IN LISTS consumer_ways)
 endforeach()
 set_property(TEST consumer.install PROPERTY FIXTURES_SETUP installed)
 
-# The README followed word for word: with the compilers that it names.
+# Follows the README word for word, with the compilers that it names.
 find_program(BROOD_CC cc)
 set(stranger_system "")
 if(WIN32 AND CMAKE_C_COMPILER MATCHES "x86_64-w64-mingw32-gcc")

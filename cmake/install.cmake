@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
-# Installation: headers, library, a CMake package and a pkg-config file, all relocatable. A static and a shared build may be installed
-# into one prefix: each has files of its own, and what both have serves both. Then packages of what is installed.
+# Installation: headers, library, a CMake package and a pkg-config file, all relocatable. A static
+# and a shared build can be installed into one prefix: each has files of its own, and the common
+# files serve both. Then packages of what is installed.
 
 include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
@@ -9,7 +10,7 @@ if(BUILD_SHARED_LIBS)
   set(linkage shared)
 else()
   set(linkage static)
-  if(MSVC) # where the import library of the shared build is brood.lib
+  if(MSVC) # brood.lib is the import library of the shared build
     set_target_properties(brood PROPERTIES PREFIX lib)
   endif()
 endif()
@@ -31,8 +32,10 @@ install(FILES ${PROJECT_BINARY_DIR}/broodConfig.cmake ${PROJECT_BINARY_DIR}/broo
   DESTINATION ${package_dir})
 install(FILES LICENSE README.md CHANGELOG.md DESTINATION ${CMAKE_INSTALL_DOCDIR})
 
-# For pkg-config: the prefix is found from the file's own place. Who has the static library alone need not say --static. No macro is needed
-# on Windows, since functions are all that is imported, so one file serves both linkages; but with MSVC, where the libraries have two names.
+# For pkg-config: the prefix is derived from the location of the file. If only the static library
+# is installed, --static is not needed. Windows programs need no macro, because only functions are
+# imported, so one file serves both linkages, except with MSVC, where the libraries have different
+# names.
 file(RELATIVE_PATH BROOD_PC_PREFIX /${CMAKE_INSTALL_LIBDIR}/pkgconfig /)
 string(REGEX REPLACE "/$" "" BROOD_PC_PREFIX "${BROOD_PC_PREFIX}")
 set(BROOD_PC_LIBRARY brood)

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
-# The sources, and brood_library(name STATIC|SHARED [PORTABLE] [TESTING]): the library, or a variant of it for tests.
+# The sources, and brood_library(name STATIC|SHARED [PORTABLE] [TESTING]): defines the library, or a
+# variant of it for tests.
 #   PORTABLE  with the portable wait provider
-#   TESTING   with faults on demand, all names visible
+#   TESTING   with injected faults, all names visible
 
 include(CheckCCompilerFlag)
 
@@ -9,12 +10,13 @@ set(BROOD_CORE_SOURCES
   barrier.c block.c boot.c condition.c cpu.c dump.c ending.c environment.c event.c exit.c family.c groups.c heap.c init.c local.c lock.c method.c object.c once.c process.c
   registry.c self.c semaphore.c server.c shared.c space.c standard.c start.c status.c stop.c thread.c time.c)
 
-# What both ports provide.
+# Files that both ports have.
 set(BROOD_PORT_SOURCES
   os_boot.c os_clock.c os_cpu.c os_error.c os_futex.c os_guard.c os_life.c os_memory.c os_module.c
   os_process.c os_race.c os_random.c os_server.c os_stdio.c os_thread.c)
 
-# What one port has for itself. On macOS, files of posix/darwin take the place of those of the same name, and what is Linux's alone is not there.
+# Files of one port. On macOS, files of posix/darwin replace those of the same name, and the files
+# for Linux alone are left out.
 set(BROOD_POSIX_SOURCES channel.c descriptor.c launch.c proc.c spawn.c stream.c trust.c)
 set(BROOD_LINUX_SOURCES cgroup.c circumstances.c clone.c exec.c image.c starter.c warden.c)
 set(BROOD_WIN32_SOURCES environment.c launch.c trust.c win32.c)
@@ -38,7 +40,8 @@ else()
   find_package(Threads REQUIRED)
 endif()
 
-# What a forked child is the first to call would be looked up by the loader in every one of them, which costs as much as a tenth of a fork.
+# Without a PLT, because the loader would resolve a function that a forked child calls first again
+# in every child, which costs up to a tenth of a fork.
 set(BROOD_EAGER "")
 if(NOT WIN32)
   check_c_compiler_flag(-fno-plt BROOD_HAS_NO_PLT)
@@ -49,32 +52,33 @@ endif()
 
 set(BROOD_SOURCE_DIR ${CMAKE_CURRENT_SOURCE_DIR})
 
-# The system libraries and switches that a port needs.
+# The system libraries and options of a port.
 function(brood_system target)
   if(WIN32)
     target_compile_definitions(${target} PRIVATE _WIN32_WINNT=0x0A00 UNICODE _UNICODE WIN32_LEAN_AND_MEAN)
     target_link_libraries(${target} PRIVATE advapi32)
   else()
-    # Files and their numbers have 64 bits also where a long has 32.
+    # 64-bit file offsets and inode numbers, also where long has 32 bits.
     target_compile_definitions(${target} PRIVATE _GNU_SOURCE _FILE_OFFSET_BITS=64)
     target_compile_options(${target} PRIVATE ${BROOD_EAGER})
     target_link_libraries(${target} PRIVATE Threads::Threads ${CMAKE_DL_LIBS})
   endif()
 endfunction()
 
-# What a shared library has besides.
+# Properties of a shared library.
 function(brood_shared target)
   target_compile_definitions(${target} PUBLIC BROOD_SHARED)
   set_target_properties(${target} PROPERTIES
     VERSION ${PROJECT_VERSION}
-    SOVERSION ${PROJECT_VERSION_MAJOR}.${PROJECT_VERSION_MINOR}) # up to 1.0 every minor version may break programs
+    SOVERSION ${PROJECT_VERSION_MAJOR}.${PROJECT_VERSION_MINOR}) # until 1.0 every minor version may break the ABI
   if(WIN32)
     enable_language(RC)
     configure_file(${BROOD_SOURCE_DIR}/cmake/brood.rc.in ${CMAKE_CURRENT_BINARY_DIR}/brood.rc @ONLY)
     target_sources(${target} PRIVATE ${CMAKE_CURRENT_BINARY_DIR}/brood.rc)
-    target_link_options(${target} PRIVATE $<$<BOOL:${MINGW}>:-static-libgcc>) # no DLL but those of the system
+    target_link_options(${target} PRIVATE $<$<BOOL:${MINGW}>:-static-libgcc>) # needs no DLLs except those of the system
   elseif(NOT APPLE)
-    # Threads, handlers and the destructors of thread-local values may be in it for as long as the process lives.
+    # Threads, handlers and destructors of thread-local values may use the code as long as the
+    # process lives.
     target_link_options(${target} PRIVATE -Wl,-z,nodelete)
   endif()
 endfunction()
@@ -111,7 +115,7 @@ function(brood_library name kind)
   brood_warnings(${name})
 endfunction()
 
-# Windows looks for a DLL beside the program.
+# Windows searches for a DLL beside the program.
 function(brood_bring_dll program)
   if(WIN32 AND BUILD_SHARED_LIBS)
     add_custom_command(TARGET ${program} POST_BUILD

@@ -1,20 +1,25 @@
 # SPDX-License-Identifier: MIT
 # How tests are built and registered.
 #
-#   brood_public_test(name)     tests/<name>.c against the library, under every start method; the preset "portable" has all of it
-#                               with the portable wait provider
-#   brood_internal_test(name)   tests/internal/<name>.c, with faults on demand and the inner names; natively with both
-#                               wait providers; SOURCE <file> for another file, of one port's own
-#                               both take TIMEOUT <seconds>, and LINK <library...> for what the test needs besides
-#   brood_soak_test(name)       tests/stress/<name>.c under every start method, with the label "soak": a few rounds, or with
-#                               BROOD_SOAK=1 in the environment all of them
-#   bare.<name>                 the public test on Linux as if by a kernel without robust lists and futex_waitv
-#   brood_fuzz_test(name)       tests/fuzz/<name>.c over its seeds and mutations of them; with BROOD_FUZZ for libFuzzer too;
-#                               SEEDS <file> where the seeds are not its own
-#   brood_register(test [TIMEOUT s] [METHOD m])  what all tests have in common, for tests made otherwise
+#   brood_public_test(name)     tests/<name>.c against the library, under every start method; the
+#                               preset "portable" runs it with the portable wait provider
+#   brood_internal_test(name)   tests/internal/<name>.c, with injected faults and internal names;
+#                               natively with both wait providers; SOURCE <file> for another file,
+#                               as of one port
+#                               both take TIMEOUT <seconds>, and LINK <library...> for further
+#                               libraries
+#   brood_soak_test(name)       tests/stress/<name>.c under every start method, with the label
+#                               "soak": a few rounds, or all with BROOD_SOAK=1 in the environment
+#   bare.<name>                 the public test on Linux as on a kernel without robust lists and
+#                               futex_waitv
+#   brood_fuzz_test(name)       tests/fuzz/<name>.c on its seeds and mutations of them; with
+#                               BROOD_FUZZ for libFuzzer too; SEEDS <file> for seeds in a file of
+#                               their own
+#   brood_register(test [TIMEOUT s] [METHOD m])  the common properties of all tests, for tests that
+#                               are added in other ways
 #
-# Programs for Windows that are built elsewhere are run through tools/wine-run; one Wine server serves all of them (tests wine.up, wine.down).
-# Tests that are scripts of the shell are there where the build runs on a Unix.
+# Cross-compiled Windows programs run through tools/wine-run; one Wine server serves all of them
+# (tests wine.up, wine.down). Tests that are shell scripts exist where the build host is a Unix.
 
 include(CheckIncludeFile)
 
@@ -25,21 +30,23 @@ set(BROOD_CMOCKA_ROOT "" CACHE PATH "Where CMocka for the target system is insta
 find_path(CMOCKA_INCLUDE_DIR cmocka.h HINTS ${BROOD_CMOCKA_ROOT}/include NO_CMAKE_FIND_ROOT_PATH)
 find_library(CMOCKA_LIBRARY NAMES cmocka-static cmocka HINTS ${BROOD_CMOCKA_ROOT}/lib NO_CMAKE_FIND_ROOT_PATH)
 if(NOT CMOCKA_INCLUDE_DIR OR NOT CMOCKA_LIBRARY)
-  message(FATAL_ERROR "CMocka was not found: install it (tools/test does), or configure with BROOD_BUILD_TESTS=OFF")
+  message(FATAL_ERROR "CMocka not found: install it (tools/test does), or configure with BROOD_BUILD_TESTS=OFF")
 endif()
 add_library(cmocka INTERFACE)
 target_include_directories(cmocka SYSTEM INTERFACE ${CMOCKA_INCLUDE_DIR})
 target_link_libraries(cmocka INTERFACE ${CMOCKA_LIBRARY})
 target_compile_definitions(cmocka INTERFACE $<$<BOOL:${WIN32}>:CMOCKA_STATIC>)
 
-# With musl a static program can open no library at run time, so what does little else is left out of a build of such programs:
-# tests of functions in libraries and of programs that are linked to one.
+# A static program with musl cannot open a library at run time. A build of such programs leaves
+# out tests that mostly do that: tests of functions in libraries, and of programs that are linked
+# to one.
 set(BROOD_STATIC_PROGRAMS OFF)
 if(CMAKE_EXE_LINKER_FLAGS MATCHES "(^| )-static( |$)")
   set(BROOD_STATIC_PROGRAMS ON)
 endif()
 
-# An emulator of user programs executes none of its kind from one: the programs of the tests ask it to, by tests/posix/emulated.c.
+# An emulator of user programs cannot execute a program of its architecture from an emulated one:
+# tests/posix/emulated.c makes the test programs execute the emulator.
 set(BROOD_EMULATED OFF)
 if(CMAKE_CROSSCOMPILING_EMULATOR AND NOT WIN32)
   set(BROOD_EMULATED ON)
@@ -51,7 +58,7 @@ if(CMAKE_CROSSCOMPILING_EMULATOR AND NOT WIN32)
   add_link_options($<$<STREQUAL:$<TARGET_PROPERTY:TYPE>,EXECUTABLE>:-Wl,--wrap=execve,--wrap=posix_spawn>)
 endif()
 
-# The library once more, for tests that look inside or want the other wait provider.
+# Variants of the library, for tests of internals and of the other wait provider.
 brood_library(brood_testing STATIC TESTING)
 set(BROOD_TESTING_VARIANTS brood_testing)
 if(NOT WIN32 AND NOT BROOD_WAIT_PORTABLE)
@@ -59,8 +66,9 @@ if(NOT WIN32 AND NOT BROOD_WAIT_PORTABLE)
   list(APPEND BROOD_TESTING_VARIANTS brood_testing_portable)
 endif()
 
-# The methods that this system can be put on as a whole. A thread sanitizer cannot start threads after a
-# fork of a process that had some. An emulator takes a quarter of a second to begin a program: the others come by where a test asks for them.
+# The start methods that the tests run under on this system. The thread sanitizer cannot start
+# threads after a fork of a process with several threads. An emulator takes a quarter of a second
+# to start a program: there, other methods run only in tests that ask for them.
 if(WIN32)
   set(BROOD_METHODS spawn)
 elseif(BROOD_EMULATED)
@@ -71,10 +79,10 @@ else()
   set(BROOD_METHODS spawn forkserver fork)
 endif()
 
-# An executable of the tests; a DLL that it needs stands beside it.
+# A test program; a DLL that it needs is copied beside it.
 function(brood_test_program target source library)
   add_executable(${target} ${source})
-  if(MSVC AND NOT CMAKE_CROSSCOMPILING) # whose C run-time library shows a crash in a window and waits for somebody to close it
+  if(MSVC AND NOT CMAKE_CROSSCOMPILING) # its C run-time library reports a crash in a window that must be closed
     target_sources(${target} PRIVATE ${PROJECT_SOURCE_DIR}/tests/win32/quiet.c)
   endif()
   target_link_libraries(${target} PRIVATE ${library})
@@ -87,7 +95,7 @@ function(brood_register test)
   if(NOT arg_TIMEOUT)
     set(arg_TIMEOUT 120)
   endif()
-  if(BROOD_SANITIZER OR BROOD_EMULATED) # which makes a program ten times as slow
+  if(BROOD_SANITIZER OR BROOD_EMULATED) # makes programs about ten times slower
     math(EXPR arg_TIMEOUT "4 * ${arg_TIMEOUT}")
   endif()
   set_tests_properties(${test} PROPERTIES TIMEOUT ${arg_TIMEOUT})
@@ -158,7 +166,7 @@ if(WIN32 AND CMAKE_CROSSCOMPILING)
   set_tests_properties(wine.down PROPERTIES FIXTURES_CLEANUP wine TIMEOUT 60)
 endif()
 
-# The shape of the source, by scripts of a shell.
+# Checks of the source, by shell scripts.
 if(CMAKE_HOST_UNIX)
   add_test(NAME layers COMMAND ${PROJECT_SOURCE_DIR}/tools/check-layers)
   add_test(NAME providers

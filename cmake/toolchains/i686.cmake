@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-# Linux on 32-bit x86 by Debian's cross compiler, whose package stands beside any other. A 64-bit kernel runs the programs itself.
+# Linux on 32-bit x86 with Debian's cross compiler, whose package can be installed beside others.
+# A 64-bit kernel runs the programs itself.
 set(CMAKE_SYSTEM_NAME Linux)
 set(CMAKE_SYSTEM_PROCESSOR i686)
 set(CMAKE_C_COMPILER i686-linux-gnu-gcc)

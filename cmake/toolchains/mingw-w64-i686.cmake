@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-# Windows on 32-bit x86 by Debian's MinGW-w64: to build only, for the Wine of Debian's wine64 runs 64-bit programs.
+# Windows on 32-bit x86 with Debian's MinGW-w64. Programs are only built, because Debian's wine64
+# runs only 64-bit programs.
 set(CMAKE_SYSTEM_NAME Windows)
 set(CMAKE_SYSTEM_PROCESSOR i686)
 set(CMAKE_C_COMPILER i686-w64-mingw32-gcc-win32)

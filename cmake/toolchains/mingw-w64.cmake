@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-# Windows on x86-64 by Debian's MinGW-w64, its programs run by Wine. The win32 thread model needs no DLL of its own.
+# Windows on x86-64 with Debian's MinGW-w64; Wine runs the programs. The win32 thread model needs
+# no DLL of its own.
 set(CMAKE_SYSTEM_NAME Windows)
 set(CMAKE_SYSTEM_PROCESSOR x86_64)
 set(CMAKE_C_COMPILER x86_64-w64-mingw32-gcc-win32)

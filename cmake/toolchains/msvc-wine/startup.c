@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
-// What the C run-time library of MSVC has in every program and Wine's import libraries do not: the directory of thread-local variables, the calls
-// of the initializers that the compiler lists, atexit, and the probes of the stack. An object in each program and DLL that cmake/toolchains/msvc-wine.cmake makes.
+// What MSVC's C run-time library has in every program and Wine's import libraries lack: the
+// directory of thread-local variables, the calls of the initializers that the compiler lists,
+// atexit, and the stack probes. cmake/toolchains/msvc-wine.cmake links an object of this file into
+// each program and DLL.
 //
-// The linker sorts the parts of a section by what follows the "$" of their names and joins them: so what is put into the first and the last part
-// encloses all that the compiler puts in between.
-#include <windows.h>
+// The linker sorts the parts of a section by the text after the "$" in their names and joins them:
+// the contents of the first and the last part enclose everything that the compiler puts between.
 
 typedef void(__cdecl *initializer)(void);
 typedef int(__cdecl *checked_initializer)(void);
@@ -21,7 +22,8 @@ typedef int(__cdecl *checked_initializer)(void);
 
 #define PART(name) __declspec(allocate(name))
 
-// The compiler names these in code that touches thread-local variables, and in code that touches floating-point numbers.
+// The compiler refers to these in code that uses thread-local variables or floating-point
+// numbers.
 ULONG _tls_index = 0;
 int _fltused = 0x9875;
 
@@ -30,7 +32,7 @@ PART(".tls$ZZZ") char _tls_end = 0;
 PART(".CRT$XLA") PIMAGE_TLS_CALLBACK first_callback = NULL;
 PART(".CRT$XLZ") PIMAGE_TLS_CALLBACK end_of_callbacks = NULL;
 
-// The linker finds it by its name, if it is made to keep it: /include:_tls_used.
+// The linker finds it by its name, if it is told to keep it: /include:_tls_used.
 PART(".rdata$T")
 const IMAGE_TLS_DIRECTORY64 _tls_used = {
     .StartAddressOfRawData = (ULONGLONG)&_tls_start,
@@ -44,7 +46,8 @@ PART(".CRT$XIZ") checked_initializer end_of_checked[] = { NULL };
 PART(".CRT$XCA") initializer first_plain[] = { NULL };
 PART(".CRT$XCZ") initializer end_of_plain[] = { NULL };
 
-// A function of the program's own there, which asks the shared part of the library; here what the import would be.
+// In MSVC's library atexit is a function of the program, which calls the shared part of the
+// library; this takes the place of the import.
 int __cdecl _crt_atexit(initializer function);
 
 static int __cdecl run_at_exit(initializer function)
@@ -54,13 +57,14 @@ static int __cdecl run_at_exit(initializer function)
 
 int(__cdecl *const __imp_atexit)(initializer) = run_at_exit;
 
-// A function with more than a page of variables calls it with their size in rax, which it leaves as it is like all other registers; it touches each
-// page on the way, so that the stack grows, or overflows where the system can tell. Wine's does nothing.
+// A function with more than a page of variables calls this with their size in rax; all registers,
+// including rax, are preserved. It touches each page, so that the stack grows, or overflows where
+// the system can report it. Wine's version does nothing.
 __asm__(".globl __chkstk\n"
         "__chkstk:\n"
         "    pushq %rcx\n"
         "    pushq %rax\n"
-        "    leaq 24(%rsp), %rcx\n" // where the caller's stack ends
+        "    leaq 24(%rsp), %rcx\n" // the end of the caller's stack
         "next_page:\n"
         "    cmpq $0x1000, %rax\n"
         "    jb last_page\n"
@@ -78,7 +82,7 @@ __asm__(".globl __chkstk\n"
 #if defined(STARTUP_PROGRAM)
 int mainCRTStartup(void);
 
-// The entry of a program. Wine's own makes the arguments and calls main.
+// The entry point of a program. Wine's entry point builds the arguments and calls main.
 int startup(void)
 {
     for (checked_initializer *next = first_checked; next < end_of_checked; next++) {
@@ -92,7 +96,7 @@ int startup(void)
     return mainCRTStartup();
 }
 #else
-// The entry of a DLL. Ours are of C and have no initializers.
+// The entry point of a DLL. DLLs of this project are in C and have no initializers.
 BOOL WINAPI startup(HINSTANCE module, DWORD reason, void *reserved)
 {
     (void)module, (void)reason, (void)reserved;
