@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Peers that are libraries or another language. Each is a process of its own beside the benchmark,
-// with as much memory touched, and measures itself when it is asked: so the program that is
-// executed, and what is forked, stay small. One provider per system, in posix/ and win32/.
+// Peers that are libraries or another language. Each is a process of its own, with as much memory
+// touched as the benchmark, and measures itself on request, so that the program that is executed
+// and forked stays small. One provider per system, in posix/ and win32/.
 #ifndef BENCH_HELPER_H
 #define BENCH_HELPER_H
 
@@ -9,13 +9,14 @@
 
 enum helper { HELPER_UV, HELPER_GLIB, HELPER_PYTHON, HELPERS };
 
-// Starts one, or does nothing when it is not on this system.
+// Starts a helper; does nothing if it is not available on this system.
 void helper_open(enum helper helper, int megabytes);
 
-// A sample of its task of that name, in nanoseconds; -1 when it has none, or is not here.
+// Requests a sample of the helper's task of that name, in nanoseconds; -1 if it has no such task,
+// or is not available.
 double helper_ask(enum helper helper, const char *task, const struct quota *quota);
 
-// Ends it.
+// Ends a helper.
 void helper_close(enum helper helper);
 
 #endif

@@ -6,7 +6,7 @@
 
 #include <stddef.h>
 
-// Locks, and a semaphore in a lock's place
+// Locks, and a semaphore used as a lock
 
 static bool make_lock(void *object, int parties)
 {
@@ -125,7 +125,7 @@ static bool step_semaphore(void *object, const struct visit *visit)
 static const struct variant semaphore = { "brood_semaphore", make_semaphores, destroy_semaphores,
                                           .step = step_semaphore };
 
-// A condition for whose turn it is
+// A condition that passes the turn
 
 struct talk {
     brood_lock lock;
@@ -186,7 +186,7 @@ static bool step_barrier(void *object, const struct visit *visit)
 static const struct variant barrier = { "brood_barrier", make_barrier, destroy_barrier,
                                         .step = step_barrier };
 
-// Yardsticks
+// References
 
 static bool make_nothing(void *object, int parties)
 {
@@ -201,12 +201,12 @@ static bool step_nothing(void *object, const struct visit *visit)
     return true;
 }
 
-// A look now and then lets others run, should both parties be on one processor.
+// Sleeps now and then, in case both parties are on one processor.
 static bool step_word(void *object, const struct visit *visit)
 {
     _Atomic int *turn = object;
-    for (int looks = 1; atomic_load_explicit(turn, memory_order_acquire) != visit->party; looks++)
-        if (looks % 10000 == 0)
+    for (int polls = 1; atomic_load_explicit(turn, memory_order_acquire) != visit->party; polls++)
+        if (polls % 10000 == 0)
             brood_sleep(1);
     atomic_store_explicit(turn, 1 - visit->party, memory_order_release);
     return true;

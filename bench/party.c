@@ -10,9 +10,9 @@
 
 #define PATIENCE BROOD_SECONDS(60)
 
-enum { LINE = 64, LOOKS = 2000, FIRST_STEPS = 64, MOST_STEPS = 100 * 1000 * 1000 };
+enum { LINE = 64, SPINS = 2000, FIRST_STEPS = 64, MOST_STEPS = 100 * 1000 * 1000 };
 
-// What all of them see.
+// Shared by all parties.
 struct meeting {
     _Atomic int arrived;
     _Atomic bool failed;
@@ -22,7 +22,7 @@ struct meeting {
     _Alignas(LINE) unsigned char object[VARIANT_ROOM];
 };
 
-// What one of them is told.
+// Argument of one party.
 struct part {
     struct party_plan plan;
     int party;
@@ -54,7 +54,7 @@ bool party_prepare(void)
     return meeting != NULL;
 }
 
-// Being one
+// One party
 
 static bool has_failed(void)
 {
@@ -66,15 +66,15 @@ static void set_failed(void)
     atomic_store_explicit(&meeting->failed, true, memory_order_release);
 }
 
-// With more parties than processors nobody may look for ever.
+// With more parties than processors a party must not spin for ever.
 static bool meet(int parties)
 {
     atomic_fetch_add_explicit(&meeting->arrived, 1, memory_order_acq_rel);
-    for (int looks = 0; atomic_load_explicit(&meeting->arrived, memory_order_acquire) < parties;
-         looks++) {
+    for (int polls = 0; atomic_load_explicit(&meeting->arrived, memory_order_acquire) < parties;
+         polls++) {
         if (has_failed())
             return false;
-        if (looks >= LOOKS)
+        if (polls >= SPINS)
             brood_sleep(BROOD_MICROSECONDS(50));
     }
     return true;
@@ -112,7 +112,7 @@ static bool enter(const struct party_plan *plan)
     return !variant->enter || variant->enter(meeting->object);
 }
 
-// In a process of its own the meeting has to be found first.
+// In a process of its own, first maps the shared memory.
 static bool come(const struct party_plan *plan)
 {
     brood_resource resource;
@@ -131,7 +131,7 @@ static int attend_as_process(void *arg)
     return come(&part->plan) ? attend(arg) : 1;
 }
 
-// Running all
+// All parties
 
 static brood_status start_process(brood_process **out, brood_target target, const struct part *part)
 {
@@ -155,7 +155,7 @@ static bool join_thread(brood_thread *thread)
     return status == BROOD_OK && code == 0;
 }
 
-// The parties from this one on; each waits for the ones after it.
+// Runs this party and those after it; each joins the next.
 static bool attend_with_others(struct part part)
 {
     brood_process *process = NULL;
@@ -213,7 +213,7 @@ int64_t party_run(const struct party_plan *plan)
     return time_spent(plan->parties);
 }
 
-// The better of two: a disturbance must not look like work.
+// The shorter of two runs, so that a disturbance does not count as work.
 static int64_t try_out(const struct party_plan *plan)
 {
     const int64_t first = party_run(plan);
@@ -237,7 +237,7 @@ bool party_fit(struct party_plan *plan, int64_t span)
     }
 }
 
-// A death
+// The death of a holder
 
 static int hold(void *arg)
 {
@@ -250,7 +250,7 @@ static int hold(void *arg)
     return 0;
 }
 
-// By then the other thread waits: if not, it has it the sooner.
+// By then the waiter should be waiting; otherwise it only acquires the lock sooner.
 static int kill_later(void *arg)
 {
     brood_process *const *holder = arg;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Threads or processes that make steps with one variant at the same time.
+// Parties: threads or processes that make steps with the same variant at the same time.
 #ifndef BENCH_PARTY_H
 #define BENCH_PARTY_H
 
@@ -11,28 +11,28 @@ enum { MOST_PARTIES = 4 };
 
 struct party_plan {
     enum kind kind;
-    int at;         // the variant, in the lists of its kind one after the other, brood's first
-    int parties;    // the calling thread is one
+    int at;         // index of the variant in the lists of its kind, brood's list first
+    int parties;    // including the calling thread
     bool processes; // the others are processes; otherwise threads
-    int between;    // so many increments of a variable of its own a party makes after each step
+    int between;    // number of increments of a variable of its own after each step
     int steps;      // of each party; party_fit sets it
 };
 
-// The variant at that place, and whether it is brood's; NULL behind the last.
+// The variant at that index, and whether it is brood's; NULL after the last.
 const struct variant *party_variant(enum kind kind, int at, bool *out_ours);
 
-// Makes the memory where they meet. Once, before all else.
+// Allocates the memory that the parties share. Called once, first.
 bool party_prepare(void);
 
-// Finds out how many steps take about so long. False when they fail.
+// Determines the number of steps that take about `span`. False if a step fails.
 bool party_fit(struct party_plan *plan, int64_t span);
 
-// Nanoseconds from when the first began, with all there, until the last was through; negative when
-// somebody failed, or a lock did.
+// Nanoseconds from the first party's start, with all present, to the last party's end; negative
+// if a party failed, or a lock did not exclude others.
 int64_t party_run(const struct party_plan *plan);
 
-// Nanoseconds from the kill of a process that holds the lock until the calling thread, which waits
-// for it, has it.
+// Nanoseconds from the kill of a process that holds the lock until the calling thread, which
+// waits for it, has acquired it.
 int64_t party_bereave(const struct party_plan *plan);
 
 #endif

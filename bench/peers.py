@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Python's part of the benchmarks: peers.py MEGABYTES. What it is asked, and how it answers, stands in posix/helper.c."""
+"""Python's part of the benchmarks: peers.py MEGABYTES. The protocol is in posix/helper.c."""
 
 import mmap
 import multiprocessing
@@ -17,7 +17,7 @@ def nothing():
 
 
 def touch(megabytes):
-    """Memory of so many megabytes, all of it touched, in pages of the smallest size."""
+    """Allocates and touches this many megabytes, in pages of the smallest size."""
     memory = mmap.mmap(-1, megabytes << 20, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     if hasattr(mmap, "MADV_NOHUGEPAGE"):
         memory.madvise(mmap.MADV_NOHUGEPAGE)
@@ -45,7 +45,7 @@ def sample_start(make, starts, budget):
 
 
 def use(lock, budget):
-    """How often the lock was acquired and released, and for how many nanoseconds."""
+    """Returns how often the lock was acquired and released, and in how many nanoseconds."""
     begin = now = time.monotonic_ns()
     count = 0
     while now - begin < budget:

@@ -6,11 +6,11 @@
 #include <brood/process.h>
 #include <stddef.h>
 
-// Makes it, all zero, and a resource by which a child opens it; NULL when there is none to be had.
-// It stays until the end of the process.
+// Allocates shared memory, zeroed, and a resource by which a child opens it; NULL on failure. It
+// exists until the end of the process.
 void *place_make(size_t size, brood_resource *out);
 
-// In the child. NULL when that fails.
+// Opens it in the child; NULL on failure.
 void *place_open(const brood_resource *resource, size_t size);
 
 #endif

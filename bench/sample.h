@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// One sample: how long a start takes, until its end has been seen.
+// One sample: the time of starts, each until its end has been seen.
 #ifndef BENCH_SAMPLE_H
 #define BENCH_SAMPLE_H
 
@@ -7,11 +7,11 @@
 #include <stdint.h>
 
 struct quota {
-    int starts;     // at most so many on end
-    int64_t budget; // nanoseconds, after which no other is begun
+    int starts;     // the maximum, one after the other
+    int64_t budget; // nanoseconds after which no further start begins
 };
 
-// Nanoseconds for one; negative when one fails.
+// Returns nanoseconds per start; negative if one fails.
 double sample(bool (*start)(const void *), const void *what, const struct quota *quota);
 
 #endif

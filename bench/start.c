@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
-// What it costs to start an empty function and to wait for its end: brood beside the calls that it
-// is made of, beside libraries, and beside Python.
+// The cost of starting an empty function and waiting for its end: brood compared with the system
+// calls that it uses, with libraries, and with Python.
 //
 //   start [--memory MB[,MB...]] [--rounds N] [--starts N]
 //
-// There is one table for each size of the memory that the starting process has touched. A sample is
-// so many starts on end, fewer where one takes long; under the table stand the ratios that are
-// goals.
+// Prints one table per size of the memory that the starting process has touched. A sample is up
+// to --starts starts in a row, fewer if a start takes long; under the table are the ratios that
+// have goals.
 
 #include "command.h"
 #include "helper.h"
@@ -51,7 +51,7 @@ enum {
     ROWS
 };
 
-// The median of one row over that of another, in a process with that much memory.
+// Goals: the ratio of two rows' medians, in a process with this much memory.
 static const struct goal {
     int ours;
     int theirs;
@@ -71,7 +71,7 @@ static const struct goal {
     { BROOD_THREAD, RAW_THREAD, 1.1, 0, INT_MAX },
 };
 
-// What is started
+// The functions that are started
 
 static int nothing(void *unused)
 {
@@ -121,10 +121,10 @@ static brood_status run_thread(void)
     return status;
 }
 
-// Where a sample comes from
+// The sources of samples
 
 struct source {
-    const char *name; // of a peer of the system: as it is called there
+    const char *name; // for a peer of the system: its name there
     int base;
     brood_status (*run)(void); // of brood
     enum peer peer;            // of the system
@@ -214,7 +214,7 @@ static void make_table(const struct plan *plan, int megabytes)
     for (int i = 0; i < ROWS; i++)
         rows[i] = row_of(&sources[i]);
     if (!peer_touch(megabytes))
-        command_fail("--memory", "there is not so much");
+        command_fail("--memory", "not enough memory");
     for (int i = 0; i < HELPERS; i++)
         helper_open((enum helper)i, megabytes);
     table_measure(&table);

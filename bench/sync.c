@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: MIT
-// What the shared objects cost: brood's beside those of the operating system, of Boost and of
-// Python.
+// The cost of the shared objects: brood's compared with those of the operating system, of Boost
+// and of Python.
 //
 //   sync [--rounds N] [--span MS] [--only WORD]
 //
-// Each table is one thing that is done with a kind of object, alone or by several threads or
-// processes at once. A sample is as many steps as take about `span` milliseconds. All figures hold
-// the loop around the steps, whose cost stands in front. There too, and at the end, stands how long
-// a word takes to the other processor and back: on a virtual machine that can change by a factor of
-// five within seconds, and a run in which it did is not worth much. --only makes the tables in
-// whose caption the word is.
+// Each table shows one operation on a kind of object, by one thread, or by several threads or
+// processes at once. A sample is as many steps as take about `span` milliseconds. All figures
+// include the loop around the steps, whose cost is printed first. Printed first and last is also
+// the round trip time of a word to the other processor: on a virtual machine that can change by a
+// factor of five within seconds, which spoils a run. --only WORD selects the tables whose caption
+// contains the word.
 
 #include "command.h"
 #include "helper.h"
@@ -23,7 +23,7 @@
 #include <string.h>
 
 enum {
-    BETWEEN = 50, // increments after each step: a hundred nanoseconds or so
+    BETWEEN = 50, // increments after each step: about a hundred nanoseconds
     MOST_ROWS = 10,
 };
 
@@ -41,7 +41,7 @@ struct task {
     int parties;
     bool processes;
     int between;
-    const char *python; // its task; NULL: it does not take part
+    const char *python; // Python's task; NULL: none
     bool death;
 };
 
@@ -66,9 +66,10 @@ static const struct task tasks[] = {
     { "barrier: one round, 4 processes", KIND_BARRIER, .parties = 4, .processes = true },
 };
 
-// Where a sample comes from
+// The sources of samples
 
-// The steps with a lock are made one after the other, all others by all parties at once.
+// Nanoseconds per step. The parties' steps with a lock come one after the other and count
+// separately; a step of another kind is made by all parties together.
 static double sample_steps(const void *plan, const struct quota *quota)
 {
     const struct party_plan *party = plan;
@@ -92,7 +93,7 @@ static double sample_python(const void *task, const struct quota *quota)
 
 struct rows {
     int count;
-    int base; // the first of the system's, or brood's if there is none
+    int base; // the system's first variant, or brood's if there is none
     struct row row[MOST_ROWS];
     struct party_plan plan[MOST_ROWS];
 };
@@ -172,7 +173,7 @@ static double measure_yardstick(enum kind kind, int parties, int64_t span)
 {
     struct party_plan plan = { .kind = kind, .parties = parties };
     if (!party_fit(&plan, span))
-        command_fail("the machine", "cannot be measured");
+        command_fail("the machine", "measurement failed");
     return (double)party_run(&plan) / plan.steps;
 }
 

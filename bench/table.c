@@ -16,7 +16,7 @@ static const char *sentence_of(const struct row *row)
 
 static void prepare_row(const struct table *table, struct row *row)
 {
-    const struct quota twice = { 2, table->quota.budget }; // so that a server is warm
+    const struct quota twice = { 2, table->quota.budget }; // the second with a running server
     if (!row->sample)
         return;
     if (row->sample(row->what, &twice) < 0) {
@@ -59,7 +59,7 @@ void table_measure(const struct table *table)
             qsort(rows[i].samples, (size_t)table->rounds, sizeof *rows[i].samples, compare_samples);
 }
 
-// The nearest of sorted samples; of an even number the median is between two.
+// A quartile of the sorted samples: the mean of the two nearest if it is between two.
 static double quartile(const struct table *table, int row, int which)
 {
     const int twice = which * (table->rounds - 1) / 2;
@@ -78,7 +78,7 @@ static void print_row(const struct table *table, int at, double nanoseconds)
     if (!row->name)
         return;
     if (!row->samples) {
-        printf("  %-32s %10s\n", row->name, "not here");
+        printf("  %-32s %10s\n", row->name, "n/a");
         return;
     }
     printf("  %-32s", row->name);

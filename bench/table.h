@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
-// What both benchmarks do: measure rows that are to be compared in turn, and print them.
+// Common to both benchmarks: measures rows in turn, so that they can be compared, and prints
+// them.
 //
-// A round measures every row once; odd rounds go through the rows backwards, so that a machine that
-// gets slower or faster meanwhile does so to all of them. A row shows quartiles of its rounds, and
-// its median over that of the row it is compared with. Only such ratios are worth anything.
+// A round measures every row once; odd rounds in reverse order, so that a machine that gets
+// slower or faster meanwhile affects all rows. A row shows the quartiles of its rounds, and the
+// ratio of its median to that of the row it is compared with. Only ratios are comparable between
+// machines.
 #ifndef BENCH_TABLE_H
 #define BENCH_TABLE_H
 
@@ -12,13 +14,13 @@
 #include <stdbool.h>
 
 struct row {
-    const char *name; // NULL: there is no such thing on this system
+    const char *name; // NULL: not on this system
     int base;         // the row it is compared with
-    // Nanoseconds for one; negative when it fails. NULL: not here.
+    // Returns nanoseconds per start or step; negative on failure. NULL: not available.
     double (*sample)(const void *what, const struct quota *quota);
     const void *what;
     bool ours;       // must not fail
-    double *samples; // one of each round, sorted after the last; NULL: not here
+    double *samples; // one per round, sorted after the last round; NULL: not available
 };
 
 struct table {
@@ -28,19 +30,20 @@ struct table {
     struct quota quota; // of one sample
 };
 
-// The first sample of each row is not kept, and tells whether it is here. A row of ours that fails
-// ends the program, and so does any that fails later.
+// Measures all rows. The first sample of each row is discarded; if it fails, a row of ours ends
+// the program, and any other counts as not available. A later failure of any row ends the
+// program.
 void table_measure(const struct table *table);
 
-// The caption is what the table shows. Times are printed in units of so many nanoseconds.
+// Prints the table under a caption, with times in units of `nanoseconds` nanoseconds.
 void table_print(const struct table *table, const char *caption, const char *unit,
                  double nanoseconds);
 
-// Prints whether the median of ours is at most so many times the median of theirs, if both are
-// here.
+// Prints whether the median of row `ours` is at most `most` times that of row `theirs`, if both
+// are available.
 void table_print_goal(const struct table *table, int ours, int theirs, double most);
 
-// The same of a number of nanoseconds.
+// The same for a limit in nanoseconds.
 void table_print_limit(const struct table *table, int ours, int64_t most);
 
 void table_free(const struct table *table);

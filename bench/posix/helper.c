@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// A helper is told its memory and the path of the benchmark, and then talks over its standard input
-// and output, which are one socket: "task starts budget" and a new line, answered by a number and a
-// new line.
+// A helper gets the size of its memory and the path of the benchmark as arguments. Its standard
+// input and output are one socket: a request is a line "task starts budget", the reply a line
+// with a number.
 #define _GNU_SOURCE
 
 #include "../helper.h"
@@ -22,11 +22,11 @@ extern char **environ;
 enum { ARGUMENTS = 4, LONGEST_LINE = 64 };
 
 static struct {
-    pid_t pid; // 0: not here
+    pid_t pid; // 0: not available
     int socket;
 } running[HELPERS];
 
-// The path of a file that stands beside this program.
+// The path of a file beside this program.
 static bool beside(const char *name, char *out, size_t capacity)
 {
     const char *image = peer_image();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The helper of a library, asked by helper.c: start_library MEGABYTES IMAGE
+// The helper program of a library, run by helper.c: start_library MEGABYTES IMAGE
 #include "library.h"
 
 #include "../peers.h"

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What a library has to offer to the helper that is made of it: its tasks, ended by one without a
-// name.
+// The tasks of a library, for its helper program; the last has no name.
 #ifndef BENCH_LIBRARY_H
 #define BENCH_LIBRARY_H
 
@@ -8,7 +7,7 @@
 
 struct task {
     const char *name;
-    bool (*run)(const void *image); // the program to execute, if it is to be one
+    bool (*run)(const void *image); // the program for tasks that execute one
 };
 
 extern const struct task library_tasks[];

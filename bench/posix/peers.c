@@ -32,7 +32,7 @@ static char *const *arguments(void)
     return argv;
 }
 
-// Its values are parameters: the compiler keeps no variable of its own across vfork.
+// The values are parameters, because the compiler keeps no local variable intact across vfork.
 static pid_t start_image(const char *image, char *const *argv)
 {
     const pid_t pid = vfork();
@@ -104,7 +104,7 @@ const char *peer_image(void)
 
 bool peer_touch(int megabytes)
 {
-    enum { POPULATE_WRITE = 23 }; // of Linux 5.14, and of newer headers
+    enum { POPULATE_WRITE = 23 }; // MADV_POPULATE_WRITE, since Linux 5.14
     static void *memory = MAP_FAILED;
     static size_t size;
     if (memory != MAP_FAILED)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Everything is made to be shared between processes, as brood's objects are.
+// All objects can be shared between processes, as brood's can.
 #define _GNU_SOURCE
 
 #include "../variant.h"
@@ -110,8 +110,8 @@ static const struct variant semaphore = { .name = "sem_t",
                                           .make = make_semaphores,
                                           .step = step_semaphore };
 
-// Futexes, one for each turn, with the waiting policy of brood's events: nobody spins, nobody wakes
-// in vain
+// Futexes, one per turn, with the waiting policy of brood's events: no spinning, no wake without
+// a waiter
 
 enum { CLEAR, SET, AWAITED };
 
@@ -159,7 +159,7 @@ static const struct variant futex = {
     .name = "futex", .make = make_futexes, .step = step_futex, .most = 1.1
 };
 
-// Pipes, one for each turn. Another process opens those of the one that made them.
+// Pipes, one per turn. Another process opens the pipes of the process that made them.
 
 struct pipes {
     pid_t maker;
@@ -215,7 +215,7 @@ static const struct variant pipes = { .name = "pipe",
                                       .enter = enter_pipes,
                                       .step = step_pipe };
 
-// A condition for whose turn it is
+// A condition that passes the turn
 
 struct talk {
     pthread_mutex_t mutex;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// There are none on this system.
+// Windows has no helpers.
 #include "../helper.h"
 
 void helper_open(enum helper helper, int megabytes)

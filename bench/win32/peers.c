@@ -22,8 +22,8 @@ static bool run_image(void)
     if (length == 0 || length == PATH_CAPACITY)
         return false;
 
-    wchar_t
-        command_line[sizeof arguments / sizeof arguments[0]]; // CreateProcessW() may write into it
+    // CreateProcessW() may write into it.
+    wchar_t command_line[sizeof arguments / sizeof arguments[0]];
     wmemcpy(command_line, arguments, sizeof arguments / sizeof arguments[0]);
     STARTUPINFOW startup = { .cb = sizeof startup };
     PROCESS_INFORMATION process;
@@ -73,7 +73,7 @@ bool peer_run(enum peer peer)
     return peers[peer].run && peers[peer].run();
 }
 
-// Only helpers need it.
+// Only helpers need the path.
 const char *peer_image(void)
 {
     return NULL;

@@ -4,7 +4,7 @@
 #include <stddef.h>
 #include <windows.h>
 
-// Locks of one process
+// Locks of a single process
 
 static bool make_slim(void *object, int parties)
 {
@@ -53,8 +53,8 @@ static const struct variant section = { .name = "CRITICAL_SECTION",
                                         .step = step_section,
                                         .within_process = true };
 
-// Objects of the kernel: one, or one for each turn. Another process has copies of the handles of
-// the one that made them.
+// Kernel objects: one, or one per turn. Another process duplicates the handles of the process
+// that made them.
 
 struct handles {
     DWORD maker;
@@ -176,7 +176,7 @@ static const struct variant semaphore = { .name = "kernel semaphore",
                                           .enter = enter_handles,
                                           .step = step_semaphore };
 
-// A condition for whose turn it is
+// A condition that passes the turn
 
 struct talk {
     SRWLOCK lock;
