@@ -9,13 +9,13 @@
 
 // The step of each kind. Parties are counted from 0.
 enum kind {
-    KIND_LOCK,  // acquires, calls visit_touch(), releases
-    KIND_EVENT, // waits for the caller's turn, then passes it on; party 0 begins
+    KIND_LOCK,      // acquires, calls visit_touch(), releases
+    KIND_EVENT,     // waits for the caller's turn, then passes it on; party 0 begins
     KIND_SEMAPHORE, // the same
     KIND_CONDITION, // the same
     KIND_BARRIER,   // waits for all parties
     KIND_NOTHING,   // does nothing
-    KIND_WORD, // waits for its turn by polling a word, then passes it on
+    KIND_WORD,      // waits for its turn by polling a word, then passes it on
     KINDS
 };
 
