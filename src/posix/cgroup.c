@@ -12,7 +12,8 @@
 
 #define ROOT "/sys/fs/cgroup"
 
-// A thread that is cancelled while a file is open would leave it so: callers protect it.
+// A thread that is cancelled while the file is open would leave it open: callers disable
+// cancellation.
 static int open_file(int directory, const char *path)
 {
     return openat(directory, path, O_RDONLY | O_CLOEXEC);
@@ -45,9 +46,9 @@ static uint64_t number_at(const char *text)
     return end != text ? value : UINT64_MAX;
 }
 
-// Takes whole lines from the text until one has the name; true with the number. Moves what is left
-// to the beginning.
-static bool take_lines(char *text, const char *name, uint64_t *out)
+// Searches the whole lines of the text for one that begins with the name; true with the number
+// behind it. Otherwise moves the incomplete rest to the beginning.
+static bool search_lines(char *text, const char *name, uint64_t *out)
 {
     char *line = text;
     for (char *end = strchr(line, '\n'); end; end = strchr(line, '\n')) {
@@ -62,7 +63,7 @@ static bool take_lines(char *text, const char *name, uint64_t *out)
     return false;
 }
 
-// Lines that do not fit are given up.
+// Lines longer than the buffer are skipped.
 static uint64_t find_number(int file, const char *name)
 {
     char text[512];
@@ -71,7 +72,7 @@ static uint64_t find_number(int file, const char *name)
     for (;;) {
         const size_t length = read_some(file, text + kept, sizeof text - 1 - kept);
         text[kept + length] = 0;
-        if (take_lines(text, name, &found) || length == 0)
+        if (search_lines(text, name, &found) || length == 0)
             return found;
         kept = strlen(text);
         if (kept == sizeof text - 1)
@@ -92,7 +93,7 @@ uint64_t broodi_file_number(int directory, const char *path, const char *name)
     return found;
 }
 
-// Of the paths of one process: too large for the stack.
+// Paths of one process: too large for the stack.
 struct paths {
     char groups[4096];
     char directory[4352];
@@ -109,7 +110,7 @@ static void visit_directory(const char *path, void (*visit)(int directory, void 
     brood_os_thread_unprotect(before);
 }
 
-// In a container the path may be one that is seen from outside only; then what is mounted is the
+// In a container the path may be one that exists only outside; then the mounted directory is the
 // group itself.
 static void climb(struct paths *paths, char *group, void (*visit)(int directory, void *user),
                   void *user)
@@ -130,8 +131,8 @@ static void climb(struct paths *paths, char *group, void (*visit)(int directory,
     }
 }
 
-// The line of a list such as "4:cpu,cpuacct:/group" that names the controller; NULL when there is
-// none.
+// Returns the path in the line that names the controller, of a list of lines such as
+// "4:cpu,cpuacct:/group"; NULL if there is none.
 static char *find_group(char *groups, const char *controller)
 {
     char *line = groups;
@@ -165,12 +166,13 @@ static void climb_all(struct paths *paths, const char *controller,
     }
 }
 
-// One is kept for the next call. Two threads may look at once.
-static _Atomic(struct paths *) kept;
+// One buffer is kept for the next call. Two threads may call at the same time: then one of them
+// allocates another.
+static _Atomic(struct paths *) cached;
 
-static struct paths *take_paths(void)
+static struct paths *get_paths(void)
 {
-    struct paths *paths = atomic_exchange_explicit(&kept, NULL, memory_order_acquire);
+    struct paths *paths = atomic_exchange_explicit(&cached, NULL, memory_order_acquire);
     return paths ? paths : broodi_alloc(sizeof *paths);
 }
 
@@ -178,10 +180,10 @@ void broodi_cgroup_each(const char *controller, void (*visit)(int directory, voi
                         void *user)
 {
     const int before = brood_os_thread_protect();
-    struct paths *paths = take_paths();
+    struct paths *paths = get_paths();
     if (paths &&
         broodi_file_read(AT_FDCWD, "/proc/self/cgroup", paths->groups, sizeof paths->groups))
         climb_all(paths, controller, visit, user);
-    free(atomic_exchange_explicit(&kept, paths, memory_order_acq_rel));
+    free(atomic_exchange_explicit(&cached, paths, memory_order_acq_rel));
     brood_os_thread_unprotect(before);
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// What a child of this process would inherit from it now, and what a fork server can only have from
-// its own birth. Most of it stands in one file; what it costs to ask is a part of each start by a
-// server.
+// What a child of this process would inherit from it now, and what a fork server keeps from the
+// moment it was made. Most of it is in one file; the cost of reading it is a part of each start
+// by a server.
 #include "os/os_server.h"
 
 #include "posix.h"
@@ -21,7 +21,8 @@ static uint64_t mix(uint64_t sum, uint64_t number)
     return (sum ^ number) * UINT64_C(0x100000001b3);
 }
 
-// /proc/self/status, read by character: "Name:\tvalue\n". Of a process with many groups it is long.
+// /proc/self/status, lines of "Name:\tvalue". It is parsed by character, since it is long for a
+// process with many groups.
 
 enum kind { OTHER, MIXED, IGNORED, UMASK };
 
@@ -55,7 +56,7 @@ static unsigned digit_of(char character)
     return (unsigned)(character >= 'a' ? character - 'a' + 10 : character - '0');
 }
 
-static void take_value(struct reader *reader, char character)
+static void add_to_value(struct reader *reader, char character)
 {
     brood_os_circumstances *out = reader->out;
     if (reader->kind == MIXED)
@@ -66,7 +67,7 @@ static void take_value(struct reader *reader, char character)
         out->umask = out->umask << 3 | digit_of(character);
 }
 
-static void take_name(struct reader *reader, char character)
+static void add_to_name(struct reader *reader, char character)
 {
     if (character == ':') {
         reader->name[reader->length] = 0;
@@ -77,15 +78,15 @@ static void take_name(struct reader *reader, char character)
     }
 }
 
-static void take(struct reader *reader, char character)
+static void add_character(struct reader *reader, char character)
 {
     if (character == '\n') {
         reader->length = 0;
         reader->in_value = false;
     } else if (reader->in_value) {
-        take_value(reader, character);
+        add_to_value(reader, character);
     } else {
-        take_name(reader, character);
+        add_to_name(reader, character);
     }
 }
 
@@ -98,12 +99,12 @@ static void read_status(brood_os_circumstances *out)
         broodi_posix_fault(EMFILE) ? -1 : open("/proc/self/status", O_RDONLY | O_CLOEXEC);
     while (file >= 0 && (length = read(file, text, sizeof text)) > 0)
         for (ssize_t i = 0; i < length; i++)
-            take(&reader, text[i]);
+            add_character(&reader, text[i]);
     if (file >= 0)
         close(file);
 }
 
-// And what does not stand there
+// The rest
 
 static uint64_t mix_file(uint64_t sum, const char *path)
 {
@@ -121,15 +122,15 @@ static uint64_t mix_limits(uint64_t sum)
 {
     enum { LIMITS = 16 };
     for (int i = 0; i < LIMITS; i++) {
-        uint64_t limit[2] = { 0, 0 }; // the raw call, since the C libraries differ in its types
+        uint64_t limit[2] = { 0, 0 }; // the raw call: the C libraries differ in its types
         (void)syscall(SYS_prlimit64, 0, i, NULL, limit);
         sum = mix(mix(sum, limit[0]), limit[1]);
     }
     return sum;
 }
 
-// Those of the main thread: had each thread's its own server, two that start in turn would make one
-// with every start.
+// The schedule of the main thread: if that of the calling thread counted, two threads with
+// different ones that start children in turn would get a new server for each start.
 static uint64_t mix_schedule(uint64_t sum)
 {
     enum { A_PROCESS = 1 };
@@ -141,7 +142,7 @@ static uint64_t mix_schedule(uint64_t sum)
     return mix(sum, (uint64_t)getpriority(PRIO_PROCESS, (id_t)pid));
 }
 
-// struct statx of the kernel: not all C libraries declare it, and not all that do know its mount.
+// The kernel's struct statx: not every C library declares it, and not all that do have the mount.
 struct extended {
     uint64_t others[4];
     uint64_t inode;
@@ -153,7 +154,7 @@ struct extended {
 };
 _Static_assert(sizeof(struct extended) == 256, "the kernel fills 256 bytes");
 
-// The root directory, and by its mount the namespace of mounts.
+// The root directory; its mount number also identifies the mount namespace.
 static uint64_t mix_root(uint64_t sum)
 {
     enum { INODE = 0x100, MOUNT = 0x1000 };
@@ -166,8 +167,8 @@ static uint64_t mix_root(uint64_t sum)
     return mix(mix(sum, facts.device_major), facts.device_minor);
 }
 
-// A working directory that this process may not search can be inherited and not be handed over:
-// only a server that was made in it has it.
+// A working directory that this process may not search can be inherited but not passed: only a
+// server that was made in it has it.
 static uint64_t mix_directory(uint64_t sum)
 {
     struct stat facts = { .st_ino = 0 };
