@@ -5,8 +5,8 @@
 
 #include "os/os_memory.h"
 
-// Whether the descriptor is still that of the family's memory: a program that closes all
-// descriptors closes it too, and may give its number to a file of its own. BROOD_WRONG_STATE
+// Checks that the descriptor is still that of the family's memory: a program that closes all
+// descriptors closes it too, and may then get its number for a file of its own. BROOD_WRONG_STATE
 // otherwise.
 brood_status broodi_memory_check(const brood_os_arena *arena);
 

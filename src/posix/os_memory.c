@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-// The arena is one memory file. The window is address space without access, over which parts of the
-// file are mapped as they are needed, so that what is neither committed nor used costs nothing: no
-// memory when the program locks its pages, and no length of the file. A page that was committed can
-// always be touched.
+// The arena is one memory file. The window is address space without access, over which parts of
+// the file are mapped when they are needed, so that what is neither committed nor used costs
+// nothing: no memory if the program locks its pages, and no length of the file. A page that has
+// been committed can always be accessed.
 #include "os/os_memory.h"
 
 #include "cgroup.h"
@@ -25,14 +25,14 @@
 
 #define WINDOW ((size_t)(SIZE_MAX > UINT32_MAX ? (UINT64_C(16) << 30) : (UINT64_C(256) << 20)))
 
-// The arena's file, as fstat has it. A program that closes descriptors it does not know, and opens
-// a file of its own, gives the number to that one.
+// Identity of the arena's file, from fstat. A program that closes descriptors it does not know
+// may then get the number for a file of its own.
 static struct {
     dev_t device;
     ino_t number;
 } own;
 
-static void remember(const struct stat *facts)
+static void note_file(const struct stat *facts)
 {
     own.device = facts->st_dev;
     own.number = facts->st_ino;
@@ -44,7 +44,7 @@ static bool is_ours(int object)
     return fstat(object, &facts) == 0 && facts.st_dev == own.device && facts.st_ino == own.number;
 }
 
-static brood_status look_at_file(int object)
+static brood_status check_file(int object)
 {
     errno = 0;
     if (is_ours(object))
@@ -64,24 +64,25 @@ static brood_status look_at_file(int object)
 
 brood_status broodi_memory_check(const brood_os_arena *arena)
 {
-    return look_at_file((int)arena->object);
+    return check_file((int)arena->object);
 }
 
-// Maps a part of the file; `at`, if not NULL, is in the window. MAP_FAILED with errno.
+// Maps a part of the file, at the address `at` in the window if that is not NULL. MAP_FAILED with
+// errno.
 static void *map_file(int object, uint64_t place, size_t size, void *at)
 {
     if (broodi_posix_fault(ENOMEM))
         return MAP_FAILED;
     void *base = mmap(at, size, PROT_READ | PROT_WRITE,
                       MAP_SHARED | MAP_NORESERVE | (at ? MAP_FIXED : 0), object, (off_t)place);
-    // Not in core files: another process's half of a secret may stand in it.
+    // Excluded from core files: it may contain another process's half of a secret.
     if (base != MAP_FAILED)
         (void)madvise(base, size, MADV_DONTDUMP);
     return base;
 }
 
-// Where nothing is accessible nothing becomes resident, and tools that look through memory see
-// none.
+// Reserves the window without access, so that no page of it becomes resident, and tools that scan
+// memory find none.
 static brood_status reserve(brood_os_arena *out, int object, size_t size)
 {
     void *base =
@@ -94,7 +95,7 @@ static brood_status reserve(brood_os_arena *out, int object, size_t size)
     return BROOD_OK;
 }
 
-// `size` bytes, or half of that, and so on.
+// Reserves `size` bytes, or half of that, and so on down to `least`.
 static brood_status reserve_some(brood_os_arena *out, int object, size_t size, size_t least)
 {
     brood_status status = reserve(out, object, size);
@@ -107,7 +108,7 @@ static brood_status reserve_some(brood_os_arena *out, int object, size_t size, s
 
 int64_t brood_os_section_keeper(void)
 {
-    return 0; // the file does
+    return 0; // none: the file keeps the memory
 }
 
 uint64_t brood_os_section_limit(void)
@@ -120,7 +121,7 @@ uint64_t brood_os_section_limit(void)
     return limit.rlim_cur;
 }
 
-// What this process may have of it.
+// Returns the limit of the address space of this process.
 static uint64_t address_space(void)
 {
     struct rlimit limit;
@@ -132,8 +133,8 @@ static uint64_t address_space(void)
 #define MFD_NOEXEC_SEAL 8U
 #endif
 
-// Not executable, which a hardened system asks for (vm.memfd_noexec); kernels before 6.3 do not
-// know the flag.
+// Not executable, as a hardened system requires (vm.memfd_noexec); kernels before 6.3 do not know
+// the flag.
 static int make_file(void)
 {
     if (broodi_posix_fault(EMFILE))
@@ -150,11 +151,11 @@ brood_status brood_os_arena_create(brood_os_arena *out, size_t least)
     if (object < 0)
         return brood_os_error("memfd_create", errno);
     struct stat facts = { .st_size = 0 };
-    (void)fstat(object, &facts); // which has just been made
-    remember(&facts);
+    (void)fstat(object, &facts); // it has just been created
+    note_file(&facts);
     size_t size = WINDOW;
-    while (size / 2 >= least &&
-           size > address_space() / 4) // the limit counts what is only reserved, too
+    // The limit also counts address space that is only reserved.
+    while (size / 2 >= least && size > address_space() / 4)
         size /= 2;
     const brood_status status = reserve_some(out, object, size, least);
     if (status != BROOD_OK)
@@ -167,27 +168,27 @@ brood_status brood_os_arena_open(brood_os_arena *out, intptr_t object, size_t si
     struct stat facts;
     brood_status status = BROOD_INVALID;
     if (fstat((int)object, &facts) != 0 || !S_ISREG(facts.st_mode) || facts.st_size == 0)
-        (void)broodi_fail(status, "descriptor %d is no arena", (int)object);
+        (void)broodi_fail(status, "descriptor %d is not an arena", (int)object);
     else if (fcntl((int)object, F_SETFD, FD_CLOEXEC) != 0)
         status = brood_os_error("fcntl", errno);
     else
         status = reserve_some(out, (int)object, size, least);
     if (status == BROOD_OK)
-        remember(&facts);
+        note_file(&facts);
     else
         close((int)object);
     return status;
 }
 
-// How much memory may still be used
+// Available memory
 
 static uint64_t or_zero(uint64_t number)
 {
     return number == UINT64_MAX ? 0 : number;
 }
 
-// What a control group has left, by the files of one hierarchy: files that are only cached make
-// room.
+// Returns what a control group has left, by the files of one hierarchy. Cached files do not count
+// as used, since the kernel can drop them.
 static uint64_t left_in(int directory, const char *limit, const char *usage, const char *inactive,
                         const char *active)
 {
@@ -214,7 +215,7 @@ static void add_group(int directory, void *least)
             *known = left[i];
 }
 
-// Where no file can be opened: what nobody uses, which is less than what is available.
+// Used if no file can be opened: the free memory, which is less than the available memory.
 static uint64_t free_memory(void)
 {
     struct sysinfo facts;
@@ -223,7 +224,8 @@ static uint64_t free_memory(void)
     return ((uint64_t)facts.freeram + facts.bufferram + facts.freeswap) * facts.mem_unit;
 }
 
-// By the machine and by the control groups; pages of the arena can be swapped out as others can.
+// By the machine and by the control groups. Swap counts, since pages of the arena can be swapped
+// out.
 static uint64_t memory_left(void)
 {
     const uint64_t available = broodi_file_number(AT_FDCWD, "/proc/meminfo", "MemAvailable:");
@@ -235,8 +237,8 @@ static uint64_t memory_left(void)
 
 enum { MARGIN = 16 << 20 };
 
-// Too much would be answered by the kernel with the death of somebody. The answer reserves nothing:
-// what the family has promised to others the caller knows.
+// Overcommitting would invoke the OOM killer. This check reserves nothing: the caller accounts
+// for what the family has promised to others.
 brood_status brood_os_memory_check(uint64_t length)
 {
     const int before = brood_os_thread_protect();
@@ -244,27 +246,28 @@ brood_status brood_os_memory_check(uint64_t length)
     brood_os_thread_unprotect(before);
     if (left >= MARGIN && length <= left - MARGIN)
         return BROOD_OK;
-    return broodi_fail(BROOD_NO_MEMORY, "%llu bytes, where %llu are left",
+    return broodi_fail(BROOD_NO_MEMORY, "%llu bytes requested, %llu available",
                        (unsigned long long)length, (unsigned long long)left);
 }
 
 // Committing
 
-// Beyond this limit the kernel answers with a signal.
-static brood_status look_at_file_limit(uint64_t end)
+// Beyond this limit the kernel sends a signal.
+static brood_status check_file_limit(uint64_t end)
 {
     const uint64_t limit = brood_os_section_limit();
     if (end <= limit)
         return BROOD_OK;
-    return broodi_fail(BROOD_NO_MEMORY, "%llu bytes, where files may have %llu",
+    return broodi_fail(BROOD_NO_MEMORY, "a file of %llu bytes, the limit is %llu",
                        (unsigned long long)end, (unsigned long long)limit);
 }
 
-// A signal undoes what a call has done so far: in pieces, smaller ones where signals are frequent,
-// it comes to an end beside a timer that ticks.
+// A signal makes fallocate fail and undo what it has done. In pieces, which get smaller if
+// signals are frequent, the commit completes beside a periodic timer.
 enum { PIECE = 4 << 20, LEAST_PIECE = 1 << 16 };
 
-// A section tells of each piece, and asks for each whether there is as much: others commit, too.
+// For a section, checks before each piece whether there is enough memory, since other processes
+// commit too, and reports each piece that is done.
 static brood_status commit_pieces(int object, uint64_t at, uint64_t length,
                                   const brood_os_section *section)
 {
@@ -288,21 +291,21 @@ static brood_status commit_pieces(int object, uint64_t at, uint64_t length,
     return BROOD_OK;
 }
 
-// Locks are held here, and there are calls that a cancelled thread would not come back from.
+// Cancellation is disabled: locks are held here, and some of the calls are cancellation points.
 static brood_status commit(int object, uint64_t at, uint64_t length,
                            const brood_os_section *section)
 {
     const int before = brood_os_thread_protect();
-    brood_status status = look_at_file(object);
+    brood_status status = check_file(object);
     if (status == BROOD_OK)
-        status = look_at_file_limit(at + length);
+        status = check_file_limit(at + length);
     if (status == BROOD_OK)
         status = commit_pieces(object, at, length, section);
     brood_os_thread_unprotect(before);
     return status;
 }
 
-// Whether it is zero now, and given back.
+// Frees the memory of a range of the file, which is zero afterwards; false if that fails.
 static bool punch(int object, uint64_t at, uint64_t length)
 {
     const int before = brood_os_thread_protect();
@@ -323,8 +326,8 @@ brood_status brood_os_arena_commit(const brood_os_arena *arena, const brood_os_r
     return commit((int)arena->object, range->place, range->length, NULL);
 }
 
-// After the program has closed the descriptor: the mapping of the file's beginning is copied, as
-// far as the end of the range, and that end moved to its place.
+// Used after the program has closed the descriptor: duplicates the mapping of the file from its
+// beginning to the end of the range, and moves the part for the range to its address.
 static bool map_by_mapping(const brood_os_arena *arena, const brood_os_range *range)
 {
     const size_t before = (size_t)range->place;
@@ -356,15 +359,15 @@ bool brood_os_arena_decommit(const brood_os_arena *arena, const brood_os_range *
 
 // Sections
 
-// Lets the file reach so far, with one page at its end. It never shrinks, so two processes may do
-// it at once.
+// Extends the file to `end`, by allocating its last page only. The file never shrinks, so two
+// processes may extend it at once.
 static brood_status extend(int object, uint64_t end)
 {
     const int before = brood_os_thread_protect();
-    brood_status status = look_at_file(object);
+    brood_status status = check_file(object);
     if (status == BROOD_OK)
-        status = look_at_file_limit(end);
-    // The last byte is written to, for ftruncate would cut off what another process has just added.
+        status = check_file_limit(end);
+    // By writing the last byte: ftruncate could cut off what another process has just added.
     if (status == BROOD_OK && pwrite(object, "", 1, (off_t)(end - 1)) != 1)
         status = brood_os_error("pwrite", errno);
     brood_os_thread_unprotect(before);
@@ -380,7 +383,7 @@ brood_status brood_os_section_create(const brood_os_arena *arena, bool lazy, bro
     if (lazy)
         return extend(object, out->at + out->length);
     const brood_status status = commit(object, out->at, out->length, out);
-    if (status != BROOD_OK) // some of it may be there
+    if (status != BROOD_OK) // a part may have been committed
         (void)punch(object, out->at, out->length);
     return status;
 }
@@ -394,8 +397,8 @@ brood_status brood_os_section_map(const brood_os_arena *arena, const brood_os_se
                                   void **out)
 {
     if (section->length > SIZE_MAX)
-        return broodi_fail(BROOD_NO_MEMORY, "the address space ends before");
-    const brood_status status = look_at_file((int)arena->object);
+        return broodi_fail(BROOD_NO_MEMORY, "the block does not fit the address space");
+    const brood_status status = check_file((int)arena->object);
     if (status != BROOD_OK)
         return status;
     void *base = map_file((int)arena->object, section->at, (size_t)section->length, NULL);
