@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The kernel notes the process, the effective user and the effective group that make a socket pair,
-// and tells them at either end.
+// The kernel records the process, effective user and effective group that make a socket pair, and
+// reports them at either end.
 #include "trust.h"
 
 #include "descriptor.h"
@@ -23,9 +23,9 @@
 #define F_GET_SEALS 1034
 #endif
 
-// Each question is answered by NULL, or by what speaks against belief, with errno: of the call that
-// was refused, or EPERM.
-#define DOUBT "a child would not believe its starter: "
+// Each check returns NULL, or the reason for a refusal, with errno: of the system call that
+// failed, or EPERM.
+#define DOUBT "a child would not accept its announcement: "
 
 static const char *refuse(const char *cause)
 {
@@ -33,8 +33,8 @@ static const char *refuse(const char *cause)
     return cause;
 }
 
-// A listener has a name, which each socket that connects to it or comes out of it has at one of its
-// ends. Those of a pair have none.
+// A listener has a name, so a socket that connects to it or is accepted from it has a name at one
+// of its ends. The sockets of a pair have none.
 static const char *doubt_pair(int channel)
 {
     struct sockaddr_un own = { .sun_family = AF_UNSPEC };
@@ -47,10 +47,10 @@ static const char *doubt_pair(int channel)
         return DOUBT "getpeername";
     const bool is_pair = own.sun_family == AF_UNIX && own_size == sizeof own.sun_family &&
                          peer_size == sizeof peer.sun_family;
-    return is_pair ? NULL : refuse(DOUBT "the channel is no pair of sockets");
+    return is_pair ? NULL : refuse(DOUBT "the channel is not a socket pair");
 }
 
-// The maker's number is 0 when this process's namespace does not have it, as getppid() is.
+// The maker's pid is 0 if it is not visible in this process's namespace, as getppid() is then.
 static const char *doubt_maker(int channel, pid_t *out_maker)
 {
     struct ucred maker;
@@ -60,10 +60,10 @@ static const char *doubt_maker(int channel, pid_t *out_maker)
     *out_maker = maker.pid;
     return maker.uid == geteuid() && maker.gid == getegid()
                ? NULL
-               : refuse(DOUBT "it runs as another user or group than the child");
+               : refuse(DOUBT "another user or group has made the channel");
 }
 
-static uint64_t take_number(const char **text)
+static uint64_t read_number(const char **text)
 {
     uint64_t number = 0;
     while (**text == ' ')
@@ -73,23 +73,23 @@ static uint64_t take_number(const char **text)
     return number;
 }
 
-// Of lines "first number, first number outside, how many". What cannot be read is taken for a range
-// with the user.
+// Parses lines of "first number, first number outside, count". An unreadable line counts as a
+// range that contains the user.
 static bool is_in_a_range(const char *text, uid_t user)
 {
     while (*text) {
-        const uint64_t first = take_number(&text);
-        (void)take_number(&text);
-        const uint64_t count = take_number(&text);
+        const uint64_t first = read_number(&text);
+        (void)read_number(&text);
+        const uint64_t count = read_number(&text);
         if (*text++ != '\n' || (user >= first && user - first < count))
             return true;
     }
     return false;
 }
 
-// Whether this process's user namespace has no such user: the kernel shows a user from outside as
-// one number, which may also be that of a user of the namespace. In the first namespace there is
-// every number.
+// Returns whether `user` does not exist in this process's user namespace: the kernel reports each
+// user from outside as one and the same number, which may also be that of a user of the
+// namespace. The initial namespace has all numbers.
 static bool is_from_outside(uid_t user)
 {
     char text[1024];
@@ -105,15 +105,15 @@ static bool is_from_outside(uid_t user)
     return !is_in_a_range(text, user);
 }
 
-// Root's too: a program may have become another user since it made its arena, and nobody but root
-// can give root a file. From inside of a user namespace that it has entered since, root is a user
-// from outside.
+// Memory of root is accepted too: a program may have become another user after it created its
+// arena, and only root can give a file to root. In a user namespace that the program has entered
+// since, root is a user from outside.
 static bool is_owner_accepted(uid_t owner)
 {
     return owner == geteuid() || owner == 0 || is_from_outside(owner);
 }
 
-// Memory without a name in any file system.
+// The arena must be a memory file, which has no name in any file system.
 static const char *doubt_memory(int arena)
 {
     struct stat facts;
@@ -144,9 +144,9 @@ static bool is_ended(int pidfd)
     return ended;
 }
 
-// Whether the maker itself has ended, whoever has its number by now. Older kernels know the number
-// only, as does this process when it is out of descriptors: a child must not begin as a main
-// process because of that.
+// Returns whether the maker itself has ended, even if its pid has been reused. Older kernels
+// report only the pid; so does this function when the process is out of descriptors, since a
+// child must not begin as a main process because of that.
 static bool has_maker_ended(int channel, pid_t maker)
 {
     int pidfd = -1;
@@ -168,8 +168,8 @@ enum broodi_trust broodi_trust_judge(int channel, int arena)
     const bool has_ended = has_maker_ended(channel, maker);
     if (is_parent && !has_ended)
         return BROODI_TRUST_STARTER;
-    // A parent lives: who had its number before is not the starter. Two that the namespace does not
-    // have may be the same.
+    // The parent is alive, so an ended maker that had the same pid is not the parent. Pid 0 for
+    // both may mean two processes that the namespace does not see.
     const bool is_parents_number = is_parent && maker != 0;
     return has_ended && !is_parents_number ? BROODI_TRUST_ORPHAN : BROODI_TRUST_STRANGER;
 }
@@ -191,7 +191,8 @@ bool broodi_trust_is_unseen(int channel, int *out_descriptor)
     return true;
 }
 
-// What the system executes with another real user or group counts as one with raised privileges.
+// The system treats a program that is executed with different real and effective user or group as
+// one with raised privileges.
 const char *broodi_trust_foresee(int channel, int arena)
 {
     pid_t maker = 0;
@@ -200,5 +201,5 @@ const char *broodi_trust_foresee(int channel, int arena)
     const char *cause = doubt(channel, arena, &maker);
     if (cause)
         return cause;
-    return maker == getppid() ? NULL : refuse(DOUBT "it is not the parent");
+    return maker == getppid() ? NULL : refuse(DOUBT "the parent has not made the channel");
 }

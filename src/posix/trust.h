@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
-// Inside the POSIX port: whether a fresh image believes its announcement.
+// Inside the POSIX port: whether a fresh image accepts its announcement.
 //
-// The announcement stands in the environment, which may be anybody's: programs such as sudo execute
-// another program as another user with the environment and the descriptors of their caller. So a
-// fresh image asks the kernel who made the channel that was announced, and whose memory the arena
-// is. The questions change nothing: the descriptors may be a stranger's, or the program's own.
+// The announcement is in the environment, which another user may have written: programs such as
+// sudo execute another program as another user with the environment and the descriptors of their
+// caller. So a fresh image asks the kernel which process made the announced channel, and which
+// user owns the arena. The checks change nothing: the descriptors may be another user's, or the
+// program's own.
 #ifndef POSIX_TRUST_H
 #define POSIX_TRUST_H
 
@@ -18,14 +19,15 @@ enum broodi_trust {
 
 enum broodi_trust broodi_trust_judge(int channel, int arena);
 
-// Whether the maker of the channel has no number in this process's namespace; then also a
-// descriptor that becomes readable at its end, or -1 where the system has none.
+// Returns whether the maker of the channel has no pid in this process's namespace; then also a
+// descriptor that becomes readable when the maker ends, or -1 if the system has none.
 bool broodi_trust_is_unseen(int channel, int *out_descriptor);
 
-// Before a fresh image is executed: NULL when it will believe its announcement. Otherwise why not,
-// as a text for a message, and errno: of the system call that was refused, or EPERM. One that would
-// not believe must not be executed, since it would begin as a main process. Asked in the process
-// that executes it, between vfork and exec, or by the starter on macOS. Async-signal-safe.
+// Called before a fresh image is executed, in the process that executes it, between vfork and
+// exec; on macOS by the parent. Returns NULL if the image will accept its announcement; otherwise
+// the reason, as a text for a message, and errno: of the system call that failed, or EPERM. An
+// image that would not accept its announcement must not be executed, since it would begin as a
+// main process. Async-signal-safe.
 const char *broodi_trust_foresee(int channel, int arena);
 
 #endif
