@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+// The end of a process: the handlers of brood_at_exit, the order of the end, the exit record, and
+// the streams. docs/design/death.md says why the order is as it is.
 #include "ending.h"
 
 #include "children.h"
@@ -24,29 +26,30 @@ struct handler {
     struct handler *next; // the one registered before
 };
 
-// Guarded by the guard, but for `begun`.
+// Guarded by the guard, except for the atomics.
 static struct {
-    atomic_bool begun;  // what is still to be joined may start something
-    atomic_bool closed; // nobody may
+    atomic_bool begun;  // only threads that the end joins may start threads and children
+    atomic_bool closed; // no thread may
     bool handlers_done;
     broodi_word running; // how many handlers run now: two threads may end the process at once
     struct handler *handlers;
-    struct handler *inherited; // what a forked child found here: reachable, never run
+    struct handler *inherited; // the parent's handlers in a forked child: reachable, never run
 } ending;
 
-// The end as the executable's exit() runs it.
+// The end when it is run by the executable's exit().
 static struct {
     int (*executable_atexit)(void (*)(void));
     atomic_bool renewed;
-    atomic_bool returned; // the target of this fresh image, with `code`
+    atomic_bool returned; // the target of this fresh image has returned `code`
     int code;
 } at_exit;
 
-static BROODI_THREAD_LOCAL unsigned
-    inside; // handlers that this thread is in, and counts in `running`: one may call exit()
+// How many handlers the calling thread is inside, all of them counted in `running`. It can be more
+// than one, because a handler may call exit().
+static BROODI_THREAD_LOCAL unsigned inside;
 
-// Were all others allowed to start something, a daemon thread could keep the process from ever
-// ending.
+// Once the end has begun only the threads that it joins may start something. If daemon threads
+// could, one of them could keep the process from ever ending.
 bool broodi_ending_refuses(void)
 {
     if (!atomic_load_explicit(&ending.begun, memory_order_acquire))
@@ -82,8 +85,9 @@ static brood_status join_children(int64_t deadline)
     return status;
 }
 
-// The newest handler, taken off the list to be run; NULL when there is none. Who still runs one may
-// register another.
+// Unlinks and returns the newest handler, counted as running; NULL if there is none. A handler that
+// runs may register another one: so the handlers are done only when none runs outside of the
+// calling thread.
 static struct handler *pop_handler(uint64_t *out_running)
 {
     brood_os_guard_lock();
@@ -98,7 +102,7 @@ static struct handler *pop_handler(uint64_t *out_running)
     return handler;
 }
 
-// The calling thread is not in so many handlers any more.
+// Says that the calling thread has left `count` handlers.
 static void leave_handlers(unsigned count)
 {
     inside -= count;
@@ -114,10 +118,10 @@ void broodi_ending_of_thread(void)
 
 static void join_at_exit(void);
 
-// When a handler calls exit() inside exit(), or ends its thread there, the C library goes on with
-// the functions that it has not called yet. So one that runs the handlers that are left must be
-// among them. Without memory for its registration they are lost.
-static void renew_for_handlers_left(void)
+// When a handler that runs inside exit() calls exit() or ends its thread, the C library continues
+// with the functions that it has not called yet. So register one that runs the remaining handlers.
+// If there is no memory for the registration, they are lost.
+static void register_for_rest(void)
 {
     (void)at_exit.executable_atexit(join_at_exit);
 }
@@ -125,12 +129,12 @@ static void renew_for_handlers_left(void)
 static void run_handler(struct handler *handler)
 {
     const struct handler own = *handler;
-    free(handler); // now: the handler may end the thread
-    renew_for_handlers_left();
+    free(handler); // before the call, which may end the thread
+    register_for_rest();
     inside++;
-    (void)broodi_self(); // so that this is noticed then
+    (void)broodi_self(); // so that the end of the thread calls broodi_ending_of_thread
     own.fn(own.arg);
-    if (inside > 0) // in a copy that the handler has made there is nothing to leave
+    if (inside > 0) // 0 in a fork that the handler has made
         leave_handlers(1);
 }
 
@@ -150,8 +154,8 @@ static brood_status run_handlers(int64_t deadline)
     }
 }
 
-// What was printed before comes before what the children print from now on. The threads that are
-// joined may still start something.
+// Flushes first, so that earlier output precedes what the children print from now on. The threads
+// that are joined may still start threads and children.
 static brood_status begin_end(int64_t deadline)
 {
     brood_os_stdio_flush(false);
@@ -159,7 +163,8 @@ static brood_status begin_end(int64_t deadline)
     return join_threads(deadline);
 }
 
-// Once the threads are gone nobody can start anything.
+// The threads that are left after the first join may start nothing. A start that passed that check
+// before the end began may still have added to a list: so the lists are closed, then joined again.
 static brood_status end_in_order(int64_t deadline)
 {
     brood_status status = begin_end(deadline);
@@ -167,7 +172,7 @@ static brood_status end_in_order(int64_t deadline)
         atomic_store_explicit(&ending.closed, true, memory_order_release);
         broodi_threads_close();
         broodi_children_close();
-        status = join_threads(deadline); // what was started before the list was closed
+        status = join_threads(deadline); // threads started before the list was closed
     }
     if (status == BROOD_OK)
         status = broodi_children_stop_daemons(deadline);
@@ -178,7 +183,8 @@ static brood_status end_in_order(int64_t deadline)
     return status == BROOD_OK ? run_handlers(deadline) : status;
 }
 
-// Not to be cancelled: the thread holds references, a stream's lock, the gate of the fork server.
+// Protected from cancellation: the thread holds references, a stream's lock, and the gate of the
+// fork server.
 static brood_status end_all(int64_t deadline)
 {
     const int before = brood_os_thread_protect();
@@ -193,7 +199,8 @@ brood_status brood_shutdown(brood_duration timeout)
     brood_status status = broodi_ready();
     const struct broodi_self *self = broodi_self_known();
     if (status == BROOD_OK && (inside || (self && self->thread)))
-        status = broodi_fail(BROOD_DEADLOCK, "the end of the process would wait for its caller");
+        status =
+            broodi_fail(BROOD_DEADLOCK, "called by a handler or by a thread that brood started");
     if (status == BROOD_OK)
         status = end_all(broodi_deadline(timeout));
     return broodi_answer_to("brood_shutdown", status);
@@ -219,10 +226,10 @@ static brood_status add_handler(void (*fn)(void *), void *arg)
     if (status != BROOD_OK)
         return status;
     if (!fn)
-        return broodi_fail(BROOD_INVALID, "no handler");
+        return broodi_fail(BROOD_INVALID, "fn is NULL");
     struct handler *handler = broodi_alloc(sizeof *handler);
     if (!handler)
-        return broodi_fail(BROOD_NO_MEMORY, "a handler");
+        return broodi_fail(BROOD_NO_MEMORY, "the handler");
     *handler = (struct handler){ .fn = fn, .arg = arg };
     status = push(handler);
     if (status != BROOD_OK)
@@ -237,7 +244,8 @@ brood_status brood_at_exit(void (*fn)(void *), void *arg)
 
 // Ends
 
-// A guest takes its slot when it first needs one, in any of its threads.
+// Any thread of a guest may take the guest's slot, when it first needs one: so read it under the
+// guard.
 static uint32_t slot_of_process(void)
 {
     if (broodi_here.role != BROODI_GUEST)
@@ -248,8 +256,8 @@ static uint32_t slot_of_process(void)
     return process;
 }
 
-// For who reaps the process, and for the barriers that it took part in: those of a guest and of the
-// main process, too.
+// Writes the exit record for the parent, and for the barriers that the process took part in, which
+// need it also of a guest and of the main process.
 static void record(enum broodi_record what, int code)
 {
     const uint32_t process = slot_of_process();
@@ -257,18 +265,18 @@ static void record(enum broodi_record what, int code)
         return;
     struct broodi_process_slot *slot = broodi_slot(BROODI_PROCESS, process);
     atomic_store_explicit(&slot->code, code, memory_order_relaxed);
-    atomic_store_explicit(&slot->record, (uint32_t)what,
-                          memory_order_release); // pairs with conclude in process.c
+    // Release: pairs with the acquire in record_of() of process.c.
+    atomic_store_explicit(&slot->record, (uint32_t)what, memory_order_release);
 }
 
-static broodi_word flushed;
+static broodi_word flushed; // 1: the helper thread has flushed all streams
 
 static void flush_all(void *unused)
 {
     (void)unused;
     brood_os_stdio_flush(true);
-    if (atomic_load_explicit(&at_exit.returned,
-                             memory_order_acquire)) // exit() comes by all streams
+    // exit() follows, which waits for stdin too.
+    if (atomic_load_explicit(&at_exit.returned, memory_order_acquire))
         brood_os_stdio_await_input();
     atomic_store_explicit(&flushed.state, 1, memory_order_seq_cst);
     broodi_wake(&flushed, BROODI_ALL);
@@ -279,13 +287,12 @@ static bool is_flushed(void)
     return atomic_load_explicit(&flushed.state, memory_order_acquire) != 0;
 }
 
-// A helper flushes all streams, and is waited for a second at most: a daemon thread may sit in a
-// read with its stream locked. False when it was waited for in vain.
+// Flushes all streams in a helper thread and waits for it for a second at most: a daemon thread may
+// be blocked in a read with its stream locked. False if the second has passed.
 static bool flush_beside_threads(void)
 {
     brood_os_thread helper;
-    atomic_store_explicit(&flushed.state, 0,
-                          memory_order_relaxed); // of the process that this is a copy of, perhaps
+    atomic_store_explicit(&flushed.state, 0, memory_order_relaxed); // a fork may have inherited 1
     if (brood_os_thread_start(&helper, flush_all, NULL, 0) != BROOD_OK)
         return true;
     const int64_t deadline = broodi_deadline(BROOD_SECONDS(1));
@@ -297,9 +304,9 @@ static bool flush_beside_threads(void)
     return true;
 }
 
-// All streams. False when another thread is inside one. A copy that was made beside other threads
-// leaves all but stdout and stderr alone: what they hold is its parent's, and their locks may be
-// held by no thread.
+// Flushes all streams. False if another thread blocks inside one of them. A fork that was made
+// beside other threads flushes stdout and stderr only: the other buffers hold its parent's output,
+// and their locks may have been copied while held by a thread that does not exist in the fork.
 static bool flush_streams(void)
 {
     const bool is_alone = !broodi_here.forked_with_threads && brood_os_thread_count() == 1;
@@ -307,7 +314,7 @@ static bool flush_streams(void)
     return is_alone || broodi_here.forked_with_threads || flush_beside_threads();
 }
 
-// Nothing of exit() runs: its handlers are those of the process that this one is a copy of.
+// Ends the process without exit().
 _Noreturn static void leave(int code)
 {
     record(BROODI_RECORD_CODE, code);
@@ -321,8 +328,9 @@ static void join_at_exit(void)
         (void)end_all(INT64_MAX);
 }
 
-// Where exit() would wait for a stream that another thread does not leave, it is cut short when the
-// target has returned; a target that calls exit() itself has what its C library does then.
+// Some C libraries' exit() waits for streams that other threads have locked. If the target of a
+// fresh image has returned and the streams cannot be flushed in time, _exit() replaces the rest of
+// exit(). If the target has called exit() itself, the C library's behaviour stays as it is.
 static void record_at_exit(void)
 {
     if (!atomic_load_explicit(&at_exit.returned, memory_order_acquire)) {
@@ -334,7 +342,7 @@ static void record_at_exit(void)
     record(BROODI_RECORD_RETURNED, at_exit.code);
 }
 
-// The oldest of brood's handlers.
+// The oldest of the functions that brood registers with atexit(), so the last one that runs.
 static void end_at_exit(void)
 {
     const int before = brood_os_thread_protect();
@@ -367,8 +375,9 @@ brood_status broodi_ending_renew(void)
     return status;
 }
 
-// A copy of a process that has handlers of its own flushes and ends: one that was started by
-// BROOD_START_FORK, or that the target has made and that has returned from it (a guest).
+// Ends a process that is a fork of one that runs the program's code: a child by BROOD_START_FORK,
+// or a guest that has returned from the target it was forked in. It does not call exit(), whose
+// handlers are the parent's.
 _Noreturn static void end_copy(int code)
 {
     if (broodi_here.role != BROODI_GUEST)
@@ -377,9 +386,9 @@ _Noreturn static void end_copy(int code)
     leave(code);
 }
 
-// A fresh image joins its threads before exit(): some C libraries let one thread at a time into
-// exit() and atexit(), so that a thread which needs either could not be joined from there; and no
-// destructor of an object with static storage runs while a thread may use the object.
+// A fresh image joins its threads before it calls exit(). Some C libraries admit one thread at a
+// time to exit() and atexit(), so that exit() could not join a thread which calls either. And no
+// destructor of an object with static storage must run while a thread may use the object.
 _Noreturn void broodi_ending_of_child(int code)
 {
     const int before = brood_os_thread_protect();

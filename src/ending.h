@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The end of a process, in one order for all of them: threads joined, daemons stopped, children
-// joined, handlers run.
+// The end of a process, in the same order for all processes: join threads, stop daemons, join
+// children, run handlers.
 #ifndef ENDING_H
 #define ENDING_H
 
@@ -8,25 +8,26 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-// Whether the end of the process keeps the calling thread from starting anything.
+// Whether the calling thread may start nothing any more, because the process is ending.
 bool broodi_ending_refuses(void);
 
 // Registers the end of the process with the executable's atexit(), for a process that calls exit()
-// or returns from main. Once per image, in brood_init. Fails with BROOD_NO_MEMORY.
+// or returns from main. Called once per image, by brood_init. Fails with BROOD_NO_MEMORY.
 brood_status broodi_ending_prepare(int (*executable_atexit)(void (*)(void)));
 
-// Before a thread or a child is started: registers the joins of the end once more, by the first
-// such call in this process. exit() runs the newest handler first, so the joins come before the
+// Called before each start of a thread or child; the first call in a process registers the joins of
+// the end with atexit() once more. exit() runs the newest function first, so the joins precede the
 // destructors and handlers that the program has registered up to now. Fails with BROOD_NO_MEMORY.
 brood_status broodi_ending_renew(void);
 
-// The end of the calling thread: if it is inside of handlers, they do not return.
+// At the end of the calling thread: counts the handlers that it is inside as left, since they will
+// not return.
 void broodi_ending_of_thread(void);
 
-// The end of a child whose target has returned `code`.
+// Ends a child whose target has returned `code`.
 _Noreturn void broodi_ending_of_child(int code);
 
-// In a forked child: the end is not near, and the handlers are the parent's.
+// In a forked child: resets the state of the end, and forgets the handlers, which are the parent's.
 void broodi_ending_forget(void);
 
 #endif

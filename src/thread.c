@@ -1,7 +1,14 @@
 // SPDX-License-Identifier: MIT
-// Threads. The state of one goes RUNNING -> ENDED -> REAPING -> REAPED: its target has returned;
-// somebody waits for the system's thread, a matter of microseconds; nothing of it is left. Any
-// number may join, one reaps. A thread that calls exit() is LEAVING instead of RUNNING.
+// Threads. The states of a thread are
+//
+//   RUNNING   its target runs
+//   LEAVING   the same, and the thread has called exit()
+//   ENDED     the thread has left its target: by return, exit of the thread, or cancellation
+//   REAPING   one thread joins the system's thread, which usually takes microseconds
+//   REAPED    the system's thread has ended
+//
+// in this order; only a thread that calls exit() is LEAVING, and a REAPING that times out goes back
+// to ENDED. Any number of threads may join a thread; one of them reaps it.
 #include "threads.h"
 
 #include "deadline.h"
@@ -21,18 +28,18 @@
 
 enum { RUNNING, LEAVING, ENDED, REAPING, REAPED };
 
-enum { BATCH = 32 }; // of threads to look after at once
+enum { BATCH = 32 }; // threads that reap_ended() collects in one hold of the guard
 
 struct brood_thread {
     _Atomic uint32_t references;
-    uint64_t serial; // of the process that it belongs to
+    uint64_t serial; // of the process that the thread runs in
     uint64_t id;
     broodi_word state;
     brood_os_thread thread;
     brood_target target;
     void *arg;
-    void *copy; // of the argument; NULL when the pointer was passed
-    int code;   // written before ENDED
+    void *copy; // of the argument; NULL if the pointer itself was passed
+    int code;   // written before the state becomes ENDED
     bool daemon;
     atomic_bool asked;  // to stop
     brood_thread *next; // guarded by the guard
@@ -42,9 +49,9 @@ struct brood_thread {
 // Guarded by the guard.
 static struct {
     brood_thread *first;
-    brood_thread *inherited; // what a forked child found here: reachable, never used
+    brood_thread *inherited; // objects of the parent in a forked child: reachable, never used
     unsigned started;
-    bool closed; // nothing is started any more
+    bool closed; // no more threads can be started
 } threads;
 
 static uint64_t state_of(const brood_thread *thread)
@@ -106,8 +113,8 @@ static void run(void *arg)
     if (self) {
         self->thread = thread;
         self->id = thread->id;
-        (void)broodi_self_take_slot(); // for brood_dump to list it; without one the target runs all
-                                       // the same
+        // So that brood_dump lists the thread. The target also runs without a slot.
+        (void)broodi_self_take_slot();
     }
     thread->code = thread->target(thread->arg);
     if (self)
@@ -123,14 +130,14 @@ static brood_status check(brood_target target, const void *arg, size_t size,
     if (status != BROOD_OK)
         return status;
     if (!target)
-        return broodi_fail(BROOD_INVALID, "no target");
+        return broodi_fail(BROOD_INVALID, "target is NULL");
     if (size > 0 && !arg)
-        return broodi_fail(BROOD_INVALID, "an argument of %zu bytes at NULL", size);
+        return broodi_fail(BROOD_INVALID, "arg is NULL, size is %zu", size);
     if (options->daemon < BROOD_DAEMON_INHERIT || options->daemon > BROOD_DAEMON_NO)
-        return broodi_fail(BROOD_INVALID, "%d is no daemon mode", (int)options->daemon);
+        return broodi_fail(BROOD_INVALID, "invalid daemon mode %d", (int)options->daemon);
     for (size_t i = 0; i < sizeof options->reserved / sizeof options->reserved[0]; i++)
         if (options->reserved[i])
-            return broodi_fail(BROOD_INVALID, "a reserved word of the options is not zero");
+            return broodi_fail(BROOD_INVALID, "a reserved member of the options is not zero");
     return broodi_ending_refuses() ? broodi_fail(BROOD_WRONG_STATE, "the process is ending")
                                    : BROOD_OK;
 }
@@ -142,8 +149,8 @@ static bool is_daemon(int32_t mode)
     return mode == BROOD_DAEMON_YES || (mode == BROOD_DAEMON_INHERIT && inherited);
 }
 
-// In one step, so that the end of the process finds every thread that there is, and none comes
-// after it has looked.
+// Starts and lists the thread in one hold of the guard: so once the list is closed, it holds every
+// thread that has not been reaped, and none is added.
 static brood_status start_and_list(brood_thread *thread, size_t stack_size)
 {
     brood_status status = BROOD_WRONG_STATE;
@@ -177,10 +184,10 @@ static brood_status start(brood_thread **out, brood_target target, const void *a
     brood_os_guard_unlock();
     brood_thread *thread = create(options->name ? options->name : counted, arg, size);
     if (!thread)
-        return broodi_fail(BROOD_NO_MEMORY, "a thread with an argument of %zu bytes", size);
+        return broodi_fail(BROOD_NO_MEMORY, "a thread object with an argument of %zu bytes", size);
     thread->target = target;
     thread->daemon = is_daemon(options->daemon);
-    retain(thread); // the thread's own
+    retain(thread); // for the new thread itself
     status = start_and_list(thread, options->stack_size);
     if (status != BROOD_OK) {
         brood_thread_drop(thread);
@@ -224,8 +231,8 @@ static bool unlink_thread(brood_thread *thread)
     return found;
 }
 
-// Of an ended thread, which may still run destructors of the program's own: by one caller at a
-// time, until `deadline`. Others look at the state again.
+// Joins the system's thread of an ENDED thread, which may still run the program's thread-local
+// destructors. One caller does that at a time, until `deadline`; other callers return at once.
 static void reap(brood_thread *thread, int64_t deadline)
 {
     uint64_t state = ENDED;
@@ -239,7 +246,7 @@ static void reap(brood_thread *thread, int64_t deadline)
         brood_thread_drop(thread);
 }
 
-// A reference to the first thread of the list that fits; NULL when there is none.
+// Returns a reference to the first thread of the list that fits; NULL if there is none.
 static brood_thread *find(bool (*fits)(const brood_thread *))
 {
     brood_os_guard_lock();
@@ -252,7 +259,8 @@ static brood_thread *find(bool (*fits)(const brood_thread *))
     return thread;
 }
 
-// In passing, those that nobody joins. One that is not through waits for the next time.
+// Reaps ended threads without waiting, so that those which the program never joins do not
+// accumulate. A thread that the system has not ended yet is left for the next call.
 static void reap_ended(void)
 {
     size_t count;
@@ -278,9 +286,9 @@ static void reap_ended(void)
     } while (count == BATCH);
 }
 
-// Also when the thread has ended, and runs destructors of the program's own, or exit() as the last
-// thread there is. Only then the system's thread is asked for: until it is reaped, no other thread
-// has its name.
+// Whether `thread` is the calling one. An ENDED thread, which has no broodi_self any more, may
+// still call: it runs the program's thread-local destructors, or exit() as the last thread of the
+// process. Then compare the system's threads: a handle cannot be reused before it is reaped.
 static bool is_self(const brood_thread *thread)
 {
     const struct broodi_self *self = broodi_self_known();
@@ -288,7 +296,8 @@ static bool is_self(const brood_thread *thread)
            (state_of(thread) == ENDED && brood_os_thread_is_self(thread->thread));
 }
 
-// exit() joins all threads: two that have both called it would wait for each other.
+// Whether the thread and the caller have both called exit(), which joins all threads: they would
+// wait for each other.
 static bool leaves_beside_caller(const brood_thread *thread)
 {
     const struct broodi_self *self = broodi_self_known();
@@ -355,7 +364,7 @@ bool broodi_thread_is_asked(const brood_thread *thread)
 static brood_status check_ours(const brood_thread *thread)
 {
     if (!thread)
-        return broodi_fail(BROOD_INVALID, "no thread");
+        return broodi_fail(BROOD_INVALID, "thread is NULL");
     if (!is_ours(thread))
         return broodi_fail(BROOD_WRONG_STATE, "a thread of another process: %s", thread->name);
     return BROOD_OK;
@@ -385,8 +394,7 @@ static brood_status join(brood_thread *thread, brood_duration timeout, int *out_
     if (is_self(thread))
         return broodi_fail(BROOD_DEADLOCK, "a thread cannot join itself");
     status = broodi_thread_join(thread, broodi_deadline(timeout));
-    // Its target has returned; that the system has not taken the thread away yet is for whoever
-    // comes by next.
+    // The thread has left its target, so the join succeeds. A later join or start reaps the thread.
     if (status == BROOD_TIMEOUT && state_of(thread) > LEAVING)
         status = BROOD_OK;
     if (status == BROOD_OK)

@@ -8,29 +8,29 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-// By the thread itself, as the last thing: it has ended.
+// Marks the calling thread as ended; the last thing that it does with its object.
 void broodi_thread_complete(brood_thread *thread);
 
-// Whether it was asked to stop.
+// Whether the thread was asked to stop.
 bool broodi_thread_is_asked(const brood_thread *thread);
 
-// A reference to a thread that is no daemon and not the calling one; NULL when there is none.
+// Returns a reference to a thread that the end of the process has to join: no daemon, not the
+// calling thread, and not a thread that is inside exit() like the caller. NULL if there is none.
 brood_thread *broodi_threads_any(void);
 
-// The calling thread has called exit(). No other thread that has called exit() joins it from now
-// on.
+// The calling thread has called exit(). From now on no other thread that calls exit() joins it.
 void broodi_thread_leaves(void);
 
-// Waits for the thread, without the checks of brood_thread_join. BROOD_DEADLOCK when the thread and
-// the caller have both called exit().
+// Waits for the thread, without the checks of brood_thread_join. Fails with BROOD_DEADLOCK if the
+// thread and the caller have both called exit().
 brood_status broodi_thread_join(brood_thread *thread, int64_t deadline);
 
-// From now on none is started.
+// From now on no thread can be started.
 void broodi_threads_close(void);
 
 bool broodi_thread_is_daemon(const brood_thread *thread);
 
-// In a forked child: they were not copied.
+// In a forked child: empties the list, whose threads do not exist in the child.
 void broodi_threads_forget(void);
 
 #endif
