@@ -466,10 +466,10 @@ static brood_status reserve_with_retry(uint64_t size, bool lazy, uint32_t *out_i
                : status;
 }
 
-static void add_committed(void *user, uint64_t piece)
+static void add_committed(void *user, uint64_t length)
 {
     struct broodi_block_slot *block = user;
-    atomic_fetch_add_explicit(&block->committed, piece, memory_order_relaxed);
+    atomic_fetch_add_explicit(&block->committed, length, memory_order_relaxed);
 }
 
 static brood_status make_ready(struct broodi_block_slot *block, bool zero, bool lazy)

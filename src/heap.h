@@ -38,7 +38,8 @@ struct broodi_heap {
     uint64_t gap;
     uint64_t gap_length;
 
-    // block.c: no gap has so many bytes, unless a section has ended since; 0: not known.
+    // block.c: a search for a gap of so many bytes has failed, and no section has ended since; 0:
+    // none has failed.
     uint64_t hopeless;
 
     uint32_t swept;                         // block.c: the slot that was checked last
