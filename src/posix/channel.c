@@ -16,14 +16,14 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#if !defined(MSG_NOSIGNAL) // there the sockets are told
+#if !defined(MSG_NOSIGNAL) // the sockets have SO_NOSIGPIPE there
 #define MSG_NOSIGNAL 0
 #endif
-#if !defined(MSG_CMSG_CLOEXEC) // there no descriptors are received
+#if !defined(MSG_CMSG_CLOEXEC) // no descriptors are received there
 #define MSG_CMSG_CLOEXEC 0
 #endif
 
-enum { MOST_RESOURCES = 1 << 20 }; // as many descriptors as Linux gives a process by default
+enum { MOST_RESOURCES = 1 << 20 }; // the usual limit of descriptors of a process on Linux
 
 int broodi_channel_patience = 60000;
 
@@ -65,35 +65,35 @@ void broodi_channel_break(int channel)
     (void)shutdown(channel, SHUT_WR);
 }
 
-void broodi_channel_flush(struct channel_outbox *outbox)
+void broodi_channel_flush(struct channel_buffer *buffer)
 {
-    send_all(outbox->channel, outbox->bytes, outbox->used);
-    outbox->used = 0;
+    send_all(buffer->channel, buffer->bytes, buffer->used);
+    buffer->used = 0;
 }
 
-void broodi_channel_put(struct channel_outbox *outbox, const void *data, size_t size)
+void broodi_channel_put(struct channel_buffer *buffer, const void *data, size_t size)
 {
-    if (size > sizeof outbox->bytes - outbox->used)
-        broodi_channel_flush(outbox);
-    if (size > sizeof outbox->bytes) {
-        send_all(outbox->channel, data, size);
+    if (size > sizeof buffer->bytes - buffer->used)
+        broodi_channel_flush(buffer);
+    if (size > sizeof buffer->bytes) {
+        send_all(buffer->channel, data, size);
         return;
     }
-    memcpy(outbox->bytes + outbox->used, data, size);
-    outbox->used += size;
+    memcpy(buffer->bytes + buffer->used, data, size);
+    buffer->used += size;
 }
 
-void broodi_channel_put_letter(struct channel_outbox *outbox, const brood_os_plan *plan)
+void broodi_channel_put_letter(struct channel_buffer *buffer, const brood_os_plan *plan)
 {
     const struct channel_letter letter = { .magic = CHANNEL_MAGIC,
                                            .size = plan->size,
                                            .resources = plan->resource_count,
                                            .detached = plan->detached,
                                            .tied = plan->tied ? (uint64_t)getpid() : 0 };
-    broodi_channel_put(outbox, &letter, sizeof letter);
+    broodi_channel_put(buffer, &letter, sizeof letter);
     for (size_t i = 0; i < plan->resource_count; i++)
-        broodi_channel_put(outbox, &plan->resources[i].kind, sizeof plan->resources[i].kind);
-    broodi_channel_put(outbox, plan->record, plan->size);
+        broodi_channel_put(buffer, &plan->resources[i].kind, sizeof plan->resources[i].kind);
+    broodi_channel_put(buffer, plan->record, plan->size);
 }
 
 const char **broodi_channel_announced(const brood_os_plan *plan,
@@ -118,9 +118,9 @@ const char **broodi_channel_announced(const brood_os_plan *plan,
 
 void broodi_channel_send_letter(int channel, const brood_os_plan *plan)
 {
-    struct channel_outbox outbox = { .channel = channel };
-    broodi_channel_put_letter(&outbox, plan);
-    broodi_channel_flush(&outbox);
+    struct channel_buffer buffer = { .channel = channel };
+    broodi_channel_put_letter(&buffer, plan);
+    broodi_channel_flush(&buffer);
 }
 
 void broodi_channel_send_error(int channel, int code, const char *call)
@@ -207,23 +207,24 @@ bool broodi_channel_receive_with(int socket, void *data, size_t size, int flags,
     return whole;
 }
 
-static int shown = -1;
+static int attached = -1;
 static bool stays;
 
-void broodi_channel_show(int descriptor)
+void broodi_channel_attach(int descriptor)
 {
-    shown = descriptor;
+    attached = descriptor;
 }
 
 bool broodi_channel_reply(int channel, struct channel_reply *reply)
 {
     reply->stays = stays;
-    const bool heard = broodi_channel_send_with(channel, reply, sizeof *reply, &shown, shown >= 0);
-    if (shown >= 0)
-        broodi_descriptor_close(shown);
-    shown = -1;
-    stays = false; // a copy of a server is not the server
-    return heard;
+    const bool sent =
+        broodi_channel_send_with(channel, reply, sizeof *reply, &attached, attached >= 0);
+    if (attached >= 0)
+        broodi_descriptor_close(attached);
+    attached = -1;
+    stays = false; // of this process, not of its copies
+    return sent;
 }
 
 bool broodi_channel_receive(int channel, void *buffer, size_t size)
@@ -243,12 +244,13 @@ bool broodi_channel_receive(int channel, void *buffer, size_t size)
     return true;
 }
 
-// In a fresh image the resources stand in a row.
-static brood_status make_row(brood_os_boot *boot)
+// In a fresh image the resources have consecutive descriptors.
+static brood_status number_resources(brood_os_boot *boot)
 {
     boot->resources = broodi_alloc(boot->resource_count * sizeof *boot->resources);
     if (!boot->resources)
-        return broodi_fail(BROOD_NO_MEMORY, "%zu resources", boot->resource_count);
+        return broodi_fail(BROOD_NO_MEMORY, "malloc of a list of %zu resources",
+                           boot->resource_count);
     for (size_t i = 0; i < boot->resource_count; i++)
         boot->resources[i].value = CHANNEL_RESOURCES + (intptr_t)i;
     return BROOD_OK;
@@ -258,34 +260,36 @@ static brood_status receive_resources(brood_os_boot *boot)
 {
     if (boot->resource_count == 0)
         return BROOD_OK;
-    const brood_status status = boot->resources ? BROOD_OK : make_row(boot);
+    const brood_status status = boot->resources ? BROOD_OK : number_resources(boot);
     for (size_t i = 0; status == BROOD_OK && i < boot->resource_count; i++) {
         brood_resource *resource = &boot->resources[i];
         if (!broodi_channel_receive((int)boot->channel, &resource->kind, sizeof resource->kind))
             return broodi_fail(BROOD_SYSTEM, "the letter ends at resource %zu", i);
         if (fcntl((int)resource->value, F_SETFD, FD_CLOEXEC) != 0)
-            return broodi_fail(BROOD_INVALID, "resource %zu is not there", i);
+            return broodi_fail(BROOD_INVALID, "the descriptor of resource %zu is not open", i);
     }
     return status;
 }
 
-// Most records fit in here, and then a fresh image has no heap to make before its target needs one.
-// A process becomes a child once; what a server was told is nothing to its spares.
+// Most records fit in here; then a fresh image does not set up its heap before its target needs
+// it. A process becomes a child once. A spare overwrites the record that the fork server
+// received, which is of no use to it.
 static _Alignas(max_align_t) unsigned char small_record[1024];
 
 static brood_status receive_record(brood_os_boot *boot)
 {
     boot->record = boot->size <= sizeof small_record ? small_record : broodi_alloc(boot->size);
     if (!boot->record)
-        return broodi_fail(BROOD_NO_MEMORY, "a boot record of %zu bytes", boot->size);
+        return broodi_fail(BROOD_NO_MEMORY, "malloc of a boot record of %zu bytes", boot->size);
     if (!broodi_channel_receive((int)boot->channel, boot->record, boot->size))
         return broodi_fail(BROOD_SYSTEM, "the boot record ends early");
     return BROOD_OK;
 }
 
-// By a fork of this image, which is fresh and small, however large the starter is; nobody waits for
-// a child whose parent has ended. The first process of a namespace cannot leave: with its end the
-// system would end all the others.
+// Detaches this process from its parent: a fork of it goes on, and this process exits, so that
+// the program never has the child to wait for. The fork is cheap however large the parent is,
+// since this image is fresh and small. The first process of a pid namespace cannot exit, because
+// the system would kill all others in it: it stays a child.
 static void detach(int channel)
 {
     stays = getpid() == 1;
@@ -294,24 +298,27 @@ static void detach(int channel)
         broodi_channel_give_up(channel, errno, "fork");
     if (child > 0)
         _exit(0);
-    broodi_channel_show(broodi_descriptor_of_process(getpid()));
+    broodi_channel_attach(broodi_descriptor_of_process(getpid()));
 }
 
-static brood_status receive_head(int channel, struct channel_letter *out)
+static brood_status receive_header(int channel, struct channel_letter *out)
 {
     if (!broodi_channel_receive(channel, out, sizeof *out))
-        return broodi_fail(BROOD_SYSTEM, "nobody sends a boot record");
-    return out->magic == CHANNEL_MAGIC ? BROOD_OK
-                                       : broodi_fail(BROOD_INVALID, "what was sent is no letter");
+        return broodi_fail(BROOD_SYSTEM, "the parent has sent no boot record");
+    return out->magic == CHANNEL_MAGIC
+               ? BROOD_OK
+               : broodi_fail(BROOD_INVALID, "the data from the parent is not a letter");
 }
 
-static brood_status check_head(const struct channel_letter *letter, brood_os_boot *boot)
+static brood_status check_header(const struct channel_letter *letter, brood_os_boot *boot)
 {
     if (letter->size == 0 || letter->size > PTRDIFF_MAX)
-        return broodi_fail(BROOD_INVALID, "a boot record of %" PRIu64 " bytes", letter->size);
+        return broodi_fail(BROOD_INVALID, "invalid size of the boot record: %" PRIu64,
+                           letter->size);
     if (letter->resources > MOST_RESOURCES ||
         (boot->resources && letter->resources != boot->resource_count))
-        return broodi_fail(BROOD_INVALID, "%" PRIu64 " resources", letter->resources);
+        return broodi_fail(BROOD_INVALID, "invalid number of resources: %" PRIu64,
+                           letter->resources);
     boot->size = (size_t)letter->size;
     boot->resource_count = (size_t)letter->resources;
     return BROOD_OK;
@@ -320,10 +327,10 @@ static brood_status check_head(const struct channel_letter *letter, brood_os_boo
 brood_status broodi_channel_receive_letter(brood_os_boot *boot, bool *is_letter)
 {
     struct channel_letter letter = { .size = 0 };
-    brood_status status = receive_head((int)boot->channel, &letter);
+    brood_status status = receive_header((int)boot->channel, &letter);
     *is_letter = status == BROOD_OK;
     if (status == BROOD_OK)
-        status = check_head(&letter, boot);
+        status = check_header(&letter, boot);
     if (status == BROOD_OK && letter.detached)
         detach((int)boot->channel);
     if (status == BROOD_OK && letter.tied)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// clone3() by hand, because no C library exports it. The child begins on the stack of the caller,
-// below all that the caller has there, as with vfork(): the caller sleeps until the child has no
-// more use for the memory. The caller's frame is safe because the child never returns into it.
+// clone3() by hand, because no C library exports it. The child begins on the caller's stack,
+// below all that the caller has there, as with vfork(): the caller sleeps until the child no
+// longer uses the memory. The caller's frame is safe because the child never returns into it.
 #include "clone.h"
 
 #include "atomic.h"
@@ -13,7 +13,7 @@
 
 enum { CLONE3 = 435 };
 
-// The kernel's struct clone_args, as it was first. Older headers lack it.
+// The first version of the kernel's struct clone_args, which older headers lack.
 struct clone_arguments {
     _Alignas(8) uint64_t flags;
     uint64_t pidfd;
@@ -29,15 +29,15 @@ struct clone_arguments {
 #define PARENT_SLEEPS UINT64_C(0x00004000)   // CLONE_VFORK
 #define CLEAR_HANDLERS UINT64_C(0x100000000) // CLONE_CLEAR_SIGHAND, since Linux 5.5
 
-// The result of the system call, in the caller. Not inlined, so that there is nothing of another
-// function in this frame.
+// Returns the result of the system call, in the caller. Not inlined, so that the frame holds
+// nothing of another function.
 #if defined(__x86_64__) && defined(__LP64__)
 __attribute__((__noinline__)) static long clone_and_run(const struct clone_arguments *arguments,
                                                         void (*run)(void *), void *arg)
 {
     long result = CLONE3;
-    register void (*entry)(void *) __asm__("r8") =
-        run; // not where the frame pointer may be, which the child clears
+    // Not in the frame pointer's register, which the child clears.
+    register void (*entry)(void *) __asm__("r8") = run;
     register void *value __asm__("r9") = arg;
     __asm__ volatile("subq $128, %%rsp\n\t" // what a function may use below its stack pointer
                      "syscall\n\t"
@@ -85,8 +85,8 @@ static long clone_and_run(const struct clone_arguments *arguments, void (*run)(v
 }
 #endif
 
-// Sanitizers put their own vfork() in the place of the C library's, which sees to what they know of
-// the memory.
+// Sanitizers replace the C library's vfork() by their own, which keeps their view of the memory
+// consistent.
 extern void __asan_init(void) __attribute__((__weak__));
 extern void __hwasan_init(void) __attribute__((__weak__));
 extern void __msan_init(void) __attribute__((__weak__));
@@ -97,9 +97,9 @@ static bool has_sanitizer(void)
     return __asan_init || __hwasan_init || __msan_init || __tsan_init;
 }
 
-// Kernels without the call or the flag, emulators, and filters of system calls, which answer with
-// any number. The other two say that there is no room for one process more, which vfork() would say
-// as well.
+// Kernels without the call or the flag, emulators, and filters of system calls, which may return
+// any error. EAGAIN and ENOMEM instead mean that there is no room for another process, which
+// vfork() would report as well.
 static bool is_refusal(long error)
 {
     return error != EAGAIN && error != ENOMEM;

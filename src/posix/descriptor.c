@@ -18,9 +18,9 @@ static bool make_pair(int type, int ends[2])
     return socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, ends) == 0;
 }
 #else
-// A process that another thread forks and executes in between has the two as well. An end that
-// nobody listens to at the other one is no reason for a signal; and that a call is not to block is
-// said here, since not every such system hears it from a send.
+// If another thread forks and executes a program in between, that program inherits both.
+// SO_NOSIGPIPE: a send to a closed peer must not raise a signal. O_NONBLOCK: not every such
+// system honours MSG_DONTWAIT in send().
 static bool make_pair(int type, int ends[2])
 {
     const int yes = 1;
@@ -47,12 +47,12 @@ int broodi_descriptor_up(int descriptor)
     return moved;
 }
 
-// Of the library's own
+// The library's own descriptors
 
 static struct {
     pthread_mutex_t mutex;
-    sigset_t before; // of its holder; guarded by it, as are the next two
-    uint64_t *bits;  // one for each number
+    sigset_t before; // the holder's mask; guarded by the mutex, like the next two
+    uint64_t *bits;  // one for each descriptor number
     size_t words;
 } own = { .mutex = PTHREAD_MUTEX_INITIALIZER };
 
@@ -60,7 +60,7 @@ static _Thread_local int kept = -1;
 
 enum { BITS = 64 };
 
-// A handler that makes a copy would wait for its own thread.
+// Signals are blocked: a handler that forks would wait for a lock of its own thread.
 void broodi_descriptors_lock(void)
 {
     sigset_t all;
@@ -78,7 +78,7 @@ void broodi_descriptors_unlock(void)
     pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
-static bool reach(size_t word)
+static bool grow_to(size_t word)
 {
     if (word < own.words)
         return true;
@@ -96,7 +96,7 @@ int broodi_descriptor_note(int descriptor)
 {
     if (descriptor < 0)
         return descriptor;
-    if (reach((size_t)descriptor / BITS)) {
+    if (grow_to((size_t)descriptor / BITS)) {
         own.bits[descriptor / BITS] |= UINT64_C(1) << descriptor % BITS;
         return descriptor;
     }
@@ -140,7 +140,7 @@ void broodi_descriptors_forget(void)
     broodi_descriptors_unlock();
 }
 
-// Both or none.
+// Notes both; false if one of them could not be noted, which is -1 then.
 static bool note_pair(int ends[2])
 {
     ends[0] = broodi_descriptor_note(broodi_descriptor_up(ends[0]));

@@ -1,41 +1,44 @@
 // SPDX-License-Identifier: MIT
-// Inside the POSIX port: descriptors of the library's own.
+// Inside the POSIX port: the library's own descriptors.
 #ifndef POSIX_DESCRIPTOR_H
 #define POSIX_DESCRIPTOR_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
-// The same descriptor above the three standard numbers, where nobody prints into it: a program may
-// run without standard streams. -1, with errno, stays -1; so does one that cannot be moved.
+// Moves a descriptor above the three standard numbers, where no code of the program prints into
+// it by mistake: a program may run without standard streams. Returns the new number; -1, with
+// errno, if that fails (the descriptor is then closed) or if it was -1.
 int broodi_descriptor_up(int descriptor);
 
-// A socket pair above them, close-on-exec, of the library's own; false with errno.
+// Makes a socket pair of the library's own, above the standard numbers and close-on-exec; false
+// with errno.
 bool broodi_descriptor_pair(int type, int ends[2]);
 
-// The library's own descriptors in this process, which a copy of it is not to have. Whoever makes
-// one does that between the two: a copy of this process is made before or after. No signal is taken
-// meanwhile.
+// The library notes its own descriptors in this process, so that a copy of the process can close
+// them. A descriptor is opened and noted between these two calls, which a fork waits for: a copy
+// is made before or after. The calling thread takes no signals meanwhile.
 void broodi_descriptors_lock(void);
 void broodi_descriptors_unlock(void);
 
-// Between the two: the descriptor is one of them. -1 stays -1; when out of memory it is closed, and
-// -1 with ENOMEM.
+// Notes the descriptor as the library's own; called between those two. -1 stays -1; if out of
+// memory the descriptor is closed, and the result is -1 with ENOMEM.
 int broodi_descriptor_note(int descriptor);
 
-// Closes it if it is one of them: a copy does not have it any more, nor does it close what has its
-// number there. Keeps errno.
+// Closes the descriptor if it is noted. In a copy it is not: whatever has its number there stays
+// open. Keeps errno.
 void broodi_descriptor_close(int descriptor);
 
-// The copy that this thread makes next has this one all the same, or all of them; -1: none.
+// Sets which noted descriptor, or all of them, stays open in the copy that this thread makes
+// next; -1: none.
 enum { BROODI_DESCRIPTOR_ALL = -2 };
 void broodi_descriptor_keep(int descriptor);
 
-// In a copy, first of all: closes them, and unlocks.
+// Called first of all in a copy: closes the noted descriptors, and unlocks.
 void broodi_descriptors_forget(void);
 
-// A descriptor above them that can be polled for the end of the process, of the library's own: a
-// pidfd, or what comes closest. -1 with errno, ESRCH when it has ended.
+// Opens a descriptor of the library's own that polls readable when the process has ended: a pidfd
+// or, on macOS, a kqueue. -1 with errno, ESRCH if the process has ended.
 int broodi_descriptor_of_process(int64_t pid);
 
 #endif

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// From vfork to exec, in the starter's memory.
+// The child between vfork and exec, in the memory of its parent.
 #include "launch.h"
 
 #include "channel.h"
@@ -25,13 +25,15 @@ void broodi_launch_tie(const struct launch *launch)
     if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0)
         give_up(launch->channel, "prctl");
     const pid_t parent = getppid();
-    if (parent != launch->starter && parent != 0) // 0: it has no number in the child's namespace
+    if (parent != launch->starter &&
+        parent != 0) // 0: not visible in the pid namespace of the child
         _exit(70);
 }
 
-// Handlers first, then the mask: a handler of the starter must not run in its memory. The raw call,
-// because a sanitizer's sigaction keeps its own table, which is the starter's as well. All-zero is
-// the default action in the kernel's struct on every architecture.
+// The handlers are reset before the mask is restored: a handler of the parent must not run in the
+// child, which has the parent's memory. The raw call is used because a sanitizer's sigaction
+// keeps its own table, which is the parent's as well. All-zero is the default action in the
+// kernel's struct on every architecture.
 static void reset_handlers(void)
 {
     enum { KERNEL_SIGNALS = 64, KERNEL_SET = 8 };
@@ -44,8 +46,8 @@ static void reset_handlers(void)
     }
 }
 
-// For kernels without close_range. The position in this directory is the number, so closing while
-// reading is safe.
+// For kernels without close_range. The position in this directory is the descriptor number, so
+// descriptors may be closed while it is read.
 static void close_one_by_one(int channel, unsigned first)
 {
     char entries[1024];
@@ -83,8 +85,8 @@ static bool place(int descriptor, int number)
     return !broodi_posix_fault(EMFILE) && dup2(descriptor, number) >= 0;
 }
 
-// Channel, arena and resources to their numbers, by way of higher ones because one may stand in the
-// place of another; all else closed.
+// Copies channel, arena and resources to their numbers, by way of higher ones, since one may have
+// the number of another; then closes everything else.
 static void set_descriptors(const struct launch *launch)
 {
     const int count = (int)launch->plan->resource_count;
@@ -106,7 +108,7 @@ static void set_descriptors(const struct launch *launch)
     broodi_launch_open_null(&streams, CHANNEL_DESCRIPTOR);
 }
 
-// A child does without the arguments of the program, but for its name, where they are too large.
+// If the arguments of the program are too large, the child gets only its name.
 static void execute(const struct launch *launch)
 {
     const struct image *image = launch->image;

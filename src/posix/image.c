@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: MIT
-// Mostly /proc/self/exe is the program, also when its file has been replaced or deleted. It is
-// another file in two cases, which show by what is mapped where the program's headers are:
+// Usually /proc/self/exe is the program, also when its file has been replaced or deleted. In two
+// cases it is another file, which shows in the mapping that contains the program's headers:
 //
-//   the dynamic loader was executed with the program as an argument    it is executed with the same
-//   arguments again, but the absolute
-//                                                                      path of the program, since
-//                                                                      the directory may have
-//                                                                      changed
-//   a tool such as valgrind runs the program                           the path is executed, which
-//   the tool sees
+// The dynamic loader was executed with the program as an argument: it is executed with the same
+// arguments again, but with the absolute path of the program, since the working directory may
+// have changed.
+//
+// A tool such as valgrind runs the program: the path of the program is executed, which the tool
+// intercepts.
 #include "image.h"
 
 #include "posix.h"
@@ -33,8 +32,8 @@
 enum { ROOM = 8192 }; // for the longest line of /proc/self/maps
 
 struct mapping {
-    uintptr_t address; // to look for
-    uint64_t file;     // the number of its file
+    uintptr_t address; // that it contains
+    uint64_t file;     // inode number of its file
     const char *path;
 };
 
@@ -42,7 +41,7 @@ static int note_headers(struct dl_phdr_info *module, size_t size, void *out)
 {
     (void)size;
     *(uintptr_t *)out = (uintptr_t)module->dlpi_phdr;
-    return 1; // the program is the first
+    return 1; // the program is the first module
 }
 
 static bool parse(const char *line, struct mapping *out)
@@ -78,7 +77,7 @@ static bool find_line(int maps, char *buffer, struct mapping *out)
     }
 }
 
-// The path stands in `buffer`.
+// The path in `out` points into `buffer`.
 static bool find_program(char *buffer, struct mapping *out)
 {
     (void)dl_iterate_phdr(note_headers, &out->address);
@@ -91,8 +90,9 @@ static bool find_program(char *buffer, struct mapping *out)
     return found;
 }
 
-// What cannot be told is taken for the usual. Some file systems have other numbers in the maps:
-// there the paths tell.
+// Returns whether /proc/self/exe is the program; true also if that cannot be determined. On some
+// file systems the inode numbers in the maps differ from those of stat(): there the files that
+// the two paths name are compared.
 static bool is_exe(const struct mapping *program)
 {
     struct stat exe;
@@ -103,7 +103,7 @@ static bool is_exe(const struct mapping *program)
            file.st_ino == exe.st_ino;
 }
 
-static brood_status take_path(const struct mapping *program, struct image *out)
+static brood_status set_path(const struct mapping *program, struct image *out)
 {
     struct stat file;
     if (stat(program->path, &file) != 0 || file.st_ino != program->file)
@@ -117,32 +117,33 @@ static brood_status take_path(const struct mapping *program, struct image *out)
     return BROOD_OK;
 }
 
-// The place of the program among the arguments of the loader; 0 when this is none.
+// Returns the index of the program among the arguments of the dynamic loader; 0 if the program
+// was not executed by the loader.
 static size_t find_argument(char *const *argv, size_t *out_count)
 {
-    size_t place = 0;
+    size_t argument = 0;
     size_t count = 0;
     for (; argv[count]; count++)
-        if (place == 0 && count > 0 && strcmp(argv[count], program_invocation_name) == 0)
-            place = count;
+        if (argument == 0 && count > 0 && strcmp(argv[count], program_invocation_name) == 0)
+            argument = count;
     *out_count = count;
-    return count == 0 || strcmp(argv[0], program_invocation_name) == 0 ? 0 : place;
+    return count == 0 || strcmp(argv[0], program_invocation_name) == 0 ? 0 : argument;
 }
 
-static brood_status take_arguments(struct image *out)
+static brood_status set_arguments(struct image *out)
 {
     size_t count = 0;
-    const size_t place = find_argument(out->argv, &count);
-    if (place == 0)
+    const size_t argument = find_argument(out->argv, &count);
+    if (argument == 0)
         return BROOD_OK;
-    char **both = broodi_alloc((count + 1 + place + 2) * sizeof *both);
+    char **both = broodi_alloc((count + 1 + argument + 2) * sizeof *both);
     if (!both)
         return brood_os_error("malloc", ENOMEM);
     memcpy(both, out->argv, (count + 1) * sizeof *both);
-    both[place] = out->own_path;
+    both[argument] = out->own_path;
     char **least = both + count + 1;
-    memcpy(least, both, (place + 1) * sizeof *both);
-    least[place + 1] = NULL;
+    memcpy(least, both, (argument + 1) * sizeof *both);
+    least[argument + 1] = NULL;
     out->own_argv = both;
     out->argv = both;
     out->least = least;
@@ -159,19 +160,19 @@ static brood_status find_other(struct image *out, bool *is_usual)
         return brood_os_error("malloc", ENOMEM);
     *is_usual = !find_program(buffer, &program) || is_exe(&program);
     if (!*is_usual)
-        status = take_path(&program, out);
+        status = set_path(&program, out);
     free(buffer);
-    return status == BROOD_OK && !*is_usual ? take_arguments(out) : status;
+    return status == BROOD_OK && !*is_usual ? set_arguments(out) : status;
 }
 
-// The usual is so for the life of the process.
+// The usual case stays so for the life of the process, and is found out once.
 brood_status broodi_image_find(struct image *out)
 {
     static atomic_bool usual;
     static char nameless[] = "brood";
-    static char *const standard[] = { nameless, NULL };
+    static char *const fallback[] = { nameless, NULL };
     char *const *argv = broodi_proc_arguments();
-    *out = (struct image){ .path = EXE, .argv = argv ? argv : standard };
+    *out = (struct image){ .path = EXE, .argv = argv ? argv : fallback };
     out->name[0] = out->argv[0];
     out->least = out->name;
     if (atomic_load_explicit(&usual, memory_order_relaxed))

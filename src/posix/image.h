@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Inside the POSIX port, on Linux: what is executed to make this program once more.
+// Inside the POSIX port, on Linux: what is executed to make a fresh image of this program.
 #ifndef POSIX_IMAGE_H
 #define POSIX_IMAGE_H
 
@@ -8,15 +8,15 @@
 struct image {
     const char *path;
     char *const *argv;
-    char *const *least; // arguments for a child that has no room for all of them
+    char *const *least; // the arguments if all of argv are too large
     char *name[2];
-    char *own_path; // what those stand in, from malloc, or NULL
+    char *own_path; // memory of the path and of the arguments, from malloc, or NULL
     char **own_argv;
 };
 
-// Fails with BROOD_NOT_FOUND when the file of the program is gone and nothing else leads to it;
-// BROOD_NO_MEMORY. broodi_image_forget is next, whatever comes of it; the struct points into
-// itself.
+// Fails with BROOD_NOT_FOUND if the file of the program no longer exists and /proc/self/exe is
+// another one; BROOD_NO_MEMORY. The caller calls broodi_image_forget in every case. The struct
+// points into itself: it must not be copied.
 brood_status broodi_image_find(struct image *out);
 void broodi_image_forget(struct image *image);
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The child's own steps, in their order. Up to exec only async-signal-safe calls: after vfork the
-// memory is the starter's, and after fork another thread may have held any lock.
+// memory is the parent's, and after fork any lock may have been held by a thread that was not
+// copied.
 #include "launch.h"
 
 #include "channel.h"
@@ -51,7 +52,8 @@ struct launch_streams broodi_launch_collect_streams(const struct launch *launch,
     return streams;
 }
 
-// One that stays is handed over although it is close-on-exec, as dup2 does it with the others.
+// A stream that keeps its number is passed although it is close-on-exec, just as dup2 clears the
+// flag of the others.
 void broodi_launch_place_streams(const struct launch_streams *streams, int channel)
 {
     for (int i = 0; i < BROOD_OS_STREAMS; i++) {
@@ -86,7 +88,8 @@ static void close_collected(const struct launch_streams *streams)
             close(streams->from[i]);
 }
 
-// What the copy has of the starter's in its buffers belongs to other files.
+// The buffers of the copy hold data of the parent's streams, which are other files than those of
+// the child.
 static void forget_buffers(const brood_os_plan *plan)
 {
     if (plan->streams[STDIN_FILENO].source != STDIN_FILENO)
@@ -114,7 +117,7 @@ static bool is_copied(const brood_resource *kept, size_t index)
     return is;
 }
 
-// Backwards: what is compared with the ones before it is not changed yet.
+// Backwards, so that the resources before the current one still have their original numbers.
 static void keep_resources(const struct launch *launch)
 {
     brood_resource *kept = launch->plan->kept;
@@ -141,10 +144,10 @@ _Noreturn void broodi_launch_entry(const struct launch *launch)
 {
     broodi_launch_tie(launch);
     broodi_launch_restore_mask(launch);
-    keep_resources(launch); // some may be numbers of streams
+    keep_resources(launch); // first: some may have the numbers of streams
     set_streams(launch);
     broodi_launch_set_directory(launch->plan->directory, launch->channel);
-    // No setenv: another thread may have held its lock.
+    // Not setenv(): a thread that was not copied may have held its lock.
     *broodi_proc_environment() = (char **)(uintptr_t)launch->plan->environment;
     launch->entry(launch->arg, launch->channel);
     _exit(70);

@@ -7,13 +7,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-// Prepares to await the end of the thread: asks the kernel to wake whoever waits for `*word` while
-// it holds `*value`. False when the thread has ended. `*word` is NULL where nobody would wake him.
+// Prepares a wait for the end of the thread: makes the kernel wake a waiter for `*word`, which
+// now has the value `*value`, when the thread ends. Returns false if the thread has ended.
+// `*word` is NULL if the kernel would not wake a waiter.
 bool broodi_life_watch(brood_os_life *life, const uint32_t **word, uint32_t *value);
 
-// Arranges that a copy of a process knows nothing of the lives of its original's threads. Once per
-// process, before the guard is made to watch fork, so that what this notes on the way is under it.
-// 0, or an errno. Linux only.
+// Arranges that the threads of a copy of this process have no part in the lives of the original's
+// threads. Called once per process, before brood_os_guard_watch_fork, so that the fork handler of
+// this function runs under the guard. Returns 0 or an errno. Linux only.
 int broodi_life_watch_fork(void);
 
 #endif

@@ -24,7 +24,8 @@ bool brood_os_boot_is_privileged(void)
 static brood_status receive_letter(brood_os_boot *boot, bool *is_letter)
 {
     if (fcntl((int)boot->channel, F_SETFD, FD_CLOEXEC) != 0)
-        return broodi_fail(BROOD_INVALID, "nobody sends a boot record");
+        return broodi_fail(BROOD_INVALID, "the announced channel, descriptor %d, is not open",
+                           (int)boot->channel);
     return broodi_channel_receive_letter(boot, is_letter);
 }
 
@@ -35,7 +36,8 @@ static unsigned digit_of(char character)
     return character >= 'a' && character <= 'f' ? (unsigned)(character - 'a') + 10 : UINT_MAX;
 }
 
-// A number and what ends it; false when there is none, or too large a one.
+// Reads a number and the character `end` behind it; false if there is no number, or if it is
+// greater than `most`.
 static bool read_number(const char **text, unsigned base, char end, uint64_t most, uint64_t *out)
 {
     const char *next = *text;
@@ -49,8 +51,8 @@ static bool read_number(const char **text, unsigned base, char end, uint64_t mos
     return read;
 }
 
-// "3:4:" and the token. By hand: in a fresh image each function of the C library is a page or two
-// more to be brought in.
+// "3:4:" and the token. Parsed by hand: in a fresh image each further function of the C library
+// is a page or two to be loaded.
 static bool read_announcement(const char *text, brood_os_boot *boot)
 {
     uint64_t channel;
@@ -61,7 +63,7 @@ static bool read_announcement(const char *text, brood_os_boot *boot)
         return false;
     boot->channel = (intptr_t)channel;
     boot->arena = (intptr_t)arena;
-    return channel == CHANNEL_DESCRIPTOR && arena == CHANNEL_ARENA; // where every starter puts them
+    return channel == CHANNEL_DESCRIPTOR && arena == CHANNEL_ARENA; // where every parent puts them
 }
 
 static enum broodi_trust judge(const char *announcement)
@@ -79,9 +81,9 @@ bool brood_os_boot_is_announced(void)
         return false;
     const enum broodi_trust trust = judge(announcement);
     if (trust == BROODI_TRUST_ORPHAN)
-        _exit(70); // as the system ends a child that is tied
+        _exit(70); // a tied child would have been killed
     if (trust == BROODI_TRUST_STRANGER)
-        (void)unsetenv(CHANNEL_VARIABLE); // nor does a program believe it that this one executes
+        (void)unsetenv(CHANNEL_VARIABLE); // a program that this one executes must not see it either
     return trust == BROODI_TRUST_STARTER;
 }
 
@@ -110,9 +112,9 @@ bool brood_os_boot_reply(intptr_t channel, brood_status status, const char *text
 {
     struct channel_reply reply = { .status = (int32_t)status,
                                    .pid = getpid(),
-                                   .apart = broodi_launch_note_starter((int)channel) };
+                                   .apart = broodi_launch_note_parent((int)channel) };
     memcpy(reply.text, text, strnlen(text, sizeof reply.text - 1));
-    const bool heard = broodi_channel_reply((int)channel, &reply);
+    const bool sent = broodi_channel_reply((int)channel, &reply);
     close((int)channel);
-    return heard;
+    return sent;
 }

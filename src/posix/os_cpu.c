@@ -14,7 +14,7 @@ unsigned brood_os_cpu_count(void)
     return online > 0 ? (unsigned)online : 1;
 }
 
-// By affinity. The set grows until the kernel's fits.
+// By affinity. The set is enlarged until the kernel's mask fits.
 static unsigned by_affinity(void)
 {
     for (size_t cpus = 1024; cpus <= (size_t)1 << 20; cpus *= 2) {
@@ -30,7 +30,7 @@ static unsigned by_affinity(void)
     return brood_os_cpu_count();
 }
 
-// Rounded up; 0 without a limit.
+// Rounded up; 0 if there is no limit.
 static unsigned quota(uint64_t share, uint64_t period)
 {
     if (share == UINT64_MAX || period == UINT64_MAX || share == 0 || period == 0)
@@ -39,7 +39,7 @@ static unsigned quota(uint64_t share, uint64_t period)
     return whole < UINT_MAX ? (unsigned)whole : 0;
 }
 
-// "share period", or "max period".
+// Parses "share period" or "max period".
 static unsigned quota_of_text(const char *text)
 {
     char *end = NULL;
@@ -47,7 +47,7 @@ static unsigned quota_of_text(const char *text)
     return end != text ? quota(share, strtoull(end, NULL, 10)) : 0;
 }
 
-// The quota of one control group, if it is the smallest so far; 0: none.
+// Lowers `*least` to the quota of one control group if it is smaller; 0 is none.
 static void add_quota(int directory, void *least)
 {
     char text[128];
@@ -60,7 +60,8 @@ static void add_quota(int directory, void *least)
         *known = here;
 }
 
-// The smallest quota of this process's control group and of those above it; 0: none.
+// Returns the smallest quota of the control group of this process and of those above it; 0 if
+// there is none.
 static unsigned by_quota(void)
 {
     unsigned least = 0;
@@ -71,6 +72,6 @@ static unsigned by_quota(void)
 unsigned brood_os_cpu_usable(void)
 {
     const unsigned allowed = by_affinity();
-    const unsigned paid = by_quota();
-    return paid && paid < allowed ? paid : allowed;
+    const unsigned limit = by_quota();
+    return limit && limit < allowed ? limit : allowed;
 }

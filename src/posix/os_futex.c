@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// futex, in its form for shared memory. Where the kernel has futex_waitv, a wait covers the
-// holder's liveness word too.
+// The futex calls, in their form for shared memory. If the kernel has futex_waitv, a wait covers
+// the holder's liveness word too.
 #include "os/os_futex.h"
 
 #include "atomic.h"
@@ -17,7 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define SLICE_WITH_HOLDER 50000000 // ns between looks at a holder whose end cannot be awaited
+#define SLICE_WITH_HOLDER 50000000 // ns between checks of a holder whose end cannot be waited for
 
 // The kernel's struct futex_waitv, which older headers lack.
 struct waitv {
@@ -29,7 +29,8 @@ struct waitv {
 
 enum { WAITV_SIZE_U32 = 2, WAITV_NUMBER = 449 };
 
-// The times that the two calls take, which on 32 bits are of two kinds; the C library's may be any.
+// The times that the two calls take, which differ on 32 bits; those of the C library may be
+// either.
 struct futex_time {
     long seconds;
     long nanoseconds;
@@ -49,8 +50,8 @@ static void wait_one(const uint32_t *word, uint32_t value, int64_t timeout)
     (void)syscall(SYS_futex, word, FUTEX_WAIT, value, &relative, NULL, 0);
 }
 
-// The end of a span that begins now, by the kernel's own clock: that of the C library may have been
-// moved, which the kernel does not know.
+// Returns the time when a wait of `timeout` that begins now ends, by the kernel's own clock: the
+// C library's clock may have been shifted without the kernel (libfaketime).
 static struct waitv_time end_of(int64_t timeout)
 {
     struct futex_time now = { 0, 0 };
@@ -60,7 +61,7 @@ static struct waitv_time end_of(int64_t timeout)
     return (struct waitv_time){ seconds + nanoseconds / 1000000000, nanoseconds % 1000000000 };
 }
 
-// Waits for both words; false when the kernel does not have the call.
+// Waits for both words; false if the kernel does not have the call.
 static bool wait_two(const uint32_t *word, uint32_t value, const uint32_t *life,
                      uint32_t life_value, int64_t timeout)
 {
@@ -72,7 +73,7 @@ static bool wait_two(const uint32_t *word, uint32_t value, const uint32_t *life,
     const long woken = syscall(WAITV_NUMBER, both, 2, 0, &until, CLOCK_MONOTONIC);
     if (woken < 0 && (errno == ENOSYS || errno == EPERM))
         return false;
-    if (woken == 1) // the holder has ended: the kernel wakes one, who passes it on
+    if (woken == 1) // the holder has ended: the kernel woke one waiter, which wakes the others
         (void)brood_os_futex_wake(life, INT_MAX);
     return true;
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-// The guard is taken before each fork() of this process and given back behind it, in both
-// processes. A signal handler that calls fork() may have interrupted its own thread while that has
-// the guard, or is about to have it: such a fork does not wait for the guard, and the copy, which
-// is not to use brood, begins with a fresh one.
+// The guard is locked before each fork() of this process and unlocked after it, in both
+// processes. A signal handler that calls fork() may have interrupted its own thread while that
+// holds the guard or is about to lock it: such a fork does not wait for the guard, and the copy,
+// which must not use brood, begins with a fresh one.
 #include "os/os_guard.h"
 
 #include "descriptor.h"
@@ -20,19 +20,19 @@
 static pthread_mutex_t guard = PTHREAD_MUTEX_INITIALIZER;
 static void (*run_in_child)(void);
 
-static int cancelable; // whether its holder was, before; guarded by it
+static int cancelable; // the holder's cancellation state before; guarded by the guard
 
-// How often the calling thread is between the call that takes the guard and the end of the one that
-// gives it back: 1 in ordinary code, more in handlers. In the memory that each thread has from its
-// start, since a handler may be the first to look.
+// How many times the calling thread is between the beginning of a lock call and the end of its
+// unlock call: 1 in ordinary code, more in a signal handler that interrupted that. In static
+// thread-local storage, which needs no allocation: a handler may be the first to access it.
 #if defined(__ELF__)
-#define FROM_THE_START __attribute__((tls_model("initial-exec")))
+#define STATIC_TLS __attribute__((tls_model("initial-exec")))
 #else
-#define FROM_THE_START
+#define STATIC_TLS
 #endif
-static _Thread_local volatile int inside FROM_THE_START;
+static _Thread_local volatile int inside STATIC_TLS;
 
-// The compiler keeps the order; a handler runs in the same thread.
+// Only the compiler must keep the order: a handler runs in the same thread.
 static void mark_inside(int change)
 {
     atomic_signal_fence(memory_order_seq_cst);
@@ -40,7 +40,7 @@ static void mark_inside(int change)
     atomic_signal_fence(memory_order_seq_cst);
 }
 
-// Under it there are calls that a cancelled thread would not come back from.
+// Cancellation is disabled while the guard is held: some calls under it are cancellation points.
 void brood_os_guard_lock(void)
 {
     const int before = brood_os_thread_protect();
@@ -75,15 +75,15 @@ static void after_in_parent(void)
         brood_os_guard_unlock();
 }
 
-// A lock that this thread has not got may be held by one that was not copied.
+// Used when the copied thread does not hold the guard: a thread that was not copied may hold it.
 static void renew_guard(void)
 {
     static const pthread_mutex_t fresh = PTHREAD_MUTEX_INITIALIZER;
     guard = fresh;
 }
 
-// The forking thread holds the guard over the fork, so the child's copy is held by its only thread;
-// which is not cancelled before it is through.
+// The forking thread holds the guard during the fork, so in the child the only thread holds the
+// copy. Cancellation stays disabled until `run_in_child` has returned.
 static void after_in_child(void)
 {
     broodi_descriptors_forget();

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 // A thread's liveness is a robust process-shared mutex that the thread holds for its life: the
-// kernel marks it, and wakes one waiter, at any end of the thread. Asking is a load of the mutex
+// kernel marks it, and wakes one waiter, at any end of the thread. A check is a load of the mutex
 // word. The doorbell is a futex word beside it.
 //
-// Where the system keeps no lists of robust mutexes (an emulator of user programs), a thread that
-// has not said that it ended has ended with its process, which is known by its number and start
-// time.
+// On a system that keeps no lists of robust mutexes (an emulator of user programs), a thread that
+// has not unlocked its mutex has ended if its process has, which is identified by its pid and
+// start time.
 #include "os/os_life.h"
 
 #include "futex.h"
@@ -28,23 +28,23 @@
 struct life {
     pthread_mutex_t mutex;
     _Atomic uint32_t bell; // counts the rings
-    uint32_t heard;        // the owner's: rings it has awaited
-    // Of its process, where nobody marks the mutex of one that is killed, otherwise 0; and when
-    // that was started. A slot may get another thread while somebody still asks about the one
-    // before.
+    uint32_t heard;        // used by the owner only: rings it has received
+    // Pid and start time of the thread's process if the kernel does not mark the mutex of a
+    // killed thread, otherwise 0. Atomic, because the slot may be used for another thread while a
+    // process still checks the one before.
     _Atomic int64_t pid;
     _Atomic uint64_t birth;
 };
 
-_Static_assert(sizeof(struct life) <= sizeof(brood_os_life), "a life fits into its place");
-_Static_assert(_Alignof(struct life) <= _Alignof(brood_os_life), "and is aligned there");
+_Static_assert(sizeof(struct life) <= sizeof(brood_os_life), "a life fits into brood_os_life");
+_Static_assert(_Alignof(struct life) <= _Alignof(brood_os_life), "and is aligned in it");
 
 static struct life *in(brood_os_life *life)
 {
     return (struct life *)(void *)life->opaque;
 }
 
-// The word of a robust mutex holds the owner's thread id, and the kernel's two flags.
+// The word of a robust mutex: the owner's thread id and two flags of the kernel.
 static _Atomic uint32_t *word_of(struct life *life)
 {
 #if defined(__GLIBC__)
@@ -64,12 +64,13 @@ static int make_mutex(pthread_mutex_t *mutex)
     pthread_mutexattr_setrobust(&attributes, PTHREAD_MUTEX_ROBUST);
     error = pthread_mutex_init(mutex, &attributes);
     pthread_mutexattr_destroy(&attributes);
-    // Nobody else locks it: trying is enough, and stays out of the lock order of the program.
+    // No other thread locks it: a trylock suffices, and does not add to the lock order of the
+    // program.
     return error ? error : pthread_mutex_trylock(mutex);
 }
 
-// For helgrind the mutex is free while its thread lives: a thread that ends with a mutex locked is
-// a fault of the program's otherwise.
+// Helgrind is told that the mutex is unlocked while its thread lives; otherwise it would report
+// each thread that ends with it as a fault of the program.
 static void hide(pthread_mutex_t *mutex)
 {
     broodi_helgrind(BROODI_HELGRIND_UNLOCK_PRE, (uintptr_t)mutex, 0);
@@ -82,10 +83,10 @@ static void show(pthread_mutex_t *mutex)
     broodi_helgrind(BROODI_HELGRIND_LOCK_POST, (uintptr_t)mutex, 0);
 }
 
-// Whether the kernel marks the mutexes of one who is killed.
+// Returns whether the kernel marks the mutexes of a thread that is killed.
 static bool has_robust_lists(void)
 {
-    static _Atomic int known; // 1: yes, -1: no
+    static _Atomic int known; // 1: yes, -1: no, 0: not known yet
     int answer = atomic_load_explicit(&known, memory_order_relaxed);
     if (answer == 0) {
         brood_os_race_ignore(&known, sizeof known);
@@ -123,8 +124,8 @@ static bool is_over(uint32_t word)
     return word == 0 || (word & FUTEX_OWNER_DIED);
 }
 
-// Whether its process has ended, where the mutex would not tell. What cannot be told is taken to
-// live: the caller looks again.
+// Returns whether the process of the thread has ended, where the mutex does not show it; false if
+// that cannot be determined: the caller checks again.
 static bool is_lost(const struct life *life)
 {
     const int64_t pid = atomic_load_explicit(&life->pid, memory_order_relaxed);
@@ -143,9 +144,10 @@ bool brood_os_life_is_over(brood_os_life *life, const brood_os_life_id *id)
            is_lost(in(life));
 }
 
-// The list of robust mutexes of the forking thread, whose first word is the first of them; guarded
-// by the guard. glibc gives the copy an empty one, musl does not: the end of that thread in the
-// copy would be told as that of the thread it is a copy of.
+// The head of the robust mutex list of the forking thread; guarded by the guard. Its first word
+// points to the first entry, and to itself if the list is empty. glibc empties the list in a
+// copy, musl does not: the end of the thread in the copy would be reported as the end of the
+// thread that forked.
 static void **robust;
 
 static void note_list(void)
@@ -190,7 +192,7 @@ static const uint32_t *bell_of(struct life *life)
 
 void brood_os_life_forget(const brood_os_life_id *id)
 {
-    (void)id; // nothing is ever opened
+    (void)id; // this port opens nothing
 }
 
 void brood_os_bell_ring(brood_os_life *life, const brood_os_life_id *id)

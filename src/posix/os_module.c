@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Modules by dl_iterate_phdr, which also works in a static program, where dladdr finds nothing.
+// Modules are found by dl_iterate_phdr, which also works in a static program, where dladdr finds
+// nothing.
 #include "os/os_module.h"
 
 #include "fail.h"
@@ -15,13 +16,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-// A loaded module; before it is found, what is looked for.
+// Describes a loaded module; before the search, what is searched for.
 struct search {
-    uintptr_t address; // some code of it
-    uintptr_t base;    // what addresses in its file are relative to
+    uintptr_t address; // of code in it
+    uintptr_t base;    // added to the addresses in its file
     bool found;
-    bool executable;  // it is the first, which is the program
-    const char *name; // as the loader has it
+    bool executable;  // it is the program, which is the first module
+    const char *name; // of the dynamic loader
     const ElfW(Phdr) * headers;
     size_t count;
 };
@@ -37,7 +38,7 @@ static const ElfW(Phdr) * code_at(const struct search *module, uintptr_t address
     return NULL;
 }
 
-// One step of dl_iterate_phdr; `seen` counts the modules, the first of which is the executable.
+// State of one dl_iterate_phdr; `seen` counts the modules, the first of which is the executable.
 struct walk {
     struct search *search;
     bool (*matches)(const struct search *wanted, const struct search *module);
@@ -61,9 +62,9 @@ static int visit(struct dl_phdr_info *info, size_t size, void *arg)
     return 1;
 }
 
-// Under the guard, for glibc's lock of its list of modules stays locked for ever in a copy made
-// while it was held. Only for a thread that is not brood's, and walks the list just then, there is
-// no remedy.
+// Under the guard, since glibc's lock of its list of modules stays locked forever in a copy that
+// is made while it is held. There is no remedy for a thread that is not brood's and iterates the
+// list during a fork.
 static bool find(struct search *search,
                  bool (*matches)(const struct search *, const struct search *))
 {
@@ -103,8 +104,8 @@ static size_t rounded(size_t size, size_t alignment)
     return (size + alignment - 1) & ~(alignment - 1);
 }
 
-// The GNU build id among the notes of one segment, which are aligned to 4 bytes or to 8; 0 when
-// there is none.
+// Copies the GNU build id from the notes of one segment, which are aligned to 4 or 8 bytes, and
+// returns its length; 0 if there is none.
 static size_t build_id(const unsigned char *note, size_t size, size_t alignment, unsigned char *out)
 {
     ElfW(Nhdr) header;
@@ -130,7 +131,7 @@ static size_t build_id(const unsigned char *note, size_t size, size_t alignment,
     return 0;
 }
 
-// Without a build id: the layout of the module, and the code around the place itself.
+// Substitute for a build id: hashes of the layout of the module and of the code at the offset.
 static void fingerprint(const struct search *module, uint64_t offset, unsigned char *out)
 {
     uint64_t layout = UINT64_C(0xcbf29ce484222325);
@@ -160,19 +161,19 @@ static void identify(const struct search *module, uint64_t offset, unsigned char
     fingerprint(module, offset, out);
 }
 
-// What follows a path: the end of the line, and a remark when the file is not there any more.
-// Another may have its name.
+// Removes what follows a path in the line: its end, and a remark if the file no longer exists,
+// when another file may have its name.
 static void trim(char *path)
 {
-    static const char gone[] = " (deleted)";
+    static const char deleted[] = " (deleted)";
     path[strcspn(path, "\n")] = 0;
     const size_t length = strlen(path);
-    if (length >= sizeof gone && strcmp(path + length - (sizeof gone - 1), gone) == 0)
-        path[length - (sizeof gone - 1)] = 0;
+    if (length >= sizeof deleted && strcmp(path + length - (sizeof deleted - 1), deleted) == 0)
+        path[length - (sizeof deleted - 1)] = 0;
 }
 
-// The absolute path of the file mapped at `address`: the loader's name may be relative to a
-// directory that is not the current one any more.
+// Returns the absolute path of the file mapped at `address`: the loader's name may be relative to
+// a working directory that has changed.
 static char *mapped_path(uintptr_t address)
 {
     FILE *maps = broodi_fault() ? NULL : fopen("/proc/self/maps", "re");
@@ -220,7 +221,7 @@ brood_status brood_os_module_find(void (*code)(void), brood_os_module *out)
     return BROOD_OK;
 }
 
-// Loads the library, or finds it loaded; the reference is kept for the life of the process.
+// Loads the library if it is not loaded yet; the reference is kept for the life of the process.
 static brood_status load(const char *path, struct search *out)
 {
     struct link_map *map = NULL;
@@ -232,12 +233,14 @@ static brood_status load(const char *path, struct search *out)
     if (dlinfo(library, RTLD_DI_LINKMAP, (void *)&map) != 0)
         return broodi_fail(BROOD_SYSTEM, "dlinfo: %s", dlerror());
     out->base = map->l_addr;
-    return find(out, has_base) ? BROOD_OK
-                               : broodi_fail(BROOD_NOT_FOUND, "%s is loaded and not listed", path);
+    return find(out, has_base)
+               ? BROOD_OK
+               : broodi_fail(BROOD_NOT_FOUND, "%s is loaded but not in the list of modules", path);
 }
 
-// As tools print a build id.
-static const char *shown(const unsigned char *identity, char text[2 * BROOD_OS_MODULE_IDENTITY + 1])
+// Formats an identity the way tools print a build id.
+static const char *format_identity(const unsigned char *identity,
+                                   char text[2 * BROOD_OS_MODULE_IDENTITY + 1])
 {
     size_t length = BROOD_OS_MODULE_IDENTITY;
     while (length > 0 && identity[length - 1] == 0)
@@ -248,13 +251,13 @@ static const char *shown(const unsigned char *identity, char text[2 * BROOD_OS_M
     return text;
 }
 
-static brood_status refuse(const brood_os_module *starters, const unsigned char *identity)
+static brood_status refuse(const brood_os_module *wanted, const unsigned char *identity)
 {
     char theirs[2 * BROOD_OS_MODULE_IDENTITY + 1];
     char ours[2 * BROOD_OS_MODULE_IDENTITY + 1];
     return broodi_fail(BROOD_MISMATCH, "the parent has build %s, the child has build %s of %s",
-                       shown(starters->identity, theirs), shown(identity, ours),
-                       starters->path[0] ? starters->path : "the program");
+                       format_identity(wanted->identity, theirs), format_identity(identity, ours),
+                       wanted->path[0] ? wanted->path : "the program");
 }
 
 brood_status brood_os_module_resolve(const brood_os_module *module, void (**out)(void))

@@ -30,7 +30,7 @@ brood_status brood_os_resource_check(const brood_resource *resource)
     if (kind == BROOD_RESOURCE_HANDLE)
         return broodi_fail(BROOD_UNSUPPORTED, "this system has no handles");
     if (kind != BROOD_RESOURCE_DESCRIPTOR && kind != BROOD_RESOURCE_SOCKET)
-        return broodi_fail(BROOD_INVALID, "%d is no kind of resource", (int)kind);
+        return broodi_fail(BROOD_INVALID, "invalid kind of resource: %d", (int)kind);
     const bool is_number = resource->value >= 0 && resource->value <= INT_MAX;
     if (is_number && fcntl((int)resource->value, F_GETFD) >= 0)
         return BROOD_OK;
@@ -42,7 +42,7 @@ brood_status brood_os_resource_check(const brood_resource *resource)
 
 // Waiting
 
-// Milliseconds until `deadline` for poll: rounded up, saturated, -1 for ever.
+// Returns the milliseconds until `deadline` for poll: rounded up, saturated, -1 for no deadline.
 static int until(int64_t deadline)
 {
     if (deadline == INT64_MAX)
@@ -54,7 +54,7 @@ static int until(int64_t deadline)
     return left > 86400000 ? 86400000 : (int)left;
 }
 
-// Polls until one descriptor is ready: true; false at the deadline.
+// Polls until one of the descriptors is ready: true; false at the deadline.
 static bool poll_until(struct pollfd *descriptors, nfds_t count, int64_t deadline)
 {
     for (;;) {
@@ -64,8 +64,8 @@ static bool poll_until(struct pollfd *descriptors, nfds_t count, int64_t deadlin
             return true;
         if (brood_os_clock() >= deadline)
             return false;
-        if (ready < 0 &&
-            errno != EINTR) // a limit of descriptors below those that are open, for one
+        // For example if RLIMIT_NOFILE was set below the number of descriptors polled.
+        if (ready < 0 && errno != EINTR)
             brood_os_sleep_until(brood_os_clock() + 1000000);
     }
 }
@@ -76,16 +76,16 @@ bool broodi_channel_await_until(int channel, int64_t deadline)
     return poll_until(&ready, 1, deadline);
 }
 
-// What the child shows is the library's own from the moment it is here.
+// The descriptor that the child attaches is noted before any fork can copy it.
 static bool receive_reply(brood_os_child *child, struct channel_reply *out)
 {
-    int shown[CHANNEL_MOST_DESCRIPTORS];
+    int attached[CHANNEL_MOST_DESCRIPTORS];
     size_t count = 0;
     broodi_descriptors_lock();
     const bool received = broodi_channel_receive_with((int)child->channel, out, sizeof *out,
-                                                      MSG_DONTWAIT, shown, &count);
+                                                      MSG_DONTWAIT, attached, &count);
     if (received && count > 0)
-        child->handle = broodi_descriptor_note(broodi_descriptor_up(shown[0]));
+        child->handle = broodi_descriptor_note(broodi_descriptor_up(attached[0]));
     broodi_descriptors_unlock();
     return received;
 }
@@ -107,18 +107,19 @@ static brood_status take_reply(brood_os_child *child, brood_os_reply *out)
     return BROOD_OK;
 }
 
-static bool is_something_left(int channel)
+static bool has_data(int channel)
 {
     char byte;
     return recv(channel, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 1;
 }
 
-// What was executed to become a detached child ends when its fork has taken its place, or with its
-// own fault.
+// Reaps the process that was executed for a detached child: it ends once its fork has taken its
+// place, or by an error of its own.
 static void reap_between(int64_t pid, bool end_it)
 {
     siginfo_t info;
-    // Its number is its own as long as it can be waited for: the program may have reaped it.
+    // Its pid cannot have been reused as long as it can be waited for; the program may have
+    // reaped it.
     if (end_it && waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0)
         (void)kill((pid_t)pid, SIGKILL);
     while (waitid(P_PID, (id_t)pid, &info, WEXITED) != 0 && errno == EINTR)
@@ -134,9 +135,9 @@ brood_status brood_os_process_await_ready(brood_os_child *child, int64_t deadlin
         { .fd = (int)child->handle, .events = POLLIN }, // ignored when negative
     };
     bool replied = poll_until(either, 2, deadline);
-    if (!replied) { // from now on the child cannot reply any more; what it has said is heard
+    if (!replied) { // the child can no longer reply; what it has already sent is received
         (void)shutdown((int)child->channel, SHUT_RD);
-        replied = poll_until(either, 1, 0) && is_something_left((int)child->channel);
+        replied = poll_until(either, 1, 0) && has_data((int)child->channel);
     }
     const brood_status status = replied ? take_reply(child, out) : BROOD_TIMEOUT;
     broodi_descriptor_close((int)child->channel);
@@ -149,7 +150,7 @@ brood_status brood_os_process_await_ready(brood_os_child *child, int64_t deadlin
     return status;
 }
 
-// Without a pidfd: looks again and again, since a wait for a child cannot be given a deadline.
+// Without a pidfd: polls, since a wait for a child cannot have a deadline.
 static brood_status await_by_pid(int64_t pid, int64_t deadline)
 {
     const int64_t longest = 20000000;
@@ -172,7 +173,7 @@ brood_status brood_os_process_await_end(const brood_os_child *child, int64_t dea
     struct pollfd ended = { .fd = (int)child->handle, .events = POLLIN };
     if (child->handle >= 0 && !poll_until(&ended, 1, deadline))
         return BROOD_TIMEOUT;
-    if (child->handle >= 0 && !(ended.revents & POLLNVAL)) // which the program has not closed
+    if (child->handle >= 0 && !(ended.revents & POLLNVAL)) // POLLNVAL: the program has closed it
         return BROOD_OK;
     return child->served ? BROOD_UNSUPPORTED : await_by_pid(child->pid, deadline);
 }
@@ -269,13 +270,13 @@ bool brood_os_process_same_name(const char *a, const char *b, size_t length)
     return memcmp(a, b, length) == 0;
 }
 
-// The starter of a process, where the namespace of that process has no number for it.
+// The parent, if it has no pid in the namespace of this process.
 static struct {
-    pid_t of; // a copy of that process has another one
+    pid_t of; // pid of the child, which its copies do not have
     int descriptor;
 } unseen;
 
-bool broodi_launch_note_starter(int channel)
+bool broodi_launch_note_parent(int channel)
 {
     int descriptor;
     if (!broodi_trust_is_unseen(channel, &descriptor))
@@ -285,9 +286,10 @@ bool broodi_launch_note_starter(int channel)
     return true;
 }
 
-// What cannot be told is taken to live: the caller looks again. A process gets another parent when
-// its own ends, and no other has the number before. Where it is not the parent but a server's
-// requester, when it was started tells it from another one.
+// Returns whether the process that started this one is alive; true if that cannot be determined:
+// the caller checks again. A process gets another parent when its own ends, and while the parent
+// lives no other process has its pid. If it is not the system's parent but the requester of the
+// fork server, its start time distinguishes it from a process that reuses the pid.
 static bool lives(int64_t pid, uint64_t birth)
 {
     if (pid == getppid())
@@ -313,7 +315,7 @@ static void close_cleanly(void *descriptor)
     broodi_descriptor_close(*(int *)descriptor);
 }
 
-// Who waits here may be cancelled.
+// The thread that waits here may be cancelled.
 static bool await_by_descriptor(int pidfd, int64_t deadline)
 {
     bool over;
@@ -326,8 +328,7 @@ static bool await_by_descriptor(int pidfd, int64_t deadline)
 
 static brood_status await_unseen(int64_t deadline)
 {
-    struct pollfd ended = { .fd = unseen.descriptor,
-                            .events = POLLIN }; // passed over when negative
+    struct pollfd ended = { .fd = unseen.descriptor, .events = POLLIN }; // ignored when negative
     return poll_until(&ended, 1, deadline) ? BROOD_OK : BROOD_TIMEOUT;
 }
 
@@ -337,8 +338,9 @@ brood_status brood_os_parent_await_end(int64_t pid, uint64_t birth, int64_t dead
         return await_unseen(deadline);
     const int before = brood_os_thread_protect();
     const int pidfd = broodi_descriptor_of_process(pid);
-    const bool over =
-        !lives(pid, birth); // asked behind the descriptor, which is that of a stranger then
+    // Checked after the descriptor was opened: if the parent has ended by now, the descriptor may
+    // be of another process.
+    const bool over = !lives(pid, birth);
     if (pidfd >= 0 && over)
         broodi_descriptor_close(pidfd);
     brood_os_thread_unprotect(before);

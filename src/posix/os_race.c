@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-// The thread sanitizer is asked by weak symbols, which its run-time library defines. helgrind is
-// told by client requests: instructions without an effect that valgrind recognizes. Its headers
-// need not be installed; the sequence is that of valgrind.h, whose form is fixed as it is compiled
-// into programs.
+// The thread sanitizer is called by weak symbols, which its run-time library defines; helgrind by
+// client requests, instructions without effect that valgrind recognises. Valgrind's headers need
+// not be installed: the sequences are those of valgrind.h, which cannot change since they are
+// compiled into programs.
 #include "os/os_race.h"
 
 #include <stddef.h>

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
-// The requester's side of the fork server; the server's own is warden.c.
+// The requester's side of the fork server; the server's own side is warden.c.
 //
-// All that the two share is one end each of a socket pair that keeps the bounds of messages. A job
-// is one message on it, with descriptors: the child's end of a channel as every child has it, the
-// directory, the standard descriptors. Whichever spare takes the job is the child from then on, and
-// the rest comes over its channel.
+// They share nothing but a socket pair that preserves message boundaries. A job is one message on
+// it, with descriptors: the child's end of a channel, as every child has it, the directory and
+// the standard descriptors. The spare that receives the job becomes the child, and the rest comes
+// over its channel.
 #include "os/os_server.h"
 
 #include "channel.h"
@@ -27,12 +27,12 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-// Without pidfds a server could not watch its requester, nor this one the end of what is not its
-// child.
+// Without pidfds a server could not detect the end of its requester, nor the requester the end of
+// a process that is not its child.
 bool brood_os_server_is_supported(void)
 {
     enum { UNKNOWN, YES, NO };
-    static _Atomic int known; // every thread finds the same
+    static _Atomic int known; // every thread finds the same answer
     int answer = atomic_load_explicit(&known, memory_order_relaxed);
     if (answer == UNKNOWN) {
         const int pidfd = broodi_descriptor_of_process(getpid());
@@ -83,7 +83,7 @@ brood_status brood_os_server_confirm(const brood_os_child *server, int64_t deadl
     int unused[CHANNEL_MOST_DESCRIPTORS];
     size_t count = 0;
     if (!broodi_channel_await_until((int)server->channel, deadline))
-        return broodi_fail(BROOD_TIMEOUT, "the fork server is not ready in time");
+        return broodi_fail(BROOD_TIMEOUT, "the fork server was not ready in time");
     if (!broodi_channel_receive_with((int)server->channel, &ready, sizeof ready, MSG_DONTWAIT,
                                      unused, &count))
         return broodi_fail(BROOD_SYSTEM, "the fork server has ended before it served");
@@ -106,14 +106,14 @@ void brood_os_server_release(const brood_os_child *server)
 // A job
 
 // The descriptors that go with a message.
-struct parcel {
+struct batch {
     int descriptors[CHANNEL_MOST_DESCRIPTORS];
     size_t count;
 };
 
-static void put(struct parcel *parcel, int descriptor)
+static void put(struct batch *batch, int descriptor)
 {
-    parcel->descriptors[parcel->count++] = descriptor;
+    batch->descriptors[batch->count++] = descriptor;
 }
 
 static uint64_t blocked_signals(void)
@@ -122,7 +122,7 @@ static uint64_t blocked_signals(void)
     uint64_t bits = 0;
     sigemptyset(&set);
     pthread_sigmask(SIG_SETMASK, NULL, &set);
-    memcpy(&bits, &set, sizeof bits); // as the kernel has it
+    memcpy(&bits, &set, sizeof bits); // the kernel's form: signal 1 is the lowest bit
     return bits;
 }
 
@@ -145,11 +145,12 @@ static int open_directory(void)
     return directory;
 }
 
-// The child's end, the directory, the standard descriptors that are open; `directory` is the
-// caller's to close. One that may not be searched is where the server sits: circumstances.c.
+// Describes the job and collects its descriptors: the child's end of the channel, the directory,
+// the standard descriptors that are open. The caller closes `directory`. A directory that may not
+// be searched is not passed: the server was made in it (circumstances.c).
 static brood_status describe(const brood_os_plan *plan, int channel,
                              const brood_os_circumstances *now, struct warden_job *job,
-                             struct parcel *parcel, int *directory)
+                             struct batch *batch, int *directory)
 {
     *job = (struct warden_job){ .token = plan->token,
                                 .place = { plan->place[0], plan->place[1] },
@@ -163,13 +164,13 @@ static brood_status describe(const brood_os_plan *plan, int channel,
     *directory = open_directory();
     if (*directory < 0 && errno != EACCES)
         return brood_os_error("opening the working directory", errno);
-    put(parcel, channel);
+    put(batch, channel);
     job->has_directory = *directory >= 0;
     if (job->has_directory)
-        put(parcel, *directory);
+        put(batch, *directory);
     for (int i = 0; i < BROOD_OS_STREAMS; i++) {
         const int stream = broodi_launch_stream(plan, i);
-        if (stream == LAUNCH_STREAM_NULL) // as it is in the server
+        if (stream == LAUNCH_STREAM_NULL) // the server has it already
             continue;
         if (plan->streams[i].source != BROOD_OS_STREAM_RESOURCE && fcntl(stream, F_GETFD) < 0 &&
             errno == EBADF) {
@@ -177,7 +178,7 @@ static brood_status describe(const brood_os_plan *plan, int channel,
             continue;
         }
         job->standard |= 1U << i;
-        put(parcel, stream);
+        put(batch, stream);
     }
     return BROOD_OK;
 }
@@ -186,38 +187,38 @@ static brood_status send_job(const brood_os_child *server, const brood_os_plan *
                              const brood_os_circumstances *now, int channel)
 {
     struct warden_job job;
-    struct parcel parcel = { .count = 0 };
+    struct batch batch = { .count = 0 };
     int directory = -1;
-    brood_status status = describe(plan, channel, now, &job, &parcel, &directory);
+    brood_status status = describe(plan, channel, now, &job, &batch, &directory);
     if (status == BROOD_OK && !broodi_channel_send_with((int)server->channel, &job, sizeof job,
-                                                        parcel.descriptors, parcel.count))
+                                                        batch.descriptors, batch.count))
         status = brood_os_error("asking the fork server", errno);
     if (directory >= 0)
         broodi_descriptor_close(directory);
     return status;
 }
 
-// In the order in which warden.c takes them.
+// Sends the rest of the job, in the order in which warden.c receives it.
 static void send_rest(const brood_os_plan *plan, int channel)
 {
-    int batch[CHANNEL_MOST_DESCRIPTORS];
+    int descriptors[CHANNEL_MOST_DESCRIPTORS];
     const char nothing = 0;
     for (size_t first = 0; first < plan->resource_count; first += CHANNEL_MOST_DESCRIPTORS) {
         size_t count = 0;
         for (; count < CHANNEL_MOST_DESCRIPTORS && first + count < plan->resource_count; count++)
-            batch[count] = (int)plan->resources[first + count].value;
-        if (!broodi_channel_send_with(channel, &nothing, 1, batch, count)) {
+            descriptors[count] = (int)plan->resources[first + count].value;
+        if (!broodi_channel_send_with(channel, &nothing, 1, descriptors, count)) {
             broodi_channel_break(channel);
             return;
         }
     }
-    struct channel_outbox outbox = { .channel = channel };
+    struct channel_buffer buffer = { .channel = channel };
     const char *directory = plan->directory ? plan->directory : "";
-    broodi_channel_put(&outbox, directory, strlen(directory) + 1);
+    broodi_channel_put(&buffer, directory, strlen(directory) + 1);
     for (const char *const *entry = plan->environment; *entry; entry++)
-        broodi_channel_put(&outbox, *entry, strlen(*entry) + 1);
-    broodi_channel_put_letter(&outbox, plan);
-    broodi_channel_flush(&outbox);
+        broodi_channel_put(&buffer, *entry, strlen(*entry) + 1);
+    broodi_channel_put_letter(&buffer, plan);
+    broodi_channel_flush(&buffer);
 }
 
 brood_status brood_os_server_start(const brood_os_child *server, const brood_os_plan *plan,
@@ -237,15 +238,15 @@ brood_status brood_os_server_start(const brood_os_child *server, const brood_os_
     return BROOD_OK;
 }
 
-// That nobody answers may be because somebody has stopped the server.
+// A missing reply may mean that the server was stopped: it is continued once per second.
 void brood_os_server_await(const brood_os_child *server, const brood_os_child *child,
                            int64_t deadline)
 {
     const int64_t period = 1000000000;
     for (;;) {
-        const int64_t look = brood_os_clock() + period;
-        if (broodi_channel_await_until((int)child->channel, look < deadline ? look : deadline) ||
-            look >= deadline)
+        const int64_t next = brood_os_clock() + period;
+        if (broodi_channel_await_until((int)child->channel, next < deadline ? next : deadline) ||
+            next >= deadline)
             return;
         brood_os_server_continue(server);
     }

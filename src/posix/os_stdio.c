@@ -19,7 +19,7 @@ void brood_os_stdio_flush(bool all)
         (void)fflush(NULL);
 }
 
-// glibc flushes past the locks, and gives up on a stream that stays locked.
+// glibc's exit() does not wait for the locks, and skips a stream that stays locked.
 #if defined(__GLIBC__)
 enum { EXIT_WAITS = false };
 #else
@@ -54,8 +54,8 @@ static bool is_pending(int number)
     return sigpending(&pending) == 0 && sigismember(&pending, number) == 1;
 }
 
-// Takes the signal that a write to a pipe without a reader has raised in this thread, where it is
-// blocked.
+// Removes the pending SIGPIPE that a write to a pipe without a reader has raised in this thread,
+// which blocks it.
 static void take_broken_pipe(const sigset_t *only)
 {
     int taken;
@@ -80,8 +80,8 @@ void brood_os_stdio_tell(const char *line)
     sigemptyset(&only);
     sigaddset(&only, SIGPIPE);
     pthread_sigmask(SIG_BLOCK, &only, &before);
-    const bool waited = is_pending(SIGPIPE);
-    if (writev(STDERR_FILENO, parts, 3) < 0 && errno == EPIPE && !waited)
+    const bool was_pending = is_pending(SIGPIPE);
+    if (writev(STDERR_FILENO, parts, 3) < 0 && errno == EPIPE && !was_pending)
         take_broken_pipe(&only);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
 }

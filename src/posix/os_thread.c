@@ -40,7 +40,8 @@ static void *run(void *arg)
     return NULL;
 }
 
-// A C library's own default may be too small for what programs do elsewhere: musl's is 128 KiB.
+// A C library's default stack may be too small for programs written for other systems: musl's is
+// 128 KiB.
 static int set_stack(pthread_attr_t *attributes, size_t size)
 {
     const size_t usual = 1 << 20;
@@ -58,8 +59,8 @@ static int set_stack(pthread_attr_t *attributes, size_t size)
     return pthread_attr_setstacksize(attributes, (size + page - 1) / page * page);
 }
 
-// The least stack has room for the thread-local variables of all modules, and the C library says of
-// a smaller one only that it is wrong: so it is doubled until there is enough.
+// The stack must also hold the thread-local variables of all modules, and for one that is too
+// small the C library only returns EINVAL: the size is doubled until it suffices.
 static int create(pthread_t *out, pthread_attr_t *attributes, struct start *start)
 {
     const size_t most = (size_t)1 << 30;
@@ -89,7 +90,7 @@ brood_status brood_os_thread_start(brood_os_thread *out, void (*entry)(void *), 
     if (!error)
         error = create(&thread, &attributes, start);
     pthread_attr_destroy(&attributes);
-    if (error == EINVAL) // of setting the size
+    if (error == EINVAL) // from setting the size
         error = ENOMEM;
     if (error) {
         free(start);
@@ -99,9 +100,9 @@ brood_status brood_os_thread_start(brood_os_thread *out, void (*entry)(void *), 
     return BROOD_OK;
 }
 
-// glibc alone joins by a clock that nobody sets, and the thread sanitizer does not see it.
-// Elsewhere a wait with a deadline looks again, less and less often: a thread that is to be joined
-// is about to end.
+// Only glibc can join with a deadline on the monotonic clock, and the thread sanitizer does not
+// intercept that call. Otherwise a join with a deadline polls, with growing pauses of up to a
+// millisecond: a thread that is joined is usually about to end.
 #if defined(__GLIBC__) && __GLIBC__ * 1000 + __GLIBC_MINOR__ >= 2031 && \
     !defined(__SANITIZE_THREAD__)
 static bool join_until(pthread_t thread, int64_t deadline)
@@ -125,7 +126,7 @@ static bool join_until(pthread_t thread, int64_t deadline)
 }
 #endif
 
-// Not to be cancelled: its caller has the only right to join.
+// Not cancellable: the caller has the only right to join the thread.
 brood_status brood_os_thread_join(brood_os_thread thread, int64_t deadline)
 {
     bool joined = true;
@@ -155,15 +156,15 @@ void brood_os_thread_unprotect(int before)
     (void)pthread_setcancelstate(before, NULL);
 }
 
-// Threads that are not the program's: a thread sanitizer runs one, and so does QEMU in user mode
-// (the preset "aarch64").
+// Threads that are not the program's: the thread sanitizer runs one, and so does QEMU in user
+// mode (preset "aarch64").
 #if defined(__SANITIZE_THREAD__) || defined(BROOD_EMULATED)
 enum { FOREIGN_THREADS = 1 };
 #else
 enum { FOREIGN_THREADS = 0 };
 #endif
 
-// Whether the thread has run its last instruction in this process.
+// Returns whether the thread has run its last instruction in this process.
 static bool is_exiting(const char *id)
 {
     enum { PF_EXITING = 4 }; // of the kernel
@@ -176,14 +177,14 @@ static bool is_exiting(const char *id)
     const size_t length = fread(text, 1, sizeof text - 1, file);
     (void)fclose(file);
     text[length] = 0;
-    // The name, second field, may hold anything; the flags are number 9.
+    // The name, field 2, may contain any character; the flags are field 9.
     const char *end = strrchr(text, ')');
     return length == 0 || (end && sscanf(end + 1, " %*c %*d %*d %*d %*d %*d %lu", &flags) == 1 &&
                            (flags & PF_EXITING));
 }
 
-// Those in the kernel's list that go on: one that has been joined stands there for some
-// microseconds more. 0 when the list cannot be had.
+// Counts the threads in the kernel's list that are not exiting: a joined thread stays in the list
+// for some microseconds. 0 if the list cannot be read.
 static unsigned count_running(void)
 {
     DIR *list = broodi_fault() ? NULL : opendir("/proc/self/task");
@@ -201,16 +202,15 @@ bool broodi_thread_is_alone(void)
     return count_running() == FOREIGN_THREADS + 1;
 }
 
-// Without the kernel's list. glibc knows of a process that it has one thread, and not how many
-// others have.
+// Used without the kernel's list. glibc knows whether the process has only one thread, but not
+// the number.
 #if defined(__GLIBC__) && __GLIBC__ * 1000 + __GLIBC_MINOR__ >= 2032
 static unsigned count_without_list(void)
 {
     return __libc_single_threaded ? 1 : BROOD_OS_THREADS_UNKNOWN;
 }
 #else
-// The links of the list's directory are two and one for each thread, which takes no descriptor to
-// learn.
+// The directory has two links and one for each thread; reading that takes no descriptor.
 static unsigned count_without_list(void)
 {
     struct stat tasks = { .st_nlink = 0 };
@@ -219,7 +219,7 @@ static unsigned count_without_list(void)
 }
 #endif
 
-// The links of this directory are ".", ".." and one for each thread.
+// The links of the directory are ".", ".." and one for each thread.
 static unsigned count_threads(void)
 {
     struct stat facts;

@@ -8,7 +8,7 @@
 #include <errno.h>
 #include <stdbool.h>
 
-// Asks for a fault before a system call: true with `code` in errno.
+// Called before a system call, to inject a fault: true with `code` in errno.
 static inline bool broodi_posix_fault(int code)
 {
     if (!broodi_fault())

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What Linux tells of processes, mostly in small files.
+// What Linux reports about processes, mostly in small files.
 #include "proc.h"
 
 #include "cgroup.h"
@@ -30,14 +30,15 @@ int broodi_proc_wait_now(const brood_os_child *child, siginfo_t *info)
 {
     if (child->handle >= 0) {
         const int got = waitid((idtype_t)WAIT_PIDFD, (id_t)child->handle, info, WEXITED | WNOHANG);
-        if (got == 0 ||
-            (errno != EINVAL && errno != EBADF)) // no such kind of wait, or closed by the program
+        // EINVAL: the kernel has no such wait; EBADF: the program has closed the pidfd.
+        if (got == 0 || (errno != EINVAL && errno != EBADF))
             return got;
     }
     return waitid(P_PID, (id_t)child->pid, info, WEXITED | WNOHANG);
 }
 
-// Whether the number of a child with a pidfd is still its own. With ESRCH when the child has ended.
+// Returns whether the pid of a child with a pidfd is still that of the child; false with ESRCH if
+// the child has ended.
 static bool has_its_number(const brood_os_child *child)
 {
     const int error = errno;
@@ -47,14 +48,15 @@ static bool has_its_number(const brood_os_child *child)
     errno = ready > 0 && !(ended.revents & POLLNVAL) ? ESRCH : error;
     if (ready == 0 || errno == ESRCH)
         return ready == 0;
-    // The pidfd cannot be asked. An own child that was not reaped has its number.
+    // The pidfd cannot be polled. The pid of a child of this process stays its own until it is
+    // reaped.
     const bool is_own =
         !child->served && waitid(P_PID, (id_t)child->pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0;
     errno = error;
     return is_own;
 }
 
-// A system that has pidfds may lack the call that takes one, or a filter may refuse it.
+// A kernel that has pidfds may lack this call, or a filter may refuse it: then kill().
 bool broodi_proc_signal(const brood_os_child *child, int signal)
 {
     if (child->handle >= 0) {
@@ -63,7 +65,7 @@ bool broodi_proc_signal(const brood_os_child *child, int signal)
         if (errno == ESRCH || !has_its_number(child))
             return false;
     }
-    if (child->pid <= 0) { // it has no number here, and 0 would be a whole group
+    if (child->pid <= 0) { // it has no pid here, and 0 would be a process group
         errno = EMFILE;
         return false;
     }
@@ -78,16 +80,16 @@ int64_t broodi_proc_number(intptr_t descriptor)
     return number < INT32_MAX ? (int64_t)number : 0;
 }
 
-// A process never changes its namespace. A copy is in another one only if its parent is in none
-// that it can see.
+// A process never changes its pid namespace. A copy of it can be in another one only if getppid()
+// returns 0 there.
 static struct {
     pid_t of;
     uint64_t space;
 } known_space;
 
-void brood_os_process_space_offer(uint64_t space, int64_t starter)
+void brood_os_process_space_offer(uint64_t space, int64_t parent)
 {
-    if (space == 0 || getppid() != starter)
+    if (space == 0 || getppid() != parent)
         return;
     known_space.of = getpid();
     known_space.space = space;
@@ -103,8 +105,8 @@ uint64_t brood_os_process_space(void)
     return known_space.space;
 }
 
-// Whether the numbers in /proc are those of this process's namespace: it may have been mounted in
-// another one.
+// Returns whether the numbers in /proc are those of this process's pid namespace: /proc may have
+// been mounted in another one.
 static bool is_own_proc(void)
 {
     char own[16];
@@ -124,13 +126,13 @@ static uint64_t read_birth(int64_t pid)
     char text[1024];
     if (!is_own_proc())
         return birth_without_proc(pid);
-    // By its first thread: of a whole process an emulator tells the process itself something else
-    // than others are told.
+    // By the file of its first thread: about a whole process an emulator tells that process
+    // something else than other processes.
     (void)snprintf(text, sizeof text, "/proc/%lld/task/%lld/stat", (long long)pid, (long long)pid);
     const int file = broodi_posix_fault(EMFILE) ? -1 : open(text, O_RDONLY | O_CLOEXEC);
     if (file < 0 && errno != ENOENT)
         return BROOD_OS_BIRTH_UNKNOWN;
-    if (file < 0) // it has ended, or /proc is hidden from us
+    if (file < 0) // it has ended, or /proc hides it from this process
         return birth_without_proc(pid);
     const ssize_t length = read(file, text, sizeof text - 1);
     const int error = errno;
@@ -138,8 +140,8 @@ static uint64_t read_birth(int64_t pid)
     if (length <= 0)
         return length < 0 && error == ESRCH ? 0 : BROOD_OS_BIRTH_UNKNOWN;
     text[length] = 0;
-    // The name, second field, may hold anything; the state follows its last parenthesis, the
-    // threads are number 20, the start time is 22.
+    // The name, field 2, may contain any character; the state follows its last parenthesis, the
+    // number of threads is field 20, the start time field 22.
     const char *after = strrchr(text, ')');
     char state = 0;
     long threads = 0;
@@ -149,7 +151,7 @@ static uint64_t read_birth(int64_t pid)
                " %c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %ld %*d %llu",
                &state, &threads, &birth) != 3)
         return BROOD_OS_BIRTH_UNKNOWN;
-    // The process lives on as long as it has another thread than the first.
+    // The process is alive as long as a thread other than the first one runs.
     return (state == 'Z' || state == 'X') && threads <= 1 ? 0 : birth;
 }
 
@@ -161,8 +163,8 @@ uint64_t brood_os_process_birth(int64_t pid)
     return birth;
 }
 
-// The whole of a file of unknown size, from malloc, and its length; NULL when it cannot be had.
-// Past stdio, whose list of streams another thread may have locked.
+// Returns the whole of a file of unknown size, from malloc, and its length; NULL if it cannot be
+// read. Not by stdio, whose list of streams another thread may have locked.
 static char *read_whole(const char *path, size_t *out_length)
 {
     const int file = broodi_posix_fault(EMFILE) ? -1 : open(path, O_RDONLY | O_CLOEXEC);
@@ -188,8 +190,8 @@ static char *read_whole(const char *path, size_t *out_length)
     return text;
 }
 
-// A list and its texts, which begin with the first entry, both from malloc; NULL when they cannot
-// be had.
+// Returns a list and its texts, which begin at the first entry, both from malloc; NULL if they
+// cannot be read.
 static char **read_arguments(void)
 {
     size_t length;
@@ -211,16 +213,16 @@ static char **read_arguments(void)
     return argv;
 }
 
-// They are kept, since to read them is a part of each start that can be felt.
+// Kept for later calls: reading them takes a noticeable part of a start.
 char **broodi_proc_arguments(void)
 {
-    static char **_Atomic kept;
-    char **known = atomic_load_explicit(&kept, memory_order_acquire);
+    static char **_Atomic cached;
+    char **known = atomic_load_explicit(&cached, memory_order_acquire);
     if (known)
         return known;
     char **argv = read_arguments();
-    if (!argv || atomic_compare_exchange_strong_explicit(&kept, &known, argv, memory_order_acq_rel,
-                                                         memory_order_acquire))
+    if (!argv || atomic_compare_exchange_strong_explicit(
+                     &cached, &known, argv, memory_order_acq_rel, memory_order_acquire))
         return argv;
     free(argv[0]);
     free(argv);
@@ -237,16 +239,16 @@ bool broodi_proc_is_privileged(void)
     return getauxval(AT_SECURE) != 0;
 }
 
-// Executed by /proc/self/exe, it would be called "exe".
+// A process executed by /proc/self/exe would be called "exe".
 void broodi_proc_restore_name(void)
 {
     (void)prctl(PR_SET_NAME, program_invocation_short_name);
 }
 
-// The death signal ends it: set before exec.
-brood_status broodi_proc_follow(int64_t starter)
+// The death signal, set before exec, ends the process.
+brood_status broodi_proc_follow(int64_t parent)
 {
-    (void)starter;
+    (void)parent;
     return BROOD_OK;
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// How a child is made: by vfork and exec, or by fork. What happens in it is launch.c.
+// How a child is made: by vfork and exec, or by fork. Its own steps are in launch.c.
 #include "os/os_process.h"
 
 #include "channel.h"
@@ -45,8 +45,9 @@ static void start_by_vfork(void *arg)
     sigset_t before;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    // Where a vfork is a fork; resources may be the library's own. The program gets no more than
-    // these.
+    // On some systems vfork() is a fork(), whose handler would close the library's own
+    // descriptors in the child. They stay open, since the child needs some of them; exec.c closes
+    // those that the program must not have.
     broodi_descriptor_keep(BROODI_DESCRIPTOR_ALL);
     const pid_t child = broodi_posix_fault(EAGAIN) ? -1 : make_by_vfork(launch);
     launch->error = errno;
@@ -67,8 +68,9 @@ static void start_by_fork(void *arg)
     launch->child = child;
 }
 
-// Runs one of the two above, in a thread whose end is not taken for that of the process. A copy has
-// the stack of the thread that is copied: always that of such a thread, too.
+// Runs one of the two above. A tied child is made by a thread that lives as long as the process,
+// because the death signal is sent at the end of that thread. So is every forked child, since it
+// runs on a copy of the stack of the thread that forks.
 static brood_status make_child(struct launch *launch, void (*start)(void *), const char *call)
 {
     launch->starter = getpid();

@@ -22,19 +22,19 @@ struct request {
     struct request *next;
 };
 
-// Guarded by `mutex`. A request lives on the stack of who waits for it.
+// Guarded by `mutex`. A request is on the stack of the thread that waits for it.
 static struct {
     pthread_mutex_t mutex;
-    pthread_cond_t changed; // a request came, or was done
+    pthread_cond_t changed; // a request was added or done
     atomic_bool exists;
     bool first_thread_left; // by pthread_exit(): the process ends when its last thread does
-    sigset_t mask;          // of the thread that made the starter
-    sigset_t fork_mask;     // of a thread that forks
+    sigset_t mask;          // of the thread that created the starter
+    sigset_t fork_mask;     // of the thread that forks
     struct request *first;
 } starter = { .mutex = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER };
 
-// Without signals: a handler that forks would wait for its own thread. The starter has all of them
-// blocked.
+// Signals are blocked: a handler that forks would wait for its own thread. The starter has all of
+// them blocked.
 static void lock(sigset_t *out_mask)
 {
     sigset_t all;
@@ -61,7 +61,7 @@ static void unlock_in_parent(void)
     unlock(starter.fork_mask);
 }
 
-static pthread_key_t first_thread; // whose value the first thread alone has
+static pthread_key_t first_thread; // only the first thread sets its value
 
 static void leave_first_thread(void *unused)
 {
@@ -73,8 +73,8 @@ static void leave_first_thread(void *unused)
     unlock(mask);
 }
 
-// The thread was not copied, nor those who wait for it. The one that was copied is the first of the
-// copy.
+// Neither the starter nor the threads that wait for it were copied. The thread that was copied is
+// the first thread of the copy.
 static void forget_in_child(void)
 {
     atomic_store_explicit(&starter.exists, false, memory_order_relaxed);
@@ -85,8 +85,8 @@ static void forget_in_child(void)
     unlock(starter.fork_mask);
 }
 
-// The C library ends a process that has no thread left, and would wait for this one: so it looks
-// for others itself.
+// The C library ends a process when its last thread ends, for which it would wait for the starter
+// too: so the starter itself checks whether other threads are left.
 static void end_if_alone(void)
 {
     if (!broodi_thread_is_alone())
@@ -126,7 +126,7 @@ static void *serve(void *unused)
     return NULL;
 }
 
-// What the first thread of a program may use.
+// Returns the stack size that the first thread of a program may use.
 static size_t stack_limit(void)
 {
     const rlim_t unlimited = sizeof(void *) > 4 ? (rlim_t)64 << 20 : (rlim_t)8 << 20;
@@ -137,8 +137,8 @@ static size_t stack_limit(void)
     return (size_t)(limit.rlim_cur < most ? limit.rlim_cur : most);
 }
 
-// A child of fork runs on a copy of this stack. Where there is not as much memory it is smaller,
-// down to what any thread has.
+// A forked child runs on a copy of this stack. If there is too little memory the stack is
+// smaller, down to the default size.
 static int create_with_stack(pthread_attr_t *attributes)
 {
     pthread_t thread;
@@ -165,8 +165,8 @@ static int create_thread(void)
     return error;
 }
 
-// By a thread whose signals are blocked, as all of the starter's are to be, and were as `mask`
-// before.
+// Creates the starter if it does not exist. All signals of the calling thread are blocked, which
+// the starter inherits; `mask` is the mask from before.
 static int ensure(sigset_t mask)
 {
     if (atomic_load_explicit(&starter.exists, memory_order_relaxed))

@@ -3,7 +3,7 @@
 
 #include <stdio_ext.h>
 
-// One that holds nothing is not locked either, which in a forked child would be a copy of its page.
+// A stream with nothing to write is not locked either: in a forked child that would copy a page.
 void broodi_stream_flush_if_free(FILE *stream)
 {
     if (__fpending(stream) == 0 || ftrylockfile(stream) != 0)
@@ -20,7 +20,7 @@ void broodi_stream_forget_output(FILE *stream)
 void broodi_stream_forget_input(void)
 {
     if (__fbufsize(stdin) == 0 || ftrylockfile(stdin) != 0)
-        return; // without a buffer nothing has been read
+        return; // no buffer: nothing has been read
     __fpurge(stdin);
     clearerr_unlocked(stdin);
     funlockfile(stdin);

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: MIT
-// Inside the POSIX port: what valgrind's helgrind is told, without its headers. A leaf.
+// Inside the POSIX port: client requests to valgrind's helgrind, without its headers. Includes
+// nothing of the library.
 //
-// A client request is a sequence of instructions that does nothing on a real processor.
+// A client request is a sequence of instructions that has no effect on a real processor.
 #ifndef POSIX_VALGRIND_H
 #define POSIX_VALGRIND_H
 
 #include <stdint.h>
 
-// Numbers of requests, an ABI of valgrind (helgrind.h: VALGRIND_HG_MUTEX_UNLOCK_PRE and so on).
+// Numbers of the requests, part of valgrind's ABI (helgrind.h: VALGRIND_HG_MUTEX_UNLOCK_PRE and
+// so on).
 enum {
     BROODI_HELGRIND_UNLOCK_PRE = 0x48470000 + 261,
     BROODI_HELGRIND_UNLOCK_POST,

@@ -1,21 +1,20 @@
 // SPDX-License-Identifier: MIT
-// The fork server, called the warden of its children. It has one thread, which sleeps in one poll;
-// what can wake it:
+// The fork server. It has one thread, which sleeps in one poll. These events wake it:
 //
-//   its requester has ended           it ends, and the system ends its children with it (the death
-//   signal), but those that are not tied its requester has let go          no spare is made any
-//   more; it stays for those who live, to report their ends a spare has taken a job another spare
-//   is made a child has ended                 its end is reported, then it is reaped
+//   its requester has ended        it exits; the death signal kills its tied children
+//   its requester has released it  it makes no more spares and stays until its last child has ended
+//   a spare has taken a job        it makes another spare
+//   a child has ended              it reports the end and reaps the child
 //
-// A spare is a fork made ahead. All spares wait for a job on the same socket, and the kernel gives
-// each job to one of them. When there is none (no fork was possible), the warden takes the job
-// itself and says why.
+// A spare is a fork made ahead. All spares wait for a job on the same socket, and the kernel
+// delivers each job to one of them. If there is no spare because fork() failed, the server
+// receives the job itself and replies with the error.
 //
-// The warden holds nothing that a child would inherit but what is closed here. It has a process
-// group of its own, so that a signal to the starter's group, such as a terminal's, neither stops it
-// nor waits in a spare; it blocks all signals, and a spare that gets a job drops those that came
-// before. Somebody may stop it all the same: a requester that is not served continues it, and it
-// continues its spares.
+// The server closes here every descriptor that a child must not inherit. It has a process group
+// of its own, so that a signal to the parent's group, such as one from a terminal, neither stops
+// it nor stays pending in a spare; it blocks all signals, and a spare that gets a job discards
+// those that were pending. If it is stopped nevertheless, a requester that is not served
+// continues it, and it continues its spares.
 #include "warden.h"
 
 #include "channel.h"
@@ -51,11 +50,11 @@ extern char **environ;
 
 enum {
     SPARES = 2,
-    RETRY = 100 /* ms until the next try to fork, or look for the dead */,
-    SIGNALS = 64
+    RETRY = 100, // ms until the next attempt to fork, or the next check for ended children
+    SIGNALS = 64,
 };
 
-// Shared with the spares: whether that one has taken a job.
+// Shared with the spare: whether it has taken a job.
 typedef _Atomic uint32_t taken_flag;
 
 static struct {
@@ -64,18 +63,18 @@ static struct {
     int taken;   // an eventfd: a flag has been set
     int signals; // a signalfd: SIGCHLD, SIGCONT
     pid_t pid;
-    pid_t group; // of the requester; 0 in another namespace than that: then it is not left
+    pid_t group; // of the requester; 0 if not visible in this pid namespace: then it is not left
     uint64_t ignored;
-    unsigned children;    // spares included
-    bool let_go;          // by the requester
-    int fork_error;       // of the last try
-    bool job_waits;       // and nobody else is there to take it
+    unsigned children;    // including spares
+    bool released;        // by the requester
+    int fork_error;       // of the last attempt; 0: none
+    bool job_waits;       // a job is pending and there is no spare for it
     pid_t spares[SPARES]; // 0: none
     taken_flag *flags;
     void (*ended)(int64_t pid, brood_exit how);
     void (*taken_by)(const uint64_t place[2]);
     char **environment; // of a child
-} warden;
+} server;
 
 static uint64_t ignored_signals(void)
 {
@@ -87,9 +86,10 @@ static uint64_t ignored_signals(void)
     return bits;
 }
 
-// The child's side, from a spare to a child
+// The child: from a spare to the target
 
-// Descriptors are higher than the standard ones, which the warden keeps open: on the null device.
+// The received descriptors are above the standard ones, which the server keeps open on the null
+// device.
 static void set_standard(const struct warden_job *job, int channel, const int *descriptors)
 {
     for (int i = STDIN_FILENO; i <= STDERR_FILENO; i++) {
@@ -101,8 +101,8 @@ static void set_standard(const struct warden_job *job, int channel, const int *d
     }
 }
 
-// Those that the requester does not have: last of all, or a descriptor that is received would get
-// the number.
+// Closes the standard descriptors that the requester does not have. Last of all, since otherwise
+// a received descriptor would get the number.
 static void close_standard(const struct warden_job *job)
 {
     for (int i = STDIN_FILENO; i <= STDERR_FILENO; i++)
@@ -113,12 +113,12 @@ static void close_standard(const struct warden_job *job)
 static void set_ignored(uint64_t wanted)
 {
     for (int bit = 0; bit < SIGNALS; bit++)
-        if ((wanted ^ warden.ignored) >> bit & 1)
+        if ((wanted ^ server.ignored) >> bit & 1)
             (void)signal(bit + 1, wanted >> bit & 1 ? SIG_IGN : SIG_DFL);
 }
 
-// Those that came before there was a child were not for it.
-static void drop_signals(void)
+// Discards pending signals, which were sent before this process was a child.
+static void discard_signals(void)
 {
     const struct timespec none = { 0, 0 };
     sigset_t pending;
@@ -148,10 +148,11 @@ static void receive_resources(brood_os_boot *boot, size_t count)
     }
 }
 
-// The directory, and the environment as a whole. The texts stay: they are the environment.
+// Receives the directory and the environment. The texts stay allocated: the environment points to
+// them.
 static void receive_texts(int channel, size_t size)
 {
-    static const char announcement[] = CHANNEL_VARIABLE "="; // is not passed on
+    static const char announcement[] = CHANNEL_VARIABLE "="; // removed from the environment
     char *texts = broodi_alloc(size);
     if (!texts)
         broodi_channel_give_up(channel, ENOMEM, "malloc");
@@ -160,7 +161,7 @@ static void receive_texts(int channel, size_t size)
     size_t count = 0;
     for (size_t at = 0; at < size; at += strlen(texts + at) + 1)
         count++;
-    char **list = broodi_alloc(count * sizeof *list); // without the directory, with the end
+    char **list = broodi_alloc(count * sizeof *list); // a NULL instead of the directory
     if (!list)
         broodi_channel_give_up(channel, ENOMEM, "malloc");
     const char *directory = texts;
@@ -169,7 +170,7 @@ static void receive_texts(int channel, size_t size)
         if (strncmp(texts + at, announcement, sizeof announcement - 1) != 0)
             list[kept++] = texts + at;
     list[kept] = NULL;
-    warden.environment = list; // reachable also when the program has put another one in its place
+    server.environment = list; // stays reachable if the program replaces `environ`
     environ = list;
     broodi_launch_set_directory(directory[0] ? directory : NULL, channel);
 }
@@ -185,7 +186,7 @@ static void unblock(uint64_t blocked)
 static void enter_directory(int channel, int directory)
 {
     if (broodi_posix_fault(ENOMEM) || fchdir(directory) != 0)
-        broodi_channel_give_up(channel, errno, "changing to the starter's directory");
+        broodi_channel_give_up(channel, errno, "changing to the parent's directory");
     close(directory);
 }
 
@@ -205,7 +206,7 @@ static brood_status become_child(const struct warden_job *job, const int *descri
     receive_texts(descriptors[0], (size_t)job->texts);
     bool is_letter;
     const brood_status status = broodi_channel_receive_letter(out, &is_letter);
-    broodi_channel_show(broodi_descriptor_of_process(getpid()));
+    broodi_channel_attach(broodi_descriptor_of_process(getpid()));
     close_standard(job);
     unblock(job->blocked);
     return status;
@@ -216,7 +217,7 @@ static size_t count_of(const struct warden_job *job)
     return 1 + (job->has_directory & 1U) + (size_t)__builtin_popcount(job->standard & 7U);
 }
 
-static int pass_over(struct dl_phdr_info *module, size_t size, void *unused)
+static int stop_at_first(struct dl_phdr_info *module, size_t size, void *unused)
 {
     (void)module;
     (void)size;
@@ -224,13 +225,13 @@ static int pass_over(struct dl_phdr_info *module, size_t size, void *unused)
     return 1;
 }
 
-// Some of what every child does after it has a job, done once while nobody waits for it: so its
-// pages are there by then.
+// Does once, while no requester waits, some of what each child does after it has received a job,
+// so that the pages are present by then.
 static void rehearse(void)
 {
     void *volatile memory = malloc(1);
     free(memory);
-    (void)dl_iterate_phdr(pass_over, NULL);
+    (void)dl_iterate_phdr(stop_at_first, NULL);
 }
 
 static brood_status wait_for_job(int number, brood_os_boot *out)
@@ -240,34 +241,34 @@ static brood_status wait_for_job(int number, brood_os_boot *out)
     size_t count = 0;
     const uint64_t one = 1;
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (getppid() != warden.pid)
+    if (getppid() != server.pid)
         _exit(0);
-    close(warden.requester);
-    close(warden.signals);
+    close(server.requester);
+    close(server.signals);
     rehearse();
-    if (!broodi_channel_receive_with(warden.jobs, &job, sizeof job, 0, descriptors, &count) ||
+    if (!broodi_channel_receive_with(server.jobs, &job, sizeof job, 0, descriptors, &count) ||
         count == 0)
-        _exit(0); // the requester has let go
+        _exit(0); // the requester has released the server
     if (count != count_of(&job) || job.texts == 0)
         broodi_channel_give_up(descriptors[0], EPROTO, "receiving a request in the fork server");
-    warden.taken_by(job.place);
-    drop_signals();
-    if (warden.group > 0 && (broodi_posix_fault(ENOMEM) || setpgid(0, warden.group) != 0))
+    server.taken_by(job.place);
+    discard_signals();
+    if (server.group > 0 && (broodi_posix_fault(ENOMEM) || setpgid(0, server.group) != 0))
         broodi_channel_give_up(descriptors[0], errno, "setpgid");
-    atomic_store_explicit(&warden.flags[number], 1, memory_order_release);
-    (void)!write(warden.taken, &one, sizeof one);
-    close(warden.taken);
-    close(warden.jobs);
+    atomic_store_explicit(&server.flags[number], 1, memory_order_release);
+    (void)!write(server.taken, &one, sizeof one);
+    close(server.taken);
+    close(server.jobs);
     return become_child(&job, descriptors, out);
 }
 
-// The warden's side
+// The server
 
-// A spare that is still idle.
+// Returns whether there is such a spare and it has not taken a job.
 static bool is_idle(int number)
 {
-    return warden.spares[number] &&
-           !atomic_load_explicit(&warden.flags[number], memory_order_acquire);
+    return server.spares[number] &&
+           !atomic_load_explicit(&server.flags[number], memory_order_acquire);
 }
 
 static unsigned count_idle(void)
@@ -278,24 +279,24 @@ static unsigned count_idle(void)
     return count;
 }
 
-// Makes spares up to their number. True in a spare, whose number is `*out`.
+// Forks until there are SPARES idle spares. Returns true in a spare, whose index is `*out`.
 static bool make_spares(int *out)
 {
-    warden.fork_error = 0;
-    for (int i = 0; i < SPARES && !warden.let_go; i++) {
+    server.fork_error = 0;
+    for (int i = 0; i < SPARES && !server.released; i++) {
         if (is_idle(i))
             continue;
-        atomic_store_explicit(&warden.flags[i], 0, memory_order_relaxed);
+        atomic_store_explicit(&server.flags[i], 0, memory_order_relaxed);
         const pid_t pid = broodi_posix_fault(EAGAIN) ? -1 : fork();
         *out = i;
         if (pid == 0)
             return true;
-        warden.spares[i] = pid > 0 ? pid : 0;
+        server.spares[i] = pid > 0 ? pid : 0;
         if (pid < 0) {
-            warden.fork_error = errno;
+            server.fork_error = errno;
             return false;
         }
-        warden.children++;
+        server.children++;
     }
     return false;
 }
@@ -304,17 +305,18 @@ static void signal_idle(int number)
 {
     for (int i = 0; i < SPARES; i++)
         if (is_idle(i))
-            (void)kill(warden.spares[i], number); // which has not been reaped
+            (void)kill(server.spares[i], number); // it has not been reaped
 }
 
-// Of a child that has ended: whether it was a spare that had no job, and so is nobody's.
+// Called for a child that has ended: if it was a spare, frees its entry. Returns whether it was
+// idle; then its end is not reported.
 static bool forget_spare(pid_t pid)
 {
     for (int i = 0; i < SPARES; i++) {
-        if (warden.spares[i] != pid)
+        if (server.spares[i] != pid)
             continue;
         const bool idle = is_idle(i);
-        warden.spares[i] = 0;
+        server.spares[i] = 0;
         return idle;
     }
     return false;
@@ -328,23 +330,23 @@ static void reap_children(void)
             return;
         const pid_t pid = info.si_pid;
         if (!forget_spare(pid))
-            warden.ended(pid, broodi_launch_end(&info));
+            server.ended(pid, broodi_launch_end(&info));
         (void)waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG);
-        warden.children--;
+        server.children--;
     }
 }
 
-// Nobody else is there to take it.
+// Receives a job that no spare can take, and replies with the error of fork().
 static void refuse_job(void)
 {
     struct warden_job job;
     int descriptors[CHANNEL_MOST_DESCRIPTORS];
     size_t count = 0;
-    if (!broodi_channel_receive_with(warden.jobs, &job, sizeof job, MSG_DONTWAIT, descriptors,
+    if (!broodi_channel_receive_with(server.jobs, &job, sizeof job, MSG_DONTWAIT, descriptors,
                                      &count))
         return;
     if (count > 0)
-        broodi_channel_send_error(descriptors[0], warden.fork_error, "fork in the fork server");
+        broodi_channel_send_error(descriptors[0], server.fork_error, "fork in the fork server");
     for (size_t i = 0; i < count; i++)
         close(descriptors[i]);
 }
@@ -356,45 +358,45 @@ static void drain(int descriptor)
         continue;
 }
 
-// Whoever was stopped as this one was goes on with it.
+// If this process has been continued, its spares may have been stopped as well: continues them.
 static void take_signals(void)
 {
     struct signalfd_siginfo signal;
-    while (read(warden.signals, &signal, sizeof signal) == (ssize_t)sizeof signal)
+    while (read(server.signals, &signal, sizeof signal) == (ssize_t)sizeof signal)
         if (signal.ssi_signo == SIGCONT)
             signal_idle(SIGCONT);
 }
 
-// No more jobs: a spare that is stopped would not see it.
-static void let_go(void)
+// No more jobs follow. The spares are killed, since one that is stopped would not notice.
+static void end_jobs(void)
 {
-    warden.let_go = true;
-    close(warden.jobs);
-    warden.jobs = -1; // poll passes it over
+    server.released = true;
+    close(server.jobs);
+    server.jobs = -1; // poll ignores it
     signal_idle(SIGKILL);
 }
 
 static void wait_for_news(void)
 {
-    const bool helpless = warden.fork_error && count_idle() == 0;
+    const bool is_without_spares = server.fork_error && count_idle() == 0;
     struct pollfd news[] = {
-        { .fd = warden.requester, .events = POLLIN },
-        { .fd = warden.jobs, .events = helpless ? POLLIN : 0 },
-        { .fd = warden.taken, .events = POLLIN },
-        { .fd = warden.signals, .events = POLLIN },
+        { .fd = server.requester, .events = POLLIN },
+        { .fd = server.jobs, .events = is_without_spares ? POLLIN : 0 },
+        { .fd = server.taken, .events = POLLIN },
+        { .fd = server.signals, .events = POLLIN },
     };
-    // A thread that some library has started before main takes SIGCHLD away if it does not block
-    // it.
-    const bool looks_again = warden.fork_error || brood_os_thread_count() > 1;
-    if (broodi_posix_fault(ENOMEM) || poll(news, 4, looks_again ? RETRY : -1) < 0)
+    // If a library has started a thread before main, that may take SIGCHLD because it does not
+    // block it: then the server checks periodically.
+    const bool polls = server.fork_error || brood_os_thread_count() > 1;
+    if (broodi_posix_fault(ENOMEM) || poll(news, 4, polls ? RETRY : -1) < 0)
         return;
     if (news[0].revents)
         _exit(0);
-    warden.job_waits = news[1].revents & POLLIN;
+    server.job_waits = news[1].revents & POLLIN;
     if (news[1].revents & (POLLHUP | POLLERR))
-        let_go();
+        end_jobs();
     if (news[2].revents)
-        drain(warden.taken);
+        drain(server.taken);
     if (news[3].revents)
         take_signals();
     reap_children();
@@ -405,18 +407,18 @@ static const char *prepare_signals(void)
     sigset_t set;
     sigfillset(&set);
     (void)sigprocmask(SIG_SETMASK, &set, NULL);
-    (void)signal(SIGCHLD, SIG_DFL); // or there would be nobody to reap
-    warden.ignored = ignored_signals();
+    (void)signal(SIGCHLD, SIG_DFL); // otherwise the system would reap the children
+    server.ignored = ignored_signals();
     sigemptyset(&set);
     sigaddset(&set, SIGCHLD);
     sigaddset(&set, SIGCONT);
-    warden.signals =
+    server.signals =
         broodi_posix_fault(EMFILE) ? -1 : signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-    return warden.signals >= 0 ? NULL : "signalfd";
+    return server.signals >= 0 ? NULL : "signalfd";
 }
 
-// Nobody's pipe stays open because of a server.
-static const char *let_standard_go(void)
+// Replaces the standard descriptors, so that the server keeps no pipe open.
+static const char *release_standard(void)
 {
     const int null = broodi_posix_fault(EMFILE) ? -1 : open("/dev/null", O_RDWR | O_CLOEXEC);
     if (null < 0)
@@ -429,8 +431,8 @@ static const char *let_standard_go(void)
     return NULL;
 }
 
-// Nor does a directory; but one that the server could not come back to is what its children begin
-// in.
+// Changes to "/", so that the server keeps no directory in use; but if it could not change back
+// to its directory, its children must begin there.
 static void leave_directory(void)
 {
     struct stat facts;
@@ -438,62 +440,62 @@ static void leave_directory(void)
         (void)!chdir("/");
 }
 
-// A job brings the channel, the directory and the standard descriptors. A spare has two descriptors
-// less than the server.
-static const char *try_room(void)
+// Checks that there is room for the five descriptors of a job: channel, directory and the three
+// standard ones. A spare has two descriptors fewer than the server.
+static const char *check_room(void)
 {
     enum { ROOM = 3 };
     int tried[ROOM];
     int count = 0;
     while (count < ROOM && !broodi_posix_fault(EMFILE) &&
-           (tried[count] = fcntl(warden.taken, F_DUPFD_CLOEXEC, 0)) >= 0)
+           (tried[count] = fcntl(server.taken, F_DUPFD_CLOEXEC, 0)) >= 0)
         count++;
     const int error = errno;
     for (int i = 0; i < count; i++)
         close(tried[i]);
     errno = error;
-    return count == ROOM ? NULL : "room for what a child is given";
+    return count == ROOM ? NULL : "reserving descriptors";
 }
 
 static const char *make_flags(void)
 {
     void *flags = broodi_posix_fault(ENOMEM)
                       ? MAP_FAILED
-                      : mmap(NULL, SPARES * sizeof *warden.flags, PROT_READ | PROT_WRITE,
+                      : mmap(NULL, SPARES * sizeof *server.flags, PROT_READ | PROT_WRITE,
                              MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (flags == MAP_FAILED)
         return "mmap";
-    warden.flags = flags;
+    server.flags = flags;
     return NULL;
 }
 
-// What has failed, with errno; NULL: nothing. A program may run without standard streams: the
-// server has all three before it opens anything else, which would get one of their numbers.
+// Returns the call that failed, with errno; NULL if none did. A program may run without standard
+// streams: the server opens all three before anything else could get one of their numbers.
 static const char *prepare(void)
 {
-    warden.pid = getpid();
-    warden.group = getpgrp();
-    if (warden.group > 0)
+    server.pid = getpid();
+    server.group = getpgrp();
+    if (server.group > 0)
         (void)setpgid(0, 0);
     leave_directory();
-    const char *failed = let_standard_go();
+    const char *failed = release_standard();
     if (failed)
         return failed;
-    warden.taken = broodi_posix_fault(EMFILE) ? -1 : eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (warden.taken < 0)
+    server.taken = broodi_posix_fault(EMFILE) ? -1 : eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (server.taken < 0)
         return "eventfd";
     failed = make_flags();
     if (!failed)
         failed = prepare_signals();
-    return failed ? failed : try_room();
+    return failed ? failed : check_room();
 }
 
-static void tell_requester(const char *failed, int code)
+static void report_to_requester(const char *failed, int code)
 {
     struct warden_ready ready = { .code = failed ? code : 0 };
     if (failed)
         (void)snprintf(ready.call, sizeof ready.call, "%s in the fork server", failed);
-    if (!broodi_channel_send_with(warden.jobs, &ready, sizeof ready, NULL, 0) || failed)
+    if (!broodi_channel_send_with(server.jobs, &ready, sizeof ready, NULL, 0) || failed)
         _exit(70);
 }
 
@@ -502,18 +504,18 @@ brood_status brood_os_serve(const brood_resource *resources,
                             void (*taken)(const uint64_t place[2]), brood_os_boot *out)
 {
     int spare = 0;
-    warden.ended = ended;
-    warden.taken_by = taken;
-    warden.jobs = (int)resources[WARDEN_JOBS].value;
-    warden.requester = (int)resources[WARDEN_REQUESTER].value;
+    server.ended = ended;
+    server.taken_by = taken;
+    server.jobs = (int)resources[WARDEN_JOBS].value;
+    server.requester = (int)resources[WARDEN_REQUESTER].value;
     const char *failed = prepare();
-    tell_requester(failed, errno);
+    report_to_requester(failed, errno);
     while (!make_spares(&spare)) {
-        if (warden.let_go && warden.children == 0)
+        if (server.released && server.children == 0)
             _exit(0);
-        if (warden.job_waits && count_idle() == 0)
+        if (server.job_waits && count_idle() == 0)
             refuse_job();
-        warden.job_waits = false;
+        server.job_waits = false;
         wait_for_news();
     }
     return wait_for_job(spare, out);
