@@ -258,7 +258,8 @@ static brood_status check_file_limit(uint64_t end)
     const uint64_t limit = brood_os_section_limit();
     if (end <= limit)
         return BROOD_OK;
-    return broodi_fail(BROOD_NO_MEMORY, "a file of %llu bytes, the limit is %llu",
+    return broodi_fail(BROOD_NO_MEMORY,
+                       "a file of %llu bytes is needed, the file size limit is %llu",
                        (unsigned long long)end, (unsigned long long)limit);
 }
 

@@ -56,7 +56,7 @@ static int make_large_ones(void *arg)
     (void)arg;
     CHECK(set_limit(RLIMIT_FSIZE, broodi_space_end() + 3 * MIB));
     CHECK(brood_block_create(&block, 8 * MIB) == BROOD_NO_MEMORY);
-    CHECK(strstr(brood_last_error(), "files may have"));
+    CHECK(strstr(brood_last_error(), "the file size limit is"));
     CHECK(brood_block_create_lazy(&block, 8 * MIB) == BROOD_NO_MEMORY);
     CHECK(block.id == 77);
     CHECK(brood_block_create(&block, 2 * MIB) == BROOD_OK);
@@ -79,7 +79,7 @@ static int make_many(void *arg)
         count++;
     CHECK(count >= 30 && count < MOST);
     CHECK(brood_block_create(&blocks[count], CHUNK) == BROOD_NO_MEMORY);
-    CHECK(strstr(brood_last_error(), "the limit is"));
+    CHECK(strstr(brood_last_error(), "the file size limit is"));
     CHECK(brood_block_destroy(blocks[--count]) == BROOD_OK);
     CHECK(brood_block_create(&small, 10) == BROOD_OK);
     CHECK(brood_block_destroy(small) == BROOD_OK);
