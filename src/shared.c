@@ -297,8 +297,8 @@ static bool set_process(uint32_t index, uint64_t state, uint32_t low)
     return broodi_word_swap(&process_at(index)->state, state, low);
 }
 
-// DYING with its worker: the slot of this process plus one. 0, for ever, for a process that has no
-// slot yet, and for a guest.
+// DYING with its worker: the slot of this process plus one. 0, which no sweep takes over, for a
+// process that has no slot yet, and for a guest.
 static uint32_t dying(void)
 {
     const uint32_t self = broodi_here.role == BROODI_GUEST ? BROODI_NONE : broodi_here.process;

@@ -185,7 +185,7 @@ struct broodi_party_slot {
 // A block of shared memory.
 struct broodi_block_slot {
     broodi_word state;      // low: see block.c
-    _Atomic uint64_t place; // where it begins: an offset in the window, beyond it for a section
+    _Atomic uint64_t place; // offset in the window; in the memory object, for a section
     _Atomic uint64_t size;  // bytes, as requested
     _Atomic uint64_t name;  // the name of its section, and the process that keeps the section
     _Atomic int64_t keeper;
