@@ -1,23 +1,23 @@
 // SPDX-License-Identifier: MIT
 /**
  * @file
- * @brief Waiting, with a lock given up meanwhile, until somebody says that something has changed.
+ * @brief Condition variables: release a lock, wait for a notification, reacquire the lock.
  *
- * A condition is a plain value, as a brood_lock is, and works in every thread of every process of
+ * A condition is a plain value, like a brood_lock, and works in every thread of every process of
  * the family, with either form of lock.
  *
- * A notify chooses among those who wait at that moment, the longest first. Who has been chosen has
- * consumed it, also if he is killed before he goes on; who has timed out or died before consumes
- * nothing. Nobody waits for anybody's acknowledgement: a notify never blocks, and a dead waiter
- * holds up nobody.
+ * A notify selects among the threads that wait at that moment, those first that have waited
+ * longest. A selected waiter has consumed the notification, even if it is killed before it
+ * resumes; a waiter that timed out or died before consumes none. A notify waits for no
+ * acknowledgement: it never blocks, and a dead waiter delays no other thread.
  *
- * Notifies, and the beginnings and ends of waits, take effect in one order. So a thread that
- * returns from its wait finds that all whom the same notify has chosen do not wait any more: what
- * it notifies next goes to others, and all of them may go on to another lock. A destroy after a
- * notify takes nothing back: those who were chosen get `BROOD_OK`.
+ * Notifications, and the beginnings and ends of waits, take effect in one total order. So when a
+ * thread returns from its wait, no other thread that the same notify selected is waiting any more:
+ * its next notify goes to other threads, and all selected threads may use another lock from then
+ * on. A destroy after a notify revokes nothing: the selected waiters get `BROOD_OK`.
  *
- * A wait may be followed by another's change before the lock is held again: look at what was waited
- * for, in a loop, or let brood_condition_wait_for() do it. None of these calls is safe in a signal
+ * Another thread may change the state before the lock is reacquired: check the predicate again in
+ * a loop, or let brood_condition_wait_for() do so. None of these calls is safe in a signal
  * handler.
  */
 #ifndef BROOD_CONDITION_H
@@ -38,36 +38,42 @@ typedef struct brood_condition {
 } brood_condition;
 
 /**
- * @brief Makes a condition that nobody waits for. Each wait names the lock.
- * @return `BROOD_INVALID` without `out`; `BROOD_NO_MEMORY`, `BROOD_NO_RESOURCES` when the family's
- * shared memory or slots are used up; `BROOD_NOT_INITIALIZED`.
+ * @brief Creates a condition without waiters. Each wait names the lock.
  *
- * It lives until brood_condition_destroy() or the end of the family, whoever made it.
+ * It lives until brood_condition_destroy() or the end of the family, whichever process created it.
+ *
+ * @param out  receives the condition.
+ * @retval BROOD_INVALID          `out` is NULL.
+ * @retval BROOD_NO_MEMORY        the family's shared memory is used up.
+ * @retval BROOD_NO_RESOURCES     the family's slots are used up.
+ * @retval BROOD_NOT_INITIALIZED  brood_init() has not run.
  */
 BROOD_API BROOD_NODISCARD brood_status brood_condition_create(brood_condition *out);
 
 /**
- * @brief Gives the lock up, waits to be notified, and takes the lock back, however long that takes.
+ * @brief Releases the lock, waits for a notification, and reacquires the lock, however long that
+ * takes.
  *
- * A recursive lock is given up with all its levels, and has as many afterwards. A lock that was
- * given up is free, so it can be destroyed: that ends the wait at once, and does not concern those
- * who wait for the condition with another lock.
+ * A recursive lock is released with all its levels, and has as many afterwards. A released lock is
+ * free, so it can be destroyed: that ends the wait at once, and does not affect threads that wait
+ * for the condition with another lock.
  *
  * @param condition  the condition.
- * @param lock       held by the calling thread; all who wait for the condition at a time do so with
- * the same one.
- * @param timeout    how long to wait for a notify.
- * @retval BROOD_OK          notified; the lock is held.
- * @retval BROOD_TIMEOUT     not notified in that time; the lock is held.
- * @retval BROOD_OWNER_DIED  the lock is held, and its holder before ended without releasing it;
- * notified or not.
- * @retval BROOD_STALE       the condition was destroyed before the wait was notified, or the lock
- * was destroyed, before or meanwhile. The lock is not held.
- * @retval BROOD_NOT_OWNER   the calling thread does not hold the lock.
- * @retval BROOD_INVALID     no condition or no lock of this family, or others wait with another
- * lock. The lock is held as before.
- * @retval BROOD_NO_MEMORY, BROOD_NO_RESOURCES  there is no place for a waiter. The lock is held as
- * before.
+ * @param lock       held by the calling thread; all threads that wait for the condition at the
+ *                   same time do so with the same lock.
+ * @param timeout    how long to wait for a notification.
+ * @retval BROOD_OK               notified; the lock is held.
+ * @retval BROOD_TIMEOUT          not notified in that time; the lock is held.
+ * @retval BROOD_OWNER_DIED       notified or not, the lock is held, and its previous holder ended
+ *                                without releasing it.
+ * @retval BROOD_STALE            the condition was destroyed before the waiter was notified, or
+ *                                the lock was destroyed, before or during the wait. The lock is
+ *                                not held.
+ * @retval BROOD_NOT_OWNER        the calling thread does not hold the lock.
+ * @retval BROOD_INVALID          `condition` or `lock` is not of this family, or other threads
+ *                                wait with another lock. The lock is held as before.
+ * @retval BROOD_NO_MEMORY        no memory for another waiter. The lock is held as before.
+ * @retval BROOD_NO_RESOURCES     no slot for another waiter. The lock is held as before.
  * @retval BROOD_NOT_INITIALIZED  brood_init() has not run.
  */
 BROOD_API BROOD_NODISCARD brood_status brood_condition_wait(brood_condition condition,
@@ -77,39 +83,57 @@ BROOD_API BROOD_NODISCARD brood_status brood_condition_wait(brood_condition cond
 /**
  * @brief Waits until a predicate is true.
  *
+ * Every other status means what it does for brood_condition_wait().
+ *
  * @param condition  the condition, which is notified when the predicate may have become true.
  * @param lock       held by the calling thread.
  * @param predicate  called in this thread with the lock held: before the first wait, and after
- * each.
+ *                   each.
  * @param arg        passed to it.
  * @param timeout    how long to wait in all.
- * @retval BROOD_OK       the predicate is true; the lock is held.
- * @retval BROOD_TIMEOUT  it is false, also at the end of that time; the lock is held.
- * @retval BROOD_OWNER_DIED  as for brood_condition_wait(); the predicate was not asked any more.
- * @retval BROOD_STALE, BROOD_NOT_OWNER, BROOD_INVALID, BROOD_NO_MEMORY, BROOD_NO_RESOURCES,
- * BROOD_NOT_INITIALIZED  as for brood_condition_wait(); `BROOD_INVALID` also without a predicate.
+ * @retval BROOD_OK          the predicate is true; the lock is held.
+ * @retval BROOD_TIMEOUT     the predicate is false, also at the end of that time; the lock is
+ *                           held.
+ * @retval BROOD_OWNER_DIED  the lock is held, and its previous holder ended without releasing it;
+ *                           the predicate was not called again.
+ * @retval BROOD_INVALID     `predicate` is NULL, `condition` or `lock` is not of this family, or
+ *                           other threads wait with another lock.
  */
 BROOD_API BROOD_NODISCARD brood_status brood_condition_wait_for(brood_condition condition,
                                                                 brood_lock lock,
-                                                                bool (*predicate)(void *),
+                                                                bool (*predicate)(void *arg),
                                                                 void *arg, brood_duration timeout);
 
 /**
- * @brief Wakes up to `count` of those who wait, those first who have waited longest. Never blocks;
- * the lock need not be held.
- * @retval BROOD_STALE    it was destroyed.
- * @retval BROOD_INVALID  it is no condition of this family.
+ * @brief Wakes up to `count` waiters, those first that have waited longest. Never blocks; the lock
+ * need not be held.
+ *
+ * @param condition  the condition.
+ * @param count      how many to wake at most; 0 wakes none.
+ * @retval BROOD_STALE            the condition was destroyed.
+ * @retval BROOD_INVALID          `condition` is not a condition of this family.
  * @retval BROOD_NOT_INITIALIZED  brood_init() has not run.
  */
 BROOD_API brood_status brood_condition_notify(brood_condition condition, uint32_t count);
 
-/** @brief Wakes all who wait. @return as brood_condition_notify(). */
+/**
+ * @brief Wakes all waiters. Never blocks; the lock need not be held.
+ *
+ * @param condition  the condition.
+ * @retval BROOD_STALE            the condition was destroyed.
+ * @retval BROOD_INVALID          `condition` is not a condition of this family.
+ * @retval BROOD_NOT_INITIALIZED  brood_init() has not run.
+ */
 BROOD_API brood_status brood_condition_notify_all(brood_condition condition);
 
 /**
- * @brief Ends the condition: every copy of it is stale from now on, and those who wait and were not
- * notified get `BROOD_STALE`.
- * @retval BROOD_STALE, BROOD_INVALID, BROOD_NOT_INITIALIZED  as for brood_condition_notify().
+ * @brief Destroys the condition: every copy of the handle is stale from now on, and the waiters
+ * that were not notified get `BROOD_STALE`.
+ *
+ * @param condition  the condition.
+ * @retval BROOD_STALE            the condition was destroyed before.
+ * @retval BROOD_INVALID          `condition` is not a condition of this family.
+ * @retval BROOD_NOT_INITIALIZED  brood_init() has not run.
  */
 BROOD_API brood_status brood_condition_destroy(brood_condition condition);
 

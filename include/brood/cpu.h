@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /**
  * @file
- * @brief How many processors there are.
+ * @brief The number of processors.
  */
 #ifndef BROOD_CPU_H
 #define BROOD_CPU_H
@@ -16,8 +16,8 @@ BROOD_API unsigned brood_cpu_count(void);
 /**
  * @brief Counts the processors that this process may use; at least 1, at most brood_cpu_count().
  *
- * Looks at the affinity of the calling thread (Linux) or of the process (Windows), and at the
- * processor quota of the control group on Linux, rounded up. Safe in any thread.
+ * Respects the affinity of the calling thread (Linux) or of the process (Windows) and, on Linux,
+ * the processor quota of the control group, rounded up. Safe in any thread.
  */
 BROOD_API unsigned brood_cpu_usable(void);
 

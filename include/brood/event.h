@@ -1,16 +1,13 @@
 // SPDX-License-Identifier: MIT
 /**
  * @file
- * @brief A flag that can be waited for, by threads and processes alike.
+ * @brief Events: flags that threads of any process can wait for.
  *
- * An event is a plain value, as a brood_lock is: it works in every thread of every process of the
- * family. It is set or clear. To set it releases everybody who waits at that moment, also when it
- * is cleared at once.
+ * An event is a plain value, like a brood_lock, and works in every thread of every process of the
+ * family. It is set or clear. Setting it releases all threads that wait at that moment: they get
+ * `BROOD_OK`, even if the event is cleared or destroyed before they run.
  *
- * To set an event is final for those who wait: they get `BROOD_OK`, also when it is cleared or
- * destroyed before they run.
- *
- * A look, a wait for an event that is set, and a change that nobody waits for are a few atomic
+ * Testing the event, waiting while it is set, and changing it with no waiters take a few atomic
  * operations and no system call.
  */
 #ifndef BROOD_EVENT_H
@@ -30,53 +27,72 @@ typedef struct brood_event {
 } brood_event;
 
 /**
- * @brief Makes an event that is clear.
- * @return `BROOD_INVALID` without `out`; `BROOD_NO_MEMORY`, `BROOD_NO_RESOURCES` when the family's
- * shared memory or slots are used up; `BROOD_NOT_INITIALIZED`.
+ * @brief Creates an event that is clear.
  *
- * It lives until brood_event_destroy() or the end of the family, whoever made it.
+ * It lives until brood_event_destroy() or the end of the family, whichever process created it.
+ *
+ * @param out  receives the event.
+ * @retval BROOD_INVALID          `out` is NULL.
+ * @retval BROOD_NO_MEMORY        the family's shared memory is used up.
+ * @retval BROOD_NO_RESOURCES     the family's slots are used up.
+ * @retval BROOD_NOT_INITIALIZED  brood_init() has not run.
  */
 BROOD_API BROOD_NODISCARD brood_status brood_event_create(brood_event *out);
 
 /**
- * @brief Sets the event, and releases everybody who waits for it. Never blocks.
+ * @brief Sets the event, and releases all its waiters. Never blocks.
  *
- * Safe in a signal handler: it keeps `errno`, and notes no sentence for brood_last_error().
- * @retval BROOD_STALE    it was destroyed.
- * @retval BROOD_INVALID  it is no event of this family.
+ * Safe in a signal handler: it preserves `errno`, and stores no message for brood_last_error().
+ *
+ * @param event  the event.
+ * @retval BROOD_STALE            the event was destroyed.
+ * @retval BROOD_INVALID          `event` is not an event of this family.
  * @retval BROOD_NOT_INITIALIZED  brood_init() has not run.
  */
 BROOD_API brood_status brood_event_set(brood_event event);
 
 /**
- * @brief Clears the event. Never blocks. Safe in a signal handler, as brood_event_set() is.
- * @retval BROOD_STALE, BROOD_INVALID, BROOD_NOT_INITIALIZED  as for brood_event_set().
+ * @brief Clears the event. Never blocks. Safe in a signal handler, like brood_event_set().
+ *
+ * @param event  the event.
+ * @retval BROOD_STALE            the event was destroyed.
+ * @retval BROOD_INVALID          `event` is not an event of this family.
+ * @retval BROOD_NOT_INITIALIZED  brood_init() has not run.
  */
 BROOD_API brood_status brood_event_clear(brood_event event);
 
 /**
- * @brief Tells whether the event is set.
- * @retval BROOD_INVALID  without `out`, or no event of this family.
- * @retval BROOD_STALE, BROOD_NOT_INITIALIZED  as for brood_event_set().
+ * @brief Reports whether the event is set.
+ *
+ * @param event  the event.
+ * @param out    receives the answer.
+ * @retval BROOD_STALE            the event was destroyed.
+ * @retval BROOD_INVALID          `out` is NULL, or `event` is not an event of this family.
+ * @retval BROOD_NOT_INITIALIZED  brood_init() has not run.
  */
 BROOD_API BROOD_NODISCARD brood_status brood_event_is_set(brood_event event, bool *out);
 
 /**
- * @brief Waits until the event is set, or has been set since the call began.
+ * @brief Waits until the event is set, or has been set since the wait began.
  *
  * @param event    the event.
  * @param timeout  how long to wait.
- * @retval BROOD_TIMEOUT  it was not set in that time.
- * @retval BROOD_STALE    it was destroyed, before the call or while the caller waited and it had
- * not been set.
- * @retval BROOD_INVALID, BROOD_NOT_INITIALIZED  as for brood_event_set().
+ * @retval BROOD_TIMEOUT          the event was not set in that time.
+ * @retval BROOD_STALE            the event was destroyed before the call, or while the caller
+ *                                waited and before it was set.
+ * @retval BROOD_INVALID          `event` is not an event of this family.
+ * @retval BROOD_NOT_INITIALIZED  brood_init() has not run.
  */
 BROOD_API BROOD_NODISCARD brood_status brood_event_wait(brood_event event, brood_duration timeout);
 
 /**
- * @brief Ends the event: every copy of it is stale from now on, and those who wait get
- * `BROOD_STALE` unless it was set while they did.
- * @retval BROOD_STALE, BROOD_INVALID, BROOD_NOT_INITIALIZED  as for brood_event_set().
+ * @brief Destroys the event: every copy of the handle is stale from now on, and its waiters get
+ * `BROOD_STALE` unless it was set while they waited.
+ *
+ * @param event  the event.
+ * @retval BROOD_STALE            the event was destroyed before.
+ * @retval BROOD_INVALID          `event` is not an event of this family.
+ * @retval BROOD_NOT_INITIALIZED  brood_init() has not run.
  */
 BROOD_API brood_status brood_event_destroy(brood_event event);
 

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
 /**
  * @file
- * @brief How the names of brood cross a library boundary. The one header that looks at the
- * compiler.
+ * @brief How the functions of brood are exported from a library and imported from it. The only
+ * header that depends on the compiler.
  *
  * A program needs no macro, whether it links the static library or the shared one: all that brood
- * exports are functions. With `BROOD_SHARED` defined, as the CMake target has it for the shared
- * library, calls into a Windows DLL go there directly instead of through a jump.
+ * exports are functions. With `BROOD_SHARED` defined, as the CMake target does for the shared
+ * library, calls into a Windows DLL are direct instead of through a jump.
  */
 #ifndef BROOD_EXPORT_H
 #define BROOD_EXPORT_H
@@ -25,11 +25,11 @@
 #define BROOD_API
 #endif
 
-/** The caller must look at what this call returns. */
+/** The caller must use what this call returns. */
 #if defined(__GNUC__) || defined(__clang__)
 #define BROOD_NODISCARD __attribute__((warn_unused_result))
 #elif defined(_MSC_VER)
-#include <stddef.h> // brings the name
+#include <stddef.h> // defines _Check_return_
 #define BROOD_NODISCARD _Check_return_
 #else
 #define BROOD_NODISCARD

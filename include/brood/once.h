@@ -16,21 +16,20 @@ typedef struct brood_once_flag {
     uint64_t state; /**< Private; accessed as an atomic. */
 } brood_once_flag;
 
+// clang-format off
 /** @brief The value of a flag whose function has not run. */
-#define BROOD_ONCE_INIT \
-    {                   \
-        0               \
-    }
+#define BROOD_ONCE_INIT { 0 }
+// clang-format on
 
 /**
- * @brief Runs `fn` if no call with this flag has done so; returns when `fn` has returned, whoever
- * ran it.
+ * @brief Runs `fn` unless another call with this flag has run it; returns when `fn` has returned,
+ * whichever thread ran it.
  *
  * What `fn` wrote is visible to every caller after the return. Blocks while another thread runs
- * `fn`; a call from inside `fn` with the same flag would wait for itself, and if `fn` ends its
- * thread instead of returning, others wait for ever. May be called before `brood_init()`. Safe in
- * any thread. Not a cancellation point, nor is anything inside `fn`. A process forked while another
- * thread of its parent was inside `fn` runs it anew.
+ * `fn`. A call from inside `fn` with the same flag waits for ever, and if `fn` ends its thread
+ * instead of returning, all other callers do. May be called before brood_init(). Safe in any
+ * thread. Not a cancellation point, nor is anything inside `fn`. A process that was forked while
+ * another thread of its parent was inside `fn` runs `fn` again.
  */
 BROOD_API void brood_once(brood_once_flag *flag, void (*fn)(void));
 

@@ -4,21 +4,21 @@
  * @brief Functions in processes.
  *
  * A #brood_process is a counted reference to a child of this process. It belongs to the process
- * that started the child. In a copy of that process, made by fork() or `BROOD_START_FORK`, calls
- * with it answer `BROOD_WRONG_STATE`. To any other process a reference is a pointer to nothing:
- * like every pointer, it must not be handed to a child in a fresh image, where its use is
- * undefined.
+ * that started the child, called the child's parent. In a copy of the parent, made by fork() or
+ * `BROOD_START_FORK`, calls with the reference return `BROOD_WRONG_STATE`. In any other process it
+ * is an invalid pointer: like every pointer, it must not be passed to a child in a fresh image,
+ * where its use is undefined.
  *
  * brood waits for its own children only, one by one: it never touches SIGCHLD nor any other child.
- * In a program that reaps all its children by itself, how a child ended is still known from the
- * record that the child leaves in shared memory; where there is none (it was killed), the answer is
- * `BROOD_LOST`.
+ * In a program that reaps all its children itself, brood still knows how a child ended from the
+ * record that the child leaves in shared memory; if there is no record (the child was killed), it
+ * reports `BROOD_LOST`.
  *
  * All calls are safe in any thread; none is safe in a signal handler.
  *
- * On Linux a child is tied to its starter by the death signal. The system takes the tie away from a
- * child that gives up or gains privileges, and takes the end of the starter's main thread
- * (pthread_exit() in `main`) for the end of the starter.
+ * On Linux a child is tied to its parent by the death signal. The system removes this tie from a
+ * child that gives up or gains privileges, and treats the end of the parent's main thread
+ * (pthread_exit() in `main`) as the end of the parent.
  */
 #ifndef BROOD_PROCESS_H
 #define BROOD_PROCESS_H
@@ -32,8 +32,10 @@
 
 BROOD_BEGIN_DECLS
 
-/** @brief What runs in a process or in a thread: a function of the program or of any library it
- * loads, also a static one. */
+/**
+ * @brief What runs in a process or in a thread: a function of the program or of any library that
+ * it loads, also a static one.
+ */
 typedef int (*brood_target)(void *arg);
 
 /** @brief A process number of the operating system. */
@@ -42,70 +44,94 @@ typedef int64_t brood_pid;
 /** @brief A counted reference to a child process. */
 typedef struct brood_process brood_process;
 
-/** @brief How a child comes to be. */
+/** @brief How a child is created. */
 typedef enum brood_start_method {
-    /** What brood_start_method_set() or BROOD_START_METHOD has named; otherwise
-       `BROOD_START_SPAWN`, on every system. */
+    /**
+     * The method that brood_start_method_set() or BROOD_START_METHOD names; otherwise
+     * `BROOD_START_SPAWN`, on every system.
+     */
     BROOD_START_DEFAULT = 0,
-    /** The same program, executed again for this child, as it would be now. */
+    /**
+     * The same program, executed again for this child, which inherits what its parent has then.
+     */
     BROOD_START_SPAWN = 1,
-    /** A fresh image, forked from a server process that was executed once: cheaper for a program
+    /**
+     * A fresh image, forked from a server process that was executed once: cheaper for a program
      * that starts thousands of short processes. Linux only.
      *
-     *  The child has of its starter, as of the start: environment, working directory, standard
-     * streams, umask, timer slack, blocked and ignored signals. The first start makes the server; a
-     * start makes another one when the starter has changed, as far as /proc and cheap calls tell,
-     * its user or groups, capabilities, securebits, no_new_privs, seccomp mode or number of
-     * filters, session, process group, root directory or mount namespace, control group, limits,
-     * scheduling, processors, OOM score. What else a child inherits is as when the server was made:
-     * what libraries have read from the environment when they were loaded, and /proc/PID/environ;
-     * namespaces but that of mounts; Landlock and other security modules; what only one thread of
-     * the starter has. A program that confines itself in such a way starts by SPAWN.
+     * The child has what its parent has at the time of the start: environment, working directory,
+     * standard streams, umask, timer slack, blocked and ignored signals. The first start creates
+     * the server; a later start creates another one if one of these has changed in the parent, as
+     * far as /proc and cheap calls report it: user or groups, capabilities, securebits,
+     * no_new_privs, seccomp mode or number of filters, session, process group, root directory or
+     * mount namespace, control group, limits, scheduling, processors and memory nodes, OOM score,
+     * or the working directory if the parent may not search it. Everything else that a child
+     * inherits is as it was when the server was created: what libraries read from the environment
+     * when they were loaded, and /proc/PID/environ; namespaces other than that of mounts; Landlock
+     * and other security modules; what only one thread of the parent has. A program that confines
+     * itself in such a way starts its children by `BROOD_START_SPAWN`.
      *
-     *  The server and two processes that it keeps ready count for RLIMIT_NPROC and the control
-     * group. It has a process group of its own and no standard streams, sits in "/", and blocks all
-     * signals. When it is killed its children are killed too. When it has been stopped, a start or
-     * a join that waits for it continues it. Nobody waits for it but the first process of the
-     * system or container, which must reap what it adopts; where orphans become children of the
-     * program itself, the server becomes one. */
+     * The server and two processes that it keeps ready count towards RLIMIT_NPROC and the control
+     * group. The server has a process group of its own and no standard streams, its working
+     * directory is "/", and it blocks all signals. If it is killed, its children are killed too.
+     * If it is stopped, a start or a join that waits for it continues it. Its parent is the first
+     * process of the system or container, which must reap the processes that it adopts; in a
+     * program that adopts orphans itself, the server becomes a child of the program.
+     */
     BROOD_START_FORKSERVER = 2,
-    /** A copy of the calling process, with its memory. When its target returns it flushes stdio and
-     * leaves by _exit(); see "What exit() runs" in brood.h. POSIX only. */
+    /**
+     * A copy of the calling process, with its memory. When its target returns it flushes stdio and
+     * leaves by _exit(); see "What exit() runs" in brood.h. POSIX only.
+     */
     BROOD_START_FORK = 3
 } brood_start_method;
 
-/** @brief What the end of its starter means to a child. */
+/** @brief What happens to a child at the end of its parent. */
 typedef enum brood_daemon_mode {
-    BROOD_DAEMON_INHERIT = 0, /**< As the starter itself is; the main process is none. */
-    BROOD_DAEMON_YES = 1,     /**< Stopped when the starter ends. */
-    BROOD_DAEMON_NO = 2       /**< Joined when the starter ends. */
+    /** The same as to the parent itself; the main process is not a daemon. */
+    BROOD_DAEMON_INHERIT = 0,
+    /** It is stopped. */
+    BROOD_DAEMON_YES = 1,
+    /** It is joined. */
+    BROOD_DAEMON_NO = 2
 } brood_daemon_mode;
 
 /** @brief What a child reads as its standard input. */
 typedef enum brood_input_mode {
-    BROOD_INPUT_NULL = 0,    /**< The null device. */
-    BROOD_INPUT_INHERIT = 1, /**< The starter's. */
-    BROOD_INPUT_RESOURCE = 2 /**< `input_resource` of the options. */
+    /** The null device. */
+    BROOD_INPUT_NULL = 0,
+    /** The parent's standard input. */
+    BROOD_INPUT_INHERIT = 1,
+    /** `input_resource` of the options. */
+    BROOD_INPUT_RESOURCE = 2
 } brood_input_mode;
 
 /** @brief Where a child's standard output, or its standard error, goes. */
 typedef enum brood_output_mode {
-    BROOD_OUTPUT_INHERIT = 0,  /**< To the starter's. */
-    BROOD_OUTPUT_NULL = 1,     /**< To the null device. */
-    BROOD_OUTPUT_RESOURCE = 2, /**< To `output_resource`, or `error_resource`, of the options. */
-    BROOD_OUTPUT_MERGE = 3     /**< For `error` only: where the child's output goes. */
+    /** To that of the parent. */
+    BROOD_OUTPUT_INHERIT = 0,
+    /** To the null device. */
+    BROOD_OUTPUT_NULL = 1,
+    /** To `output_resource`, or `error_resource`, of the options. */
+    BROOD_OUTPUT_RESOURCE = 2,
+    /** For `error` only: where the child's standard output goes. */
+    BROOD_OUTPUT_MERGE = 3
 } brood_output_mode;
 
 /** @brief What kind of thing a #brood_resource is. */
 typedef enum brood_resource_kind {
-    BROOD_RESOURCE_DESCRIPTOR =
-        1, /**< A descriptor of the C library; on Windows the child's copy is in binary mode. */
-    BROOD_RESOURCE_HANDLE = 2, /**< A HANDLE; Windows only. */
-    BROOD_RESOURCE_SOCKET = 3  /**< A SOCKET on Windows, a descriptor elsewhere. */
+    /** A descriptor of the C library; on Windows the child's copy is in binary mode. */
+    BROOD_RESOURCE_DESCRIPTOR = 1,
+    /** A HANDLE; Windows only. */
+    BROOD_RESOURCE_HANDLE = 2,
+    /** A SOCKET on Windows, a descriptor elsewhere. */
+    BROOD_RESOURCE_SOCKET = 3
 } brood_resource_kind;
 
-/** @brief Something of the system that is handed to a child: the child gets a copy of its own,
- * under any start method. */
+/**
+ * @brief An object of the operating system that is passed to a child: the child gets a copy of its
+ * own, under any start method.
+ */
 typedef struct brood_resource {
     int32_t kind;   /**< A #brood_resource_kind. */
     intptr_t value; /**< The descriptor, HANDLE or SOCKET. */
@@ -115,14 +141,14 @@ typedef struct brood_resource {
  * @brief How to start a child. All zero means the defaults.
  *
  * `input`, `output` and `error` say what the child has as its standard streams, under every start
- * method: copies of its own. The starter keeps its descriptors, and closes them when it has no more
- * use for them. A resource may also be a standard descriptor of the starter: `output_resource` 2
- * and `error_resource` 1 swaps the two. A standard stream is handed over whatever its close-on-exec
- * flag in the starter, and does not have that flag in the child. One that the starter has closed is
+ * method: copies of its own. The parent keeps its descriptors, and closes them when it no longer
+ * needs them. A resource may also be a standard descriptor of the parent: `output_resource` 2 and
+ * `error_resource` 1 swap the two. A standard stream is passed on whatever its close-on-exec flag
+ * in the parent, and does not have that flag in the child. One that the parent has closed is
  * closed in the child.
  *
- * To read what a child prints, errors included (the pipe on Windows:
- * `_pipe(ends, 4096, _O_BINARY | _O_NOINHERIT)`):
+ * To read what a child prints, including errors (the pipe on Windows: `_pipe(ends, 4096, _O_BINARY
+ * | _O_NOINHERIT)`):
  * @code{.c}
  * int ends[2];
  * pipe2(ends, O_CLOEXEC);
@@ -137,101 +163,141 @@ typedef struct brood_resource {
  *     use(buffer, length);
  * close(ends[0]);
  * @endcode
- * Read before you join: a child blocks when the pipe is full. Reading reports the end when no
- * process has the writing end any more: the child, what it has started itself, and each child that
- * was started by `BROOD_START_FORK` while the starter had it open.
+ * Read before joining: a child blocks when the pipe is full. Reading reports the end when no
+ * process has the write end any more: neither the child, nor a process that the child has started,
+ * nor a child that was started by `BROOD_START_FORK` while the parent had it open.
  */
 typedef struct brood_process_options {
-    const char *name; /**< NULL: "Process-1", counted; a child of that one "Process-1:1". Copied. */
-    int32_t daemon;   /**< A #brood_daemon_mode. */
-    int32_t method;   /**< A #brood_start_method. */
-    /** Allow `BROOD_START_FORK` although other threads run. The copy has none of them, but whatever
-     * locks they held: of the streams, only stdout and stderr are flushed at its end, and what the
-     * parent had buffered in others is not written by the copy. */
+    /** NULL: "Process-1", counted; a child of that process is "Process-1:1". Copied. */
+    const char *name;
+    /** A #brood_daemon_mode. */
+    int32_t daemon;
+    /** A #brood_start_method. */
+    int32_t method;
+    /**
+     * Allow `BROOD_START_FORK` while other threads run. The copy has none of these threads, but
+     * the locks that they held stay locked in it. At its end it flushes only stdout and stderr;
+     * what the parent had buffered in other streams is not written by the copy.
+     */
     bool fork_with_threads;
-    bool survive_parent;            /**< Stay when the starter is killed; not for daemons. */
-    const char *directory;          /**< Working directory, UTF-8; NULL: the starter's. */
-    int32_t input;                  /**< A #brood_input_mode. */
-    int32_t output;                 /**< A #brood_output_mode, but not `BROOD_OUTPUT_MERGE`. */
-    int32_t error;                  /**< A #brood_output_mode. */
-    brood_resource input_resource;  /**< For `BROOD_INPUT_RESOURCE`; all zero otherwise. */
-    brood_resource output_resource; /**< For `BROOD_OUTPUT_RESOURCE`; all zero otherwise. */
-    brood_resource error_resource;  /**< For `BROOD_OUTPUT_RESOURCE`; all zero otherwise. */
-    const brood_resource
-        *resources;        /**< What to hand over; the child finds it with brood_self_resource(). */
-    size_t resource_count; /**< How many there are. */
-    /** NULL, or a list that ends with NULL, laid over the starter's environment: "NAME=value" sets,
-     * "NAME" removes. */
+    /** Keep running when the parent is killed; not for daemons. */
+    bool survive_parent;
+    /** The working directory, in UTF-8; NULL: that of the parent. */
+    const char *directory;
+    /** A #brood_input_mode. */
+    int32_t input;
+    /** A #brood_output_mode, but not `BROOD_OUTPUT_MERGE`. */
+    int32_t output;
+    /** A #brood_output_mode. */
+    int32_t error;
+    /** For `BROOD_INPUT_RESOURCE`; all zero otherwise. */
+    brood_resource input_resource;
+    /** For `BROOD_OUTPUT_RESOURCE`; all zero otherwise. */
+    brood_resource output_resource;
+    /** For `BROOD_OUTPUT_RESOURCE`; all zero otherwise. */
+    brood_resource error_resource;
+    /** What to pass to the child, which gets it by brood_self_resource(). */
+    const brood_resource *resources;
+    /** The number of `resources`. */
+    size_t resource_count;
+    /**
+     * NULL, or a list that ends with NULL, which changes the parent's environment for the child:
+     * "NAME=value" sets a variable, "NAME" removes it.
+     */
     const char *const *environment;
-    uint64_t reserved[4]; /**< Zero. */
+    /** Zero. */
+    uint64_t reserved[4];
 } brood_process_options;
 
+// clang-format off
 /** @brief The defaults. */
-#define BROOD_PROCESS_OPTIONS_INIT                                        \
-    {                                                                     \
-        0, 0, 0, 0, 0, 0, 0, 0, 0, { 0, 0 }, { 0, 0 }, { 0, 0 }, 0, 0, 0, \
-        {                                                                 \
-            0, 0, 0, 0                                                    \
-        }                                                                 \
-    }
+#define BROOD_PROCESS_OPTIONS_INIT \
+    { 0, 0, 0, 0, 0, 0, 0, 0, 0, { 0, 0 }, { 0, 0 }, { 0, 0 }, 0, 0, 0, { 0, 0, 0, 0 } }
+// clang-format on
 
 /** @brief How a process ended. */
 typedef enum brood_exit_kind {
-    BROOD_RUNNING = 0, /**< It has not ended. */
-    BROOD_EXITED =
-        1, /**< By itself; `code` is what the target returned, or what exit() was given. */
-    BROOD_CRASHED = 2, /**< By a fault of its own; `crash` says which. */
-    /** By a signal that brood did not send; `native` is its number. On Windows: by Ctrl+C,
-     * Ctrl+Break or a closed console, whose exit code 0xC000013A counts as SIGINT, 2, also when the
-     * program gives it to exit(). */
+    /** It has not ended. */
+    BROOD_RUNNING = 0,
+    /** By itself; `code` is what the target returned, or what was passed to exit(). */
+    BROOD_EXITED = 1,
+    /** By a fault of its own; `crash` says which. */
+    BROOD_CRASHED = 2,
+    /**
+     * By a signal that brood did not send; `native` is its number. On Windows: by Ctrl+C,
+     * Ctrl+Break or a closed console, whose exit code 0xC000013A counts as SIGINT, 2, also when
+     * the program passes it to exit().
+     */
     BROOD_SIGNALLED = 3,
-    BROOD_TERMINATED = 4, /**< By brood_process_terminate(), brood_process_kill(), or as a daemon at
-                             its starter's end. */
-    BROOD_DEADLINE = 5,   /**< Killed at a deadline. */
-    /** It has ended, and nobody knows how. On Windows also when it left with code 0 past its own
-     * end: by _exit(), quick_exit(), ExitProcess(). */
+    /**
+     * By brood_process_terminate() or brood_process_kill(), or as a daemon at the end of its
+     * parent.
+     */
+    BROOD_TERMINATED = 4,
+    /** Killed at a deadline. */
+    BROOD_DEADLINE = 5,
+    /**
+     * It has ended in an unknown way. On Windows also when it left with code 0 without the end
+     * that brood arranges: by _exit(), quick_exit(), ExitProcess().
+     */
     BROOD_LOST = 6
 } brood_exit_kind;
 
-/** @brief What a crashed process died of. */
+/** @brief The fault that crashed a process. */
 typedef enum brood_crash {
-    BROOD_CRASH_NONE = 0,   /**< It did not crash. */
-    BROOD_CRASH_ACCESS = 1, /**< Memory that is not there. */
-    /** abort(), a failed assertion. On Windows that is the exit code 3: a process that leaves with
+    /** It did not crash. */
+    BROOD_CRASH_NONE = 0,
+    /** An access to memory that is not mapped or not permitted. */
+    BROOD_CRASH_ACCESS = 1,
+    /**
+     * abort(), a failed assertion. On Windows that is the exit code 3: a process that leaves with
      * 3 by _exit(), quick_exit() or ExitProcess() is reported as aborted, too. A 3 that the target
-     * returned or gave to exit() is `BROOD_EXITED`. */
+     * returned or passed to exit() is `BROOD_EXITED`.
+     */
     BROOD_CRASH_ABORT = 2,
-    BROOD_CRASH_ILLEGAL = 3,    /**< An illegal instruction. */
-    BROOD_CRASH_ARITHMETIC = 4, /**< Division by zero and its like. */
-    BROOD_CRASH_STACK = 5, /**< Stack overflow; Windows only, `BROOD_CRASH_ACCESS` elsewhere. */
-    BROOD_CRASH_BUS = 6,   /**< Misaligned or unbacked memory. */
-    BROOD_CRASH_OTHER = 7  /**< Another fault; `native` has the system's code. */
+    /** An illegal instruction. */
+    BROOD_CRASH_ILLEGAL = 3,
+    /** Division by zero and other arithmetic faults. */
+    BROOD_CRASH_ARITHMETIC = 4,
+    /** Stack overflow; Windows only, `BROOD_CRASH_ACCESS` elsewhere. */
+    BROOD_CRASH_STACK = 5,
+    /** Misaligned or unbacked memory. */
+    BROOD_CRASH_BUS = 6,
+    /** Another fault; `native` is the system's code for it. */
+    BROOD_CRASH_OTHER = 7
 } brood_crash;
 
 /** @brief The report about the end of a process. */
 typedef struct brood_exit {
-    int32_t kind;  /**< A #brood_exit_kind. */
-    int32_t code;  /**< For `BROOD_EXITED`: all 32 bits of what the target returned; after exit()
-                      POSIX keeps 8. */
-    int32_t crash; /**< A #brood_crash. */
-    /** The signal number (POSIX); the exit code (Windows), but 2 for `BROOD_SIGNALLED`; 15 or 9 for
-     * `BROOD_TERMINATED`. */
+    /** A #brood_exit_kind. */
+    int32_t kind;
+    /** For `BROOD_EXITED`: all 32 bits of what the target returned; after exit() POSIX keeps 8. */
+    int32_t code;
+    /** A #brood_crash. */
+    int32_t crash;
+    /**
+     * The signal number (POSIX); the exit code (Windows), but 2 for `BROOD_SIGNALLED`; 15 or 9 for
+     * `BROOD_TERMINATED`.
+     */
     int64_t native;
-    uint64_t reserved[4]; /**< Zero. */
+    /** Zero. */
+    uint64_t reserved[4];
 } brood_exit;
 
 /**
- * @brief Gives the number that Python's `exitcode` would be: the code; or minus a POSIX signal
+ * @brief Returns the number that Python's `exitcode` would be: the code; or minus a POSIX signal
  * number, the same on Windows (-15 after terminate, -9 after kill, -11 for a bad access, -2 for
- * Ctrl+C); 255 when the status is lost. 0 while it runs.
+ * Ctrl+C); 255 when the status is lost; 0 while the process runs.
  */
 BROOD_API int brood_exit_number(brood_exit ended);
 
 /**
- * @brief Describes the end in words, such as "exited with code 3" or "crashed: bad memory access".
+ * @brief Describes the end in words, such as "exited with code 3" or "crashed: bad memory access
+ * (0xb)".
+ *
  * @param ended     the report.
- * @param buffer    receives at most `capacity` bytes with the closing zero; may be NULL when
- * `capacity` is 0.
+ * @param buffer    receives at most `capacity` bytes, including the closing zero; may be NULL when
+ *                  `capacity` is 0.
  * @param capacity  bytes at `buffer`.
  * @return the length of the whole text without the zero, as snprintf() does.
  */
@@ -240,44 +306,52 @@ BROOD_API size_t brood_exit_text(brood_exit ended, char *buffer, size_t capacity
 /**
  * @brief Runs `target` in a new process; returns when the child is about to call it.
  *
- * A fresh image is executed with the arguments of this program, or with its name alone where they
- * are more than the system takes now. stdout and stderr are flushed first. An error in the child
- * before the target runs (the module is not the same, the directory is not there, ...) is reported
- * here, and the child is gone.
+ * A fresh image is executed with the arguments of this program, or with its name alone if the
+ * arguments are more than the system accepts now. stdout and stderr are flushed first. An error in
+ * the child before the target runs (another build of the module, a missing directory, ...) is
+ * reported here, and the child is gone.
  *
- * @param out      receives a reference, to be given back with brood_process_drop(); NULL: none is
- * wanted, the child is reaped in passing and joined at the end of this process.
+ * @param out      receives a reference, to be released with brood_process_drop(). NULL: the caller
+ *                 needs no reference; the child is reaped in passing and joined at the end of this
+ *                 process.
  * @param target   a function of the program, or of a library that has a file.
- * @param arg      `size` bytes that are copied to the child, where the copy is aligned for any type
- * and lives as long as the child; NULL when `size` is 0.
+ * @param arg      `size` bytes that are copied to the child, where the copy is aligned for any
+ *                 type and lives as long as the child; NULL when `size` is 0.
  * @param size     bytes at `arg`.
  * @param options  NULL for the defaults.
- * @retval BROOD_INVALID          a bad argument or option; a target that is in no module.
+ * @retval BROOD_INVALID          a bad argument or option, or a target that is in no module.
  * @retval BROOD_NOT_INITIALIZED  brood_init() has not run: no process is ever started before it.
- * @retval BROOD_UNSUPPORTED      the start method does not exist on this system.
- * @retval BROOD_WRONG_STATE      the end of the process has begun; the program has closed the
- * descriptor of the family's memory (Linux); or `BROOD_START_FORK` while other threads run, without
- * `fork_with_threads`, or while that cannot be told: /proc is not there, and the C library does not
- * know that there is one thread.
+ * @retval BROOD_UNSUPPORTED      the start method, or a kind of resource, does not exist on this
+ *                                system.
+ * @retval BROOD_WRONG_STATE      the end of the process has begun (see brood_shutdown()); the
+ *                                program has closed the descriptor of the family's memory (Linux);
+ *                                or the method is `BROOD_START_FORK`, without `fork_with_threads`,
+ *                                and other threads run, or it is unknown whether they do: /proc is
+ *                                not mounted, and the C library does not know that there is one
+ *                                thread.
  * @retval BROOD_MISMATCH         the child has another version of the program or of the target's
- * library.
- * @retval BROOD_NOT_FOUND        the directory, the target's library, the file of a program that
- * was executed through the dynamic loader, or the null device is not there: a stream that is
- * `BROOD_INPUT_NULL` or `BROOD_OUTPUT_NULL`, as `input` is by default, needs /dev/null, also after
- * chroot().
+ *                                library.
+ * @retval BROOD_NOT_FOUND        a file is missing: the directory, the target's library, the file
+ *                                of a program that was executed through the dynamic loader, or the
+ *                                null device. A stream that is `BROOD_INPUT_NULL` or
+ *                                `BROOD_OUTPUT_NULL`, as `input` is by default, needs /dev/null,
+ *                                also after chroot().
  * @retval BROOD_DENIED           a fresh image is refused (not `BROOD_START_FORK`): the program
- * runs with raised privileges; its real and effective user or group differ; the memory of the
- * family belongs to another user than the process has become since (root's is accepted). Or the
- * system forbids a call that the start needs: the directory may not be entered, the program may not
- * be executed, a filter of system calls refuses it. brood_last_error() names the cause.
+ *                                runs with raised privileges; its real and effective user or group
+ *                                differ; the memory of the family belongs to another user than the
+ *                                process has become since (root's is accepted). Or the system
+ *                                refuses something that the start needs: entering the directory,
+ *                                executing the program, a system call that a filter forbids.
+ *                                brood_last_error() names the cause.
  * @retval BROOD_TOO_LARGE        the environment, or the directory's path, is larger than the
- * system takes.
- * @retval BROOD_NO_MEMORY, BROOD_NO_RESOURCES  out of memory, descriptors, processes or slots;
- * nothing is left behind.
- * @retval BROOD_TIMEOUT          the child did not reach brood_init() within a minute; it was
- * killed. Or the fork server made none in that time; the next start makes another server.
- * @retval BROOD_SYSTEM           the child ended before it reached the target, or the system failed
- * otherwise.
+ *                                system accepts.
+ * @retval BROOD_NO_MEMORY        out of memory; nothing is left behind.
+ * @retval BROOD_NO_RESOURCES     out of descriptors, processes or slots; nothing is left behind.
+ * @retval BROOD_TIMEOUT          the child did not reach brood_init() within a minute, and was
+ *                                killed; or the fork server created no child in that time, and the
+ *                                next start creates another server.
+ * @retval BROOD_SYSTEM           the child ended before it reached the target, or the system
+ *                                failed in another way.
  */
 BROOD_API BROOD_NODISCARD brood_status brood_process_start(brood_process **out, brood_target target,
                                                            const void *arg, size_t size,
@@ -286,144 +360,194 @@ BROOD_API BROOD_NODISCARD brood_status brood_process_start(brood_process **out, 
 /**
  * @brief Waits until the child has ended. Any thread may join, any number of times. A cancellation
  * point while it waits.
+ *
  * @param process  the child.
  * @param timeout  how long to wait.
  * @param out      receives how it ended; may be NULL.
- * @return `BROOD_TIMEOUT` while it runs; `BROOD_INVALID` for NULL; `BROOD_WRONG_STATE` in another
- * process.
+ * @retval BROOD_TIMEOUT      the child still runs.
+ * @retval BROOD_INVALID      `process` is NULL.
+ * @retval BROOD_WRONG_STATE  the child belongs to another process.
  */
 BROOD_API brood_status brood_process_join(brood_process *process, brood_duration timeout,
                                           brood_exit *out);
 
-/** @brief Tells whether the child has not ended; never blocks. False for NULL and in another
- * process. */
+/**
+ * @brief Returns whether the child has not ended; false for NULL and in another process. Never
+ * blocks.
+ */
 BROOD_API bool brood_process_is_alive(brood_process *process);
 
 /**
- * @brief Tells how the child ended; never blocks.
- * @return `BROOD_BUSY` while it runs; otherwise as brood_process_join().
+ * @brief Reports how the child ended. Never blocks.
+ *
+ * @param process  the child.
+ * @param out      receives how it ended; may be NULL.
+ * @retval BROOD_BUSY         the child still runs.
+ * @retval BROOD_INVALID      `process` is NULL.
+ * @retval BROOD_WRONG_STATE  the child belongs to another process.
  */
 BROOD_API brood_status brood_process_report(brood_process *process, brood_exit *out);
 
 /**
- * @brief Gives what becomes ready at the child's end, for poll() and its like: a descriptor
- * (readable) on Linux, a HANDLE on Windows.
+ * @brief Returns what becomes ready when the child ends, for poll() and similar calls: a
+ * descriptor (readable) on Linux, a HANDLE on Windows.
  *
- * It belongs to the reference: it is neither to be closed nor to be used after
+ * It belongs to the reference: the caller must neither close it nor use it after
  * brood_process_drop().
- * @return `BROOD_UNSUPPORTED` where there is none (a Linux before 5.3); `BROOD_INVALID`,
- * `BROOD_WRONG_STATE` as brood_process_join().
+ *
+ * @param process  the child.
+ * @param out      receives the descriptor or HANDLE.
+ * @retval BROOD_UNSUPPORTED  this system has none, such as Linux before 5.3.
+ * @retval BROOD_INVALID      `process` or `out` is NULL.
+ * @retval BROOD_WRONG_STATE  the child belongs to another process.
  */
 BROOD_API BROOD_NODISCARD brood_status brood_process_native(brood_process *process, intptr_t *out);
 
 /**
- * @brief Asks the child to stop: brood_stop_requested() turns true in it, and brood_stop_wait()
- * returns. It need not obey.
- * @return `BROOD_INVALID` for NULL; `BROOD_WRONG_STATE` in another process. `BROOD_OK` also when it
- * has ended.
+ * @brief Asks the child to stop: brood_stop_requested() becomes true in it, and brood_stop_wait()
+ * returns. The child may ignore the request.
+ *
+ * @param process  the child.
+ * @retval BROOD_OK           the request was made, or the child has ended.
+ * @retval BROOD_INVALID      `process` is NULL.
+ * @retval BROOD_WRONG_STATE  the child belongs to another process.
  */
 BROOD_API brood_status brood_process_request_stop(brood_process *process);
 
 /**
- * @brief Stops the child by three stages: asks it, brood_process_terminate() after a first `grace`,
- * brood_process_kill() after a second one.
+ * @brief Stops the child in three stages: brood_process_request_stop(), brood_process_terminate()
+ * after a first `grace`, brood_process_kill() after a second one.
  *
- * A cancellation point while it waits: the stages that are left do not follow then.
+ * A cancellation point while it waits: the remaining stages do not follow then.
+ *
  * @param process  the child.
- * @param grace    how long it has for each of the first two; not positive: it is killed at once.
+ * @param grace    how long the child has for each of the first two stages; not positive: it is
+ *                 killed at once.
  * @param out      receives how it ended; may be NULL.
- * @return `BROOD_OK` when it has ended; `BROOD_TIMEOUT` when it has not even 10 seconds after the
- * kill; otherwise as brood_process_kill().
+ * @retval BROOD_OK           the child has ended.
+ * @retval BROOD_TIMEOUT      the child has not ended within 10 seconds after the kill.
+ * @retval BROOD_INVALID      `process` is NULL.
+ * @retval BROOD_WRONG_STATE  the child belongs to another process.
+ * @retval BROOD_DENIED       the system does not permit it.
+ * @retval BROOD_SYSTEM       the system failed in another way.
  */
 BROOD_API brood_status brood_process_stop(brood_process *process, brood_duration grace,
                                           brood_exit *out);
 
 /**
- * @brief Ends the child: SIGTERM, which the child may handle; TerminateProcess() on Windows.
+ * @brief Ends the child: SIGTERM, which the child may handle; TerminateProcess() on Windows. Does
+ * not wait.
  *
- * A child that ignores SIGTERM goes on, and so does one in which all threads block it; a child
- * begins with the signals blocked and ignored that the thread which started it blocks and ignores.
- * brood_process_stop() kills such a child after the second `grace`. Does not wait. `BROOD_OK` for a
- * child that has ended. Nothing of the child's own end runs: its children are ended by the system.
- * @return `BROOD_INVALID` for NULL; `BROOD_WRONG_STATE` in another process; `BROOD_DENIED`,
- * `BROOD_SYSTEM` when the system refuses.
+ * A child that ignores SIGTERM keeps running, and so does one in which all threads block it; a
+ * child begins with the signals blocked and ignored that the thread which started it blocks and
+ * ignores. brood_process_stop() kills such a child after the second `grace`. Nothing of the
+ * orderly end runs in a child that the signal ends: the system ends its children.
+ *
+ * @param process  the child.
+ * @retval BROOD_OK           SIGTERM was sent, or TerminateProcess() succeeded, or the child has
+ *                            ended.
+ * @retval BROOD_INVALID      `process` is NULL.
+ * @retval BROOD_WRONG_STATE  the child belongs to another process.
+ * @retval BROOD_DENIED       the system does not permit it.
+ * @retval BROOD_SYSTEM       the system failed in another way.
  */
 BROOD_API brood_status brood_process_terminate(brood_process *process);
 
-/** @brief Ends the child in a way it cannot handle: SIGKILL, TerminateProcess(). Otherwise as
- * brood_process_terminate(). */
+/**
+ * @brief Ends the child in a way that it cannot handle: SIGKILL, TerminateProcess(). Does not
+ * wait.
+ *
+ * Nothing of the orderly end runs in the child: the system ends its children.
+ *
+ * @param process  the child.
+ * @retval BROOD_OK           the child was killed, or has ended.
+ * @retval BROOD_INVALID      `process` is NULL.
+ * @retval BROOD_WRONG_STATE  the child belongs to another process.
+ * @retval BROOD_DENIED       the system does not permit it.
+ * @retval BROOD_SYSTEM       the system failed in another way.
+ */
 BROOD_API brood_status brood_process_kill(brood_process *process);
 
-/** @brief Gives the child's process number; 0 for NULL. It may be reused by the system once the
- * child has been joined. */
+/**
+ * @brief Returns the child's process number; 0 for NULL. The system may reuse the number once the
+ * child has been joined.
+ */
 BROOD_API brood_pid brood_process_pid(const brood_process *process);
 
-/** @brief Gives the child's name, valid as long as the reference; "" for NULL. */
+/** @brief Returns the child's name, valid as long as the reference; "" for NULL. */
 BROOD_API const char *brood_process_name(const brood_process *process);
 
-/** @brief Tells whether the child is a daemon; false for NULL. */
+/** @brief Returns whether the child is a daemon; false for NULL. */
 BROOD_API bool brood_process_is_daemon(const brood_process *process);
 
 /**
- * @brief Gives the reference back, which neither ends nor forgets the child. NULL is fine.
+ * @brief Releases the reference, which neither ends nor forgets the child. NULL is allowed.
  *
- * As with free(), no other thread may be using the reference: a call that waits by it, such as a
- * join, must have returned. brood_active_children() gives another one.
+ * As with free(), no other thread may be using the reference: a call that waits with it, such as a
+ * join, must have returned. brood_active_children() returns a new reference to the child.
  */
 BROOD_API void brood_process_drop(brood_process *process);
 
 /**
- * @brief Lists the children of this process that live and have not been joined, those without a
- * reference included.
+ * @brief Lists the children of this process that are running and have not been joined, including
+ * those without a reference.
  *
  * Children that have ended are reaped in passing.
+ *
  * @param out       receives up to `capacity` references, in the order of their starts, each to be
- * given back with brood_process_drop(); NULL only counts.
- * @param capacity  room at `out`.
- * @return how many there are, which can be more than `capacity`.
+ *                  released with brood_process_drop(); NULL: the call only counts.
+ * @param capacity  the number of references that fit at `out`.
+ * @return the number of such children, which can exceed `capacity`.
  */
 BROOD_API size_t brood_active_children(brood_process **out, size_t capacity);
 
 /**
- * @brief Gives what the starter handed over as `options.resources[index]`.
+ * @brief Returns what the parent passed as `options.resources[index]`.
  *
  * The copy belongs to this process, which may close it; programs that this process starts do not
- * inherit it. In a child by `BROOD_START_FORK` it has the starter's number, unless that is a
- * standard descriptor or stands in the list twice: then it has another one.
- * @return `BROOD_NOT_FOUND` when there is no such index; `BROOD_INVALID` without `out`;
- * `BROOD_NOT_INITIALIZED`.
+ * inherit it. In a child by `BROOD_START_FORK` it has the same number as in the parent, unless
+ * that is a standard descriptor or occurs in the list twice: then it has another one.
+ *
+ * @param index  its index in the list of the parent.
+ * @param out    receives the resource.
+ * @retval BROOD_NOT_FOUND        the list is not that long.
+ * @retval BROOD_INVALID          `out` is NULL.
+ * @retval BROOD_NOT_INITIALIZED  brood_init() has not run.
  */
 BROOD_API BROOD_NODISCARD brood_status brood_self_resource(size_t index, brood_resource *out);
 
-/** @brief Gives the number of this process. */
+/** @brief Returns the number of this process. */
 BROOD_API brood_pid brood_self_pid(void);
 
-/** @brief Gives the name of this process: "MainProcess", or what its starter named it. Valid as
- * long as the process. */
+/**
+ * @brief Returns the name of this process: "MainProcess", or the name that it was started with.
+ * Valid as long as the process.
+ */
 BROOD_API const char *brood_self_name(void);
 
 /**
- * @brief Gives the number of the process that started this one, also after it died; 0 in the main
- * process.
+ * @brief Returns the number of the parent, also after its death; 0 in the main process.
  *
- * It is the number that the parent has in its own namespace: to a child in another PID namespace
- * (Linux) it names nobody, and brood_parent_is_alive() and brood_parent_wait() work all the same.
+ * It is the number that the parent has in its own PID namespace: in a child in another namespace
+ * (Linux) it names no process, but brood_parent_is_alive() and brood_parent_wait() still work.
  */
 BROOD_API brood_pid brood_parent_pid(void);
 
-/** @brief Tells whether the process that started this one lives; false in the main process. */
+/** @brief Returns whether the parent is running; false in the main process. */
 BROOD_API bool brood_parent_is_alive(void);
 
 /**
- * @brief Waits until the process that started this one has ended. A cancellation point while it
- * waits.
- * @return `BROOD_TIMEOUT` while it lives; `BROOD_WRONG_STATE` in the main process;
- * `BROOD_NOT_INITIALIZED`.
+ * @brief Waits until the parent has ended. A cancellation point while it waits.
+ *
+ * @param timeout  how long to wait.
+ * @retval BROOD_TIMEOUT          the parent still runs.
+ * @retval BROOD_WRONG_STATE      this is the main process.
+ * @retval BROOD_NOT_INITIALIZED  brood_init() has not run.
  */
 BROOD_API brood_status brood_parent_wait(brood_duration timeout);
 
 /**
- * @brief Tells whether this process was asked to stop, by brood_process_request_stop() or
+ * @brief Returns whether this process was asked to stop, by brood_process_request_stop() or
  * brood_process_stop(), or this thread, by brood_thread_request_stop(). False before brood_init().
  * Never blocks.
  */
@@ -431,26 +555,33 @@ BROOD_API bool brood_stop_requested(void);
 
 /**
  * @brief Waits until brood_stop_requested() is true: a sleep that a request to stop ends.
- * @return `BROOD_TIMEOUT`; `BROOD_NO_RESOURCES` in a process forked by the program, when the family
- * is full; `BROOD_NOT_INITIALIZED`.
+ *
+ * @param timeout  how long to wait.
+ * @retval BROOD_TIMEOUT          there was no request in that time.
+ * @retval BROOD_NO_RESOURCES     the program forked this process itself, and the family has no
+ *                                slot for it.
+ * @retval BROOD_NOT_INITIALIZED  brood_init() has not run.
  */
 BROOD_API brood_status brood_stop_wait(brood_duration timeout);
 
 /**
- * @brief Chooses what `BROOD_START_DEFAULT` means in this process and in the children it starts
- * from now on.
+ * @brief Chooses what `BROOD_START_DEFAULT` means in this process and in the children that it
+ * starts from now on.
  *
- * Without it the environment variable BROOD_START_METHOD ("spawn", "forkserver", "fork") decides,
- * and without that it is `BROOD_START_SPAWN`. A word that names no method of this system is
- * ignored; one process of the family prints one line about it to stderr, at its first start by this
- * default. A program with raised privileges does not read it. By the variable, FORK in a process
- * that runs other threads is replaced by SPAWN; chosen here, it is refused as an option is.
- * @param method  `BROOD_START_DEFAULT` takes the choice back.
- * @return `BROOD_INVALID`; `BROOD_UNSUPPORTED` for a method that this system does not have.
+ * Without such a choice the environment variable BROOD_START_METHOD ("spawn", "forkserver",
+ * "fork") decides, and without that variable it is `BROOD_START_SPAWN`. A value that names no
+ * method of this system is ignored; one process of the family prints one line about it to stderr,
+ * at its first start by this default. A program with raised privileges does not read the variable.
+ * In a process that runs other threads, a fork that the variable names is replaced by
+ * `BROOD_START_SPAWN`; one that is chosen by this call is refused, as one in the options is.
+ *
+ * @param method  the method; `BROOD_START_DEFAULT` revokes the choice.
+ * @retval BROOD_INVALID      `method` is not a start method.
+ * @retval BROOD_UNSUPPORTED  this system does not have the method.
  */
 BROOD_API brood_status brood_start_method_set(brood_start_method method);
 
-/** @brief Tells which method `BROOD_START_DEFAULT` means now. */
+/** @brief Returns the method that `BROOD_START_DEFAULT` means now. */
 BROOD_API brood_start_method brood_start_method_get(void);
 
 BROOD_END_DECLS

@@ -14,15 +14,23 @@
 
 BROOD_BEGIN_DECLS
 
-/** @brief A length of time in nanoseconds. Zero and anything negative never blocks. */
+/** @brief A length of time in nanoseconds. A timeout that is zero or negative never blocks. */
 typedef int64_t brood_duration;
 
-#define BROOD_NOW ((brood_duration)0)                           /**< Try once, never block. */
-#define BROOD_FOREVER ((brood_duration)INT64_MAX)               /**< No deadline. */
-#define BROOD_MICROSECONDS(n) ((brood_duration)((n)*1000LL))    /**< `n` may be a fraction. */
-#define BROOD_MILLISECONDS(n) ((brood_duration)((n)*1000000LL)) /**< `n` may be a fraction. */
-#define BROOD_SECONDS(n) \
-    ((brood_duration)((n)*1000000000LL)) /**< `n` may be a fraction: 0.5 is half a second. */
+/** @brief The timeout of a call that tries once and never blocks. */
+#define BROOD_NOW ((brood_duration)0)
+
+/** @brief The timeout of a call without a deadline. */
+#define BROOD_FOREVER ((brood_duration)INT64_MAX)
+
+/** @brief `n` microseconds; `n` may be a fraction. */
+#define BROOD_MICROSECONDS(n) ((brood_duration)((n)*1000LL))
+
+/** @brief `n` milliseconds; `n` may be a fraction. */
+#define BROOD_MILLISECONDS(n) ((brood_duration)((n)*1000000LL))
+
+/** @brief `n` seconds; `n` may be a fraction: 0.5 is half a second. */
+#define BROOD_SECONDS(n) ((brood_duration)((n)*1000000000LL))
 
 /**
  * @brief Reads the monotonic clock, in nanoseconds since a moment that all processes of a machine
