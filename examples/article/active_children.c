@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Five children that sleep, and a look at those that still run.
+// Starts five children that sleep, and lists those that are still running.
 
 #include <brood/brood.h>
 #include <inttypes.h>
@@ -34,8 +34,8 @@ static void print_active_children(void)
         fputs("out of memory\n", stderr);
         exit(EXIT_FAILURE);
     }
-    // Some may have ended since they were counted; there cannot be more, for nobody else starts
-    // any.
+    // Some may have ended since they were counted. There cannot be more, since only this thread
+    // starts children.
     const size_t count = brood_active_children(children, capacity);
     for (size_t i = 0; i < count; i++) {
         printf("Child process name:%s id:%" PRId64 "\n", brood_process_name(children[i]),
@@ -58,6 +58,6 @@ int main(void)
     }
     printf("CPU number: %u\n", brood_cpu_count());
     print_active_children();
-    fflush(stdout); // now, and not after the children, which are joined when main returns
+    fflush(stdout); // now, not after the children, which are joined when main returns
     return 0;
 }

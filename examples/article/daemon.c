@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A daemon child does not keep its parent: this program ends at once and prints nothing.
+// A daemon child does not keep its parent running: this program ends at once and prints nothing.
 
 #include <brood/brood.h>
 #include <inttypes.h>

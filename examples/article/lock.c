@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
-// Four processes print a word each; a lock keeps the lines whole.
+// Four processes print one word each; a lock keeps the lines whole.
 
 #include <brood/brood.h>
 #include <stdio.h>
 
-// What a child gets. Its bytes are copied, and the lock is a value like any other.
+// The argument of a child. Its bytes are copied, and the lock is a value like any other.
 struct job {
     char item[16];
     brood_lock lock;
@@ -39,5 +39,5 @@ int main(void)
         snprintf(job.item, sizeof job.item, "%s", items[i]);
         check(brood_process_start(NULL, printer, &job, sizeof job, NULL));
     }
-    return 0; // children that nobody has joined are joined here
+    return 0; // children that were not joined are joined here
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A process and the child that it forks, where there is a fork; elsewhere a fresh image does the
-// same work.
+// A process and the child that it forks; on a system without fork, a fresh image does the same
+// work.
 
 #include <brood/brood.h>
 #include <inttypes.h>
@@ -26,7 +26,7 @@ int main(void)
 {
     brood_init();
 
-    // Once, into a pipe too: brood flushes stdout before it forks.
+    // Printed once, also into a pipe: brood flushes stdout before it forks.
     printf("Process %" PRId64 " start\n", brood_self_pid());
 
     brood_process_options options = BROOD_PROCESS_OPTIONS_INIT;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A function in a process: started with an argument, and joined.
+// Starts a function in a process with an argument, and joins the process.
 
 #include <brood/brood.h>
 #include <inttypes.h>
@@ -28,8 +28,8 @@ int main(void)
     puts("Child Process will start.");
     brood_process *child;
     check(brood_process_start(&child, run_proc, "test", sizeof "test", NULL));
-    check(
-        brood_process_join(child, BROOD_FOREVER, NULL)); // without it the last line would not wait
+    // Without the join the last line would be printed before the child ends.
+    check(brood_process_join(child, BROOD_FOREVER, NULL));
     puts("Child Process end.");
     brood_process_drop(child);
     return 0;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A process as a struct with a run function: what a class derived from a process is in C.
+// A process as a struct with a run function: the C form of a class derived from a process class.
 
 #include <brood/brood.h>
 #include <stdio.h>

@@ -24,5 +24,5 @@ int main(void)
     brood_init();
 
     check(brood_thread_start(NULL, run_thread, "Test", sizeof "Test", NULL));
-    return 0; // threads that nobody has joined are joined here
+    return 0; // threads that were not joined are joined here
 }

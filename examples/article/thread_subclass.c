@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A thread as a struct with a run function: the twin of subclass.c.
+// A thread as a struct with a run function, like the process in subclass.c.
 
 #include <brood/brood.h>
 #include <stdio.h>

@@ -12,12 +12,14 @@ foreach(k RANGE 4)
 endforeach()
 expect_nothing_else()
 
-# What the parent prints has one order. The first children may end in the midst of it, the last ones may not.
+# The lines of the parent have one order. The first children may end between them, the last ones may
+# not.
 expect_order(parent start cpus listed run3)
 expect_order(listed run4)
 expect_different(${parent_1} ${run0_1} ${run1_1} ${run2_1} ${run3_1} ${run4_1})
 
-# Each child is listed once, in the order of the starts, with the number that it has itself.
+# Each child is listed once, in the order of the starts, with the process number that it prints
+# itself.
 set(before 0)
 foreach(child pid IN ZIP_LISTS listed_1 listed_2)
     if(NOT child GREATER before)

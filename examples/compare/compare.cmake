@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 #
-# What the comparisons share. Each runs one program and compares every line that it prints:
+# Functions that the comparisons share. Each comparison runs one program and checks every line that
+# it prints:
 #
 #   cmake -DPROGRAM=<executable> [-DEMULATOR=<command;arguments>] -P <program>.cmake
 #
@@ -9,15 +10,16 @@
 
 cmake_minimum_required(VERSION 3.23)
 
-set(number "([1-9][0-9]*)") # a number of a process, or of processors
-set(accounted "")           # the indexes of the lines that some expect() has claimed
+set(number "([1-9][0-9]*)") # a process number, or a count of processors
+set(accounted "")           # the indexes of the lines that an expect() has matched
 
-# Ends the comparison with a sentence and with all that the program has printed.
-function(fail sentence)
-    message(FATAL_ERROR "${PROGRAM}: ${sentence}\n--- stdout\n${output}\n--- stderr\n${errors}\n---")
+# Ends the comparison with a message and with everything that the program has printed.
+function(fail text)
+    message(FATAL_ERROR
+        "${PROGRAM}: ${text}\n--- stdout\n${output}\n--- stderr\n${errors}\n---")
 endfunction()
 
-# Sets `milliseconds` to the time that the command of execute_process() takes, and `result`.
+# Runs the program, and sets `result` and `milliseconds`, the time that it took.
 macro(execute_timed)
     string(TIMESTAMP begin "%s%f" UTC)
     execute_process(COMMAND ${EMULATOR} ${PROGRAM} RESULT_VARIABLE result TIMEOUT 55 ${ARGN})
@@ -25,8 +27,9 @@ macro(execute_timed)
     math(EXPR milliseconds "(${end} - ${begin}) / 1000")
 endmacro()
 
-# Compares the exit status and stderr, and splits `output` into the list `lines`. Under an emulator stderr is its own.
-# (The line ends of Windows are gone already: execute_process() removes them.)
+# Checks the exit status and stderr, and splits `output` into the list `lines`. Under an emulator
+# stderr is not checked, because the emulator prints there. (Windows line ends are gone already:
+# execute_process() removes them.)
 macro(accept_output)
     if(NOT result STREQUAL "0")
         fail("ended with '${result}' instead of 0")
@@ -34,7 +37,7 @@ macro(accept_output)
     if(NOT errors STREQUAL "" AND "${EMULATOR}" STREQUAL "")
         fail("printed to stderr")
     endif()
-    if(output MATCHES "[][;\\\r]") # also what would confuse a list
+    if(output MATCHES "[][;\\\r]") # these are special in a list, too
         fail("printed a character that no program prints")
     endif()
     if(NOT output STREQUAL "" AND NOT output MATCHES "\n$")
@@ -47,14 +50,15 @@ macro(accept_output)
     string(REPLACE "\n" ";" lines "${lines}")
 endmacro()
 
-# Runs the program with its stdout and stderr in pipes; returns when nobody holds them any more, children included.
+# Runs the program with its stdout and stderr in pipes; returns when no process has them open any
+# more, children included.
 macro(run_program)
     execute_timed(OUTPUT_VARIABLE output ERROR_VARIABLE errors)
     accept_output()
 endmacro()
 
-# Runs the program with its stdout and stderr in files, so that nothing waits for its children; reads them `seconds`
-# after its end.
+# Runs the program with its stdout and stderr in files, so that its children are not waited for;
+# reads the files `seconds` after its end.
 macro(run_program_into_files seconds)
     set(file "${PROGRAM}.$ENV{BROOD_START_METHOD}")
     execute_timed(OUTPUT_FILE "${file}.stdout" ERROR_FILE "${file}.stderr")
@@ -64,8 +68,8 @@ macro(run_program_into_files seconds)
     accept_output()
 endmacro()
 
-# Claims the lines that are `regex` as a whole. There must be as many as `times`, or any number when that is ANY.
-# Sets <name>_at to their indexes, <name>_1 and <name>_2 to what the groups of `regex` caught.
+# Matches whole lines against `regex`. There must be `times` of them, or any number if that is ANY.
+# Sets <name>_at to their indexes, <name>_1 and <name>_2 to what the groups of `regex` matched.
 function(expect name times regex)
     set(index 0)
     set(at "")
@@ -89,7 +93,7 @@ function(expect name times regex)
     set(${name}_2 "${second}" PARENT_SCOPE)
 endfunction()
 
-# Every line must have been claimed, and by one expect() only.
+# Every line must have been matched, and by one expect() only.
 function(expect_nothing_else)
     list(LENGTH lines printed)
     list(LENGTH accounted claimed)
@@ -100,13 +104,13 @@ function(expect_nothing_else)
     endif()
 endfunction()
 
-# The lines of these names must stand in this order.
+# The lines of these names must be printed in this order.
 function(expect_order)
     set(before -1)
     foreach(name IN LISTS ARGN)
         foreach(at IN LISTS ${name}_at)
             if(at LESS before)
-                fail("line ${at}, '${name}', is not in its place")
+                fail("line ${at}, '${name}', is out of order")
             endif()
             set(before ${at})
         endforeach()

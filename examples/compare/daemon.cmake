@@ -2,7 +2,7 @@
 
 include(${CMAKE_CURRENT_LIST_DIR}/compare.cmake)
 
-# The child's line is due 1 s after its start.
+# The child would print its line 1 s after its start.
 run_program_into_files(1.5)
 expect_nothing_else()
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Four processes compute how heat spreads over a plate. The plate lies in shared memory; after
-// every step they meet at a barrier.
+// Four processes compute how heat spreads over a plate. The plate is in shared memory; after every
+// step the processes wait for each other at a barrier.
 
 #include <brood/brood.h>
 #include <stdio.h>
@@ -9,7 +9,7 @@ enum { SIDE = 33, STEPS = 1500, WORKERS = 4 };
 
 typedef double plate[SIDE][SIDE];
 
-// What a worker gets: a block and a barrier are values like any other.
+// The argument of a worker. A block and a barrier are values like any other.
 struct job {
     brood_block plates; // two of them: a step reads one and writes the other
     brood_barrier barrier;
@@ -27,7 +27,7 @@ static void check(brood_status status)
 static int work(void *arg)
 {
     const struct job *job = arg;
-    plate *plates = brood_block_data(job->plates); // where they lie in this process
+    plate *plates = brood_block_data(job->plates); // their address in this process
     for (int step = 0; step < STEPS; step++) {
         plate *from = &plates[step % 2];
         plate *to = &plates[(step + 1) % 2];
