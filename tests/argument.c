@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Arguments that no pipe and no socket holds as a whole: how they arrive, and what becomes of them
-// when either side fails or is killed meanwhile.
+// Arguments that are larger than any buffer of a pipe or socket: that they arrive, and what
+// happens when either side fails or is killed meanwhile.
 #include "meeting.h"
 
 #include "foreign.h"
@@ -9,7 +9,7 @@
 
 #include <string.h>
 
-// Says to a fresh image of this program that it is to be killed before it has taken anything.
+// Tells a fresh image of this program to kill itself before it has read anything.
 #define DIE "BROOD_TEST_DIE"
 
 enum { LARGE = 64 << 20, MIDDLE = 16 << 20 };
@@ -31,7 +31,7 @@ static unsigned char *made_large(void)
 static int expect_large(void *arg)
 {
     const unsigned char *bytes = arg;
-    CHECK((uintptr_t)arg % (2 * sizeof(void *)) == 0); // as memory from malloc
+    CHECK((uintptr_t)arg % (2 * sizeof(void *)) == 0); // aligned as memory from malloc
     for (size_t at = 0; at < LARGE; at++)
         CHECK(bytes[at] == pattern_at(at));
     return 7;
@@ -52,7 +52,7 @@ static void a_large_argument_arrives_whole(void **state)
 
 // Failures
 
-// What a test found before it began.
+// What the process uses before a test.
 struct stock {
     size_t descriptors;
     size_t memory;
@@ -63,8 +63,7 @@ static struct stock take_stock(void)
     return (struct stock){ platform_descriptor_count(), platform_memory_used() };
 }
 
-// More than a sanitizer keeps back of what was freed, and less than what the starts of a test would
-// have left.
+// More freed memory than a sanitizer withholds, and less than the starts of a test would leak.
 static const size_t slack = (size_t)5 * LARGE;
 
 enum { ROUNDS = 8 };
@@ -84,7 +83,7 @@ static void expect_failures(const unsigned char *bytes, brood_target target,
     struct stock before = { 0, 0 };
     for (int i = 0; i <= ROUNDS; i++) {
         brood_process *process = NULL;
-        if (i == 1) // what is made once has been made
+        if (i == 1) // what is allocated only once has been allocated
             before = take_stock();
         assert_status(brood_process_start(&process, target, bytes, LARGE, options), status);
         assert_null(process);
@@ -92,13 +91,13 @@ static void expect_failures(const unsigned char *bytes, brood_target target,
     assert_nothing_left(before);
 }
 
-static void a_missing_directory_is_told_however_large_the_argument_is(void **state)
+static void a_missing_directory_is_reported_whatever_the_size_of_the_argument(void **state)
 {
     const brood_process_options options = { .directory = "/no/such/directory" };
     expect_failures(*state, nothing, &options, BROOD_NOT_FOUND);
 }
 
-static void a_missing_library_is_told_however_large_the_argument_is(void **state)
+static void a_missing_library_is_reported_whatever_the_size_of_the_argument(void **state)
 {
     char path[512];
     foreign_file_name(path, sizeof path, "large.dll");
@@ -106,7 +105,7 @@ static void a_missing_library_is_told_however_large_the_argument_is(void **state
     void *library = foreign_library_open(path);
     if (!library) {
         foreign_file_remove(path);
-        print_message("this program can open no library\n");
+        print_message("this program cannot open libraries\n");
         skip();
     }
     plugin_function (*get)(void) =
@@ -119,7 +118,7 @@ static void a_missing_library_is_told_however_large_the_argument_is(void **state
         expect_failures(*state, get(), NULL, BROOD_NOT_FOUND);
 }
 
-static void a_child_that_is_killed_before_it_takes_its_argument_is_told(void **state)
+static void a_child_killed_before_it_reads_its_argument_is_reported(void **state)
 {
     const char *const environment[] = { DIE "=1", NULL };
     const brood_process_options options = { .method = BROOD_START_SPAWN,
@@ -129,15 +128,15 @@ static void a_child_that_is_killed_before_it_takes_its_argument_is_told(void **s
 
 static const brood_process_options served = { .method = BROOD_START_FORKSERVER };
 
-static int tell_parent(void *arg)
+static int note_server(void *arg)
 {
     (void)arg;
     note("server", (uint64_t)platform_parent_of(brood_self_pid()));
     return 0;
 }
 
-// All that the server has made, again and again while somebody starts.
-static int kill_those_of_the_server(void *arg)
+// Kills all children of the server, `*arg` times, while the test starts a process.
+static int kill_children_of_the_server(void *arg)
 {
     enum { MOST = 16 };
     for (int i = 0; i < *(int *)arg; i++) {
@@ -151,16 +150,16 @@ static int kill_those_of_the_server(void *arg)
     return 0;
 }
 
-static void a_spare_that_is_killed_while_it_takes_an_argument_costs_at_most_a_start(void **state)
+static void a_spare_killed_while_it_reads_an_argument_fails_at_most_one_start(void **state)
 {
     if (!platform_has_fork())
-        return; // there are no spares
+        return; // no fork, no spares
     brood_process *process = NULL;
-    assert_status(brood_process_start(&process, tell_parent, NULL, 0, &served), BROOD_OK);
+    assert_status(brood_process_start(&process, note_server, NULL, 0, &served), BROOD_OK);
     assert_process_ends(process, 0);
     const struct stock before = take_stock();
     for (int kills = 1; kills <= 3; kills++) {
-        brood_thread *killer = started_thread(kill_those_of_the_server, &kills, sizeof kills);
+        brood_thread *killer = started_thread(kill_children_of_the_server, &kills, sizeof kills);
         const brood_status status = brood_process_start(&process, nothing, *state, LARGE, &served);
         assert_true(status == BROOD_OK || status == BROOD_SYSTEM);
         if (status == BROOD_OK) {
@@ -172,8 +171,9 @@ static void a_spare_that_is_killed_while_it_takes_an_argument_costs_at_most_a_st
     assert_nothing_left(before);
 }
 
-// The other side: a child whose starter is killed while the argument is on its way ends by itself,
-// also if it is to survive its starter. All hold the writing end of a pipe: its end is theirs.
+// The sender dies: a child whose parent is killed while it sends the argument ends by itself,
+// even if it is to survive its parent. All these processes hold the writing end of a pipe, so
+// that the pipe ends when all of them have ended.
 
 static int start_survivors(void *arg)
 {
@@ -187,23 +187,23 @@ static int start_survivors(void *arg)
         CHECK(brood_process_start(NULL, nothing, arg, MIDDLE, &options) == BROOD_OK);
 }
 
-static void nobody_waits_for_the_rest_of_an_argument_whose_sender_was_killed(void **state)
+static void no_child_waits_for_the_rest_of_an_argument_whose_sender_was_killed(void **state)
 {
     for (int round = 0; round < 6; round++) {
         intptr_t ends[2];
         platform_pipe(ends);
         const brood_resource pipe = { .kind = BROOD_RESOURCE_DESCRIPTOR, .value = ends[1] };
         const brood_process_options options = { .resources = &pipe, .resource_count = 1 };
-        brood_process *starter = NULL;
+        brood_process *parent = NULL;
         note("starts", 0);
-        assert_status(brood_process_start(&starter, start_survivors, *state, MIDDLE, &options),
+        assert_status(brood_process_start(&parent, start_survivors, *state, MIDDLE, &options),
                       BROOD_OK);
         platform_close(ends[1]);
         assert_true(await_note("starts", 1));
-        brood_sleep(BROOD_MILLISECONDS(round * 9)); // anywhere in a start
-        platform_process_kill(brood_process_pid(starter));
-        assert_status(brood_process_join(starter, MEETING_PATIENCE, NULL), BROOD_OK);
-        brood_process_drop(starter);
+        brood_sleep(BROOD_MILLISECONDS(round * 9)); // at any point of a start
+        platform_process_kill(brood_process_pid(parent));
+        assert_status(brood_process_join(parent, MEETING_PATIENCE, NULL), BROOD_OK);
+        brood_process_drop(parent);
         assert_true(platform_pipe_ends(ends[0]));
         platform_close(ends[0]);
     }
@@ -228,11 +228,11 @@ int main(void)
     brood_init();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_large_argument_arrives_whole),
-        cmocka_unit_test(a_missing_directory_is_told_however_large_the_argument_is),
-        cmocka_unit_test(a_missing_library_is_told_however_large_the_argument_is),
-        cmocka_unit_test(a_child_that_is_killed_before_it_takes_its_argument_is_told),
-        cmocka_unit_test(a_spare_that_is_killed_while_it_takes_an_argument_costs_at_most_a_start),
-        cmocka_unit_test(nobody_waits_for_the_rest_of_an_argument_whose_sender_was_killed),
+        cmocka_unit_test(a_missing_directory_is_reported_whatever_the_size_of_the_argument),
+        cmocka_unit_test(a_missing_library_is_reported_whatever_the_size_of_the_argument),
+        cmocka_unit_test(a_child_killed_before_it_reads_its_argument_is_reported),
+        cmocka_unit_test(a_spare_killed_while_it_reads_an_argument_fails_at_most_one_start),
+        cmocka_unit_test(no_child_waits_for_the_rest_of_an_argument_whose_sender_was_killed),
     };
     return cmocka_run_group_tests(tests, make_argument, free_argument);
 }

@@ -34,7 +34,7 @@ static void await_waiting(brood_barrier barrier, uint32_t count)
     }
 }
 
-static void a_party_of_one_waits_for_nobody(void **state)
+static void a_barrier_for_one_never_waits(void **state)
 {
     (void)state;
     const brood_barrier barrier = made_barrier(1);
@@ -69,15 +69,15 @@ static void bad_arguments_are_refused(void **state)
     assert_status(brood_barrier_destroy(barrier), BROOD_OK);
 }
 
-static void a_destroyed_one_is_stale_for_ever(void **state)
+static void a_destroyed_barrier_stays_stale(void **state)
 {
     (void)state;
     bool broken;
     uint32_t count;
     const brood_barrier barrier = made_barrier(3);
     assert_status(brood_barrier_destroy(barrier), BROOD_OK);
-    for (int i = 0; i < 3000;
-         i++) // goes around all slots that there are, so that the first is another's
+    // Goes through all slots, so that another barrier has reused the first one's.
+    for (int i = 0; i < 3000; i++)
         assert_status(brood_barrier_destroy(made_barrier(3)), BROOD_OK);
     assert_status(brood_barrier_wait(barrier, BROOD_FOREVER, NULL), BROOD_STALE);
     assert_status(brood_barrier_reset(barrier), BROOD_STALE);
@@ -94,7 +94,7 @@ enum { PARTIES = 5 };
 struct rounds {
     brood_barrier barrier;
     int count;
-    int party; // its number, or -1 in a thread of the test's
+    int participant; // its number, or -1 in a thread of the test
 };
 
 static _Atomic uint32_t seen[2]; // the indexes of the threads in even and odd rounds, as bits
@@ -107,7 +107,7 @@ static int go_round(void *arg)
         CHECK(brood_barrier_wait(rounds->barrier, MEETING_PATIENCE, &index) == BROOD_OK);
         CHECK(index < PARTIES);
         const uint32_t before = atomic_fetch_or(&seen[i % 2], UINT32_C(1) << index);
-        CHECK(!(before >> index & 1)); // nobody has had it in this round
+        CHECK(!(before >> index & 1)); // no other thread has had it in this round
         CHECK(brood_barrier_wait(rounds->barrier, MEETING_PATIENCE, &index) == BROOD_OK);
         if (index == 0) {
             CHECK(atomic_load(&seen[i % 2]) == (UINT32_C(1) << PARTIES) - 1);
@@ -117,7 +117,7 @@ static int go_round(void *arg)
     return 0;
 }
 
-static void threads_go_in_lockstep_and_have_numbers_of_their_own(void **state)
+static void threads_go_in_lockstep_and_get_distinct_indexes(void **state)
 {
     (void)state;
     brood_thread *threads[PARTIES];
@@ -132,25 +132,25 @@ static void threads_go_in_lockstep_and_have_numbers_of_their_own(void **state)
     assert_status(brood_barrier_destroy(rounds.barrier), BROOD_OK);
 }
 
-static void name_party(char name[32], int party)
+static void name_participant(char name[32], int participant)
 {
-    (void)snprintf(name, 32, "party %d", party);
+    (void)snprintf(name, 32, "participant %d", participant);
 }
 
-// Each says how far it is before it waits, and sees afterwards that nobody is behind, nor further
-// ahead than at the next round.
+// Each process notes its round before it waits. Afterwards no process is in an earlier round, or
+// more than one round ahead.
 static int march(void *arg)
 {
     const struct rounds *rounds = arg;
     char name[32];
     for (uint64_t i = 1; i <= (uint64_t)rounds->count; i++) {
-        name_party(name, rounds->party);
+        name_participant(name, rounds->participant);
         note(name, i);
         CHECK(brood_barrier_wait(rounds->barrier, MEETING_PATIENCE, NULL) == BROOD_OK);
-        for (int party = 0; party < PARTIES; party++) {
-            name_party(name, party);
-            const uint64_t their = noted(name);
-            CHECK(their == i || their == i + 1);
+        for (int participant = 0; participant < PARTIES; participant++) {
+            name_participant(name, participant);
+            const uint64_t other = noted(name);
+            CHECK(other == i || other == i + 1);
         }
     }
     return 0;
@@ -163,18 +163,18 @@ static void processes_go_in_lockstep(void **state)
     struct rounds rounds = { made_barrier(PARTIES), foreign_is_slow() ? 100 : 1000, 0 };
     for (int i = 0; i < PARTIES; i++) {
         char name[32];
-        name_party(name, i);
+        name_participant(name, i);
         note(name, 0);
     }
-    for (; rounds.party < PARTIES; rounds.party++)
-        processes[rounds.party] = started_process(march, &rounds, sizeof rounds);
+    for (; rounds.participant < PARTIES; rounds.participant++)
+        processes[rounds.participant] = started_process(march, &rounds, sizeof rounds);
     for (int i = 0; i < PARTIES; i++)
         assert_process_ends(processes[i], 0);
     assert_false(is_broken(rounds.barrier));
     assert_status(brood_barrier_destroy(rounds.barrier), BROOD_OK);
 }
 
-// Broken ones
+// Broken barriers
 
 static int wait_there(void *arg)
 {
@@ -200,7 +200,7 @@ static void assert_two_end(struct two two, brood_status status)
     assert_process_ends(two.process, (int)status);
 }
 
-static void a_timeout_breaks_it_for_all(void **state)
+static void a_timeout_breaks_the_barrier_for_all(void **state)
 {
     (void)state;
     const brood_barrier barrier = made_barrier(4);
@@ -215,7 +215,7 @@ static void a_timeout_breaks_it_for_all(void **state)
     assert_status(brood_barrier_destroy(barrier), BROOD_OK);
 }
 
-static void an_abort_breaks_it_for_all_and_a_reset_mends_it(void **state)
+static void an_abort_breaks_the_barrier_until_a_reset(void **state)
 {
     (void)state;
     const brood_barrier barrier = made_barrier(3);
@@ -232,7 +232,7 @@ static void an_abort_breaks_it_for_all_and_a_reset_mends_it(void **state)
     assert_status(brood_barrier_destroy(barrier), BROOD_OK);
 }
 
-static void a_reset_sends_those_who_wait_away(void **state)
+static void a_reset_breaks_the_current_waits(void **state)
 {
     (void)state;
     const brood_barrier barrier = made_barrier(3);
@@ -242,7 +242,7 @@ static void a_reset_sends_those_who_wait_away(void **state)
         assert_two_end(two, BROOD_BROKEN);
         assert_false(is_broken(barrier));
     }
-    for (int i = 0; i < 300; i++) // the numbers of rounds come again
+    for (int i = 0; i < 300; i++) // round numbers recur
         assert_status(brood_barrier_reset(barrier), BROOD_OK);
     const struct two two = started_two(barrier);
     assert_status(brood_barrier_wait(barrier, MEETING_PATIENCE, NULL), BROOD_OK);
@@ -250,7 +250,7 @@ static void a_reset_sends_those_who_wait_away(void **state)
     assert_status(brood_barrier_destroy(barrier), BROOD_OK);
 }
 
-static void destroying_sends_everybody_home(void **state)
+static void destroying_releases_all_waiters(void **state)
 {
     (void)state;
     const brood_barrier barrier = made_barrier(3);
@@ -259,7 +259,8 @@ static void destroying_sends_everybody_home(void **state)
     assert_two_end(two, BROOD_STALE);
 }
 
-// Whose number is the last one ends the barrier at once, when the others may not have run yet.
+// The participant with the last index destroys the barrier at once, possibly before the others
+// have run again.
 static int wait_and_destroy(void *arg)
 {
     const struct rounds *rounds = arg;
@@ -270,7 +271,7 @@ static int wait_and_destroy(void *arg)
     return (int)status;
 }
 
-static void all_parties_of_a_complete_round_are_told_so(void **state)
+static void all_participants_of_a_complete_round_succeed(void **state)
 {
     (void)state;
     const int count = foreign_is_slow() ? 20 : 200;
@@ -279,12 +280,12 @@ static void all_parties_of_a_complete_round_are_told_so(void **state)
         brood_thread *threads[PARTIES];
         brood_process *process = NULL;
         const struct rounds rounds = { .barrier = made_barrier(PARTIES) };
-        for (int party = processes; party < PARTIES; party++)
-            threads[party] = started_thread(wait_and_destroy, &rounds, sizeof rounds);
+        for (int participant = processes; participant < PARTIES; participant++)
+            threads[participant] = started_thread(wait_and_destroy, &rounds, sizeof rounds);
         if (processes)
             process = started_process(wait_and_destroy, &rounds, sizeof rounds);
-        for (int party = processes; party < PARTIES; party++)
-            assert_thread_ends(threads[party], BROOD_OK);
+        for (int participant = processes; participant < PARTIES; participant++)
+            assert_thread_ends(threads[participant], BROOD_OK);
         if (processes)
             assert_process_ends(process, BROOD_OK);
     }
@@ -299,16 +300,17 @@ static int go_rounds(void *arg)
     return (int)status;
 }
 
-// More barriers than a table has slots at first: each free slot is used again, if it may be.
+// Creates more barriers than a table has slots at first, so that each free slot that may be
+// reused is reused.
 static void reuse_slots(void)
 {
     for (int i = 0; i < 200; i++)
         assert_status(brood_barrier_destroy(made_barrier(2)), BROOD_OK);
 }
 
-// The number of a round comes again after a power of two of rounds: then the word of a barrier that
-// nobody waits at is that of a new one.
-static void a_complete_round_of_any_number_is_told_behind_a_destroy(void **state)
+// The number of a round recurs after a power of two of rounds. Then the word of a barrier without
+// waiters is that of a new barrier.
+static void a_complete_round_of_any_number_succeeds_after_a_destroy(void **state)
 {
     (void)state;
     static const int counts[] = { 15, 16, 32 };
@@ -326,8 +328,8 @@ static void a_complete_round_of_any_number_is_told_behind_a_destroy(void **state
     }
 }
 
-// Each comes again as soon as a reset has sent it away, and then is in the new round.
-static int come_again(void *arg)
+// Waits again as soon as a reset has broken its wait; the second wait belongs to the new round.
+static int wait_again(void *arg)
 {
     const struct rounds *rounds = arg;
     for (int i = 0; i < rounds->count; i++) {
@@ -337,7 +339,7 @@ static int come_again(void *arg)
     return 0;
 }
 
-static void who_was_sent_away_may_come_again_at_once(void **state)
+static void a_waiter_of_a_reset_barrier_may_wait_again_at_once(void **state)
 {
     (void)state;
     enum { OTHERS = 2 };
@@ -345,8 +347,8 @@ static void who_was_sent_away_may_come_again_at_once(void **state)
     brood_process *processes[OTHERS];
     const struct rounds rounds = { made_barrier(2 * OTHERS + 1), foreign_is_slow() ? 10 : 100, -1 };
     for (int i = 0; i < OTHERS; i++) {
-        threads[i] = started_thread(come_again, &rounds, sizeof rounds);
-        processes[i] = started_process(come_again, &rounds, sizeof rounds);
+        threads[i] = started_thread(wait_again, &rounds, sizeof rounds);
+        processes[i] = started_process(wait_again, &rounds, sizeof rounds);
     }
     for (int i = 0; i < rounds.count; i++) {
         await_waiting(rounds.barrier, 2 * OTHERS);
@@ -370,7 +372,7 @@ static int wait_and_stay(void *arg)
     return 0;
 }
 
-static void a_killed_waiter_breaks_it(void **state)
+static void a_killed_waiter_breaks_the_barrier(void **state)
 {
     (void)state;
     const brood_barrier barrier = made_barrier(4);
@@ -378,7 +380,7 @@ static void a_killed_waiter_breaks_it(void **state)
     await_waiting(barrier, 1);
     brood_thread *thread = started_thread(wait_there, &barrier, sizeof barrier);
     await_waiting(barrier, 2);
-    assert_status(brood_process_kill(victim), BROOD_OK); // and nobody takes it away yet
+    assert_status(brood_process_kill(victim), BROOD_OK); // but not joined yet
     assert_thread_ends(thread, BROOD_BROKEN);
     kill_process(victim);
     assert_status(brood_barrier_reset(barrier), BROOD_OK);
@@ -390,14 +392,14 @@ static void a_killed_waiter_breaks_it(void **state)
     assert_status(brood_barrier_destroy(barrier), BROOD_OK);
 }
 
-struct meeting_and_lock {
+struct barrier_and_lock {
     brood_barrier barrier;
     brood_lock lock;
 };
 
 static int wait_and_stay_with_a_lock(void *arg)
 {
-    const struct meeting_and_lock *both = arg;
+    const struct barrier_and_lock *both = arg;
     CHECK(brood_barrier_wait(both->barrier, MEETING_PATIENCE, NULL) == BROOD_OK);
     CHECK(brood_lock_acquire(both->lock, BROOD_NOW) == BROOD_OK);
     note("has the lock", 1);
@@ -405,21 +407,21 @@ static int wait_and_stay_with_a_lock(void *arg)
     return 0;
 }
 
-static struct meeting_and_lock made_meeting_and_lock(void)
+static struct barrier_and_lock made_barrier_and_lock(void)
 {
-    struct meeting_and_lock both = { .barrier = made_barrier(2) };
+    struct barrier_and_lock both = { .barrier = made_barrier(2) };
     assert_status(brood_lock_create(&both.lock), BROOD_OK);
     return both;
 }
 
-static void destroy_both(struct meeting_and_lock both)
+static void destroy_both(struct barrier_and_lock both)
 {
     assert_status(brood_lock_destroy(both.lock), BROOD_OK);
     assert_status(brood_barrier_destroy(both.barrier), BROOD_OK);
 }
 
-// After a round with it.
-static void kill_one_with_the_lock(const struct meeting_and_lock *both)
+// Kills a process that has taken part in a round and holds the lock.
+static void kill_one_with_the_lock(const struct barrier_and_lock *both)
 {
     note("has the lock", 0);
     brood_process *victim = started_process(wait_and_stay_with_a_lock, both, sizeof *both);
@@ -428,7 +430,7 @@ static void kill_one_with_the_lock(const struct meeting_and_lock *both)
     kill_process(victim);
 }
 
-static void expect_a_round_and_an_heir(const struct meeting_and_lock *both)
+static void expect_a_round_and_an_heir(const struct barrier_and_lock *both)
 {
     brood_thread *thread = started_thread(wait_there, &both->barrier, sizeof both->barrier);
     assert_status(brood_barrier_wait(both->barrier, MEETING_PATIENCE, NULL), BROOD_OK);
@@ -437,22 +439,23 @@ static void expect_a_round_and_an_heir(const struct meeting_and_lock *both)
     assert_status(brood_lock_release(both->lock), BROOD_OK);
 }
 
-// Also one who is not forgotten yet, since his lock still names him.
-static void nobody_is_missed_after_a_reset(void **state)
+// Including one whose slot is not free yet, because the lock still names it.
+static void a_reset_forgets_dead_participants(void **state)
 {
     (void)state;
-    const struct meeting_and_lock both = made_meeting_and_lock();
+    const struct barrier_and_lock both = made_barrier_and_lock();
     kill_one_with_the_lock(&both);
     assert_status(brood_barrier_reset(both.barrier), BROOD_OK);
     expect_a_round_and_an_heir(&both);
     destroy_both(both);
 }
 
-// Its slot is kept when the one of its process is not any more, which may be a stranger's then.
-static void a_killed_party_is_missed_at_once_also_with_a_lock(void **state)
+// The lock keeps the slot of the dead thread longer than that of its process, which another
+// process may have taken by then.
+static void a_participant_killed_with_a_lock_breaks_the_barrier_at_once(void **state)
 {
     (void)state;
-    const struct meeting_and_lock both = made_meeting_and_lock();
+    const struct barrier_and_lock both = made_barrier_and_lock();
     kill_one_with_the_lock(&both);
     assert_true(is_broken(both.barrier));
     destroy_both(both);
@@ -460,16 +463,16 @@ static void a_killed_party_is_missed_at_once_also_with_a_lock(void **state)
 
 static int wait_and_return_with_a_lock(void *arg)
 {
-    const struct meeting_and_lock *both = arg;
+    const struct barrier_and_lock *both = arg;
     CHECK(brood_barrier_wait(both->barrier, MEETING_PATIENCE, NULL) == BROOD_OK);
     CHECK(brood_lock_acquire(both->lock, BROOD_NOW) == BROOD_OK);
     return 0;
 }
 
-static void a_thread_that_returns_with_a_lock_is_not_missed(void **state)
+static void a_thread_that_returns_with_a_lock_does_not_break_the_barrier(void **state)
 {
     (void)state;
-    const struct meeting_and_lock both = made_meeting_and_lock();
+    const struct barrier_and_lock both = made_barrier_and_lock();
     brood_thread *first = started_thread(wait_and_return_with_a_lock, &both, sizeof both);
     assert_status(brood_barrier_wait(both.barrier, MEETING_PATIENCE, NULL), BROOD_OK);
     assert_thread_ends(first, 0);
@@ -477,7 +480,7 @@ static void a_thread_that_returns_with_a_lock_is_not_missed(void **state)
     destroy_both(both);
 }
 
-static void the_killed_party_of_the_round_before_is_missed(bool reaped)
+static void expect_a_death_to_break_the_next_round(bool reaped)
 {
     const brood_barrier barrier = made_barrier(2);
     brood_process *victim = started_process(wait_and_stay, &barrier, sizeof barrier);
@@ -494,15 +497,15 @@ static void the_killed_party_of_the_round_before_is_missed(bool reaped)
     assert_status(brood_barrier_destroy(barrier), BROOD_OK);
 }
 
-static void a_killed_party_of_the_round_before_breaks_it(void **state)
+static void a_killed_participant_breaks_the_next_round(void **state)
 {
     (void)state;
-    the_killed_party_of_the_round_before_is_missed(false);
-    the_killed_party_of_the_round_before_is_missed(true);
+    expect_a_death_to_break_the_next_round(false);
+    expect_a_death_to_break_the_next_round(true);
 }
 
-// A thread that returns and a process that ends in order may be followed by others.
-static void who_leaves_in_order_is_not_missed(void **state)
+// Other threads may take the place of a thread that returned or of a process that ended in order.
+static void a_participant_that_leaves_in_order_does_not_break_the_barrier(void **state)
 {
     (void)state;
     const brood_barrier barrier = made_barrier(3);
@@ -515,7 +518,7 @@ static void who_leaves_in_order_is_not_missed(void **state)
     assert_status(brood_barrier_destroy(barrier), BROOD_OK);
 }
 
-// More threads than parties: each round takes those it needs, and nobody is lost.
+// More threads than parties: each round takes as many as it needs, and no thread is lost.
 
 struct crowd {
     brood_barrier barrier;
@@ -541,14 +544,13 @@ static int alive_among(brood_thread **threads, int count)
 static void a_crowd_passes_in_groups(void **state)
 {
     (void)state;
-    enum {
-        CROWD = 6
-    }; // of threads through a barrier for two: so the last rounds find partners too
+    // Many threads pass a barrier for two: so the last rounds find a partner too.
+    enum { CROWD = 6 };
     brood_thread *threads[CROWD];
     const struct crowd crowd = { made_barrier(2), foreign_is_slow() ? 20 : 300 };
     for (int i = 0; i < CROWD; i++)
         threads[i] = started_thread(pass_often, &crowd, sizeof crowd);
-    // Who is left alone at the end, and can have no other partner any more, gets this one.
+    // The last thread may have no partner left: then this thread is its partner.
     int alive;
     while ((alive = alive_among(threads, CROWD)) > 0) {
         if (alive == 1 && waiting_at(crowd.barrier) == 1)
@@ -564,24 +566,24 @@ int main(void)
 {
     brood_init();
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_party_of_one_waits_for_nobody),
+        cmocka_unit_test(a_barrier_for_one_never_waits),
         cmocka_unit_test(bad_arguments_are_refused),
-        cmocka_unit_test(a_destroyed_one_is_stale_for_ever),
-        cmocka_unit_test(threads_go_in_lockstep_and_have_numbers_of_their_own),
+        cmocka_unit_test(a_destroyed_barrier_stays_stale),
+        cmocka_unit_test(threads_go_in_lockstep_and_get_distinct_indexes),
         cmocka_unit_test(processes_go_in_lockstep),
-        cmocka_unit_test(a_timeout_breaks_it_for_all),
-        cmocka_unit_test(an_abort_breaks_it_for_all_and_a_reset_mends_it),
-        cmocka_unit_test(a_reset_sends_those_who_wait_away),
-        cmocka_unit_test(destroying_sends_everybody_home),
-        cmocka_unit_test(all_parties_of_a_complete_round_are_told_so),
-        cmocka_unit_test(a_complete_round_of_any_number_is_told_behind_a_destroy),
-        cmocka_unit_test(who_was_sent_away_may_come_again_at_once),
-        cmocka_unit_test(a_killed_waiter_breaks_it),
-        cmocka_unit_test(a_killed_party_of_the_round_before_breaks_it),
-        cmocka_unit_test(a_killed_party_is_missed_at_once_also_with_a_lock),
-        cmocka_unit_test(nobody_is_missed_after_a_reset),
-        cmocka_unit_test(a_thread_that_returns_with_a_lock_is_not_missed),
-        cmocka_unit_test(who_leaves_in_order_is_not_missed),
+        cmocka_unit_test(a_timeout_breaks_the_barrier_for_all),
+        cmocka_unit_test(an_abort_breaks_the_barrier_until_a_reset),
+        cmocka_unit_test(a_reset_breaks_the_current_waits),
+        cmocka_unit_test(destroying_releases_all_waiters),
+        cmocka_unit_test(all_participants_of_a_complete_round_succeed),
+        cmocka_unit_test(a_complete_round_of_any_number_succeeds_after_a_destroy),
+        cmocka_unit_test(a_waiter_of_a_reset_barrier_may_wait_again_at_once),
+        cmocka_unit_test(a_killed_waiter_breaks_the_barrier),
+        cmocka_unit_test(a_killed_participant_breaks_the_next_round),
+        cmocka_unit_test(a_participant_killed_with_a_lock_breaks_the_barrier_at_once),
+        cmocka_unit_test(a_reset_forgets_dead_participants),
+        cmocka_unit_test(a_thread_that_returns_with_a_lock_does_not_break_the_barrier),
+        cmocka_unit_test(a_participant_that_leaves_in_order_does_not_break_the_barrier),
         cmocka_unit_test(a_crowd_passes_in_groups),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -8,7 +8,7 @@
 
 enum { MIB = 1 << 20 };
 
-// On both sides of every border: units, pages, chunks, and where a block is mapped by itself.
+// Sizes on both sides of every boundary: of units, pages and chunks, and where sections begin.
 static const size_t sizes[] = { 1,       63,     64,          65,          512,   513,
                                 4095,    4096,   4097,        16384,       32767, 32768,
                                 32769,   65536,  65537,       MIB - 1,     MIB,   MIB + 1,
@@ -32,7 +32,7 @@ static unsigned char *data_of(brood_block block)
     return data;
 }
 
-// A loop would be slow under a sanitizer.
+// A loop over the bytes would be slow under a sanitizer.
 static bool is_all(const unsigned char *data, size_t size, unsigned char value)
 {
     return data[0] == value && memcmp(data, data + 1, size - 1) == 0;
@@ -43,7 +43,7 @@ static unsigned char value_for(uint64_t id)
     return (unsigned char)(1 + (id ^ id >> 20) % 255);
 }
 
-static void a_block_is_zero_aligned_and_nobody_elses(void **state)
+static void a_block_is_zero_and_aligned_and_overlaps_no_other(void **state)
 {
     (void)state;
     brood_block blocks[SIZES];
@@ -86,7 +86,7 @@ static void bad_arguments_are_refused(void **state)
     assert_status(brood_lock_destroy(lock), BROOD_OK);
 }
 
-static void a_destroyed_one_is_stale(void **state)
+static void a_destroyed_block_is_stale(void **state)
 {
     (void)state;
     const size_t some[] = { 1, 100000, 2 * MIB };
@@ -103,10 +103,10 @@ static void a_destroyed_one_is_stale(void **state)
     }
 }
 
-// What no machine has: with 32 bits that begins where the address space ends.
+// More than any machine has: with 32 bits, up to the end of the address space.
 #define TOO_MUCH (SIZE_MAX > UINT32_MAX ? SIZE_MAX / 64 : SIZE_MAX - 8192)
 
-static void too_much_is_refused_and_takes_nothing(void **state)
+static void too_large_a_size_is_refused_and_uses_nothing_up(void **state)
 {
     (void)state;
     const size_t many[] = { SIZE_MAX, SIZE_MAX - 4096, SIZE_MAX / 2, SIZE_MAX / 2 + 1, TOO_MUCH };
@@ -143,7 +143,7 @@ static int turn_ones_into_twos(void *arg)
     return 0;
 }
 
-static void another_process_sees_the_same(void **state)
+static void another_process_sees_the_same_bytes(void **state)
 {
     (void)state;
     const struct pair pair = { made_block(1000), made_block(3 * MIB) };
@@ -182,7 +182,7 @@ static void expect_two(void)
     note("left large", 0);
 }
 
-static void a_block_outlives_its_maker(void **state)
+static void a_block_outlives_its_creator(void **state)
 {
     (void)state;
     bool wait = false;
@@ -195,7 +195,7 @@ static void a_block_outlives_its_maker(void **state)
     expect_two();
 }
 
-static int see_one_go(void *arg)
+static int expect_both_to_become_stale(void *arg)
 {
     const struct pair *pair = arg;
     CHECK(brood_block_data(pair->small) && brood_block_data(pair->large));
@@ -204,7 +204,7 @@ static int see_one_go(void *arg)
     CHECK(!brood_block_data(pair->small) && !brood_block_data(pair->large));
     CHECK(brood_block_destroy(pair->small) == BROOD_STALE);
     CHECK(brood_block_destroy(pair->large) == BROOD_STALE);
-    // The next one lies where it likes, and is another one.
+    // The next block may take the same place, and is a different one.
     brood_block next;
     CHECK(brood_block_create(&next, 2 * MIB) == BROOD_OK);
     CHECK(is_all(brood_block_data(next), 2 * MIB, 0));
@@ -212,11 +212,11 @@ static int see_one_go(void *arg)
     return 0;
 }
 
-static void one_that_another_process_destroyed_is_stale(void **state)
+static void a_block_destroyed_by_another_process_is_stale(void **state)
 {
     (void)state;
     const struct pair pair = { made_block(10), made_block(2 * MIB) };
-    brood_process *child = started_process(see_one_go, &pair, sizeof pair);
+    brood_process *child = started_process(expect_both_to_become_stale, &pair, sizeof pair);
     assert_true(await_note("seen", 1));
     memset(data_of(pair.large), 9, 2 * MIB);
     assert_status(brood_block_destroy(pair.small), BROOD_OK);
@@ -227,7 +227,7 @@ static void one_that_another_process_destroyed_is_stale(void **state)
     note("gone", 0);
 }
 
-// Large ones
+// Large blocks
 
 #define GIB ((uint64_t)1 << 30)
 
@@ -243,7 +243,7 @@ static int mark_the_ends(void *arg)
     return 0;
 }
 
-// False where the machine has not as much.
+// False if the machine has less memory.
 static bool pass_to_and_fro(brood_status (*create)(brood_block *, size_t), uint64_t size)
 {
     brood_block block;
@@ -268,7 +268,7 @@ static void a_block_may_have_gigabytes(void **state)
 {
     (void)state;
     if (!pass_to_and_fro(brood_block_create, 2 * GIB + 1)) {
-        print_message("this machine has no 2 GiB to spare\n");
+        print_message("this machine has less than 2 GiB free\n");
         skip();
     }
 }
@@ -278,14 +278,14 @@ static void a_lazy_block_may_have_many_gigabytes(void **state)
     (void)state;
     assert_true(pass_to_and_fro(brood_block_create_lazy, 1000));
     if (!pass_to_and_fro(brood_block_create_lazy, 5 * GIB + 1)) {
-        print_message("this machine has no 5 GiB to spare\n");
+        print_message("this machine has less than 5 GiB free\n");
         skip();
     }
 }
 
-// All places for large blocks are given to some that cannot be mapped; the next ones go into the
-// gaps.
-static void large_ones_lie_apart_when_places_are_used_anew(void **state)
+// Blocks that cannot be mapped use up the places for sections, so that the next sections go into
+// the gaps.
+static void large_blocks_do_not_overlap_when_places_are_reused(void **state)
 {
     (void)state;
     enum { SIZE = 2 * MIB, COUNT = 6 };
@@ -310,7 +310,7 @@ static void large_ones_lie_apart_when_places_are_used_anew(void **state)
     }
 }
 
-static void large_memory_is_given_back(void **state)
+static void the_memory_of_a_large_block_is_freed(void **state)
 {
     (void)state;
     enum { SIZE = 64 * MIB };
@@ -334,7 +334,7 @@ struct mill {
     int turns;
 };
 
-// Mostly small ones.
+// Most sizes are small.
 static size_t random_size(uint64_t *seed)
 {
     const uint64_t number = next_random(seed);
@@ -357,7 +357,8 @@ static int exchange(brood_block *held, uint64_t *seed)
     return 0;
 }
 
-// Makes and destroys; each block is to be zero at first, and this one's alone until the end.
+// Creates and destroys blocks. Each must be zero at first, and changed by no other until it is
+// destroyed.
 static int grind(void *arg)
 {
     struct mill mill = *(const struct mill *)arg;
@@ -373,7 +374,7 @@ static int grind(void *arg)
     return 0;
 }
 
-static void threads_and_processes_make_and_destroy_at_once(void **state)
+static void threads_and_processes_create_and_destroy_at_once(void **state)
 {
     (void)state;
     enum { THREADS = 3, PROCESSES = 3 };
@@ -393,8 +394,8 @@ static void threads_and_processes_make_and_destroy_at_once(void **state)
         assert_process_ends(processes[i], 0);
 }
 
-// Each of them leaves what it held: a few blocks.
-static void makers_killed_at_any_moment_leave_a_heap_that_works(void **state)
+// Each killed process leaves the few blocks that it had.
+static void creators_killed_at_any_moment_leave_a_usable_heap(void **state)
 {
     (void)state;
     const int rounds = foreign_is_slow() ? 5 : 40;
@@ -417,19 +418,19 @@ int main(void)
 {
     brood_init();
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_block_is_zero_aligned_and_nobody_elses),
+        cmocka_unit_test(a_block_is_zero_and_aligned_and_overlaps_no_other),
         cmocka_unit_test(bad_arguments_are_refused),
-        cmocka_unit_test(a_destroyed_one_is_stale),
-        cmocka_unit_test(too_much_is_refused_and_takes_nothing),
-        cmocka_unit_test(another_process_sees_the_same),
-        cmocka_unit_test(a_block_outlives_its_maker),
-        cmocka_unit_test(one_that_another_process_destroyed_is_stale),
+        cmocka_unit_test(a_destroyed_block_is_stale),
+        cmocka_unit_test(too_large_a_size_is_refused_and_uses_nothing_up),
+        cmocka_unit_test(another_process_sees_the_same_bytes),
+        cmocka_unit_test(a_block_outlives_its_creator),
+        cmocka_unit_test(a_block_destroyed_by_another_process_is_stale),
         cmocka_unit_test(a_block_may_have_gigabytes),
         cmocka_unit_test(a_lazy_block_may_have_many_gigabytes),
-        cmocka_unit_test(large_ones_lie_apart_when_places_are_used_anew),
-        cmocka_unit_test(large_memory_is_given_back),
-        cmocka_unit_test(threads_and_processes_make_and_destroy_at_once),
-        cmocka_unit_test(makers_killed_at_any_moment_leave_a_heap_that_works),
+        cmocka_unit_test(large_blocks_do_not_overlap_when_places_are_reused),
+        cmocka_unit_test(the_memory_of_a_large_block_is_freed),
+        cmocka_unit_test(threads_and_processes_create_and_destroy_at_once),
+        cmocka_unit_test(creators_killed_at_any_moment_leave_a_usable_heap),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

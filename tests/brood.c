@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The registry, handlers, brood_shutdown and the end of a child. The end of the main process is
-// seen from outside, elsewhere.
+// The registry, handlers, brood_shutdown() and the end of a child. tests/program.c sees the end
+// of the main process from outside.
 #include "meeting.h"
 
 #include "../src/atomic.h"
@@ -10,10 +10,10 @@
 #include <signal.h>
 #include <string.h>
 
-// Longer than any call may take that does not block, however loaded the machine is.
+// Longer than a call that does not block may take, however loaded the machine is.
 #define AT_ONCE BROOD_SECONDS(10)
 
-// What must not happen would have happened by then.
+// What must not happen would have happened within this time.
 #define A_WHILE BROOD_MILLISECONDS(150)
 
 enum { NAME_ROOM = BROOD_REGISTRY_NAME_MAX + 1 };
@@ -32,7 +32,7 @@ static uint64_t noted_of(const char *what, unsigned number)
     return noted(name);
 }
 
-// Where nothing can be copied there is no server that copies itself either.
+// A system without fork has no fork server either.
 static bool system_has(int32_t method)
 {
     return method == BROOD_START_SPAWN || platform_has_fork();
@@ -46,7 +46,7 @@ static brood_process *started_by(int32_t method, brood_target target, const void
     return process;
 }
 
-// The target is to return 0, under each method that there is.
+// Expects the target to return 0 under each method of the system.
 static void expect_success_under_each_method(brood_target target)
 {
     for (int32_t method = BROOD_START_SPAWN; method <= BROOD_START_FORK; method++)
@@ -54,7 +54,7 @@ static void expect_success_under_each_method(brood_target target)
             assert_process_ends(started_by(method, target, NULL, 0), 0);
 }
 
-// In a target: the code of a child from start to end; -1 when it has none.
+// For targets: the exit code of a child that is started and joined, or -1 if there is none.
 static int code_of_child(int32_t method, brood_target target, const void *arg, size_t size)
 {
     const brood_process_options options = { .method = method };
@@ -132,7 +132,7 @@ struct place {
     char path[512];
 };
 
-static struct place made_place(void)
+static struct place made_text_file(void)
 {
     struct place place;
     foreign_file_name(place.path, sizeof place.path, "text.txt");
@@ -140,7 +140,7 @@ static struct place made_place(void)
     return place;
 }
 
-static void read_place(const struct place *place, char *text, size_t capacity)
+static void read_text_file(const struct place *place, char *text, size_t capacity)
 {
     FILE *file = fopen(place->path, "rb");
     assert_non_null(file);
@@ -151,7 +151,7 @@ static void read_place(const struct place *place, char *text, size_t capacity)
 static void assert_text(const struct place *place, const char *expected)
 {
     char text[1024];
-    read_place(place, text, sizeof text);
+    read_text_file(place, text, sizeof text);
     assert_string_equal(text, expected);
     foreign_file_remove(place->path);
 }
@@ -161,7 +161,7 @@ struct headers {
     struct place place;
 };
 
-static int come_from_other_headers(void *arg)
+static int init_with_other_headers(void *arg)
 {
     const struct headers *headers = arg;
     CHECK(freopen(headers->place.path, "w", stderr));
@@ -169,19 +169,19 @@ static int come_from_other_headers(void *arg)
     return 0;
 }
 
-static void headers_that_the_library_does_not_know_end_the_process(void **state)
+static void unknown_headers_end_the_process(void **state)
 {
     (void)state;
     static const uint32_t versions[] = { BROOD_VERSION_NUMBER + 1,
                                          (BROOD_VERSION_MAJOR + 1) * 1000000, UINT32_MAX };
-    struct headers headers = { .version = BROOD_VERSION_NUMBER, .place = made_place() };
-    assert_process_ends(started_process(come_from_other_headers, &headers, sizeof headers), 0);
+    struct headers headers = { .version = BROOD_VERSION_NUMBER, .place = made_text_file() };
+    assert_process_ends(started_process(init_with_other_headers, &headers, sizeof headers), 0);
     assert_text(&headers.place, "");
     for (size_t i = 0; i < sizeof versions / sizeof versions[0]; i++) {
         char text[1024];
         headers.version = versions[i];
-        assert_process_ends(started_process(come_from_other_headers, &headers, sizeof headers), 70);
-        read_place(&headers.place, text, sizeof text);
+        assert_process_ends(started_process(init_with_other_headers, &headers, sizeof headers), 70);
+        read_text_file(&headers.place, text, sizeof text);
         assert_true(strstr(text, "brood: ") == text && strstr(text, brood_version()));
         assert_ptr_equal(strchr(text, '\n'), text + strlen(text) - 1); // one line
         foreign_file_remove(headers.place.path);
@@ -208,17 +208,17 @@ static void a_name_gets_a_value_then_another_and_then_none(void **state)
 {
     (void)state;
     for (int i = 0; i < 3; i++) {
-        assert_not_registered("somebody");
-        assert_status(brood_registry_set("somebody", 5), BROOD_OK);
-        assert_registered("somebody", 5);
-        assert_registered("somebody", 5);
-        assert_status(brood_registry_set("somebody", 6), BROOD_OK);
-        assert_registered("somebody", 6);
-        assert_status(brood_registry_set("somebody", 0), BROOD_OK);
+        assert_not_registered("known");
+        assert_status(brood_registry_set("known", 5), BROOD_OK);
+        assert_registered("known", 5);
+        assert_registered("known", 5);
+        assert_status(brood_registry_set("known", 6), BROOD_OK);
+        assert_registered("known", 6);
+        assert_status(brood_registry_set("known", 0), BROOD_OK);
     }
-    assert_not_registered("somebody");
-    assert_status(brood_registry_set("somebody", 0), BROOD_OK);
-    assert_not_registered("somebody");
+    assert_not_registered("known");
+    assert_status(brood_registry_set("known", 0), BROOD_OK);
+    assert_not_registered("known");
 }
 
 static void a_value_may_be_any_number_but_0(void **state)
@@ -233,12 +233,12 @@ static void a_value_may_be_any_number_but_0(void **state)
     assert_status(brood_registry_set("number", 0), BROOD_OK);
 }
 
-static void what_nobody_has_named_is_not_found(void **state)
+static void an_unknown_name_is_not_found(void **state)
 {
     (void)state;
-    assert_not_registered("nobody");
+    assert_not_registered("unknown");
     assert_last_error_names("brood_registry_get");
-    assert_last_error_names("nobody");
+    assert_last_error_names("unknown");
 }
 
 // The registry: names
@@ -280,11 +280,11 @@ static void a_name_of_256_bytes_is_too_large(void **state)
         assert_last_error_names("brood_registry_get");
         assert_int_equal(value, 99);
     }
-    name[BROOD_REGISTRY_NAME_MAX] = 0; // nothing was cut to a name that fits
+    name[BROOD_REGISTRY_NAME_MAX] = 0; // the name was not truncated to one that fits
     assert_not_registered(name);
 }
 
-static void no_name_and_no_place_are_invalid(void **state)
+static void a_missing_name_or_pointer_is_invalid(void **state)
 {
     (void)state;
     static const char *const names[] = { NULL, "" };
@@ -297,17 +297,18 @@ static void no_name_and_no_place_are_invalid(void **state)
         assert_last_error_names("brood_registry_get");
         assert_int_equal(value, 99);
     }
-    assert_status(brood_registry_get("nobody", NULL), BROOD_INVALID);
-    note("somebody", 1);
-    assert_status(brood_registry_get("somebody", NULL), BROOD_INVALID);
-    note("somebody", 0);
+    assert_status(brood_registry_get("unknown", NULL), BROOD_INVALID);
+    note("known", 1);
+    assert_status(brood_registry_get("known", NULL), BROOD_INVALID);
+    note("known", 0);
 }
 
-// Each is another name than all the others.
+// All are different names.
 // clang-format off
 static const char *const strange_names[] = {
-    " ", "  ", "\t", "\n", "\r\n", "\x01", "\x7f", "\x80", "\xff", "\xff\xff", "%s%n%d", "\\", "/", "..", "name=value",
-    "\"quoted\"", "a", "A", "a ", " a", "a\n", "ab", "abc", "abd", "aba", "b", "bc", "a\377b", "a\001b",
+    " ", "  ", "\t", "\n", "\r\n", "\x01", "\x7f", "\x80", "\xff", "\xff\xff", "%s%n%d", "\\", "/",
+    "..", "name=value", "\"quoted\"", "a", "A", "a ", " a", "a\n", "ab", "abc", "abd", "aba", "b",
+    "bc", "a\377b", "a\001b",
     "\xc3", "\xc3\xa9", "e\xcc\x81", "\xe2\x82\xac", "\xf0\x9f\x90\xa3", "\xed\xa0\x80",
     "name with spaces", "name\twith\vcontrols\x1b[0m",
 };
@@ -332,7 +333,7 @@ static void a_name_may_hold_any_bytes_and_each_of_them_counts(void **state)
     }
     assert_int_equal(expect_strange_names(NULL), 0);
     assert_process_ends(started_process(expect_strange_names, NULL, 0), 0);
-    for (size_t i = 0; i < STRANGE_NAMES; i++) { // the one after the other: the rest stays
+    for (size_t i = 0; i < STRANGE_NAMES; i++) { // one after the other: the rest stays
         assert_status(brood_registry_set(strange_names[i], 0), BROOD_OK);
         assert_not_registered(strange_names[i]);
         for (size_t k = i + 1; k < STRANGE_NAMES; k++)
@@ -340,7 +341,7 @@ static void a_name_may_hold_any_bytes_and_each_of_them_counts(void **state)
     }
 }
 
-// All bytes but 0, as many as a name can have; `first` comes first.
+// All bytes but 0, as many as a name can have, beginning with `first`.
 static void make_name_of_all_bytes(char *name, unsigned first)
 {
     for (unsigned i = 0; i < 255; i++)
@@ -364,7 +365,7 @@ static void a_name_may_hold_all_bytes(void **state)
     }
 }
 
-static void a_name_that_begins_another_is_another(void **state)
+static void a_prefix_of_a_name_is_another_name(void **state)
 {
     (void)state;
     char name[NAME_ROOM];
@@ -420,7 +421,7 @@ static void name_filler(char *name, unsigned number)
     (void)snprintf(name, NAME_ROOM, "filler %u", number);
 }
 
-// Puts names in until there is room for none; returns how many.
+// Adds names until the registry is full; returns how many.
 static unsigned fill(void)
 {
     char name[NAME_ROOM];
@@ -430,7 +431,7 @@ static unsigned fill(void)
         if (status == BROOD_NO_RESOURCES)
             return count;
         assert_status(status, BROOD_OK);
-        assert_true(count < 1U << 20); // it is full at some time
+        assert_true(count < 1U << 20); // it must be full at some time
     }
 }
 
@@ -443,7 +444,7 @@ static void remove_fillers(unsigned from, unsigned to)
     }
 }
 
-// A child finds the same: all is taken, and what one takes away makes room for one.
+// A child finds the registry full too, and one removed name makes room for one.
 static int expect_no_room(void *arg)
 {
     (void)arg;
@@ -462,7 +463,7 @@ static int expect_no_room(void *arg)
     return 0;
 }
 
-static void a_full_registry_refuses_and_has_room_again_when_names_go(void **state)
+static void a_full_registry_refuses_names_until_others_are_removed(void **state)
 {
     (void)state;
     char name[NAME_ROOM];
@@ -489,7 +490,7 @@ struct relay {
     unsigned left;
 };
 
-// Each generation finds what all those before it have set, and sets what all of them find.
+// Each generation finds the names that all generations before it have set, and sets more.
 static int pass_on(void *arg)
 {
     const struct relay *relay = arg;
@@ -528,7 +529,7 @@ static void children_and_their_children_see_and_set_names(void **state)
     }
 }
 
-// A static variable, zero in a fresh image, would not do.
+// The lock is found by its name: a static variable would be zero in a fresh image.
 static int find_a_lock_by_its_name(void *arg)
 {
     const brood_lock lock = { noted("a lock") };
@@ -560,9 +561,9 @@ static void a_lock_is_found_by_its_name(void **state)
     assert_status(brood_lock_destroy(lock), BROOD_OK);
 }
 
-// Many at once. The names of the rivals come and go in few places, so that each place changes its
-// name all the time; the first ones are only ever replaced. A value tells whose it is, and that it
-// is whole.
+// Many at once. The names of the rivals come and go in few entries, so that the names of the
+// entries change all the time; the first STEADY names are only ever replaced. A value shows whose
+// it is, and that it is whole.
 
 enum { RIVALS = 12, STEADY = 3, ROOM_FOR_RIVALS = 8 };
 
@@ -593,7 +594,7 @@ static bool is_value_of(const char *name, uint64_t value)
     return value_for(name, salt) == value || value_for(name, salt & ~1U) == value;
 }
 
-static int look_at(const char *name, bool is_steady)
+static int check_value(const char *name, bool is_steady)
 {
     uint64_t value = 0;
     const brood_status status = brood_registry_get(name, &value);
@@ -602,12 +603,12 @@ static int look_at(const char *name, bool is_steady)
     return 0;
 }
 
-static int look_at_one(uint32_t *random)
+static int check_one(uint32_t *random)
 {
     char name[NAME_ROOM];
     const unsigned number = next_random(random) % RIVALS;
     name_rival(name, number);
-    return look_at(name, number < STEADY);
+    return check_value(name, number < STEADY);
 }
 
 static int change_one(uint32_t *random)
@@ -640,7 +641,7 @@ static void assert_rivals(void)
     char name[NAME_ROOM];
     for (unsigned i = 0; i < RIVALS; i++) {
         name_rival(name, i);
-        assert_int_equal(look_at(name, i < STEADY), 0);
+        assert_int_equal(check_value(name, i < STEADY), 0);
     }
 }
 
@@ -657,15 +658,15 @@ static void end_rivals(void)
 struct rival {
     uint32_t seed;
     int rounds;
-    bool only_looks;
+    bool only_reads;
 };
 
 static int compete(void *arg)
 {
     struct rival *self = arg;
     for (int i = 0; i < self->rounds; i++) {
-        CHECK(look_at_one(&self->seed) == 0);
-        const int failed = self->only_looks ? look_at_one(&self->seed) : change_one(&self->seed);
+        CHECK(check_one(&self->seed) == 0);
+        const int failed = self->only_reads ? check_one(&self->seed) : change_one(&self->seed);
         if (failed)
             return failed;
     }
@@ -693,7 +694,7 @@ static void compete_together(int rounds)
     assert_rivals();
 }
 
-// Before the registry has ever been full: everything is quick then.
+// This runs before the registry has ever been full, when lookups are fast.
 static void a_value_is_never_torn_and_never_that_of_another_name(void **state)
 {
     (void)state;
@@ -701,8 +702,8 @@ static void a_value_is_never_torn_and_never_that_of_another_name(void **state)
     end_rivals();
 }
 
-// The few places that are left are used again at once.
-static void a_value_is_never_that_of_the_name_before_in_its_place(void **state)
+// The few free entries are reused at once.
+static void a_value_is_never_that_of_the_previous_name_in_its_entry(void **state)
 {
     (void)state;
     const unsigned count = fill();
@@ -712,8 +713,8 @@ static void a_value_is_never_that_of_the_name_before_in_its_place(void **state)
     remove_fillers(ROOM_FOR_RIVALS, count);
 }
 
-// Threads that set the same name at the same moment, again and again. None of them leaves early:
-// the others wait for it.
+// Threads set the same name at the same moment, again and again. A thread does not return when a
+// call fails, because the others wait for it.
 
 enum { SETTERS = 4 };
 
@@ -749,7 +750,7 @@ static void a_name_that_many_set_at_once_is_there_once(void **state)
 {
     (void)state;
     brood_thread *threads[SETTERS];
-    const unsigned count = fill(); // a name that is not there is looked for in all places
+    const unsigned count = fill(); // so that a lookup of a missing name searches all entries
     remove_fillers(0, ROOM_FOR_RIVALS);
     atomic_store(&arrived, 0);
     atomic_store(&wrong, 0);
@@ -772,16 +773,16 @@ static int change_until_killed(void *arg)
     return 0;
 }
 
-// Another process, which is to see nothing of all the deaths.
-static int change_until_told(void *arg)
+// A process that must notice nothing of the deaths.
+static int change_until_stopped(void *arg)
 {
     const int64_t deadline = brood_clock() + 4 * MEETING_PATIENCE; // for all the deaths
     note("bystander", 1);
-    while (noted("told") == 0) {
+    while (noted("stop changes") == 0) {
         const int failed = change_one(arg);
         if (failed)
             return failed;
-        CHECK(look_at_one(arg) == 0);
+        CHECK(check_one(arg) == 0);
         CHECK(brood_clock() < deadline);
     }
     return 0;
@@ -793,7 +794,7 @@ static void kill_one_that_changes(uint32_t *random)
     note("changes", 0);
     brood_process *process = started_process(change_until_killed, &seed, sizeof seed);
     assert_true(await_note("changes", 1));
-    brood_sleep(BROOD_MICROSECONDS(next_random(random) % 2000)); // anywhere in a change
+    brood_sleep(BROOD_MICROSECONDS(next_random(random) % 2000)); // at any point of a change
     kill_process(process);
 }
 
@@ -805,11 +806,11 @@ static void a_process_that_is_killed_while_it_sets_leaves_the_registry_usable(vo
     uint32_t random = 42;
     note("changes", 0);
     note("bystander", 0);
-    note("told", 0);
+    note("stop changes", 0);
     const unsigned before = fill();
     remove_fillers(0, 2 * ROOM_FOR_RIVALS + rounds);
     begin_rivals();
-    brood_process *bystander = started_process(change_until_told, &seed, sizeof seed);
+    brood_process *bystander = started_process(change_until_stopped, &seed, sizeof seed);
     assert_true(await_note("bystander", 1));
     for (unsigned i = 0; i < rounds; i++) {
         kill_one_that_changes(&random);
@@ -817,17 +818,17 @@ static void a_process_that_is_killed_while_it_sets_leaves_the_registry_usable(vo
         for (int k = 0; k < 10; k++)
             assert_int_equal(change_one(&random), 0);
     }
-    note("told", 1);
+    note("stop changes", 1);
     assert_process_ends(bystander, 0);
     assert_rivals();
     end_rivals();
     note("changes", 0);
     note("bystander", 0);
-    note("told", 0);
+    note("stop changes", 0);
     remove_fillers(0, before);
     const unsigned after = fill();
     remove_fillers(0, after);
-    assert_int_equal(after, before); // no death has cost a place
+    assert_int_equal(after, before); // no death has leaked an entry
 }
 
 // Steps: what happens in a family, in the order in which it happens.
@@ -871,7 +872,7 @@ static void assert_steps(const uint64_t *expected, size_t count)
     assert_steps((const uint64_t[]){ __VA_ARGS__ }, \
                  sizeof(uint64_t[]){ __VA_ARGS__ } / sizeof(uint64_t))
 
-// As a handler: appends its argument, a number.
+// A handler: appends its argument, a number.
 static void append(void *arg)
 {
     append_step((uint64_t)(uintptr_t)arg);
@@ -882,10 +883,10 @@ static brood_status append_at_exit(unsigned step)
     return brood_at_exit(append, (void *)(uintptr_t)step);
 }
 
-// How a child comes to its end.
+// How a child ends.
 enum way { BY_RETURN, BY_EXIT, BY_SHUTDOWN, WAYS };
 
-// The last thing in a target.
+// The last statement of a target.
 static int leave(int way, int code)
 {
     if (way == BY_EXIT)
@@ -902,7 +903,7 @@ static int register_some(void *arg)
     CHECK(append_at_exit(1) == BROOD_OK);
     CHECK(append_at_exit(2) == BROOD_OK);
     CHECK(append_at_exit(3) == BROOD_OK);
-    CHECK(append_at_exit(2) == BROOD_OK); // the same once more is one more
+    CHECK(append_at_exit(2) == BROOD_OK); // a handler registered again runs again
     CHECK(noted("steps") == 0);
     return leave(*(int *)arg, 21);
 }
@@ -955,7 +956,7 @@ static int register_and_have_children(void *arg)
             CHECK(noted_of("step", (unsigned)before + 1) == DESCENDANT);
         }
     }
-    // A copy that brood knows nothing of ends without any of it.
+    // A guest runs none of the handlers when it ends.
     const uint64_t before = noted("steps");
     CHECK(platform_guest(leave_as_guest, NULL) == (platform_has_fork() ? 9 : -1));
     CHECK(noted("steps") == before);
@@ -990,7 +991,7 @@ static int register_and_die(void *arg)
     return 0;
 }
 
-static void no_handler_runs_when_a_process_is_killed_or_leaves_without_a_word(void **state)
+static void no_handler_runs_when_a_process_dies_or_calls_the_exit_of_the_system(void **state)
 {
     (void)state;
     for (int way = 0; way < VIOLENT_WAYS; way++) {
@@ -1009,13 +1010,13 @@ static void no_handler_runs_when_a_process_is_killed_or_leaves_without_a_word(vo
     }
 }
 
-static void tell_thread(void *arg)
+static void note_thread(void *arg)
 {
     (void)arg;
     note("thread of the handler", brood_self_thread_id());
 }
 
-static int tell_thread_and_leave(void *arg)
+static int note_thread_and_leave(void *arg)
 {
     note("thread of the end", brood_self_thread_id());
     return leave(*(int *)arg, 0);
@@ -1023,23 +1024,23 @@ static int tell_thread_and_leave(void *arg)
 
 static int register_and_end_here(void *arg)
 {
-    CHECK(brood_at_exit(tell_thread, NULL) == BROOD_OK);
-    return tell_thread_and_leave(arg);
+    CHECK(brood_at_exit(note_thread, NULL) == BROOD_OK);
+    return note_thread_and_leave(arg);
 }
 
 static int register_and_end_in_a_thread(void *arg)
 {
     static const int way = BY_EXIT;
     (void)arg;
-    CHECK(brood_at_exit(tell_thread, NULL) == BROOD_OK);
-    CHECK(brood_thread_start(NULL, tell_thread_and_leave, &way, sizeof way, NULL) == BROOD_OK);
+    CHECK(brood_at_exit(note_thread, NULL) == BROOD_OK);
+    CHECK(brood_thread_start(NULL, note_thread_and_leave, &way, sizeof way, NULL) == BROOD_OK);
     (void)await_note("never", 1);
     return __LINE__;
 }
 
-static void tell_thread_and_exit(void *arg)
+static void note_thread_and_exit(void *arg)
 {
-    (void)tell_thread_and_leave(arg);
+    (void)note_thread_and_leave(arg);
 }
 
 static int register_and_end_in_a_foreign_thread(void *arg)
@@ -1047,8 +1048,8 @@ static int register_and_end_in_a_foreign_thread(void *arg)
     static foreign_thread *thread;
     static int way = BY_EXIT;
     (void)arg;
-    CHECK(brood_at_exit(tell_thread, NULL) == BROOD_OK);
-    thread = foreign_thread_start(tell_thread_and_exit, &way);
+    CHECK(brood_at_exit(note_thread, NULL) == BROOD_OK);
+    thread = foreign_thread_start(note_thread_and_exit, &way);
     (void)await_note("never", 1);
     foreign_thread_join(thread);
     return __LINE__;
@@ -1095,7 +1096,8 @@ static int register_what_registers(void *arg)
     return leave(*(int *)arg, 0);
 }
 
-// Its own is the newest then, and so the next; also one that the last handler has registered.
+// A handler that a handler registers is the newest, and so runs next; even one that the last
+// handler registers.
 static void a_handler_may_register_others(void **state)
 {
     (void)state;
@@ -1116,7 +1118,7 @@ static void count_down(void *arg)
         next_to_run--;
 }
 
-static void tell_count(void *arg)
+static void note_count(void *arg)
 {
     (void)arg;
     note("not run", next_to_run + 1);
@@ -1124,7 +1126,7 @@ static void tell_count(void *arg)
 
 static int register_many(void *arg)
 {
-    CHECK(brood_at_exit(tell_count, NULL) == BROOD_OK);
+    CHECK(brood_at_exit(note_count, NULL) == BROOD_OK);
     for (uintptr_t i = 1; i <= MANY_HANDLERS; i++)
         CHECK(brood_at_exit(count_down, (void *)i) == BROOD_OK);
     return leave(*(int *)arg, 0);
@@ -1148,7 +1150,7 @@ static void count_run(void *arg)
     atomic_fetch_add(&runs, 1);
 }
 
-static void tell_runs(void *arg)
+static void note_runs(void *arg)
 {
     (void)arg;
     note("runs", atomic_load(&runs) + 1);
@@ -1164,10 +1166,10 @@ static int register_in_a_thread(void *arg)
     return 0;
 }
 
-// Nobody joins the threads but the end itself.
+// Only the end of the process joins the threads.
 static int register_in_threads(void *arg)
 {
-    CHECK(brood_at_exit(tell_runs, NULL) == BROOD_OK);
+    CHECK(brood_at_exit(note_runs, NULL) == BROOD_OK);
     for (int i = 0; i < REGISTRARS; i++)
         CHECK(brood_thread_start(NULL, register_in_a_thread, NULL, 0, NULL) == BROOD_OK);
     return leave(*(int *)arg, 0);
@@ -1192,30 +1194,30 @@ static void a_handler_must_be_a_function(void **state)
     assert_status(brood_at_exit(NULL, &arg), BROOD_INVALID);
 }
 
-static int begin_in_vain(void *arg)
+static int note_a_start(void *arg)
 {
     (void)arg;
-    note("begun in vain", 1);
+    note("started in spite of the end", 1);
     return 0;
 }
 
-// Gives the line of what could be started although the end has begun, or 0.
+// Returns the line of a start that succeeded although the end has begun, or 0.
 static int line_of_a_start(void)
 {
     brood_process *process = NULL;
     brood_thread *thread = NULL;
     const int64_t before = brood_clock();
-    note("begun in vain", 0);
+    note("started in spite of the end", 0);
     for (int32_t method = BROOD_START_DEFAULT; method <= BROOD_START_FORK; method++) {
         const brood_process_options options = { .method = method };
         if (method != BROOD_START_DEFAULT && !system_has(method))
             continue;
-        CHECK(brood_process_start(&process, begin_in_vain, NULL, 0, &options) == BROOD_WRONG_STATE);
+        CHECK(brood_process_start(&process, note_a_start, NULL, 0, &options) == BROOD_WRONG_STATE);
         CHECK(strstr(brood_last_error(), "brood_process_start") && !process);
     }
-    CHECK(brood_thread_start(&thread, begin_in_vain, NULL, 0, NULL) == BROOD_WRONG_STATE);
+    CHECK(brood_thread_start(&thread, note_a_start, NULL, 0, NULL) == BROOD_WRONG_STATE);
     CHECK(strstr(brood_last_error(), "brood_thread_start") && !thread);
-    CHECK(noted("begun in vain") == 0);
+    CHECK(noted("started in spite of the end") == 0);
     CHECK(brood_active_children(NULL, 0) == 0);
     CHECK(brood_clock() - before < AT_ONCE);
     return 0;
@@ -1282,7 +1284,7 @@ static int use_all_in_a_handler(void *arg)
 static void a_handler_can_use_locks_the_registry_and_files(void **state)
 {
     (void)state;
-    struct printer printer = { .place = made_place() };
+    struct printer printer = { .place = made_text_file() };
     for (printer.way = 0; printer.way < WAYS; printer.way++) {
         begin_steps();
         note("line of use", 0);
@@ -1345,8 +1347,8 @@ static void a_shutdown_with_nothing_to_wait_for_needs_no_time(void **state)
     }
 }
 
-// Something runs; too little time is not enough, and leaves all as it was, but that nothing can be
-// started any more.
+// Shuts down while a child or a thread runs. Too short a timeout changes nothing, but nothing can
+// be started any more.
 static int shut_down_too_early(void)
 {
     static const brood_duration none[] = { BROOD_NOW, -1, -BROOD_SECONDS(100), INT64_MIN };
@@ -1370,7 +1372,7 @@ static int shut_down_too_early(void)
     CHECK(brood_process_start(&process, nothing, NULL, 0, NULL) == BROOD_WRONG_STATE && !process);
     CHECK(brood_thread_start(&thread, nothing, NULL, 0, NULL) == BROOD_WRONG_STATE && !thread);
     CHECK(noted("steps") == 0);
-    CHECK(append_at_exit(2) == BROOD_OK); // none has run
+    CHECK(append_at_exit(2) == BROOD_OK); // no handler has run
     return 0;
 }
 
@@ -1436,7 +1438,7 @@ static void a_shutdown_that_was_too_short_can_be_repeated(void **state)
     expect_shutdown_in_a_second_attempt(shut_down_beside_a_thread);
 }
 
-// Those that the program holds references to have ended as others do.
+// Processes and threads that the program holds references to have ended like others.
 static int shut_down_beside_all(void *arg)
 {
     const brood_process_options as_daemon = { .daemon = BROOD_DAEMON_YES };
@@ -1495,7 +1497,7 @@ static int shut_down_beside_a_stubborn_daemon(void *arg)
     return 0;
 }
 
-static void a_daemon_that_does_not_obey_is_killed(void **state)
+static void a_daemon_that_ignores_the_request_is_killed(void **state)
 {
     (void)state;
     note("ignores", 0);
@@ -1530,7 +1532,7 @@ static int try_to_shut_down(void *arg)
     return (int)status;
 }
 
-// Whoever is refused has begun no end.
+// A refused call does not begin the end.
 static int let_threads_shut_down(void *arg)
 {
     static const brood_duration timeouts[] = { BROOD_NOW, -1, BROOD_MILLISECONDS(1),
@@ -1587,7 +1589,7 @@ static void a_handler_cannot_shut_down(void **state)
     }
 }
 
-static void shut_down_as_foreigner(void *arg)
+static void shut_down_in_a_foreign_thread(void *arg)
 {
     *(brood_status *)arg = brood_shutdown(MEETING_PATIENCE);
 }
@@ -1598,7 +1600,7 @@ static int let_a_foreign_thread_shut_down(void *arg)
     (void)arg;
     CHECK(append_at_exit(1) == BROOD_OK);
     CHECK(brood_thread_start(NULL, nothing, NULL, 0, NULL) == BROOD_OK);
-    foreign_thread_join(foreign_thread_start(shut_down_as_foreigner, &status));
+    foreign_thread_join(foreign_thread_start(shut_down_in_a_foreign_thread, &status));
     CHECK(status == BROOD_OK);
     CHECK(noted("steps") == 1);
     CHECK(line_of_a_start() == 0);
@@ -1625,7 +1627,7 @@ static int shut_down_in_two_threads(void *arg)
         CHECK(brood_thread_start(NULL, nothing, NULL, 0, NULL) == BROOD_OK);
     for (unsigned i = 0; i < 50; i++)
         CHECK(append_at_exit(7) == BROOD_OK);
-    foreign_thread *other = foreign_thread_start(shut_down_as_foreigner, &status);
+    foreign_thread *other = foreign_thread_start(shut_down_in_a_foreign_thread, &status);
     const brood_status own = brood_shutdown(MEETING_PATIENCE);
     foreign_thread_join(other);
     CHECK(own == BROOD_OK && status == BROOD_OK);
@@ -1677,7 +1679,7 @@ static int shut_down_while_a_handler_runs(void *arg)
     return 0;
 }
 
-static void a_shutdown_waits_for_the_handler_that_another_runs(void **state)
+static void a_shutdown_waits_for_a_handler_that_another_thread_runs(void **state)
 {
     (void)state;
     begin_steps();
@@ -1698,7 +1700,7 @@ static void shut_down_for_ever(void *unused)
     append_step((uint64_t)(uintptr_t)unused); // not reached
 }
 
-static int shut_down_behind_a_handler_that_never_returns(void *arg)
+static int shut_down_after_a_handler_that_never_returns(void *arg)
 {
     (void)arg;
     CHECK(append_at_exit(2) == BROOD_OK);
@@ -1712,11 +1714,11 @@ static void a_handler_that_never_returns_is_not_waited_for(void **state)
 {
     (void)state;
     begin_steps();
-    assert_process_ends(started_process(shut_down_behind_a_handler_that_never_returns, NULL, 0), 0);
+    assert_process_ends(started_process(shut_down_after_a_handler_that_never_returns, NULL, 0), 0);
     ASSERT_STEPS(1, 2);
 }
 
-// The thread that goes on in the copy is its main thread, whatever it was in the process that was
+// The thread that goes on in a copy is its main thread, whatever it was in the process that was
 // copied.
 
 static int shut_down_in_a_copy(void *arg)
@@ -1766,8 +1768,8 @@ enum { THREAD_ENDS = 1, DAEMON_HAS_ENDED, CHILD_ENDS, NEWER_HANDLER, OLDER_HANDL
 static brood_process *daemon_of_the_end;
 static FILE *file_of_the_end;
 
-// Were the daemon stopped first, it would be gone by then.
-static int see_the_daemon_live_on(void *arg)
+// If the daemon were stopped first, it would be gone by then.
+static int expect_the_daemon_to_live(void *arg)
 {
     (void)arg;
     CHECK(await_note("target is over", 1));
@@ -1776,9 +1778,9 @@ static int see_the_daemon_live_on(void *arg)
     return 0;
 }
 
-// Were this child joined first, the daemon would never end. Did the handlers not wait for it, there
-// would be a step meanwhile.
-static int see_the_daemon_end(void *arg)
+// If this child were joined first, the daemon would never end. If the handlers did not wait for
+// it, they would append a step in between.
+static int expect_the_daemon_to_end(void *arg)
 {
     const int64_t deadline = brood_clock() + MEETING_PATIENCE;
     (void)arg;
@@ -1809,9 +1811,9 @@ static int end_in_order(void *arg)
     CHECK(file_of_the_end && fputs("target ", file_of_the_end) >= 0);
     CHECK(brood_at_exit(append_and_print, (void *)(uintptr_t)OLDER_HANDLER) == BROOD_OK);
     CHECK(brood_at_exit(append_and_print, (void *)(uintptr_t)NEWER_HANDLER) == BROOD_OK);
-    CHECK(brood_process_start(NULL, see_the_daemon_end, NULL, 0, NULL) == BROOD_OK);
+    CHECK(brood_process_start(NULL, expect_the_daemon_to_end, NULL, 0, NULL) == BROOD_OK);
     CHECK(brood_process_start(&daemon_of_the_end, stay_for_ever, NULL, 0, &as_daemon) == BROOD_OK);
-    CHECK(brood_thread_start(NULL, see_the_daemon_live_on, NULL, 0, NULL) == BROOD_OK);
+    CHECK(brood_thread_start(NULL, expect_the_daemon_to_live, NULL, 0, NULL) == BROOD_OK);
     CHECK(await_note("watches", 1));
     note("target is over", 1);
     return leave(self->way, 17);
@@ -1821,7 +1823,7 @@ static void
 a_child_ends_with_threads_daemons_children_handlers_and_streams_in_this_order(void **state)
 {
     (void)state;
-    struct printer printer = { .place = made_place() };
+    struct printer printer = { .place = made_text_file() };
     for (printer.way = 0; printer.way < WAYS; printer.way++) {
         begin_steps();
         note("stays", 0);
@@ -1833,7 +1835,7 @@ a_child_ends_with_threads_daemons_children_handlers_and_streams_in_this_order(vo
     }
 }
 
-// The child, which has not been joined by its target, finds its starter waiting.
+// The grandchild, which its parent's target has not joined, finds its parent waiting.
 static int outlive_the_target(void *arg)
 {
     (void)arg;
@@ -1857,7 +1859,7 @@ static int leave_a_child_behind(void *arg)
     return leave(self->way, 6);
 }
 
-static void a_child_of_a_child_that_nobody_joined_is_joined(void **state)
+static void an_unjoined_grandchild_is_joined(void **state)
 {
     (void)state;
     struct parent parent;
@@ -1890,8 +1892,8 @@ struct print_job {
     struct printer printer;
 };
 
-// What stands in the starter's buffer is neither lost nor printed by its child once more, and comes
-// before the child's.
+// Text in the parent's buffer is neither lost nor printed again by the child, and precedes the
+// child's text.
 static int print_around_a_child(void *arg)
 {
     const struct print_job *job = arg;
@@ -1902,10 +1904,10 @@ static int print_around_a_child(void *arg)
     return leave(job->printer.way, 0);
 }
 
-static void printed_text_arrives_once_also_without_a_newline(void **state)
+static void printed_text_without_a_newline_arrives_once(void **state)
 {
     (void)state;
-    struct print_job job = { .printer.place = made_place() };
+    struct print_job job = { .printer.place = made_text_file() };
     for (job.printer.way = 0; job.printer.way < WAYS; job.printer.way++) {
         for (job.method = BROOD_START_SPAWN; job.method <= BROOD_START_FORK; job.method++) {
             if (!system_has(job.method))
@@ -1930,7 +1932,7 @@ static int print_in_thread(void *arg)
     return 0;
 }
 
-// A thread that the end does not wait for changes nothing of that.
+// A thread that the end does not wait for makes no difference.
 static int print_everywhere(void *arg)
 {
     const struct printer *self = arg;
@@ -1947,7 +1949,7 @@ static int print_everywhere(void *arg)
 static void text_of_threads_and_handlers_arrives_beside_a_daemon_thread(void **state)
 {
     (void)state;
-    struct printer printer = { .place = made_place() };
+    struct printer printer = { .place = made_text_file() };
     note("leave", 0);
     for (printer.way = 0; printer.way < WAYS; printer.way++) {
         note("target is over", 0);
@@ -1966,10 +1968,10 @@ static int fill_a_file_and_leave(void *arg)
     return leave(self->way, 0);
 }
 
-static void a_file_that_nobody_closed_is_whole(void **state)
+static void a_file_left_open_is_complete(void **state)
 {
     (void)state;
-    struct printer printer = { .place = made_place() };
+    struct printer printer = { .place = made_text_file() };
     note("leave", 0);
     for (printer.way = 0; printer.way < WAYS; printer.way++) {
         assert_process_ends(started_process(fill_a_file_and_leave, &printer, sizeof printer), 0);
@@ -2009,8 +2011,8 @@ static int end_while_a_thread_starts(void *arg)
     return leave(*(int *)arg, 4);
 }
 
-// They do not end by themselves for a longer time.
-static void assert_nobody_is_left(void)
+// They would not end by themselves within this time.
+static void assert_no_process_is_left(void)
 {
     const int64_t deadline = brood_clock() + AT_ONCE;
     for (unsigned i = 0; i < MOST_BORN; i++) {
@@ -2031,7 +2033,7 @@ static void a_daemon_thread_that_starts_without_end_does_not_hold_up_the_end(voi
         note("births", 0);
         note("births wanted", wanted);
         assert_process_ends(started_process(end_while_a_thread_starts, &way, sizeof way), 4);
-        assert_nobody_is_left();
+        assert_no_process_is_left();
     }
 }
 
@@ -2041,23 +2043,23 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_version_is_that_of_the_headers),
         cmocka_unit_test(a_second_brood_init_changes_nothing),
-        cmocka_unit_test(headers_that_the_library_does_not_know_end_the_process),
+        cmocka_unit_test(unknown_headers_end_the_process),
         cmocka_unit_test(a_value_is_never_torn_and_never_that_of_another_name),
         cmocka_unit_test(a_name_gets_a_value_then_another_and_then_none),
         cmocka_unit_test(a_value_may_be_any_number_but_0),
-        cmocka_unit_test(what_nobody_has_named_is_not_found),
+        cmocka_unit_test(an_unknown_name_is_not_found),
         cmocka_unit_test(a_name_has_1_to_255_bytes),
         cmocka_unit_test(a_name_of_256_bytes_is_too_large),
-        cmocka_unit_test(no_name_and_no_place_are_invalid),
+        cmocka_unit_test(a_missing_name_or_pointer_is_invalid),
         cmocka_unit_test(a_name_may_hold_any_bytes_and_each_of_them_counts),
         cmocka_unit_test(a_name_may_hold_all_bytes),
-        cmocka_unit_test(a_name_that_begins_another_is_another),
+        cmocka_unit_test(a_prefix_of_a_name_is_another_name),
         cmocka_unit_test(there_can_be_hundreds_of_names),
         cmocka_unit_test(children_and_their_children_see_and_set_names),
         cmocka_unit_test(a_lock_is_found_by_its_name),
         cmocka_unit_test(handlers_run_newest_first_each_once_with_its_argument),
         cmocka_unit_test(a_handler_runs_in_the_process_that_registered_it_and_in_no_other),
-        cmocka_unit_test(no_handler_runs_when_a_process_is_killed_or_leaves_without_a_word),
+        cmocka_unit_test(no_handler_runs_when_a_process_dies_or_calls_the_exit_of_the_system),
         cmocka_unit_test(handlers_run_in_the_thread_that_ends_the_process),
         cmocka_unit_test(a_handler_may_register_others),
         cmocka_unit_test(there_can_be_a_thousand_handlers),
@@ -2069,26 +2071,25 @@ int main(void)
         cmocka_unit_test(a_shutdown_with_nothing_to_wait_for_needs_no_time),
         cmocka_unit_test(a_shutdown_that_was_too_short_can_be_repeated),
         cmocka_unit_test(a_shutdown_ends_all_that_runs),
-        cmocka_unit_test(a_daemon_that_does_not_obey_is_killed),
+        cmocka_unit_test(a_daemon_that_ignores_the_request_is_killed),
         cmocka_unit_test(the_end_does_not_wait_for_a_daemon_thread),
         cmocka_unit_test(a_thread_of_brood_cannot_shut_down),
         cmocka_unit_test(a_handler_cannot_shut_down),
         cmocka_unit_test(a_thread_that_brood_did_not_start_can_shut_down),
         cmocka_unit_test(two_threads_may_shut_down_at_once),
-        cmocka_unit_test(a_shutdown_waits_for_the_handler_that_another_runs),
+        cmocka_unit_test(a_shutdown_waits_for_a_handler_that_another_thread_runs),
         cmocka_unit_test(a_handler_that_never_returns_is_not_waited_for),
         cmocka_unit_test(a_copy_made_in_a_thread_can_shut_down),
         cmocka_unit_test(
             a_child_ends_with_threads_daemons_children_handlers_and_streams_in_this_order),
-        cmocka_unit_test(a_child_of_a_child_that_nobody_joined_is_joined),
-        cmocka_unit_test(printed_text_arrives_once_also_without_a_newline),
+        cmocka_unit_test(an_unjoined_grandchild_is_joined),
+        cmocka_unit_test(printed_text_without_a_newline_arrives_once),
         cmocka_unit_test(text_of_threads_and_handlers_arrives_beside_a_daemon_thread),
-        cmocka_unit_test(a_file_that_nobody_closed_is_whole),
+        cmocka_unit_test(a_file_left_open_is_complete),
         cmocka_unit_test(a_daemon_thread_that_starts_without_end_does_not_hold_up_the_end),
-        // Once the registry has been full it stays large, and looking for a name takes longer: so
-        // these come last.
-        cmocka_unit_test(a_full_registry_refuses_and_has_room_again_when_names_go),
-        cmocka_unit_test(a_value_is_never_that_of_the_name_before_in_its_place),
+        // A registry that has been full stays large, and lookups take longer: so these come last.
+        cmocka_unit_test(a_full_registry_refuses_names_until_others_are_removed),
+        cmocka_unit_test(a_value_is_never_that_of_the_previous_name_in_its_entry),
         cmocka_unit_test(a_name_that_many_set_at_once_is_there_once),
         cmocka_unit_test(a_process_that_is_killed_while_it_sets_leaves_the_registry_usable),
     };

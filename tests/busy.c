@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Starts beside threads that are busy inside of the C library, and beside such as wait in it: a
-// start neither waits for them nor hands their locks on.
+// Starts beside threads that run or wait inside the C library: a start neither waits for them nor
+// leaves their locks held in the child.
 #include "meeting.h"
 
 #include "../src/atomic.h"
@@ -53,15 +53,15 @@ static int hammer(void *arg)
         CHECK(hammer_memory());
         CHECK(hammer_files(path));
         CHECK(host_is_known("127.0.0.1"));
-        (void)host_is_known("localhost"); // which a system need not know
-        brood_sleep(BROOD_MILLISECONDS(
-            foreign_is_slow() ? 20 : 1)); // or the starts would get no time at all
+        (void)host_is_known("localhost"); // a system need not know this name
+        // Without a pause the starts would get no time at all.
+        brood_sleep(BROOD_MILLISECONDS(foreign_is_slow() ? 20 : 1));
     } while (!atomic_load(&enough));
     foreign_file_remove(path);
     return 0;
 }
 
-// A child that needs all of that itself.
+// A child that needs the same parts of the C library.
 static int use_the_library(void *arg)
 {
     char text[64];
@@ -87,8 +87,8 @@ static void children_start_while_threads_hammer_the_c_library(void **state)
 {
     (void)state;
     int32_t methods[MOST_METHODS];
-    const size_t runs =
-        methods_of_this_system(methods) - platform_has_fork(); // without the last one, a fork
+    // Without the last method, a fork.
+    const size_t runs = methods_of_this_system(methods) - platform_has_fork();
     brood_thread *threads[HAMMERS];
     atomic_store(&enough, false);
     for (int i = 0; i < HAMMERS; i++)
@@ -100,7 +100,7 @@ static void children_start_while_threads_hammer_the_c_library(void **state)
         assert_thread_ends(threads[i], 0);
 }
 
-// Waiting. Longer than any start may take, and shorter than the patience of who reads.
+// Threads that wait in a read until all starts are over.
 
 struct reader {
     FILE *stream;
@@ -131,7 +131,7 @@ static int nothing(void *arg)
     return 0;
 }
 
-// The second thread that starts is none that was there when the process began.
+// Runs in the main thread, then in a thread that did not exist when the process began.
 static int start_by_every_method(void *arg)
 {
     int32_t methods[MOST_METHODS];
@@ -168,7 +168,7 @@ static void a_start_does_not_wait_for_a_thread_that_reads(void **state)
     readers[1] = started_reader(platform_stream(other[0]), other[1]);
     while (atomic_load(&reading) < 2)
         brood_sleep(BROOD_MILLISECONDS(1));
-    brood_sleep(BROOD_MILLISECONDS(50)); // from there it is one call to the read
+    brood_sleep(BROOD_MILLISECONDS(50)); // a reader that has counted itself calls nothing but fgets
     assert_int_equal(start_by_every_method(NULL), 0);
     assert_thread_ends(started_thread(start_by_every_method, NULL, 0), 0);
     for (int i = 0; i < 2; i++) {

@@ -4,12 +4,14 @@
 #include "../src/atomic.h"
 #include "foreign.h"
 
-// What the waiters of a test share; by value, so that it works in a process too.
+// What the waiters of a test share; passed by value, so that it works in a process too.
 struct room {
     brood_condition condition;
     brood_lock lock;
-    brood_semaphore came; // released by each waiter, with the lock held, before it waits
-    brood_semaphore went; // and after it was notified
+    // Released by each waiter, with the lock held, before it waits.
+    brood_semaphore arrived;
+    // Released by each waiter after it was notified.
+    brood_semaphore notified;
     brood_duration timeout;
 };
 
@@ -18,8 +20,8 @@ static struct room made_room(void)
     struct room room = { .timeout = MEETING_PATIENCE };
     assert_status(brood_condition_create(&room.condition), BROOD_OK);
     assert_status(brood_lock_create(&room.lock), BROOD_OK);
-    assert_status(brood_semaphore_create(&room.came, 0, 0), BROOD_OK);
-    assert_status(brood_semaphore_create(&room.went, 0, 0), BROOD_OK);
+    assert_status(brood_semaphore_create(&room.arrived, 0, 0), BROOD_OK);
+    assert_status(brood_semaphore_create(&room.notified, 0, 0), BROOD_OK);
     return room;
 }
 
@@ -27,38 +29,38 @@ static void destroy_room(struct room room)
 {
     assert_status(brood_condition_destroy(room.condition), BROOD_OK);
     assert_status(brood_lock_destroy(room.lock), BROOD_OK);
-    assert_status(brood_semaphore_destroy(room.came), BROOD_OK);
-    assert_status(brood_semaphore_destroy(room.went), BROOD_OK);
+    assert_status(brood_semaphore_destroy(room.arrived), BROOD_OK);
+    assert_status(brood_semaphore_destroy(room.notified), BROOD_OK);
 }
 
 static int wait_in_room(void *arg)
 {
     const struct room *room = arg;
     CHECK(brood_lock_acquire(room->lock, MEETING_PATIENCE) == BROOD_OK);
-    CHECK(brood_semaphore_release(room->came, 1) == BROOD_OK);
+    CHECK(brood_semaphore_release(room->arrived, 1) == BROOD_OK);
     const brood_status status = brood_condition_wait(room->condition, room->lock, room->timeout);
     if (status == BROOD_OK)
-        CHECK(brood_semaphore_release(room->went, 1) == BROOD_OK);
+        CHECK(brood_semaphore_release(room->notified, 1) == BROOD_OK);
     if (status != BROOD_STALE)
         CHECK(brood_lock_release(room->lock) == BROOD_OK);
     return (int)status;
 }
 
-// Who has come and let the lock go waits.
+// A waiter that has arrived and released the lock is waiting.
 static void await_waiters(const struct room *room, int count)
 {
     for (int i = 0; i < count; i++)
-        assert_status(brood_semaphore_acquire(room->came, MEETING_PATIENCE), BROOD_OK);
+        assert_status(brood_semaphore_acquire(room->arrived, MEETING_PATIENCE), BROOD_OK);
     assert_status(brood_lock_acquire(room->lock, MEETING_PATIENCE), BROOD_OK);
     assert_status(brood_lock_release(room->lock), BROOD_OK);
 }
 
-// That so many go, and no more within a while.
-static void assert_went(const struct room *room, int count)
+// Exactly `count` waiters are notified within a while.
+static void assert_notified(const struct room *room, int count)
 {
     for (int i = 0; i < count; i++)
-        assert_status(brood_semaphore_acquire(room->went, MEETING_PATIENCE), BROOD_OK);
-    assert_status(brood_semaphore_acquire(room->went, BROOD_MILLISECONDS(50)), BROOD_TIMEOUT);
+        assert_status(brood_semaphore_acquire(room->notified, MEETING_PATIENCE), BROOD_OK);
+    assert_status(brood_semaphore_acquire(room->notified, BROOD_MILLISECONDS(50)), BROOD_TIMEOUT);
 }
 
 enum { OF_EACH = 3, WAITERS = 2 * OF_EACH };
@@ -87,29 +89,29 @@ static void assert_waiters_end(const struct waiters *waiters, brood_status statu
     }
 }
 
-static void a_notify_wakes_as_many_as_it_says_and_as_there_are(void **state)
+static void a_notify_wakes_its_count_of_waiters_or_all_there_are(void **state)
 {
     (void)state;
     const struct room room = made_room();
     const struct waiters waiters = started_waiters(&room);
-    assert_went(&room, 0);
+    assert_notified(&room, 0);
     assert_status(brood_condition_notify(room.condition, 0), BROOD_OK);
-    assert_went(&room, 0);
+    assert_notified(&room, 0);
     assert_status(brood_condition_notify(room.condition, 2), BROOD_OK);
-    assert_went(&room, 2);
+    assert_notified(&room, 2);
     assert_status(brood_condition_notify(room.condition, 4), BROOD_OK);
-    assert_went(&room, 4);
+    assert_notified(&room, 4);
     assert_waiters_end(&waiters, BROOD_OK);
     assert_status(brood_condition_notify(room.condition, 3), BROOD_OK);
     brood_thread *late = started_thread(wait_in_room, &room, sizeof room);
     await_waiters(&room, 1);
-    assert_went(&room, 0);
+    assert_notified(&room, 0);
     assert_status(brood_condition_notify_all(room.condition), BROOD_OK);
     assert_thread_ends(late, BROOD_OK);
     destroy_room(room);
 }
 
-static void who_has_timed_out_consumes_nothing(void **state)
+static void a_waiter_that_timed_out_consumes_nothing(void **state)
 {
     (void)state;
     struct room room = made_room();
@@ -119,12 +121,12 @@ static void who_has_timed_out_consumes_nothing(void **state)
     room.timeout = MEETING_PATIENCE;
     const struct waiters waiters = started_waiters(&room);
     assert_status(brood_condition_notify_all(room.condition), BROOD_OK);
-    assert_went(&room, WAITERS);
+    assert_notified(&room, WAITERS);
     assert_waiters_end(&waiters, BROOD_OK);
     destroy_room(room);
 }
 
-static void who_was_killed_consumes_nothing(void **state)
+static void a_killed_waiter_consumes_nothing(void **state)
 {
     (void)state;
     const struct room room = made_room();
@@ -157,7 +159,7 @@ static void the_longest_waiter_is_woken_first(void **state)
     destroy_room(room);
 }
 
-static void a_wait_waits_no_less_than_its_timeout_and_takes_the_lock_back(void **state)
+static void a_wait_lasts_at_least_its_timeout_and_reacquires_the_lock(void **state)
 {
     (void)state;
     const struct room room = made_room();
@@ -183,7 +185,7 @@ static int take_and_notify(void *arg)
     return 0;
 }
 
-static void all_levels_of_a_lock_are_given_up_and_come_back(void **state)
+static void all_levels_of_a_lock_are_released_and_reacquired(void **state)
 {
     (void)state;
     struct room room = made_room();
@@ -212,11 +214,11 @@ static int take_and_keep(void *arg)
 {
     const struct room *room = arg;
     CHECK(brood_lock_acquire(room->lock, MEETING_PATIENCE) == BROOD_OK);
-    brood_sleep(BROOD_MILLISECONDS(100)); // in which the waiter's time passes
+    brood_sleep(BROOD_MILLISECONDS(100)); // meanwhile the waiter's timeout passes
     return 0;
 }
 
-static void a_holder_that_died_is_told_of_above_all(void **state)
+static void the_death_of_the_holder_precedes_other_results(void **state)
 {
     (void)state;
     const struct room room = made_room();
@@ -227,7 +229,8 @@ static void a_holder_that_died_is_told_of_above_all(void **state)
     assert_process_ends(child, 0);
     child = started_process(take_and_keep, &room, sizeof room);
     brood_status status = BROOD_TIMEOUT;
-    while (status == BROOD_TIMEOUT) // until the child takes the lock in one of the waits
+    // Until the child takes the lock during one of the waits.
+    while (status == BROOD_TIMEOUT)
         status = brood_condition_wait(room.condition, room.lock, BROOD_MILLISECONDS(30));
     assert_int_equal(status, BROOD_OWNER_DIED);
     assert_process_ends(child, 0);
@@ -235,7 +238,7 @@ static void a_holder_that_died_is_told_of_above_all(void **state)
     destroy_room(room);
 }
 
-static void one_needs_the_lock_to_wait(void **state)
+static void a_wait_needs_the_lock(void **state)
 {
     (void)state;
     const struct room room = made_room();
@@ -262,7 +265,7 @@ static void waiters_with_different_locks_are_refused(void **state)
     destroy_room(room);
 }
 
-// A condition's waiter with a lock that was destroyed is told so, and stands in nobody's way.
+// A waiter whose lock was destroyed gets BROOD_STALE, and does not hinder other waiters.
 static void the_lock_of_a_waiter_is_destroyed(void **state)
 {
     (void)state;
@@ -289,7 +292,7 @@ static void the_lock_of_a_waiter_is_destroyed(void **state)
     }
 }
 
-// Between the notify and the end of the wait.
+// The lock is destroyed between the notify and the end of the wait.
 static void the_lock_of_a_notified_waiter_is_destroyed(void **state)
 {
     (void)state;
@@ -300,7 +303,7 @@ static void the_lock_of_a_notified_waiter_is_destroyed(void **state)
     assert_status(brood_condition_notify(room.condition, 1), BROOD_OK);
     assert_status(brood_lock_destroy(room.lock), BROOD_BUSY);
     assert_status(brood_lock_release(room.lock), BROOD_OK);
-    // The waiter may have the lock again, and be gone with it.
+    // The waiter may hold the lock again, and may have released it by then.
     brood_status destroyed = BROOD_BUSY;
     while (destroyed == BROOD_BUSY)
         destroyed = brood_lock_destroy(room.lock);
@@ -310,27 +313,27 @@ static void the_lock_of_a_notified_waiter_is_destroyed(void **state)
     assert_true(code == BROOD_OK || code == BROOD_STALE);
     brood_thread_drop(thread);
     assert_status(brood_condition_destroy(room.condition), BROOD_OK);
-    assert_status(brood_semaphore_destroy(room.came), BROOD_OK);
-    assert_status(brood_semaphore_destroy(room.went), BROOD_OK);
+    assert_status(brood_semaphore_destroy(room.arrived), BROOD_OK);
+    assert_status(brood_semaphore_destroy(room.notified), BROOD_OK);
 }
 
-// Who is released by a notify of all may go on to another lock, or notify others, before the
-// notifier is through.
-static int come_back_with_another_lock(void *arg)
+// A waiter released by a notify of all may wait with another lock, or notify others, before the
+// notifier has finished.
+static int wait_with_another_lock(void *arg)
 {
     const struct room *room = arg;
     for (int i = 0; i < 20; i++) {
         const brood_lock lock = { noted(i % 2 ? "odd lock" : "even lock") };
         CHECK(brood_lock_acquire(lock, MEETING_PATIENCE) == BROOD_OK);
-        CHECK(brood_semaphore_release(room->came, 1) == BROOD_OK);
+        CHECK(brood_semaphore_release(room->arrived, 1) == BROOD_OK);
         CHECK(brood_condition_wait(room->condition, lock, MEETING_PATIENCE) == BROOD_OK);
         CHECK(brood_lock_release(lock) == BROOD_OK);
-        CHECK(brood_semaphore_acquire(room->went, MEETING_PATIENCE) == BROOD_OK);
+        CHECK(brood_semaphore_acquire(room->notified, MEETING_PATIENCE) == BROOD_OK);
     }
     return 0;
 }
 
-static void all_who_are_released_may_go_on_to_another_lock(void **state)
+static void released_waiters_may_wait_with_another_lock(void **state)
 {
     (void)state;
     struct room room = made_room();
@@ -340,12 +343,12 @@ static void all_who_are_released_may_go_on_to_another_lock(void **state)
     note("even lock", locks[0].id);
     note("odd lock", locks[1].id);
     for (int i = 0; i < OF_EACH; i++)
-        threads[i] = started_thread(come_back_with_another_lock, &room, sizeof room);
+        threads[i] = started_thread(wait_with_another_lock, &room, sizeof room);
     for (int i = 0; i < 20; i++) {
         room.lock = locks[i % 2];
         await_waiters(&room, OF_EACH);
-        assert_status(brood_semaphore_release(room.went, OF_EACH),
-                      BROOD_OK); // so that they go on at once
+        // So that they go on at once.
+        assert_status(brood_semaphore_release(room.notified, OF_EACH), BROOD_OK);
         assert_status(brood_condition_notify_all(room.condition), BROOD_OK);
     }
     for (int i = 0; i < OF_EACH; i++)
@@ -355,9 +358,9 @@ static void all_who_are_released_may_go_on_to_another_lock(void **state)
     destroy_room(room);
 }
 
-// Stale and forged ones
+// Stale and forged handles
 
-static void destroying_sends_everybody_home_without_the_lock(void **state)
+static void destroying_releases_all_waiters_without_the_lock(void **state)
 {
     (void)state;
     const struct room room = made_room();
@@ -371,8 +374,8 @@ static void destroying_sends_everybody_home_without_the_lock(void **state)
     assert_status(brood_condition_notify_all(room.condition), BROOD_STALE);
     assert_status(brood_condition_destroy(room.condition), BROOD_STALE);
     assert_status(brood_lock_destroy(room.lock), BROOD_OK);
-    assert_status(brood_semaphore_destroy(room.came), BROOD_OK);
-    assert_status(brood_semaphore_destroy(room.went), BROOD_OK);
+    assert_status(brood_semaphore_destroy(room.arrived), BROOD_OK);
+    assert_status(brood_semaphore_destroy(room.notified), BROOD_OK);
 }
 
 static bool refuse(void *arg)
@@ -447,9 +450,10 @@ static void a_predicate_is_waited_for(void **state)
     destroy_room(room);
 }
 
-// No notify is made up: those who come and leave early go as often as they were notified, at most.
+// No notification is made up: waits with short timeouts succeed at most as often as the condition
+// was notified.
 
-static int come_and_go(void *arg)
+static int wait_briefly(void *arg)
 {
     const struct room *room = arg;
     brood_status status = BROOD_OK;
@@ -457,7 +461,7 @@ static int come_and_go(void *arg)
         CHECK(brood_lock_acquire(room->lock, MEETING_PATIENCE) == BROOD_OK);
         status = brood_condition_wait(room->condition, room->lock, BROOD_MICROSECONDS(300));
         if (status == BROOD_OK)
-            CHECK(brood_semaphore_release(room->went, 1) == BROOD_OK);
+            CHECK(brood_semaphore_release(room->notified, 1) == BROOD_OK);
         if (status != BROOD_STALE)
             CHECK(brood_lock_release(room->lock) == BROOD_OK);
     }
@@ -471,7 +475,7 @@ static uint32_t value_of(brood_semaphore semaphore)
     return value;
 }
 
-static void nobody_goes_without_a_notify(void **state)
+static void no_wait_succeeds_without_a_notify(void **state)
 {
     (void)state;
     const struct room room = made_room();
@@ -480,27 +484,27 @@ static void nobody_goes_without_a_notify(void **state)
     const uint32_t enough = foreign_is_slow() ? 20 : 300;
     const int64_t deadline = brood_clock() + MEETING_PATIENCE;
     for (int i = 0; i < OF_EACH; i++)
-        threads[i] = started_thread(come_and_go, &room, sizeof room);
-    for (; value_of(room.went) < enough; notified++) {
+        threads[i] = started_thread(wait_briefly, &room, sizeof room);
+    for (; value_of(room.notified) < enough; notified++) {
         assert_status(brood_condition_notify(room.condition, 1), BROOD_OK);
         assert_true(brood_clock() < deadline);
     }
     assert_status(brood_condition_destroy(room.condition), BROOD_OK);
     for (int i = 0; i < OF_EACH; i++)
         assert_thread_ends(threads[i], 0);
-    assert_in_range(value_of(room.went), enough, notified);
+    assert_in_range(value_of(room.notified), enough, notified);
     assert_status(brood_lock_destroy(room.lock), BROOD_OK);
-    assert_status(brood_semaphore_destroy(room.came), BROOD_OK);
-    assert_status(brood_semaphore_destroy(room.went), BROOD_OK);
+    assert_status(brood_semaphore_destroy(room.arrived), BROOD_OK);
+    assert_status(brood_semaphore_destroy(room.notified), BROOD_OK);
 }
 
-// None is lost: one notify for each piece, and whoever waits has nobody else to help him.
+// No notification is lost: there is one for each piece, and nothing else would wake a waiter.
 
 static int pieces;   // guarded by the lock
 static int consumed; // guarded by the lock
 static int to_come;  // guarded by the lock
 
-static bool something_is_up(void *arg)
+static bool piece_or_end(void *arg)
 {
     (void)arg;
     return pieces > 0 || to_come == 0;
@@ -512,7 +516,7 @@ static int consume(void *arg)
     bool more = true;
     while (more) {
         CHECK(brood_lock_acquire(room->lock, MEETING_PATIENCE) == BROOD_OK);
-        CHECK(brood_condition_wait_for(room->condition, room->lock, something_is_up, NULL,
+        CHECK(brood_condition_wait_for(room->condition, room->lock, piece_or_end, NULL,
                                        MEETING_PATIENCE) == BROOD_OK);
         more = pieces > 0;
         pieces -= more;
@@ -550,22 +554,22 @@ int main(void)
 {
     brood_init();
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_notify_wakes_as_many_as_it_says_and_as_there_are),
-        cmocka_unit_test(who_has_timed_out_consumes_nothing),
-        cmocka_unit_test(who_was_killed_consumes_nothing),
+        cmocka_unit_test(a_notify_wakes_its_count_of_waiters_or_all_there_are),
+        cmocka_unit_test(a_waiter_that_timed_out_consumes_nothing),
+        cmocka_unit_test(a_killed_waiter_consumes_nothing),
         cmocka_unit_test(the_longest_waiter_is_woken_first),
-        cmocka_unit_test(a_wait_waits_no_less_than_its_timeout_and_takes_the_lock_back),
-        cmocka_unit_test(all_levels_of_a_lock_are_given_up_and_come_back),
-        cmocka_unit_test(a_holder_that_died_is_told_of_above_all),
-        cmocka_unit_test(one_needs_the_lock_to_wait),
+        cmocka_unit_test(a_wait_lasts_at_least_its_timeout_and_reacquires_the_lock),
+        cmocka_unit_test(all_levels_of_a_lock_are_released_and_reacquired),
+        cmocka_unit_test(the_death_of_the_holder_precedes_other_results),
+        cmocka_unit_test(a_wait_needs_the_lock),
         cmocka_unit_test(waiters_with_different_locks_are_refused),
         cmocka_unit_test(the_lock_of_a_waiter_is_destroyed),
         cmocka_unit_test(the_lock_of_a_notified_waiter_is_destroyed),
-        cmocka_unit_test(all_who_are_released_may_go_on_to_another_lock),
-        cmocka_unit_test(destroying_sends_everybody_home_without_the_lock),
+        cmocka_unit_test(released_waiters_may_wait_with_another_lock),
+        cmocka_unit_test(destroying_releases_all_waiters_without_the_lock),
         cmocka_unit_test(bad_arguments_are_refused),
         cmocka_unit_test(a_predicate_is_waited_for),
-        cmocka_unit_test(nobody_goes_without_a_notify),
+        cmocka_unit_test(no_wait_succeeds_without_a_notify),
         cmocka_unit_test(no_notify_is_lost),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

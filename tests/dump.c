@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// brood_dump. What a test looks for is set up by others, who need a while: so it asks until the
-// line is there.
+// brood_dump(). Other threads and processes set up what a test expects, which takes them a while:
+// so a test dumps until the line appears.
 #include "meeting.h"
 
 #include "../src/atomic.h"
@@ -14,37 +14,38 @@
 static struct {
     char text[1 << 18];
     size_t length;
-    bool wrong; // a line was none
-} told;
+    bool wrong; // a line was malformed, or did not fit
+} dumped;
 
 static void take_line(const char *text, void *user)
 {
     const size_t length = strlen(text);
-    told.wrong = told.wrong || user != &told || strchr(text, '\n') ||
-                 told.length + length + 2 > sizeof told.text;
-    if (told.wrong)
+    dumped.wrong = dumped.wrong || user != &dumped || strchr(text, '\n') ||
+                   dumped.length + length + 2 > sizeof dumped.text;
+    if (dumped.wrong)
         return;
-    memcpy(told.text + told.length, text, length);
-    told.length += length;
-    told.text[told.length++] = '\n';
-    told.text[told.length] = 0;
+    memcpy(dumped.text + dumped.length, text, length);
+    dumped.length += length;
+    dumped.text[dumped.length++] = '\n';
+    dumped.text[dumped.length] = 0;
 }
 
 static void dump(void)
 {
-    told.length = 0;
-    assert_status(brood_dump(take_line, &told), BROOD_OK);
-    assert_false(told.wrong);
+    dumped.length = 0;
+    assert_status(brood_dump(take_line, &dumped), BROOD_OK);
+    assert_false(dumped.wrong);
 }
 
-#if defined(__clang__) // which wants to know that the format it cannot see is checked at the call
+// Clang asks for a check of the format at the call, because it is no literal here.
+#if defined(__clang__)
 #define FORMATTED __attribute__((__format__(__printf__, 1, 2)))
 #else
 #define FORMATTED
 #endif
 
-// Whether this piece of the lines comes.
-FORMATTED static bool await_told(const char *format, ...)
+// Dumps until the text appears; false if it does not.
+FORMATTED static bool await_dumped(const char *format, ...)
 {
     char wanted[1024];
     va_list arguments;
@@ -54,13 +55,13 @@ FORMATTED static bool await_told(const char *format, ...)
     const int64_t deadline = brood_clock() + MEETING_PATIENCE;
     for (;;) {
         dump();
-        if (strstr(told.text, wanted))
+        if (strstr(dumped.text, wanted))
             return true;
         if (brood_clock() > deadline)
             break;
         brood_sleep(BROOD_MILLISECONDS(1));
     }
-    print_error("nobody told: %s\nbut: %s\n", wanted, told.text);
+    print_error("missing: %s\nin: %s\n", wanted, dumped.text);
     return false;
 }
 
@@ -78,16 +79,16 @@ static void stop_process(brood_process *process)
 
 // Processes
 
-static void the_main_process_is_told(void **state)
+static void the_main_process_is_listed(void **state)
 {
     (void)state;
     dump();
-    assert_int_equal(strncmp(told.text, "family ", 7), 0);
-    assert_true(
-        await_told("\nprocess %" PRId64 " \"MainProcess\": the main process\n", brood_self_pid()));
+    assert_int_equal(strncmp(dumped.text, "family ", 7), 0);
+    assert_true(await_dumped("\nprocess %" PRId64 " \"MainProcess\": the main process\n",
+                             brood_self_pid()));
 }
 
-static void each_child_is_told_with_how_it_was_started(void **state)
+static void each_child_is_listed_with_how_it_was_started(void **state)
 {
     static const struct {
         brood_start_method method;
@@ -105,40 +106,40 @@ static void each_child_is_told_with_how_it_was_started(void **state)
             continue;
         assert_status(status, BROOD_OK);
         const brood_pid pid = brood_process_pid(process);
-        assert_true(await_told("process %" PRId64 " \"worker\": %s, started by process %" PRId64
-                               "\n",
-                               pid, rows[i].words, brood_self_pid()));
+        assert_true(await_dumped("process %" PRId64 " \"worker\": %s, started by process %" PRId64
+                                 "\n",
+                                 pid, rows[i].words, brood_self_pid()));
         stop_process(process);
         dump();
-        assert_null(strstr(told.text, "worker"));
+        assert_null(strstr(dumped.text, "worker"));
     }
 }
 
-static void a_daemon_and_a_request_to_stop_are_told(void **state)
+static void a_daemon_and_a_request_to_stop_are_listed(void **state)
 {
     (void)state;
     const brood_process_options options = { .daemon = BROOD_DAEMON_YES, .name = "deaf" };
     brood_process *process = NULL;
     assert_status(brood_process_start(&process, stay, NULL, 0, &options), BROOD_OK);
-    assert_true(await_told(", started by process %" PRId64 ", a daemon\n", brood_self_pid()));
+    assert_true(await_dumped(", started by process %" PRId64 ", a daemon\n", brood_self_pid()));
     assert_status(brood_process_request_stop(process), BROOD_OK);
-    assert_true(await_told(", a daemon, asked to stop"));
+    assert_true(await_dumped(", a daemon, asked to stop"));
     assert_process_ends(process, 0);
 }
 
-static void a_dead_child_is_told_until_it_is_joined(void **state)
+static void a_dead_child_is_listed_until_it_is_joined(void **state)
 {
     (void)state;
     brood_process *process = started_process(stay, NULL, 0);
     const brood_pid pid = brood_process_pid(process);
     assert_status(brood_process_kill(process), BROOD_OK);
-    assert_true(await_told("; has ended\n"));
+    assert_true(await_dumped("; has ended\n"));
     assert_status(brood_process_join(process, MEETING_PATIENCE, NULL), BROOD_OK);
     brood_process_drop(process);
     char line[64];
     (void)snprintf(line, sizeof line, "process %" PRId64 " ", pid);
     dump();
-    assert_null(strstr(told.text, line));
+    assert_null(strstr(dumped.text, line));
 }
 
 static void a_long_name_is_cut_off_between_two_characters(void **state)
@@ -147,7 +148,7 @@ static void a_long_name_is_cut_off_between_two_characters(void **state)
     char expected[128];
     (void)state;
     for (size_t i = 0; i < 100; i++)
-        memcpy(name + 2 * i + 1, "\xc3\xa9", 2); // a letter of two bytes
+        memcpy(name + 2 * i + 1, "\xc3\xa9", 2); // a character of two bytes
     name[0] = 'a';
     name[200] = 0;
     (void)snprintf(expected, sizeof expected, " \"%.55s\": ", name);
@@ -155,17 +156,17 @@ static void a_long_name_is_cut_off_between_two_characters(void **state)
     brood_process *process = NULL;
     assert_status(brood_process_start(&process, stay, NULL, 0, &options), BROOD_OK);
     assert_string_equal(brood_process_name(process), name);
-    assert_true(await_told("%s", expected));
+    assert_true(await_dumped("%s", expected));
     stop_process(process);
 }
 
-static void a_name_forges_no_line(void **state)
+static void a_name_cannot_forge_a_line(void **state)
 {
     (void)state;
     const brood_process_options options = { .name = "a\nprocess 1 \x1b[2J" };
     brood_process *process = NULL;
     assert_status(brood_process_start(&process, stay, NULL, 0, &options), BROOD_OK);
-    assert_true(await_told(" \"a?process 1 ?[2J\": "));
+    assert_true(await_dumped(" \"a?process 1 ?[2J\": "));
     stop_process(process);
 }
 
@@ -179,22 +180,22 @@ static int use_a_lock(void *arg)
     return await_note("guest may go", 1) ? 0 : 2;
 }
 
-static int be_a_guest_s_maker(void *arg)
+static int make_a_guest(void *arg)
 {
     return platform_guest(use_a_lock, arg);
 }
 
-static void a_process_that_the_program_forked_is_told_once_it_shares(void **state)
+static void a_guest_is_listed_once_it_uses_a_shared_object(void **state)
 {
     brood_lock lock;
     (void)state;
     if (!platform_has_fork())
         return;
     assert_status(brood_lock_create(&lock), BROOD_OK);
-    brood_process *process = started_process(be_a_guest_s_maker, &lock, sizeof lock);
+    brood_process *process = started_process(make_a_guest, &lock, sizeof lock);
     assert_true(await_note("guest", 1));
-    assert_true(await_told("process %" PRIu64 " \"%s\": forked by the program itself\n",
-                           noted("guest"), brood_process_name(process)));
+    assert_true(await_dumped("process %" PRIu64 " \"%s\": forked by the program itself\n",
+                             noted("guest"), brood_process_name(process)));
     note("guest may go", 1);
     assert_process_ends(process, 0);
     assert_status(brood_lock_destroy(lock), BROOD_OK);
@@ -216,15 +217,15 @@ static void stop_thread(brood_thread *thread)
     assert_thread_ends(thread, 0);
 }
 
-static void a_thread_is_told_with_its_name_and_what_it_waits_for(void **state)
+static void a_thread_is_listed_with_its_name_and_what_it_waits_for(void **state)
 {
     (void)state;
     brood_thread *thread = named_thread("patient", stay, NULL);
-    assert_true(await_told("  thread %" PRIu64 " \"patient\"\n    waits to be asked to stop\n",
-                           brood_thread_id(thread)));
+    assert_true(await_dumped("  thread %" PRIu64 " \"patient\"\n    waits to be asked to stop\n",
+                             brood_thread_id(thread)));
     stop_thread(thread);
     dump();
-    assert_null(strstr(told.text, "patient"));
+    assert_null(strstr(dumped.text, "patient"));
 }
 
 static int join_process(void *process)
@@ -237,16 +238,16 @@ static int join_thread(void *thread)
     return brood_thread_join(thread, MEETING_PATIENCE, NULL) == BROOD_OK ? 0 : 1;
 }
 
-static void who_joins_is_told_with_whom(void **state)
+static void a_join_is_listed_with_its_target(void **state)
 {
     (void)state;
     brood_process *process = started_process(stay, NULL, 0);
     brood_thread *first = named_thread("first", join_process, process);
     brood_thread *second = named_thread("second", join_thread, first);
-    assert_true(await_told("\"first\"\n    waits for the end of process %" PRId64 "\n",
-                           brood_process_pid(process)));
-    assert_true(await_told("\"second\"\n    waits for the end of thread %" PRIu64 "\n",
-                           brood_thread_id(first)));
+    assert_true(await_dumped("\"first\"\n    waits for the end of process %" PRId64 "\n",
+                             brood_process_pid(process)));
+    assert_true(await_dumped("\"second\"\n    waits for the end of thread %" PRIu64 "\n",
+                             brood_thread_id(first)));
     assert_status(brood_process_request_stop(process), BROOD_OK);
     assert_thread_ends(second, 0);
     assert_thread_ends(first, 0);
@@ -259,11 +260,11 @@ static int await_parent(void *unused)
     return brood_parent_wait(BROOD_FOREVER) == BROOD_OK ? 0 : 1;
 }
 
-static void who_waits_for_its_parent_is_told(void **state)
+static void a_wait_for_the_parent_is_listed(void **state)
 {
     (void)state;
     brood_process *process = started_process(await_parent, NULL, 0);
-    assert_true(await_told("    waits for the end of its parent\n"));
+    assert_true(await_dumped("    waits for the end of its parent\n"));
     kill_process(process);
 }
 
@@ -281,13 +282,13 @@ static int do_once(void *unused)
     return 0;
 }
 
-static void who_waits_for_a_once_is_told(void **state)
+static void a_wait_for_a_once_flag_is_listed(void **state)
 {
     (void)state;
     brood_thread *runner = named_thread("runner", do_once, NULL);
-    assert_true(await_told("\"runner\"\n    waits to be asked to stop\n"));
+    assert_true(await_dumped("\"runner\"\n    waits to be asked to stop\n"));
     brood_thread *waiter = named_thread("waiter", do_once, NULL);
-    assert_true(await_told("\"waiter\"\n    waits for a brood_once of its process\n"));
+    assert_true(await_dumped("\"waiter\"\n    waits for a brood_once of its process\n"));
     stop_thread(runner);
     assert_thread_ends(waiter, 0);
 }
@@ -312,7 +313,7 @@ static int want(void *arg)
     return 0;
 }
 
-static void a_lock_is_told_with_its_name_its_holder_and_who_waits(void **state)
+static void a_lock_is_listed_with_its_name_its_holder_and_its_waiters(void **state)
 {
     brood_lock lock;
     (void)state;
@@ -321,16 +322,18 @@ static void a_lock_is_told_with_its_name_its_holder_and_who_waits(void **state)
     brood_process *holder = started_process(hold, &lock, sizeof lock);
     assert_true(await_note("holder", 1));
     brood_process *waiter = started_process(want, &lock, sizeof lock);
-    assert_true(await_told("  thread %" PRIu64 "\n    holds lock %016" PRIx64 " \"the printer\"\n",
-                           noted("holder"), lock.id));
-    assert_true(await_told("    waits for lock %016" PRIx64
-                           " \"the printer\", held by thread %" PRIu64 " of process %" PRId64 "\n",
-                           lock.id, noted("holder"), brood_process_pid(holder)));
+    assert_true(await_dumped("  thread %" PRIu64 "\n    holds lock %016" PRIx64
+                             " \"the printer\"\n",
+                             noted("holder"), lock.id));
+    assert_true(await_dumped("    waits for lock %016" PRIx64
+                             " \"the printer\", held by thread %" PRIu64 " of process %" PRId64
+                             "\n",
+                             lock.id, noted("holder"), brood_process_pid(holder)));
     note("holder may go", 1);
     assert_process_ends(holder, 0);
     assert_process_ends(waiter, 0);
     dump();
-    assert_null(strstr(told.text, "printer"));
+    assert_null(strstr(dumped.text, "printer"));
     assert_status(brood_registry_set("the printer", 0), BROOD_OK);
     assert_status(brood_lock_destroy(lock), BROOD_OK);
 }
@@ -341,7 +344,7 @@ static int take_and_leave(void *arg)
     return brood_status_acquired(brood_lock_acquire(*lock, BROOD_NOW)) ? 0 : 1;
 }
 
-static void a_lock_of_a_thread_that_has_ended_is_told(void **state)
+static void a_lock_of_a_thread_that_has_ended_is_listed(void **state)
 {
     brood_lock lock;
     (void)state;
@@ -351,7 +354,7 @@ static void a_lock_of_a_thread_that_has_ended_is_told(void **state)
     assert_status(brood_thread_start(&thread, take_and_leave, &lock, sizeof lock, &options),
                   BROOD_OK);
     assert_thread_ends(thread, 0);
-    assert_true(await_told("\"careless\": has ended\n    holds lock %016" PRIx64 "\n", lock.id));
+    assert_true(await_dumped("\"careless\": has ended\n    holds lock %016" PRIx64 "\n", lock.id));
     assert_status(brood_lock_acquire(lock, MEETING_PATIENCE), BROOD_OWNER_DIED);
     assert_status(brood_lock_release(lock), BROOD_OK);
     assert_status(brood_lock_destroy(lock), BROOD_OK);
@@ -384,14 +387,14 @@ static int start_processes(void *lock)
     return 0;
 }
 
-// Each line is one of those that there are.
+// Each line has a known beginning.
 static void assert_well_formed(void)
 {
     static const char *const beginnings[] = {
         "family ",   "process ",        "process being started, \"",
         "  thread ", "    holds lock ", "    waits "
     };
-    for (const char *line = told.text; *line; line = strchr(line, '\n') + 1) {
+    for (const char *line = dumped.text; *line; line = strchr(line, '\n') + 1) {
         bool fits = false;
         for (size_t i = 0; i < sizeof beginnings / sizeof beginnings[0]; i++)
             fits = fits || strncmp(line, beginnings[i], strlen(beginnings[i])) == 0;
@@ -399,7 +402,7 @@ static void assert_well_formed(void)
     }
 }
 
-static void a_family_can_be_told_while_it_changes(void **state)
+static void a_family_can_be_dumped_while_it_changes(void **state)
 {
     enum { DUMPS = 300, SLOW_DUMPS = 30 };
     brood_lock lock;
@@ -411,7 +414,7 @@ static void a_family_can_be_told_while_it_changes(void **state)
     for (int i = 0; i < (foreign_is_slow() ? SLOW_DUMPS : DUMPS); i++) {
         dump();
         assert_well_formed();
-        assert_non_null(strstr(told.text, "\"MainProcess\": the main process\n"));
+        assert_non_null(strstr(dumped.text, "\"MainProcess\": the main process\n"));
     }
     atomic_store(&enough, true);
     assert_thread_ends(threads, 0);
@@ -423,23 +426,23 @@ static int dump_in_child(void *unused)
 {
     (void)unused;
     char line[64];
-    told.length = 0;
-    CHECK(brood_dump(take_line, &told) == BROOD_OK && !told.wrong);
+    dumped.length = 0;
+    CHECK(brood_dump(take_line, &dumped) == BROOD_OK && !dumped.wrong);
     (void)snprintf(line, sizeof line, "process %" PRId64 " \"MainProcess\"", brood_parent_pid());
-    CHECK(strstr(told.text, line));
+    CHECK(strstr(dumped.text, line));
     (void)snprintf(line, sizeof line, "process %" PRId64 " \"%s\"", brood_self_pid(),
                    brood_self_name());
-    CHECK(strstr(told.text, line));
+    CHECK(strstr(dumped.text, line));
     return 0;
 }
 
-static void every_process_can_tell_of_all(void **state)
+static void every_process_can_dump_the_family(void **state)
 {
     (void)state;
     assert_process_ends(started_process(dump_in_child, NULL, 0), 0);
 }
 
-static void lines_must_go_somewhere(void **state)
+static void a_missing_function_for_lines_is_invalid(void **state)
 {
     (void)state;
     assert_status(brood_dump(NULL, NULL), BROOD_INVALID);
@@ -449,22 +452,22 @@ static void lines_must_go_somewhere(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_main_process_is_told),
-        cmocka_unit_test(each_child_is_told_with_how_it_was_started),
-        cmocka_unit_test(a_daemon_and_a_request_to_stop_are_told),
-        cmocka_unit_test(a_dead_child_is_told_until_it_is_joined),
+        cmocka_unit_test(the_main_process_is_listed),
+        cmocka_unit_test(each_child_is_listed_with_how_it_was_started),
+        cmocka_unit_test(a_daemon_and_a_request_to_stop_are_listed),
+        cmocka_unit_test(a_dead_child_is_listed_until_it_is_joined),
         cmocka_unit_test(a_long_name_is_cut_off_between_two_characters),
-        cmocka_unit_test(a_name_forges_no_line),
-        cmocka_unit_test(a_process_that_the_program_forked_is_told_once_it_shares),
-        cmocka_unit_test(a_thread_is_told_with_its_name_and_what_it_waits_for),
-        cmocka_unit_test(who_joins_is_told_with_whom),
-        cmocka_unit_test(who_waits_for_its_parent_is_told),
-        cmocka_unit_test(who_waits_for_a_once_is_told),
-        cmocka_unit_test(a_lock_is_told_with_its_name_its_holder_and_who_waits),
-        cmocka_unit_test(a_lock_of_a_thread_that_has_ended_is_told),
-        cmocka_unit_test(a_family_can_be_told_while_it_changes),
-        cmocka_unit_test(every_process_can_tell_of_all),
-        cmocka_unit_test(lines_must_go_somewhere),
+        cmocka_unit_test(a_name_cannot_forge_a_line),
+        cmocka_unit_test(a_guest_is_listed_once_it_uses_a_shared_object),
+        cmocka_unit_test(a_thread_is_listed_with_its_name_and_what_it_waits_for),
+        cmocka_unit_test(a_join_is_listed_with_its_target),
+        cmocka_unit_test(a_wait_for_the_parent_is_listed),
+        cmocka_unit_test(a_wait_for_a_once_flag_is_listed),
+        cmocka_unit_test(a_lock_is_listed_with_its_name_its_holder_and_its_waiters),
+        cmocka_unit_test(a_lock_of_a_thread_that_has_ended_is_listed),
+        cmocka_unit_test(a_family_can_be_dumped_while_it_changes),
+        cmocka_unit_test(every_process_can_dump_the_family),
+        cmocka_unit_test(a_missing_function_for_lines_is_invalid),
     };
     brood_init();
     return cmocka_run_group_tests(tests, NULL, NULL);

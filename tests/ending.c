@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The end of a child as the end of a program: what its C library runs at exit(), when, and what its
-// parent is told of it.
+// The end of a child as the end of a program: what its C library runs at exit(), when, and what
+// its parent learns of it.
 #include "meeting.h"
 
 #include "foreign.h"
@@ -26,7 +26,8 @@ static brood_process *started_by(int32_t method, brood_target target, const void
     return process;
 }
 
-// Runs in every process of this program that ends by exit(), behind all of brood's own end.
+// What act_last() does in every process of this program that ends by exit(), after brood's own
+// end.
 enum { NO_LAST_ACT, COUNT, LEAVE, CRASH, EXIT_AGAIN };
 static int last_act;
 
@@ -94,7 +95,7 @@ static void a_fresh_image_that_returns_runs_its_handlers_once(void **state)
     }
 }
 
-// In a copy those of the parent run, too, as after any fork().
+// In a copy the handlers of the parent run too, as after any fork().
 static void a_child_that_exits_runs_its_handlers_once(void **state)
 {
     (void)state;
@@ -167,13 +168,13 @@ static void all_bits_of_the_code_arrive(void **state)
         expect_end(&(struct job){ .code = codes[i] }, BROOD_EXITED, codes[i]);
 }
 
-static void a_crash_behind_the_return_is_a_crash(void **state)
+static void a_crash_after_the_return_is_a_crash(void **state)
 {
     (void)state;
     expect_end(&(struct job){ .last_act = CRASH, .code = 5 }, BROOD_CRASHED, 0);
 }
 
-static void a_code_given_behind_the_return_is_the_code(void **state)
+static void an_exit_code_set_after_the_return_is_reported(void **state)
 {
     (void)state;
     const int acts[] = { LEAVE, EXIT_AGAIN };
@@ -192,28 +193,28 @@ static void release(void)
     atomic_store(&released, true);
 }
 
-static int expect_what_was_there(void *unused)
+static int expect_no_release(void *unused)
 {
     (void)unused;
     CHECK(await_note("target is over", 1));
     const int64_t deadline = brood_clock() + A_WHILE;
     while (!atomic_load(&released) && brood_clock() < deadline)
         brood_sleep(BROOD_MILLISECONDS(1));
-    note("was there", atomic_load(&released) ? 2 : 1);
+    note("joined in time", atomic_load(&released) ? 2 : 1);
     return 0;
 }
 
 static int return_before_a_thread(void *arg)
 {
     CHECK(atexit(release) == 0);
-    CHECK(brood_thread_start(NULL, expect_what_was_there, NULL, 0, NULL) == BROOD_OK);
+    CHECK(brood_thread_start(NULL, expect_no_release, NULL, 0, NULL) == BROOD_OK);
     note("target is over", 1);
     if (*(int *)arg)
         exit(0);
     return 0;
 }
 
-static void threads_are_joined_before_what_was_there_at_their_start_is_gone(void **state)
+static void threads_are_joined_before_older_handlers_run(void **state)
 {
     (void)state;
     int32_t methods[MOST_METHODS];
@@ -221,10 +222,10 @@ static void threads_are_joined_before_what_was_there_at_their_start_is_gone(void
     for (size_t i = 0; i < methods_count; i++) {
         for (int exits = 0; exits <= 1; exits++) {
             note("target is over", 0);
-            note("was there", 0);
+            note("joined in time", 0);
             assert_process_ends(
                 started_by(methods[i], return_before_a_thread, &exits, sizeof exits), 0);
-            assert_int_equal(noted("was there"), 1);
+            assert_int_equal(noted("joined in time"), 1);
         }
     }
 }
@@ -249,8 +250,8 @@ static int return_before_a_thread_that_registers(void *unused)
     return 0;
 }
 
-// Some C libraries let one thread at a time into exit() and atexit().
-static void a_thread_may_register_a_handler_behind_the_return(void **state)
+// Some C libraries let only one thread at a time into exit() and atexit().
+static void a_thread_may_register_a_handler_after_the_return(void **state)
 {
     (void)state;
     int32_t methods[MOST_METHODS];
@@ -266,7 +267,7 @@ static void a_thread_may_register_a_handler_behind_the_return(void **state)
     }
 }
 
-static int exit_behind_the_return(void *unused)
+static int exit_after_the_return(void *unused)
 {
     (void)unused;
     CHECK(await_note("target is over", 1));
@@ -277,12 +278,12 @@ static int exit_behind_the_return(void *unused)
 static int return_before_a_thread_that_exits(void *unused)
 {
     (void)unused;
-    CHECK(brood_thread_start(NULL, exit_behind_the_return, NULL, 0, NULL) == BROOD_OK);
+    CHECK(brood_thread_start(NULL, exit_after_the_return, NULL, 0, NULL) == BROOD_OK);
     note("target is over", 1);
     return 0;
 }
 
-static void a_thread_may_exit_behind_the_return(void **state)
+static void a_thread_may_exit_after_the_return(void **state)
 {
     (void)state;
     int32_t methods[MOST_METHODS];
@@ -301,7 +302,7 @@ static int work_and_return(void *unused)
     CHECK(await_note("first thread ends", 1));
     brood_sleep(A_WHILE);
     count("worked");
-    return 7; // of the thread, not of the process
+    return 7; // the code of the thread, not of the process
 }
 
 static int end_the_first_thread(void *unused)
@@ -320,7 +321,7 @@ static int nothing(void *unused)
     return 0;
 }
 
-// On Linux this takes a thread of the library's own, which is not to keep the process in being.
+// On Linux this starts a thread of the library's own, which must not keep the process alive.
 static int have_a_child_and_return(void *unused)
 {
     brood_process *process;
@@ -350,7 +351,7 @@ static bool is_served(int32_t method)
 static void expect_the_last_thread_to_end_the_process(brood_target target)
 {
     if (!platform_ends_with_the_last_thread()) {
-        print_message("a thread that is not the program's stays\n");
+        print_message("a thread that is not the program's keeps the process alive\n");
         skip();
     }
     int32_t methods[MOST_METHODS];
@@ -374,13 +375,13 @@ static void the_last_thread_ends_the_process(void **state)
     expect_the_last_thread_to_end_the_process(end_the_first_thread);
 }
 
-static void the_last_thread_ends_the_process_though_one_has_started_a_child(void **state)
+static void the_last_thread_ends_the_process_even_if_one_has_started_a_child(void **state)
 {
     (void)state;
     expect_the_last_thread_to_end_the_process(end_the_first_thread_beside_a_starter);
 }
 
-// exit() from odd places
+// exit() in unusual places
 
 static void exit_in_destructor(void *value)
 {
@@ -434,7 +435,7 @@ static int exit_in_a_handler_again(void *unused)
     exit(2);
 }
 
-// The older handler is reached by the second thread only.
+// Only the second thread reaches this older handler.
 static void leave_with_both(void)
 {
     _Exit(4);
@@ -460,8 +461,8 @@ static int exit_in_two_threads(void *unused)
     return 0;
 }
 
-// The C library of Windows, and glibc since 2.41, keep a second thread waiting in exit() until the
-// first has ended the process.
+// The C library of Windows, and glibc since 2.41, block a second thread in exit() until the first
+// has ended the process.
 static bool exit_lets_one_thread_in(void)
 {
     brood_exit ended = { .kind = BROOD_RUNNING };
@@ -477,7 +478,7 @@ static int exit_in_threads(void *arg)
 {
     for (int i = 0; i < 3; i++)
         if (brood_thread_start(NULL, exit_now, NULL, 0, NULL) == BROOD_WRONG_STATE)
-            break; // one of them was quick
+            break; // a thread has begun the end already
     if (*(const int32_t *)arg == BROOD_DAEMON_NO)
         return 6;
     (void)await_note("never", 1);
@@ -487,9 +488,10 @@ static int exit_in_threads(void *arg)
 static void threads_that_exit_at_once_do_not_wait_for_each_other(void **state)
 {
     (void)state;
+    // A thread that joins during exit() would wait for ever: brood.h has such a program call
+    // brood_shutdown() first.
     if (exit_lets_one_thread_in())
-        skip(); // who joins from there waits for ever: brood.h has such a program call
-                // brood_shutdown() first
+        skip();
     static const int32_t ends[] = { BROOD_DAEMON_NO, BROOD_DAEMON_YES };
     int32_t methods[MOST_METHODS];
     const size_t methods_count = methods_of_this_system(methods);
@@ -500,7 +502,7 @@ static void threads_that_exit_at_once_do_not_wait_for_each_other(void **state)
                     started_by(methods[i], exit_in_threads, &ends[j], sizeof(int32_t)), 6);
 }
 
-static void a_handler_that_exits_leaves_no_other_out(void **state)
+static void a_handler_that_exits_skips_no_other(void **state)
 {
     (void)state;
     static const brood_target targets[] = { exit_in_a_handler, exit_in_a_handler_again };
@@ -514,7 +516,7 @@ static void a_handler_that_exits_leaves_no_other_out(void **state)
         }
 }
 
-static void exit_may_be_called_wherever_the_program_runs(void **state)
+static void exit_may_be_called_anywhere(void **state)
 {
     (void)state;
     static const brood_target places[] = { exit_in_the_destructor_of_a_local, exit_in_a_thread,
@@ -579,8 +581,8 @@ static void a_daemon_thread_in_a_read_does_not_hold_up_the_end(void **state)
     platform_close(ends[1]);
 }
 
-// The copy has the parent's stream, and what the parent has read ahead of it.
-static void a_copy_that_returns_leaves_the_place_in_its_parent_s_files(void **state)
+// The copy has the parent's stream, including what the parent has read ahead.
+static void a_copy_that_returns_keeps_the_position_of_its_parent_s_files(void **state)
 {
     (void)state;
     char path[512];
@@ -611,18 +613,18 @@ int main(void)
         cmocka_unit_test(a_child_that_exits_runs_its_handlers_once),
         cmocka_unit_test(no_child_that_returns_runs_handlers_of_its_parent),
         cmocka_unit_test(all_bits_of_the_code_arrive),
-        cmocka_unit_test(a_crash_behind_the_return_is_a_crash),
-        cmocka_unit_test(a_code_given_behind_the_return_is_the_code),
-        cmocka_unit_test(threads_are_joined_before_what_was_there_at_their_start_is_gone),
-        cmocka_unit_test(a_thread_may_register_a_handler_behind_the_return),
-        cmocka_unit_test(a_thread_may_exit_behind_the_return),
+        cmocka_unit_test(a_crash_after_the_return_is_a_crash),
+        cmocka_unit_test(an_exit_code_set_after_the_return_is_reported),
+        cmocka_unit_test(threads_are_joined_before_older_handlers_run),
+        cmocka_unit_test(a_thread_may_register_a_handler_after_the_return),
+        cmocka_unit_test(a_thread_may_exit_after_the_return),
         cmocka_unit_test(the_last_thread_ends_the_process),
-        cmocka_unit_test(the_last_thread_ends_the_process_though_one_has_started_a_child),
-        cmocka_unit_test(exit_may_be_called_wherever_the_program_runs),
+        cmocka_unit_test(the_last_thread_ends_the_process_even_if_one_has_started_a_child),
+        cmocka_unit_test(exit_may_be_called_anywhere),
         cmocka_unit_test(threads_that_exit_at_once_do_not_wait_for_each_other),
-        cmocka_unit_test(a_handler_that_exits_leaves_no_other_out),
+        cmocka_unit_test(a_handler_that_exits_skips_no_other),
         cmocka_unit_test(a_daemon_thread_in_a_read_does_not_hold_up_the_end),
-        cmocka_unit_test(a_copy_that_returns_leaves_the_place_in_its_parent_s_files),
+        cmocka_unit_test(a_copy_that_returns_keeps_the_position_of_its_parent_s_files),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -8,7 +8,7 @@
 
 enum { KEPT = 77 };
 
-// The call has to succeed, and to keep errno.
+// The call must succeed and keep errno.
 #define assert_keeps(call)               \
     do {                                 \
         errno = KEPT;                    \
@@ -16,7 +16,7 @@ enum { KEPT = 77 };
         assert_int_equal(errno, KEPT);   \
     } while (0)
 
-// The same of a call that cannot fail.
+// The same for a call that cannot fail.
 #define assert_keeps_any(call)         \
     do {                               \
         errno = KEPT;                  \
@@ -35,10 +35,10 @@ struct objects {
 
 static void a_while(void)
 {
-    brood_sleep(BROOD_MILLISECONDS(20)); // in which the other thread waits, most probably
+    brood_sleep(BROOD_MILLISECONDS(20)); // meanwhile the other thread most probably waits
 }
 
-// Lets the test wait once for each object.
+// Makes the test wait once for each object.
 static int let_wait(void *arg)
 {
     const struct objects *objects = arg;
@@ -52,8 +52,8 @@ static int let_wait(void *arg)
     CHECK(brood_event_set(objects->event) == BROOD_OK);
     a_while();
     CHECK(brood_barrier_wait(objects->barrier, MEETING_PATIENCE, NULL) == BROOD_OK);
-    CHECK(brood_lock_acquire(objects->lock, BROOD_FOREVER) ==
-          BROOD_OK); // held until the other one waits
+    // The lock is held until the other thread waits.
+    CHECK(brood_lock_acquire(objects->lock, BROOD_FOREVER) == BROOD_OK);
     CHECK(brood_condition_notify_all(objects->condition) == BROOD_OK);
     CHECK(brood_lock_release(objects->lock) == BROOD_OK);
     return 0;
@@ -119,7 +119,7 @@ static void line(const char *text, void *user)
 static void other_calls_keep_errno(void **state)
 {
     (void)state;
-    enum { MANY = 2000 }; // with which a table grows
+    enum { MANY = 2000 }; // enough for a table to grow
     static brood_event events[MANY];
     brood_block block;
     uint64_t id = 0;
@@ -142,8 +142,8 @@ static void other_calls_keep_errno(void **state)
     assert_keeps_any((brood_sleep(BROOD_MILLISECONDS(1)), 0));
 }
 
-// A thread that brood has not started, and that is new to it.
-static void acquire_as_a_stranger(void *arg)
+// A thread that brood has not started, and does not know yet.
+static void acquire_in_a_new_thread(void *arg)
 {
     const struct objects *objects = arg;
     errno = KEPT;
@@ -158,8 +158,8 @@ static void the_first_call_of_a_thread_keeps_errno(void **state)
     struct objects objects;
     assert_status(brood_lock_create(&objects.lock), BROOD_OK);
     assert_status(brood_event_create(&objects.event), BROOD_OK);
-    foreign_thread *stranger = foreign_thread_start(acquire_as_a_stranger, &objects);
-    foreign_thread_join(stranger);
+    foreign_thread *new_thread = foreign_thread_start(acquire_in_a_new_thread, &objects);
+    foreign_thread_join(new_thread);
     assert_status(brood_event_wait(objects.event, BROOD_NOW), BROOD_OK);
     assert_status(brood_lock_destroy(objects.lock), BROOD_OK);
     assert_status(brood_event_destroy(objects.event), BROOD_OK);

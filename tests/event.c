@@ -40,7 +40,7 @@ static void an_event_is_set_and_cleared(void **state)
     assert_status(brood_event_destroy(event), BROOD_OK);
 }
 
-static void a_wait_waits_no_less_than_its_timeout(void **state)
+static void a_wait_lasts_at_least_its_timeout(void **state)
 {
     (void)state;
     const brood_event event = made_event();
@@ -68,14 +68,14 @@ static void bad_arguments_are_refused(void **state)
     assert_status(brood_event_destroy(event), BROOD_OK);
 }
 
-static void a_destroyed_one_is_stale_for_ever(void **state)
+static void a_destroyed_event_stays_stale(void **state)
 {
     (void)state;
     bool set;
     const brood_event event = made_event();
     assert_status(brood_event_destroy(event), BROOD_OK);
-    for (int i = 0; i < 5000;
-         i++) // goes around all slots that there are, so that the first is another's
+    // Goes through all slots, so that another event has reused the first one's.
+    for (int i = 0; i < 5000; i++)
         assert_status(brood_event_destroy(made_event()), BROOD_OK);
     assert_status(brood_event_set(event), BROOD_STALE);
     assert_status(brood_event_clear(event), BROOD_STALE);
@@ -106,7 +106,7 @@ static void count_waiter(const char *line, void *arg)
     *count += strstr(line, "waits for event") != NULL;
 }
 
-static int waiters_told(void)
+static int waiters_in_dump(void)
 {
     int count = 0;
     assert_status(brood_dump(count_waiter, &count), BROOD_OK);
@@ -123,9 +123,9 @@ static struct waiting started_waiters(brood_thread *threads[WAITERS], brood_proc
     for (int i = 0; i < WAITERS + 1; i++)
         assert_status(brood_semaphore_acquire(waiting.began, MEETING_PATIENCE), BROOD_OK);
     const int64_t deadline = brood_clock() + MEETING_PATIENCE;
-    while (waiters_told() < WAITERS + 1 && brood_clock() < deadline)
+    while (waiters_in_dump() < WAITERS + 1 && brood_clock() < deadline)
         brood_sleep(BROOD_MILLISECONDS(1));
-    brood_sleep(BROOD_MILLISECONDS(200)); // which is much longer than from there into the wait
+    brood_sleep(BROOD_MILLISECONDS(200)); // much longer than from the dump's line into the wait
     return waiting;
 }
 
@@ -137,7 +137,7 @@ static void assert_waiters_end(brood_thread *threads[WAITERS], brood_process *pr
     assert_process_ends(process, (int)status);
 }
 
-static void set_and_clear_at_once_release_all_who_waited(void **state)
+static void a_set_that_is_cleared_at_once_releases_all_waiters(void **state)
 {
     (void)state;
     brood_thread *threads[WAITERS];
@@ -151,7 +151,7 @@ static void set_and_clear_at_once_release_all_who_waited(void **state)
     assert_status(brood_semaphore_destroy(waiting.began), BROOD_OK);
 }
 
-static void destroying_sends_everybody_home(void **state)
+static void destroying_releases_all_waiters(void **state)
 {
     (void)state;
     brood_thread *threads[WAITERS];
@@ -162,7 +162,7 @@ static void destroying_sends_everybody_home(void **state)
     assert_status(brood_semaphore_destroy(waiting.began), BROOD_OK);
 }
 
-static void destroying_a_set_event_takes_nothing_back(void **state)
+static void destroying_a_set_event_does_not_undo_the_set(void **state)
 {
     (void)state;
     brood_thread *threads[WAITERS];
@@ -190,7 +190,7 @@ static void a_child_sets_it_for_its_parent(void **state)
     assert_status(brood_event_destroy(event), BROOD_OK);
 }
 
-// Two who set and await each other's
+// Two sides that set each other's event and wait for their own
 
 struct pair {
     brood_event ping;
@@ -292,7 +292,7 @@ static int wait_for_ever(void *arg)
     return (int)brood_event_wait(waiting->event, BROOD_FOREVER);
 }
 
-static void a_killed_waiter_is_no_loss(void **state)
+static void a_killed_waiter_hinders_no_other(void **state)
 {
     (void)state;
     brood_thread *threads[WAITERS];
@@ -312,16 +312,16 @@ int main(void)
     brood_init();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_event_is_set_and_cleared),
-        cmocka_unit_test(a_wait_waits_no_less_than_its_timeout),
+        cmocka_unit_test(a_wait_lasts_at_least_its_timeout),
         cmocka_unit_test(bad_arguments_are_refused),
-        cmocka_unit_test(a_destroyed_one_is_stale_for_ever),
-        cmocka_unit_test(set_and_clear_at_once_release_all_who_waited),
-        cmocka_unit_test(destroying_sends_everybody_home),
-        cmocka_unit_test(destroying_a_set_event_takes_nothing_back),
+        cmocka_unit_test(a_destroyed_event_stays_stale),
+        cmocka_unit_test(a_set_that_is_cleared_at_once_releases_all_waiters),
+        cmocka_unit_test(destroying_releases_all_waiters),
+        cmocka_unit_test(destroying_a_set_event_does_not_undo_the_set),
         cmocka_unit_test(a_child_sets_it_for_its_parent),
         cmocka_unit_test(no_set_is_lost),
         cmocka_unit_test(a_signal_handler_may_set_it),
-        cmocka_unit_test(a_killed_waiter_is_no_loss),
+        cmocka_unit_test(a_killed_waiter_hinders_no_other),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
