@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Who dies with whom. The end of the main process itself is in program.c.
+// Which processes die with which. The end of the main process itself is in program.c.
 #include "meeting.h"
 
 #include "methods.h"
@@ -7,18 +7,18 @@
 
 #include <string.h>
 
-// How a process comes to its end, by itself or by others.
-enum way { BY_STRANGER, BY_KILL, BY_TERMINATE, BY_ABORT, BY_ACCESS, BY_LEAVING };
+// How a process ends, by itself or by another.
+enum way { FROM_OUTSIDE, BY_KILL, BY_TERMINATE, BY_ABORT, BY_ACCESS, BY_SYSTEM_EXIT };
 
-// A process in the middle of the family, its two children, and a child of each of those.
+// A process in the middle of the family, its two children, and a child of each of these.
 enum { MEMBERS = 5 };
 
 struct member {
-    int number; // 0 is the one in the middle
+    int number; // 0 is the process in the middle
     int32_t method;
-    bool from_thread; // starts its children in a thread, which ends
+    bool from_thread; // starts its children in a thread, which then ends
     int way;
-    int32_t daemon; // those below it
+    int32_t daemon; // the daemon mode of all processes
 };
 
 static const char *name_of(int number)
@@ -61,13 +61,13 @@ static int start_children_in_a_thread(struct member *of)
     return code;
 }
 
-static void end_by_oneself(int way)
+static void end_itself(int way)
 {
     if (way == BY_ABORT)
         abort();
     if (way == BY_ACCESS)
         platform_crash();
-    if (way == BY_LEAVING)
+    if (way == BY_SYSTEM_EXIT)
         _Exit(0);
 }
 
@@ -81,14 +81,14 @@ static int be_member(void *arg)
     note(name_of(member->number), (uint64_t)brood_self_pid());
     CHECK(await_note("the end", 1));
     if (member->number == 0)
-        end_by_oneself(member->way);
+        end_itself(member->way);
     (void)await_note("never", 1);
     return 0;
 }
 
-static void make_an_end(brood_process *middle, int way)
+static void end_the_middle(brood_process *middle, int way)
 {
-    if (way == BY_STRANGER)
+    if (way == FROM_OUTSIDE)
         platform_process_kill(brood_process_pid(middle));
     if (way == BY_KILL)
         assert_status(brood_process_kill(middle), BROOD_OK);
@@ -108,12 +108,12 @@ static void expect_all_to_die_with_the_middle(struct member middle)
                   BROOD_OK);
     for (int i = 0; i < MEMBERS; i++)
         assert_true(await_note(name_of(i), 1));
-    // A child is no part of the thread that started it: had it been ended with that, it would be by
-    // now.
+    // A child does not belong to the thread that started it: if it ended with that thread, it
+    // would be gone by now.
     brood_sleep(BROOD_MILLISECONDS(50));
     for (int i = 0; i < MEMBERS; i++)
         assert_true(platform_process_lives(pid_of(i)));
-    make_an_end(process, middle.way);
+    end_the_middle(process, middle.way);
     for (int i = 0; i < MEMBERS; i++)
         if (!platform_process_ends(pid_of(i)))
             fail_msg("%s lives on", name_of(i));
@@ -124,7 +124,7 @@ static void expect_all_to_die_with_the_middle(struct member middle)
 static void a_killed_process_takes_its_descendants_along(void **state)
 {
     (void)state;
-    expect_all_to_die_with_the_middle((struct member){ .way = BY_STRANGER });
+    expect_all_to_die_with_the_middle((struct member){ .way = FROM_OUTSIDE });
     expect_all_to_die_with_the_middle((struct member){ .way = BY_KILL });
 }
 
@@ -141,10 +141,10 @@ static void a_crashed_process_takes_its_descendants_along(void **state)
     expect_all_to_die_with_the_middle((struct member){ .way = BY_ACCESS });
 }
 
-static void a_process_that_leaves_without_a_word_takes_its_descendants_along(void **state)
+static void a_process_that_ends_by_the_system_itself_takes_its_descendants_along(void **state)
 {
     (void)state;
-    expect_all_to_die_with_the_middle((struct member){ .way = BY_LEAVING });
+    expect_all_to_die_with_the_middle((struct member){ .way = BY_SYSTEM_EXIT });
 }
 
 static void children_of_every_method_die_with_the_process(void **state)
@@ -184,7 +184,7 @@ enum { LINKS = 4 };
 
 struct link {
     int number;
-    int32_t methods[LINKS]; // by which each is started
+    int32_t methods[LINKS]; // the method of each link
 };
 
 static int be_link(void *arg)
@@ -200,7 +200,7 @@ static int be_link(void *arg)
     return 0;
 }
 
-// Kills one link: it and all behind it die, those before it do not.
+// Kills one link: it and all links after it die, those before it live on.
 static void expect_a_chain_to_break_at(const struct link *chain, int broken)
 {
     const brood_process_options options = { .method = chain->methods[0] };
@@ -238,7 +238,7 @@ static void a_chain_of_all_methods_breaks_at_any_link(void **state)
             expect_a_chain_to_break_at(&chains[i], broken);
 }
 
-// Jobs: a process may be put into one at any time, and what it starts from then on is in that too.
+// Jobs: a process may be put into one at any time, and what it starts from then on is in it too.
 
 static int be_tied(void *arg)
 {
@@ -261,18 +261,18 @@ static int start_before_and_in_a_job(void *arg)
     return 0;
 }
 
-static void children_are_tied_before_and_after_their_starter_gets_into_a_job(void **state)
+static void children_are_tied_before_and_after_their_parent_joins_a_job(void **state)
 {
     (void)state;
     note("started", 0);
     for (int i = 1; i < MEMBERS; i++)
         note(name_of(i), 0);
-    brood_process *starter = started_process(start_before_and_in_a_job, NULL, 0);
+    brood_process *parent = started_process(start_before_and_in_a_job, NULL, 0);
     assert_true(await_note("started", 1));
     const brood_status status = (brood_status)(noted("started") - 1);
     for (int i = 1; i < MEMBERS && status == BROOD_OK; i++)
         assert_true(await_note(name_of(i), 1) && platform_process_lives(pid_of(i)));
-    kill_process(starter);
+    kill_process(parent);
     assert_status(status, BROOD_OK);
     for (int i = 1; i < MEMBERS; i++)
         assert_true(platform_process_ends(pid_of(i)));
@@ -288,7 +288,7 @@ static int outlive(void *arg)
     return 0;
 }
 
-// A survivor's own children are tied to it, not to who started it.
+// A survivor's own children are tied to it, not to its parent.
 static int survive(void *arg)
 {
     brood_process *heir;
@@ -324,13 +324,13 @@ static int start_a_survivor_and_a_tied_one(void *arg)
     return 0;
 }
 
-static void a_survivor_and_its_children_stay_when_the_starter_is_killed(void **state)
+static void a_survivor_and_its_children_stay_when_the_parent_is_killed(void **state)
 {
     (void)state;
     note("leave", 0);
-    brood_process *starter = started_process(start_a_survivor_and_a_tied_one, NULL, 0);
+    brood_process *parent = started_process(start_a_survivor_and_a_tied_one, NULL, 0);
     assert_true(await_note("all there", 1));
-    kill_process(starter);
+    kill_process(parent);
     assert_true(platform_process_ends((brood_pid)noted("tied")));
     assert_true(platform_process_lives((brood_pid)noted("survivor")));
     assert_true(platform_process_lives((brood_pid)noted("heir")));
@@ -343,7 +343,7 @@ static void a_survivor_and_its_children_stay_when_the_starter_is_killed(void **s
 // A survivor of a survivor, each with a child of its own that is tied to it.
 
 struct survivor {
-    int number; // 1 or 2; members 1 and 2 are the survivors, 3 and 4 the tied ones
+    int number; // 0 to 2; members 1 and 2 are the survivors, 3 and 4 their tied children
     int32_t method;
 };
 
@@ -369,11 +369,11 @@ static void expect_survivors_to_stay_alone(int32_t method)
     note("leave", 0);
     for (int i = 0; i < MEMBERS; i++)
         note(name_of(i), 0);
-    brood_process *starter = started_process(be_survivor, &first, sizeof first);
+    brood_process *parent = started_process(be_survivor, &first, sizeof first);
     for (int i = 0; i < MEMBERS; i++)
         assert_true(await_note(name_of(i), 1));
-    kill_process(starter);
-    brood_sleep(BROOD_MILLISECONDS(50)); // were they tied to it, they would be gone by now
+    kill_process(parent);
+    brood_sleep(BROOD_MILLISECONDS(50)); // if they were tied to it, they would be gone by now
     for (int i = 1; i < MEMBERS; i++)
         assert_true(platform_process_lives(pid_of(i)));
     platform_process_kill(pid_of(1));
@@ -419,7 +419,7 @@ static int leave_a_daemon(void *arg)
     return 3;
 }
 
-static void a_daemon_and_its_children_end_with_its_starter(void **state)
+static void a_daemon_and_its_children_end_with_its_parent(void **state)
 {
     (void)state;
     for (int32_t mode = BROOD_DAEMON_INHERIT; mode <= BROOD_DAEMON_NO; mode++) {
@@ -431,11 +431,11 @@ static void a_daemon_and_its_children_end_with_its_starter(void **state)
     }
 }
 
-// In the middle of a start
+// Killed in the middle of a start
 
 enum { MOST_BORN = 12 };
 
-static void name_the_born(char *name, size_t capacity, int number)
+static void name_of_born(char *name, size_t capacity, int number)
 {
     (void)snprintf(name, capacity, "born %d", number);
 }
@@ -443,7 +443,7 @@ static void name_the_born(char *name, size_t capacity, int number)
 static int be_born(void *arg)
 {
     char name[32];
-    name_the_born(name, sizeof name, *(int *)arg);
+    name_of_born(name, sizeof name, *(int *)arg);
     note(name, (uint64_t)brood_self_pid());
     (void)await_note("never", 1);
     return 0;
@@ -460,24 +460,24 @@ static int start_one_after_the_other(void *arg)
     return 0;
 }
 
-static void nobody_is_left_when_a_process_is_killed_while_it_starts_others(void **state)
+static void no_process_is_left_when_a_process_is_killed_while_it_starts_others(void **state)
 {
     (void)state;
     char name[32];
     for (int round = 1; round <= 8; round++) {
         note("starts", 0);
         for (int i = 0; i < MOST_BORN; i++) {
-            name_the_born(name, sizeof name, i);
+            name_of_born(name, sizeof name, i);
             note(name, 0);
         }
-        brood_process *starter = started_process(start_one_after_the_other, NULL, 0);
+        brood_process *parent = started_process(start_one_after_the_other, NULL, 0);
         assert_true(await_note("starts", (uint64_t)round));
-        brood_sleep(BROOD_MICROSECONDS(round * 37)); // anywhere in a start
-        platform_process_kill(brood_process_pid(starter));
-        assert_status(brood_process_join(starter, MEETING_PATIENCE, NULL), BROOD_OK);
-        brood_process_drop(starter);
+        brood_sleep(BROOD_MICROSECONDS(round * 37)); // at any point of a start
+        platform_process_kill(brood_process_pid(parent));
+        assert_status(brood_process_join(parent, MEETING_PATIENCE, NULL), BROOD_OK);
+        brood_process_drop(parent);
         for (int i = 0; i < MOST_BORN; i++) {
-            name_the_born(name, sizeof name, i);
+            name_of_born(name, sizeof name, i);
             assert_true(platform_process_ends((brood_pid)noted(name)));
         }
     }
@@ -490,16 +490,16 @@ int main(void)
         cmocka_unit_test(a_killed_process_takes_its_descendants_along),
         cmocka_unit_test(a_terminated_process_takes_its_descendants_along),
         cmocka_unit_test(a_crashed_process_takes_its_descendants_along),
-        cmocka_unit_test(a_process_that_leaves_without_a_word_takes_its_descendants_along),
+        cmocka_unit_test(a_process_that_ends_by_the_system_itself_takes_its_descendants_along),
         cmocka_unit_test(children_of_every_method_die_with_the_process),
         cmocka_unit_test(a_killed_daemon_takes_its_daemons_along),
         cmocka_unit_test(children_started_from_a_thread_die_with_the_process),
         cmocka_unit_test(a_chain_of_all_methods_breaks_at_any_link),
-        cmocka_unit_test(children_are_tied_before_and_after_their_starter_gets_into_a_job),
-        cmocka_unit_test(a_survivor_and_its_children_stay_when_the_starter_is_killed),
+        cmocka_unit_test(children_are_tied_before_and_after_their_parent_joins_a_job),
+        cmocka_unit_test(a_survivor_and_its_children_stay_when_the_parent_is_killed),
         cmocka_unit_test(a_survivor_of_a_survivor_stays_under_every_method),
-        cmocka_unit_test(a_daemon_and_its_children_end_with_its_starter),
-        cmocka_unit_test(nobody_is_left_when_a_process_is_killed_while_it_starts_others),
+        cmocka_unit_test(a_daemon_and_its_children_end_with_its_parent),
+        cmocka_unit_test(no_process_is_left_when_a_process_is_killed_while_it_starts_others),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Guests: processes that the program makes with its own fork(). A guest may use all of brood;
-// nothing is joined or stopped on its behalf, and it dies with nobody. Where no process can be
-// copied there are none.
+// Guests: processes that the program makes with its own fork(). A guest may use all of brood. At
+// its end nothing is joined or stopped, and it does not die with any other process. A system
+// without fork has no guests.
 #include "meeting.h"
 
 #include "../src/atomic.h"
@@ -18,7 +18,7 @@ static void assert_guest_ends_well(int (*fn)(void *), void *arg)
         fail_msg("the guest ended with %d, in line %d", code, (int)noted("guest failed"));
 }
 
-// As CHECK, for who can return 8 bits only.
+// As CHECK, for guests, which return 8 bits only.
 #define CHECK_GUEST(condition)                        \
     do {                                              \
         if (!(condition)) {                           \
@@ -28,18 +28,18 @@ static void assert_guest_ends_well(int (*fn)(void *), void *arg)
         }                                             \
     } while (0)
 
-// What it may use
+// What a guest may use
 
 static int use_what_is_shared(void *arg)
 {
-    const brood_lock *locks = arg; // the first is free, its maker holds the second
+    const brood_lock *locks = arg; // the first is free, the parent holds the second
     CHECK_GUEST(noted("left for the guest") == 17);
     note("left by the guest", 18);
     CHECK_GUEST(brood_lock_acquire(locks[0], BROOD_NOW) == BROOD_OK);
     CHECK_GUEST(brood_lock_release(locks[0]) == BROOD_OK);
     CHECK_GUEST(brood_lock_acquire(locks[1], BROOD_NOW) == BROOD_TIMEOUT);
     CHECK_GUEST(brood_lock_release(locks[1]) == BROOD_NOT_OWNER);
-    CHECK_GUEST(brood_lock_acquire(locks[0], BROOD_NOW) == BROOD_OK); // and dies with it
+    CHECK_GUEST(brood_lock_acquire(locks[0], BROOD_NOW) == BROOD_OK); // held at the guest's end
     return 0;
 }
 
@@ -67,8 +67,8 @@ static int code_of_argument(void *arg)
     return *(int *)arg;
 }
 
-// The children first: the thread sanitizer begins another thread of its own with the first one in a
-// copy, and a fork beside threads is refused.
+// The children come first: in a copy, the thread sanitizer starts a thread of its own with the
+// first thread, and a fork beside threads is refused.
 static int run_children_and_threads(void *arg)
 {
     int32_t methods[MOST_METHODS];
@@ -106,7 +106,7 @@ static int have_a_guest(void *arg)
     return platform_guest(run_children_and_threads, arg);
 }
 
-static void so_has_the_guest_of_a_guest_and_of_a_child(void **state)
+static void a_guest_of_a_guest_or_of_a_child_has_them_too(void **state)
 {
     (void)state;
     int32_t methods[MOST_METHODS];
@@ -120,7 +120,7 @@ static void so_has_the_guest_of_a_guest_and_of_a_child(void **state)
     }
 }
 
-// Made at any moment
+// Guests made at any moment
 
 static atomic_bool enough;
 
@@ -166,7 +166,7 @@ static int do_a_little_of_everything(void *arg)
     return 0;
 }
 
-static void a_guest_made_beside_busy_threads_is_free_of_their_locks(void **state)
+static void a_guest_made_beside_busy_threads_has_none_of_their_locks(void **state)
 {
     (void)state;
     enum { THREADS = 3, GUESTS = 40 };
@@ -189,7 +189,7 @@ static void a_guest_made_beside_busy_threads_is_free_of_their_locks(void **state
     assert_status(brood_lock_destroy(lock), BROOD_OK);
 }
 
-// Its end
+// The end of a guest
 
 static int stay(void *arg)
 {
@@ -205,8 +205,8 @@ static int stay_in_a_thread(void *arg)
     return 0;
 }
 
-// Leaves by exit() while a thread and two children of its own go on.
-static int leave_all_behind(void *arg)
+// Calls exit() while a thread and two children of its own go on.
+static int exit_and_leave_all(void *arg)
 {
     const brood_process_options tied = { .method = *(int32_t *)arg };
     const brood_process_options surviving = { .method = *(int32_t *)arg, .survive_parent = true };
@@ -218,7 +218,7 @@ static int leave_all_behind(void *arg)
     exit(0);
 }
 
-static void the_end_of_a_guest_waits_for_nobody(void **state)
+static void the_end_of_a_guest_waits_for_no_thread_or_child(void **state)
 {
     (void)state;
     int32_t methods[MOST_METHODS];
@@ -227,22 +227,22 @@ static void the_end_of_a_guest_waits_for_nobody(void **state)
         note("leave", 0);
         note("tied", 0);
         note("survivor", 0);
-        assert_guest_ends_well(leave_all_behind, &methods[i]);
-        assert_true(platform_process_ends(
-            (brood_pid)noted("tied"))); // by the system: it is tied to its starter
+        assert_guest_ends_well(exit_and_leave_all, &methods[i]);
+        // By the system: it is tied to its parent.
+        assert_true(platform_process_ends((brood_pid)noted("tied")));
         assert_true(platform_process_lives((brood_pid)noted("survivor")));
         note("leave", 1);
         assert_true(platform_process_ends((brood_pid)noted("survivor")));
     }
 }
 
-static int just_leave(void *arg)
+static int exit_at_once(void *arg)
 {
     (void)arg;
     exit(0);
 }
 
-static void the_end_of_a_guest_is_none_of_its_maker_s_children(void **state)
+static void the_end_of_a_guest_does_not_touch_its_parent_s_children(void **state)
 {
     (void)state;
     const brood_process_options daemon = { .daemon = BROOD_DAEMON_YES };
@@ -253,7 +253,7 @@ static void the_end_of_a_guest_is_none_of_its_maker_s_children(void **state)
     children[0] = started_process(stay, "first", sizeof "first");
     assert_status(brood_process_start(&children[1], stay, "second", sizeof "second", &daemon),
                   BROOD_OK);
-    assert_guest_ends_well(just_leave, NULL);
+    assert_guest_ends_well(exit_at_once, NULL);
     for (int i = 0; i < 2; i++)
         assert_true(brood_process_is_alive(children[i]));
     note("leave", 1);
@@ -261,18 +261,18 @@ static void the_end_of_a_guest_is_none_of_its_maker_s_children(void **state)
         assert_process_ends(children[i], 0);
 }
 
-static int meet(void *arg)
+static int wait_at_barrier(void *arg)
 {
     CHECK_GUEST(brood_barrier_wait(*(brood_barrier *)arg, MEETING_PATIENCE, NULL) == BROOD_OK);
     return 0;
 }
 
-static int meet_and_leave(void *arg)
+static int wait_and_exit(void *arg)
 {
-    exit(meet(arg));
+    exit(wait_at_barrier(arg));
 }
 
-// Waits until the other one has met nobody yet, or has found that somebody is missed.
+// Waits until the other participant waits, or has found the barrier broken.
 static void await_other(brood_barrier barrier, bool breaks)
 {
     const int64_t deadline = brood_clock() + MEETING_PATIENCE;
@@ -286,18 +286,18 @@ static void await_other(brood_barrier barrier, bool breaks)
     }
 }
 
-// The next round after one with a guest breaks for the others, or is complete. (Two that come at
-// once would complete it in either case: as many have come as it takes.)
+// The round after one with a guest breaks for the others, or completes. (Two participants that
+// arrive at once would complete it in either case, because the barrier is for two.)
 static void expect_round_after(int (*guest)(void *), bool breaks)
 {
     brood_barrier barrier;
     assert_status(brood_barrier_create(&barrier, 2), BROOD_OK);
-    brood_process *other = started_process(meet, &barrier, sizeof barrier);
+    brood_process *other = started_process(wait_at_barrier, &barrier, sizeof barrier);
     assert_guest_ends_well(guest, &barrier);
     if (!platform_has_fork())
-        assert_int_equal(meet(&barrier), 0);
+        assert_int_equal(wait_at_barrier(&barrier), 0);
     assert_process_ends(other, 0);
-    other = started_process(meet, &barrier, sizeof barrier);
+    other = started_process(wait_at_barrier, &barrier, sizeof barrier);
     await_other(barrier, breaks);
     assert_status(brood_barrier_wait(barrier, MEETING_PATIENCE, NULL),
                   breaks ? BROOD_BROKEN : BROOD_OK);
@@ -305,14 +305,14 @@ static void expect_round_after(int (*guest)(void *), bool breaks)
     assert_status(brood_barrier_destroy(barrier), BROOD_OK);
 }
 
-static void a_barrier_misses_a_guest_only_that_does_not_end_in_order(void **state)
+static void only_a_guest_that_does_not_end_in_order_breaks_a_barrier(void **state)
 {
     (void)state;
-    expect_round_after(meet_and_leave, false);
-    expect_round_after(meet, platform_has_fork()); // it leaves past exit()
+    expect_round_after(wait_and_exit, false);
+    expect_round_after(wait_at_barrier, platform_has_fork()); // it ends without exit()
 }
 
-// The end of others
+// The end of other processes
 
 struct guest_with_child {
     int32_t method;
@@ -347,15 +347,15 @@ static int have_guest_and_child(void *arg)
     return 0;
 }
 
-static void expect_a_guest_to_outlive_its_maker(struct guest_with_child guest)
+static void expect_a_guest_to_outlive_its_parent(struct guest_with_child guest)
 {
     static const char *const names[] = { "leave", "child", "other child",
                                          "guest", "go on", "went on" };
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         note(names[i], 0);
-    brood_process *maker = started_process(have_guest_and_child, &guest, sizeof guest);
+    brood_process *parent = started_process(have_guest_and_child, &guest, sizeof guest);
     assert_true(await_note("guest", 1));
-    kill_process(maker);
+    kill_process(parent);
     assert_true(platform_process_ends((brood_pid)noted("other child")));
     note("go on", 1);
     assert_true(await_note("went on", 1));
@@ -366,7 +366,7 @@ static void expect_a_guest_to_outlive_its_maker(struct guest_with_child guest)
     assert_true(platform_process_ends((brood_pid)noted("child")));
 }
 
-static void a_guest_and_its_children_stay_when_its_maker_is_killed(void **state)
+static void a_guest_and_its_children_stay_when_its_parent_is_killed(void **state)
 {
     (void)state;
     int32_t methods[MOST_METHODS];
@@ -375,7 +375,7 @@ static void a_guest_and_its_children_stay_when_its_maker_is_killed(void **state)
     assert_status(brood_lock_create(&guest.lock), BROOD_OK);
     for (size_t i = 0; i < count; i++) {
         guest.method = methods[i];
-        expect_a_guest_to_outlive_its_maker(guest);
+        expect_a_guest_to_outlive_its_parent(guest);
     }
     assert_status(brood_lock_destroy(guest.lock), BROOD_OK);
 }
@@ -386,12 +386,12 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_guest_uses_locks_and_the_registry),
         cmocka_unit_test(a_guest_has_threads_and_children_of_its_own),
-        cmocka_unit_test(so_has_the_guest_of_a_guest_and_of_a_child),
-        cmocka_unit_test(a_guest_made_beside_busy_threads_is_free_of_their_locks),
-        cmocka_unit_test(the_end_of_a_guest_waits_for_nobody),
-        cmocka_unit_test(the_end_of_a_guest_is_none_of_its_maker_s_children),
-        cmocka_unit_test(a_barrier_misses_a_guest_only_that_does_not_end_in_order),
-        cmocka_unit_test(a_guest_and_its_children_stay_when_its_maker_is_killed),
+        cmocka_unit_test(a_guest_of_a_guest_or_of_a_child_has_them_too),
+        cmocka_unit_test(a_guest_made_beside_busy_threads_has_none_of_their_locks),
+        cmocka_unit_test(the_end_of_a_guest_waits_for_no_thread_or_child),
+        cmocka_unit_test(the_end_of_a_guest_does_not_touch_its_parent_s_children),
+        cmocka_unit_test(only_a_guest_that_does_not_end_in_order_breaks_a_barrier),
+        cmocka_unit_test(a_guest_and_its_children_stay_when_its_parent_is_killed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

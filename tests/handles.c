@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Bad handles: each operation of each kind of shared object refuses them, and none is acted on.
+// Bad handles: each operation of each kind of shared object refuses them, and acts on no object.
 #include "meeting.h"
 
 #include "objects.h"
@@ -26,7 +26,7 @@ static void destroy(int kind, uint64_t id)
 static void assert_untouched(int kind, uint64_t id)
 {
     if (!object_is_untouched(kind, id))
-        fail_msg("the object of kind %d is not as it was: %s", kind, brood_last_error());
+        fail_msg("the object of kind %d has changed: %s", kind, brood_last_error());
 }
 
 static void assert_refused(const struct operation *operation, uint64_t id, brood_status expected)
@@ -37,7 +37,7 @@ static void assert_refused(const struct operation *operation, uint64_t id, brood
                  brood_status_name(status));
 }
 
-// By all operations of the kind.
+// All operations of the kind refuse the handle.
 static void assert_all_refuse(int kind, uint64_t id, brood_status expected)
 {
     for (int i = 0; i < OPERATIONS; i++)
@@ -45,7 +45,7 @@ static void assert_all_refuse(int kind, uint64_t id, brood_status expected)
             assert_refused(&operations[i], id, expected);
 }
 
-static void what_never_was_a_handle_is_invalid(void **state)
+static void a_value_that_was_never_a_handle_is_invalid(void **state)
 {
     (void)state;
     static const uint64_t evil[] = { 0,
@@ -81,8 +81,8 @@ static void handles_of_another_kind_are_invalid(void **state)
     for (int kind = 0; kind < OBJECT_KINDS; kind++)
         ids[kind] = made(kind);
     for (int kind = 0; kind < OBJECT_KINDS; kind++) {
-        for (uint64_t change = 1; change < KIND_VALUES;
-             change++) // also to kinds that nobody has a handle of
+        // Including kinds that have no objects.
+        for (uint64_t change = 1; change < KIND_VALUES; change++)
             assert_all_refuse(kind, ids[kind] ^ change << KIND_AT, BROOD_INVALID);
         for (int other = 0; other < OBJECT_KINDS; other++)
             if (other != kind)
@@ -96,7 +96,7 @@ static void handles_of_another_kind_are_invalid(void **state)
 
 static uint64_t state_of_random = 88172645463325252u;
 
-static void assert_refused_somehow(int kind, uint64_t id)
+static void assert_invalid_or_stale(int kind, uint64_t id)
 {
     for (int i = 0; i < OPERATIONS; i++) {
         const brood_status status =
@@ -107,7 +107,7 @@ static void assert_refused_somehow(int kind, uint64_t id)
     }
 }
 
-// Random in all bits, and in those alone that do not say family and kind.
+// Random in all bits, and only in those that do not hold family and kind.
 static void random_handles_are_refused(void **state)
 {
     (void)state;
@@ -117,26 +117,27 @@ static void random_handles_are_refused(void **state)
         for (int i = 0; i < 200; i++) {
             const uint64_t random = next_random(&state_of_random);
             const uint64_t rest = random & ((UINT64_C(1) << KIND_AT) - 1);
-            assert_refused_somehow(kind, random);
-            assert_refused_somehow(kind, family_and_kind | rest);
-            assert_refused_somehow(kind, (family_and_kind | rest) &
-                                             ~UINT64_C(0xffc00)); // of the first slots
+            assert_invalid_or_stale(kind, random);
+            assert_invalid_or_stale(kind, family_and_kind | rest);
+            assert_invalid_or_stale(kind, (family_and_kind | rest) &
+                                              ~UINT64_C(0xffc00)); // handles of the first slots
         }
-        for (int bit = SLOT_BITS; bit < KIND_AT; bit++) // the object itself, at another time
-            assert_refused_somehow(kind, id ^ UINT64_C(1) << bit);
+        // The object's slot, with another generation.
+        for (int bit = SLOT_BITS; bit < KIND_AT; bit++)
+            assert_invalid_or_stale(kind, id ^ UINT64_C(1) << bit);
         assert_untouched(kind, id);
         destroy(kind, id);
     }
 }
 
-// Stale ones
+// Stale handles
 
 struct stale {
     int kind;
     uint64_t id;
 };
 
-// The code is that of the operation that did anything else, and 1.
+// Returns the number of the first operation that does not report BROOD_STALE, from 1, or 0.
 static int find_stale(void *arg)
 {
     const struct stale *stale = arg;
@@ -146,7 +147,7 @@ static int find_stale(void *arg)
     return 0;
 }
 
-// An object in the slot that another one had.
+// Creates an object in the slot that another one had.
 static uint64_t made_successor(struct stale stale)
 {
     for (;;) {
@@ -179,7 +180,7 @@ int main(void)
 {
     brood_init();
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(what_never_was_a_handle_is_invalid),
+        cmocka_unit_test(a_value_that_was_never_a_handle_is_invalid),
         cmocka_unit_test(handles_of_another_family_are_invalid),
         cmocka_unit_test(handles_of_another_kind_are_invalid),
         cmocka_unit_test(random_handles_are_refused),

@@ -25,7 +25,7 @@ static void a_new_local_is_null(void **state)
     brood_local_destroy(local);
 }
 
-static void bad_arguments_are_told(void **state)
+static void bad_arguments_are_refused(void **state)
 {
     (void)state;
     static int value;
@@ -59,8 +59,8 @@ static void a_destroyed_local_is_stale(void **state)
     assert_null(brood_local_get(local));
     assert_status(brood_local_set(local, &value), BROOD_STALE);
     brood_local_destroy(local);
-    // Its successor, probably in the same place, knows nothing of its values, and it is not the old
-    // one's.
+    // Its successor, probably in the same entry, has none of its values, and the old handle does
+    // not reach it.
     const brood_local next = made_local(NULL);
     assert_int_not_equal(next.id, local.id);
     assert_null(brood_local_get(next));
@@ -72,7 +72,7 @@ static void a_destroyed_local_is_stale(void **state)
     brood_local_destroy(next);
 }
 
-// Each thread its own
+// Values of threads
 
 static brood_local shared;
 static _Atomic unsigned destroyed;
@@ -84,7 +84,7 @@ static void count_destroyed(void *value)
         atomic_fetch_add(&destroyed, *(unsigned *)value);
 }
 
-static int have_an_own_value(void *arg)
+static int use_an_own_value(void *arg)
 {
     unsigned *value = arg;
     CHECK(brood_local_get(shared) == NULL);
@@ -108,7 +108,7 @@ static void each_thread_has_its_own_value(void **state)
     assert_status(brood_local_set(shared, &own), BROOD_OK);
     for (unsigned i = 0; i < 4; i++) {
         values[i] = 1U << i;
-        threads[i] = started_thread(have_an_own_value, &values[i], 0);
+        threads[i] = started_thread(use_an_own_value, &values[i], 0);
     }
     for (int i = 0; i < 4; i++)
         assert_thread_ends(threads[i], 0);
@@ -118,7 +118,7 @@ static void each_thread_has_its_own_value(void **state)
     assert_int_equal(atomic_load(&destroyed), 15);
 }
 
-static void set_in_foreigner(void *arg)
+static void set_in_foreign_thread(void *arg)
 {
     if (brood_local_set(shared, arg) != BROOD_OK)
         abort();
@@ -126,13 +126,13 @@ static void set_in_foreigner(void *arg)
 
 static void set_and_exit(void *arg)
 {
-    set_in_foreigner(arg);
+    set_in_foreign_thread(arg);
     foreign_thread_exit();
 }
 
 static int set_and_exit_in_target(void *arg)
 {
-    set_in_foreigner(arg);
+    set_in_foreign_thread(arg);
     foreign_thread_exit();
 }
 
@@ -142,7 +142,7 @@ static void destructors_run_at_the_end_of_any_thread(void **state)
     static unsigned values[] = { 1, 2, 4 };
     shared = made_local(count_destroyed);
     atomic_store(&destroyed, 0);
-    foreign_thread_join(foreign_thread_start(set_in_foreigner, &values[0]));
+    foreign_thread_join(foreign_thread_start(set_in_foreign_thread, &values[0]));
     assert_int_equal(atomic_load(&destroyed), 1);
     foreign_thread_join(foreign_thread_start(set_and_exit, &values[1]));
     assert_int_equal(atomic_load(&destroyed), 3);
@@ -160,7 +160,7 @@ static bool kept;
 
 static void set_in_fiber(void *arg)
 {
-    ran = foreign_fiber_run(set_in_foreigner, arg);
+    ran = foreign_fiber_run(set_in_foreign_thread, arg);
 }
 
 static void set_in_fiber_that_is_deleted(void *arg)
@@ -182,7 +182,7 @@ static void do_nothing(void *arg)
 
 static void set_before_fibers(void *arg)
 {
-    set_in_foreigner(arg);
+    set_in_foreign_thread(arg);
     foreign_fiber_delete(foreign_fiber_run(do_nothing, NULL));
     kept = brood_local_get(shared) == arg && atomic_load(&destroyed) == 0;
 }
@@ -190,7 +190,7 @@ static void set_before_fibers(void *arg)
 static void set_and_delete_the_fiber_of_another(void *arg)
 {
     static unsigned value = 2;
-    set_in_foreigner(arg);
+    set_in_foreign_thread(arg);
     foreign_thread_join(foreign_thread_start(set_in_fiber, &value));
     foreign_fiber_delete(ran);
     kept = brood_local_get(shared) == arg && atomic_load(&destroyed) == 0;
@@ -204,7 +204,7 @@ static void skip_without_fibers(void)
         return;
     }
     brood_local_destroy(shared);
-    print_message("skipped: there are no fibers here\n");
+    print_message("skipped: this system has no fibers\n");
     skip();
 }
 
@@ -227,7 +227,7 @@ static void the_end_of_a_fiber_is_not_that_of_its_thread(void **state)
     brood_local_destroy(shared);
 }
 
-// Rounds
+// Rounds of destructors
 
 static _Atomic unsigned rounds;
 
@@ -244,7 +244,7 @@ static void a_destructor_that_sets_again_runs_four_times(void **state)
     static unsigned value;
     shared = made_local(set_again);
     atomic_store(&rounds, 0);
-    foreign_thread_join(foreign_thread_start(set_in_foreigner, &value));
+    foreign_thread_join(foreign_thread_start(set_in_foreign_thread, &value));
     assert_int_equal(atomic_load(&rounds), 4);
     brood_local_destroy(shared);
 }
@@ -262,9 +262,9 @@ static void a_destructor_may_set_another_local(void **state)
     (void)state;
     static unsigned value = 64;
     atomic_store(&destroyed, 0);
-    other = made_local(count_destroyed); // comes before the one that sets it
+    other = made_local(count_destroyed); // precedes the one that sets it
     shared = made_local(set_the_other);
-    foreign_thread_join(foreign_thread_start(set_in_foreigner, &value));
+    foreign_thread_join(foreign_thread_start(set_in_foreign_thread, &value));
     assert_int_equal(atomic_load(&destroyed), 64);
     brood_local_destroy(shared);
     brood_local_destroy(other);
@@ -288,8 +288,7 @@ static void values_left_at_destroy_have_no_destructor(void **state)
     assert_int_equal(atomic_load(&destroyed), 0);
 }
 
-// A local made in the place of a destroyed one must not have its destructor called with the old
-// one's value.
+// A local in the entry of a destroyed one must not have its destructor called with the old value.
 static int leave_a_value_behind(void *arg)
 {
     CHECK(brood_local_set(shared, arg) == BROOD_OK);
@@ -298,7 +297,7 @@ static int leave_a_value_behind(void *arg)
     return 0;
 }
 
-static void an_old_value_is_not_the_next_local_s(void **state)
+static void an_old_value_is_not_passed_to_the_next_local(void **state)
 {
     (void)state;
     static unsigned value = 1;
@@ -316,7 +315,7 @@ static unsigned many_values[MANY];
 
 static int use_many(void *arg)
 {
-    const unsigned step = *(unsigned *)arg; // another order in each thread
+    const unsigned step = *(unsigned *)arg; // a different order in each thread
     for (unsigned i = 0; i < MANY; i++)
         CHECK(brood_local_set(many[i * step % MANY], &many_values[i * step % MANY]) == BROOD_OK);
     for (unsigned i = 0; i < MANY; i++)
@@ -346,7 +345,7 @@ static void there_may_be_many_locals(void **state)
     brood_local_destroy(shared);
 }
 
-static int come_and_go(void *arg)
+static int create_and_destroy(void *arg)
 {
     (void)arg;
     static int value;
@@ -362,19 +361,19 @@ static int come_and_go(void *arg)
     return 0;
 }
 
-static void locals_come_and_go_in_all_threads(void **state)
+static void threads_create_and_destroy_locals_at_once(void **state)
 {
     (void)state;
     brood_thread *threads[4];
     for (int i = 0; i < 4; i++)
-        threads[i] = started_thread(come_and_go, NULL, 0);
+        threads[i] = started_thread(create_and_destroy, NULL, 0);
     for (int i = 0; i < 4; i++)
         assert_thread_ends(threads[i], 0);
 }
 
-// Ends of processes
+// The end of a process
 
-static void cry_out(void *value)
+static void note_destroyed(void *value)
 {
     note("destroyed at the end", *(uint64_t *)value);
 }
@@ -384,7 +383,7 @@ static int end_with_a_value(void *arg)
     (void)arg;
     static uint64_t value = 1;
     brood_local local;
-    CHECK(brood_local_create(&local, cry_out) == BROOD_OK);
+    CHECK(brood_local_create(&local, note_destroyed) == BROOD_OK);
     CHECK(brood_local_set(local, &value) == BROOD_OK);
     return 3;
 }
@@ -403,7 +402,7 @@ static void the_end_of_a_process_calls_no_destructor(void **state)
     assert_int_equal(noted("destroyed at the end"), 0);
 }
 
-// A copy of the process has the value of the thread that was copied.
+// A copy of the process has the values of the thread that was copied.
 static int read_in_copy(void *arg)
 {
     CHECK(brood_local_get(shared) == arg);
@@ -428,7 +427,7 @@ int main(void)
     brood_init();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_new_local_is_null),
-        cmocka_unit_test(bad_arguments_are_told),
+        cmocka_unit_test(bad_arguments_are_refused),
         cmocka_unit_test(a_destroyed_local_is_stale),
         cmocka_unit_test(each_thread_has_its_own_value),
         cmocka_unit_test(destructors_run_at_the_end_of_any_thread),
@@ -436,9 +435,9 @@ int main(void)
         cmocka_unit_test(a_destructor_that_sets_again_runs_four_times),
         cmocka_unit_test(a_destructor_may_set_another_local),
         cmocka_unit_test(values_left_at_destroy_have_no_destructor),
-        cmocka_unit_test(an_old_value_is_not_the_next_local_s),
+        cmocka_unit_test(an_old_value_is_not_passed_to_the_next_local),
         cmocka_unit_test(there_may_be_many_locals),
-        cmocka_unit_test(locals_come_and_go_in_all_threads),
+        cmocka_unit_test(threads_create_and_destroy_locals_at_once),
         cmocka_unit_test(the_end_of_a_process_calls_no_destructor),
         cmocka_unit_test(a_copy_of_the_process_keeps_the_value),
     };

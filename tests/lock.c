@@ -15,7 +15,7 @@ static brood_lock made_lock(void)
 
 // Exclusion
 
-static long shared_count; // guarded by the lock of the test, so not an atomic
+static long shared_count; // guarded by the test's lock, so not atomic
 
 static int count_in_memory(void *arg)
 {
@@ -93,7 +93,7 @@ static void threads_and_processes_exclude_each_other(void **state)
     count_together(MOST_OF_EACH, MOST_OF_EACH);
 }
 
-// Somebody who holds a lock until he is told to let go.
+// A thread or process that holds a lock until the test notes "let go".
 
 static int hold(void *arg)
 {
@@ -156,7 +156,7 @@ static void expect_timeouts(bool as_process)
     assert_status(brood_lock_destroy(lock), BROOD_OK);
 }
 
-static void an_acquire_gives_up_at_its_deadline_and_not_before(void **state)
+static void an_acquire_times_out_at_its_deadline_and_not_before(void **state)
 {
     (void)state;
     expect_timeouts(false);
@@ -189,9 +189,9 @@ static void an_endless_timeout_is_not_taken_for_a_past_one(void **state)
     assert_status(brood_lock_destroy(lock), BROOD_OK);
 }
 
-// Who may do what
+// Rules for the holder and others
 
-static void a_holder_that_acquires_again_is_told_whatever_the_timeout(void **state)
+static void a_holder_that_acquires_again_gets_an_error_whatever_the_timeout(void **state)
 {
     (void)state;
     const brood_duration timeouts[] = { BROOD_NOW, -1, BROOD_MILLISECONDS(1), BROOD_SECONDS(3),
@@ -217,7 +217,7 @@ static int try_once(void *arg)
     return (int)status;
 }
 
-// What another thread, and another process, gets when it tries.
+// What another thread and another process get when they try to acquire.
 static void assert_others_get(brood_lock lock, brood_status expected)
 {
     assert_thread_ends(started_thread(try_once, &lock, sizeof lock), (int)expected);
@@ -313,7 +313,7 @@ static int wait_for_the_end(void *arg)
     return (int)status;
 }
 
-// A waiter may be quicker than the destroy that follows the release: then it has the lock for a
+// A waiter may acquire the lock between the release and the destroy, and then holds it for a
 // moment.
 static bool destroy_under_a_waiter(bool as_process)
 {
@@ -325,7 +325,8 @@ static bool destroy_under_a_waiter(bool as_process)
     brood_process *process =
         as_process ? started_process(wait_for_the_end, &lock, sizeof lock) : NULL;
     assert_true(await_note("about to wait", 1));
-    brood_sleep(BROOD_MILLISECONDS(3)); // makes it likely that the other waits; nothing hangs on it
+    // Most likely the other side waits by then; nothing depends on it.
+    brood_sleep(BROOD_MILLISECONDS(3));
     assert_status(brood_lock_release(lock), BROOD_OK);
     while (brood_lock_destroy(lock) == BROOD_BUSY)
         brood_sleep(BROOD_MICROSECONDS(100));
@@ -363,7 +364,7 @@ static void assert_invalid(uint64_t id)
     assert_status(brood_lock_destroy(lock), BROOD_INVALID);
 }
 
-static void what_never_was_a_lock_is_invalid(void **state)
+static void a_value_that_was_never_a_lock_is_invalid(void **state)
 {
     (void)state;
     static const uint64_t evil[] = { 0,
@@ -375,8 +376,8 @@ static void what_never_was_a_lock_is_invalid(void **state)
                                      UINT64_C(1) << 63 };
     for (size_t i = 0; i < sizeof evil / sizeof evil[0]; i++)
         assert_invalid(evil[i]);
-    // A lock's name with one bit changed is never one that may be used: the low bits, which may
-    // lead to another lock, aside.
+    // A lock's handle with one bit changed is never usable. The low bits are left out: they may
+    // lead to another lock.
     const brood_lock lock = made_lock();
     for (unsigned bit = 20; bit < 64; bit++) {
         const brood_lock other = { lock.id ^ (UINT64_C(1) << bit) };
@@ -385,13 +386,13 @@ static void what_never_was_a_lock_is_invalid(void **state)
         assert_int_equal(brood_lock_release(other), status);
         assert_int_equal(brood_lock_destroy(other), status);
     }
-    // Of another family, of another kind.
+    // Another family, another kind.
     assert_invalid(lock.id ^ (UINT64_C(1) << 50));
     assert_invalid(lock.id ^ (UINT64_C(1) << 42));
     assert_status(brood_lock_destroy(lock), BROOD_OK);
 }
 
-static void there_must_be_a_place_for_the_lock(void **state)
+static void a_missing_result_pointer_is_invalid(void **state)
 {
     (void)state;
     assert_status(brood_lock_create(NULL), BROOD_INVALID);
@@ -399,7 +400,7 @@ static void there_must_be_a_place_for_the_lock(void **state)
     assert_status(brood_lock_create_recursive(NULL), BROOD_INVALID);
 }
 
-// The death of holders
+// Deaths of holders
 
 enum { WAITERS = 3, MOST_LATENCIES = 64 };
 
@@ -458,7 +459,7 @@ static int outlive(void *arg)
     const int64_t now = brood_clock();
     CHECK(brood_status_acquired(status));
     if (status == BROOD_OWNER_DIED) {
-        note("heirs", noted("heirs") + 1); // under the lock
+        note("heirs", noted("heirs") + 1); // guarded by the lock
         note("inherited at", (uint64_t)now);
     }
     CHECK(brood_lock_release(self->lock) == BROOD_OK);
@@ -467,13 +468,13 @@ static int outlive(void *arg)
     return 0;
 }
 
-// How a holder dies: it notes "held", and ends when `end` says so.
+// How a holder dies: `begin` starts it, and it notes "held"; `end` kills it or awaits its end.
 struct death {
     void (*begin)(brood_lock lock);
     void (*end)(void); // returns when the holder has ended
 };
 
-// Two threads and a process wait for the lock, `patience` long at least, when its holder dies.
+// Two threads and a process wait for the lock, for `patience` or longer, when its holder dies.
 static void expect_one_heir(const struct death *death, brood_duration patience)
 {
     brood_thread *threads[WAITERS - 1];
@@ -511,7 +512,7 @@ static void expect_one_heir(const struct death *death, brood_duration patience)
 
 static brood_process *dying_process;
 static brood_thread *dying_thread;
-static foreign_thread *dying_foreigner;
+static foreign_thread *dying_foreign_thread;
 
 // A process that is killed.
 
@@ -528,15 +529,15 @@ static void begin_process(brood_lock lock)
     dying_process = started_process(hold_until_killed, &lock, sizeof lock);
 }
 
-static void kill_it(void)
+static void kill_dying_process(void)
 {
     note("died at", (uint64_t)brood_clock());
     kill_process(dying_process);
 }
 
-static const struct death by_kill = { begin_process, kill_it };
+static const struct death by_kill = { begin_process, kill_dying_process };
 
-// A process, and a thread of this one, whose target returns.
+// A process, and a thread of this process, whose target returns.
 
 static int hold_and_return(void *arg)
 {
@@ -592,7 +593,7 @@ static void expect_exit(void)
 
 static const struct death by_exit = { begin_exiting_process, expect_exit };
 
-// A thread of another process that goes on living.
+// A thread of another process, which lives on.
 
 static int live_on(void *arg)
 {
@@ -625,7 +626,7 @@ static const struct death by_return_elsewhere = { begin_living_process,
 
 // A thread that brood did not start.
 
-static void hold_as_foreigner(void *arg)
+static void hold_in_foreign_thread(void *arg)
 {
     brood_lock lock = *(brood_lock *)arg;
     free(arg);
@@ -633,9 +634,9 @@ static void hold_as_foreigner(void *arg)
         abort();
 }
 
-static void hold_and_leave(void *arg)
+static void hold_and_exit_thread(void *arg)
 {
-    hold_as_foreigner(arg);
+    hold_in_foreign_thread(arg);
     foreign_thread_exit();
 }
 
@@ -647,23 +648,25 @@ static void *copy_of(brood_lock lock)
     return copy;
 }
 
-static void begin_foreigner(brood_lock lock)
+static void begin_foreign_thread(brood_lock lock)
 {
-    dying_foreigner = foreign_thread_start(hold_as_foreigner, copy_of(lock));
+    dying_foreign_thread = foreign_thread_start(hold_in_foreign_thread, copy_of(lock));
 }
 
-static void begin_leaving_foreigner(brood_lock lock)
+static void begin_exiting_foreign_thread(brood_lock lock)
 {
-    dying_foreigner = foreign_thread_start(hold_and_leave, copy_of(lock));
+    dying_foreign_thread = foreign_thread_start(hold_and_exit_thread, copy_of(lock));
 }
 
-static void join_foreigner(void)
+static void join_foreign_thread(void)
 {
-    foreign_thread_join(dying_foreigner);
+    foreign_thread_join(dying_foreign_thread);
 }
 
-static const struct death by_return_of_foreigner = { begin_foreigner, join_foreigner };
-static const struct death by_leaving_of_foreigner = { begin_leaving_foreigner, join_foreigner };
+static const struct death by_return_of_foreign_thread = { begin_foreign_thread,
+                                                          join_foreign_thread };
+static const struct death by_exit_of_foreign_thread = { begin_exiting_foreign_thread,
+                                                        join_foreign_thread };
 
 static void expect_heirs(const char *what, const struct death *death)
 {
@@ -705,21 +708,21 @@ static void a_thread_of_another_living_process_passes_the_lock_on(void **state)
 static void a_thread_that_brood_did_not_start_passes_the_lock_on(void **state)
 {
     (void)state;
-    expect_heirs("foreign thread returns", &by_return_of_foreigner);
-    expect_heirs("foreign thread exits", &by_leaving_of_foreigner);
+    expect_heirs("foreign thread returns", &by_return_of_foreign_thread);
+    expect_heirs("foreign thread exits", &by_exit_of_foreign_thread);
 }
 
-// A thread that holds a lock since it was in a fiber which is no more.
+// A thread that has acquired a lock in a fiber, which is deleted.
 
-static void acquire_for_good(void *arg)
+static void acquire_in_fiber(void *arg)
 {
     if (brood_lock_acquire(*(brood_lock *)arg, MEETING_PATIENCE) != BROOD_OK)
         abort();
 }
 
-static void hold_beyond_a_fiber(void *arg)
+static void hold_after_a_fiber(void *arg)
 {
-    foreign_fiber *fiber = foreign_fiber_run(acquire_for_good, arg);
+    foreign_fiber *fiber = foreign_fiber_run(acquire_in_fiber, arg);
     if (fiber)
         foreign_fiber_delete(fiber);
     note("held", fiber ? 1 : 2);
@@ -727,14 +730,14 @@ static void hold_beyond_a_fiber(void *arg)
         note("released", 1 + (uint64_t)brood_lock_release(*(brood_lock *)arg));
 }
 
-static void a_thread_keeps_its_lock_when_a_fiber_of_its_ends(void **state)
+static void a_thread_keeps_its_lock_when_its_fiber_is_deleted(void **state)
 {
     (void)state;
     brood_lock lock = made_lock();
     note("held", 0);
     note("die", 0);
     note("released", 0);
-    foreign_thread *holder = foreign_thread_start(hold_beyond_a_fiber, &lock);
+    foreign_thread *holder = foreign_thread_start(hold_after_a_fiber, &lock);
     assert_true(await_note("held", 1));
     if (noted("held") == 1) {
         const brood_status status = brood_lock_acquire(lock, BROOD_NOW);
@@ -750,7 +753,7 @@ static void a_thread_keeps_its_lock_when_a_fiber_of_its_ends(void **state)
     assert_status(brood_lock_destroy(lock), BROOD_OK);
 }
 
-static void who_has_waited_for_long_inherits_too(void **state)
+static void a_waiter_that_has_waited_for_long_inherits_too(void **state)
 {
     (void)state;
     expect_one_heir(&by_kill, BROOD_MILLISECONDS(1700));
@@ -804,7 +807,7 @@ static void an_heir_that_dies_has_an_heir(void **state)
     print_latencies("a chain of heirs");
 }
 
-static int take_and_give(void *arg)
+static int acquire_and_release(void *arg)
 {
     const brood_lock lock = *(brood_lock *)arg;
     note("held", 1);
@@ -814,7 +817,7 @@ static int take_and_give(void *arg)
     }
 }
 
-static void processes_killed_at_any_moment_leave_a_lock_that_works(void **state)
+static void processes_killed_at_any_moment_leave_a_usable_lock(void **state)
 {
     (void)state;
     const int rounds = foreign_is_slow() ? 5 : 30;
@@ -824,7 +827,7 @@ static void processes_killed_at_any_moment_leave_a_lock_that_works(void **state)
         note("held", 0);
         brood_process *pair[2];
         for (int j = 0; j < 2; j++)
-            pair[j] = started_process(take_and_give, &lock, sizeof lock);
+            pair[j] = started_process(acquire_and_release, &lock, sizeof lock);
         assert_true(await_note("held", 1));
         brood_sleep(BROOD_MICROSECONDS(37 * i));
         for (int j = 0; j < 2; j++)
@@ -861,10 +864,10 @@ static void holders_are_killed_again_and_again(void **state)
         assert_status(brood_lock_release(lock), BROOD_OK);
     }
     assert_status(brood_lock_destroy(lock), BROOD_OK);
-    print_latencies("holder killed, nobody waits yet");
+    print_latencies("holder killed, no waiter yet");
 }
 
-static void a_lock_left_by_the_dead_may_be_destroyed(void **state)
+static void a_lock_of_a_dead_holder_may_be_destroyed(void **state)
 {
     (void)state;
     const brood_lock lock = made_lock();
@@ -872,7 +875,7 @@ static void a_lock_left_by_the_dead_may_be_destroyed(void **state)
     begin_process(lock);
     assert_true(await_note("held", 1));
     kill_process(dying_process);
-    // The system may still clean up.
+    // The system may still be cleaning up.
     const int64_t deadline = brood_clock() + BROOD_SECONDS(10);
     brood_status status;
     while ((status = brood_lock_destroy(lock)) == BROOD_BUSY && brood_clock() < deadline)
@@ -881,7 +884,7 @@ static void a_lock_left_by_the_dead_may_be_destroyed(void **state)
     assert_status(brood_lock_acquire(lock, BROOD_NOW), BROOD_STALE);
 }
 
-static void a_recursive_lock_of_the_dead_begins_anew(void **state)
+static void a_recursive_lock_of_a_dead_holder_starts_at_one_level(void **state)
 {
     (void)state;
     brood_lock lock;
@@ -920,7 +923,7 @@ static void all_locks_of_a_dead_thread_are_passed_on(void **state)
     assert_thread_ends(started_thread(hold_many, locks, sizeof locks), 0);
     for (int i = 0; i < LOCKS; i++) {
         assert_status(brood_lock_acquire(locks[i], BROOD_SECONDS(10)), BROOD_OWNER_DIED);
-        // Threads that come and go meanwhile are not taken for the dead one.
+        // Threads that start and end meanwhile are not taken for the dead one.
         assert_thread_ends(started_thread(try_once, &locks[i], sizeof locks[i]), BROOD_TIMEOUT);
         assert_status(brood_lock_release(locks[i]), BROOD_OK);
     }
@@ -959,7 +962,7 @@ static void take_turns(brood_lock lock)
 {
     for (int i = 0; i < 20; i++) {
         assert_status(brood_lock_acquire(lock, BROOD_SECONDS(10)), BROOD_OK);
-        brood_sleep(BROOD_MILLISECONDS(2)); // so that the greedy one waits, too
+        brood_sleep(BROOD_MILLISECONDS(2)); // so that the greedy side waits too
         assert_status(brood_lock_release(lock), BROOD_OK);
     }
 }
@@ -989,7 +992,7 @@ enum { SHARERS = 5, TURNS = 500 };
 
 static struct {
     brood_lock lock;
-    int all; // guarded by it, as are these
+    int all; // guarded by the lock, as is of_each
     int of_each[SHARERS];
 } turns;
 
@@ -1015,7 +1018,7 @@ static void waiters_get_turns_whatever_their_slots_are(void **state)
     assert_status(brood_lock_acquire(turns.lock, BROOD_NOW), BROOD_OK);
     for (int i = 0; i < SHARERS; i++)
         threads[i] = started_thread(take_its_turns, &i, sizeof i);
-    brood_sleep(BROOD_MILLISECONDS(20)); // most of them wait by now
+    brood_sleep(BROOD_MILLISECONDS(20)); // most of them wait by then
     assert_status(brood_lock_release(turns.lock), BROOD_OK);
     for (int i = 0; i < SHARERS; i++)
         assert_thread_ends(threads[i], 0);
@@ -1027,7 +1030,7 @@ static void waiters_get_turns_whatever_their_slots_are(void **state)
 
 // Numbers of locks
 
-static void slots_of_destroyed_locks_are_used_again(void **state)
+static void slots_of_destroyed_locks_are_reused(void **state)
 {
     (void)state;
     enum { KEPT = 100, CYCLES = 5000 };
@@ -1071,7 +1074,7 @@ static void there_may_be_many_locks_at_once(void **state)
     }
     for (int i = 0; i < LOCKS; i++)
         if (brood_lock_release(locks[i]) != BROOD_OK)
-            fail_msg("lock %d is not ours: %s", i, brood_last_error());
+            fail_msg("lock %d is not held by this thread: %s", i, brood_last_error());
     assert_process_ends(started_process(use_the_last, &locks[LOCKS - 1], sizeof locks[0]), 0);
     qsort(locks, LOCKS, sizeof *locks, by_id);
     for (int i = 1; i < LOCKS; i++)
@@ -1089,33 +1092,33 @@ int main(void)
         cmocka_unit_test(threads_exclude_each_other),
         cmocka_unit_test(processes_exclude_each_other),
         cmocka_unit_test(threads_and_processes_exclude_each_other),
-        cmocka_unit_test(an_acquire_gives_up_at_its_deadline_and_not_before),
+        cmocka_unit_test(an_acquire_times_out_at_its_deadline_and_not_before),
         cmocka_unit_test(an_endless_timeout_is_not_taken_for_a_past_one),
-        cmocka_unit_test(a_holder_that_acquires_again_is_told_whatever_the_timeout),
+        cmocka_unit_test(a_holder_that_acquires_again_gets_an_error_whatever_the_timeout),
         cmocka_unit_test(a_recursive_lock_is_free_after_as_many_releases),
         cmocka_unit_test(only_the_holder_releases),
         cmocka_unit_test(a_held_lock_is_not_destroyed),
         cmocka_unit_test(a_destroyed_lock_is_stale_everywhere),
         cmocka_unit_test(a_waiter_learns_that_the_lock_was_destroyed),
-        cmocka_unit_test(what_never_was_a_lock_is_invalid),
-        cmocka_unit_test(there_must_be_a_place_for_the_lock),
+        cmocka_unit_test(a_value_that_was_never_a_lock_is_invalid),
+        cmocka_unit_test(a_missing_result_pointer_is_invalid),
         cmocka_unit_test(a_killed_process_passes_the_lock_on),
         cmocka_unit_test(a_process_that_returns_passes_the_lock_on),
         cmocka_unit_test(a_process_that_exits_passes_the_lock_on),
         cmocka_unit_test(a_thread_that_returns_passes_the_lock_on),
         cmocka_unit_test(a_thread_of_another_living_process_passes_the_lock_on),
         cmocka_unit_test(a_thread_that_brood_did_not_start_passes_the_lock_on),
-        cmocka_unit_test(a_thread_keeps_its_lock_when_a_fiber_of_its_ends),
-        cmocka_unit_test(who_has_waited_for_long_inherits_too),
+        cmocka_unit_test(a_thread_keeps_its_lock_when_its_fiber_is_deleted),
+        cmocka_unit_test(a_waiter_that_has_waited_for_long_inherits_too),
         cmocka_unit_test(an_heir_that_dies_has_an_heir),
-        cmocka_unit_test(processes_killed_at_any_moment_leave_a_lock_that_works),
+        cmocka_unit_test(processes_killed_at_any_moment_leave_a_usable_lock),
         cmocka_unit_test(holders_are_killed_again_and_again),
-        cmocka_unit_test(a_lock_left_by_the_dead_may_be_destroyed),
-        cmocka_unit_test(a_recursive_lock_of_the_dead_begins_anew),
+        cmocka_unit_test(a_lock_of_a_dead_holder_may_be_destroyed),
+        cmocka_unit_test(a_recursive_lock_of_a_dead_holder_starts_at_one_level),
         cmocka_unit_test(all_locks_of_a_dead_thread_are_passed_on),
         cmocka_unit_test(newcomers_do_not_starve_a_waiter),
         cmocka_unit_test(waiters_get_turns_whatever_their_slots_are),
-        cmocka_unit_test(slots_of_destroyed_locks_are_used_again),
+        cmocka_unit_test(slots_of_destroyed_locks_are_reused),
         cmocka_unit_test(there_may_be_many_locks_at_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -19,14 +19,14 @@ static bool await_count(_Atomic unsigned *count, unsigned least)
     return true;
 }
 
-// Before brood_init. The main function does it in the children as well, so each process has its
-// own.
+// Flags used before brood_init(). main() uses them in the children as well, so each process has
+// its own.
 
 enum { EARLY_THREADS = 3 };
 
 static brood_once_flag early_flag = BROOD_ONCE_INIT;
 static brood_once_flag early_contended_flag = BROOD_ONCE_INIT;
-static int early_runs; // not atomics: the flag guards them
+static int early_runs; // not atomic: the flag guards them
 static int early_contended_runs;
 static _Atomic unsigned early_arrived;
 static _Atomic unsigned early_late;
@@ -38,7 +38,7 @@ static void count_early(void)
 
 static void count_early_contended(void)
 {
-    brood_sleep(BROOD_MILLISECONDS(1)); // the others arrive
+    brood_sleep(BROOD_MILLISECONDS(1)); // meanwhile the others arrive
     early_contended_runs++;
 }
 
@@ -53,7 +53,7 @@ static void contend_early(void *arg)
         atomic_fetch_add(&early_late, 1);
 }
 
-// A run that is on its way while the process is initialized.
+// A run that is in progress while the process is initialized.
 
 static brood_once_flag overtaken_flag = BROOD_ONCE_INIT;
 static _Atomic unsigned overtaken_runs;
@@ -119,7 +119,7 @@ static void a_run_that_began_before_brood_init_is_the_only_one(void **state)
 {
     (void)state;
     foreign_thread *overtaker = foreign_thread_start(overtake, NULL);
-    brood_sleep(BROOD_MILLISECONDS(20)); // a second run has begun by then
+    brood_sleep(BROOD_MILLISECONDS(20)); // a caller that does not wait has returned by then
     const unsigned left = atomic_load(&overtakers_left);
     atomic_store(&overtaken_gate, 1);
     foreign_thread_join(overtaker);
@@ -135,7 +135,7 @@ enum { THREADS = 6, MOST_ROUNDS = 1000 };
 static struct {
     brood_once_flag flag; // zero is BROOD_ONCE_INIT
     _Atomic unsigned arrived;
-    unsigned runs; // not atomics: the flag guards them
+    unsigned runs; // not atomic: the flag guards them
     unsigned char written[64];
 } rounds[MOST_ROUNDS];
 
@@ -145,7 +145,7 @@ static void write_all(void)
 {
     rounds[here].runs++;
     if (here % 4 == 0)
-        brood_sleep(BROOD_MICROSECONDS(50)); // the others wait
+        brood_sleep(BROOD_MICROSECONDS(50)); // meanwhile the others wait
     memset(rounds[here].written, 'w', sizeof rounds[here].written);
 }
 
@@ -157,13 +157,13 @@ static bool is_written(int round)
     return true;
 }
 
-// So that all go on together, without one keeping a processor from those that it waits for.
+// All threads go on together, and none keeps a processor from those that it waits for.
 static void arrive_with_the_others(_Atomic unsigned *arrived)
 {
-    unsigned looks = 0;
+    unsigned polls = 0;
     atomic_fetch_add(arrived, 1);
     while (atomic_load(arrived) < THREADS)
-        if (++looks > 1000)
+        if (++polls > 1000)
             brood_sleep(1);
 }
 
@@ -179,28 +179,28 @@ static int take_part_in_all_rounds(void *arg)
     return 0;
 }
 
-static void take_part_as_foreigner(void *arg)
+static void take_part_in_foreign_thread(void *arg)
 {
     if (take_part_in_all_rounds(arg) != 0)
         abort();
 }
 
-static void of_many_threads_one_runs_it_and_all_see_what_it_wrote(void **state)
+static void one_of_many_threads_runs_it_and_all_see_what_it_wrote(void **state)
 {
     (void)state;
     int count = foreign_is_slow() ? 100 : MOST_ROUNDS;
     brood_thread *threads[THREADS - 1];
-    foreign_thread *foreigner = foreign_thread_start(take_part_as_foreigner, &count);
+    foreign_thread *foreign = foreign_thread_start(take_part_in_foreign_thread, &count);
     for (int i = 0; i < THREADS - 1; i++)
         threads[i] = started_thread(take_part_in_all_rounds, &count, sizeof count);
     for (int i = 0; i < THREADS - 1; i++)
         assert_thread_ends(threads[i], 0);
-    foreign_thread_join(foreigner);
+    foreign_thread_join(foreign);
     for (int i = 0; i < count; i++)
         assert_int_equal(rounds[i].runs, 1);
 }
 
-// One after the other
+// One call after the other
 
 static unsigned first_runs;
 static unsigned second_runs;
@@ -228,12 +228,12 @@ static void each_flag_runs_its_function_once(void **state)
     assert_int_equal(second_runs, 0);
     for (int i = 0; i < 3; i++) {
         brood_once(&first, run_first);
-        brood_once(&first, run_second); // it is the flag that counts, not the function
+        brood_once(&first, run_second); // the flag counts, not the function
         brood_once(&second, run_second);
         assert_int_equal(first_runs, 1);
         assert_int_equal(second_runs, 1);
     }
-    brood_once(&third, run_first); // and the other way round
+    brood_once(&third, run_first); // another flag runs the function again
     assert_int_equal(first_runs, 2);
 }
 
@@ -282,12 +282,12 @@ static void a_function_may_use_other_flags(void **state)
     assert_int_equal(run_nested(NULL), 0);
 }
 
-// While it runs. The function says "inside", and goes on when the gate opens.
+// Calls during a run. The function counts itself inside, and goes on when the gate opens.
 
 static brood_once_flag slow_flag;
 static _Atomic unsigned slow_inside;
 static _Atomic unsigned slow_gate;
-static _Atomic unsigned slow_returned; // callers
+static _Atomic unsigned slow_returned; // callers that have returned
 static unsigned slow_runs;
 
 static void run_slowly(void)
@@ -306,7 +306,7 @@ static int call_slowly(void *arg)
     return 0;
 }
 
-// Returns when it is inside.
+// Returns when the function is inside.
 static brood_thread *started_slowly(void)
 {
     slow_flag = (brood_once_flag)BROOD_ONCE_INIT;
@@ -326,7 +326,7 @@ static void expect_callers_to_wait(brood_duration time)
     brood_thread *runner = started_slowly();
     for (int i = 0; i < CALLERS; i++)
         threads[i] = started_thread(call_slowly, NULL, 0);
-    // Had one of them not waited, or run it too, it would have by then.
+    // A caller that did not wait, or ran the function too, would have done so by then.
     assert_status(brood_thread_join(threads[0], time, NULL), BROOD_TIMEOUT);
     assert_int_equal(atomic_load(&slow_returned), 0);
     assert_int_equal(atomic_load(&slow_inside), 1);
@@ -337,13 +337,13 @@ static void expect_callers_to_wait(brood_duration time)
     assert_int_equal(atomic_load(&slow_inside), 1);
 }
 
-static void callers_wait_until_it_has_run(void **state)
+static void callers_wait_until_the_function_has_run(void **state)
 {
     (void)state;
     expect_callers_to_wait(BROOD_MILLISECONDS(50));
 }
 
-// The library looks again after a second at most.
+// A waiter checks the flag again after a second at most.
 static void callers_wait_longer_than_a_second_too(void **state)
 {
     (void)state;
@@ -362,7 +362,7 @@ static void run_in_family(void)
 
 static int call_in_family(void *arg)
 {
-    const unsigned before = *(unsigned *)arg; // calls that this process's memory knows of
+    const unsigned before = *(unsigned *)arg; // runs in the memory of this process
     CHECK(family_runs == before);
     for (int i = 0; i < 2; i++) {
         brood_once(&family_flag, run_in_family);
@@ -386,7 +386,7 @@ static void expect_in_all_processes(unsigned runs)
     if (platform_has_fork())
         expect_in_process(BROOD_START_FORK, runs);
     assert_int_equal(platform_guest(call_in_family, &runs), platform_has_fork() ? 0 : -1);
-    assert_int_equal(family_runs, runs); // this process's own
+    assert_int_equal(family_runs, runs); // the count of this process
 }
 
 static void a_flag_belongs_to_one_process(void **state)
@@ -397,7 +397,7 @@ static void a_flag_belongs_to_one_process(void **state)
     expect_in_all_processes(1);
 }
 
-// In a copy, where the thread that was inside is not.
+// In a copy, which lacks the thread that was inside.
 static int call_in_copy(void *arg)
 {
     (void)arg;
@@ -418,12 +418,12 @@ static int call_in_copy_of_copy(void *arg)
     return call_in_copy(arg);
 }
 
-static void a_copy_made_while_another_thread_runs_it_runs_it_anew(void **state)
+static void a_copy_made_during_a_run_runs_the_function_again(void **state)
 {
     (void)state;
     const brood_process_options copy = { .method = BROOD_START_FORK, .fork_with_threads = true };
     brood_thread *runner = started_slowly();
-    if (platform_copy_may_start_threads()) { // which brood does at the end of this one
+    if (platform_copy_may_start_threads()) { // as brood does at the end of the copy
         brood_process *process;
         assert_status(brood_process_start(&process, call_in_copy, NULL, 0, &copy), BROOD_OK);
         assert_process_ends(process, 0);
@@ -443,13 +443,13 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_flag_may_be_used_before_brood_init),
         cmocka_unit_test(a_run_that_began_before_brood_init_is_the_only_one),
-        cmocka_unit_test(of_many_threads_one_runs_it_and_all_see_what_it_wrote),
+        cmocka_unit_test(one_of_many_threads_runs_it_and_all_see_what_it_wrote),
         cmocka_unit_test(each_flag_runs_its_function_once),
         cmocka_unit_test(a_function_may_use_other_flags),
-        cmocka_unit_test(callers_wait_until_it_has_run),
+        cmocka_unit_test(callers_wait_until_the_function_has_run),
         cmocka_unit_test(callers_wait_longer_than_a_second_too),
         cmocka_unit_test(a_flag_belongs_to_one_process),
-        cmocka_unit_test(a_copy_made_while_another_thread_runs_it_runs_it_anew),
+        cmocka_unit_test(a_copy_made_during_a_run_runs_the_function_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

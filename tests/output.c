@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The standard streams of a child: its starter's, the null device, or what the starter gives it.
+// The standard streams of a child: its parent's, the null device, or what the parent hands over.
 #include "meeting.h"
 
 #include "foreign.h"
@@ -17,8 +17,8 @@ static brood_resource descriptor(intptr_t number)
     return (brood_resource){ BROOD_RESOURCE_DESCRIPTOR, number };
 }
 
-// Reads a pipe to its end, and closes it. What the C library of Windows prints as a line has one
-// character more.
+// Reads a pipe to its end, and closes it. Skips the character with which the C library of Windows
+// ends a line in addition.
 static void read_whole(intptr_t reading, char text[ROOM])
 {
     char part[512];
@@ -39,7 +39,7 @@ static brood_status start(brood_process **out, brood_target target, const void *
     return brood_process_start(out, target, arg, size, &options);
 }
 
-// For targets, which start what their method says they were started by.
+// For targets: runs a child. Its method is the one by which the target itself was started.
 static int run(brood_target target, const void *arg, size_t size,
                const brood_process_options *options)
 {
@@ -51,7 +51,7 @@ static int run(brood_target target, const void *arg, size_t size,
     return brood_exit_number(ended);
 }
 
-// What a test has to do under each method.
+// Runs the test under each method of the system.
 static void with_each_method(void (*test)(int32_t method))
 {
     int32_t methods[MOST_METHODS];
@@ -60,7 +60,7 @@ static void with_each_method(void (*test)(int32_t method))
         test(methods[i]);
 }
 
-// Starts a child whose output, errors included, is a pipe, and reads that to its end.
+// Starts a child whose output and errors go to a pipe, and reads that to its end.
 static void capture(brood_target target, const void *arg, size_t size, int32_t method,
                     char text[ROOM])
 {
@@ -86,14 +86,14 @@ static void expect_captured(brood_target target, const void *arg, size_t size, i
     assert_string_equal(text, expected);
 }
 
-// By the C library and past it, to both.
+// Prints to both streams, through the C library and past it.
 static int print_everywhere(void *arg)
 {
     (void)arg;
     (void)printf("out\n");
     (void)fflush(stdout);
     (void)fprintf(stderr, "error\n");
-    (void)fflush(stderr); // which the C library of Wine for MSVC keeps to the end
+    (void)fflush(stderr); // the C library of Wine for MSVC keeps it to the end
     platform_write(1, "1\n");
     platform_write(2, "2\n");
     platform_print(1, "one\n");
@@ -246,14 +246,14 @@ static void expect_fed_by_a_file(int32_t method)
     foreign_file_remove(path);
 }
 
-static void a_child_can_be_fed(void **state)
+static void a_child_can_read_from_a_pipe_or_a_file(void **state)
 {
     (void)state;
     with_each_method(expect_fed_by_a_pipe);
     with_each_method(expect_fed_by_a_file);
 }
 
-// A copy has what its starter has read ahead, which is none of its input.
+// A copy has what its parent has read ahead, which is not part of the copy's input.
 static int feed_another(void *arg)
 {
     const int32_t method = *(int32_t *)arg;
@@ -285,13 +285,13 @@ static void expect_own_input(int32_t method)
     assert_process_ends(process, 0);
 }
 
-static void what_the_starter_has_read_ahead_is_not_the_childs(void **state)
+static void input_that_the_parent_has_read_ahead_is_not_the_child_s(void **state)
 {
     (void)state;
     with_each_method(expect_own_input);
 }
 
-// A child in between, whose streams are a pipe, and who starts one with others.
+// A child in between, whose streams are pipes, and which starts a child with other streams.
 
 struct between {
     int32_t method;
@@ -299,8 +299,8 @@ struct between {
     int32_t error;
     brood_resource output_resource;
     brood_resource error_resource;
-    int closed; // 0, or a stream that it does not have
-    bool keeps; // its streams from programs that are executed without brood
+    int closed; // 0, or the stream that it closes first
+    bool keeps; // keeps its streams from programs that it executes
 };
 
 static int start_one_more(void *arg)
@@ -323,7 +323,8 @@ static int start_one_more(void *arg)
     return code;
 }
 
-// What comes out of the two of them: out of the one in between by its output, and by its error.
+// What the child in between and its own child print, by output and by error of the one in
+// between.
 static void run_between(const struct between *between, char output_text[ROOM],
                         char error_text[ROOM])
 {
@@ -408,7 +409,7 @@ static void expect_swapped(int32_t method)
     expect_from_both(&both_errors, "end 1\n", EVERYTHING "end 2\n");
 }
 
-static void the_starters_own_streams_can_be_given_in_any_order(void **state)
+static void the_parent_s_own_streams_can_be_handed_over_in_any_order(void **state)
 {
     (void)state;
     with_each_method(expect_swapped);
@@ -420,7 +421,7 @@ static void expect_kept(int32_t method)
     expect_from_both(&keeps, "out\n1\none\nend 1\n", "error\n2\ntwo\nend 2\n");
 }
 
-static void streams_are_inherited_though_executed_programs_would_not_get_them(void **state)
+static void streams_are_inherited_even_if_executed_programs_would_not_get_them(void **state)
 {
     (void)state;
     with_each_method(expect_kept);
@@ -455,7 +456,7 @@ static void the_programs_that_a_child_executes_get_its_streams(void **state)
     with_each_method(expect_for_programs_too);
 }
 
-// Ends with 0 when neither stream is there.
+// Returns 0 when neither stream exists.
 static int expect_none(void *arg)
 {
     (void)arg;
@@ -481,14 +482,14 @@ static void expect_closed(int32_t method)
     assert_process_ends(process, 0);
 }
 
-static void errors_go_nowhere_with_an_output_that_is_closed(void **state)
+static void merged_errors_go_nowhere_if_the_output_is_closed(void **state)
 {
     (void)state;
     with_each_method(expect_closed);
 }
 
-// Ends with 0 when the child has what it was given, beside a standard stream that it does not have,
-// and one that goes nowhere.
+// Returns 0 when the child has its resource, lacks one standard stream, and has another one that
+// goes nowhere.
 static int expect_apart(void *arg)
 {
     brood_resource resource;
@@ -549,8 +550,8 @@ static void a_resource_is_not_taken_for_a_stream_that_is_closed(void **state)
     with_each_method(expect_resource_apart);
 }
 
-// Writes through both of its resources, which go where its starter's output goes, also when it
-// closes one of them and its own output.
+// Writes through both of its resources, which go where its parent's output goes, even after it
+// has closed one of them and its own output.
 static int write_past_its_output(void *arg)
 {
     brood_resource both[2];
@@ -572,7 +573,7 @@ static int write_past_its_output(void *arg)
 
 struct redirected {
     int32_t method;
-    int32_t output; // BROOD_OUTPUT_RESOURCE: to the starter's errors
+    int32_t output; // BROOD_OUTPUT_RESOURCE: to the parent's errors
 };
 
 static int hand_over_the_output(void *arg)
@@ -631,10 +632,9 @@ static void a_standard_descriptor_may_be_a_resource_too(void **state)
     with_each_method(expect_output_as_resource);
 }
 
-// Beside what is handed over otherwise, which lands on low numbers in a fresh image: streams do not
-// get in its way.
+// Streams beside resources, which get low numbers in a fresh image: neither displaces the other.
 
-static int tell_both(void *arg)
+static int write_to_all(void *arg)
 {
     (void)arg;
     brood_resource resource;
@@ -664,7 +664,7 @@ static void expect_beside_resources(int32_t method)
                                             .error_resource = descriptor(pipes[4][1]),
                                             .resources = resources,
                                             .resource_count = 3 };
-    assert_status(start(&process, tell_both, NULL, 0, options, method), BROOD_OK);
+    assert_status(start(&process, write_to_all, NULL, 0, options, method), BROOD_OK);
     assert_process_ends(process, 0);
     for (int i = 0; i < 5; i++) {
         platform_close(pipes[i][1]);
@@ -679,7 +679,7 @@ static void streams_and_resources_do_not_get_in_each_others_way(void **state)
     with_each_method(expect_beside_resources);
 }
 
-// This process
+// The descriptors of this process
 
 static void expect_nothing_left(int32_t method)
 {
@@ -691,13 +691,13 @@ static void expect_nothing_left(int32_t method)
     assert_true(platform_descriptor_count() <= before + platform_descriptors_kept(3));
 }
 
-static void the_starter_keeps_its_own_descriptors_and_no_others(void **state)
+static void the_parent_keeps_its_own_descriptors_and_no_others(void **state)
 {
     (void)state;
     with_each_method(expect_nothing_left);
 }
 
-static void another_systems_kind_is_refused(void **state)
+static void a_resource_kind_of_another_system_is_refused(void **state)
 {
     (void)state;
     const brood_process_options options = { .output = BROOD_OUTPUT_RESOURCE,
@@ -714,19 +714,19 @@ int main(void)
         cmocka_unit_test(the_end_of_a_child_flushes_what_it_has_printed),
         cmocka_unit_test(more_than_a_pipe_holds_can_be_read),
         cmocka_unit_test(output_and_error_can_go_to_two_pipes),
-        cmocka_unit_test(a_child_can_be_fed),
-        cmocka_unit_test(what_the_starter_has_read_ahead_is_not_the_childs),
+        cmocka_unit_test(a_child_can_read_from_a_pipe_or_a_file),
+        cmocka_unit_test(input_that_the_parent_has_read_ahead_is_not_the_child_s),
         cmocka_unit_test(a_child_can_be_silenced),
         cmocka_unit_test(errors_can_go_where_the_inherited_output_goes),
-        cmocka_unit_test(the_starters_own_streams_can_be_given_in_any_order),
-        cmocka_unit_test(streams_are_inherited_though_executed_programs_would_not_get_them),
+        cmocka_unit_test(the_parent_s_own_streams_can_be_handed_over_in_any_order),
+        cmocka_unit_test(streams_are_inherited_even_if_executed_programs_would_not_get_them),
         cmocka_unit_test(the_programs_that_a_child_executes_get_its_streams),
-        cmocka_unit_test(errors_go_nowhere_with_an_output_that_is_closed),
+        cmocka_unit_test(merged_errors_go_nowhere_if_the_output_is_closed),
         cmocka_unit_test(a_resource_is_not_taken_for_a_stream_that_is_closed),
         cmocka_unit_test(a_standard_descriptor_may_be_a_resource_too),
         cmocka_unit_test(streams_and_resources_do_not_get_in_each_others_way),
-        cmocka_unit_test(the_starter_keeps_its_own_descriptors_and_no_others),
-        cmocka_unit_test(another_systems_kind_is_refused),
+        cmocka_unit_test(the_parent_keeps_its_own_descriptors_and_no_others),
+        cmocka_unit_test(a_resource_kind_of_another_system_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: MIT
-// Whole programs in other places than where they were built, and under other circumstances:
-// targets.c is run there.
+// Whole programs in other places than where they were built, and under unusual circumstances.
+// They are built from targets.c.
 #include "meeting.h"
 
 #include "foreign.h"
 #include "place.h"
 #include "targets.h"
 
-// A folder with a program, the library that it is linked with, and what it prints in a file beside
-// the folder.
+// A folder with a program and the library that it is linked with, and what the program prints, in
+// a file beside the folder.
 struct place {
     char folder[512];
     char program[600];
     char library[600];
-    char beside[600]; // brood, where programs look for it beside themselves
+    char beside[600]; // brood, where programs search for it beside themselves
     char output[512];
     char printed[4096];
 };
@@ -76,7 +76,7 @@ static void names_may_be_in_any_script(void **state)
 {
     struct place *place = *state;
     char plugin[600];
-    join_path(plugin, place->folder, TEXT_ARGUMENT); // a library needs no extension either
+    join_path(plugin, place->folder, TEXT_ARGUMENT); // a library needs no extension
     place_program_copy(PLUGIN_FILE_1, plugin);
     assert_runs(place, &(place_run){ .program = place->program,
                                      .arguments = { "find_names", plugin, TEXT_ARGUMENT },
@@ -85,28 +85,27 @@ static void names_may_be_in_any_script(void **state)
     foreign_file_remove(plugin);
 }
 
-static void a_library_that_is_there_twice_is_told_by_its_path(void **state)
+static void a_library_that_is_loaded_twice_is_identified_by_its_path(void **state)
 {
     struct place *place = *state;
     char twin[600];
     join_path(twin, place->folder, "twin.dll");
     place_program_copy(LINKED_LIBRARY, twin);
     assert_runs(place, &(place_run){ .program = place->program,
-                                     .arguments = { "tell_copies_by_their_paths", twin } });
+                                     .arguments = { "identify_copies_by_their_paths", twin } });
     foreign_file_remove(twin);
 }
 
-// The sentence names the file, and two builds.
+// The message names the file and two different builds.
 static void assert_names_both(const char *printed, const char *name)
 {
-    char starters[160];
-    char childs[160];
+    char parent[160];
+    char child[160];
     const char *at = strstr(printed, "the parent has build ");
     assert_non_null(at);
     assert_int_equal(
-        sscanf(at, "the parent has build %159[^,], the child has build %159s", starters, childs),
-        2);
-    assert_string_not_equal(starters, childs);
+        sscanf(at, "the parent has build %159[^,], the child has build %159s", parent, child), 2);
+    assert_string_not_equal(parent, child);
     if (!strstr(at, name))
         fail_msg("%s does not name %s", printed, name);
 }
@@ -134,7 +133,7 @@ static void a_library_opened_by_a_relative_name_is_found_from_elsewhere(void **s
     foreign_file_remove(path);
 }
 
-static void a_program_that_was_replaced_is_itself_or_refused(void **state)
+static void a_replaced_program_is_found_or_refused(void **state)
 {
     struct place *place = *state;
     assert_runs(place,
@@ -169,7 +168,7 @@ static void a_set_uid_program_believes_no_announcement(void **state)
     }
     const char *obstacle = place_privileges_raise(place->program);
     if (!obstacle && !PRIVILEGED_PROGRAM[0])
-        obstacle = "the set-uid program is one that needs no shared library, and there is none in "
+        obstacle = "a set-uid program must need no shared library, and there is no such program in "
                    "this build";
     if (obstacle) {
         print_message("%s\n", obstacle);
@@ -187,14 +186,14 @@ int main(void)
     brood_init();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(names_may_be_in_any_script, make_place, leave_place),
-        cmocka_unit_test_setup_teardown(a_library_that_is_there_twice_is_told_by_its_path,
+        cmocka_unit_test_setup_teardown(a_library_that_is_loaded_twice_is_identified_by_its_path,
                                         make_place, leave_place),
         cmocka_unit_test_setup_teardown(a_linked_library_that_was_replaced_is_refused, make_place,
                                         leave_place),
         cmocka_unit_test_setup_teardown(a_library_opened_by_a_relative_name_is_found_from_elsewhere,
                                         make_place, leave_place),
-        cmocka_unit_test_setup_teardown(a_program_that_was_replaced_is_itself_or_refused,
-                                        make_place, leave_place),
+        cmocka_unit_test_setup_teardown(a_replaced_program_is_found_or_refused, make_place,
+                                        leave_place),
         cmocka_unit_test(a_program_without_streams_has_children),
         cmocka_unit_test_setup_teardown(a_set_uid_program_believes_no_announcement, make_place,
                                         leave_place),

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Targets that are not in the program: in a library that the program opened at run time, which a
-// fresh image has to find by its file.
+// Targets that are not in the program, but in a library that the program opened at run time: a
+// fresh image has to find it by its file.
 #include "meeting.h"
 
 #include "foreign.h"
@@ -9,7 +9,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-// Says to a child of this program which address is to be taken before the library can get it.
+// Names the address that a child of this program occupies before the library can be loaded there.
 #define AVOID "BROOD_TEST_AVOID"
 
 static brood_target target_in(void *library, const char *getter)
@@ -40,21 +40,21 @@ static void a_function_is_found_where_the_child_has_the_library(void **state)
     const char *environment[] = { avoid, NULL };
     const brood_process_options options = { .method = BROOD_START_SPAWN,
                                             .environment = environment };
-    const brood_target tell = target_in(foreign_library_open(PLUGIN_FILE_1), "plugin_teller");
-    const void *base = foreign_module_base((void (*)(void))tell);
-    const int here = tell(NULL);
+    const brood_target locate = target_in(foreign_library_open(PLUGIN_FILE_1), "plugin_teller");
+    const void *base = foreign_module_base((void (*)(void))locate);
+    const int here = locate(NULL);
     (void)snprintf(avoid, sizeof avoid, AVOID "=%" PRIxPTR, (uintptr_t)base);
     brood_process *process = NULL;
     brood_exit ended;
     assert_non_null(base);
-    assert_status(brood_process_start(&process, tell, NULL, 0, &options), BROOD_OK);
+    assert_status(brood_process_start(&process, locate, NULL, 0, &options), BROOD_OK);
     assert_status(brood_process_join(process, MEETING_PATIENCE, &ended), BROOD_OK);
     assert_int_equal(ended.kind, BROOD_EXITED);
     assert_int_not_equal(ended.code, here);
     brood_process_drop(process);
 }
 
-// A copy of the library that a test may do with what it likes.
+// Opens a copy of the library, which a test may replace or remove.
 static void *opened_copy(char *path, size_t capacity, const char *name)
 {
     foreign_file_name(path, capacity, name);
@@ -66,7 +66,7 @@ static void *opened_copy(char *path, size_t capacity, const char *name)
 
 static const brood_process_options fresh = { .method = BROOD_START_SPAWN };
 
-// The tail of a path, which both systems write in the same way.
+// The last part of a path, which both systems write in the same way.
 static const char *tail_of(const char *path)
 {
     const char *tail = path;
@@ -76,7 +76,7 @@ static const char *tail_of(const char *path)
     return tail;
 }
 
-static void a_library_that_was_replaced_is_refused(void **state)
+static void a_replaced_library_is_refused(void **state)
 {
     (void)state;
     char path[512];
@@ -96,7 +96,7 @@ static void a_library_that_was_replaced_is_refused(void **state)
     foreign_file_remove(path);
 }
 
-static void a_library_that_is_gone_is_not_found(void **state)
+static void a_removed_library_is_not_found(void **state)
 {
     (void)state;
     char path[512];
@@ -109,7 +109,7 @@ static void a_library_that_is_gone_is_not_found(void **state)
     assert_null(process);
     if (!strstr(brood_last_error(), tail_of(path)))
         fail_msg("\"%s\" does not name %s", brood_last_error(), tail_of(path));
-    // What was refused has spoiled nothing.
+    // The refused start has done no harm.
     expect_sum(target_in(foreign_library_open(PLUGIN_FILE_1), "plugin_adder"), 0);
 }
 
@@ -126,18 +126,18 @@ static int never_run(void *arg)
     return 1;
 }
 
-static void what_is_in_no_module_is_invalid(void **state)
+static void an_address_in_no_module_is_invalid(void **state)
 {
     (void)state;
     static int data;
     int *heap = malloc(sizeof *heap);
     assert_non_null(heap);
-    const uintptr_t places[] = {
+    const uintptr_t addresses[] = {
         1, 4096, UINTPTR_MAX, (uintptr_t)&data, (uintptr_t)heap, (uintptr_t)&heap
     };
-    for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
+    for (size_t i = 0; i < sizeof addresses / sizeof addresses[0]; i++) {
         brood_process *process = NULL;
-        assert_status(brood_process_start(&process, (brood_target)places[i], NULL, 0, &fresh),
+        assert_status(brood_process_start(&process, (brood_target)addresses[i], NULL, 0, &fresh),
                       BROOD_INVALID);
         assert_null(process);
     }
@@ -155,10 +155,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_static_function_of_an_opened_library_is_a_target),
         cmocka_unit_test(a_function_is_found_where_the_child_has_the_library),
-        cmocka_unit_test(a_library_that_was_replaced_is_refused),
-        cmocka_unit_test(a_library_that_is_gone_is_not_found),
+        cmocka_unit_test(a_replaced_library_is_refused),
+        cmocka_unit_test(a_removed_library_is_not_found),
         cmocka_unit_test(a_function_of_the_c_library_is_a_target),
-        cmocka_unit_test(what_is_in_no_module_is_invalid),
+        cmocka_unit_test(an_address_in_no_module_is_invalid),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -8,7 +8,7 @@
 #include <limits.h>
 #include <string.h>
 
-// Longer than any call may take that does not block, however loaded the machine is.
+// Longer than a call that does not block may take, however loaded the machine is.
 #define AT_ONCE BROOD_SECONDS(10)
 
 static brood_process *started_with(brood_target target, const void *arg, size_t size,
@@ -41,7 +41,7 @@ static void assert_end(brood_exit ended, brood_exit_kind kind, brood_crash crash
         assert_true(ended.reserved[i] == 0);
 }
 
-// Targets that many tests use
+// Targets of many tests
 
 static int nothing(void *arg)
 {
@@ -68,13 +68,13 @@ static brood_process *started_stayer(void)
     return started_process(stay, NULL, 0);
 }
 
-static void send_home(brood_process *process)
+static void end_stayer(brood_process *process)
 {
     note("leave", 1);
     assert_process_ends(process, 0);
 }
 
-// Names. First of all, while no child has been counted.
+// Names. These tests come first, while no child has been counted.
 
 static int expect_name(void *arg)
 {
@@ -82,7 +82,7 @@ static int expect_name(void *arg)
     return 0;
 }
 
-// Started as the second child; starts two of its own.
+// Runs as the second child, and starts two of its own.
 static int expect_names_of_generations(void *arg)
 {
     static const char first[] = "Process-2:1";
@@ -117,7 +117,7 @@ static void children_are_named_by_number_and_generation(void **state)
     assert_process_ends(started_process(expect_names_of_generations, second, sizeof second), 0);
 }
 
-// The number of a renamed child still counts: its first child goes by it.
+// A renamed child still has its number, which the name of its first child contains.
 static int expect_child_by_number(void *arg)
 {
     brood_process *process;
@@ -140,7 +140,7 @@ static void a_given_name_is_copied_and_seen_by_the_child(void **state)
     assert_string_equal(brood_process_name(process), copy);
     assert_process_ends(process, 0);
     static const char grandchild[] = "Process-4:1";
-    const brood_process_options renamed = { .name = "somebody" };
+    const brood_process_options renamed = { .name = "a name" };
     assert_process_ends(
         started_with(expect_child_by_number, grandchild, sizeof grandchild, &renamed), 0);
 }
@@ -192,7 +192,7 @@ static int leave_by_exit(void *arg)
     exit(*(int *)arg);
 }
 
-// Of what exit() was given POSIX keeps 8 bits.
+// POSIX keeps only 8 bits of what exit() was given.
 static void a_child_may_leave_by_exit(void **state)
 {
     (void)state;
@@ -203,7 +203,7 @@ static void a_child_may_leave_by_exit(void **state)
                    BROOD_CRASH_NONE, codes[i] & kept);
 }
 
-static int leave_without_a_word(void *arg)
+static int leave_by_the_system(void *arg)
 {
     _Exit(*(int *)arg);
 }
@@ -212,11 +212,11 @@ static void a_child_may_leave_by_the_system_itself(void **state)
 {
     (void)state;
     const int code = 4;
-    assert_end(end_of(started_process(leave_without_a_word, &code, sizeof code)), BROOD_EXITED,
+    assert_end(end_of(started_process(leave_by_the_system, &code, sizeof code)), BROOD_EXITED,
                BROOD_CRASH_NONE, 4);
 }
 
-// Ends by a fault or by others, under every method.
+// Ends by a fault, or from outside, under every method.
 
 enum fault { ACCESS, ABORT, ILLEGAL, ARITHMETIC, STACK, FAULTS };
 
@@ -244,7 +244,7 @@ static void assert_text_begins(brood_exit ended, const char *start)
         fail_msg("\"%s\" does not begin with \"%s\"", text, start);
 }
 
-static void a_crash_is_told_by_its_kind_under_every_method(void **state)
+static void a_crash_is_reported_with_its_kind_under_every_method(void **state)
 {
     (void)state;
     const bool posix = platform_has_signals();
@@ -297,20 +297,20 @@ static void an_interrupt_is_a_signal_under_every_method(void **state)
     }
 }
 
-// Where that is an exit code, a program that tidies up first gives it to exit().
+// Where an interrupt is an exit code, a program that cleans up first passes it to exit().
 static void an_interrupt_may_be_passed_on_by_exit(void **state)
 {
     (void)state;
     const int code = platform_interrupt_code();
     if (code == 0) {
-        print_message("skipped: no exit code stands for an interrupt here\n");
+        print_message("skipped: this system has no exit code for an interrupt\n");
         skip();
     }
     expect_interrupted(started_process(leave_by_exit, &code, sizeof code));
-    expect_interrupted(started_process(leave_without_a_word, &code, sizeof code));
+    expect_interrupted(started_process(leave_by_the_system, &code, sizeof code));
 }
 
-static void an_end_by_others_is_told_by_who_it_was_under_every_method(void **state)
+static void an_end_by_another_is_reported_with_its_cause_under_every_method(void **state)
 {
     (void)state;
     int32_t methods[MOST_METHODS];
@@ -403,7 +403,7 @@ static void ending_an_ended_child_changes_nothing(void **state)
     assert_end(end_of(process), BROOD_EXITED, BROOD_CRASH_NONE, code);
 }
 
-static void exit_texts_tell_each_kind(void **state)
+static void each_kind_of_end_has_a_text(void **state)
 {
     (void)state;
     static const struct {
@@ -456,10 +456,10 @@ static void joining_a_live_child_with_no_time_returns_at_once(void **state)
     assert_last_error_names("brood_process_report");
     assert_int_equal(ended.kind, 99); // untouched on failure
     assert_true(brood_process_is_alive(process));
-    send_home(process);
+    end_stayer(process);
 }
 
-static void a_join_waits_no_less_than_its_timeout(void **state)
+static void a_join_lasts_at_least_its_timeout(void **state)
 {
     (void)state;
     static const brood_duration some[] = { 1, BROOD_MICROSECONDS(700), BROOD_MILLISECONDS(30),
@@ -471,7 +471,7 @@ static void a_join_waits_no_less_than_its_timeout(void **state)
         const int64_t took = brood_clock() - before;
         assert_true(took >= some[i] && took < AT_ONCE);
     }
-    send_home(process);
+    end_stayer(process);
 }
 
 static void a_child_is_joined_and_reported_any_number_of_times(void **state)
@@ -533,9 +533,9 @@ static void many_threads_join_one_child(void **state)
     assert_process_ends(process, 0);
 }
 
-// Numbers
+// Process numbers
 
-static int tell_who(void *arg)
+static int note_numbers(void *arg)
 {
     (void)arg;
     note("pid", (uint64_t)brood_self_pid());
@@ -543,10 +543,10 @@ static int tell_who(void *arg)
     return 0;
 }
 
-static void parent_and_child_know_the_numbers_of_each_other(void **state)
+static void parent_and_child_know_each_other_s_numbers(void **state)
 {
     (void)state;
-    brood_process *process = started_process(tell_who, NULL, 0);
+    brood_process *process = started_process(note_numbers, NULL, 0);
     const brood_pid pid = brood_process_pid(process);
     assert_true(pid > 0);
     assert_process_ends(process, 0);
@@ -597,7 +597,7 @@ static int await_parent(void *arg)
     return 0;
 }
 
-// Starts a child that stays when this process is killed, and is killed.
+// Starts a child that survives this process, and waits to be killed.
 static int leave_an_orphan(void *arg)
 {
     const brood_process_options options = { .survive_parent = true };
@@ -678,8 +678,8 @@ static void active_children_are_listed_in_the_order_of_their_starts(void **state
     assert_ptr_equal(listed[1], started[2]);
     brood_process_drop(listed[0]);
     brood_process_drop(listed[1]);
-    send_home(started[0]);
-    send_home(started[2]);
+    end_stayer(started[0]);
+    end_stayer(started[2]);
     assert_int_equal(brood_active_children(NULL, 0), 0);
 }
 
@@ -709,7 +709,7 @@ static void dropping_does_not_end_a_child(void **state)
     brood_process_drop(process);
     assert_int_equal(brood_active_children(&again, 1), 1);
     assert_true(brood_process_is_alive(again));
-    send_home(again);
+    end_stayer(again);
 }
 
 // Hundreds
@@ -738,7 +738,7 @@ static void a_hundred_starts_and_a_hundred_terminates_leave_nothing(void **state
 {
     (void)state;
     note("leave", 0);
-    start_some_and_end_them(10, true); // what is made once is made now
+    start_some_and_end_them(10, true); // what is allocated once is allocated now
     const size_t before = platform_descriptor_count();
     start_some_and_end_them(100, false);
     start_some_and_end_them(100, true);
@@ -866,7 +866,7 @@ static void bad_options_are_refused(void **state)
     assert_false(platform_has_child());
 }
 
-// Returns the line of what the library let pass.
+// Returns the line of a start that was not refused.
 static int try_a_daemon_that_inherits_and_survives(void *arg)
 {
     const brood_process_options options = { .survive_parent = true };
@@ -913,10 +913,10 @@ static int expect_argument(void *arg)
     const unsigned char *bytes = arg;
     const size_t size = (size_t)noted("argument size");
     CHECK((size == 0) == (arg == NULL));
-    CHECK((uintptr_t)arg % (2 * sizeof(void *)) == 0); // as memory from malloc
+    CHECK((uintptr_t)arg % (2 * sizeof(void *)) == 0); // aligned as memory from malloc
     for (size_t at = 0; at < size; at++)
         CHECK(bytes[at] == pattern_at(at));
-    if (size > 0) // it is the child's own
+    if (size > 0) // the memory is the child's own
         memset(arg, 0, size);
     return 0;
 }
@@ -934,14 +934,15 @@ static void an_argument_of_any_size_arrives_whole_and_aligned(void **state)
         brood_process *process =
             started_process(expect_argument, sizes[i] ? bytes : NULL, sizes[i]);
         assert_process_ends(process, 0);
-        assert_true(bytes[0] == pattern_at(0) && bytes[4095] == pattern_at(4095)); // a copy went
+        // the child had a copy
+        assert_true(bytes[0] == pattern_at(0) && bytes[4095] == pattern_at(4095));
     }
     free(bytes);
 }
 
 // Directory, environment, input
 
-// Finds a file by a name without directory.
+// Reads a file by a name without directory.
 static int read_file_here(void *arg)
 {
     FILE *file = fopen(arg, "r");
@@ -951,8 +952,8 @@ static int read_file_here(void *arg)
     return first;
 }
 
-// Makes a file with the letter 'x' in a directory of its own choice; `directory` is long enough for
-// all of it.
+// Makes a file that begins with 'x'. Its directory is stored in `directory`, which must have room
+// for the path.
 static const char *made_file(char *path, size_t capacity, char *directory)
 {
     foreign_file_name(path, capacity, "brood.txt");
@@ -977,7 +978,7 @@ static void a_child_begins_in_the_directory_it_was_given(void **state)
     const char *name = made_file(path, sizeof path, directory);
     const brood_process_options options = { .directory = directory };
     assert_process_ends(started_with(read_file_here, name, strlen(name) + 1, &options), 'x');
-    assert_null(fopen(name, "r")); // this process has stayed where it was
+    assert_null(fopen(name, "r")); // this process has stayed in its own directory
     foreign_file_remove(path);
 }
 
@@ -1024,7 +1025,7 @@ static int expect_changed_environment(void *arg)
     return 0;
 }
 
-// The grandchild gets what its parent has.
+// The grandchild gets its parent's environment.
 static int expect_inherited_environment(void *arg)
 {
     brood_process *process;
@@ -1036,7 +1037,7 @@ static int expect_inherited_environment(void *arg)
     return brood_exit_number(ended);
 }
 
-static void the_environment_is_laid_over_that_of_the_starter(void **state)
+static void the_environment_changes_that_of_the_parent(void **state)
 {
     (void)state;
     static const char *const changes[] = { "BROOD_TEST_CHANGED=new=value",
@@ -1087,7 +1088,7 @@ static void a_child_reads_nothing_unless_the_input_is_inherited(void **state)
 
 // Methods
 
-static void the_start_method_can_be_chosen_and_taken_back(void **state)
+static void the_start_method_can_be_chosen_and_reset(void **state)
 {
     (void)state;
     const brood_start_method usual = brood_start_method_get();
@@ -1113,23 +1114,24 @@ static void the_start_method_can_be_chosen_and_taken_back(void **state)
     assert_int_equal(brood_start_method_get(), usual);
 }
 
-static int tell_method(void *arg)
+static int return_method(void *arg)
 {
     (void)arg;
     return (int)brood_start_method_get();
 }
 
-static void a_child_has_the_start_method_of_its_starter(void **state)
+static void a_child_has_the_start_method_of_its_parent(void **state)
 {
     (void)state;
     const brood_start_method chosen = platform_has_fork() ? BROOD_START_FORK : BROOD_START_SPAWN;
     const brood_process_options fresh = { .method = BROOD_START_SPAWN };
     assert_status(brood_start_method_set(chosen), BROOD_OK);
-    assert_process_ends(started_with(tell_method, NULL, 0, &fresh), (int)chosen);
+    assert_process_ends(started_with(return_method, NULL, 0, &fresh), (int)chosen);
     assert_status(brood_start_method_set(BROOD_START_SPAWN), BROOD_OK);
-    assert_process_ends(started_with(tell_method, NULL, 0, &fresh), BROOD_START_SPAWN);
+    assert_process_ends(started_with(return_method, NULL, 0, &fresh), BROOD_START_SPAWN);
     assert_status(brood_start_method_set(BROOD_START_DEFAULT), BROOD_OK);
-    assert_process_ends(started_with(tell_method, NULL, 0, &fresh), (int)brood_start_method_get());
+    assert_process_ends(started_with(return_method, NULL, 0, &fresh),
+                        (int)brood_start_method_get());
 }
 
 static void a_method_that_the_system_lacks_is_unsupported(void **state)
@@ -1145,21 +1147,21 @@ static void a_method_that_the_system_lacks_is_unsupported(void **state)
     }
 }
 
-static int tell_memory(void *arg)
+static int return_memory(void *arg)
 {
     (void)arg;
     return somewhere_in_memory++;
 }
 
-static void a_copy_sees_the_memory_of_its_starter_and_a_fresh_image_does_not(void **state)
+static void a_copy_sees_the_memory_of_its_parent_and_a_fresh_image_does_not(void **state)
 {
     (void)state;
     const brood_process_options fresh = { .method = BROOD_START_SPAWN };
     const brood_process_options copy = { .method = BROOD_START_FORK };
     somewhere_in_memory = 42;
-    assert_process_ends(started_with(tell_memory, NULL, 0, &fresh), 7);
+    assert_process_ends(started_with(return_memory, NULL, 0, &fresh), 7);
     if (platform_has_fork())
-        assert_process_ends(started_with(tell_memory, NULL, 0, &copy), 42);
+        assert_process_ends(started_with(return_memory, NULL, 0, &copy), 42);
     assert_int_equal(somewhere_in_memory, 42);
     somewhere_in_memory = 7;
 }
@@ -1189,8 +1191,8 @@ static void a_copy_beside_other_threads_is_made_only_when_allowed(void **state)
         assert_status(brood_process_start(NULL, nothing, NULL, 0, &copy), BROOD_UNSUPPORTED);
         assert_status(brood_process_start(NULL, nothing, NULL, 0, &allowed), BROOD_UNSUPPORTED);
     }
-    assert_process_ends(started_process(nothing, NULL, 0),
-                        0); // by the variable it is a fresh image then
+    // If the environment variable chooses fork, this is a fresh image.
+    assert_process_ends(started_process(nothing, NULL, 0), 0);
     note("linger", 1);
     assert_thread_ends(thread, 0);
 }
@@ -1200,7 +1202,7 @@ static void a_joined_thread_does_not_hinder_a_copy(void **state)
     (void)state;
     const brood_process_options copy = { .method = BROOD_START_FORK };
     if (!platform_joined_thread_is_gone()) {
-        print_message("skipped: threads of the emulator end later\n");
+        print_message("skipped: a joined thread of the emulator may not have ended\n");
         skip();
     }
     for (int i = 0; i < 200 && platform_has_fork(); i++) {
@@ -1211,7 +1213,7 @@ static void a_joined_thread_does_not_hinder_a_copy(void **state)
 
 // What belongs to another process
 
-static int use_what_is_not_ours(void *arg)
+static int use_a_child_of_another_process(void *arg)
 {
     brood_process *process = *(brood_process **)arg;
     brood_exit ended;
@@ -1225,17 +1227,18 @@ static int use_what_is_not_ours(void *arg)
     return 0;
 }
 
-static void a_copy_cannot_use_the_children_of_its_starter(void **state)
+static void a_copy_cannot_use_the_children_of_its_parent(void **state)
 {
     (void)state;
     const brood_process_options copy = { .method = BROOD_START_FORK };
     brood_process *process = started_stayer();
     if (platform_has_fork())
-        assert_process_ends(started_with(use_what_is_not_ours, &process, sizeof process, &copy), 0);
-    const int guest = platform_guest(use_what_is_not_ours, &process);
+        assert_process_ends(
+            started_with(use_a_child_of_another_process, &process, sizeof process, &copy), 0);
+    const int guest = platform_guest(use_a_child_of_another_process, &process);
     assert_int_equal(guest, platform_has_fork() ? 0 : -1);
     assert_true(brood_process_is_alive(process));
-    send_home(process);
+    end_stayer(process);
 }
 
 // Threads and starts
@@ -1252,7 +1255,7 @@ static int start_a_stayer(void *arg)
     return 0;
 }
 
-// The child outlives the thread that has started it: it is no part of the thread.
+// The child does not belong to the thread that started it, and outlives it.
 static void expect_a_child_to_outlive_a_thread(const brood_process_options *options)
 {
     brood_process *process = NULL;
@@ -1260,9 +1263,9 @@ static void expect_a_child_to_outlive_a_thread(const brood_process_options *opti
     note("leave", 0);
     assert_thread_ends(started_thread(start_a_stayer, &to, sizeof to), 0);
     assert_non_null(process);
-    // If the system were to end it, it would now.
+    // If the system ended it with the thread, it would do so now.
     assert_status(brood_process_join(process, BROOD_MILLISECONDS(200), NULL), BROOD_TIMEOUT);
-    send_home(process);
+    end_stayer(process);
 }
 
 static void a_child_outlives_the_thread_that_started_it(void **state)
@@ -1302,11 +1305,11 @@ static void threads_start_children_at_the_same_time(void **state)
     assert_false(platform_has_child());
 }
 
-// The dead are joined, whoever of theirs lives
+// A dead child is joined even if its own children live.
 
 struct leaver {
-    bool is_killed; // or leaves without a word
-    int32_t method; // of its child
+    bool is_killed; // or calls _Exit()
+    int32_t method; // the method of its child
 };
 
 static int outlive(void *arg)
@@ -1363,9 +1366,9 @@ static void a_living_grandchild_does_not_delay_the_join_of_a_dead_child(void **s
     }
 }
 
-// Programs that reap everything themselves. A child of the fork server is not theirs to reap.
+// Programs that reap all their children. A child of the fork server is not theirs to reap.
 
-static void a_code_is_known_although_somebody_else_reaped_the_child(void **state)
+static void a_code_is_known_even_if_the_program_reaped_the_child(void **state)
 {
     (void)state;
     const int code = 0x1234567;
@@ -1374,7 +1377,7 @@ static void a_code_is_known_although_somebody_else_reaped_the_child(void **state
     assert_end(end_of(process), BROOD_EXITED, BROOD_CRASH_NONE, code);
 }
 
-// Of a child that was killed from outside, when somebody else may have reaped it.
+// The end of a child that was killed from outside, and that this program may have reaped.
 static void assert_killed(brood_exit ended, bool reaped)
 {
     if (reaped)
@@ -1385,7 +1388,7 @@ static void assert_killed(brood_exit ended, bool reaped)
         assert_true(ended.kind == BROOD_EXITED || ended.kind == BROOD_LOST);
 }
 
-static void the_end_of_a_killed_child_is_lost_when_somebody_else_reaped_it(void **state)
+static void the_end_of_a_killed_child_is_lost_if_the_program_reaped_it(void **state)
 {
     (void)state;
     brood_process *process = started_stayer();
@@ -1410,7 +1413,7 @@ static void children_are_joined_while_the_system_forgets_them(void **state)
     (void)platform_children_ignore(false);
 }
 
-// Want
+// Lack of descriptors
 
 static void a_start_without_descriptors_fails_and_leaves_nothing(void **state)
 {
@@ -1450,22 +1453,22 @@ int main(void)
         cmocka_unit_test(a_child_returns_all_32_bits_of_its_code),
         cmocka_unit_test(a_child_may_leave_by_exit),
         cmocka_unit_test(a_child_may_leave_by_the_system_itself),
-        cmocka_unit_test(a_crash_is_told_by_its_kind_under_every_method),
+        cmocka_unit_test(a_crash_is_reported_with_its_kind_under_every_method),
         cmocka_unit_test(an_interrupt_is_a_signal_under_every_method),
         cmocka_unit_test(an_interrupt_may_be_passed_on_by_exit),
-        cmocka_unit_test(an_end_by_others_is_told_by_who_it_was_under_every_method),
+        cmocka_unit_test(an_end_by_another_is_reported_with_its_cause_under_every_method),
         cmocka_unit_test(a_code_arrives_whole_under_every_method),
         cmocka_unit_test(terminate_ends_a_child_with_number_minus_15),
         cmocka_unit_test(kill_ends_a_child_with_number_minus_9),
         cmocka_unit_test(a_child_killed_from_outside_is_not_taken_for_terminated),
         cmocka_unit_test(ending_an_ended_child_changes_nothing),
-        cmocka_unit_test(exit_texts_tell_each_kind),
+        cmocka_unit_test(each_kind_of_end_has_a_text),
         cmocka_unit_test(joining_a_live_child_with_no_time_returns_at_once),
-        cmocka_unit_test(a_join_waits_no_less_than_its_timeout),
+        cmocka_unit_test(a_join_lasts_at_least_its_timeout),
         cmocka_unit_test(a_child_is_joined_and_reported_any_number_of_times),
         cmocka_unit_test(is_alive_turns_false_without_a_join),
         cmocka_unit_test(many_threads_join_one_child),
-        cmocka_unit_test(parent_and_child_know_the_numbers_of_each_other),
+        cmocka_unit_test(parent_and_child_know_each_other_s_numbers),
         cmocka_unit_test(the_main_process_has_no_parent),
         cmocka_unit_test(a_child_can_wait_for_its_parent),
         cmocka_unit_test(a_child_learns_of_the_end_of_its_parent),
@@ -1482,20 +1485,20 @@ int main(void)
         cmocka_unit_test(an_argument_of_any_size_arrives_whole_and_aligned),
         cmocka_unit_test(a_child_begins_in_the_directory_it_was_given),
         cmocka_unit_test(a_directory_that_is_not_there_is_not_found),
-        cmocka_unit_test(the_environment_is_laid_over_that_of_the_starter),
+        cmocka_unit_test(the_environment_changes_that_of_the_parent),
         cmocka_unit_test(a_child_reads_nothing_unless_the_input_is_inherited),
-        cmocka_unit_test(the_start_method_can_be_chosen_and_taken_back),
-        cmocka_unit_test(a_child_has_the_start_method_of_its_starter),
+        cmocka_unit_test(the_start_method_can_be_chosen_and_reset),
+        cmocka_unit_test(a_child_has_the_start_method_of_its_parent),
         cmocka_unit_test(a_method_that_the_system_lacks_is_unsupported),
-        cmocka_unit_test(a_copy_sees_the_memory_of_its_starter_and_a_fresh_image_does_not),
+        cmocka_unit_test(a_copy_sees_the_memory_of_its_parent_and_a_fresh_image_does_not),
         cmocka_unit_test(a_copy_beside_other_threads_is_made_only_when_allowed),
         cmocka_unit_test(a_joined_thread_does_not_hinder_a_copy),
-        cmocka_unit_test(a_copy_cannot_use_the_children_of_its_starter),
+        cmocka_unit_test(a_copy_cannot_use_the_children_of_its_parent),
         cmocka_unit_test(a_child_outlives_the_thread_that_started_it),
         cmocka_unit_test(threads_start_children_at_the_same_time),
         cmocka_unit_test(a_living_grandchild_does_not_delay_the_join_of_a_dead_child),
-        cmocka_unit_test(a_code_is_known_although_somebody_else_reaped_the_child),
-        cmocka_unit_test(the_end_of_a_killed_child_is_lost_when_somebody_else_reaped_it),
+        cmocka_unit_test(a_code_is_known_even_if_the_program_reaped_the_child),
+        cmocka_unit_test(the_end_of_a_killed_child_is_lost_if_the_program_reaped_it),
         cmocka_unit_test(children_are_joined_while_the_system_forgets_them),
         cmocka_unit_test(a_start_without_descriptors_fails_and_leaves_nothing),
     };

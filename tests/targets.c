@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-// Targets wherever a program can have them. This program is built in many ways (CMakeLists.txt);
-// what is of the library of plugin.h is linked with it there as a shared library or is a part of
-// it. Without an argument it does what every build must; with the name of a scenario, what places.c
-// has prepared for it. It does without CMocka, which not every build can be linked with.
+// Targets wherever a program can have them. This program is built in many ways (targets.cmake);
+// the library of plugin.h is linked with it as a shared library, or is a part of it. Without an
+// argument the program does what every build must do; with the name of a scenario, what places.c
+// has prepared. It does not use CMocka, with which not every build can be linked.
 #include "targets.h"
 
 #include "foreign.h"
@@ -19,7 +19,7 @@
 
 enum { MARK = 21 };
 
-// Ends a scenario, or a target, with a code of the line unless the condition holds.
+// Ends a scenario or a target with a code made from the line unless the condition holds.
 #define REQUIRE(condition)                                                                         \
     do {                                                                                           \
         if (!(condition)) {                                                                        \
@@ -31,8 +31,8 @@ enum { MARK = 21 };
 static const brood_process_options fresh = { .method = BROOD_START_SPAWN };
 
 // Whether a child with this target ends with this code.
-static bool gives(brood_target target, const void *arg, size_t size,
-                  const brood_process_options *options, int code)
+static bool child_returns(brood_target target, const void *arg, size_t size,
+                          const brood_process_options *options, int code)
 {
     brood_process *process = NULL;
     brood_exit ended = { .kind = BROOD_RUNNING };
@@ -52,7 +52,7 @@ static const struct plugin_sum sum = { 30, 12 };
 
 static bool adds(brood_target add, const brood_process_options *options)
 {
-    return gives(add, &sum, sizeof sum, options, 42);
+    return child_returns(add, &sum, sizeof sum, options, 42);
 }
 
 // What every build must do
@@ -72,9 +72,9 @@ int targets_twice(void *arg)
 static int use_functions_of_the_program(void)
 {
     const int number = 20;
-    REQUIRE(gives(add_one, &number, sizeof number, NULL, 21));
-    REQUIRE(gives(targets_twice, &number, sizeof number, NULL, 40));
-    REQUIRE(gives((brood_target)(void (*)(void))atoi, "42", sizeof "42", NULL, 42));
+    REQUIRE(child_returns(add_one, &number, sizeof number, NULL, 21));
+    REQUIRE(child_returns(targets_twice, &number, sizeof number, NULL, 40));
+    REQUIRE(child_returns((brood_target)(void (*)(void))atoi, "42", sizeof "42", NULL, 42));
     return 0;
 }
 
@@ -82,7 +82,7 @@ static int use_functions_of_the_linked_library(void)
 {
     REQUIRE(adds(plugin_adder(), NULL));
     REQUIRE(adds(plugin_add, NULL));
-    REQUIRE(gives(plugin_marked(), NULL, 0, NULL, MARK));
+    REQUIRE(child_returns(plugin_marked(), NULL, 0, NULL, MARK));
     return 0;
 }
 
@@ -97,11 +97,11 @@ static int use_functions_of_an_opened_library(void)
 {
     void *library = foreign_library_open(PLUGIN_FILE_1);
     if (!library) {
-        puts("skipped: this program can open no library");
+        puts("skipped: this program cannot open libraries");
         return 0;
     }
     REQUIRE(adds(function_of(library, "plugin_adder"), NULL));
-    REQUIRE(gives(function_of(library, "plugin_marked"), NULL, 0, NULL, 0));
+    REQUIRE(child_returns(function_of(library, "plugin_marked"), NULL, 0, NULL, 0));
     return 0;
 }
 
@@ -113,7 +113,7 @@ static int start_in_a_child(void *arg)
 
 static int use_functions_in_a_child(void)
 {
-    REQUIRE(gives(start_in_a_child, NULL, 0, NULL, 0));
+    REQUIRE(child_returns(start_in_a_child, NULL, 0, NULL, 0));
     return 0;
 }
 
@@ -121,7 +121,7 @@ static const int32_t methods[] = { BROOD_START_DEFAULT, BROOD_START_SPAWN, BROOD
                                    BROOD_START_FORK };
 enum { METHODS = sizeof methods / sizeof methods[0] };
 
-static bool is_there(int32_t method)
+static bool is_supported(int32_t method)
 {
     const brood_process_options options = { .method = method };
     brood_process *process = NULL;
@@ -140,7 +140,7 @@ static int refuse_code_of_no_module(void)
     for (int i = 0; i < METHODS; i++) {
         const brood_process_options options = { .method = methods[i] };
         brood_process *process = NULL;
-        const brood_status expected = is_there(methods[i]) ? BROOD_INVALID : BROOD_UNSUPPORTED;
+        const brood_status expected = is_supported(methods[i]) ? BROOD_INVALID : BROOD_UNSUPPORTED;
         REQUIRE(brood_process_start(&process, code, NULL, 0, &options) == expected);
         REQUIRE(process == NULL);
     }
@@ -199,8 +199,7 @@ static int find_changes(void *arg)
     return 0;
 }
 
-// The program stands in a folder of that name, and so does a library; it is the working directory
-// too.
+// The program and a library are in a folder with that name, which is the working directory too.
 static int find_names(void)
 {
     static const char *const changes[] = { TEXT_NAME "=" TEXT_OTHER_VALUE,
@@ -211,9 +210,9 @@ static int find_names(void)
     REQUIRE(strstr(facts.program, TEXT_FOLDER));
     REQUIRE(strstr(facts.directory, TEXT_FOLDER));
     REQUIRE(find_the_same(&facts) == 0);
-    REQUIRE(gives(find_the_same, &facts, sizeof facts, NULL, 0));
+    REQUIRE(child_returns(find_the_same, &facts, sizeof facts, NULL, 0));
     const brood_process_options options = { .environment = changes, .directory = facts.directory };
-    REQUIRE(gives(find_changes, &facts, sizeof facts, &options, 0));
+    REQUIRE(child_returns(find_changes, &facts, sizeof facts, &options, 0));
     void *library = foreign_library_open(place_argument(2));
     REQUIRE(library);
     REQUIRE(adds(function_of(library, "plugin_adder"), NULL));
@@ -221,23 +220,23 @@ static int find_names(void)
     return 0;
 }
 
-// Another file of the linked library stands at the second path.
-static int tell_copies_by_their_paths(void)
+// Argument 2 is the path of another file of the linked library.
+static int identify_copies_by_their_paths(void)
 {
     void *library = foreign_library_open(place_argument(2));
     REQUIRE(library);
     for (int i = 0; i < METHODS; i++) {
         const brood_process_options options = { .method = methods[i] };
-        if (!is_there(methods[i]))
+        if (!is_supported(methods[i]))
             continue;
-        REQUIRE(gives(plugin_marked(), NULL, 0, &options, MARK));
-        REQUIRE(gives(function_of(library, "plugin_marked"), NULL, 0, &options, 0));
+        REQUIRE(child_returns(plugin_marked(), NULL, 0, &options, MARK));
+        REQUIRE(child_returns(function_of(library, "plugin_marked"), NULL, 0, &options, 0));
     }
     return 0;
 }
 
-// The library of the target has another build now.
-static int be_refused(brood_target add, const brood_process_options *options)
+// Another build has replaced the library of the target.
+static int expect_refusal(brood_target add, const brood_process_options *options)
 {
     brood_process *process = NULL;
     REQUIRE(brood_process_start(&process, add, &sum, sizeof sum, options) == BROOD_MISMATCH);
@@ -252,14 +251,14 @@ static int refuse_a_replaced_library(void)
     copy(from, sizeof from, place_argument(2));
     REQUIRE(adds(plugin_adder(), &fresh));
     foreign_file_replace(from, place_argument(3));
-    REQUIRE(be_refused(plugin_adder(), &fresh) == 0);
-    // The program itself is as it was.
+    REQUIRE(expect_refusal(plugin_adder(), &fresh) == 0);
+    // The program itself is unchanged.
     const int number = 20;
-    REQUIRE(gives(add_one, &number, sizeof number, &fresh, 21));
+    REQUIRE(child_returns(add_one, &number, sizeof number, &fresh, 21));
     return 0;
 }
 
-// The child is in another directory, where the name that the library was opened by says nothing.
+// The child is in another directory, where the library's relative name leads nowhere.
 static int open_by_a_relative_name(void)
 {
     const brood_process_options elsewhere = { .method = BROOD_START_SPAWN, .directory = "/" };
@@ -270,7 +269,7 @@ static int open_by_a_relative_name(void)
     const brood_target add = function_of(library, "plugin_adder");
     REQUIRE(adds(add, &elsewhere));
     foreign_file_replace(place_argument(3), name);
-    return be_refused(add, &elsewhere);
+    return expect_refusal(add, &elsewhere);
 }
 
 static int start_from_a_replaced_program(void)
@@ -280,7 +279,7 @@ static int start_from_a_replaced_program(void)
     copy(self, sizeof self, place_program());
     foreign_file_replace(place_argument(2), self);
     if (place_image_is_kept()) {
-        REQUIRE(gives(add_one, &number, sizeof number, &fresh, 21));
+        REQUIRE(child_returns(add_one, &number, sizeof number, &fresh, 21));
         return 0;
     }
     brood_process *process = NULL;
@@ -296,13 +295,13 @@ static bool has_output(void)
     return place_has_stream(1) || place_has_stream(2);
 }
 
-static int print_in_vain(void *arg)
+static int print_without_streams(void *arg)
 {
     const bool with_input = *(const int *)arg;
     REQUIRE(place_has_stream(0) == with_input && !has_output());
     for (int i = 0; i < 1000; i++) {
-        printf("nobody reads this, %d\n", i);
-        (void)fprintf(stderr, "nor this, %d\n", i);
+        printf("not read: %d\n", i);
+        (void)fprintf(stderr, "not read either: %d\n", i);
     }
     (void)fflush(stdout);
     REQUIRE(!has_output());
@@ -319,7 +318,7 @@ static int print_a_word(void *arg)
     return 7;
 }
 
-// On POSIX the pipe has numbers of standard streams.
+// On POSIX the pipe gets the numbers of standard streams.
 static int capture_one(int32_t method, bool merge)
 {
     intptr_t ends[2];
@@ -330,7 +329,7 @@ static int capture_one(int32_t method, bool merge)
     brood_process_options options = { .method = method, .output = BROOD_OUTPUT_RESOURCE };
     options.output_resource = (brood_resource){ BROOD_RESOURCE_DESCRIPTOR, ends[1] };
     options.error = merge ? BROOD_OUTPUT_MERGE : BROOD_OUTPUT_INHERIT;
-    REQUIRE(gives(print_a_word, &merge, sizeof merge, &options, 7));
+    REQUIRE(child_returns(print_a_word, &merge, sizeof merge, &options, 7));
     place_close(ends[1]);
     while ((length = place_read(ends[0], text + used, sizeof text - 1 - used)) > 0)
         used += length;
@@ -344,17 +343,17 @@ static int live_without_streams(void)
 {
     REQUIRE(!place_has_stream(0) && !has_output());
     for (int i = 0; i < 2 * METHODS; i++)
-        REQUIRE(!is_there(methods[i / 2]) || capture_one(methods[i / 2], i % 2) == 0);
+        REQUIRE(!is_supported(methods[i / 2]) || capture_one(methods[i / 2], i % 2) == 0);
     for (int i = 0; i < 2 * METHODS; i++) {
         const int with_input = i % 2;
         const brood_process_options options = { .method = methods[i / 2],
                                                 .input = with_input ? BROOD_INPUT_NULL
                                                                     : BROOD_INPUT_INHERIT };
         uint64_t printed = 0;
-        if (!is_there(options.method))
+        if (!is_supported(options.method))
             continue;
         REQUIRE(brood_registry_set("printed", 0) == BROOD_OK);
-        REQUIRE(gives(print_in_vain, &with_input, sizeof with_input, &options, 7));
+        REQUIRE(child_returns(print_without_streams, &with_input, sizeof with_input, &options, 7));
         REQUIRE(brood_registry_get("printed", &printed) == BROOD_OK && printed == 1);
         REQUIRE(!place_has_stream(0) && !has_output());
     }
@@ -376,7 +375,7 @@ static int live_with_raised_privileges(void)
         REQUIRE(process == NULL);
     }
     const brood_process_options fork = { .method = BROOD_START_FORK };
-    REQUIRE(gives(add_one, &number, sizeof number, &fork, 21));
+    REQUIRE(child_returns(add_one, &number, sizeof number, &fork, 21));
     return 0;
 }
 
@@ -385,7 +384,7 @@ static const struct {
     int (*run)(void);
 } scenarios[] = {
     { "find_names", find_names },
-    { "tell_copies_by_their_paths", tell_copies_by_their_paths },
+    { "identify_copies_by_their_paths", identify_copies_by_their_paths },
     { "refuse_a_replaced_library", refuse_a_replaced_library },
     { "open_by_a_relative_name", open_by_a_relative_name },
     { "start_from_a_replaced_program", start_from_a_replaced_program },
@@ -395,7 +394,8 @@ static const struct {
 
 int main(void)
 {
-    plugin_mark(MARK); // of the library that is linked; in each process that has not been copied
+    // Marks the linked library, in each process that is not a copy.
+    plugin_mark(MARK);
     brood_init();
     const char *scenario = place_argument(1);
     for (size_t i = 0; scenario && i < sizeof scenarios / sizeof scenarios[0]; i++)
