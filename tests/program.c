@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// What can only be seen from outside: how a whole program begins and ends. The test runs itself
-// once more, with the name of a scenario as its argument, as the main process of another family;
-// and reads what that has printed.
+// What can only be seen from outside: how a whole program begins and ends. The test runs this
+// program again, with the name of a scenario as its argument, as the main process of another
+// family, and reads what that prints.
 #include "meeting.h"
 
 #include "foreign.h"
@@ -11,8 +11,8 @@
 
 enum { REFUSED = 70 };
 
-// The scenarios' side. What they print is in the order of time: each line is flushed by who prints
-// it.
+// The scenarios. Their output is in the order of events: each process flushes the lines that it
+// prints.
 
 static void say(const char *line)
 {
@@ -51,8 +51,8 @@ static int be_daemon(void *arg)
     return 0;
 }
 
-// Ends only when the daemon has: were the children joined before the daemons are stopped, neither
-// would.
+// Ends only after the daemon has ended: if the children were joined before the daemons are
+// stopped, neither would end.
 static int be_child(void *arg)
 {
     (void)arg;
@@ -70,7 +70,7 @@ static void second_handler(void *arg)
 
 static void first_handler(void *arg)
 {
-    printf("%s", (const char *)arg); // which nobody flushes but the end of the process
+    printf("%s", (const char *)arg); // flushed only by the end of the process
 }
 
 static void older_handler_of_the_program(void)
@@ -114,8 +114,8 @@ static int shut_down(void)
 {
     begin_everything();
     say("main shuts down");
-    if (brood_shutdown(BROOD_MILLISECONDS(50)) !=
-        BROOD_TIMEOUT) // the thread waits for the program's handler
+    // Times out: the thread waits for the program's handler.
+    if (brood_shutdown(BROOD_MILLISECONDS(50)) != BROOD_TIMEOUT)
         return 1;
     note("program", 1);
     demand(brood_shutdown(BROOD_FOREVER));
@@ -135,7 +135,7 @@ static int exit_here(void *arg)
     exit(8);
 }
 
-static void exit_as_foreigner(void *arg)
+static void exit_in_foreign_thread(void *arg)
 {
     (void)exit_here(arg);
 }
@@ -157,12 +157,12 @@ static int exit_in_a_thread(void)
 static int exit_in_a_foreign_thread(void)
 {
     begin_everything();
-    (void)foreign_thread_start(exit_as_foreigner, NULL);
+    (void)foreign_thread_start(exit_in_foreign_thread, NULL);
     sleep_for_ever();
     return 0;
 }
 
-// Text that waits in the buffer of a process when others are made from it.
+// Text that is in the buffer of a process when it starts children.
 static int add_words(void *arg)
 {
     printf("%s", (const char *)arg);
@@ -214,13 +214,13 @@ static int start_before_init(void)
     return 0;
 }
 
-// A main that forgets that it may be a child's.
+// A main that ignores that it may run in a child.
 static int use_before_init(void)
 {
     brood_lock lock;
     say(brood_status_name(brood_lock_create(&lock)));
     brood_init();
-    brood_init(); // a second call is nothing
+    brood_init(); // a second call does nothing
     brood_process *child = NULL;
     const brood_status status =
         brood_process_start(&child, add_words, "x", sizeof "x",
@@ -254,15 +254,15 @@ static int just_begin(void)
     return 0;
 }
 
-static int come_from_the_future(void)
+static int init_with_a_later_version(void)
 {
     brood_init_with(BROOD_VERSION_NUMBER + 1, atexit);
     say("main runs");
     return 0;
 }
 
-// An announcement among the variables that a child is given is no announcement.
-static int hand_on_a_forgery(void)
+// An entry of `environment` that looks like an announcement is not one.
+static int pass_on_a_forgery(void)
 {
     const char *const environment[] = { "BROOD_BOOT=3:4:1", NULL };
     const brood_process_options options = { .method = BROOD_START_SPAWN,
@@ -280,17 +280,17 @@ static int hand_on_a_forgery(void)
 
 static bool has_started;
 
-// Says how it came to be, as does a child of its own when `arg` is not 0.
-static int tell_origin(void *arg)
+// Prints how this process was made, and starts a child that does so too if `*arg` is above 1.
+static int print_origin(void *arg)
 {
     const int generations = *(int *)arg - 1;
     const bool is_direct = platform_parent_of(brood_self_pid()) == brood_parent_pid();
-    say(!is_direct ? "by a server" : has_started ? "a copy" : "executed by its starter");
+    say(!is_direct ? "by a server" : has_started ? "a copy" : "executed by its parent");
     has_started = true;
     if (generations == 0)
         return 0;
     brood_process *child;
-    demand(brood_process_start(&child, tell_origin, &generations, sizeof generations, NULL));
+    demand(brood_process_start(&child, print_origin, &generations, sizeof generations, NULL));
     demand(brood_process_join(child, MEETING_PATIENCE, NULL));
     brood_process_drop(child);
     return 0;
@@ -304,7 +304,7 @@ static int start_by_default(void)
     has_started = true;
     for (int i = 0; i < STARTS; i++) {
         brood_process *child;
-        demand(brood_process_start(&child, tell_origin, &generations, sizeof generations, NULL));
+        demand(brood_process_start(&child, print_origin, &generations, sizeof generations, NULL));
         demand(brood_process_join(child, MEETING_PATIENCE, NULL));
         brood_process_drop(child);
     }
@@ -395,12 +395,12 @@ static void report_a_death(brood_start_method method)
     platform_process_kill(brood_process_pid(process));
     demand(brood_process_join(process, MEETING_PATIENCE, &ended));
     if (platform_has_signals() && brood_exit_number(ended) != -9)
-        say("not as it ended");
+        say("a wrong end was reported");
     brood_process_drop(process);
 }
 
-// As a library does that starts a thread when it is loaded: also the fork server, and every child,
-// has it then.
+// Like a library that starts a thread when it is loaded: the fork server and every child have
+// that thread too.
 static int run_beside_a_thread(void)
 {
     (void)foreign_thread_start(stay_beside, NULL);
@@ -412,8 +412,8 @@ static int run_beside_a_thread(void)
     return 0;
 }
 
-// Those who stay when the main process is killed: a survivor and its child, a guest and its child;
-// and one of each method who does not.
+// Processes that live on when the main process is killed: a survivor and its child, a guest and
+// its child. A tied child, of the fork server if there is one, does not.
 
 static int be_lasting(void *arg)
 {
@@ -426,7 +426,7 @@ static int be_lasting(void *arg)
     return 0;
 }
 
-static int leave_lasting_ones(void)
+static int leave_lasting_processes(void)
 {
     enum { SURVIVOR = 0, GUEST = 2, TIED = 4 };
     static int numbers[] = { 0, 1, 2, 3, 4 };
@@ -443,7 +443,7 @@ static int leave_lasting_ones(void)
     return 0;
 }
 
-// A guest that goes on after the main process, with which it has passed a barrier.
+// A guest that lives longer than the main process, with which it has passed a barrier.
 
 static int pass(void *arg)
 {
@@ -477,7 +477,7 @@ static int pass_and_return(void)
     return pass(&barrier);
 }
 
-static int abort_at_a_sign(void)
+static int crash_at_the_end_of_input(void)
 {
     begin_relatives();
     const int64_t deadline = brood_clock() + MEETING_PATIENCE;
@@ -500,18 +500,18 @@ static const struct {
     { "use_before_init", use_before_init },
     { "never_reach_init", never_reach_init },
     { "just_begin", just_begin },
-    { "come_from_the_future", come_from_the_future },
-    { "hand_on_a_forgery", hand_on_a_forgery },
+    { "init_with_a_later_version", init_with_a_later_version },
+    { "pass_on_a_forgery", pass_on_a_forgery },
     { "wait_to_be_killed", wait_to_be_killed },
-    { "leave_lasting_ones", leave_lasting_ones },
+    { "leave_lasting_processes", leave_lasting_processes },
     { "pass_and_return", pass_and_return },
-    { "abort_at_a_sign", abort_at_a_sign },
+    { "crash_at_the_end_of_input", crash_at_the_end_of_input },
     { "run_beside_a_thread", run_beside_a_thread },
     { "start_by_default", start_by_default },
     { "start_by_default_beside_a_thread", start_by_default_beside_a_thread },
 };
 
-// The test's side
+// The tests
 
 static char printed[16384];
 
@@ -528,7 +528,7 @@ static void read_printed(const char *path)
     *to = 0;
 }
 
-// Runs a scenario to its end; gives back its exit code.
+// Runs a scenario to its end and returns its exit code.
 static int run_scenario(const char *name, const char *variable)
 {
     char path[512];
@@ -573,7 +573,7 @@ static void the_end_has_the_same_order_after_an_exit(void **state)
                     "first handler: last words, and an older handler of the program");
 }
 
-static void a_shutdown_does_it_all_now(void **state)
+static void a_shutdown_runs_the_whole_end(void **state)
 {
     (void)state;
     assert_scenario("shut_down", 7,
@@ -600,7 +600,7 @@ static void a_thread_may_end_the_process(void **state)
                         "first handler: last words, and an older handler of the program");
 }
 
-static void what_is_printed_comes_out_once(void **state)
+static void printed_text_comes_out_once(void **state)
 {
     (void)state;
     assert_scenario("leave_words_in_the_buffer", 0,
@@ -647,7 +647,7 @@ static void a_child_that_never_reaches_init_is_reported(void **state)
         fail_msg("printed %s", printed);
 }
 
-// One line of the library, and nothing of the program.
+// One line of the library, and no output of the program.
 static void assert_refusal(int code)
 {
     const char *end = strchr(printed, '\n');
@@ -663,8 +663,8 @@ static void assert_begins_as_main(const char *variable)
                  printed);
 }
 
-// Nobody has announced it, so it begins as a main process; and a program that it executes finds no
-// announcement.
+// No parent has announced it, so the program begins as a main process, and a program that it
+// executes finds no announcement.
 static void a_forged_announcement_is_ignored_and_erased(void **state)
 {
     (void)state;
@@ -695,14 +695,14 @@ static void a_forged_announcement_is_ignored_and_erased(void **state)
     };
     for (size_t i = 0; i < sizeof forgeries / sizeof forgeries[0]; i++)
         assert_begins_as_main(forgeries[i]);
-    assert_begins_as_main("BROOD_BOOT="); // says nothing
+    assert_begins_as_main("BROOD_BOOT="); // an empty announcement
     assert_begins_as_main(NULL);
 }
 
 static void a_program_of_a_later_version_is_refused(void **state)
 {
     (void)state;
-    assert_refusal(run_scenario("come_from_the_future", NULL));
+    assert_refusal(run_scenario("init_with_a_later_version", NULL));
     if (!strstr(printed, brood_version()))
         fail_msg("%s does not name the version", printed);
 }
@@ -710,11 +710,11 @@ static void a_program_of_a_later_version_is_refused(void **state)
 static void an_announcement_of_the_program_s_own_is_not_passed_on(void **state)
 {
     (void)state;
-    assert_scenario("hand_on_a_forgery", 0, "child");
+    assert_scenario("pass_on_a_forgery", 0, "child");
 }
 
 #define TWICE(text) text text
-#define ALL_EXECUTED TWICE(TWICE(TWICE("executed by its starter\n")))
+#define ALL_EXECUTED TWICE(TWICE(TWICE("executed by its parent\n")))
 
 static void assert_scenario_under(const char *variable, const char *name, const char *text)
 {
@@ -729,7 +729,7 @@ static void the_default_executes_the_program_again_however_often(void **state)
     assert_scenario_under("BROOD_START_METHOD=spawn", "start_by_default", ALL_EXECUTED);
 }
 
-static void a_method_named_by_the_environment_that_is_none_is_told_once(void **state)
+static void an_unknown_method_in_the_environment_is_reported_once(void **state)
 {
     (void)state;
     static const char unknown[] =
@@ -750,14 +750,14 @@ static void a_copy_by_the_environment_beside_threads_is_a_fresh_image_instead(vo
         skip();
     }
     assert_scenario_under("BROOD_START_METHOD=fork", "start_by_default_beside_a_thread",
-                          "executed by its starter\na copy\n"
-                          "executed by its starter\na copy\n"
-                          "executed by its starter\na copy\n"
-                          "executed by its starter\na copy\nthread\n");
+                          "executed by its parent\na copy\n"
+                          "executed by its parent\na copy\n"
+                          "executed by its parent\na copy\n"
+                          "executed by its parent\na copy\nthread\n");
 }
 
-// The pids of the main process's relatives, in the order of their numbers, once all of them have
-// said it.
+// Waits until all relatives of the main process have printed their pids, which are stored in the
+// order of the relatives' numbers.
 static void await_relatives(const char *path, brood_pid pids[RELATIVES])
 {
     int known = 0;
@@ -823,7 +823,7 @@ static void survivors_and_guests_stay_when_the_main_process_is_killed(void **sta
     enum { TIED = RELATIVES - 1 };
     char path[512];
     brood_pid pids[RELATIVES];
-    const platform_program program = started_scenario("leave_lasting_ones", path, sizeof path);
+    const platform_program program = started_scenario("leave_lasting_processes", path, sizeof path);
     await_relatives(path, pids);
     platform_process_kill(program.pid);
     platform_program_close_input(program);
@@ -840,7 +840,7 @@ static void survivors_and_guests_stay_when_the_main_process_is_killed(void **sta
     foreign_file_remove(path);
 }
 
-static void a_barrier_does_not_miss_a_main_process_that_has_returned(void **state)
+static void a_main_process_that_returns_does_not_break_a_barrier(void **state)
 {
     (void)state;
     char path[512];
@@ -856,16 +856,16 @@ static void a_barrier_does_not_miss_a_main_process_that_has_returned(void **stat
     foreign_file_remove(path);
 }
 
-static void everybody_dies_with_a_killed_main_process(void **state)
+static void all_processes_die_with_a_killed_main_process(void **state)
 {
     (void)state;
     expect_all_to_die("wait_to_be_killed", true);
 }
 
-static void everybody_dies_with_a_crashed_main_process(void **state)
+static void all_processes_die_with_a_crashed_main_process(void **state)
 {
     (void)state;
-    expect_all_to_die("abort_at_a_sign", false);
+    expect_all_to_die("crash_at_the_end_of_input", false);
 }
 
 int main(int argc, char **argv)
@@ -877,9 +877,9 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_end_has_one_order_after_a_return),
         cmocka_unit_test(the_end_has_the_same_order_after_an_exit),
-        cmocka_unit_test(a_shutdown_does_it_all_now),
+        cmocka_unit_test(a_shutdown_runs_the_whole_end),
         cmocka_unit_test(a_thread_may_end_the_process),
-        cmocka_unit_test(what_is_printed_comes_out_once),
+        cmocka_unit_test(printed_text_comes_out_once),
         cmocka_unit_test(nothing_is_started_before_init),
         cmocka_unit_test(a_child_that_uses_brood_before_init_ends_with_one_line),
         cmocka_unit_test(a_child_that_never_reaches_init_is_reported),
@@ -887,12 +887,12 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_program_of_a_later_version_is_refused),
         cmocka_unit_test(an_announcement_of_the_program_s_own_is_not_passed_on),
         cmocka_unit_test(the_default_executes_the_program_again_however_often),
-        cmocka_unit_test(a_method_named_by_the_environment_that_is_none_is_told_once),
+        cmocka_unit_test(an_unknown_method_in_the_environment_is_reported_once),
         cmocka_unit_test(a_copy_by_the_environment_beside_threads_is_a_fresh_image_instead),
         cmocka_unit_test(a_thread_from_before_brood_init_hides_no_death),
-        cmocka_unit_test(a_barrier_does_not_miss_a_main_process_that_has_returned),
-        cmocka_unit_test(everybody_dies_with_a_killed_main_process),
-        cmocka_unit_test(everybody_dies_with_a_crashed_main_process),
+        cmocka_unit_test(a_main_process_that_returns_does_not_break_a_barrier),
+        cmocka_unit_test(all_processes_die_with_a_killed_main_process),
+        cmocka_unit_test(all_processes_die_with_a_crashed_main_process),
         cmocka_unit_test(survivors_and_guests_stay_when_the_main_process_is_killed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
-// Every process uses what others have made since it was started, however much that is.
+// Every process can use what others have created since it was started, however much that is.
 #include "meeting.h"
 
 enum { LOCKS = 3000, BLOCKS = 300, SIZE = 10000, LARGE = 3 << 20 };
 
-// In a block of the test.
+// Stored in a block of the test.
 struct made {
     brood_lock locks[LOCKS];
     brood_block blocks[BLOCKS];
@@ -89,7 +89,7 @@ static void what_was_made_later_can_be_used_by_all(void **state)
     assert_status(brood_event_wait(arguments.child_done, MEETING_PATIENCE), BROOD_OK);
     assert_process_ends(child, 0);
     assert_int_equal(use(&made[1]), 0);
-    // Also in a child that comes late, and in a thread.
+    // A child that is started late and a thread can use it too.
     assert_process_ends(started_process(use_what_both_made, &arguments.made, sizeof arguments.made),
                         0);
     assert_thread_ends(started_thread(use_what_both_made, &arguments.made, sizeof arguments.made),

@@ -17,8 +17,7 @@ static brood_process *started_with(brood_target target, const void *arg, size_t 
 
 // One pipe
 
-// Reads all that comes out of its only resource and tells how many bytes: it ends when nobody can
-// write any more.
+// Reads its only resource, a pipe, to the end, which comes when no process can write any more.
 static int read_to_the_end(void *arg)
 {
     (void)arg;
@@ -51,8 +50,8 @@ static void a_child_reads_from_the_end_of_a_pipe_that_it_was_given(void **state)
                                                 .resources = &resource,
                                                 .resource_count = 1 };
         note("reads", 0);
-        // A copy has the writing end as well, and would wait for itself: it gets what is there, and
-        // an end of its own.
+        // A copy has the writing end as well, and would wait for itself: so the bytes are
+        // written, and that end is closed, before the start.
         if (is_copy(methods[i])) {
             platform_write(ends[1], "hello");
             platform_close(ends[1]);
@@ -68,7 +67,7 @@ static void a_child_reads_from_the_end_of_a_pipe_that_it_was_given(void **state)
     }
 }
 
-// Many
+// Many resources
 
 static int write_my_numbers(void *arg)
 {
@@ -111,7 +110,7 @@ static void hand_over_many(int32_t method, int count)
     }
 }
 
-static void many_arrive_in_their_order(void **state)
+static void many_resources_arrive_in_their_order(void **state)
 {
     (void)state;
     int32_t methods[MOST_METHODS];
@@ -122,7 +121,7 @@ static void many_arrive_in_their_order(void **state)
     }
 }
 
-// Closing one of them does not close the other.
+// Closing one of the two does not close the other.
 static int write_twice(void *arg)
 {
     (void)arg;
@@ -153,7 +152,7 @@ static void hand_over_twice(int32_t method)
     platform_close(ends[1]);
 }
 
-static void the_same_one_may_be_handed_over_twice(void **state)
+static void a_resource_may_be_handed_over_twice(void **state)
 {
     (void)state;
     int32_t methods[MOST_METHODS];
@@ -162,7 +161,7 @@ static void the_same_one_may_be_handed_over_twice(void **state)
         hand_over_twice(methods[i]);
 }
 
-// Nothing else
+// No other descriptors
 
 static int count_descriptors(void *arg)
 {
@@ -181,7 +180,8 @@ static int count_in_child(int32_t method)
     return ended.code;
 }
 
-// Windows opens and closes some of its own; what a test opens would show.
+// Windows opens and closes some descriptors of its own; those that a test opens would exceed the
+// tolerance.
 static void assert_same_count(int count, int usual)
 {
     const int tolerance = platform_has_fork() ? 0 : 5;
@@ -190,7 +190,7 @@ static void assert_same_count(int count, int usual)
 }
 
 // A child has its standard streams, the arena, and what is open in any empty program.
-static void a_fresh_image_has_no_more_when_its_starter_has(void **state)
+static void a_fresh_image_has_no_more_descriptors_when_its_parent_has_more(void **state)
 {
     (void)state;
     int32_t methods[MOST_METHODS];
@@ -213,8 +213,8 @@ static void a_fresh_image_has_no_more_when_its_starter_has(void **state)
     }
 }
 
-// What an empty program has: the three standard ones. What brood needs besides: the arena. Where
-// the system does not tell, there is nothing to read.
+// Beside the three standard streams, which an empty program has too, only the arena is open. A
+// system without fork does not list descriptors.
 static int expect_the_arena_only(void *arg)
 {
     char text[1024];
@@ -225,7 +225,7 @@ static int expect_the_arena_only(void *arg)
     const char *end = strchr(text, '\n');
     if (strstr(text, "/memfd:brood") && end && end[1] == 0)
         return 0;
-    (void)fprintf(stderr, "open besides:\n%s", text);
+    (void)fprintf(stderr, "also open:\n%s", text);
     return __LINE__;
 }
 
@@ -262,7 +262,7 @@ static int have_a_child_with_nothing_to_touch(void *arg)
     return brood_exit_number(ended);
 }
 
-// How many of the baits were touched since they were laid.
+// Counts the baits that were touched since they were laid.
 static int count_touched(const platform_bait *baits)
 {
     int touched = 0;
@@ -283,7 +283,7 @@ static void remove_all(const platform_bait *baits)
         platform_bait_remove(baits[i]);
 }
 
-static void a_fresh_image_gets_nothing_that_it_was_not_given(void **state)
+static void a_fresh_image_gets_nothing_that_was_not_handed_over(void **state)
 {
     (void)state;
     int32_t methods[MOST_METHODS];
@@ -293,7 +293,7 @@ static void a_fresh_image_gets_nothing_that_it_was_not_given(void **state)
     for (size_t i = 0; i < count; i++) {
         const brood_process_options options = { .method = methods[i] };
         if (is_copy(methods[i]))
-            continue; // it has all that its starter has
+            continue; // it has all that its parent has
         assert_process_ends(
             started_with(expect_nothing_to_touch, way.baits, sizeof way.baits, &options), 0);
         assert_int_equal(count_touched(way.baits), 0);
@@ -305,8 +305,8 @@ static void a_fresh_image_gets_nothing_that_it_was_not_given(void **state)
     remove_all(way.baits);
 }
 
-// Were there nothing to be seen, the test before would prove nothing.
-static void who_has_it_can_be_seen_to_have_it(void **state)
+// If a touch were not noticed, the test before would prove nothing.
+static void a_process_that_has_a_bait_is_noticed(void **state)
 {
     (void)state;
     const brood_process_options copy = { .method = BROOD_START_FORK };
@@ -347,7 +347,7 @@ static void a_resource_goes_no_further(void **state)
     assert_same_count((int)noted("grandchild has"), usual);
     platform_close(ends[1]);
     char byte;
-    assert_int_equal(platform_read(ends[0], &byte, 1), 0); // nobody else can write
+    assert_int_equal(platform_read(ends[0], &byte, 1), 0); // no other process can write
     platform_close(ends[0]);
 }
 
@@ -359,7 +359,7 @@ static int never_run(void *arg)
     return 1;
 }
 
-static void what_cannot_be_handed_over_is_refused(void **state)
+static void a_bad_resource_is_refused(void **state)
 {
     (void)state;
     const bool posix = platform_has_fork();
@@ -393,7 +393,7 @@ static void what_cannot_be_handed_over_is_refused(void **state)
     assert_status(brood_process_start(NULL, never_run, NULL, 0, &nowhere), BROOD_INVALID);
 }
 
-static void the_main_process_was_given_nothing(void **state)
+static void the_main_process_has_no_resources(void **state)
 {
     (void)state;
     brood_resource resource;
@@ -405,14 +405,14 @@ int main(void)
     brood_init();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_child_reads_from_the_end_of_a_pipe_that_it_was_given),
-        cmocka_unit_test(many_arrive_in_their_order),
-        cmocka_unit_test(the_same_one_may_be_handed_over_twice),
-        cmocka_unit_test(a_fresh_image_has_no_more_when_its_starter_has),
-        cmocka_unit_test(a_fresh_image_gets_nothing_that_it_was_not_given),
-        cmocka_unit_test(who_has_it_can_be_seen_to_have_it),
+        cmocka_unit_test(many_resources_arrive_in_their_order),
+        cmocka_unit_test(a_resource_may_be_handed_over_twice),
+        cmocka_unit_test(a_fresh_image_has_no_more_descriptors_when_its_parent_has_more),
+        cmocka_unit_test(a_fresh_image_gets_nothing_that_was_not_handed_over),
+        cmocka_unit_test(a_process_that_has_a_bait_is_noticed),
         cmocka_unit_test(a_resource_goes_no_further),
-        cmocka_unit_test(what_cannot_be_handed_over_is_refused),
-        cmocka_unit_test(the_main_process_was_given_nothing),
+        cmocka_unit_test(a_bad_resource_is_refused),
+        cmocka_unit_test(the_main_process_has_no_resources),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -21,7 +21,7 @@ static uint32_t value_of(brood_semaphore semaphore)
     return value;
 }
 
-static void an_acquire_takes_one_and_a_release_gives_as_many_as_asked(void **state)
+static void an_acquire_takes_one_unit_and_a_release_adds_its_count(void **state)
 {
     (void)state;
     const brood_semaphore semaphore = made_semaphore(2, 0);
@@ -34,7 +34,7 @@ static void an_acquire_takes_one_and_a_release_gives_as_many_as_asked(void **sta
     assert_status(brood_semaphore_destroy(semaphore), BROOD_OK);
 }
 
-static void an_acquire_waits_no_less_than_its_timeout(void **state)
+static void an_acquire_lasts_at_least_its_timeout(void **state)
 {
     (void)state;
     const brood_semaphore semaphore = made_semaphore(0, 0);
@@ -87,14 +87,14 @@ static void bad_arguments_are_refused(void **state)
     assert_status(brood_lock_destroy(lock), BROOD_OK);
 }
 
-static void a_destroyed_one_is_stale_for_ever(void **state)
+static void a_destroyed_semaphore_stays_stale(void **state)
 {
     (void)state;
     uint32_t value;
     const brood_semaphore semaphore = made_semaphore(1, 0);
     assert_status(brood_semaphore_destroy(semaphore), BROOD_OK);
-    for (int i = 0; i < 5000;
-         i++) // goes around all slots that there are, so that the first is another's
+    // Goes through all slots, so that another semaphore has reused the first one's.
+    for (int i = 0; i < 5000; i++)
         assert_status(brood_semaphore_destroy(made_semaphore(1, 0)), BROOD_OK);
     assert_status(brood_semaphore_acquire(semaphore, BROOD_FOREVER), BROOD_STALE);
     assert_status(brood_semaphore_release(semaphore, 1), BROOD_STALE);
@@ -118,10 +118,10 @@ static void start_waiters(brood_thread *threads[WAITERS], brood_process **proces
     for (int i = 0; i < WAITERS; i++)
         threads[i] = started_thread(acquire_one, semaphore, sizeof *semaphore);
     *process = started_process(acquire_one, semaphore, sizeof *semaphore);
-    brood_sleep(BROOD_MILLISECONDS(50)); // most of them wait by now
+    brood_sleep(BROOD_MILLISECONDS(50)); // most of them wait by then
 }
 
-static void a_release_lets_in_as_many_as_it_says(void **state)
+static void a_release_lets_in_as_many_as_its_count(void **state)
 {
     (void)state;
     brood_thread *threads[WAITERS];
@@ -136,9 +136,9 @@ static void a_release_lets_in_as_many_as_it_says(void **state)
     assert_status(brood_semaphore_destroy(semaphore), BROOD_OK);
 }
 
-// Were one of them forgotten, it would look for itself after a second: not once in all these
-// rounds, or they would not end in time.
-static void releases_one_behind_the_other_let_in_as_many(void **state)
+// A waiter that a release forgot would find its unit at its next check, after a second at most.
+// If that happened often, these rounds would not end in time.
+static void consecutive_releases_let_in_one_waiter_each(void **state)
 {
     (void)state;
     enum { ROUNDS = 200 };
@@ -148,7 +148,7 @@ static void releases_one_behind_the_other_let_in_as_many(void **state)
         brood_thread *threads[WAITERS];
         for (int i = 0; i < WAITERS; i++)
             threads[i] = started_thread(acquire_one, &semaphore, sizeof semaphore);
-        brood_sleep(BROOD_MILLISECONDS(2)); // most of them wait by now
+        brood_sleep(BROOD_MILLISECONDS(2)); // most of them wait by then
         for (int i = 0; i < WAITERS; i++)
             assert_status(brood_semaphore_release(semaphore, 1), BROOD_OK);
         for (int i = 0; i < WAITERS; i++)
@@ -159,7 +159,7 @@ static void releases_one_behind_the_other_let_in_as_many(void **state)
     assert_status(brood_semaphore_destroy(semaphore), BROOD_OK);
 }
 
-static void single_releases_let_everybody_in_after_all(void **state)
+static void releases_up_to_the_maximum_let_all_waiters_in(void **state)
 {
     (void)state;
     brood_thread *threads[WAITERS];
@@ -175,7 +175,7 @@ static void single_releases_let_everybody_in_after_all(void **state)
     assert_status(brood_semaphore_destroy(semaphore), BROOD_OK);
 }
 
-static void destroying_sends_everybody_home(void **state)
+static void destroying_releases_all_waiters(void **state)
 {
     (void)state;
     brood_thread *threads[WAITERS];
@@ -188,8 +188,8 @@ static void destroying_sends_everybody_home(void **state)
     assert_process_ends(process, BROOD_STALE);
 }
 
-// A waiter that was woken and leaves with a timeout, or was killed, must not take the wake of
-// another along.
+// A waiter that was woken and leaves with a timeout, or is killed, must not consume the wake of
+// another.
 static int acquire_briefly(void *arg)
 {
     const brood_semaphore semaphore = *(brood_semaphore *)arg;
@@ -212,7 +212,7 @@ static int acquire_often(void *arg)
     return 0;
 }
 
-static void who_leaves_early_takes_nothing_along(void **state)
+static void a_waiter_that_leaves_early_consumes_no_wake(void **state)
 {
     (void)state;
     enum { THREADS = 6 };
@@ -234,7 +234,7 @@ static int wait_for_ever(void *arg)
     return (int)brood_semaphore_acquire(semaphore, BROOD_FOREVER);
 }
 
-static void a_killed_waiter_takes_nothing_along(void **state)
+static void a_killed_waiter_consumes_no_wake(void **state)
 {
     (void)state;
     brood_semaphore semaphore = made_semaphore(0, 0);
@@ -249,7 +249,7 @@ static void a_killed_waiter_takes_nothing_along(void **state)
     assert_status(brood_semaphore_destroy(semaphore), BROOD_OK);
 }
 
-// Ten threads, seven at a time, phase after phase: who is inside stays until the gate opens.
+// Ten threads, seven at a time, phase after phase: each one inside stays until the gate opens.
 
 enum { ROOM = 7, VISITORS = 10 };
 
@@ -258,7 +258,7 @@ static _Atomic int most_inside;
 
 struct visits {
     brood_semaphore semaphore;
-    brood_barrier phase; // of the visitors and the test
+    brood_barrier phase; // for the visitors and the test
     brood_event gate;
     int phases;
 };
@@ -322,7 +322,7 @@ static void as_many_are_inside_as_there_is_room_and_never_more(void **state)
     assert_status(brood_event_destroy(visits.gate), BROOD_OK);
 }
 
-// What one hands to another goes through whole, in both directions.
+// Two sides pass units to each other, and none is lost.
 
 struct hand_off {
     brood_semaphore to_child;
@@ -399,17 +399,17 @@ int main(void)
 {
     brood_init();
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(an_acquire_takes_one_and_a_release_gives_as_many_as_asked),
-        cmocka_unit_test(an_acquire_waits_no_less_than_its_timeout),
+        cmocka_unit_test(an_acquire_takes_one_unit_and_a_release_adds_its_count),
+        cmocka_unit_test(an_acquire_lasts_at_least_its_timeout),
         cmocka_unit_test(a_release_beyond_the_maximum_is_refused_and_changes_nothing),
         cmocka_unit_test(bad_arguments_are_refused),
-        cmocka_unit_test(a_destroyed_one_is_stale_for_ever),
-        cmocka_unit_test(a_release_lets_in_as_many_as_it_says),
-        cmocka_unit_test(releases_one_behind_the_other_let_in_as_many),
-        cmocka_unit_test(single_releases_let_everybody_in_after_all),
-        cmocka_unit_test(destroying_sends_everybody_home),
-        cmocka_unit_test(who_leaves_early_takes_nothing_along),
-        cmocka_unit_test(a_killed_waiter_takes_nothing_along),
+        cmocka_unit_test(a_destroyed_semaphore_stays_stale),
+        cmocka_unit_test(a_release_lets_in_as_many_as_its_count),
+        cmocka_unit_test(consecutive_releases_let_in_one_waiter_each),
+        cmocka_unit_test(releases_up_to_the_maximum_let_all_waiters_in),
+        cmocka_unit_test(destroying_releases_all_waiters),
+        cmocka_unit_test(a_waiter_that_leaves_early_consumes_no_wake),
+        cmocka_unit_test(a_killed_waiter_consumes_no_wake),
         cmocka_unit_test(as_many_are_inside_as_there_is_room_and_never_more),
         cmocka_unit_test(any_thread_may_release),
         cmocka_unit_test(a_signal_handler_may_release),

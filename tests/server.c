@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The fork server: that it is there and does not show, what its children take from their starter,
-// and what becomes of them when it is killed. On a system without it there is one thing to see:
-// that it says so.
+// The fork server: that it works unnoticed, what its children get from their parent, and what
+// becomes of them when it is killed. On a system without fork a start reports BROOD_UNSUPPORTED.
 #include "meeting.h"
 
 #include "foreign.h"
@@ -11,7 +10,7 @@
 
 static const brood_process_options served = { .method = BROOD_START_FORKSERVER };
 
-// Room for those of one server: spares, and the children of a test.
+// Room for the children of one server: its spares, and the children of a test.
 enum { MOST = 64 };
 
 static brood_process *started_served(brood_target target, const void *arg, size_t size)
@@ -34,7 +33,8 @@ static int nothing(void *arg)
     return 0;
 }
 
-// The server that makes our children now: the parent of any of them.
+// The server that makes the children of this process now: it is the system's parent of any of
+// them.
 static brood_pid find_server(void)
 {
     note("leave", 0);
@@ -61,9 +61,9 @@ static void a_system_without_fork_says_so(void **state)
         assert_status(brood_process_start(NULL, nothing, NULL, 0, &served), BROOD_UNSUPPORTED);
 }
 
-// It does not show
+// The server works unnoticed
 
-static void one_server_makes_all_children_and_none_is_ours_to_wait_for(void **state)
+static void one_server_makes_all_children_and_none_is_a_child_of_this_process(void **state)
 {
     (void)state;
     note("leave", 0);
@@ -84,21 +84,21 @@ static int expect_to_be_a_fresh_image(void *arg)
     (void)arg;
     CHECK(untouched++ == 1);
     CHECK(!getenv("BROOD_BOOT"));
-    CHECK(brood_parent_pid() == (brood_pid)noted("starter"));
+    CHECK(brood_parent_pid() == (brood_pid)noted("requester"));
     CHECK(brood_parent_is_alive());
     CHECK(brood_parent_wait(BROOD_NOW) == BROOD_TIMEOUT);
     return 0;
 }
 
-static void each_child_is_a_fresh_image_whose_parent_is_the_starter(void **state)
+static void each_child_is_a_fresh_image_whose_parent_is_the_requester(void **state)
 {
     (void)state;
-    note("starter", (uint64_t)brood_self_pid());
+    note("requester", (uint64_t)brood_self_pid());
     for (int i = 0; i < 5; i++)
         assert_process_ends(started_served(expect_to_be_a_fresh_image, NULL, 0), 0);
 }
 
-static int end_oneself(void *arg)
+static int end_itself(void *arg)
 {
     const int way = *(int *)arg;
     if (way == 0)
@@ -117,7 +117,7 @@ static void the_server_reports_every_end(void **state)
     for (int round = 0; round < 5; round++)
         for (int way = 0; way < 4; way++) {
             brood_exit ended;
-            brood_process *process = started_served(end_oneself, &way, sizeof way);
+            brood_process *process = started_served(end_itself, &way, sizeof way);
             assert_status(brood_process_join(process, MEETING_PATIENCE, &ended), BROOD_OK);
             assert_int_equal(brood_exit_number(ended), numbers[way]);
             brood_process_drop(process);
@@ -139,7 +139,7 @@ static int say(void *arg)
     return 0;
 }
 
-static void a_child_has_what_its_starter_has_now(void **state)
+static void a_child_has_what_its_parent_has_now(void **state)
 {
     (void)state;
     char path[512];
@@ -173,7 +173,7 @@ static int expect_children_to_be_kept(void *arg)
     return 0;
 }
 
-static void a_child_ignores_the_signals_that_its_starter_ignores(void **state)
+static void a_child_ignores_the_signals_that_its_parent_ignores(void **state)
 {
     (void)state;
     bool kept = true;
@@ -185,7 +185,7 @@ static void a_child_ignores_the_signals_that_its_starter_ignores(void **state)
     (void)platform_children_ignore(false);
 }
 
-// In a process of its own, because it cannot go back.
+// In a process of its own, because it cannot join the old group again.
 static int leave_the_group(void *arg)
 {
     (void)arg;
@@ -193,7 +193,7 @@ static int leave_the_group(void *arg)
     for (int i = 0; i < 2; i++) {
         note("leave", 0);
         CHECK(brood_process_start(&process, stay, NULL, 0, &served) == BROOD_OK);
-        note(i ? "server then" : "server before",
+        note(i ? "server after" : "server before",
              (uint64_t)platform_parent_of(brood_process_pid(process)));
         CHECK(platform_group_of(brood_process_pid(process)) == platform_group_of(brood_self_pid()));
         note("leave", 1);
@@ -204,17 +204,17 @@ static int leave_the_group(void *arg)
     return 0;
 }
 
-static void who_becomes_somebody_else_gets_another_server(void **state)
+static void a_changed_group_gets_a_new_server(void **state)
 {
     (void)state;
     brood_process *process = NULL;
     assert_status(brood_process_start(&process, leave_the_group, NULL, 0, NULL), BROOD_OK);
     assert_process_ends(process, 0);
-    assert_int_not_equal(noted("server before"), noted("server then"));
+    assert_int_not_equal(noted("server before"), noted("server after"));
     assert_true(platform_process_ends((brood_pid)noted("server before")));
 }
 
-// In a process of its own, because the tests after it need their descriptors.
+// In a process of its own, because later tests need their descriptors.
 static int lower_the_limit(void *arg)
 {
     uint64_t servers[2];
@@ -233,7 +233,7 @@ static int lower_the_limit(void *arg)
     return 0;
 }
 
-static void who_gets_other_limits_gets_another_server(void **state)
+static void changed_limits_get_a_new_server(void **state)
 {
     (void)state;
     brood_process *process = NULL;
@@ -272,7 +272,7 @@ static void a_killed_server_takes_its_children_along_and_the_next_start_makes_an
     assert_int_not_equal(platform_parent_of(brood_process_pid(next)), server);
     note("leave", 1);
     assert_process_ends(next, 5);
-    assert_process_ends(survivor, 6); // it could leave its record
+    assert_process_ends(survivor, 6); // it could still leave its record
     brood_process_drop(tied);
 }
 
@@ -304,7 +304,7 @@ static int return_at_once(void *arg)
     return *(int *)arg;
 }
 
-// What a child has left behind before its server died is not lost.
+// The record that a child leaves before its server dies is not lost.
 static void a_code_outlives_the_server(void **state)
 {
     (void)state;
@@ -317,7 +317,7 @@ static void a_code_outlives_the_server(void **state)
     assert_process_ends(process, code);
 }
 
-// Dead, not only killed: a spare that has not run since may take a job along.
+// Waits until the spares have ended: a killed spare that has not run since may still take a job.
 static void dead_spares_are_replaced(void **state)
 {
     (void)state;
@@ -350,10 +350,11 @@ static int start_again_and_again(void *arg)
     return 0;
 }
 
-// Only those: the parent of a child whose server has been killed is somebody else.
-static bool is_ours(brood_pid pid)
+// Only images of this program are killed: the parent of a child whose server has been killed is
+// another process.
+static bool is_of_this_program(brood_pid pid)
 {
-    static brood_pid images[1000]; // those of the same test by another method too
+    static brood_pid images[1000]; // including those of the same test under other methods
     const size_t count = platform_images(images, sizeof images / sizeof images[0]);
     for (size_t i = 0; i < count; i++)
         if (images[i] == pid)
@@ -373,7 +374,7 @@ static void starts_go_on_while_servers_are_killed(void **state)
     brood_thread *thread = started_thread(start_again_and_again, &rounds, sizeof rounds);
     while (!noted("started all")) {
         const brood_pid server = (brood_pid)noted("server");
-        if (server > 1 && is_ours(server)) {
+        if (server > 1 && is_of_this_program(server)) {
             platform_process_kill(server);
             note("server", 0);
             note("killed", 1);
@@ -385,7 +386,7 @@ static void starts_go_on_while_servers_are_killed(void **state)
             break;
     }
     assert_thread_ends(thread, 0);
-    // Until then a spare of its might still serve somebody, and die with it.
+    // Until then a spare of it might still take a job, and die with it.
     assert_true(platform_process_ends(last));
     print_message("%u servers killed during %d starts or more\n", kills, rounds);
     assert_true(kills > 0);
@@ -418,7 +419,7 @@ static void a_server_ends_with_its_requester(void **state)
         note("leave", 0);
         brood_process *process = started_process(use_a_server, &stays, sizeof stays);
         if (!await_note("its server", 1))
-            assert_process_ends(process, 0); // says why
+            assert_process_ends(process, 0); // fails, and names the line
         if (killed)
             kill_process(process);
         else
@@ -468,13 +469,13 @@ int main(void)
         cmocka_unit_test(a_system_without_fork_says_so),
     };
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(one_server_makes_all_children_and_none_is_ours_to_wait_for),
-        cmocka_unit_test(each_child_is_a_fresh_image_whose_parent_is_the_starter),
+        cmocka_unit_test(one_server_makes_all_children_and_none_is_a_child_of_this_process),
+        cmocka_unit_test(each_child_is_a_fresh_image_whose_parent_is_the_requester),
         cmocka_unit_test(the_server_reports_every_end),
-        cmocka_unit_test(a_child_has_what_its_starter_has_now),
-        cmocka_unit_test(a_child_ignores_the_signals_that_its_starter_ignores),
-        cmocka_unit_test(who_becomes_somebody_else_gets_another_server),
-        cmocka_unit_test(who_gets_other_limits_gets_another_server),
+        cmocka_unit_test(a_child_has_what_its_parent_has_now),
+        cmocka_unit_test(a_child_ignores_the_signals_that_its_parent_ignores),
+        cmocka_unit_test(a_changed_group_gets_a_new_server),
+        cmocka_unit_test(changed_limits_get_a_new_server),
         cmocka_unit_test(a_killed_server_takes_its_children_along_and_the_next_start_makes_another),
         cmocka_unit_test(a_killed_server_takes_the_children_of_its_children_along),
         cmocka_unit_test(a_code_outlives_the_server),

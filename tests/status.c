@@ -27,7 +27,7 @@ static void every_status_has_a_value_of_its_own(void **state)
     assert_int_equal(BROOD_OK, 0);
 }
 
-// What programs may have stored must not change its meaning.
+// Programs may have stored these values: they must not change.
 static void values_are_pinned(void **state)
 {
     (void)state;
@@ -62,7 +62,7 @@ static bool is_listed(int value)
     return false;
 }
 
-static void what_is_no_status_has_a_name_too(void **state)
+static void a_value_that_is_no_status_has_a_name_too(void **state)
 {
     (void)state;
     static const int far[] = { INT32_MAX, INT32_MIN, -1, -26, 256, 65536, 1 << 24 };
@@ -92,27 +92,27 @@ static void nothing_has_failed_yet(void **state)
     assert_string_equal(brood_last_error(), "");
 }
 
-static void the_sentence_names_operation_and_cause(void **state)
+static void the_message_names_operation_and_cause(void **state)
 {
     (void)state;
     brood_lock lock;
     assert_int_equal(brood_lock_create(NULL), BROOD_INVALID);
-    const char *sentence = brood_last_error();
-    assert_string_equal(sentence, "brood_lock_create: a bad argument: out is NULL");
-    // A call that succeeds changes nothing.
+    const char *message = brood_last_error();
+    assert_string_equal(message, "brood_lock_create: a bad argument: out is NULL");
+    // A successful call changes nothing.
     assert_int_equal(brood_lock_create(&lock), BROOD_OK);
     assert_int_equal(brood_lock_destroy(lock), BROOD_OK);
-    assert_string_equal(sentence, "brood_lock_create: a bad argument: out is NULL");
+    assert_string_equal(message, "brood_lock_create: a bad argument: out is NULL");
     assert_string_equal(brood_last_error(), "brood_lock_create: a bad argument: out is NULL");
-    // The string stays until it is asked for anew.
+    // The string stays until brood_last_error() is called again.
     uint64_t value;
     assert_int_equal(brood_registry_get("status.c asks for nothing", &value), BROOD_NOT_FOUND);
-    assert_string_equal(sentence, "brood_lock_create: a bad argument: out is NULL");
+    assert_string_equal(message, "brood_lock_create: a bad argument: out is NULL");
     assert_string_equal(brood_last_error(),
                         "brood_registry_get: nothing has that name: \"status.c asks for nothing\"");
 }
 
-// The cause of one failure is not told with the next, which has none.
+// The cause of one failure is not repeated with the next failure, which has none.
 static void an_old_cause_is_not_repeated(void **state)
 {
     (void)state;
@@ -149,24 +149,24 @@ static void each_thread_has_its_own_last_error(void **state)
 {
     (void)state;
     assert_int_equal(brood_lock_create(NULL), BROOD_INVALID);
-    const char *sentence = brood_last_error();
+    const char *message = brood_last_error();
     for (int i = 0; i < 3; i++)
         assert_thread_ends(started_thread(fail_here, NULL, 0), 0);
-    assert_string_equal(sentence, "brood_lock_create: a bad argument: out is NULL");
-    assert_string_equal(brood_last_error(), sentence);
+    assert_string_equal(message, "brood_lock_create: a bad argument: out is NULL");
+    assert_string_equal(brood_last_error(), message);
 }
 
 int main(void)
 {
     brood_init();
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(nothing_has_failed_yet), // first of all
+        cmocka_unit_test(nothing_has_failed_yet), // must come first
         cmocka_unit_test(every_status_has_a_value_of_its_own),
         cmocka_unit_test(values_are_pinned),
         cmocka_unit_test(every_status_has_a_name_and_a_text),
-        cmocka_unit_test(what_is_no_status_has_a_name_too),
+        cmocka_unit_test(a_value_that_is_no_status_has_a_name_too),
         cmocka_unit_test(two_statuses_mean_that_the_lock_is_held),
-        cmocka_unit_test(the_sentence_names_operation_and_cause),
+        cmocka_unit_test(the_message_names_operation_and_cause),
         cmocka_unit_test(an_old_cause_is_not_repeated),
         cmocka_unit_test(a_long_cause_is_cut),
         cmocka_unit_test(each_thread_has_its_own_last_error),

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Asking processes and threads to stop, and stopping those that do not obey.
+// Asking processes and threads to stop, and ending those that do not.
 #include "meeting.h"
 
 #include "platform.h"
@@ -16,7 +16,7 @@ static void assert_end(brood_exit ended, brood_exit_kind kind, int number)
         fail_msg("%s instead of kind %d, number %d", text, (int)kind, number);
 }
 
-// Asking
+// Requests
 
 static int wait_to_be_asked(void *arg)
 {
@@ -42,22 +42,22 @@ static void a_process_that_is_asked_stops_waiting(void **state)
     assert_false(brood_stop_requested());
 }
 
-static int look_until_asked(void *arg)
+static int poll_until_asked(void *arg)
 {
     (void)arg;
     const int64_t deadline = brood_clock() + MEETING_PATIENCE;
-    note("looks", 1);
+    note("polls", 1);
     while (!brood_stop_requested() && brood_clock() < deadline)
         brood_sleep(BROOD_MILLISECONDS(1));
     return brood_stop_requested() ? 3 : 4;
 }
 
-static void a_process_may_look_whether_it_was_asked(void **state)
+static void a_process_may_poll_for_a_request(void **state)
 {
     (void)state;
-    note("looks", 0);
-    brood_process *process = started_process(look_until_asked, NULL, 0);
-    assert_true(await_note("looks", 1));
+    note("polls", 0);
+    brood_process *process = started_process(poll_until_asked, NULL, 0);
+    assert_true(await_note("polls", 1));
     assert_status(brood_process_request_stop(process), BROOD_OK);
     assert_process_ends(process, 3);
 }
@@ -132,7 +132,7 @@ static int expect_no_request(void *arg)
     return 0;
 }
 
-// Its slot, which has been asked before, is another one's now.
+// Its slot is that of a process that was asked before.
 static void the_next_process_is_not_asked(void **state)
 {
     (void)state;
@@ -144,7 +144,7 @@ static void the_next_process_is_not_asked(void **state)
     }
 }
 
-static void nobody_is_nobody_to_ask(void **state)
+static void a_missing_process_or_thread_is_invalid(void **state)
 {
     (void)state;
     assert_status(brood_process_request_stop(NULL), BROOD_INVALID);
@@ -153,7 +153,7 @@ static void nobody_is_nobody_to_ask(void **state)
     assert_last_error_names("brood_process_stop");
 }
 
-// By stages
+// Stages: a request, then terminate, then kill
 
 static int obey(void *arg)
 {
@@ -163,7 +163,7 @@ static int obey(void *arg)
     return 21;
 }
 
-static int do_not_listen(void *arg)
+static int ignore_requests(void *arg)
 {
     if (*(bool *)arg)
         platform_terminate_ignore();
@@ -180,7 +180,7 @@ static brood_process *started_ready(brood_target target, const void *arg, size_t
     return process;
 }
 
-static void who_obeys_is_not_terminated(void **state)
+static void a_process_that_obeys_is_not_terminated(void **state)
 {
     (void)state;
     brood_exit ended;
@@ -193,27 +193,29 @@ static void who_obeys_is_not_terminated(void **state)
     brood_process_drop(process);
 }
 
-static void who_does_not_obey_is_terminated(void **state)
+static void a_process_that_does_not_obey_is_terminated(void **state)
 {
     (void)state;
-    const bool deaf = false;
+    const bool ignores_terminate = false;
     const brood_duration grace = BROOD_MILLISECONDS(50);
     brood_exit ended;
-    brood_process *process = started_ready(do_not_listen, &deaf, sizeof deaf);
+    brood_process *process =
+        started_ready(ignore_requests, &ignores_terminate, sizeof ignores_terminate);
     const int64_t before = brood_clock();
     assert_status(brood_process_stop(process, grace, &ended), BROOD_OK);
     assert_true(brood_clock() - before >= grace);
-    assert_true(ended.kind == BROOD_TERMINATED); // a loaded machine may need both graces
+    assert_true(ended.kind == BROOD_TERMINATED); // killed only on a loaded machine
     brood_process_drop(process);
 }
 
-static void who_cannot_be_terminated_is_killed(void **state)
+static void a_process_that_ignores_terminate_is_killed(void **state)
 {
     (void)state;
-    const bool deaf = true;
+    const bool ignores_terminate = true;
     const brood_duration grace = BROOD_MILLISECONDS(50);
     brood_exit ended;
-    brood_process *process = started_ready(do_not_listen, &deaf, sizeof deaf);
+    brood_process *process =
+        started_ready(ignore_requests, &ignores_terminate, sizeof ignores_terminate);
     const int64_t before = brood_clock();
     assert_status(brood_process_stop(process, grace, &ended), BROOD_OK);
     assert_true(brood_clock() - before >= (platform_has_signals() ? 2 * grace : grace));
@@ -225,23 +227,25 @@ static void without_grace_the_end_comes_at_once(void **state)
 {
     (void)state;
     const brood_duration none[] = { BROOD_NOW, -1, INT64_MIN };
-    const bool deaf = true;
+    const bool ignores_terminate = true;
     for (size_t i = 0; i < sizeof none / sizeof none[0]; i++) {
         brood_exit ended;
-        brood_process *process = started_ready(do_not_listen, &deaf, sizeof deaf);
+        brood_process *process =
+            started_ready(ignore_requests, &ignores_terminate, sizeof ignores_terminate);
         assert_status(brood_process_stop(process, none[i], &ended), BROOD_OK);
         assert_true(ended.kind == BROOD_TERMINATED);
         brood_process_drop(process);
     }
 }
 
-static void a_death_by_others_is_not_claimed(void **state)
+static void a_kill_from_outside_is_not_reported_as_a_stop(void **state)
 {
     (void)state;
-    const bool deaf = true;
+    const bool ignores_terminate = true;
     brood_exit ended;
-    brood_process *process = started_ready(do_not_listen, &deaf, sizeof deaf);
-    if (platform_has_signals()) // one that it does not heed is not what ends it
+    brood_process *process =
+        started_ready(ignore_requests, &ignores_terminate, sizeof ignores_terminate);
+    if (platform_has_signals()) // a signal that it ignores does not end it
         assert_status(brood_process_terminate(process), BROOD_OK);
     platform_process_kill(brood_process_pid(process));
     intptr_t handle;
@@ -256,7 +260,7 @@ static void a_death_by_others_is_not_claimed(void **state)
     brood_process_drop(process);
 }
 
-static int stop_what_is_not_ours(void *arg)
+static int stop_a_child_of_another_process(void *arg)
 {
     brood_process *process = *(brood_process **)arg;
     intptr_t handle = 5;
@@ -268,16 +272,17 @@ static int stop_what_is_not_ours(void *arg)
     return 0;
 }
 
-static void another_process_cannot_stop_it(void **state)
+static void another_process_cannot_stop_a_child(void **state)
 {
     (void)state;
     brood_process *process = started_ready(obey, NULL, 0);
-    assert_int_equal(platform_guest(stop_what_is_not_ours, &process), platform_has_fork() ? 0 : -1);
+    assert_int_equal(platform_guest(stop_a_child_of_another_process, &process),
+                     platform_has_fork() ? 0 : -1);
     assert_status(brood_process_request_stop(process), BROOD_OK);
     assert_process_ends(process, 21);
 }
 
-// What the system shows of the end
+// The native handle
 
 static void the_native_handle_is_ready_when_the_child_has_ended(void **state)
 {
@@ -290,7 +295,7 @@ static void the_native_handle_is_ready_when_the_child_has_ended(void **state)
     assert_status(brood_process_request_stop(process), BROOD_OK);
     assert_true(platform_is_ready(handle, MEETING_PATIENCE));
     assert_status(brood_process_join(process, MEETING_PATIENCE, NULL), BROOD_OK);
-    assert_true(platform_is_ready(handle, BROOD_NOW)); // it stays as long as the reference
+    assert_true(platform_is_ready(handle, BROOD_NOW)); // the handle stays as long as the reference
     assert_status(brood_process_native(process, &again), BROOD_OK);
     assert_int_equal(again, handle);
     assert_status(brood_process_native(process, NULL), BROOD_INVALID);
@@ -303,18 +308,18 @@ int main(void)
     brood_init();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_process_that_is_asked_stops_waiting),
-        cmocka_unit_test(a_process_may_look_whether_it_was_asked),
+        cmocka_unit_test(a_process_may_poll_for_a_request),
         cmocka_unit_test(all_threads_of_an_asked_process_are_asked),
         cmocka_unit_test(a_thread_is_asked_alone),
         cmocka_unit_test(a_wait_for_a_request_ends_at_its_deadline_and_not_before),
         cmocka_unit_test(the_next_process_is_not_asked),
-        cmocka_unit_test(nobody_is_nobody_to_ask),
-        cmocka_unit_test(who_obeys_is_not_terminated),
-        cmocka_unit_test(who_does_not_obey_is_terminated),
-        cmocka_unit_test(who_cannot_be_terminated_is_killed),
+        cmocka_unit_test(a_missing_process_or_thread_is_invalid),
+        cmocka_unit_test(a_process_that_obeys_is_not_terminated),
+        cmocka_unit_test(a_process_that_does_not_obey_is_terminated),
+        cmocka_unit_test(a_process_that_ignores_terminate_is_killed),
         cmocka_unit_test(without_grace_the_end_comes_at_once),
-        cmocka_unit_test(a_death_by_others_is_not_claimed),
-        cmocka_unit_test(another_process_cannot_stop_it),
+        cmocka_unit_test(a_kill_from_outside_is_not_reported_as_a_stop),
+        cmocka_unit_test(another_process_cannot_stop_a_child),
         cmocka_unit_test(the_native_handle_is_ready_when_the_child_has_ended),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -9,10 +9,10 @@
 #include <limits.h>
 #include <string.h>
 
-// Longer than any call may take that does not block, however loaded the machine is.
+// Longer than a call that does not block may take, however loaded the machine is.
 #define AT_ONCE BROOD_SECONDS(10)
 
-// What the threads of one process wait for; names in the registry are for other processes.
+// The threads of one process wait for this gate; other processes use names in the registry.
 static _Atomic unsigned gate;
 
 static bool await_count(_Atomic unsigned *count, unsigned least)
@@ -26,10 +26,10 @@ static bool await_count(_Atomic unsigned *count, unsigned least)
     return true;
 }
 
-// For a wait that is to end at the very moment: spins at first, then lets others run.
-static void look_again(unsigned *looks)
+// For a wait that must end without delay: spins at first, then lets other threads run.
+static void back_off(unsigned *polls)
 {
-    if (++*looks > 1000)
+    if (++*polls > 1000)
         brood_sleep(1);
 }
 
@@ -42,7 +42,7 @@ static brood_thread *started_with(brood_target target, const void *arg, size_t s
     return thread;
 }
 
-// Targets that many tests use
+// Targets of many tests
 
 static int nothing(void *arg)
 {
@@ -69,13 +69,13 @@ static brood_thread *started_stayer(void)
     return started_thread(stay, NULL, 0);
 }
 
-static void send_home(brood_thread *thread)
+static void end_stayer(brood_thread *thread)
 {
     atomic_store(&gate, 1);
     assert_thread_ends(thread, 0);
 }
 
-// In a target: starts a thread, which must go by this name, and joins it.
+// For targets: starts a thread, which must get this name, and joins it.
 static int expect_next_name(const char *name)
 {
     brood_thread *thread;
@@ -87,7 +87,7 @@ static int expect_next_name(const char *name)
     return 0;
 }
 
-// Names. First of all, while no thread has been counted.
+// Names. These tests come first, while no thread has been counted.
 
 static void threads_are_named_by_number(void **state)
 {
@@ -135,7 +135,7 @@ static void a_given_name_is_copied(void **state)
     memset(name, 'X', sizeof name - 1);
     assert_string_equal(brood_thread_name(thread), copy);
     assert_status(brood_thread_join(thread, MEETING_PATIENCE, NULL), BROOD_OK);
-    assert_string_equal(brood_thread_name(thread), copy); // as long as the reference
+    assert_string_equal(brood_thread_name(thread), copy); // valid as long as the reference
     brood_thread_drop(thread);
 }
 
@@ -228,11 +228,11 @@ static size_t expected_size; // written before the start
 static int expect_argument(void *arg)
 {
     const unsigned char *bytes = arg;
-    CHECK((uintptr_t)arg % (2 * sizeof(void *)) == 0); // as memory from malloc
-    CHECK(await_count(&gate, 1));                      // the starter's bytes are others by now
+    CHECK((uintptr_t)arg % (2 * sizeof(void *)) == 0); // aligned as memory from malloc
+    CHECK(await_count(&gate, 1));                      // the caller has changed its bytes by then
     for (size_t at = 0; at < expected_size; at++)
         CHECK(bytes[at] == pattern_at(at));
-    memset(arg, 0xee, expected_size); // it is the thread's own
+    memset(arg, 0xee, expected_size); // the memory is the thread's own
     return 0;
 }
 
@@ -241,7 +241,7 @@ static void an_argument_of_any_size_is_copied_whole_and_aligned(void **state)
     (void)state;
     static const size_t sizes[] = { 1, 3, 15, 16, 4096, (1 << 20) + 3, 16 << 20 };
     for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
-        // Of exactly this size, so that a sanitizer sees who reads beyond it.
+        // Of exactly this size, so that a sanitizer notices a read beyond it.
         unsigned char *bytes = malloc(sizes[i]);
         assert_non_null(bytes);
         for (size_t at = 0; at < sizes[i]; at++)
@@ -261,7 +261,7 @@ static void an_argument_of_any_size_is_copied_whole_and_aligned(void **state)
 
 static void *seen; // read after the join
 
-static int see_pointer(void *arg)
+static int store_pointer(void *arg)
 {
     seen = arg;
     return 0;
@@ -275,7 +275,7 @@ static void without_a_size_the_pointer_itself_is_passed_on(void **state)
     void *const pointers[] = { NULL, &here, &on_stack, (void *)(uintptr_t)1, (void *)UINTPTR_MAX };
     for (size_t i = 0; i < sizeof pointers / sizeof pointers[0]; i++) {
         seen = &seen;
-        assert_thread_ends(started_thread(see_pointer, pointers[i], 0), 0);
+        assert_thread_ends(started_thread(store_pointer, pointers[i], 0), 0);
         assert_ptr_equal(seen, pointers[i]);
     }
 }
@@ -296,10 +296,10 @@ static void joining_a_live_thread_with_no_time_returns_at_once(void **state)
     assert_int_equal(code, 99); // untouched on failure
     assert_status(brood_thread_join(thread, BROOD_NOW, NULL), BROOD_TIMEOUT);
     assert_true(brood_thread_is_alive(thread));
-    send_home(thread);
+    end_stayer(thread);
 }
 
-static void a_join_waits_no_less_than_its_timeout(void **state)
+static void a_join_lasts_at_least_its_timeout(void **state)
 {
     (void)state;
     static const brood_duration some[] = { 1, BROOD_MICROSECONDS(700), BROOD_MILLISECONDS(30),
@@ -313,10 +313,10 @@ static void a_join_waits_no_less_than_its_timeout(void **state)
         assert_true(took >= some[i] && took < AT_ONCE);
         assert_int_equal(code, 99);
     }
-    send_home(thread);
+    end_stayer(thread);
 }
 
-// Ends when a join that takes an endless timeout for a past one has returned long ago.
+// Ends later than a join returns that takes an endless timeout for a past one.
 static int stay_a_while(void *arg)
 {
     brood_sleep(BROOD_MILLISECONDS(30));
@@ -358,7 +358,7 @@ static _Atomic unsigned joiners;
 
 struct joining {
     brood_thread *thread;
-    int code; // that must come
+    int code; // the code to expect
 };
 
 static int join_by_waiting(void *arg)
@@ -375,21 +375,21 @@ static int join_by_trying(void *arg)
 {
     const struct joining *joining = arg;
     const int64_t deadline = brood_clock() + MEETING_PATIENCE;
-    unsigned looks = 0;
+    unsigned polls = 0;
     brood_status status;
     int code = 99;
     atomic_fetch_add(&joiners, 1);
     while ((status = brood_thread_join(joining->thread, BROOD_NOW, &code)) == BROOD_TIMEOUT) {
         CHECK(code == 99);
         CHECK(brood_clock() < deadline);
-        look_again(&looks);
+        back_off(&polls);
     }
     CHECK(status == BROOD_OK);
     CHECK(code == joining->code);
     return 0;
 }
 
-static void join_as_foreigner(void *arg)
+static void join_in_foreign_thread(void *arg)
 {
     if (join_by_waiting(arg) != 0)
         abort();
@@ -405,25 +405,26 @@ static void many_threads_join_one_thread(void **state)
     for (int i = 0; i < JOINERS; i++)
         threads[i] = started_thread(i % 2 ? join_by_trying : join_by_waiting, &joining,
                                     i < 4 ? 0 : sizeof joining);
-    foreign_thread *foreigner = foreign_thread_start(join_as_foreigner, &joining);
+    foreign_thread *foreign = foreign_thread_start(join_in_foreign_thread, &joining);
     assert_true(await_count(&joiners, JOINERS + 1));
     assert_status(brood_thread_join(joining.thread, BROOD_MILLISECONDS(20), NULL), BROOD_TIMEOUT);
     atomic_store(&gate, 1);
     for (int i = 0; i < JOINERS; i++)
         assert_thread_ends(threads[i], 0);
-    foreign_thread_join(foreigner);
+    foreign_thread_join(foreign);
     assert_thread_ends(joining.thread, 0);
 }
 
-// Cancelled while it has the right to join, the joiner would take it along.
-static void a_joiner_that_is_cancelled_leaves_the_thread_to_be_joined(void **state)
+// A joiner cancelled while it has the right to join must not keep that right.
+static void a_cancelled_joiner_leaves_the_thread_joinable(void **state)
 {
     (void)state;
-    const int rounds = foreign_is_slow() ? 20 : 400; // in one of twenty it would be cancelled there
+    // At that point it would be cancelled in one of twenty.
+    const int rounds = foreign_is_slow() ? 20 : 400;
     for (int i = 0; i < rounds; i++) {
         struct joining joining = { started_stayer(), 0 };
         atomic_store(&joiners, 0);
-        foreign_thread *joiner = foreign_thread_start(join_as_foreigner, &joining);
+        foreign_thread *joiner = foreign_thread_start(join_in_foreign_thread, &joining);
         assert_true(await_count(&joiners, 1));
         foreign_thread_cancel(joiner);
         atomic_store(&gate, 1);
@@ -432,15 +433,15 @@ static void a_joiner_that_is_cancelled_leaves_the_thread_to_be_joined(void **sta
     }
 }
 
-static int go_with_the_gate(void *arg)
+static int return_when_the_gate_opens(void *arg)
 {
-    unsigned looks = 0;
+    unsigned polls = 0;
     while (atomic_load(&gate) == 0)
-        look_again(&looks);
+        back_off(&polls);
     return *(int *)arg;
 }
 
-// All at about the same moment, and one of them reaps.
+// All join at about the same moment, and one of them reaps the thread.
 static void joins_at_the_moment_of_the_end_all_get_the_code(void **state)
 {
     (void)state;
@@ -450,14 +451,15 @@ static void joins_at_the_moment_of_the_end_all_get_the_code(void **state)
         brood_thread *threads[JOINERS];
         atomic_store(&gate, 0);
         atomic_store(&joiners, 0);
-        const struct joining joining = { started_thread(go_with_the_gate, &round, sizeof round),
-                                         round };
+        const struct joining joining = {
+            started_thread(return_when_the_gate_opens, &round, sizeof round), round
+        };
         for (int i = 0; i < JOINERS; i++)
             threads[i] =
                 started_thread(i % 2 ? join_by_trying : join_by_waiting, &joining, sizeof joining);
-        unsigned looks = 0;
+        unsigned polls = 0;
         while (atomic_load(&joiners) < (unsigned)(round % (JOINERS + 1)))
-            look_again(&looks);
+            back_off(&polls);
         atomic_store(&gate, 1);
         for (int i = 0; i < JOINERS; i++)
             assert_thread_ends(threads[i], 0);
@@ -467,7 +469,7 @@ static void joins_at_the_moment_of_the_end_all_get_the_code(void **state)
 
 static brood_thread *self; // written before the gate opens
 
-static int join_oneself(void *arg)
+static int join_itself(void *arg)
 {
     static const brood_duration any[] = { BROOD_NOW, -1, BROOD_MILLISECONDS(1), BROOD_FOREVER };
     (void)arg;
@@ -486,7 +488,7 @@ static void a_thread_cannot_join_itself(void **state)
 {
     (void)state;
     atomic_store(&gate, 0);
-    self = started_thread(join_oneself, NULL, 0);
+    self = started_thread(join_itself, NULL, 0);
     atomic_store(&gate, 1);
     assert_thread_ends(self, 0);
 }
@@ -517,7 +519,7 @@ static int read_late(void *arg)
     return 0;
 }
 
-static void dropping_neither_ends_a_thread_nor_takes_its_argument(void **state)
+static void dropping_neither_ends_a_thread_nor_frees_its_argument(void **state)
 {
     (void)state;
     const unsigned value = 5;
@@ -525,13 +527,13 @@ static void dropping_neither_ends_a_thread_nor_takes_its_argument(void **state)
     atomic_store(&done, 0);
     brood_thread_drop(started_thread(read_late, &value, sizeof value));
     assert_status(brood_thread_start(NULL, read_late, &value, sizeof value, NULL), BROOD_OK);
-    assert_thread_ends(started_thread(nothing, NULL, 0), 0); // which reaps what has ended
+    assert_thread_ends(started_thread(nothing, NULL, 0), 0); // reaps threads that have ended
     assert_int_equal(atomic_load(&done), 0);
     atomic_store(&gate, 1);
     assert_true(await_count(&done, 10));
 }
 
-static int drop_oneself(void *arg)
+static int drop_itself(void *arg)
 {
     CHECK(await_count(&gate, 1));
     brood_thread_drop(self);
@@ -545,12 +547,12 @@ static void a_thread_may_drop_the_last_reference_to_itself(void **state)
     const unsigned value = 7;
     atomic_store(&gate, 0);
     atomic_store(&done, 0);
-    self = started_thread(drop_oneself, &value, sizeof value);
+    self = started_thread(drop_itself, &value, sizeof value);
     atomic_store(&gate, 1);
     assert_true(await_count(&done, value));
 }
 
-// Numbers of threads
+// Ids of threads
 
 enum { MOST_IDS = 400 };
 
@@ -573,7 +575,7 @@ static void assert_ids_differ(void)
     id_count = 0;
 }
 
-static int tell_id(void *arg)
+static int store_id(void *arg)
 {
     uint64_t *id = arg;
     *id = brood_self_thread_id();
@@ -581,28 +583,28 @@ static int tell_id(void *arg)
     return 0;
 }
 
-static void tell_id_as_foreigner(void *arg)
+static void store_id_in_foreign_thread(void *arg)
 {
-    if (tell_id(arg) != 0)
+    if (store_id(arg) != 0)
         abort();
 }
 
-// One after the other, so that the system has each number, address and slot again.
+// One after the other, so that the system reuses numbers, addresses and slots.
 static void collect_ids_of_threads(int count)
 {
     for (int i = 0; i < count; i++) {
         uint64_t *id = &ids[id_count++];
-        brood_thread *thread = started_thread(tell_id, id, 0);
+        brood_thread *thread = started_thread(store_id, id, 0);
         const uint64_t known = brood_thread_id(thread);
         assert_status(brood_thread_join(thread, MEETING_PATIENCE, NULL), BROOD_OK);
         assert_true(*id == known);
         assert_true(brood_thread_id(thread) == known);
         brood_thread_drop(thread);
-        foreign_thread_join(foreign_thread_start(tell_id_as_foreigner, &ids[id_count++]));
+        foreign_thread_join(foreign_thread_start(store_id_in_foreign_thread, &ids[id_count++]));
     }
 }
 
-static void a_thread_has_its_id_for_itself_and_for_ever(void **state)
+static void the_id_of_a_thread_is_unique_and_never_changes(void **state)
 {
     (void)state;
     const uint64_t id = brood_self_thread_id();
@@ -619,7 +621,7 @@ static void name_of_id(char name[32], int process, int number)
     (void)snprintf(name, 32, "id %d of %d", number, process);
 }
 
-// In another process: notes the numbers of its main thread, and of threads that come and go.
+// In another process: notes the ids of its main thread, and of threads that it starts and joins.
 static int note_ids(void *arg)
 {
     char name[32];
@@ -628,7 +630,7 @@ static int note_ids(void *arg)
         uint64_t id = brood_self_thread_id();
         if (i > 0) {
             brood_thread *thread;
-            CHECK(brood_thread_start(&thread, tell_id, &id, 0, NULL) == BROOD_OK);
+            CHECK(brood_thread_start(&thread, store_id, &id, 0, NULL) == BROOD_OK);
             CHECK(brood_thread_join(thread, MEETING_PATIENCE, NULL) == BROOD_OK);
             CHECK(brood_thread_id(thread) == id);
             brood_thread_drop(thread);
@@ -661,7 +663,7 @@ static void no_two_threads_of_a_family_ever_have_the_same_id(void **state)
         assert_status(brood_process_start(&processes[i], note_ids, &i, sizeof i, &methods[i]),
                       BROOD_OK);
     ids[id_count++] = brood_self_thread_id();
-    collect_ids_of_threads(20); // while the others have theirs
+    collect_ids_of_threads(20); // while the other processes have theirs
     for (int i = 0; i < OTHERS - 1; i++) {
         assert_process_ends(processes[i], 0);
         collect_ids_of(i);
@@ -674,8 +676,8 @@ static void no_two_threads_of_a_family_ever_have_the_same_id(void **state)
     assert_ids_differ();
 }
 
-// The end of a process. Its main part returns, or exits, with 5 while a thread waits for "go"
-// before it notes "late".
+// The end of a process. Its main part returns, or exits, with 5 while a thread waits for "go" and
+// then notes "late".
 
 static int note_late(void *arg)
 {
@@ -728,7 +730,7 @@ static void assert_ends_at_once(brood_process *process)
     assert_int_equal(noted("late"), 0);
 }
 
-static void the_end_of_a_process_waits_for_threads_that_nobody_joined(void **state)
+static void the_end_of_a_process_waits_for_unjoined_threads(void **state)
 {
     (void)state;
     static const brood_target leavers[] = { leave_a_thread_behind, exit_and_leave_a_thread_behind };
@@ -739,15 +741,15 @@ static void the_end_of_a_process_waits_for_threads_that_nobody_joined(void **sta
                 started_leaver(leavers[i], &modes[j], sizeof modes[j], NULL));
 }
 
-static int note_late_and_leave_by_the_system(void *arg)
+static int note_late_and_exit_thread(void *arg)
 {
     (void)note_late(arg);
     foreign_thread_exit();
 }
 
-static int leave_a_leaver_behind(void *arg)
+static int leave_an_exiting_thread_behind(void *arg)
 {
-    CHECK(brood_thread_start(NULL, note_late_and_leave_by_the_system, arg, 0, NULL) == BROOD_OK);
+    CHECK(brood_thread_start(NULL, note_late_and_exit_thread, arg, 0, NULL) == BROOD_OK);
     CHECK(await_note("runs", 1));
     return 5;
 }
@@ -755,7 +757,7 @@ static int leave_a_leaver_behind(void *arg)
 static void the_end_of_a_process_waits_for_a_thread_that_leaves_by_the_system_itself(void **state)
 {
     (void)state;
-    assert_waits_for_its_thread(started_leaver(leave_a_leaver_behind, NULL, 0, NULL));
+    assert_waits_for_its_thread(started_leaver(leave_an_exiting_thread_behind, NULL, 0, NULL));
 }
 
 static int note_later(void *arg)
@@ -774,7 +776,7 @@ static int start_another_one_late(void *arg)
     return 0;
 }
 
-static int leave_a_starter_behind(void *arg)
+static int leave_a_starting_thread_behind(void *arg)
 {
     CHECK(brood_thread_start(NULL, start_another_one_late, arg, 0, NULL) == BROOD_OK);
     CHECK(await_note("runs", 1));
@@ -784,7 +786,7 @@ static int leave_a_starter_behind(void *arg)
 static void a_thread_started_while_the_process_ends_is_waited_for_too(void **state)
 {
     (void)state;
-    assert_waits_for_its_thread(started_leaver(leave_a_starter_behind, NULL, 0, NULL));
+    assert_waits_for_its_thread(started_leaver(leave_a_starting_thread_behind, NULL, 0, NULL));
 }
 
 static void the_end_of_a_process_does_not_wait_for_daemons(void **state)
@@ -795,9 +797,9 @@ static void the_end_of_a_process_does_not_wait_for_daemons(void **state)
     assert_ends_at_once(started_leaver(exit_and_leave_a_thread_behind, &mode, sizeof mode, NULL));
 }
 
-// Long waits, in which a daemon may sit.
+// Long waits of a daemon.
 
-static int sit_in_sleep(void *arg)
+static int stay_in_sleep(void *arg)
 {
     (void)arg;
     note("runs", 1);
@@ -805,7 +807,7 @@ static int sit_in_sleep(void *arg)
     return 0;
 }
 
-static int sit_in_acquire(void *arg)
+static int stay_in_acquire(void *arg)
 {
     (void)arg;
     const brood_lock lock = { noted("lock") };
@@ -813,41 +815,41 @@ static int sit_in_acquire(void *arg)
     return (int)brood_lock_acquire(lock, BROOD_FOREVER);
 }
 
-static int sit_in_join(void *arg)
+static int stay_in_join(void *arg)
 {
     brood_thread *thread;
-    CHECK(brood_thread_start(&thread, sit_in_sleep, arg, 0, NULL) == BROOD_OK);
+    CHECK(brood_thread_start(&thread, stay_in_sleep, arg, 0, NULL) == BROOD_OK);
     return (int)brood_thread_join(thread, BROOD_FOREVER, NULL);
 }
 
-static const brood_target seats[] = { sit_in_sleep, sit_in_acquire, sit_in_join };
+static const brood_target long_waits[] = { stay_in_sleep, stay_in_acquire, stay_in_join };
 
-static int leave_a_daemon_sitting(void *arg)
+static int leave_a_daemon_waiting(void *arg)
 {
     const brood_thread_options options = { .daemon = BROOD_DAEMON_YES };
     brood_thread *thread;
-    CHECK(brood_thread_start(&thread, seats[*(size_t *)arg], NULL, 0, &options) == BROOD_OK);
+    CHECK(brood_thread_start(&thread, long_waits[*(size_t *)arg], NULL, 0, &options) == BROOD_OK);
     CHECK(await_note("runs", 1));
     CHECK(brood_thread_join(thread, BROOD_MILLISECONDS(10), NULL) == BROOD_TIMEOUT);
     brood_thread_drop(thread);
     return 5;
 }
 
-static void a_process_ends_although_a_daemon_sits_in_a_long_wait(void **state)
+static void a_process_ends_even_if_a_daemon_is_in_a_long_wait(void **state)
 {
     (void)state;
     brood_lock lock;
     assert_status(brood_lock_create(&lock), BROOD_OK);
     assert_status(brood_lock_acquire(lock, BROOD_NOW), BROOD_OK);
     note("lock", lock.id);
-    for (size_t i = 0; i < sizeof seats / sizeof seats[0]; i++)
-        assert_ends_at_once(started_leaver(leave_a_daemon_sitting, &i, sizeof i, NULL));
+    for (size_t i = 0; i < sizeof long_waits / sizeof long_waits[0]; i++)
+        assert_ends_at_once(started_leaver(leave_a_daemon_waiting, &i, sizeof i, NULL));
     assert_status(brood_lock_release(lock), BROOD_OK);
     assert_status(brood_lock_destroy(lock), BROOD_OK);
     note("lock", 0);
 }
 
-// A thread that a thread of `first` starts as `second`.
+// The daemon modes of a thread and of the thread that it starts.
 struct modes {
     int32_t first;
     int32_t second;
@@ -867,8 +869,8 @@ static int leave_a_second_thread_behind(void *arg)
     int code;
     CHECK(brood_thread_start(&thread, start_the_second, arg, sizeof(struct modes), &options) ==
           BROOD_OK);
-    CHECK(brood_thread_join(thread, MEETING_PATIENCE, &code) ==
-          BROOD_OK); // daemons are joined like others
+    // Daemons are joined like other threads.
+    CHECK(brood_thread_join(thread, MEETING_PATIENCE, &code) == BROOD_OK);
     CHECK(code == 0);
     brood_thread_drop(thread);
     CHECK(await_note("runs", 1));
@@ -899,7 +901,7 @@ static void being_a_daemon_is_inherited(void **state)
     }
 }
 
-static brood_process *copied; // by a thread, read after its end
+static brood_process *copied; // written by a thread, read after its end
 
 static int copy_the_process(void *arg)
 {
@@ -908,7 +910,7 @@ static int copy_the_process(void *arg)
     return 0;
 }
 
-// The thread that goes on in the copy is its main thread, whatever it was in the process that was
+// The thread that goes on in a copy is its main thread, whatever it was in the process that was
 // copied.
 static void a_copy_made_by_a_daemon_thread_waits_for_its_threads(void **state)
 {
@@ -919,7 +921,7 @@ static void a_copy_made_by_a_daemon_thread_waits_for_its_threads(void **state)
         { .method = BROOD_START_FORK, .fork_with_threads = true, .survive_parent = true },
     };
     if (!platform_copy_may_start_threads() || !platform_copy_can_be_made_beside_threads()) {
-        print_message("no copies beside threads here\n");
+        print_message("this system makes no copies beside threads\n");
         skip();
     }
     for (size_t i = 0; i < sizeof copies / sizeof copies[0]; i++) {
@@ -1020,7 +1022,7 @@ static void calls_without_a_thread_are_harmless(void **state)
 
 // Stacks
 
-// Has as many blocks of 1 KiB on the stack at once.
+// Has that many blocks of 1 KiB on the stack at once.
 static unsigned fill_stack(unsigned kilobytes)
 {
     volatile unsigned char block[1024];
@@ -1038,8 +1040,8 @@ static int use_stack(void *arg)
     return 0;
 }
 
-// The rest of each stack is room for the system's own, and for what sanitizers add.
-static void a_stack_is_as_large_as_was_asked_for(void **state)
+// The rest of each stack is left to the system, and to what sanitizers add.
+static void a_stack_is_as_large_as_requested(void **state)
 {
     (void)state;
     static const struct {
@@ -1051,9 +1053,9 @@ static void a_stack_is_as_large_as_was_asked_for(void **state)
         { 4097, 0 },
         { 64 << 10, 16 },
         { 2 << 20, 900 },
-        { 8 << 20, 5 << 10 }, // more than Windows gives by itself
+        { 8 << 20, 5 << 10 }, // more than the default of Windows
         { (8 << 20) + 1, 5 << 10 },
-        { 64 << 20, 40 << 10 }, // more than Linux does
+        { 64 << 20, 40 << 10 }, // more than the default of Linux
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         const brood_thread_options options = { .stack_size = rows[i].size };
@@ -1062,7 +1064,7 @@ static void a_stack_is_as_large_as_was_asked_for(void **state)
     }
 }
 
-// Systems that put the thread-local variables on the stack have to make it larger.
+// Systems that put thread-local variables on the stack have to enlarge it.
 static BROODI_THREAD_LOCAL char large[1 << 17];
 
 static int use_large(void *size)
@@ -1079,7 +1081,7 @@ static void a_small_stack_is_large_enough_for_thread_local_variables(void **stat
     assert_thread_ends(started_with(use_large, &last, sizeof last, &options), 0);
 }
 
-static void a_stack_that_no_system_can_give_is_refused(void **state)
+static void a_stack_too_large_for_any_system_is_refused(void **state)
 {
     (void)state;
     static const size_t sizes[] = {
@@ -1090,7 +1092,7 @@ static void a_stack_that_no_system_can_give_is_refused(void **state)
         SIZE_MAX - 65536,
         SIZE_MAX - SIZE_MAX / 8,
         SIZE_MAX > UINT32_MAX ? SIZE_MAX / 2
-                              : SIZE_MAX, // half an address space of 32 bits may be free
+                              : SIZE_MAX, // with 32 bits, half of the address space may be free
     };
     const size_t before = platform_descriptor_count();
     atomic_store(&done, 0);
@@ -1111,7 +1113,7 @@ static void a_stack_that_no_system_can_give_is_refused(void **state)
 
 static brood_lock lock_of_many;
 
-// With a lock, for which the thread needs a place in the family.
+// Acquires a lock, for which the thread needs a slot.
 static int lock_and_return(void *arg)
 {
     CHECK(brood_lock_acquire(lock_of_many, MEETING_PATIENCE) == BROOD_OK);
@@ -1137,7 +1139,7 @@ static void hundreds_of_joined_threads_leave_nothing(void **state)
 {
     (void)state;
     assert_status(brood_lock_create(&lock_of_many), BROOD_OK);
-    start_some_and_join_them(50); // what is made once is made now
+    start_some_and_join_them(50); // what is allocated once is allocated now
     const size_t before = platform_descriptor_count();
     start_some_and_join_them(foreign_is_slow() ? 400 : 2000);
     assert_int_equal(platform_descriptor_count(), before);
@@ -1146,9 +1148,9 @@ static void hundreds_of_joined_threads_leave_nothing(void **state)
 
 enum { MANY = 400 };
 
-static uint64_t stacks[MANY]; // where they lay, each written by its thread
+static uint64_t stacks[MANY]; // addresses, each written by its thread
 
-static int tell_stack(void *arg)
+static int store_stack(void *arg)
 {
     volatile char here = 0;
     *(uint64_t *)arg = (uint64_t)(uintptr_t)&here;
@@ -1156,19 +1158,19 @@ static int tell_stack(void *arg)
     return here;
 }
 
-// Those that have ended are reaped when the next one is started.
+// A thread that has ended is reaped when the next one is started.
 static void start_some_and_leave_them(unsigned count)
 {
     enum { ALIVE = 20 };
     atomic_store(&done, 0);
     for (unsigned i = 0; i < count; i++) {
-        assert_status(brood_thread_start(NULL, tell_stack, &stacks[i], 0, NULL), BROOD_OK);
+        assert_status(brood_thread_start(NULL, store_stack, &stacks[i], 0, NULL), BROOD_OK);
         assert_true(await_count(&done, i < ALIVE ? 0 : i - ALIVE));
     }
     assert_true(await_count(&done, count));
 }
 
-// One is done a moment before it has ended.
+// A thread is counted as done a moment before it has ended.
 static bool reaps_down_to(size_t descriptors)
 {
     const int64_t deadline = brood_clock() + MEETING_PATIENCE;
@@ -1179,7 +1181,7 @@ static bool reaps_down_to(size_t descriptors)
     return platform_descriptor_count() <= descriptors;
 }
 
-// The system uses a stack again only when its thread has been reaped.
+// The system reuses a stack only when its thread has been reaped.
 static void threads_without_a_reference_are_reaped_in_passing(void **state)
 {
     (void)state;
@@ -1195,7 +1197,7 @@ static void threads_without_a_reference_are_reaped_in_passing(void **state)
     assert_in_range(different, 1, MANY / 2);
 }
 
-static int be_there_with_all(void *arg)
+static int wait_for_all(void *arg)
 {
     enum { ALL = 100 };
     uint64_t *id = arg;
@@ -1212,9 +1214,9 @@ static void a_hundred_threads_live_at_once(void **state)
     brood_thread *threads[ALL];
     atomic_store(&done, 0);
     for (int i = 0; i < ALL; i++)
-        threads[i] = started_thread(be_there_with_all, &ids[i], 0);
+        threads[i] = started_thread(wait_for_all, &ids[i], 0);
     id_count = ALL;
-    for (int i = ALL - 1; i >= 0; i--) { // none of them waits for one of a lower number
+    for (int i = ALL - 1; i >= 0; i--) { // no thread waits for a join of a lower number
         const uint64_t id = brood_thread_id(threads[i]);
         assert_thread_ends(threads[i], i);
         assert_true(ids[i] == id);
@@ -1241,7 +1243,7 @@ static int grow_a_tree(void *arg)
     return codes[0] + codes[1];
 }
 
-static void grow_a_tree_as_foreigner(void *arg)
+static void grow_a_tree_in_foreign_thread(void *arg)
 {
     *(int *)arg = grow_a_tree(arg);
 }
@@ -1251,7 +1253,7 @@ static void threads_start_threads(void **state)
     (void)state;
     int height = 5;
     assert_thread_ends(started_thread(grow_a_tree, &height, sizeof height), 32);
-    foreign_thread_join(foreign_thread_start(grow_a_tree_as_foreigner, &height));
+    foreign_thread_join(foreign_thread_start(grow_a_tree_in_foreign_thread, &height));
     assert_int_equal(height, 32);
 }
 
@@ -1288,7 +1290,7 @@ static int start_a_stayer(void *arg)
     return 0;
 }
 
-static void start_a_stayer_as_foreigner(void *arg)
+static void start_a_stayer_in_foreign_thread(void *arg)
 {
     if (start_a_stayer(arg) != 0)
         abort();
@@ -1300,7 +1302,7 @@ static void a_thread_outlives_the_thread_that_started_it(void **state)
     brood_thread *threads[2] = { NULL, NULL };
     atomic_store(&gate, 0);
     assert_thread_ends(started_thread(start_a_stayer, &threads[0], 0), 0);
-    foreign_thread_join(foreign_thread_start(start_a_stayer_as_foreigner, &threads[1]));
+    foreign_thread_join(foreign_thread_start(start_a_stayer_in_foreign_thread, &threads[1]));
     for (int i = 0; i < 2; i++) {
         assert_non_null(threads[i]);
         assert_status(brood_thread_join(threads[i], BROOD_MILLISECONDS(20), NULL), BROOD_TIMEOUT);
@@ -1313,13 +1315,13 @@ static void a_thread_outlives_the_thread_that_started_it(void **state)
 
 // What belongs to another process
 
-struct strangers {
+struct of_parent {
     brood_thread *living;
     brood_thread *ended;
-    uint64_t id; // of the living one
+    uint64_t id; // of the living thread
 };
 
-static int expect_a_stranger(brood_thread *thread)
+static int expect_wrong_state(brood_thread *thread)
 {
     int code = 99;
     CHECK(brood_thread_join(thread, BROOD_NOW, &code) == BROOD_WRONG_STATE);
@@ -1330,40 +1332,40 @@ static int expect_a_stranger(brood_thread *thread)
     return 0;
 }
 
-static int use_what_is_not_ours(void *arg)
+static int use_threads_of_another_process(void *arg)
 {
-    const struct strangers *strangers = arg;
-    CHECK(expect_a_stranger(strangers->living) == 0);
-    CHECK(expect_a_stranger(strangers->ended) == 0);
-    CHECK(brood_thread_id(strangers->living) == strangers->id);
-    CHECK(strcmp(brood_thread_name(strangers->living), "stranger") == 0);
-    brood_thread_drop(strangers->living);
-    brood_thread_drop(strangers->ended);
+    const struct of_parent *of_parent = arg;
+    CHECK(expect_wrong_state(of_parent->living) == 0);
+    CHECK(expect_wrong_state(of_parent->ended) == 0);
+    CHECK(brood_thread_id(of_parent->living) == of_parent->id);
+    CHECK(strcmp(brood_thread_name(of_parent->living), "thread of the parent") == 0);
+    brood_thread_drop(of_parent->living);
+    brood_thread_drop(of_parent->ended);
     return 0;
 }
 
-static void a_copy_cannot_use_the_threads_of_its_starter(void **state)
+static void a_copy_cannot_use_the_threads_of_its_parent(void **state)
 {
     (void)state;
     const brood_process_options copy = { .method = BROOD_START_FORK, .fork_with_threads = true };
-    const brood_thread_options options = { .name = "stranger" };
+    const brood_thread_options options = { .name = "thread of the parent" };
     atomic_store(&gate, 0);
-    struct strangers strangers = { started_with(stay, NULL, 0, &options),
+    struct of_parent of_parent = { started_with(stay, NULL, 0, &options),
                                    started_thread(nothing, NULL, 0), 0 };
-    strangers.id = brood_thread_id(strangers.living);
-    assert_status(brood_thread_join(strangers.ended, MEETING_PATIENCE, NULL), BROOD_OK);
-    if (platform_copy_may_start_threads()) { // which brood does at the end of this one
+    of_parent.id = brood_thread_id(of_parent.living);
+    assert_status(brood_thread_join(of_parent.ended, MEETING_PATIENCE, NULL), BROOD_OK);
+    if (platform_copy_may_start_threads()) { // as brood does at the end of the copy
         brood_process *process;
-        assert_status(brood_process_start(&process, use_what_is_not_ours, &strangers,
-                                          sizeof strangers, &copy),
+        assert_status(brood_process_start(&process, use_threads_of_another_process, &of_parent,
+                                          sizeof of_parent, &copy),
                       BROOD_OK);
         assert_process_ends(process, 0);
     }
-    assert_int_equal(platform_guest(use_what_is_not_ours, &strangers),
+    assert_int_equal(platform_guest(use_threads_of_another_process, &of_parent),
                      platform_has_fork() ? 0 : -1);
-    assert_true(brood_thread_is_alive(strangers.living));
-    send_home(strangers.living);
-    assert_thread_ends(strangers.ended, 0);
+    assert_true(brood_thread_is_alive(of_parent.living));
+    end_stayer(of_parent.living);
+    assert_thread_ends(of_parent.ended, 0);
 }
 
 static int have_a_thread(void *arg)
@@ -1401,38 +1403,38 @@ int main(void)
         cmocka_unit_test(an_argument_of_any_size_is_copied_whole_and_aligned),
         cmocka_unit_test(without_a_size_the_pointer_itself_is_passed_on),
         cmocka_unit_test(joining_a_live_thread_with_no_time_returns_at_once),
-        cmocka_unit_test(a_join_waits_no_less_than_its_timeout),
+        cmocka_unit_test(a_join_lasts_at_least_its_timeout),
         cmocka_unit_test(an_endless_timeout_is_not_taken_for_a_past_one),
         cmocka_unit_test(a_thread_is_joined_any_number_of_times),
         cmocka_unit_test(many_threads_join_one_thread),
-        cmocka_unit_test(a_joiner_that_is_cancelled_leaves_the_thread_to_be_joined),
+        cmocka_unit_test(a_cancelled_joiner_leaves_the_thread_joinable),
         cmocka_unit_test(joins_at_the_moment_of_the_end_all_get_the_code),
         cmocka_unit_test(a_thread_cannot_join_itself),
         cmocka_unit_test(is_alive_turns_false_without_a_join),
-        cmocka_unit_test(dropping_neither_ends_a_thread_nor_takes_its_argument),
+        cmocka_unit_test(dropping_neither_ends_a_thread_nor_frees_its_argument),
         cmocka_unit_test(a_thread_may_drop_the_last_reference_to_itself),
-        cmocka_unit_test(a_thread_has_its_id_for_itself_and_for_ever),
+        cmocka_unit_test(the_id_of_a_thread_is_unique_and_never_changes),
         cmocka_unit_test(no_two_threads_of_a_family_ever_have_the_same_id),
-        cmocka_unit_test(the_end_of_a_process_waits_for_threads_that_nobody_joined),
+        cmocka_unit_test(the_end_of_a_process_waits_for_unjoined_threads),
         cmocka_unit_test(the_end_of_a_process_waits_for_a_thread_that_leaves_by_the_system_itself),
         cmocka_unit_test(a_thread_started_while_the_process_ends_is_waited_for_too),
         cmocka_unit_test(the_end_of_a_process_does_not_wait_for_daemons),
-        cmocka_unit_test(a_process_ends_although_a_daemon_sits_in_a_long_wait),
+        cmocka_unit_test(a_process_ends_even_if_a_daemon_is_in_a_long_wait),
         cmocka_unit_test(being_a_daemon_is_inherited),
         cmocka_unit_test(a_copy_made_by_a_daemon_thread_waits_for_its_threads),
         cmocka_unit_test(once_the_end_has_begun_no_thread_is_started),
         cmocka_unit_test(bad_arguments_are_refused),
         cmocka_unit_test(calls_without_a_thread_are_harmless),
-        cmocka_unit_test(a_stack_is_as_large_as_was_asked_for),
+        cmocka_unit_test(a_stack_is_as_large_as_requested),
         cmocka_unit_test(a_small_stack_is_large_enough_for_thread_local_variables),
-        cmocka_unit_test(a_stack_that_no_system_can_give_is_refused),
+        cmocka_unit_test(a_stack_too_large_for_any_system_is_refused),
         cmocka_unit_test(hundreds_of_joined_threads_leave_nothing),
         cmocka_unit_test(threads_without_a_reference_are_reaped_in_passing),
         cmocka_unit_test(a_hundred_threads_live_at_once),
         cmocka_unit_test(threads_start_threads),
         cmocka_unit_test(threads_start_threads_at_the_same_time),
         cmocka_unit_test(a_thread_outlives_the_thread_that_started_it),
-        cmocka_unit_test(a_copy_cannot_use_the_threads_of_its_starter),
+        cmocka_unit_test(a_copy_cannot_use_the_threads_of_its_parent),
         cmocka_unit_test(a_copy_has_threads_of_its_own),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

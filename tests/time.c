@@ -12,7 +12,7 @@ static void durations_are_nanoseconds(void **state)
     assert_true(BROOD_MICROSECONDS(1.5) == 1500);
     assert_true(BROOD_SECONDS(-2) == -2000000000LL);
     assert_true(BROOD_SECONDS(1 + 1) == 2000000000);
-    assert_true(BROOD_SECONDS(86400 * 365) == 31536000000000000LL); // of an int
+    assert_true(BROOD_SECONDS(86400 * 365) == 31536000000000000LL); // computed from an int
     assert_true(BROOD_MILLISECONDS(2147483647) == 2147483647000000LL);
     assert_true(BROOD_NOW == 0);
     assert_true(BROOD_FOREVER == INT64_MAX);
@@ -105,7 +105,7 @@ static int sleep_for_ever(void *arg)
     return 1;
 }
 
-// As a process, since nothing else ends such a sleep.
+// In a process, because nothing else ends such a sleep.
 static void a_sleep_for_ever_does_not_overflow(void **state)
 {
     (void)state;
