@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Runs a program, and all that it starts, as if by a kernel without lists of robust mutexes,
-// clone3, futex_waitv and close_range: bare program [argument...]. The C library asks for a list at
-// the beginning of each program and thread, and gets none.
+// Runs a program, and all that it starts, as if the kernel had no robust lists, clone3,
+// futex_waitv and close_range: bare program [argument...]. The C library asks for a robust list
+// at the start of each program and thread, and gets none.
 #define _GNU_SOURCE
 #include <errno.h>
 #include <linux/filter.h>

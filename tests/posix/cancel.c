@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Threads that are cancelled in a call of the library. The calls that wait for a process or for a
-// moment let themselves be cancelled; all others come back first. Either way nothing stays locked
-// and nothing is lost.
+// Threads that are cancelled in a call of the library. Waits for a process or for a time are
+// cancellation points; all other calls return first. In either case no lock stays held and
+// nothing is lost.
 #include "../meeting.h"
 
 #include "../foreign.h"
@@ -16,7 +16,7 @@
 #include <string.h>
 #include <sys/wait.h>
 
-// What the calls are made with: there in each child that makes them.
+// What the calls use. Each child that makes the calls has its own.
 static struct {
     brood_lock lock;
     brood_lock held;
@@ -34,7 +34,7 @@ static struct {
     size_t count;
 } with = { .once = BROOD_ONCE_INIT };
 
-static atomic_bool came_back;
+static atomic_bool returned;
 
 static int stay(void *arg)
 {
@@ -76,7 +76,7 @@ static void join_ended(void)
     (void)brood_process_join(with.started[0], MEETING_PATIENCE, NULL);
 }
 
-static void look_at_child(void)
+static void query_child(void)
 {
     brood_exit ended;
     intptr_t native;
@@ -100,7 +100,7 @@ static void end_child(void)
     (void)brood_process_kill(with.child);
 }
 
-static void look_at_parent(void)
+static void query_parent(void)
 {
     (void)brood_parent_is_alive();
     (void)brood_parent_pid();
@@ -127,7 +127,7 @@ static void have_objects(void)
     (void)!brood_stop_wait(BROOD_MILLISECONDS(1));
 }
 
-static void wait_in_vain(void)
+static void wait_without_time(void)
 {
     if (brood_lock_acquire(with.lock, MEETING_PATIENCE) != BROOD_OK)
         return;
@@ -161,7 +161,7 @@ static void have_a_name(void)
     (void)!brood_registry_set("name of the cancelled", 0);
 }
 
-static void pass_over(const char *text, void *unused)
+static void ignore_line(const char *text, void *unused)
 {
     (void)text;
     (void)unused;
@@ -169,7 +169,7 @@ static void pass_over(const char *text, void *unused)
 
 static void dump(void)
 {
-    (void)brood_dump(pass_over, NULL);
+    (void)brood_dump(ignore_line, NULL);
 }
 
 static void have_a_local(void)
@@ -180,7 +180,7 @@ static void have_a_local(void)
 
 static void be_slow(void)
 {
-    pthread_testcancel(); // not before the function has returned: others wait for that
+    pthread_testcancel(); // acts when the function has returned, because others wait for it
 }
 
 static void once(void)
@@ -259,8 +259,8 @@ struct attempt {
 extern void __asan_unpoison_memory_region(const volatile void *address, size_t size)
     __attribute__((__weak__));
 
-// The address sanitizer does not see that cancellation leaves functions: what it has put around
-// their variables stays, and whatever runs there next would be taken for an overflow.
+// The address sanitizer does not notice that cancellation leaves functions: its marks around
+// their variables stay, and it would take what runs there next for an overflow.
 static void clear_stack(void *unused)
 {
     enum { DEEPEST = 256 << 10 };
@@ -277,7 +277,7 @@ static void *attempt(void *arg)
         (void)pthread_cancel(pthread_self());
     atomic_store(&self->begun, true);
     self->call();
-    atomic_store(&came_back, true);
+    atomic_store(&returned, true);
     pthread_testcancel();
     pthread_cleanup_pop(0);
     return NULL;
@@ -286,7 +286,7 @@ static void *attempt(void *arg)
 static pthread_t begin(struct attempt *self)
 {
     pthread_t thread;
-    atomic_store(&came_back, false);
+    atomic_store(&returned, false);
     if (pthread_create(&thread, NULL, attempt, self) != 0)
         abort();
     while (!atomic_load(&self->begun))
@@ -294,33 +294,33 @@ static pthread_t begin(struct attempt *self)
     return thread;
 }
 
-// False when the thread was not cancelled, or when it came back although it was to be cancelled in
-// its call, or the reverse.
-static bool is_cancelled(pthread_t thread, bool comes_back)
+// False if the thread was not cancelled, if its call returned although it should have been
+// cancelled, or the reverse.
+static bool is_cancelled(pthread_t thread, bool returns)
 {
     void *result;
     return pthread_join(thread, &result) == 0 && result == PTHREAD_CANCELED &&
-           atomic_load(&came_back) == comes_back;
+           atomic_load(&returned) == returns;
 }
 
-static bool try_before(void (*call)(void), bool comes_back)
+static bool try_before(void (*call)(void), bool returns)
 {
     struct attempt self = { .call = call, .before = true };
-    return is_cancelled(begin(&self), comes_back);
+    return is_cancelled(begin(&self), returns);
 }
 
 static bool try_meanwhile(void (*call)(void), void (*let_go)(void))
 {
     struct attempt self = { .call = call };
     const pthread_t thread = begin(&self);
-    brood_sleep(BROOD_MILLISECONDS(20)); // it waits by then, or will be met before
+    brood_sleep(BROOD_MILLISECONDS(20)); // it waits by then, or is cancelled before
     (void)pthread_cancel(thread);
     if (let_go)
         let_go();
     return is_cancelled(thread, let_go != NULL);
 }
 
-// Each of them needs what a cancelled thread could have kept.
+// Each of these calls needs something that a cancelled thread could have kept.
 static bool is_whole(void)
 {
     brood_process *process;
@@ -354,8 +354,8 @@ static int make_all(void)
     return is_whole() ? 0 : __LINE__;
 }
 
-// The child is left to the library, which may have reaped it already. In an emulator its first
-// thread is gone earlier.
+// Leaves the child to the library, which may have reaped it already. In an emulator the child's
+// first thread ends earlier.
 static bool ends(const brood_process *process)
 {
     const int64_t deadline = brood_clock() + MEETING_PATIENCE;
@@ -370,9 +370,9 @@ static bool ends(const brood_process *process)
 static int cancel_before(void *unused)
 {
     static void (*const calls[])(void) = {
-        start_spawn,    start_served,  start_fork,   join_ended,   drop_all,    look_at_child,
-        look_at_parent, have_a_thread, have_objects, wait_in_vain, have_blocks, have_a_name,
-        dump,           have_a_local,  once,         end_child
+        start_spawn,  start_served,  start_fork,   join_ended,        drop_all,    query_child,
+        query_parent, have_a_thread, have_objects, wait_without_time, have_blocks, have_a_name,
+        dump,         have_a_local,  once,         end_child
     };
     enum { CALLS = sizeof calls / sizeof calls[0] };
     (void)unused;
@@ -398,7 +398,7 @@ static int cancel_before(void *unused)
     return 0;
 }
 
-static void a_call_that_does_not_wait_comes_back_before_its_thread_is_cancelled(void **state)
+static void a_call_that_does_not_wait_returns_before_its_thread_is_cancelled(void **state)
 {
     (void)state;
     note("leave", 0);
@@ -430,7 +430,7 @@ static int cancel_points(void *unused)
     return 0;
 }
 
-static void a_wait_for_a_process_or_a_moment_is_a_cancellation_point(void **state)
+static void a_wait_for_a_process_or_a_time_is_a_cancellation_point(void **state)
 {
     (void)state;
     note("leave", 0);
@@ -458,7 +458,7 @@ static void notify(void)
     while (!done) {
         (void)brood_condition_notify_all(with.condition);
         brood_sleep(BROOD_MILLISECONDS(1));
-        done = atomic_load(&came_back);
+        done = atomic_load(&returned);
     }
 }
 
@@ -491,7 +491,7 @@ static int cancel_while_blocked(void *unused)
     return 0;
 }
 
-static void a_wait_for_something_shared_or_a_thread_is_no_cancellation_point(void **state)
+static void a_wait_for_a_shared_object_or_a_thread_is_no_cancellation_point(void **state)
 {
     (void)state;
     note("leave", 0);
@@ -502,9 +502,9 @@ int main(void)
 {
     brood_init();
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_call_that_does_not_wait_comes_back_before_its_thread_is_cancelled),
-        cmocka_unit_test(a_wait_for_a_process_or_a_moment_is_a_cancellation_point),
-        cmocka_unit_test(a_wait_for_something_shared_or_a_thread_is_no_cancellation_point),
+        cmocka_unit_test(a_call_that_does_not_wait_returns_before_its_thread_is_cancelled),
+        cmocka_unit_test(a_wait_for_a_process_or_a_time_is_a_cancellation_point),
+        cmocka_unit_test(a_wait_for_a_shared_object_or_a_thread_is_no_cancellation_point),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

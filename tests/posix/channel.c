@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Letters that are none, absurd, cut or never finished: the child's side of the channel answers
-// with a status and keeps nothing.
+// Letters that are none, absurd, truncated or never completed: the child's side of the channel
+// returns a status and keeps nothing.
 #include "../meeting.h"
 
 #include "posix/channel.h"
@@ -11,8 +11,8 @@
 struct row {
     struct channel_letter letter;
     size_t sent;         // bytes of the letter
-    size_t behind;       // and zeros behind it
-    brood_status status; // the answer
+    size_t behind;       // and zeros after it
+    brood_status status; // what the receiver returns
     bool is_letter;
 };
 
@@ -72,7 +72,7 @@ static const struct row absurd[] = {
       .is_letter = true },
 };
 
-// The sender stays, or goes away after its last byte.
+// The sender stays, or closes its end after the last byte.
 static void expect(const struct row *row, size_t number, bool stays)
 {
     int ends[2];
@@ -94,7 +94,7 @@ static void expect(const struct row *row, size_t number, bool stays)
         close(ends[0]);
 }
 
-static void a_letter_that_ends_early_is_noticed(void **state)
+static void a_truncated_letter_is_reported(void **state)
 {
     (void)state;
     for (size_t i = 0; i < sizeof cut / sizeof cut[0]; i++)
@@ -108,7 +108,7 @@ static void an_absurd_letter_is_refused(void **state)
         expect(&absurd[i], i, true);
 }
 
-static void a_silent_sender_is_not_waited_for_longer_than_the_patience(void **state)
+static void a_wait_for_a_silent_sender_ends_with_the_patience(void **state)
 {
     (void)state;
     const int usual = broodi_channel_patience;
@@ -117,7 +117,7 @@ static void a_silent_sender_is_not_waited_for_longer_than_the_patience(void **st
         const int64_t before = brood_clock();
         expect(&cut[i], i, true);
         assert_true(brood_clock() - before >= BROOD_MILLISECONDS(50));
-        assert_true(brood_clock() - before < BROOD_SECONDS(30)); // half of the usual one
+        assert_true(brood_clock() - before < BROOD_SECONDS(30)); // half of the usual patience
     }
     broodi_channel_patience = usual;
 }
@@ -126,9 +126,9 @@ int main(void)
 {
     brood_init();
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_letter_that_ends_early_is_noticed),
+        cmocka_unit_test(a_truncated_letter_is_reported),
         cmocka_unit_test(an_absurd_letter_is_refused),
-        cmocka_unit_test(a_silent_sender_is_not_waited_for_longer_than_the_patience),
+        cmocka_unit_test(a_wait_for_a_silent_sender_ends_with_the_patience),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

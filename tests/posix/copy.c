@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-// Copies of this process that come from an awkward place, or at an awkward moment: from within a
-// target or a handler, from a thread that is being cancelled, from one whose stack is nobody's any
-// more in the copy, and beside others that are inside of a stream. What guest.c has are copies made
-// in peace.
+// Copies of this process that are made in an awkward place or at an awkward moment: from within a
+// target or a handler, from a thread that is being cancelled, from a thread whose stack is free
+// memory in the copy, and beside threads that are inside functions of a stream. guest.c has
+// copies made in quiet circumstances.
 #include "../meeting.h"
 
 #include "../../src/atomic.h"
@@ -38,7 +38,7 @@ static int return_twice(void *arg)
     if (copy == 0)
         return 7;
     CHECK(platform_guest_end(copy) == 7);
-    CHECK(noted("handlers") == 0); // they are of the child alone
+    CHECK(noted("handlers") == 0); // handlers run in the child alone
     return 5;
 }
 
@@ -68,7 +68,7 @@ static void expect_the_child_to_end_once(brood_target target, int32_t method)
     assert_int_equal(noted("handlers"), 1);
 }
 
-static void a_copy_that_returns_from_the_target_ends_for_itself_alone(void **state)
+static void a_copy_that_returns_from_the_target_ends_only_itself(void **state)
 {
     (void)state;
     int32_t methods[MOST_METHODS];
@@ -86,7 +86,8 @@ static int code_of_a_cancelled_copy;
 static void fork_while_cancelled(void *unused)
 {
     (void)unused;
-    (void)pthread_cancel(pthread_self()); // it acts at the next call where it may: fork() is none
+    // Acts at the next cancellation point, which fork() is not.
+    (void)pthread_cancel(pthread_self());
     const pid_t copy = fork();
     (void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
     if (copy == 0)
@@ -105,7 +106,7 @@ static void a_copy_is_whole_before_its_thread_is_cancelled(void **state)
 {
     (void)state;
     note("leave", 0);
-    brood_process *process = started_process(stay, NULL, 0); // whose descriptors the copy closes
+    brood_process *process = started_process(stay, NULL, 0); // the copy closes its descriptors
     foreign_thread_join(foreign_thread_start(fork_while_cancelled, NULL));
     assert_int_equal(code_of_a_cancelled_copy, 5);
     note("leave", 1);
@@ -123,7 +124,7 @@ static int overwrite_stack(void *arg)
     return everything[0] == 'X' ? 0 : 1;
 }
 
-static int look_at_what_was_handed_over(void *arg)
+static int check_what_was_handed_over(void *arg)
 {
     enum { THREADS = 3 };
     brood_thread *threads[THREADS];
@@ -155,21 +156,21 @@ static int hand_over_from_own_stack(void *arg)
                                             .resource_count = 1 };
     brood_process *process;
     brood_exit ended;
-    CHECK(brood_process_start(&process, look_at_what_was_handed_over, arg, sizeof(intptr_t),
+    CHECK(brood_process_start(&process, check_what_was_handed_over, arg, sizeof(intptr_t),
                               &options) == BROOD_OK);
     CHECK(brood_process_join(process, MEETING_PATIENCE, &ended) == BROOD_OK);
     brood_process_drop(process);
     return brood_exit_number(ended);
 }
 
-static void a_forked_child_keeps_what_a_thread_handed_over_that_is_not_copied(void **state)
+static void a_forked_child_keeps_what_was_on_the_stack_of_an_uncopied_thread(void **state)
 {
     (void)state;
     intptr_t ends[2];
     skip_unless_copies_are_safe_beside_threads();
     platform_pipe(ends);
-    assert_int_equal(fcntl((int)ends[0], F_SETFD, 0),
-                     0); // the child's is close-on-exec all the same
+    // The child's descriptor is close-on-exec all the same.
+    assert_int_equal(fcntl((int)ends[0], F_SETFD, 0), 0);
     assert_thread_ends(started_thread(hand_over_from_own_stack, &ends[0], sizeof ends[0]), 0);
     platform_close(ends[0]);
     platform_close(ends[1]);
@@ -201,7 +202,7 @@ static void the_end_of_a_copy_s_first_thread_is_not_that_of_the_original_s(void 
     (void)state;
     brood_lock lock;
     if (!platform_copy_may_start_threads()) {
-        print_message("a sanitizer that starts no thread in a copy\n");
+        print_message("this sanitizer starts no threads in a copy\n");
         skip();
     }
     assert_status(brood_lock_create(&lock), BROOD_OK);
@@ -224,7 +225,7 @@ static FILE *opened_file(void)
     return file;
 }
 
-// What stands in the file, which goes.
+// Compares what the file holds, and removes the file.
 static void assert_file_holds(const char *expected)
 {
     char text[80] = "";
@@ -267,7 +268,7 @@ static int hold_the_output(void *arg)
     return 0;
 }
 
-static void what_a_thread_prints_beside_a_fork_is_printed_once(void **state)
+static void text_of_a_thread_beside_a_fork_is_printed_once(void **state)
 {
     (void)state;
     skip_unless_copies_are_safe_beside_threads();
@@ -341,25 +342,25 @@ static void a_copy_keeps_no_descriptor_of_children_and_their_servers(void **stat
     const int before = platform_guest(count_descriptors, NULL);
     note("leave", 0);
     assert_status(brood_process_start(&children[0], stay, NULL, 0, &served), BROOD_OK);
-    shift_descriptor_limit(-1); // the second needs another server
+    shift_descriptor_limit(-1); // the second child needs another server
     assert_status(brood_process_start(&children[1], stay, NULL, 0, &served), BROOD_OK);
     shift_descriptor_limit(1);
-    const int behind = platform_guest(count_descriptors, NULL);
+    const int after = platform_guest(count_descriptors, NULL);
     note("leave", 1);
     for (int i = 0; i < 2; i++)
         assert_process_ends(children[i], 0);
-    assert_int_equal(behind, before);
+    assert_int_equal(after, before);
 }
 
 // A signal handler
 
 static volatile sig_atomic_t forks;
-static volatile sig_atomic_t comes; // the signal
+static volatile sig_atomic_t is_coming; // a signal that was requested
 
 static void fork_in_handler(int number)
 {
     (void)number;
-    comes = 0;
+    is_coming = 0;
     const pid_t copy = fork();
     if (copy == 0)
         _exit(0);
@@ -367,9 +368,9 @@ static void fork_in_handler(int number)
         forks++;
 }
 
-// The handler often finds its thread inside a call that holds what a fork() waits for. The next
-// signal is asked for outside the handler: where a fork takes longer than the timer, nothing else
-// would run.
+// The handler often interrupts its thread inside a call that holds what a fork() waits for. The
+// next signal is requested outside the handler: if a fork takes longer than the timer, nothing
+// else would run.
 static int use_brood_under_a_timer(void *unused)
 {
     enum { FORKS = 400 };
@@ -379,19 +380,19 @@ static int use_brood_under_a_timer(void *unused)
     (void)unused;
     CHECK(sigaction(SIGALRM, &action, NULL) == 0);
     while (forks < FORKS && brood_clock() < deadline) {
-        if (!comes) {
-            comes = 1;
+        if (!is_coming) {
+            is_coming = 1;
             CHECK(setitimer(ITIMER_REAL, &soon, NULL) == 0);
         }
         CHECK(brood_active_children(NULL, 0) == 0);
     }
-    while (comes)
+    while (is_coming)
         (void)brood_parent_is_alive();
     CHECK(forks > 0);
     return 0;
 }
 
-static void a_fork_in_a_signal_handler_does_not_stop_its_process(void **state)
+static void a_fork_in_a_signal_handler_does_not_hang(void **state)
 {
     (void)state;
     assert_process_ends(started_process(use_brood_under_a_timer, NULL, 0), 0);
@@ -401,15 +402,15 @@ int main(void)
 {
     brood_init();
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(
-            a_copy_keeps_no_descriptor_of_children_and_their_servers), // first, while there is none
-        cmocka_unit_test(a_copy_that_returns_from_the_target_ends_for_itself_alone),
+        // Must come first, while there are no children and servers.
+        cmocka_unit_test(a_copy_keeps_no_descriptor_of_children_and_their_servers),
+        cmocka_unit_test(a_copy_that_returns_from_the_target_ends_only_itself),
         cmocka_unit_test(a_copy_is_whole_before_its_thread_is_cancelled),
-        cmocka_unit_test(a_forked_child_keeps_what_a_thread_handed_over_that_is_not_copied),
+        cmocka_unit_test(a_forked_child_keeps_what_was_on_the_stack_of_an_uncopied_thread),
         cmocka_unit_test(the_end_of_a_copy_s_first_thread_is_not_that_of_the_original_s),
-        cmocka_unit_test(what_a_thread_prints_beside_a_fork_is_printed_once),
+        cmocka_unit_test(text_of_a_thread_beside_a_fork_is_printed_once),
         cmocka_unit_test(the_copy_of_a_copy_leaves_the_streams_of_the_first_alone),
-        cmocka_unit_test(a_fork_in_a_signal_handler_does_not_stop_its_process),
+        cmocka_unit_test(a_fork_in_a_signal_handler_does_not_hang),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// For programs that an emulator runs (the preset "aarch64"), which the kernel does not know how to
-// execute: what they execute of their own kind is handed to the emulator. The linker puts these
-// functions before those of the C library; EMULATOR and EMULATED_ROOT are the build's.
+// For programs that an emulator runs (the preset "aarch64"), because the kernel cannot execute
+// them: what they execute of their own kind is passed to the emulator. The linker puts these
+// functions before those of the C library; EMULATOR and EMULATED_ROOT come from the build.
 #define _GNU_SOURCE
 #include <elf.h>
 #include <errno.h>
@@ -14,7 +14,7 @@
 
 enum { MOST_ARGUMENTS = 250, BEFORE = 6 };
 
-// The arguments of the emulator, when the program is one for it.
+// The arguments of the emulator, if the program is one for it.
 struct run {
     char path[PATH_MAX];
     char *argv[BEFORE + MOST_ARGUMENTS];
@@ -43,8 +43,8 @@ static bool is_emulated(const char *path)
            header.e_machine == EM_AARCH64;
 }
 
-// False leaves the call to the system as it is. Nobody else tells a program its own name, so it is
-// read here.
+// Returns false if the call needs no change. /proc/self/exe is resolved here: to the kernel it is
+// the emulator.
 static bool prepare(struct run *run, const char *path, char *const argv[])
 {
     static char *const first[] = { EMULATOR, "-L", EMULATED_ROOT, "-0" };

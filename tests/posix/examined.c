@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A program that uses one of everything, to be run under valgrind (tools/check-valgrind): `examined
-// method...` starts a child by each.
+// A program that uses locks, a barrier and blocks, to be run under valgrind
+// (tools/check-valgrind): `examined method...` starts a child by each method, and a thread.
 #include <brood/brood.h>
 #include <stdio.h>
 #include <stdlib.h>

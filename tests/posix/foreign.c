@@ -67,7 +67,7 @@ static void do_nothing(int number)
     (void)number;
 }
 
-// Without SA_RESTART, so that the calls of the system end with EINTR.
+// Without SA_RESTART, so that system calls fail with EINTR.
 bool foreign_thread_interrupt(foreign_thread *thread)
 {
     const struct sigaction action = { .sa_handler = do_nothing };
@@ -100,7 +100,7 @@ void *foreign_library_open(const char *path)
 
 void (*foreign_library_function(void *library, const char *name))(void)
 {
-    // ISO C knows no conversion from what dlsym gives to a function.
+    // ISO C has no conversion from the result of dlsym() to a function.
     union {
         void *object;
         void (*function)(void);

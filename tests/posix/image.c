@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// What is executed to make the program once more: also when it was executed as an argument of the
-// dynamic loader, or by a tool such as valgrind, so that /proc/self/exe is another file.
+// Which file is executed to run this program again, even if the program was executed as an
+// argument of the dynamic loader or by a tool such as valgrind, so that /proc/self/exe is another
+// file.
 #include "../meeting.h"
 
 #include "../foreign.h"
@@ -18,7 +19,7 @@ static int nothing(void *arg)
     return 0;
 }
 
-// By a method that executes the program.
+// Starts a child by a method that executes the program.
 static int started(const char *directory)
 {
     const bool copies = brood_start_method_get() == BROOD_START_FORK;
@@ -69,7 +70,7 @@ static const struct {
     { "start_when_replaced", start_when_replaced },
 };
 
-// The test's side
+// The tests
 
 static struct {
     char folder[512];
@@ -142,14 +143,14 @@ static void expect_by_loader(int code, const char *scenario)
                                .directory = place.folder });
 }
 
-static void a_program_that_the_loader_was_told_of_has_children(void **state)
+static void a_program_run_by_the_loader_has_children(void **state)
 {
     (void)state;
     expect_directly(0, "start_from_anywhere");
     expect_by_loader(0, "start_from_anywhere");
 }
 
-static void a_file_that_is_gone_is_needed_by_the_loader_only(void **state)
+static void only_a_program_run_by_the_loader_needs_its_file(void **state)
 {
     (void)state;
     expect_directly(0, "start_without_a_file");
@@ -157,7 +158,7 @@ static void a_file_that_is_gone_is_needed_by_the_loader_only(void **state)
     expect_by_loader(50 + BROOD_NOT_FOUND, "start_without_a_file");
 }
 
-static void a_file_that_was_replaced_is_not_executed(void **state)
+static void a_replaced_file_is_not_executed(void **state)
 {
     (void)state;
     expect_directly(0, "start_when_replaced");
@@ -170,7 +171,7 @@ static void a_program_under_valgrind_has_children(void **state)
 {
     (void)state;
     if (!VALGRIND[0]) {
-        print_message("valgrind was not there when this was configured, or cannot run a program of "
+        print_message("valgrind was not found by the configuration, or cannot run a program of "
                       "this kind\n");
         skip();
     }
@@ -188,12 +189,11 @@ int main(int argc, char **argv)
         if (strcmp(argv[1], scenarios[i].name) == 0)
             return scenarios[i].run(argc > 2 ? argv[2] : "");
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(a_program_that_the_loader_was_told_of_has_children,
-                                        make_place, leave_place),
-        cmocka_unit_test_setup_teardown(a_file_that_is_gone_is_needed_by_the_loader_only,
-                                        make_place, leave_place),
-        cmocka_unit_test_setup_teardown(a_file_that_was_replaced_is_not_executed, make_place,
+        cmocka_unit_test_setup_teardown(a_program_run_by_the_loader_has_children, make_place,
                                         leave_place),
+        cmocka_unit_test_setup_teardown(only_a_program_run_by_the_loader_needs_its_file, make_place,
+                                        leave_place),
+        cmocka_unit_test_setup_teardown(a_replaced_file_is_not_executed, make_place, leave_place),
         cmocka_unit_test_setup_teardown(a_program_under_valgrind_has_children, make_place,
                                         leave_place),
     };

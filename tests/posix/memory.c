@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-// The limits that Linux sets to memory: each is answered with a status, and nobody is killed for
-// it. And where the arena shows.
+// The limits that Linux sets to memory: each is reported by a status, and no process is killed.
+// And where the arena is visible.
 #define _GNU_SOURCE
-#define _FILE_OFFSET_BITS 64 // limits too
+#define _FILE_OFFSET_BITS 64 // makes rlim_t as wide
 #include "../meeting.h"
 
 #include "../foreign.h"
@@ -26,14 +26,14 @@
 
 enum { MIB = 1 << 20, CHUNK = BROODI_HEAP_CHUNK };
 
-// RLIMIT_FSIZE or RLIMIT_AS: the type of such a number is another one in each C library.
+// `resource` is RLIMIT_FSIZE or RLIMIT_AS, whose type differs between C libraries.
 static bool set_limit(int resource, uint64_t value)
 {
     const struct rlimit limit = { (rlim_t)value, (rlim_t)value };
     return setrlimit(resource == RLIMIT_FSIZE ? RLIMIT_FSIZE : RLIMIT_AS, &limit) == 0;
 }
 
-// The number behind `name` in a small file; 0 when there is none.
+// The number after `name` in a small file; 0 if there is none.
 static uint64_t read_number(const char *path, const char *name)
 {
     char text[8192];
@@ -47,9 +47,9 @@ static uint64_t read_number(const char *path, const char *name)
     return at && sscanf(at + strlen(name), "%llu", &number) == 1 ? number : 0;
 }
 
-// RLIMIT_FSIZE, in a copy of this process: a signal would be seen
+// RLIMIT_FSIZE, in a copy of this process, whose death by a signal would be noticed
 
-static int make_large_ones(void *arg)
+static int make_large_blocks(void *arg)
 {
     brood_block block = { 77 };
     brood_block more;
@@ -62,7 +62,7 @@ static int make_large_ones(void *arg)
     CHECK(brood_block_create(&block, 2 * MIB) == BROOD_OK);
     CHECK(brood_block_create(&more, 2 * MIB) == BROOD_NO_MEMORY);
     CHECK(brood_block_destroy(block) == BROOD_OK);
-    CHECK(brood_block_create(&more, 2 * MIB) == BROOD_OK); // at its place
+    CHECK(brood_block_create(&more, 2 * MIB) == BROOD_OK); // in the freed place
     CHECK(brood_block_destroy(more) == BROOD_OK);
     return 0;
 }
@@ -88,27 +88,27 @@ static int make_many(void *arg)
     return 0;
 }
 
-// platform_guest() tells eight bits of a line.
+// platform_guest() returns only eight bits of a line.
 static void assert_guest(int (*fn)(void *arg), void *arg)
 {
     const int code = platform_guest(fn, arg);
     if (code != 0)
-        fail_msg("a line that is %d but for a multiple of 256, or a signal if -2", code);
+        fail_msg("line %d (modulo 256), or a signal if -2", code);
 }
 
-static void files_that_may_not_grow_are_no_memory(void **state)
+static void a_limit_of_file_size_is_reported_as_no_memory(void **state)
 {
     (void)state;
-    assert_guest(make_large_ones, NULL);
+    assert_guest(make_large_blocks, NULL);
     assert_guest(make_many, NULL);
     brood_block block;
     assert_status(brood_block_create(&block, 2 * MIB), BROOD_OK);
     assert_status(brood_block_destroy(block), BROOD_OK);
 }
 
-// The arena's descriptor is closed by the program, which then opens a file of its own
+// The program closes the arena's descriptor, and then opens a file of its own
 
-static int lose_the_file(void *arg)
+static int replace_the_descriptor(void *arg)
 {
     enum { SIZE = 4096 };
     static char written[SIZE];
@@ -121,7 +121,7 @@ static int lose_the_file(void *arg)
     for (int i = 0; i < 64; i++)
         CHECK(brood_block_create(&blocks[i], CHUNK) == BROOD_OK);
     CHECK(dup2(file, (int)broodi_family.arena.object) >= 0);
-    for (int i = 0; i < 64; i++) // which would punch holes
+    for (int i = 0; i < 64; i++) // must punch no holes
         (void)brood_block_destroy(blocks[i]);
     CHECK(brood_block_create(&block, 8 * MIB) == BROOD_WRONG_STATE);
     CHECK(brood_block_create_lazy(&block, 8 * MIB) == BROOD_WRONG_STATE);
@@ -131,7 +131,7 @@ static int lose_the_file(void *arg)
     return 0;
 }
 
-static void a_file_that_took_the_place_of_the_arena_is_left_alone(void **state)
+static void a_file_with_the_arena_s_descriptor_is_left_alone(void **state)
 {
     (void)state;
     char path[600];
@@ -139,11 +139,11 @@ static void a_file_that_took_the_place_of_the_arena_is_left_alone(void **state)
     int file = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     assert_true(file >= 0);
     foreign_file_remove(path);
-    assert_guest(lose_the_file, &file);
+    assert_guest(replace_the_descriptor, &file);
     close(file);
 }
 
-// What others have made is reached without the descriptor, too.
+// What others have created can be used without the descriptor too.
 
 static int make_locks(void *arg)
 {
@@ -170,7 +170,7 @@ static int use_without_descriptor(void *arg)
     return 0;
 }
 
-static void what_is_made_later_is_reached_without_the_descriptor(void **state)
+static void what_is_made_later_can_be_used_without_the_descriptor(void **state)
 {
     (void)state;
     brood_block block;
@@ -184,7 +184,7 @@ static void what_is_made_later_is_reached_without_the_descriptor(void **state)
     assert_status(brood_block_destroy(block), BROOD_OK);
 }
 
-// What is locked into memory is what is in use
+// Only memory in use is locked
 
 enum { RESIDENT = 64 * 1024 }; // kilobytes more than before, at most
 
@@ -203,7 +203,7 @@ static void locked_memory_is_what_is_in_use(void **state)
     (void)state;
     static brood_lock locks[2000];
     if (!platform_copy_is_safe_beside_threads()) {
-        print_message("a sanitizer has a large shadow of memory\n");
+        print_message("a sanitizer has a large shadow memory\n");
         skip();
     }
     assert_int_equal(use_a_block(NULL), 0);
@@ -225,9 +225,9 @@ static void locked_memory_is_what_is_in_use(void **state)
         assert_status(brood_lock_destroy(locks[i]), BROOD_OK);
 }
 
-// What the machine has
+// The memory of the machine
 
-static void more_than_the_machine_has_is_no_memory(void **state)
+static void more_than_the_machine_has_is_reported_as_no_memory(void **state)
 {
     (void)state;
     brood_block block;
@@ -236,24 +236,24 @@ static void more_than_the_machine_has_is_no_memory(void **state)
                           1024;
     assert_true(left > 0);
     if (left > SIZE_MAX / 2) {
-        print_message("this machine has more than an address space of this kind\n");
+        print_message("this machine has more memory than this address space\n");
         skip();
     }
     const int64_t before = brood_clock();
     assert_status(brood_block_create(&block, (size_t)(left + (left / 4))), BROOD_NO_MEMORY);
     assert_non_null(strstr(brood_last_error(), "available"));
-    assert_true(platform_descriptors_limit(0)); // so that no file can be asked
+    assert_true(platform_descriptors_limit(0)); // so that no file of /proc can be read
     assert_status(brood_block_create(&block, (size_t)(left + (left / 4))), BROOD_NO_MEMORY);
     platform_descriptors_unlimit();
     assert_non_null(strstr(brood_last_error(), "available"));
-    assert_true(brood_clock() - before < BROOD_SECONDS(30)); // it has not tried
+    assert_true(brood_clock() - before < BROOD_SECONDS(30)); // without trying to allocate
 }
 
-// A control group of this test's own, below the one that this process is in
+// A control group of this test, below that of this process
 
 enum { GROUP_LIMIT = 128 * MIB };
 
-static char group[4200]; // its directory; empty: there is none
+static char group[4200]; // its directory; empty if there is none
 
 static bool write_text(const char *file, const char *text)
 {
@@ -266,7 +266,7 @@ static bool write_text(const char *file, const char *text)
     return written;
 }
 
-// The path behind `name` in /proc/self/cgroup.
+// The path after `name` in /proc/self/cgroup.
 static bool find_own(const char *name, char *out, size_t capacity)
 {
     char line[4096];
@@ -313,12 +313,12 @@ static int remove_group(void **state)
     (void)state;
     const int64_t deadline = brood_clock() + MEETING_PATIENCE;
     while (group[0] && rmdir(group) != 0 && errno == EBUSY && brood_clock() < deadline)
-        brood_sleep(BROOD_MILLISECONDS(1)); // till the system has buried the child
+        brood_sleep(BROOD_MILLISECONDS(1)); // until the system has removed the child
     group[0] = 0;
     return 0;
 }
 
-static int take_a_quarter(void)
+static int allocate_a_quarter(void)
 {
     brood_block block;
     CHECK(brood_block_create(&block, GROUP_LIMIT / 4) == BROOD_OK);
@@ -326,8 +326,8 @@ static int take_a_quarter(void)
     return 0;
 }
 
-// Blocks until there is no more, and then those who do not take no for an answer.
-static int insist(size_t size)
+// Creates blocks until there is no more memory, and then keeps trying.
+static int allocate_all(size_t size)
 {
     enum { MOST = 4000 };
     static brood_block blocks[MOST];
@@ -335,8 +335,8 @@ static int insist(size_t size)
     while (count < MOST && brood_block_create(&blocks[count], size) == BROOD_OK)
         count++;
     CHECK(count * size >= GROUP_LIMIT / 3 && count * size < GROUP_LIMIT);
-    for (int i = 0; i < 2000; i++) // some may be granted after all: the group has a little more at
-                                   // one moment than at another
+    // Some may succeed after all: the group's free memory varies.
+    for (int i = 0; i < 2000; i++)
         count += count < MOST && brood_block_create(&blocks[count], size) == BROOD_OK;
     CHECK(count * size < GROUP_LIMIT);
     while (count > 0)
@@ -344,10 +344,10 @@ static int insist(size_t size)
     return 0;
 }
 
-enum { TMPFS = 0x01021994 }; // as the headers of Linux have it, which musl does not come with
+enum { TMPFS = 0x01021994 }; // as in the headers of Linux, which musl lacks
 
-// A file without a name in the folder where the tests run, or -1: the folder for short-lived files
-// may be in memory, for whose files no room can be made.
+// Returns a file without a name in the folder where the tests run, or -1. The folder for
+// temporary files may be in memory, which would not be freed for other uses.
 static int fill_page_cache(void)
 {
     static char zeros[MIB];
@@ -366,7 +366,7 @@ static int fill_page_cache(void)
     return -1;
 }
 
-static int live_in_the_group(void *arg)
+static int allocate_in_the_group(void *arg)
 {
     (void)arg;
     char self[32];
@@ -377,31 +377,31 @@ static int live_in_the_group(void *arg)
     CHECK(strstr(brood_last_error(), "available"));
     CHECK(brood_block_create(&block, GROUP_LIMIT) == BROOD_NO_MEMORY);
     const size_t sizes[] = { CHUNK, MIB, 2 * MIB };
-    int failed = take_a_quarter();
+    int failed = allocate_a_quarter();
     for (size_t i = 0; i < 3 && !failed; i++)
-        failed = insist(sizes[i]);
+        failed = allocate_all(sizes[i]);
     const int cached = failed ? -1 : fill_page_cache();
     if (cached >= 0) {
-        failed = take_a_quarter(); // which makes room
+        failed = allocate_a_quarter(); // the page cache makes room
         close(cached);
     }
     return failed;
 }
 
-static void a_control_group_that_is_full_is_no_memory(void **state)
+static void a_full_control_group_is_reported_as_no_memory(void **state)
 {
     (void)state;
     if (!make_group()) {
-        print_message("no control group with a limit of memory can be made here\n");
+        print_message("a control group with a memory limit cannot be made here\n");
         skip();
     }
-    const int code = platform_guest(live_in_the_group, NULL);
+    const int code = platform_guest(allocate_in_the_group, NULL);
     if (code != 0)
-        fail_msg("a line that is %d but for a multiple of 256, or a signal if -2", code);
+        fail_msg("line %d (modulo 256), or a signal if -2", code);
 }
 
-// Several take most of what the group has at one moment: one gets it, the others are told, and
-// nobody is killed.
+// Several processes allocate most of the group's memory at the same moment: one at most succeeds,
+// the others get a status, and none is killed.
 
 enum { RACERS = 3, RACES = 10 };
 
@@ -424,12 +424,12 @@ static int race(void *arg)
     return 0;
 }
 
-static void nobody_is_killed_when_several_take_memory_at_once(void **state)
+static void no_process_is_killed_when_several_allocate_at_once(void **state)
 {
     (void)state;
     brood_pid racers[RACERS];
     if (!make_group()) {
-        print_message("no control group with a limit of memory can be made here\n");
+        print_message("a control group with a memory limit cannot be made here\n");
         skip();
     }
     assert_status(brood_barrier_create(&start_line, RACERS), BROOD_OK);
@@ -440,7 +440,8 @@ static void nobody_is_killed_when_several_take_memory_at_once(void **state)
     assert_status(brood_barrier_destroy(start_line), BROOD_OK);
 }
 
-// A maker that is stopped holds up others for a while only, and one that is killed not at all.
+// A maker that is stopped delays others for a limited time, and one that was killed does not
+// delay them.
 
 static void set_promised(brood_block block, uint32_t worker)
 {
@@ -452,7 +453,7 @@ static void set_promised(brood_block block, uint32_t worker)
     assert_true(broodi_word_swap(&slot->state, broodi_word_look(&slot->state), MAKING | SECTION));
 }
 
-static void what_is_promised_to_others_is_refused_after_a_while(void **state)
+static void memory_promised_to_others_is_refused_after_a_while(void **state)
 {
     (void)state;
     enum { WHOLE = 2, SECTION = 4 };
@@ -490,7 +491,7 @@ static void tick(int signal)
     ticks++;
 }
 
-// Each piece of a commit is undone by a tick that meets it.
+// A tick that interrupts a part of a commit undoes that part.
 static void a_commit_beside_a_timer_comes_to_an_end(void **state)
 {
     (void)state;
@@ -521,7 +522,7 @@ static void make_and_destroy_for_ever(void *arg)
         if (brood_block_create(&block, 2 * MIB) == BROOD_OK)
             (void)brood_block_destroy(block);
         atomic_store(&begun, true);
-        pthread_testcancel(); // of what is called above, musl makes nothing a point of cancellation
+        pthread_testcancel(); // with musl none of the calls above is a cancellation point
     }
 }
 
@@ -538,8 +539,8 @@ static void make_while_cancelled(void *arg)
     atomic_store(&outcome, (int)status);
 }
 
-// Its handlers and destructors would find themselves under a lock of the library.
-static void a_thread_is_not_cancelled_inside_of_a_call(void **state)
+// If it were, its handlers and destructors would run while a lock of the library is held.
+static void a_thread_is_not_cancelled_inside_a_call(void **state)
 {
     (void)state;
     atomic_store(&outcome, -1);
@@ -552,8 +553,8 @@ static uint32_t blocks_live(void)
     return atomic_load(&broodi_family.header->tables[BROODI_BLOCK].live);
 }
 
-// Some of them with the heap's lock.
-static void a_thread_cancelled_at_work_leaves_nothing(void **state)
+// Some of the threads hold the heap's lock when they are cancelled.
+static void a_cancelled_thread_leaves_nothing(void **state)
 {
     (void)state;
     brood_block block;
@@ -577,9 +578,9 @@ static void a_thread_cancelled_at_work_leaves_nothing(void **state)
     assert_int_equal(platform_memory_behind(broodi_family.arena.object), memory);
 }
 
-// Where it shows
+// Where the arena is visible
 
-// Whether the mapping that has this address is left out of core files.
+// Whether the mapping of this address is left out of core files.
 static bool is_not_dumped(const void *address)
 {
     char line[4096];
@@ -598,7 +599,7 @@ static bool is_not_dumped(const void *address)
     return here && strstr(line, " dd");
 }
 
-static int see_no_dump(void *arg)
+static int expect_no_dump(void *arg)
 {
     const brood_block block = *(const brood_block *)arg;
     CHECK(is_not_dumped(broodi_family.arena.base));
@@ -611,8 +612,8 @@ static void the_arena_is_not_in_core_files(void **state)
     (void)state;
     brood_block block;
     assert_status(brood_block_create(&block, 2 * MIB), BROOD_OK);
-    assert_int_equal(see_no_dump(&block), 0);
-    assert_process_ends(started_process(see_no_dump, &block, sizeof block), 0);
+    assert_int_equal(expect_no_dump(&block), 0);
+    assert_process_ends(started_process(expect_no_dump, &block, sizeof block), 0);
     assert_status(brood_block_destroy(block), BROOD_OK);
 }
 
@@ -630,7 +631,7 @@ static void the_arena_has_no_name_in_any_file_system(void **state)
     (void)closedir(directory);
 }
 
-// Limits at the beginning of a program: it begins, or says in one line why not
+// Limits at the start of a program: it works, or prints in one line why not
 
 enum { WORKED = 3, REFUSED = 70, SET_NO_LIMIT = 4 };
 
@@ -658,7 +659,8 @@ static int begin_within(int resource)
 {
     const char *text = getenv(limit_variable);
     const uint64_t limit = text ? strtoull(text, NULL, 10) : 0;
-    if (limit == 0 && !freopen("/dev/null", "w", stderr)) // a line in a file would be too much
+    // Even one line in the file would be too much.
+    if (limit == 0 && !freopen("/dev/null", "w", stderr))
         return 1;
     if (!set_limit(resource, limit))
         return SET_NO_LIMIT;
@@ -689,7 +691,7 @@ static int run_within(const char *what, uint64_t limit)
     return code;
 }
 
-static void a_program_whose_files_are_short_begins_or_says_why_not(void **state)
+static void a_program_with_a_limit_of_file_size_starts_or_says_why_not(void **state)
 {
     (void)state;
     const uint64_t limits[] = { 0,        4096,     CHUNK,     MIB,
@@ -702,7 +704,7 @@ static void a_program_whose_files_are_short_begins_or_says_why_not(void **state)
     assert_int_equal(run_within(SHORT, (uint64_t)MIB << 10), WORKED);
 }
 
-static void a_program_of_little_address_space_has_a_smaller_window(void **state)
+static void a_program_with_little_address_space_has_a_smaller_window(void **state)
 {
     (void)state;
     if (foreign_is_slow() || !platform_copy_is_safe_beside_threads()) {
@@ -724,21 +726,21 @@ int main(int argc, char **argv)
         return begin_within(RLIMIT_FSIZE);
     brood_init();
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(files_that_may_not_grow_are_no_memory),
-        cmocka_unit_test(a_file_that_took_the_place_of_the_arena_is_left_alone),
-        cmocka_unit_test(what_is_made_later_is_reached_without_the_descriptor),
+        cmocka_unit_test(a_limit_of_file_size_is_reported_as_no_memory),
+        cmocka_unit_test(a_file_with_the_arena_s_descriptor_is_left_alone),
+        cmocka_unit_test(what_is_made_later_can_be_used_without_the_descriptor),
         cmocka_unit_test(locked_memory_is_what_is_in_use),
-        cmocka_unit_test(more_than_the_machine_has_is_no_memory),
-        cmocka_unit_test_teardown(a_control_group_that_is_full_is_no_memory, remove_group),
-        cmocka_unit_test_teardown(nobody_is_killed_when_several_take_memory_at_once, remove_group),
-        cmocka_unit_test(what_is_promised_to_others_is_refused_after_a_while),
+        cmocka_unit_test(more_than_the_machine_has_is_reported_as_no_memory),
+        cmocka_unit_test_teardown(a_full_control_group_is_reported_as_no_memory, remove_group),
+        cmocka_unit_test_teardown(no_process_is_killed_when_several_allocate_at_once, remove_group),
+        cmocka_unit_test(memory_promised_to_others_is_refused_after_a_while),
         cmocka_unit_test(a_commit_beside_a_timer_comes_to_an_end),
-        cmocka_unit_test(a_thread_is_not_cancelled_inside_of_a_call),
-        cmocka_unit_test(a_thread_cancelled_at_work_leaves_nothing),
+        cmocka_unit_test(a_thread_is_not_cancelled_inside_a_call),
+        cmocka_unit_test(a_cancelled_thread_leaves_nothing),
         cmocka_unit_test(the_arena_is_not_in_core_files),
         cmocka_unit_test(the_arena_has_no_name_in_any_file_system),
-        cmocka_unit_test(a_program_whose_files_are_short_begins_or_says_why_not),
-        cmocka_unit_test(a_program_of_little_address_space_has_a_smaller_window),
+        cmocka_unit_test(a_program_with_a_limit_of_file_size_starts_or_says_why_not),
+        cmocka_unit_test(a_program_with_little_address_space_has_a_smaller_window),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

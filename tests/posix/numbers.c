@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Numbers that mean something in one place only: those of processes in their namespace and as long
-// as they live, times by the clock of a time namespace, or of a library that moves it.
+// Numbers that are valid in one place only: pids, in their namespace and while the process lives;
+// times, by the clock of a time namespace or of a library that changes the clock.
 #define _GNU_SOURCE
 #include "../meeting.h"
 
@@ -28,7 +28,7 @@ static const int32_t methods[] = { BROOD_START_SPAWN, BROOD_START_FORKSERVER, BR
 
 enum { METHODS = sizeof methods / sizeof methods[0] };
 
-// In a copy of this process, which changes its namespaces for itself only.
+// Runs `fn` in a copy of this process, which changes only its own namespaces.
 static void expect_in_a_copy(int (*fn)(void *), const char *right)
 {
     for (int i = 0; i < METHODS; i++) {
@@ -51,14 +51,14 @@ static int expect_a_living_parent(void)
     return 0;
 }
 
-static int look_at_parent(void *arg)
+static int expect_parent(void *arg)
 {
     (void)arg;
     return expect_a_living_parent();
 }
 
-// With a /proc of its own, as in a container, if it may.
-static void see_own_processes_only(void)
+// Mounts a /proc of its own, as in a container, if it may.
+static void mount_own_proc(void)
 {
     if (unshare(CLONE_NEWNS) == 0 && mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0)
         (void)mount("proc", "/proc", "proc", 0, NULL);
@@ -68,14 +68,14 @@ static int stay(void *arg)
 {
     (void)arg;
     CHECK(expect_a_living_parent() == 0);
-    see_own_processes_only();
+    mount_own_proc();
     CHECK(expect_a_living_parent() == 0);
     note("own number", (uint64_t)getpid());
     CHECK(await_note("leave", 1));
     return 33;
 }
 
-// Another namespace of process numbers
+// Another pid namespace
 
 static int wait_for_the_end_of_the_parent(void *arg)
 {
@@ -85,8 +85,7 @@ static int wait_for_the_end_of_the_parent(void *arg)
     return 0;
 }
 
-// What the process is called in the innermost namespace that it is in; 0 if it is in none but this
-// one.
+// The pid of the process in its innermost namespace; 0 if that is this one.
 static long innermost_number(brood_pid pid)
 {
     char line[256];
@@ -101,7 +100,7 @@ static long innermost_number(brood_pid pid)
     return number;
 }
 
-static int start_one_apart(const brood_process_options *options, brood_process **out)
+static int start_in_the_new_namespace(const brood_process_options *options, brood_process **out)
 {
     note("own number", 0);
     CHECK(brood_process_start(out, stay, NULL, 0, options) == BROOD_OK);
@@ -110,7 +109,7 @@ static int start_one_apart(const brood_process_options *options, brood_process *
     return 0;
 }
 
-static int start_apart(void *arg)
+static int start_two_in_a_new_namespace(void *arg)
 {
     const brood_process_options options = { .method = *(int32_t *)arg };
     brood_process *first;
@@ -118,9 +117,9 @@ static int start_apart(void *arg)
     brood_exit ended;
     if (unshare(CLONE_NEWPID) != 0)
         return NO_RIGHT;
-    CHECK(start_one_apart(&options, &first) ==
-          0); // the first process of the namespace, which ends with it
-    CHECK(start_one_apart(&options, &second) == 0);
+    // The first process of the namespace, which ends with this process.
+    CHECK(start_in_the_new_namespace(&options, &first) == 0);
+    CHECK(start_in_the_new_namespace(&options, &second) == 0);
     CHECK(brood_process_is_alive(second));
     CHECK(brood_process_kill(second) == BROOD_OK);
     CHECK(brood_process_join(second, MEETING_PATIENCE, &ended) == BROOD_OK &&
@@ -136,10 +135,10 @@ static int start_apart(void *arg)
 static void children_start_in_another_pid_namespace(void **state)
 {
     (void)state;
-    expect_in_a_copy(start_apart, "make a namespace of process numbers");
+    expect_in_a_copy(start_two_in_a_new_namespace, "make a pid namespace");
 }
 
-static int leave_a_child_apart(void *arg)
+static int leave_a_child_in_a_new_namespace(void *arg)
 {
     const brood_process_options options = { .method = *(int32_t *)arg, .survive_parent = true };
     if (unshare(CLONE_NEWPID) != 0)
@@ -149,7 +148,7 @@ static int leave_a_child_apart(void *arg)
     return 0;
 }
 
-static bool tells_of_unseen_processes(void)
+static bool kernel_has_peer_pidfd(void)
 {
     enum { PEER_PIDFD = 77 }; // SO_PEERPIDFD, since Linux 6.5
     int ends[2];
@@ -163,17 +162,17 @@ static bool tells_of_unseen_processes(void)
     return pidfd >= 0;
 }
 
-static void the_end_of_a_parent_in_another_pid_namespace_is_seen(void **state)
+static void the_end_of_a_parent_in_another_pid_namespace_is_noticed(void **state)
 {
     (void)state;
-    if (!tells_of_unseen_processes()) {
-        print_message("a kernel before 6.5 tells nothing of a parent that has no number\n");
+    if (!kernel_has_peer_pidfd()) {
+        print_message("a kernel before 6.5 does not report a parent without a pid\n");
         skip();
     }
     note("waits", 0);
     note("seen", 0);
     int32_t method = BROOD_START_SPAWN;
-    const int line = platform_guest(leave_a_child_apart, &method);
+    const int line = platform_guest(leave_a_child_in_a_new_namespace, &method);
     if (line == NO_RIGHT)
         skip();
     assert_int_equal(line, 0);
@@ -203,7 +202,7 @@ static int start_at_another_time(void *arg)
     brood_exit ended;
     if (!move_the_clocks_of_children())
         return NO_RIGHT;
-    CHECK(brood_process_start(&process, look_at_parent, NULL, 0, &options) == BROOD_OK);
+    CHECK(brood_process_start(&process, expect_parent, NULL, 0, &options) == BROOD_OK);
     CHECK(brood_process_join(process, MEETING_PATIENCE, &ended) == BROOD_OK);
     CHECK(brood_exit_number(ended) == 0);
     brood_process_drop(process);
@@ -216,7 +215,7 @@ static void a_parent_in_another_time_namespace_is_not_taken_for_dead(void **stat
     expect_in_a_copy(start_at_another_time, "make a time namespace");
 }
 
-// A number that is somebody else's by now
+// A pid that was reused
 
 static pid_t started_with_number(pid_t number)
 {
@@ -229,7 +228,7 @@ static pid_t started_with_number(pid_t number)
         uint64_t number_count;
     } how = { .exit_signal = SIGCHLD, .numbers = (uint64_t)(uintptr_t)&number, .number_count = 1 };
     pid_t copy;
-    do // until the one before has been reaped
+    do // until the previous process has been reaped
         copy = (pid_t)syscall(CLONE3, &how, sizeof how);
     while (copy < 0 && errno == EEXIST && number > 0 && sched_yield() == 0);
     return copy;
@@ -250,7 +249,7 @@ _Noreturn static void answer(int from, int to)
     _exit(0);
 }
 
-static void a_stranger_is_not_killed_by_the_number_of_a_child(void **state)
+static void another_process_with_the_pid_of_a_child_is_not_killed(void **state)
 {
     (void)state;
     const brood_process_options options = { .method = BROOD_START_FORKSERVER };
@@ -266,12 +265,12 @@ static void a_stranger_is_not_killed_by_the_number_of_a_child(void **state)
     intptr_t from[2];
     platform_pipe(to);
     platform_pipe(from);
-    const pid_t stranger = started_with_number(number);
-    if (stranger == 0)
+    const pid_t other = started_with_number(number);
+    if (other == 0)
         answer((int)to[0], (int)from[1]);
-    if (stranger < 0) {
+    if (other < 0) {
         brood_process_drop(process);
-        print_message("no right to choose the number of a process\n");
+        print_message("no right to choose a pid\n");
         skip();
     }
     assert_status(brood_process_kill(process), BROOD_OK);
@@ -279,11 +278,11 @@ static void a_stranger_is_not_killed_by_the_number_of_a_child(void **state)
     platform_close(from[1]);
     platform_write(to[1], "?");
     assert_int_equal(platform_read(from[0], &answered, 1), 1); // it lives
-    platform_process_kill(stranger);
+    platform_process_kill(other);
     platform_close(to[0]);
     platform_close(to[1]);
     platform_close(from[0]);
-    assert_int_equal(waitpid(stranger, &status, 0), stranger);
+    assert_int_equal(waitpid(other, &status, 0), other);
     assert_status(brood_process_join(process, MEETING_PATIENCE, NULL), BROOD_OK);
     brood_process_drop(process);
 }
@@ -302,7 +301,7 @@ static void a_served_child_without_a_descriptor_is_killed(void **state)
     brood_process_drop(process);
 }
 
-// A clock that a library moves: these take the places of the functions of the C library, for this
+// A clock that a library changes: these functions replace those of the C library, for this
 // program and the library in it.
 
 static _Atomic int64_t moved; // seconds
@@ -352,7 +351,8 @@ static void expect_a_timeout(brood_lock lock, int64_t by)
     const int64_t used = processor_time() - busy;
     (void)syscall(SYS_clock_gettime, CLOCK_MONOTONIC, &after);
     moved = 0;
-    assert_true(after.tv_sec - before.tv_sec < 30); // where it waits for ever, the holder waits too
+    // An endless wait would last as long as the holder's.
+    assert_true(after.tv_sec - before.tv_sec < 30);
     if (used > BROOD_MILLISECONDS(150))
         fail_msg("moved by %d s: a wait of 300 ms took %d ms of a processor", (int)by,
                  (int)(used / 1000000));
@@ -380,9 +380,9 @@ int main(void)
     brood_init();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(children_start_in_another_pid_namespace),
-        cmocka_unit_test(the_end_of_a_parent_in_another_pid_namespace_is_seen),
+        cmocka_unit_test(the_end_of_a_parent_in_another_pid_namespace_is_noticed),
         cmocka_unit_test(a_parent_in_another_time_namespace_is_not_taken_for_dead),
-        cmocka_unit_test(a_stranger_is_not_killed_by_the_number_of_a_child),
+        cmocka_unit_test(another_process_with_the_pid_of_a_child_is_not_killed),
         cmocka_unit_test(a_served_child_without_a_descriptor_is_killed),
         cmocka_unit_test(a_moved_clock_neither_lengthens_a_wait_nor_keeps_a_processor_busy),
     };

@@ -16,7 +16,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { OWNER = 1, ANOTHER = 65534 }; // users; neither needs to have a name
+enum { OWNER = 1, ANOTHER = 65534 }; // user ids; neither needs a name
 
 extern char **environ;
 
@@ -92,8 +92,8 @@ size_t place_read(intptr_t end, char *buffer, size_t capacity)
 void place_folder_make(char *buffer, size_t capacity, const char *name)
 {
     foreign_file_name(buffer, capacity, name);
-    if ((mkdir(buffer, 0755) != 0 && errno != EEXIST) ||
-        chmod(buffer, 0755) != 0) // whatever the umask
+    // Whatever the umask is.
+    if ((mkdir(buffer, 0755) != 0 && errno != EEXIST) || chmod(buffer, 0755) != 0)
         give_up(buffer);
 }
 
@@ -195,9 +195,9 @@ const char *place_privileges_raise(const char *path)
     if (statvfs(path, &facts) != 0)
         give_up(path);
     if ((facts.f_flag & ST_NOSUID) || prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1)
-        return "set-uid programs are without effect here";
-    // The owner first: a change of it takes the other away.
+        return "set-uid has no effect here";
+    // The owner comes first: a change of owner clears the set-uid bit.
     if (chown(path, OWNER, (gid_t)-1) != 0 || chmod(path, 04755) != 0)
-        return "this root may not give files away";
+        return "root may not change owners here";
     return NULL;
 }

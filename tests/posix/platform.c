@@ -84,7 +84,7 @@ void platform_leaks_ignore(void)
     ignores_leaks = true;
 }
 
-// The leak sanitizer asks.
+// The leak sanitizer calls this.
 int __lsan_is_turned_off(void);
 int __lsan_is_turned_off(void)
 {
@@ -114,12 +114,12 @@ size_t platform_descriptor_count(void)
     while (readdir(directory))
         count++;
     closedir(directory);
-    return count - 3; // ".", ".." and that of the look itself
+    return count - 3; // ".", ".." and the directory's own
 }
 
 size_t platform_mapping_count(void)
 {
-    if (!platform_copy_is_safe_beside_threads()) // under a sanitizer, which maps as it pleases
+    if (!platform_copy_is_safe_beside_threads()) // a sanitizer adds mappings at any time
         return 0;
     size_t count = 0;
     int c;
@@ -148,7 +148,7 @@ long platform_thread_sleeps(void)
 {
     struct rusage usage;
 #if defined(BROOD_EMULATED)
-    return -1; // it sleeps too
+    return -1; // the emulator sleeps too
 #endif
     if (getrusage(RUSAGE_THREAD, &usage) != 0)
         give_up("getrusage");
@@ -170,8 +170,9 @@ static bool set_wall_clock(int64_t ns)
     return clock_settime(CLOCK_REALTIME, &time) == 0;
 }
 
-// The way back is by the monotonic clock: `offset` is what the wall clock was ahead of it. No
-// signal comes between, and a child that dies all the same has its parent put the clock back.
+// The clock is set back by the monotonic clock: `offset` is how far the wall clock was ahead of
+// it. Signals are blocked meanwhile; if the child dies all the same, its parent sets the clock
+// back.
 static _Noreturn void jump(int64_t offset, brood_duration ahead, brood_duration span)
 {
     sigset_t all;
@@ -184,9 +185,9 @@ static _Noreturn void jump(int64_t offset, brood_duration ahead, brood_duration 
     _exit(set_wall_clock(read_clock(CLOCK_MONOTONIC) + offset) ? 0 : 2);
 }
 
-// One process of the machine at a time: who reads the clock while another's is ahead would put it
-// back to that. -1 when the file is somebody else's.
-static int take_the_wall_clock(void)
+// One process of the machine at a time: a process that read the clock while another had set it
+// ahead would set it back to that. -1 if the file belongs to another user.
+static int lock_the_wall_clock(void)
 {
     const int file = open("/tmp/brood-test-wall-clock", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (file >= 0 && flock(file, LOCK_EX) != 0)
@@ -218,7 +219,7 @@ static bool jump_and_back(brood_duration ahead, brood_duration span)
 
 bool platform_wall_clock_jump(brood_duration ahead, brood_duration span)
 {
-    const int taken = take_the_wall_clock();
+    const int taken = lock_the_wall_clock();
     if (taken < 0)
         return false;
     const bool jumped = jump_and_back(ahead, span);
@@ -251,7 +252,7 @@ bool platform_descriptors_limit(unsigned more)
     int taken[64];
     if (more >= sizeof taken / sizeof taken[0])
         give_up("platform_descriptors_limit");
-    // The limit is one above the highest number: the lowest free ones are looked for.
+    // The limit is one above the highest number: so the lowest free numbers are determined.
     for (unsigned i = 0; i <= more; i++)
         if ((taken[i] = dup(STDERR_FILENO)) < 0)
             give_up("dup");
@@ -278,13 +279,13 @@ bool platform_process_lives(brood_pid pid)
     const size_t length = fread(text, 1, sizeof text - 1, file);
     (void)fclose(file);
     text[length] = 0;
-    // The state follows the name, which may hold anything.
+    // The state follows the name, which may contain anything.
     const char *end = strrchr(text, ')');
     return end && end[1] && end[2] != 'Z' && end[2] != 'X';
 }
 
-// A field of /proc/<pid>/stat behind the name, which may hold anything: the state is number 0. -1
-// when there is no such process.
+// A field of /proc/<pid>/stat after the name, which may contain anything; the state is field 0.
+// -1 if there is no such process.
 static long long stat_field(brood_pid pid, int number)
 {
     char text[512];
@@ -488,8 +489,8 @@ bool platform_children_ignore(bool ignore)
     return true;
 }
 
-// One that hangs ends by a signal, before its test runs into its time: so the test fails with its
-// name, and nothing is left behind.
+// A guest that hangs ends by a signal before its test times out: so the test fails with its name,
+// and no process is left.
 enum { SECONDS_OF_A_GUEST = 100 };
 
 brood_pid platform_guest_start(int (*fn)(void *arg), void *arg)
@@ -607,8 +608,7 @@ void platform_input_replace(intptr_t descriptor)
         give_up("dup2");
 }
 
-// The writing end of a pipe, with a number that no descriptor of a fresh image is likely to have by
-// itself.
+// The writing end of a pipe, with a number that is unlikely to be open in a fresh image.
 platform_bait platform_bait_lay(void)
 {
     enum { HIGH = 20 };
@@ -680,8 +680,8 @@ static bool is_of_same_name(const char *entry, const char *variable)
     return strncmp(entry, variable, length) == 0 && entry[length] == '=';
 }
 
-// The environment with this entry, from malloc. Of two entries with one name some systems take the
-// first, some the last.
+// The environment with this entry instead of one with its name, from malloc(). Of two entries
+// with one name some systems take the first, some the last.
 static char **environment_with(const char *variable)
 {
     size_t count = 0;
@@ -736,8 +736,8 @@ int platform_program_wait(platform_program program)
     return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
-// Nobody comes between the signal and its default action.
-static void let_signal(int number)
+// Gives the signal its default action, without a core file.
+static void reset_signal(int number)
 {
     const struct rlimit none = { 0, 0 };
     (void)setrlimit(RLIMIT_CORE, &none);
@@ -746,16 +746,16 @@ static void let_signal(int number)
 
 _Noreturn void platform_crash(void)
 {
-    let_signal(SIGSEGV);
+    reset_signal(SIGSEGV);
     volatile int *volatile nowhere = (volatile int *)(uintptr_t)64;
     *nowhere = 1;
     abort();
 }
 
-// Not every processor has a fault for this and the next: then the signal itself has to do.
+// Not every processor faults here and in the next function: then the signal is raised.
 _Noreturn void platform_crash_illegal(void)
 {
-    let_signal(SIGILL);
+    reset_signal(SIGILL);
 #if defined(__x86_64__) || defined(__i386__)
     __asm__ volatile("ud2");
 #endif
@@ -769,7 +769,7 @@ __attribute__((no_sanitize("undefined")))
 _Noreturn void
 platform_crash_arithmetic(void)
 {
-    let_signal(SIGFPE);
+    reset_signal(SIGFPE);
     volatile int number = 7;
     volatile int zero = 0;
     volatile int result = number / zero;
@@ -789,7 +789,7 @@ static int descend(int depth)
 _Noreturn void platform_crash_stack(void)
 {
     const struct rlimit small = { 1 << 20, 1 << 20 };
-    let_signal(SIGSEGV);
+    reset_signal(SIGSEGV);
     if (setrlimit(RLIMIT_STACK, &small) != 0)
         give_up("setrlimit");
     (void)descend(0);
@@ -798,7 +798,7 @@ _Noreturn void platform_crash_stack(void)
 
 _Noreturn void platform_interrupt(void)
 {
-    let_signal(SIGINT);
+    reset_signal(SIGINT);
     (void)raise(SIGINT);
     abort();
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
-// A correct program for checkers of data races, which look at it and not into the library: what is
-// written before one thread lets another go on, by any object, is read afterwards. It is built with
-// the thread sanitizer and linked to an ordinary build of the library.
+// A correct program for checkers of data races, which see the program and not the inside of the
+// library: what one thread writes before it lets another go on, by any object, the other reads
+// afterwards. It is built with the thread sanitizer and linked to an ordinary build of the
+// library.
 #include <brood/brood.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,7 +19,7 @@ static struct {
 
 static brood_once_flag once = BROOD_ONCE_INIT;
 
-// Written by one thread and read by the other, each behind what it is named for.
+// Written by one thread and read by the other, each ordered by what it is named for.
 static int by_lock;
 static int by_semaphore;
 static int by_event;
@@ -29,7 +30,7 @@ static int by_registry;
 static int by_stop;
 static int by_join;
 
-static void need(brood_status status)
+static void require(brood_status status)
 {
     if (status == BROOD_OK)
         return;
@@ -45,28 +46,28 @@ static void run_once(void)
 static void count(void)
 {
     for (int i = 0; i < TURNS; i++) {
-        need(brood_lock_acquire(shared.lock, BROOD_FOREVER));
+        require(brood_lock_acquire(shared.lock, BROOD_FOREVER));
         by_lock++;
-        need(brood_lock_release(shared.lock));
+        require(brood_lock_release(shared.lock));
     }
 }
 
-// Memory that one thread gives back and the other gets.
+// Memory that one thread frees and the other allocates.
 static void use_blocks(void)
 {
     for (int i = 0; i < TURNS / 10; i++) {
         brood_block block = { 0 };
-        need(brood_block_create(&block, 64));
+        require(brood_block_create(&block, 64));
         int *number = brood_block_data(block);
         (*number)++;
-        need(brood_block_destroy(block));
+        require(brood_block_destroy(block));
     }
 }
 
-static int meet(int own)
+static int wait_at_barrier(int own)
 {
     by_barrier[own] = 1;
-    need(brood_barrier_wait(shared.barrier, BROOD_FOREVER, NULL));
+    require(brood_barrier_wait(shared.barrier, BROOD_FOREVER, NULL));
     use_blocks();
     brood_once(&once, run_once);
     return by_barrier[1 - own] + by_once;
@@ -74,21 +75,21 @@ static int meet(int own)
 
 static int work(void *arg)
 {
-    int *own = arg; // a copy of the starter's
+    int *own = arg; // a copy of the caller's
     own[0]++;
     count();
     by_semaphore = 1;
-    need(brood_semaphore_release(shared.semaphore, 1));
+    require(brood_semaphore_release(shared.semaphore, 1));
     by_event = 1;
-    need(brood_event_set(shared.event));
-    need(brood_lock_acquire(shared.lock, BROOD_FOREVER));
+    require(brood_event_set(shared.event));
+    require(brood_lock_acquire(shared.lock, BROOD_FOREVER));
     by_condition = 1;
-    need(brood_condition_notify_all(shared.condition));
-    need(brood_lock_release(shared.lock));
-    by_join = meet(1);
+    require(brood_condition_notify_all(shared.condition));
+    require(brood_lock_release(shared.lock));
+    by_join = wait_at_barrier(1);
     by_registry = 1;
-    need(brood_registry_set("registry", 1));
-    need(brood_stop_wait(BROOD_FOREVER));
+    require(brood_registry_set("registry", 1));
+    require(brood_stop_wait(BROOD_FOREVER));
     by_join += by_stop + own[0];
     return 0;
 }
@@ -100,26 +101,26 @@ static void await_registry(void)
         brood_sleep(BROOD_MILLISECONDS(1));
 }
 
-// How much of it has been seen; all of it is 10.
-static int watch(brood_thread *thread)
+// How many of the values have been seen: 10 if all.
+static int read_all(brood_thread *thread)
 {
     int seen = 0;
     count();
-    need(brood_semaphore_acquire(shared.semaphore, BROOD_FOREVER));
+    require(brood_semaphore_acquire(shared.semaphore, BROOD_FOREVER));
     seen += by_semaphore;
-    need(brood_event_wait(shared.event, BROOD_FOREVER));
+    require(brood_event_wait(shared.event, BROOD_FOREVER));
     seen += by_event;
-    need(brood_lock_acquire(shared.lock, BROOD_FOREVER));
+    require(brood_lock_acquire(shared.lock, BROOD_FOREVER));
     while (!by_condition)
-        need(brood_condition_wait(shared.condition, shared.lock, BROOD_FOREVER));
+        require(brood_condition_wait(shared.condition, shared.lock, BROOD_FOREVER));
     seen += by_condition;
-    need(brood_lock_release(shared.lock));
-    seen += meet(0);
+    require(brood_lock_release(shared.lock));
+    seen += wait_at_barrier(0);
     await_registry();
     seen += by_registry;
     by_stop = 1;
-    need(brood_thread_request_stop(thread));
-    need(brood_thread_join(thread, BROOD_FOREVER, NULL));
+    require(brood_thread_request_stop(thread));
+    require(brood_thread_join(thread, BROOD_FOREVER, NULL));
     return seen + by_join;
 }
 
@@ -128,13 +129,13 @@ int main(void)
     brood_init();
     brood_thread *thread = NULL;
     const int arg[2] = { 0, 0 };
-    need(brood_lock_create(&shared.lock));
-    need(brood_semaphore_create(&shared.semaphore, 0, 0));
-    need(brood_event_create(&shared.event));
-    need(brood_condition_create(&shared.condition));
-    need(brood_barrier_create(&shared.barrier, 2));
-    need(brood_thread_start(&thread, work, arg, sizeof arg, NULL));
-    const int seen = watch(thread);
+    require(brood_lock_create(&shared.lock));
+    require(brood_semaphore_create(&shared.semaphore, 0, 0));
+    require(brood_event_create(&shared.event));
+    require(brood_condition_create(&shared.condition));
+    require(brood_barrier_create(&shared.barrier, 2));
+    require(brood_thread_start(&thread, work, arg, sizeof arg, NULL));
+    const int seen = read_all(thread);
     brood_thread_drop(thread);
     (void)printf("%d of 10, %d of %d\n", seen, by_lock, 2 * TURNS);
     return seen == 10 && by_lock == 2 * TURNS ? 0 : 1;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
-// What children of the fork server are spared, or have, that its own birth and its own life would
-// bring: old signals, a directory, privileges that the starter has given up since, somebody who
-// stops it. Each test asks in a process of its own, whose children come from a server of its own.
+// The children of the fork server must not inherit what its own start and life bring: old
+// signals, a directory, privileges that their parent has given up since; and a stopped server
+// must not stop them. Each test runs in a process of its own, whose children come from a server
+// of its own.
 #include "../meeting.h"
 
 #include "../foreign.h"
@@ -39,7 +40,8 @@ static int stay(void *arg)
     return 5;
 }
 
-// Starts and joins one. Its code; -1000 minus the status, when it could not be started.
+// Starts and joins a child. Returns its code, or -1000 minus the status if it could not be
+// started.
 static int code_of(brood_target target, const void *arg, size_t size)
 {
     brood_process *process = NULL;
@@ -54,7 +56,7 @@ static int code_of(brood_target target, const void *arg, size_t size)
     return ended.code;
 }
 
-// The server of this process and its spares; none is busy.
+// Finds the server of this process and its spares, none of which is busy.
 static size_t find_server(brood_pid *server, brood_pid spares[MOST])
 {
     brood_process *process = NULL;
@@ -88,7 +90,7 @@ static void run(brood_target target, const void *arg, size_t size)
     brood_process_drop(process);
     assert_int_equal(ended.kind, BROOD_EXITED);
     if (ended.code == NOT_HERE) {
-        print_message("this system, or who runs the test, cannot do that\n");
+        print_message("this system or this user cannot do that\n");
         skip();
     }
     assert_int_equal(ended.code, 0);
@@ -96,7 +98,7 @@ static void run(brood_target target, const void *arg, size_t size)
 
 // Signals
 
-static int take_what_is_pending(void *arg)
+static int expect_no_pending_signal(void *arg)
 {
     sigset_t pending;
     (void)arg;
@@ -121,9 +123,9 @@ static int signal_all_before_a_start(void *arg)
     CHECK(count == 2);
     CHECK(kill(0, SIGUSR1) == 0 && sigwait(&set, &taken) == 0); // as a terminal does
     for (size_t i = 0; i < count; i++)
-        CHECK(kill((pid_t)spares[i], SIGTERM) == 0); // as who kills by name does
+        CHECK(kill((pid_t)spares[i], SIGTERM) == 0); // as a kill by name does
     for (int i = 0; i < 4; i++)
-        CHECK(code_of(take_what_is_pending, NULL, 0) == 0);
+        CHECK(code_of(expect_no_pending_signal, NULL, 0) == 0);
     return 0;
 }
 
@@ -186,7 +188,7 @@ static void a_join_does_not_hang_when_the_server_was_stopped(void **state)
 
 // Directories
 
-static bool sits_in_root(brood_pid pid)
+static bool is_in_root(brood_pid pid)
 {
     char path[64];
     char target[512];
@@ -195,20 +197,20 @@ static bool sits_in_root(brood_pid pid)
     return length == 1 && target[0] == '/';
 }
 
-static int look_where_the_server_sits(void *arg)
+static int expect_server_in_root(void *arg)
 {
     brood_pid server = 0;
     brood_pid spares[MOST];
     (void)arg;
     CHECK(find_server(&server, spares) == 2);
-    CHECK(sits_in_root(server) && sits_in_root(spares[0]) && sits_in_root(spares[1]));
+    CHECK(is_in_root(server) && is_in_root(spares[0]) && is_in_root(spares[1]));
     return 0;
 }
 
-static void the_server_does_not_stay_in_the_directory_of_its_starter(void **state)
+static void the_server_does_not_stay_in_the_directory_of_its_requester(void **state)
 {
     (void)state;
-    run(look_where_the_server_sits, NULL, 0);
+    run(expect_server_in_root, NULL, 0);
 }
 
 static ino_t working_directory(void)
@@ -218,12 +220,12 @@ static ino_t working_directory(void)
     return facts.st_ino;
 }
 
-static int be_in(void *arg)
+static int expect_directory(void *arg)
 {
     return working_directory() == *(ino_t *)arg ? 0 : 1;
 }
 
-// First in one that can be searched: so there is a server that has left it.
+// At first the directory can be searched: so there is a server, which has left it.
 static int start_in_a_closed_directory(void *arg)
 {
     CHECK(chdir(arg) == 0);
@@ -233,7 +235,7 @@ static int start_in_a_closed_directory(void *arg)
         CHECK(setgroups(0, NULL) == 0 && setgid(NOBODY) == 0 && setuid(NOBODY) == 0);
     const ino_t here = working_directory();
     for (int i = 0; i < 3; i++)
-        CHECK(code_of(be_in, &here, sizeof here) == 0);
+        CHECK(code_of(expect_directory, &here, sizeof here) == 0);
     return 0;
 }
 
@@ -242,11 +244,11 @@ static int start_in_a_removed_directory(void *arg)
     CHECK(chdir(arg) == 0 && rmdir(arg) == 0);
     const ino_t here = working_directory();
     for (int i = 0; i < 3; i++)
-        CHECK(code_of(be_in, &here, sizeof here) == 0);
+        CHECK(code_of(expect_directory, &here, sizeof here) == 0);
     return 0;
 }
 
-static void a_child_is_in_a_directory_that_its_starter_may_not_search_or_that_is_gone(void **state)
+static void a_child_is_in_a_directory_that_its_parent_may_not_search_or_that_is_gone(void **state)
 {
     char path[600];
     (void)state;
@@ -315,11 +317,11 @@ static struct circumstances circumstances(void)
 
 static int expect_circumstances(void *arg)
 {
-    const struct circumstances *starter = arg;
+    const struct circumstances *parent = arg;
     const struct circumstances ours = circumstances();
-    if (memcmp(&ours, starter, sizeof ours) == 0)
+    if (memcmp(&ours, parent, sizeof ours) == 0)
         return 0;
-    print_message("of the starter:\n%sof the child:\n%s", starter->status, ours.status);
+    print_message("parent:\n%schild:\n%s", parent->status, ours.status);
     return 1;
 }
 
@@ -387,7 +389,7 @@ static bool be_nice(void)
            sched_setscheduler(0, SCHED_BATCH, &nothing) == 0;
 }
 
-static bool be_a_victim(void)
+static bool raise_oom_score(void)
 {
     const int file = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
     const bool written = write(file, "500", 3) == 3;
@@ -424,7 +426,7 @@ static bool (*const changes[])(void) = {
     leave_session,
     lower_limits,
     be_nice,
-    be_a_victim,
+    raise_oom_score,
     set_umask_and_slack,
     ignore_signals,
     have_one_processor,
@@ -442,7 +444,7 @@ static int change_and_start(void *arg)
     return 0;
 }
 
-static void a_child_has_what_its_starter_has_kept_and_no_more(void **state)
+static void a_child_has_what_its_parent_has_kept_and_no_more(void **state)
 {
     const brood_process_options fresh = { .method = BROOD_START_SPAWN };
     (void)state;
@@ -460,9 +462,9 @@ static void a_child_has_what_its_starter_has_kept_and_no_more(void **state)
     }
 }
 
-// Want
+// Lack of resources
 
-// Of a user who has no other process: the limit counts all of one user.
+// Runs as a user who has no other process, because the limit counts all processes of a user.
 static int start_with_few_processes(void *arg)
 {
     enum { ENOUGH = 8 };
@@ -482,7 +484,7 @@ static int start_with_few_processes(void *arg)
     return 0;
 }
 
-static void a_server_that_may_not_fork_says_so(void **state)
+static void a_server_that_may_not_fork_reports_it(void **state)
 {
     (void)state;
     run(start_with_few_processes, NULL, 0);
@@ -505,7 +507,7 @@ static int start_with_a_refused_call(void *arg)
     return 0;
 }
 
-static void a_server_that_cannot_begin_says_which_call_has_failed(void **state)
+static void a_server_that_cannot_start_reports_which_call_failed(void **state)
 {
     static const unsigned calls[] = { SYS_signalfd4, SYS_eventfd2 };
     (void)state;
@@ -515,17 +517,17 @@ static void a_server_that_cannot_begin_says_which_call_has_failed(void **state)
 
 int main(void)
 {
-    platform_leaks_ignore(); // who may not make processes, or be traced, cannot be searched
+    platform_leaks_ignore(); // leaks of processes that may not fork or be traced cannot be searched
     brood_init();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_child_gets_no_signal_from_before_its_start),
         cmocka_unit_test(a_start_does_not_hang_when_the_server_was_stopped),
         cmocka_unit_test(a_join_does_not_hang_when_the_server_was_stopped),
-        cmocka_unit_test(the_server_does_not_stay_in_the_directory_of_its_starter),
-        cmocka_unit_test(a_child_is_in_a_directory_that_its_starter_may_not_search_or_that_is_gone),
-        cmocka_unit_test(a_child_has_what_its_starter_has_kept_and_no_more),
-        cmocka_unit_test(a_server_that_may_not_fork_says_so),
-        cmocka_unit_test(a_server_that_cannot_begin_says_which_call_has_failed),
+        cmocka_unit_test(the_server_does_not_stay_in_the_directory_of_its_requester),
+        cmocka_unit_test(a_child_is_in_a_directory_that_its_parent_may_not_search_or_that_is_gone),
+        cmocka_unit_test(a_child_has_what_its_parent_has_kept_and_no_more),
+        cmocka_unit_test(a_server_that_may_not_fork_reports_it),
+        cmocka_unit_test(a_server_that_cannot_start_reports_which_call_failed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

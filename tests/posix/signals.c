@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Signals that come while a child has the memory of its starter, before it executes the program.
+// Signals that arrive while a child shares its parent's memory, before it executes the program.
 #include "../meeting.h"
 
 #include "../methods.h"
@@ -34,7 +34,7 @@ static void *signal_all(void *unused)
 {
     (void)unused;
     while (atomic_load(&sends))
-        (void)kill(0, SIGURG); // which a process ignores that does not handle it
+        (void)kill(0, SIGURG); // ignored by processes that do not handle it
     return NULL;
 }
 
@@ -59,7 +59,7 @@ static int start_while_all_get_signals(void *arg)
     return 0;
 }
 
-static void no_handler_of_the_starter_runs_in_a_fresh_child(void **state)
+static void no_handler_of_the_parent_runs_in_a_fresh_child(void **state)
 {
     (void)state;
     static const int32_t methods[] = { BROOD_START_SPAWN, BROOD_START_FORKSERVER };
@@ -72,7 +72,7 @@ int main(void)
 {
     brood_init();
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(no_handler_of_the_starter_runs_in_a_fresh_child),
+        cmocka_unit_test(no_handler_of_the_parent_runs_in_a_fresh_child),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// How much stack each public call needs: the first time in a process, contended, and with tables
-// and heap that have to grow. A thread with a painted stack makes the call, and looks how deep the
-// paint was touched. Each call has a process of its own.
+// How much stack each public call needs: as the first call in a process, contended, and with
+// tables and heap that must grow. A thread with a painted stack makes the call, and measures how
+// deep the paint was overwritten. Each call has a process of its own.
 #include "../meeting.h"
 
 #include "../foreign.h"
@@ -21,10 +21,10 @@ enum {
 
 #define SOON BROOD_MILLISECONDS(5)
 
-// What the calls work on. Made by the thread that has an ordinary stack.
+// What the calls work on. A thread with an ordinary stack makes it.
 static struct {
     brood_lock lock;
-    brood_lock held; // by another thread
+    brood_lock held; // held by another thread
     brood_semaphore semaphore;
     brood_event event;
     brood_condition condition;
@@ -132,7 +132,7 @@ static void make_local(void)
     (void)!brood_local_create(&on.local, NULL);
 }
 
-// The calls; each answers whether it went as it should.
+// The calls; each returns whether its result was as expected.
 
 static bool start_by(int32_t method)
 {
@@ -470,7 +470,7 @@ static void *make_call(void *arg)
     return NULL;
 }
 
-// Out: how deep. Below zero: the call failed.
+// Stores the depth in the block; it is negative if the call failed.
 static int measure(void *arg)
 {
     struct argument {
@@ -534,7 +534,7 @@ static void every_call_needs_little_stack(void **state)
     assert_int_equal(failures, 0);
 }
 
-// The names of src/exports.txt, as they stand there.
+// Every call in src/exports.txt must be measured.
 static void every_call_is_measured(void **state)
 {
     (void)state;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A copy that is made while the starter thread of this process comes to be: it has no such thread,
-// and makes its own.
+// A copy that is made while the starter thread of this process is being created: the copy has no
+// such thread, and creates its own.
 #include "../meeting.h"
 
 #include "../methods.h"
@@ -8,8 +8,8 @@
 
 #include <pthread.h>
 
-// The linker hands every call of these two of the C library to our own, and one of them, the first
-// of what makes a starter, takes its time.
+// The linker redirects calls of these two functions of the C library to the ones below. The first
+// of these calls in the creation of a starter is delayed.
 int __real_pthread_atfork(void (*)(void), void (*)(void), void (*)(void));
 int __wrap_pthread_atfork(void (*)(void), void (*)(void), void (*)(void));
 int __real_pthread_create(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
@@ -23,7 +23,7 @@ static void stop_once(void)
     if (!atomic_exchange(&stops, false))
         return;
     atomic_store(&stopped, true);
-    brood_sleep(BROOD_MILLISECONDS(200)); // time for a copy to be made now
+    brood_sleep(BROOD_MILLISECONDS(200)); // time in which the copy is made
 }
 
 int __wrap_pthread_atfork(void (*before)(void), void (*in_parent)(void), void (*in_child)(void))
@@ -45,7 +45,7 @@ static int nothing(void *arg)
     return 0;
 }
 
-// The first of its process that a thread other than the main one starts.
+// The first start of its process by a thread other than the main one.
 static int start_one(void *arg)
 {
     static const brood_process_options executed = { .method = BROOD_START_SPAWN };
@@ -69,7 +69,7 @@ static int start_one_in_a_thread(void *arg)
     return code;
 }
 
-static void a_copy_made_while_the_starter_comes_to_be_makes_its_own(void **state)
+static void a_copy_made_while_the_starter_is_created_creates_its_own(void **state)
 {
     (void)state;
     const bool stop = true;
@@ -79,14 +79,14 @@ static void a_copy_made_while_the_starter_comes_to_be_makes_its_own(void **state
         brood_sleep(BROOD_MILLISECONDS(1));
     assert_int_equal(platform_guest(start_one_in_a_thread, NULL), 0);
     assert_thread_ends(thread, 0);
-    assert_int_equal(platform_guest(start_one_in_a_thread, NULL), 0); // and with a starter there
+    assert_int_equal(platform_guest(start_one_in_a_thread, NULL), 0); // and with a starter
 }
 
 int main(void)
 {
     brood_init();
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_copy_made_while_the_starter_comes_to_be_makes_its_own),
+        cmocka_unit_test(a_copy_made_while_the_starter_is_created_creates_its_own),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

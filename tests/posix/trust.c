@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Forged announcements. The test does what a starter does by hand, and changes one thing: who has
-// made the channel, or whose memory the arena is. The victim is this program once more, which
-// begins as a main process unless it believes the announcement.
+// Forged announcements. The test does by hand what a parent does, and changes one thing: which
+// process has made the channel, or whose memory the arena is. The victim is this program again,
+// which begins as a main process unless it believes the announcement.
 #define _GNU_SOURCE
 #include "../meeting.h"
 
@@ -52,7 +52,8 @@ static int be_victim(void)
     return 0;
 }
 
-// It has erased the announcement, and neither closed the descriptors nor changed their flags.
+// As a main process it has erased the announcement, and has neither closed the descriptors nor
+// changed their flags.
 static const char as_main[] = "main, descriptors 0 and 0, \"\"\n";
 static const char as_child[] = "target\n";
 
@@ -61,7 +62,7 @@ static const char as_child[] = "target\n";
 static struct {
     unsigned char *record;
     size_t size;
-    int output; // the victim's
+    int output; // that of the victim
     int arena;
 } forger;
 
@@ -106,7 +107,7 @@ static void place(int descriptor, int number)
         give_up("dup2");
 }
 
-// Becomes the victim: root again, as a program that a set-uid one executes.
+// Becomes the victim, as root again, like a program that a set-uid program executes.
 _Noreturn static void execute(int channel, int arena, const char *announcement)
 {
     static char name[] = "forged";
@@ -133,8 +134,8 @@ static pid_t copied(void)
     return copy;
 }
 
-// Gives the copy a number that no process has.
-static pid_t copied_with_number(pid_t number)
+// Gives the copy a pid that no process has.
+static pid_t copied_with_pid(pid_t number)
 {
     enum { CLONE3 = 435 };
     const struct {
@@ -174,9 +175,9 @@ static int start_with_pair(int arena, const char *text)
     return start_victim(ends[1], arena, text);
 }
 
-// Each of these runs in a process of its own, and gives back the exit code of the victim.
+// Each of these runs in a process of its own, and returns the exit code of the victim.
 
-static int be_a_starter(void)
+static int be_a_parent(void)
 {
     return start_with_pair(forger.arena, announcement);
 }
@@ -185,21 +186,21 @@ static int be_another_user(void)
 {
     if (setresuid((uid_t)-1, ANOTHER, 0) != 0)
         give_up("setresuid");
-    return be_a_starter();
+    return be_a_parent();
 }
 
 static int be_another_group(void)
 {
     if (setresgid((gid_t)-1, ANOTHER, 0) != 0)
         give_up("setresgid");
-    return be_a_starter();
+    return be_a_parent();
 }
 
-static int give_memory_of_another_user(void)
+static int pass_memory_of_another_user(void)
 {
     if (fchown(forger.arena, ANOTHER, ANOTHER) != 0)
         give_up("fchown");
-    const int code = be_a_starter();
+    const int code = be_a_parent();
     if (fchown(forger.arena, 0, 0) != 0)
         give_up("fchown");
     return code;
@@ -214,8 +215,8 @@ static bool write_map(const char *path, const char *text)
     return written;
 }
 
-// Root that becomes another user, who enters a namespace where he is root: whose memory this is can
-// not be seen from in there.
+// Root becomes another user, which enters a namespace where it is root: the owner of the memory
+// is not visible from there.
 static void enter_a_namespace(void)
 {
     if (setresgid(ANOTHER, ANOTHER, ANOTHER) != 0 || setresuid(ANOTHER, ANOTHER, ANOTHER) != 0 ||
@@ -230,10 +231,10 @@ static void enter_a_namespace(void)
 static int be_in_a_namespace(void)
 {
     enter_a_namespace();
-    return be_a_starter();
+    return be_a_parent();
 }
 
-static int give_a_file_in_a_namespace(void)
+static int pass_a_file_in_a_namespace(void)
 {
     const int file = open("/etc/passwd", O_RDONLY | O_CLOEXEC);
     enter_a_namespace();
@@ -252,13 +253,13 @@ static int start_by_others_in_a_namespace(void)
     return end_of(between);
 }
 
-static int give_a_file(void)
+static int pass_a_file(void)
 {
     const int file = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
     return start_with_pair(file, announcement);
 }
 
-static int give_no_memory(void)
+static int pass_no_memory(void)
 {
     int ends[2];
     make_pair(ends);
@@ -295,7 +296,7 @@ static int become_the_victim(void)
     execute(ends[1], forger.arena, announcement);
 }
 
-// The listener's name is one that no file system knows.
+// The listener gets a name that is in no file system.
 static int connected(struct sockaddr_un *name, int listener)
 {
     socklen_t size = sizeof *name;
@@ -308,7 +309,7 @@ static int connected(struct sockaddr_un *name, int listener)
     return end;
 }
 
-static int give_a_connected_socket(void)
+static int pass_a_connected_socket(void)
 {
     struct sockaddr_un name;
     const int listener = socket(AF_UNIX, SOCK_STREAM, 0);
@@ -317,7 +318,7 @@ static int give_a_connected_socket(void)
     return start_victim(end, forger.arena, announcement);
 }
 
-static int give_an_accepted_socket(void)
+static int pass_an_accepted_socket(void)
 {
     struct sockaddr_un name;
     const int listener = socket(AF_UNIX, SOCK_STREAM, 0);
@@ -325,7 +326,7 @@ static int give_an_accepted_socket(void)
     return start_victim(accept(listener, NULL, NULL), forger.arena, announcement);
 }
 
-// Hands a pair to who comes behind, and ends; the victim goes on without its parent.
+// Passes a pair to a child, and ends; the child becomes the victim without its parent.
 static int leave_an_orphan(void)
 {
     int ends[2];
@@ -347,9 +348,8 @@ static int leave_an_orphan(void)
     return code;
 }
 
-// Puts a pair that a process has made which has ended into the hands of another one that has its
-// number.
-static int have_the_number_of_the_maker(void)
+// Passes a pair that was made by a process that has ended to another process with the same pid.
+static int have_the_pid_of_the_maker(void)
 {
     int ends[2];
     int both[2];
@@ -365,13 +365,13 @@ static int have_the_number_of_the_maker(void)
     if (!broodi_channel_receive_with(both[0], &byte, 1, 0, ends, &count) || end_of(maker) != 0 ||
         count != 2)
         give_up("a pair from another process");
-    const pid_t parent = copied_with_number(maker);
+    const pid_t parent = copied_with_pid(maker);
     if (parent == 0)
         _exit(start_victim(ends[1], forger.arena, announcement));
     return end_of(parent);
 }
 
-// The test's side
+// The tests
 
 static int run(int (*forge)(void), char *printed, size_t capacity)
 {
@@ -407,7 +407,7 @@ static void skip_unless_root(void)
 {
     if (geteuid() == 0)
         return;
-    print_message("only root can be several users\n");
+    print_message("only root can act as several users\n");
     skip();
 }
 
@@ -415,7 +415,7 @@ static void a_parent_of_the_same_user_is_believed(void **state)
 {
     (void)state;
     skip_unless_root();
-    EXPECT(be_a_starter, as_child);
+    EXPECT(be_a_parent, as_child);
 }
 
 static void another_user_is_not_believed(void **state)
@@ -424,24 +424,24 @@ static void another_user_is_not_believed(void **state)
     skip_unless_root();
     EXPECT(be_another_user, as_main);
     EXPECT(be_another_group, as_main);
-    EXPECT(give_memory_of_another_user, as_main);
+    EXPECT(pass_memory_of_another_user, as_main);
 }
 
-static void memory_from_outside_of_the_namespace_is_believed_of_a_parent(void **state)
+static void memory_from_outside_the_namespace_is_believed_from_a_parent(void **state)
 {
     (void)state;
     char printed[64];
     skip_unless_root();
     if (run(be_in_a_namespace, printed, sizeof printed) == NO_SUCH_RIGHT) {
-        print_message("this user may make no namespace of users\n");
+        print_message("this user may not make a user namespace\n");
         skip();
     }
     EXPECT(be_in_a_namespace, as_child);
-    EXPECT(give_a_file_in_a_namespace, as_main);
+    EXPECT(pass_a_file_in_a_namespace, as_main);
     EXPECT(start_by_others_in_a_namespace, as_main);
 }
 
-static void who_is_not_the_parent_is_not_believed(void **state)
+static void a_process_that_is_not_the_parent_is_not_believed(void **state)
 {
     (void)state;
     skip_unless_root();
@@ -449,12 +449,12 @@ static void who_is_not_the_parent_is_not_believed(void **state)
     EXPECT(become_the_victim, as_main);
 }
 
-static void descriptors_that_no_starter_gives_are_not_believed(void **state)
+static void descriptors_that_no_parent_passes_are_not_believed(void **state)
 {
     (void)state;
     skip_unless_root();
-    EXPECT(give_a_file, as_main);
-    EXPECT(give_no_memory, as_main);
+    EXPECT(pass_a_file, as_main);
+    EXPECT(pass_no_memory, as_main);
     EXPECT(name_the_standard_descriptors, as_main);
     EXPECT(name_others, as_main);
 }
@@ -463,8 +463,8 @@ static void a_socket_of_a_listener_is_not_believed(void **state)
 {
     (void)state;
     skip_unless_root();
-    EXPECT(give_a_connected_socket, as_main);
-    EXPECT(give_an_accepted_socket, as_main);
+    EXPECT(pass_a_connected_socket, as_main);
+    EXPECT(pass_an_accepted_socket, as_main);
 }
 
 static void a_child_whose_parent_has_ended_runs_nothing(void **state)
@@ -476,7 +476,7 @@ static void a_child_whose_parent_has_ended_runs_nothing(void **state)
     assert_string_equal(printed, "");
 }
 
-static bool tells_who_made_a_pair(void)
+static bool kernel_has_peer_pidfd(void)
 {
     enum { PEER_PIDFD = 77 }; // SO_PEERPIDFD, since Linux 6.5
     int ends[2];
@@ -491,18 +491,18 @@ static bool tells_who_made_a_pair(void)
     return tells;
 }
 
-static void a_parent_that_has_the_number_of_another_is_not_believed(void **state)
+static void a_parent_that_has_the_pid_of_another_is_not_believed(void **state)
 {
     (void)state;
     skip_unless_root();
-    if (!tells_who_made_a_pair()) {
-        print_message("a kernel before 6.5 knows the maker of a pair by its number only\n");
+    if (!kernel_has_peer_pidfd()) {
+        print_message("a kernel before 6.5 knows the maker of a pair by its pid only\n");
         skip();
     }
     char printed[64];
-    const int code = run(have_the_number_of_the_maker, printed, sizeof printed);
+    const int code = run(have_the_pid_of_the_maker, printed, sizeof printed);
     if (code == NO_SUCH_RIGHT) {
-        print_message("this root may not choose the number of a process\n");
+        print_message("root may not choose a pid here\n");
         skip();
     }
     assert_int_equal(code, 0);
@@ -517,12 +517,12 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_parent_of_the_same_user_is_believed),
         cmocka_unit_test(another_user_is_not_believed),
-        cmocka_unit_test(memory_from_outside_of_the_namespace_is_believed_of_a_parent),
-        cmocka_unit_test(who_is_not_the_parent_is_not_believed),
-        cmocka_unit_test(descriptors_that_no_starter_gives_are_not_believed),
+        cmocka_unit_test(memory_from_outside_the_namespace_is_believed_from_a_parent),
+        cmocka_unit_test(a_process_that_is_not_the_parent_is_not_believed),
+        cmocka_unit_test(descriptors_that_no_parent_passes_are_not_believed),
         cmocka_unit_test(a_socket_of_a_listener_is_not_believed),
         cmocka_unit_test(a_child_whose_parent_has_ended_runs_nothing),
-        cmocka_unit_test(a_parent_that_has_the_number_of_another_is_not_believed),
+        cmocka_unit_test(a_parent_that_has_the_pid_of_another_is_not_believed),
     };
     const int failed = cmocka_run_group_tests(tests, NULL, NULL);
     free(forger.record);

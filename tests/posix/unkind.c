@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What programs do by the system's own calls to themselves and to what the library has open: close
-// descriptors that they do not know, cancel threads, hide the processes.
+// What programs do to themselves and to what the library has open, by system calls of their own:
+// close descriptors that they do not know, cancel threads, hide processes.
 #include "../meeting.h"
 
 #include "../foreign.h"
@@ -64,7 +64,7 @@ static int close_all_and_start(void *arg)
     return 0;
 }
 
-static void a_start_after_the_memory_was_closed_says_so(void **state)
+static void a_start_after_the_memory_was_closed_reports_it(void **state)
 {
     (void)state;
     for (int opens = 0; opens < 2; opens++) {
@@ -81,7 +81,7 @@ static void wait_for_the_parent(void *unused)
     (void)brood_parent_wait(BROOD_FOREVER);
 }
 
-static int cancel_who_wait_for_the_parent(void *arg)
+static int cancel_waits_for_the_parent(void *arg)
 {
     enum { ROUNDS = 50 };
     (void)arg;
@@ -96,14 +96,14 @@ static int cancel_who_wait_for_the_parent(void *arg)
     return 0;
 }
 
-static void who_is_cancelled_while_it_waits_for_its_parent_leaves_no_descriptor(void **state)
+static void a_cancelled_wait_for_the_parent_leaves_no_descriptor(void **state)
 {
     (void)state;
-    assert_process_ends(started_process(cancel_who_wait_for_the_parent, NULL, 0), 0);
+    assert_process_ends(started_process(cancel_waits_for_the_parent, NULL, 0), 0);
 }
 
-// 1: its thread can be cancelled, 2: it cannot.
-static int tell_cancelability(void *arg)
+// Returns 1 if its thread can be cancelled, 2 if it cannot.
+static int return_cancelability(void *arg)
 {
     int before = -1;
     (void)arg;
@@ -120,7 +120,7 @@ static int expect_the_same_in_a_copy(void *arg)
         brood_process *process;
         brood_exit ended;
         CHECK(pthread_setcancelstate(states[i], NULL) == 0);
-        CHECK(brood_process_start(&process, tell_cancelability, NULL, 0, &options) == BROOD_OK);
+        CHECK(brood_process_start(&process, return_cancelability, NULL, 0, &options) == BROOD_OK);
         CHECK(pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, NULL) == 0);
         CHECK(brood_process_join(process, MEETING_PATIENCE, &ended) == BROOD_OK);
         CHECK(brood_exit_number(ended) == i + 1);
@@ -129,7 +129,7 @@ static int expect_the_same_in_a_copy(void *arg)
     return 0;
 }
 
-static void a_forked_child_can_be_cancelled_as_the_thread_that_started_it(void **state)
+static void a_forked_child_is_as_cancellable_as_the_thread_that_started_it(void **state)
 {
     (void)state;
     assert_int_equal(expect_the_same_in_a_copy(NULL), 0);
@@ -139,14 +139,15 @@ static void a_forked_child_can_be_cancelled_as_the_thread_that_started_it(void *
 
 // Signals
 
-// Refuses a system call to this process and its children. False where there are no such filters.
+// On some processors all calls of sockets share one number.
 #if defined(SYS_socketcall)
 #define SOCKETCALL SYS_socketcall
 #else
 #define SOCKETCALL UINT32_MAX
 #endif
 
-// Where all calls of sockets have one number, `of_sockets` tells them apart.
+// Refuses a system call to this process and its children. False if there are no such filters.
+// Where all calls of sockets share one number, `of_sockets` selects one.
 static bool refuse_call(uint32_t number, uint32_t of_sockets)
 {
     enum {
@@ -219,7 +220,7 @@ static void a_start_names_the_call_that_was_refused(void **state)
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         const int code = platform_guest(start_without_a_call, &rows[i]);
         if (code == 77) {
-            print_message("no filters of system calls\n");
+            print_message("this system has no filters of system calls\n");
             skip();
         }
         assert_int_equal(code, 0);
@@ -250,7 +251,7 @@ static int end_with_daemons(void *unused)
     return 0;
 }
 
-static void a_daemon_is_stopped_where_no_signal_goes_by_descriptor(void **state)
+static void a_daemon_is_stopped_where_signals_by_descriptor_are_refused(void **state)
 {
     (void)state;
     const brood_process_options fresh = { .method = BROOD_START_SPAWN };
@@ -259,14 +260,14 @@ static void a_daemon_is_stopped_where_no_signal_goes_by_descriptor(void **state)
     assert_status(brood_process_start(&process, end_with_daemons, NULL, 0, &fresh), BROOD_OK);
     assert_process_ends(process, 0);
     if (noted("daemons") == 0) {
-        print_message("a system without filters of calls\n");
+        print_message("this system has no filters of system calls\n");
         skip();
     }
 }
 
 // Copies
 
-// What only the library opens here.
+// Counts the descriptors of kinds that only the library opens here.
 static unsigned count_of_library(void)
 {
     unsigned count = 0;
@@ -297,7 +298,7 @@ static unsigned count_in_copy(void)
     return (unsigned)WEXITSTATUS(status);
 }
 
-static void a_copy_has_nothing_of_the_children_of_its_starter(void **state)
+static void a_copy_has_no_descriptors_of_its_parent_s_children(void **state)
 {
     static const int32_t methods[] = { BROOD_START_SPAWN, BROOD_START_FORKSERVER,
                                        BROOD_START_FORK };
@@ -325,7 +326,7 @@ static void a_copy_has_nothing_of_the_children_of_its_starter(void **state)
     }
 }
 
-static int start_until_told(void *arg)
+static int start_until_enough(void *arg)
 {
     const brood_process_options options = { .method = *(int32_t *)arg, .directory = "/" };
     while (!noted("enough")) {
@@ -337,20 +338,20 @@ static int start_until_told(void *arg)
     return 0;
 }
 
-static void a_copy_has_nothing_of_the_starts_of_other_threads(void **state)
+static void a_copy_has_no_descriptors_of_starts_by_other_threads(void **state)
 {
     static const int32_t methods[] = { BROOD_START_SPAWN, BROOD_START_FORKSERVER };
     enum { THREADS = 4, COPIES = 150 };
     brood_thread *threads[THREADS];
     (void)state;
     if (!platform_copy_is_safe_beside_threads()) {
-        print_message("a sanitizer whose own locks do not survive a copy beside threads\n");
+        print_message("the locks of this sanitizer do not survive a copy beside threads\n");
         skip();
     }
     const unsigned before = count_in_copy();
     note("enough", 0);
     for (int i = 0; i < THREADS; i++)
-        threads[i] = started_thread(start_until_told, &methods[i % 2], sizeof methods[0]);
+        threads[i] = started_thread(start_until_enough, &methods[i % 2], sizeof methods[0]);
     unsigned more = 0;
     for (int i = 0; i < COPIES; i++)
         more += count_in_copy() > before;
@@ -362,30 +363,30 @@ static void a_copy_has_nothing_of_the_starts_of_other_threads(void **state)
 
 // Hidden processes
 
-// What exit() runs may need files that a cell has not: the leak sanitizer looks in /proc, and
+// What exit() runs may need files that are missing in a cell: the leak sanitizer reads /proc, and
 // coverage is written beside the objects.
 static int end_in_a_cell(void)
 {
     _exit(0);
 }
 
-static int look_from_a_cell(void *arg)
+static int expect_parent_from_a_cell(void *arg)
 {
-    const bool inside = chroot(arg) == 0 && chdir("/") == 0; // for root only
+    const bool inside = chroot(arg) == 0 && chdir("/") == 0; // only root may
     note("inside", inside);
     CHECK(brood_parent_is_alive());
     CHECK(brood_parent_wait(BROOD_MILLISECONDS(20)) == BROOD_TIMEOUT);
     return end_in_a_cell();
 }
 
-static void a_parent_is_not_taken_for_dead_where_processes_do_not_show(void **state)
+static void a_parent_is_not_taken_for_dead_where_processes_are_hidden(void **state)
 {
     (void)state;
     char cell[600];
     foreign_file_name(cell, sizeof cell, "cell");
     assert_int_equal(mkdir(cell, 0700), 0);
     note("inside", 0);
-    brood_process *process = started_process(look_from_a_cell, cell, strlen(cell) + 1);
+    brood_process *process = started_process(expect_parent_from_a_cell, cell, strlen(cell) + 1);
     assert_process_ends(process, 0);
     assert_int_equal(rmdir(cell), 0);
     if (!noted("inside")) {
@@ -402,8 +403,8 @@ static int leave_with_7(void *arg)
     return 7;
 }
 
-// What this program does when it is executed with many arguments: they count against the stack that
-// a new program may have.
+// Runs when this program is executed with many arguments, which count against the stack that a
+// new program may have.
 static int start_under_a_small_stack_limit(void)
 {
     struct rlimit limit;
@@ -463,7 +464,7 @@ struct deep_start {
 static void *start_one_that_uses_much_stack(void *arg)
 {
     struct deep_start *start = arg;
-    const size_t bytes = 6000000; // of 8 MiB, which is what programs have
+    const size_t bytes = 6000000; // of the usual 8 MiB
     brood_process *process;
     brood_exit ended = { .kind = BROOD_RUNNING };
     if (brood_process_start(&process, use_much_stack, &bytes, sizeof bytes, &start->options) !=
@@ -475,7 +476,7 @@ static void *start_one_that_uses_much_stack(void *arg)
     return NULL;
 }
 
-// The starting thread has no such stack itself.
+// The thread that starts the child has a smaller stack itself.
 static int start_from_a_small_thread(const brood_process_options *options)
 {
     pthread_t thread;
@@ -495,7 +496,7 @@ static int start_all_from_a_small_thread(void *arg)
     CHECK(getrlimit(RLIMIT_STACK, &limit) == 0);
     limit.rlim_cur = *(rlim_t *)arg;
     if (setrlimit(RLIMIT_STACK, &limit) != 0)
-        return 0; // more than this process may have
+        return 0; // more than this process may set
     for (int i = 0; i < 6; i++) {
         const brood_process_options options = { .method = methods[i / 2],
                                                 .survive_parent = i % 2,
@@ -522,7 +523,7 @@ static int do_nothing(void *unused)
     return 0;
 }
 
-// Beside a thread of brood, where no list of threads can be read.
+// Forks beside a thread of brood, where no list of threads can be read.
 static int fork_in_a_cell(void *arg)
 {
     const brood_process_options copy = { .method = BROOD_START_FORK };
@@ -536,7 +537,7 @@ static int fork_in_a_cell(void *arg)
     return end_in_a_cell();
 }
 
-static void a_copy_beside_threads_is_refused_where_threads_do_not_show(void **state)
+static void a_copy_beside_threads_is_refused_where_threads_are_hidden(void **state)
 {
     (void)state;
     char cell[600];
@@ -563,15 +564,15 @@ int main(int argc, char **argv)
         return start_under_a_small_stack_limit();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_living_child_is_not_taken_for_ended_when_its_descriptor_is_closed),
-        cmocka_unit_test(a_start_after_the_memory_was_closed_says_so),
+        cmocka_unit_test(a_start_after_the_memory_was_closed_reports_it),
         cmocka_unit_test(a_start_names_the_call_that_was_refused),
-        cmocka_unit_test(who_is_cancelled_while_it_waits_for_its_parent_leaves_no_descriptor),
-        cmocka_unit_test(a_forked_child_can_be_cancelled_as_the_thread_that_started_it),
-        cmocka_unit_test(a_daemon_is_stopped_where_no_signal_goes_by_descriptor),
-        cmocka_unit_test(a_copy_beside_threads_is_refused_where_threads_do_not_show),
-        cmocka_unit_test(a_copy_has_nothing_of_the_children_of_its_starter),
-        cmocka_unit_test(a_copy_has_nothing_of_the_starts_of_other_threads),
-        cmocka_unit_test(a_parent_is_not_taken_for_dead_where_processes_do_not_show),
+        cmocka_unit_test(a_cancelled_wait_for_the_parent_leaves_no_descriptor),
+        cmocka_unit_test(a_forked_child_is_as_cancellable_as_the_thread_that_started_it),
+        cmocka_unit_test(a_daemon_is_stopped_where_signals_by_descriptor_are_refused),
+        cmocka_unit_test(a_copy_beside_threads_is_refused_where_threads_are_hidden),
+        cmocka_unit_test(a_copy_has_no_descriptors_of_its_parent_s_children),
+        cmocka_unit_test(a_copy_has_no_descriptors_of_starts_by_other_threads),
+        cmocka_unit_test(a_parent_is_not_taken_for_dead_where_processes_are_hidden),
         cmocka_unit_test(a_program_with_many_arguments_has_children_under_a_small_stack_limit),
         cmocka_unit_test(a_child_has_the_stack_of_a_first_thread_whichever_thread_starts_it),
     };
