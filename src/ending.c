@@ -164,7 +164,8 @@ static brood_status begin_end(int64_t deadline)
 }
 
 // The threads that are left after the first join may start nothing. A start that passed that check
-// before the end began may still have added to a list: so the lists are closed, then joined again.
+// before the end began may still have listed a thread or a child: so the lists are closed, and the
+// threads are joined again.
 static brood_status end_in_order(int64_t deadline)
 {
     brood_status status = begin_end(deadline);

@@ -101,9 +101,9 @@ static uint32_t record_of(const struct broodi_process_slot *slot)
     return atomic_load_explicit(&slot->record, memory_order_acquire);
 }
 
-// Whether the system's report allows that the process ended with `code`, which its target returned.
-// POSIX reports 8 bits of it. Where all ends are exit codes, one that is reported as an interrupt
-// may be the target's own code.
+// Whether the system's report is consistent with `code`, which the target returned. POSIX reports 8
+// bits of it. Where all ends are exit codes, one that is reported as an interrupt may be the
+// target's own code.
 static bool agrees(int32_t code, brood_exit seen)
 {
     if (seen.kind == BROOD_LOST)
