@@ -422,9 +422,9 @@ static void sweep(enum broodi_kind kind)
     recount(kind);
 }
 
-// Called when three quarters of the table are in use, since searches would become long: first frees
-// the slots of the dead. If more than half are in use still, the table grows, because otherwise a
-// sweep would soon be necessary again.
+// Called when three quarters of the table are in use, since searches would become long. First frees
+// the slots of the dead. If half of the table is still in use, it grows, because otherwise a sweep
+// would soon be necessary again.
 static void make_room(enum broodi_kind kind)
 {
     sweep(kind);
@@ -432,8 +432,8 @@ static void make_room(enum broodi_kind kind)
         (void)grow(kind); // a failure does not matter while there are free slots
 }
 
-// Begins the next lap of a table of full size, which has no free slot left but spent ones. False
-// when no slot is spent: then all of them are taken.
+// Begins the next lap of a table of full size, whose free slots are all spent or awaited. False
+// when none is spent: then a lap would not help.
 static bool begin_lap(enum broodi_kind kind)
 {
     struct broodi_table_state *table = &broodi_family.header->tables[kind];
