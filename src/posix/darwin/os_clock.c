@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The raw clock: the other monotonic one is made from the time of day and jumps with it for a
-// moment.
+// The raw clock: the other monotonic clock is derived from the time of day and can jump with it
+// for a moment.
 #include "os/os_clock.h"
 
 #include <sched.h>
@@ -12,7 +12,7 @@ int64_t brood_os_clock(void)
     return (int64_t)clock_gettime_nsec_np(CLOCK_MONOTONIC_RAW);
 }
 
-// One who sleeps for nothing lets others run all the same: programs wait for each other that way.
+// A sleep of no length yields all the same: programs wait for each other that way.
 void brood_os_sleep_until(int64_t deadline)
 {
     int64_t left = deadline - brood_os_clock();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// There is no affinity that binds, and no quota.
+// macOS has no affinity that binds, and no CPU quota.
 #include "os/os_cpu.h"
 
 #include <unistd.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Waiting on an address, in its form for shared memory, which the system has since version 14.4. It
-// is looked for at run time; before that version a wait looks again every millisecond, and there is
-// nobody to wake. The end of a holder cannot be awaited.
+// os_sync_wait_on_address, in its form for shared memory, which the system has since version 14.4
+// and which is looked up at run time. Before that version a wait checks the word again every
+// millisecond, and a wake does nothing. The end of a holder cannot be waited for beside the word.
 #include "os/os_futex.h"
 
 #include "os/os_clock.h"
@@ -10,10 +10,10 @@
 #include <dlfcn.h>
 #include <stddef.h>
 
-#define SLICE_WITH_HOLDER 50000000 // ns between looks at a holder
-#define SLICE_WITHOUT_CALL 1000000 // ns between looks at a word
+#define SLICE_WITH_HOLDER 50000000 // ns between checks of a holder
+#define SLICE_WITHOUT_CALL 1000000 // ns between checks of a word
 
-// As <os/os_sync_wait_on_address.h> declares them, which older systems lack.
+// As in <os/os_sync_wait_on_address.h>, which older systems lack.
 enum { SHARED = 1, CLOCK_OF_TIMEOUT = 32 };
 typedef int wait_call(void *word, uint64_t value, size_t size, uint32_t flags, uint32_t clock,
                       uint64_t timeout);
@@ -25,7 +25,7 @@ static struct {
     wake_call *wake_all;
 } calls;
 
-// Before main, so that a wake from a signal handler finds them.
+// Runs before main, so that a wake in a signal handler finds the calls.
 __attribute__((constructor)) static void find_calls(void)
 {
     wait_call *wait = (wait_call *)dlsym(RTLD_DEFAULT, "os_sync_wait_on_address_with_timeout");
@@ -61,7 +61,7 @@ brood_status brood_os_futex_wake(const uint32_t *word, uint32_t count)
     void *address = (void *)(uintptr_t)word;
     if (calls.wait && count == UINT32_MAX)
         (void)calls.wake_all(address, sizeof *word, SHARED);
-    // One after the other, until nobody is left.
+    // Wakes one after the other, until no waiter is left.
     for (uint32_t woken = 0; calls.wait && count < UINT32_MAX && woken < count; woken++)
         if (calls.wake_one(address, sizeof *word, SHARED) != 0)
             break;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-// There are no robust mutexes. A thread of a living process ends in an orderly way, be it by
-// cancellation, and says so; all others end with their process, which is known by its number and
-// its birth. One that executes another program keeps both: its threads count as alive until that
-// ends. The doorbell is a futex word.
+// macOS has no robust mutexes. A thread of a living process ends in an orderly way, also by
+// cancellation, and clears its word; all others end with their process, which is identified by
+// its pid and start time. A process that executes another program keeps both: its former threads
+// count as alive until that program ends. The doorbell is a futex word.
 #include "os/os_life.h"
 
 #include "fault.h"
@@ -19,7 +19,7 @@ struct life {
     _Atomic int64_t pid; // of the thread's process; 0: it has ended
     _Atomic uint64_t birth;
     _Atomic uint32_t bell; // counts the rings
-    uint32_t heard;        // the owner's: rings it has awaited
+    uint32_t heard;        // used by the owner only: rings it has received
 };
 
 _Static_assert(sizeof(struct life) <= sizeof(brood_os_life), "a life fits into its place");
@@ -48,7 +48,7 @@ void brood_os_life_end(brood_os_life *life)
     atomic_store_explicit(&in(life)->pid, 0, memory_order_release);
 }
 
-// What cannot be told is taken to live: the caller looks again.
+// Returns false if that cannot be determined: the caller checks again.
 bool brood_os_life_is_over(brood_os_life *life, const brood_os_life_id *id)
 {
     (void)id;
@@ -63,7 +63,7 @@ bool brood_os_life_is_over(brood_os_life *life, const brood_os_life_id *id)
 
 void brood_os_life_forget(const brood_os_life_id *id)
 {
-    (void)id; // nothing is ever opened
+    (void)id; // this port opens nothing
 }
 
 static const uint32_t *bell_of(struct life *life)

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
-// The arena is one object of shared memory, whose name is gone before anybody else has seen it. Its
-// size is set once. The window is address space without access, over which parts of the object are
-// mapped as they are needed. Memory comes when it is touched, and no call grants it beforehand;
-// what is more than the machine has is refused here. Nor does a call take it back from a part of an
-// object: what has ended is filled with zeros, which the system compresses to nothing.
+// The arena is one object of shared memory, whose name is removed at once. Its size is set once.
+// The window is address space without access, over which parts of the object are mapped when they
+// are needed. Memory is allocated when it is touched, and no call reserves it before: only a
+// request for more than the machine has is refused here. No call frees a part of an object: a
+// section that has ended is filled with zeros, which the system compresses to almost nothing.
 #include "os/os_memory.h"
 
 #include "descriptor.h"
@@ -25,7 +25,8 @@
 #define WINDOW ((size_t)16 << 30)
 #define OBJECT ((uint64_t)4 * WINDOW)
 
-// Maps a part of the object; `at`, if not NULL, is in the window. MAP_FAILED with errno.
+// Maps a part of the object, at the address `at` in the window if that is not NULL. MAP_FAILED
+// with errno.
 static void *map_object(int object, uint64_t place, size_t size, void *at)
 {
     return broodi_posix_fault(ENOMEM)
@@ -45,7 +46,7 @@ static brood_status reserve(brood_os_arena *out, int object, size_t size)
     return BROOD_OK;
 }
 
-// `size` bytes, or half of that, and so on.
+// Reserves `size` bytes, or half of that, and so on down to `least`.
 static brood_status reserve_some(brood_os_arena *out, int object, size_t size, size_t least)
 {
     brood_status status = reserve(out, object, size);
@@ -56,7 +57,7 @@ static brood_status reserve_some(brood_os_arena *out, int object, size_t size, s
     return status;
 }
 
-// By a name that nobody can know, until it is gone.
+// Creates the object under a random name and removes the name at once.
 static brood_status make_object(int *out)
 {
     char name[32];
@@ -99,7 +100,7 @@ brood_status brood_os_arena_open(brood_os_arena *out, intptr_t object, size_t si
     struct stat facts;
     brood_status status = BROOD_INVALID;
     if (fstat((int)object, &facts) != 0 || facts.st_size < 0 || (uint64_t)facts.st_size < size)
-        (void)broodi_fail(status, "descriptor %d is no arena", (int)object);
+        (void)broodi_fail(status, "descriptor %d is not an arena", (int)object);
     else if (fcntl((int)object, F_SETFD, FD_CLOEXEC) != 0)
         status = brood_os_error("fcntl", errno);
     else
@@ -115,8 +116,8 @@ brood_status brood_os_memory_check(uint64_t length)
     size_t size = sizeof all;
     if (sysctlbyname("hw.memsize", &all, &size, NULL, 0) != 0 || length <= all)
         return BROOD_OK;
-    return broodi_fail(BROOD_NO_MEMORY, "%" PRIu64 " bytes, where the machine has %" PRIu64, length,
-                       all);
+    return broodi_fail(BROOD_NO_MEMORY, "%" PRIu64 " bytes requested, the machine has %" PRIu64,
+                       length, all);
 }
 
 brood_status brood_os_arena_commit(const brood_os_arena *arena, const brood_os_range *range)
@@ -151,7 +152,7 @@ bool brood_os_arena_decommit(const brood_os_arena *arena, const brood_os_range *
 
 int64_t brood_os_section_keeper(void)
 {
-    return 0; // the object does
+    return 0; // none: the object keeps the memory
 }
 
 uint64_t brood_os_section_limit(void)
@@ -159,7 +160,7 @@ uint64_t brood_os_section_limit(void)
     return OBJECT;
 }
 
-// Fills with zeros what has ever been touched.
+// Fills all pages that have been touched with zeros.
 static void clear(unsigned char *base, size_t length)
 {
     const size_t page = (size_t)sysconf(_SC_PAGESIZE);
@@ -180,7 +181,8 @@ static brood_status clear_section(const brood_os_arena *arena, const brood_os_se
     return BROOD_OK;
 }
 
-// Once more, for one who could not do it at the end of what was at this place before.
+// Clears the range again, because a process that destroyed an earlier section there may have
+// failed to clear it.
 brood_status brood_os_section_create(const brood_os_arena *arena, bool lazy, brood_os_section *out)
 {
     (void)lazy;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A module is a Mach-O image, and its base the header of it; it is identified by the number that
-// the linker has given the build.
+// A module is a Mach-O image, and its base is the address of the header; its identity is the UUID
+// that the linker has given the build.
 #include "os/os_module.h"
 
 #include "fail.h"
@@ -17,7 +17,7 @@
 
 typedef struct mach_header_64 header;
 
-// Calls visit with each load command until it answers true; whether it did.
+// Calls visit with each load command until it returns true; returns whether it did.
 static bool each_command(const header *module, bool (*visit)(const struct load_command *, void *),
                          void *user)
 {
@@ -31,8 +31,8 @@ static bool each_command(const header *module, bool (*visit)(const struct load_c
     return false;
 }
 
-// An address as the file has it; that of the header is the one of the segment that the file begins
-// with.
+// An address as in the file. The header's address is that of the segment at the beginning of the
+// file.
 struct place {
     uint64_t header;
     uint64_t offset; // from the header
@@ -73,7 +73,7 @@ static bool take_uuid(const struct load_command *command, void *out)
     return true;
 }
 
-// Of a build without a number: the layout.
+// For a build without a UUID: a hash of the load commands.
 static void fingerprint(const header *module, unsigned char *out)
 {
     const unsigned char *bytes = (const unsigned char *)(module + 1);
@@ -129,7 +129,7 @@ static brood_status find_program(const header **out)
     return broodi_fail(BROOD_SYSTEM, "the program is not among the images");
 }
 
-// Whether opening the image gives this library.
+// Returns whether dlopen of the image returns this library.
 static bool is_library(const char *name, const void *library)
 {
     void *again = name ? dlopen(name, RTLD_LAZY | RTLD_LOCAL | RTLD_NOLOAD) : NULL;
@@ -138,7 +138,7 @@ static bool is_library(const char *name, const void *library)
     return again == library;
 }
 
-// Loads the library, or finds it loaded; the reference is kept for the life of the process.
+// Loads the library if it is not loaded yet; the reference is kept for the life of the process.
 static brood_status load(const char *path, const header **out)
 {
     if (broodi_fault())
@@ -146,13 +146,13 @@ static brood_status load(const char *path, const header **out)
     const void *library = dlopen(path, RTLD_LAZY | RTLD_LOCAL);
     if (!library)
         return broodi_fail(BROOD_NOT_FOUND, "%s", dlerror());
-    for (uint32_t i = _dyld_image_count(); i > 0; i--) { // the last one is the likeliest
+    for (uint32_t i = _dyld_image_count(); i > 0; i--) { // most probably the last one
         *out = image(i - 1);
         if (*out && (*out)->filetype != MH_EXECUTE &&
             is_library(_dyld_get_image_name(i - 1), library))
             return BROOD_OK;
     }
-    return broodi_fail(BROOD_NOT_FOUND, "%s is loaded and not listed", path);
+    return broodi_fail(BROOD_NOT_FOUND, "%s is loaded but not in the list of images", path);
 }
 
 static const char *shown(const unsigned char *identity, char text[2 * BROOD_OS_MODULE_IDENTITY + 1])

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Weak references without a definition are for a library's own linker flags to allow here, and
-// valgrind does not run.
+// No checker is supported: on macOS weak references without a definition need linker flags of the
+// library's own, and valgrind does not run.
 #include "os/os_race.h"
 
 bool brood_os_race_is_checked(void)

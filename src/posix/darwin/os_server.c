@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The server would have to take the end of its requester for its own, hand descriptors of processes
-// over and keep the bounds of messages: this system has none of the three.
+// A fork server would have to detect the end of its requester, pass descriptors that refer to
+// processes, and use sockets that preserve message boundaries: macOS supports none of the three.
 #include "os/os_server.h"
 
 #include "fail.h"

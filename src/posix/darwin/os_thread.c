@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A thread is joined without a deadline only, so it tells when it is about to leave: a wait looks
-// for that first.
+// pthread_join has no deadline here, so a thread sets a flag when it is about to end: a join with
+// a deadline polls the flag first.
 #include "os/os_thread.h"
 
 #include "follower.h"
@@ -24,10 +24,10 @@ static _Thread_local void *self;
 
 // Lives from the start to the join.
 struct thread {
-    pthread_t id; // the starter's: the thread itself may be running before it is written
+    pthread_t id; // for the creator only: the thread may run before it is written
     void (*entry)(void *);
     void *arg;
-    atomic_bool leaves; // has nothing to do any more but the destructors of its values
+    atomic_bool leaves; // only the destructors of its thread-specific values are left
 };
 
 static _Thread_local const struct thread *here;
@@ -41,7 +41,7 @@ static void *run(void *arg)
 {
     struct thread *thread = arg;
     here = thread;
-    pthread_cleanup_push(leave, thread); // also when it exits or is cancelled
+    pthread_cleanup_push(leave, thread); // also at pthread_exit() or cancellation
     thread->entry(thread->arg);
     pthread_cleanup_pop(1);
     return NULL;
@@ -71,7 +71,7 @@ static int create(struct thread *thread, size_t stack_size)
     if (!error)
         error = broodi_fault() ? EAGAIN : pthread_create(&thread->id, &attributes, run, thread);
     pthread_attr_destroy(&attributes);
-    return error == EINVAL ? ENOMEM : error; // of setting the size
+    return error == EINVAL ? ENOMEM : error; // from setting the size
 }
 
 brood_status brood_os_thread_start(brood_os_thread *out, void (*entry)(void *), void *arg,
@@ -90,7 +90,7 @@ brood_status brood_os_thread_start(brood_os_thread *out, void (*entry)(void *), 
     return BROOD_OK;
 }
 
-// Looks again, less and less often: a thread that is to be joined is about to end.
+// Polls with growing pauses: a thread that is joined is usually about to end.
 static bool leaves_until(struct thread *thread, int64_t deadline)
 {
     const int64_t longest = 1000000;
@@ -104,8 +104,8 @@ static bool leaves_until(struct thread *thread, int64_t deadline)
     return true;
 }
 
-// Not to be cancelled: its caller has the only right to join. Destructors of values that the
-// program itself has given to a thread are waited for beyond the deadline.
+// Not cancellable: the caller has the only right to join the thread. Destructors of the program's
+// own thread-specific values are waited for beyond the deadline.
 brood_status brood_os_thread_join(brood_os_thread handle, int64_t deadline)
 {
     struct thread *thread = (struct thread *)handle.handle;
@@ -124,7 +124,7 @@ bool brood_os_thread_is_self(brood_os_thread thread)
     return here && (uintptr_t)here == thread.handle;
 }
 
-// Of one that has ended nothing is told any more, though it may stand in the list for a while.
+// A thread that has ended may stay in the list for a while; thread_info fails for it.
 static bool is_running(thread_t thread)
 {
     thread_basic_info_data_t facts = { 0 };

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What macOS tells of processes, by sysctl and kqueue.
+// What macOS reports about processes, by sysctl and kqueue.
 #include "proc.h"
 
 #include "descriptor.h"
@@ -30,13 +30,13 @@ bool broodi_proc_signal(const brood_os_child *child, int signal)
 
 int64_t broodi_proc_number(intptr_t descriptor)
 {
-    (void)descriptor; // no child is apart
+    (void)descriptor; // no child is in another pid namespace
     return 0;
 }
 
 uint64_t brood_os_process_space(void)
 {
-    return 0; // all processes have one kind of number
+    return 0; // there is only one pid namespace
 }
 
 void brood_os_process_space_offer(uint64_t space, int64_t starter)
@@ -74,7 +74,7 @@ bool broodi_proc_is_privileged(void)
 
 void broodi_proc_restore_name(void)
 {
-    // It was executed by its own path.
+    // The process was executed by the path of the program.
 }
 
 static int make_queue(void)
@@ -86,8 +86,8 @@ static int make_queue(void)
     return queue;
 }
 
-// A queue with the one event, which nobody takes out: the queue is ready from then on, for all who
-// poll it.
+// A kqueue with one event, which no thread removes: once the process has ended, the queue stays
+// readable for all that poll it.
 int broodi_descriptor_of_process(int64_t pid)
 {
     const int queue = make_queue();
@@ -101,9 +101,9 @@ int broodi_descriptor_of_process(int64_t pid)
     return -1;
 }
 
-// The follower: a thread that ends this process with its starter
+// The follower: a thread that kills this process when its parent ends
 
-static _Atomic pid_t followed; // this process, if it has one: a forked one has not
+static _Atomic pid_t followed; // pid of the process that has a follower: a forked child has none
 
 bool broodi_follower_exists(void)
 {
@@ -144,7 +144,7 @@ brood_status broodi_proc_follow(int64_t starter)
     const int queue = broodi_descriptor_of_process(starter);
     if (queue < 0 && errno != ESRCH)
         return brood_os_error("kqueue", errno);
-    if (queue < 0 || getppid() != starter) // it may be another one by now that has the number
+    if (queue < 0 || getppid() != starter) // its pid may have been reused
         _exit(70);
     const int error = create_follower(queue);
     if (error) {

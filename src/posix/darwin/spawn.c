@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// How a child is made: by posix_spawn, which passes on what it is told to and nothing else, or by
-// fork, whose child's steps are launch.c.
+// How a child is made: by posix_spawn, which passes only the listed descriptors, or by fork,
+// after which the child follows the steps in launch.c.
 #include "os/os_process.h"
 
 #include "channel.h"
@@ -40,8 +40,8 @@ static int first_free(const brood_os_plan *plan)
     return CHANNEL_RESOURCES + (int)plan->resource_count;
 }
 
-// Has a descriptor passed under another number, by way of `*moved`, because it may stand in the
-// place of another.
+// Passes a descriptor under another number, by way of `*moved`, since it may have the number of
+// another.
 static int pass(posix_spawn_file_actions_t *actions, int descriptor, int least, int number,
                 int *moved)
 {
@@ -52,8 +52,7 @@ static int pass(posix_spawn_file_actions_t *actions, int descriptor, int least, 
     return *moved < 0 ? errno : posix_spawn_file_actions_adddup2(actions, *moved, number);
 }
 
-// Channel, arena and resources to their numbers, by way of higher ones, `moved`, because one may
-// stand in the place of another.
+// Passes channel, arena and resources under their numbers, by way of the higher ones in `moved`.
 static int give(posix_spawn_file_actions_t *actions, const brood_os_plan *plan, int channel,
                 int *moved)
 {
@@ -65,7 +64,7 @@ static int give(posix_spawn_file_actions_t *actions, const brood_os_plan *plan, 
     return error;
 }
 
-// One that is closed here is closed in the child.
+// A stream that is closed in the parent is closed in the child.
 static int pass_stream(posix_spawn_file_actions_t *actions, const brood_os_plan *plan, int stream,
                        int *moved)
 {
@@ -81,7 +80,7 @@ static int pass_stream(posix_spawn_file_actions_t *actions, const brood_os_plan 
     return pass(actions, source, first_free(plan), stream, moved);
 }
 
-// Behind the others, of which none is among the standard ones.
+// After the others, none of which has a standard number in the child.
 static int pass_streams(posix_spawn_file_actions_t *actions, const brood_os_plan *plan, int *moved)
 {
     int error = 0;
@@ -129,7 +128,7 @@ static int spawn(const brood_os_plan *plan, int channel, char *const *envp, int 
     return error;
 }
 
-// The call does not say which of its steps failed.
+// posix_spawn does not report which of its steps failed.
 static brood_status report(const brood_os_plan *plan, int error)
 {
     char text[512];
@@ -146,7 +145,7 @@ static brood_os_child made(pid_t pid, int channel)
     };
 }
 
-// With room for the moved descriptors, all -1.
+// Starts the child. `moved` is an array for the moved descriptors, all -1.
 static brood_status start(const brood_os_plan *plan, char *const *envp, int *moved,
                           brood_os_child *out)
 {
@@ -191,7 +190,7 @@ brood_status brood_os_process_spawn(const brood_os_plan *plan, brood_os_child *o
         status = start(plan, (char *const *)(uintptr_t)envp, moved, out);
     else
         (void)brood_os_error("malloc", ENOMEM);
-    close_all(moved, count); // the child alone has its end, so that its death breaks the channel
+    close_all(moved, count); // only the child has its end, so that its death breaks the channel
     free(moved);
     free((void *)envp);
     if (status == BROOD_OK)
@@ -202,7 +201,7 @@ brood_status brood_os_process_spawn(const brood_os_plan *plan, brood_os_child *o
 void broodi_launch_tie(const struct launch *launch)
 {
     if (launch->plan->tied && broodi_proc_follow(launch->starter) != BROOD_OK)
-        broodi_channel_give_up(launch->channel, EAGAIN, "following the starter");
+        broodi_channel_give_up(launch->channel, EAGAIN, "following the parent");
 }
 
 brood_status brood_os_process_fork(const brood_os_plan *plan, void (*entry)(void *, intptr_t),

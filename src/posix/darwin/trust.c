@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A socket knows which process has used the other end last: that which made the pair, and has sent
-// its letter since. As whom it runs the system tells of the process.
+// A socket records which process last used the other end: the one that made the pair and has sent
+// its letter. The system reports as which user that process runs.
 #include "trust.h"
 
 #include <errno.h>
@@ -11,8 +11,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-// A listener has a name, which each socket that connects to it or comes out of it has at one of its
-// ends. Those of a pair have none.
+// A listener has a name, so a socket that connects to it or is accepted from it has a name at one
+// of its ends. The sockets of a pair have none.
 static bool is_of_a_pair(int channel)
 {
     struct sockaddr_un own = { .sun_family = AF_UNSPEC };
@@ -25,15 +25,15 @@ static bool is_of_a_pair(int channel)
     return (has_peer || errno == ENOTCONN) && own.sun_path[0] == 0 && peer.sun_path[0] == 0;
 }
 
-// False when the other end is closed.
+// Returns false if the other end is closed.
 static bool find_peer(int channel, pid_t *out)
 {
     socklen_t size = sizeof *out;
     return getsockopt(channel, SOL_LOCAL, LOCAL_PEERPID, out, &size) == 0;
 }
 
-// Memory without a name in any file system. Root's too: a program may have become another user
-// since it made its arena.
+// Returns whether the arena is memory without a name in any file system, of this user or of root:
+// a program may have become another user after it created its arena.
 static bool is_memory_of_same_user(int arena)
 {
     struct stat facts;
@@ -62,7 +62,7 @@ enum broodi_trust broodi_trust_judge(int channel, int arena)
                                                       : BROODI_TRUST_STRANGER;
 }
 
-#define DOUBT "a child would not believe its starter: "
+#define DOUBT "a child would not accept its announcement: "
 
 static const char *refuse(const char *cause)
 {
@@ -76,7 +76,7 @@ const char *broodi_trust_foresee(int channel, int arena)
     if (getuid() != geteuid() || getgid() != getegid())
         return refuse(DOUBT "the effective user or group is not the real one");
     if (!is_of_a_pair(channel))
-        return refuse(DOUBT "the channel is no pair of sockets");
+        return refuse(DOUBT "the channel is not a socket pair");
     if (!find_peer(channel, &peer))
         return DOUBT "getsockopt of LOCAL_PEERPID";
     if (peer != getpid())
@@ -90,5 +90,5 @@ bool broodi_trust_is_unseen(int channel, int *out_descriptor)
 {
     (void)channel;
     *out_descriptor = -1;
-    return false; // all processes have one kind of number
+    return false; // there is only one pid namespace
 }
