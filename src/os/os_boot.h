@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: MIT
 // Port contract: how a fresh image learns that it is a child: the child's side of os_process.h.
-// "Parent" is the process that called brood_process_start, also when a fork server made the
-// child.
 #ifndef OS_BOOT_H
 #define OS_BOOT_H
 

@@ -25,8 +25,8 @@ void broodi_launch_tie(const struct launch *launch)
     if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0)
         give_up(launch->channel, "prctl");
     const pid_t parent = getppid();
-    if (parent != launch->starter &&
-        parent != 0) // 0: not visible in the pid namespace of the child
+    // 0: the parent is not visible in the pid namespace of the child.
+    if (parent != launch->starter && parent != 0)
         _exit(70);
 }
 
@@ -80,7 +80,7 @@ static int move_up(const struct launch *launch, intptr_t descriptor, int least)
     return moved;
 }
 
-static bool place(int descriptor, int number)
+static bool copy_to(int descriptor, int number)
 {
     return !broodi_posix_fault(EMFILE) && dup2(descriptor, number) >= 0;
 }
@@ -96,10 +96,10 @@ static void set_descriptors(const struct launch *launch)
     for (int i = 0; i < count; i++)
         launch->moved[i] = move_up(launch, launch->plan->resources[i].value, first_free);
     const struct launch_streams streams = broodi_launch_collect_streams(launch, first_free);
-    bool placed = place(channel, CHANNEL_DESCRIPTOR) && place(arena, CHANNEL_ARENA);
+    bool copied = copy_to(channel, CHANNEL_DESCRIPTOR) && copy_to(arena, CHANNEL_ARENA);
     for (int i = 0; i < count; i++)
-        placed = placed && place(launch->moved[i], CHANNEL_RESOURCES + i);
-    if (!placed)
+        copied = copied && copy_to(launch->moved[i], CHANNEL_RESOURCES + i);
+    if (!copied)
         give_up(channel, "dup");
     broodi_launch_place_streams(&streams, channel);
     enum { CLOSE_RANGE = 436 };
@@ -126,9 +126,9 @@ _Noreturn void broodi_launch_exec(const struct launch *launch)
     broodi_launch_restore_mask(launch);
     broodi_launch_set_directory(launch->plan->directory, launch->channel);
     set_descriptors(launch);
-    const char *doubt = broodi_trust_foresee(CHANNEL_DESCRIPTOR, CHANNEL_ARENA);
-    if (doubt)
-        give_up(CHANNEL_DESCRIPTOR, doubt);
+    const char *refusal = broodi_trust_foresee(CHANNEL_DESCRIPTOR, CHANNEL_ARENA);
+    if (refusal)
+        give_up(CHANNEL_DESCRIPTOR, refusal);
     execute(launch);
     give_up(CHANNEL_DESCRIPTOR, "execve of the program");
 }

@@ -90,7 +90,7 @@ static bool receive_reply(brood_os_child *child, struct channel_reply *out)
     return received;
 }
 
-static brood_status take_reply(brood_os_child *child, brood_os_reply *out)
+static brood_status read_reply(brood_os_child *child, brood_os_reply *out)
 {
     struct channel_reply reply;
     if (!receive_reply(child, &reply))
@@ -115,7 +115,7 @@ static bool has_data(int channel)
 
 // Reaps the process that was executed for a detached child: it ends once its fork has taken its
 // place, or by an error of its own.
-static void reap_between(int64_t pid, bool end_it)
+static void reap_intermediate(int64_t pid, bool end_it)
 {
     siginfo_t info;
     // Its pid cannot have been reused as long as it can be waited for; the program may have
@@ -129,7 +129,7 @@ static void reap_between(int64_t pid, bool end_it)
 brood_status brood_os_process_await_ready(brood_os_child *child, int64_t deadline,
                                           brood_os_reply *out)
 {
-    const int64_t between = child->served ? child->pid : 0;
+    const int64_t intermediate = child->served ? child->pid : 0;
     struct pollfd either[] = {
         { .fd = (int)child->channel, .events = POLLIN },
         { .fd = (int)child->handle, .events = POLLIN }, // ignored when negative
@@ -139,13 +139,13 @@ brood_status brood_os_process_await_ready(brood_os_child *child, int64_t deadlin
         (void)shutdown((int)child->channel, SHUT_RD);
         replied = poll_until(either, 1, 0) && has_data((int)child->channel);
     }
-    const brood_status status = replied ? take_reply(child, out) : BROOD_TIMEOUT;
+    const brood_status status = replied ? read_reply(child, out) : BROOD_TIMEOUT;
     broodi_descriptor_close((int)child->channel);
     child->channel = -1;
-    const bool stays = status == BROOD_OK && child->pid == between;
-    if (between > 0 && !stays)
-        reap_between(between, status != BROOD_OK);
-    if (between > 0 && status != BROOD_OK)
+    const bool stays = status == BROOD_OK && child->pid == intermediate;
+    if (intermediate > 0 && !stays)
+        reap_intermediate(intermediate, status != BROOD_OK);
+    if (intermediate > 0 && status != BROOD_OK)
         child->pid = 0;
     return status;
 }
@@ -178,7 +178,7 @@ brood_status brood_os_process_await_end(const brood_os_child *child, int64_t dea
     return child->served ? BROOD_UNSUPPORTED : await_by_pid(child->pid, deadline);
 }
 
-// Ends
+// The end of a child
 
 static const struct {
     int signal;
@@ -238,7 +238,7 @@ void brood_os_process_forget(brood_os_child *child)
     child->channel = -1;
 }
 
-// Facts
+// This process
 
 int64_t brood_os_process_id(void)
 {
@@ -288,9 +288,9 @@ bool broodi_launch_note_parent(int channel)
 
 // Returns whether the process that started this one is alive; true if that cannot be determined:
 // the caller checks again. A process gets another parent when its own ends, and while the parent
-// lives no other process has its pid. If it is not the system's parent but the requester of the
-// fork server, its start time distinguishes it from a process that reuses the pid.
-static bool lives(int64_t pid, uint64_t birth)
+// lives no other process has its pid. If it is not the system's parent but the requester of
+// the fork server, its start time distinguishes it from a process that reuses the pid.
+static bool is_alive(int64_t pid, uint64_t birth)
 {
     if (pid == getppid())
         return true;
@@ -305,7 +305,7 @@ static bool await_by_birth(int64_t pid, uint64_t birth, int64_t deadline)
     while (!over && brood_os_clock() < deadline) {
         const int64_t next = brood_os_clock() + 20000000;
         brood_os_sleep_until(next < deadline ? next : deadline);
-        over = !lives(pid, birth);
+        over = !is_alive(pid, birth);
     }
     return over;
 }
@@ -340,7 +340,7 @@ brood_status brood_os_parent_await_end(int64_t pid, uint64_t birth, int64_t dead
     const int pidfd = broodi_descriptor_of_process(pid);
     // Checked after the descriptor was opened: if the parent has ended by now, the descriptor may
     // be of another process.
-    const bool over = !lives(pid, birth);
+    const bool over = !is_alive(pid, birth);
     if (pidfd >= 0 && over)
         broodi_descriptor_close(pidfd);
     brood_os_thread_unprotect(before);

@@ -111,7 +111,7 @@ struct batch {
     size_t count;
 };
 
-static void put(struct batch *batch, int descriptor)
+static void add_descriptor(struct batch *batch, int descriptor)
 {
     batch->descriptors[batch->count++] = descriptor;
 }
@@ -164,10 +164,10 @@ static brood_status describe(const brood_os_plan *plan, int channel,
     *directory = open_directory();
     if (*directory < 0 && errno != EACCES)
         return brood_os_error("opening the working directory", errno);
-    put(batch, channel);
+    add_descriptor(batch, channel);
     job->has_directory = *directory >= 0;
     if (job->has_directory)
-        put(batch, *directory);
+        add_descriptor(batch, *directory);
     for (int i = 0; i < BROOD_OS_STREAMS; i++) {
         const int stream = broodi_launch_stream(plan, i);
         if (stream == LAUNCH_STREAM_NULL) // the server has it already
@@ -178,7 +178,7 @@ static brood_status describe(const brood_os_plan *plan, int channel,
             continue;
         }
         job->standard |= 1U << i;
-        put(batch, stream);
+        add_descriptor(batch, stream);
     }
     return BROOD_OK;
 }

@@ -56,7 +56,7 @@ static bool is_pending(int number)
 
 // Removes the pending SIGPIPE that a write to a pipe without a reader has raised in this thread,
 // which blocks it.
-static void take_broken_pipe(const sigset_t *only)
+static void consume_broken_pipe(const sigset_t *only)
 {
     int taken;
     if (is_pending(SIGPIPE))
@@ -82,7 +82,7 @@ void brood_os_stdio_tell(const char *line)
     pthread_sigmask(SIG_BLOCK, &only, &before);
     const bool was_pending = is_pending(SIGPIPE);
     if (writev(STDERR_FILENO, parts, 3) < 0 && errno == EPIPE && !was_pending)
-        take_broken_pipe(&only);
+        consume_broken_pipe(&only);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 

@@ -39,7 +39,7 @@ int broodi_proc_wait_now(const brood_os_child *child, siginfo_t *info)
 
 // Returns whether the pid of a child with a pidfd is still that of the child; false with ESRCH if
 // the child has ended.
-static bool has_its_number(const brood_os_child *child)
+static bool has_its_pid(const brood_os_child *child)
 {
     const int error = errno;
     siginfo_t info;
@@ -62,7 +62,7 @@ bool broodi_proc_signal(const brood_os_child *child, int signal)
     if (child->handle >= 0) {
         if (syscall(PIDFD_SEND_SIGNAL, (int)child->handle, signal, NULL, 0) == 0)
             return true;
-        if (errno == ESRCH || !has_its_number(child))
+        if (errno == ESRCH || !has_its_pid(child))
             return false;
     }
     if (child->pid <= 0) { // it has no pid here, and 0 would be a process group
@@ -126,8 +126,8 @@ static uint64_t read_birth(int64_t pid)
     char text[1024];
     if (!is_own_proc())
         return birth_without_proc(pid);
-    // By the file of its first thread: about a whole process an emulator tells that process
-    // something else than other processes.
+    // By the file of its first thread: the file of the whole process has, in an emulator, other
+    // contents for that process than for others.
     (void)snprintf(text, sizeof text, "/proc/%lld/task/%lld/stat", (long long)pid, (long long)pid);
     const int file = broodi_posix_fault(EMFILE) ? -1 : open(text, O_RDONLY | O_CLOEXEC);
     if (file < 0 && errno != ENOENT)

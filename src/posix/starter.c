@@ -85,8 +85,8 @@ static void forget_in_child(void)
     unlock(starter.fork_mask);
 }
 
-// The C library ends a process when its last thread ends, for which it would wait for the starter
-// too: so the starter itself checks whether other threads are left.
+// The C library ends a process when its last thread ends, and would count the starter as one: so
+// the starter itself checks whether other threads are left.
 static void end_if_alone(void)
 {
     if (!broodi_thread_is_alone())
@@ -167,7 +167,7 @@ static int create_thread(void)
 
 // Creates the starter if it does not exist. All signals of the calling thread are blocked, which
 // the starter inherits; `mask` is the mask from before.
-static int ensure(sigset_t mask)
+static int ensure_starter(sigset_t mask)
 {
     if (atomic_load_explicit(&starter.exists, memory_order_relaxed))
         return 0;
@@ -197,7 +197,7 @@ brood_status broodi_starter_run(void (*job)(void *), void *arg)
     struct request request = { .job = job, .arg = arg };
     sigset_t mask;
     lock(&mask);
-    const int error = ensure(mask);
+    const int error = ensure_starter(mask);
     if (!error)
         enqueue_and_wait(&request);
     unlock(mask);

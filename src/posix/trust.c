@@ -25,7 +25,7 @@
 
 // Each check returns NULL, or the reason for a refusal, with errno: of the system call that
 // failed, or EPERM.
-#define DOUBT "a child would not accept its announcement: "
+#define REFUSAL "a child would not accept its announcement: "
 
 static const char *refuse(const char *cause)
 {
@@ -35,32 +35,32 @@ static const char *refuse(const char *cause)
 
 // A listener has a name, so a socket that connects to it or is accepted from it has a name at one
 // of its ends. The sockets of a pair have none.
-static const char *doubt_pair(int channel)
+static const char *check_pair(int channel)
 {
     struct sockaddr_un own = { .sun_family = AF_UNSPEC };
     struct sockaddr_un peer = { .sun_family = AF_UNSPEC };
     socklen_t own_size = sizeof own;
     socklen_t peer_size = sizeof peer;
     if (getsockname(channel, (struct sockaddr *)&own, &own_size) != 0)
-        return DOUBT "getsockname";
+        return REFUSAL "getsockname";
     if (getpeername(channel, (struct sockaddr *)&peer, &peer_size) != 0)
-        return DOUBT "getpeername";
+        return REFUSAL "getpeername";
     const bool is_pair = own.sun_family == AF_UNIX && own_size == sizeof own.sun_family &&
                          peer_size == sizeof peer.sun_family;
-    return is_pair ? NULL : refuse(DOUBT "the channel is not a socket pair");
+    return is_pair ? NULL : refuse(REFUSAL "the channel is not a socket pair");
 }
 
 // The maker's pid is 0 if it is not visible in this process's namespace, as getppid() is then.
-static const char *doubt_maker(int channel, pid_t *out_maker)
+static const char *check_maker(int channel, pid_t *out_maker)
 {
     struct ucred maker;
     socklen_t size = sizeof maker;
     if (getsockopt(channel, SOL_SOCKET, SO_PEERCRED, &maker, &size) != 0 || size != sizeof maker)
-        return DOUBT "getsockopt of SO_PEERCRED";
+        return REFUSAL "getsockopt of SO_PEERCRED";
     *out_maker = maker.pid;
     return maker.uid == geteuid() && maker.gid == getegid()
                ? NULL
-               : refuse(DOUBT "another user or group has made the channel");
+               : refuse(REFUSAL "another user or group has made the channel");
 }
 
 static uint64_t read_number(const char **text)
@@ -114,26 +114,26 @@ static bool is_owner_accepted(uid_t owner)
 }
 
 // The arena must be a memory file, which has no name in any file system.
-static const char *doubt_memory(int arena)
+static const char *check_memory(int arena)
 {
     struct stat facts;
     if (fstat(arena, &facts) != 0)
-        return DOUBT "fstat of the memory of the family";
+        return REFUSAL "fstat of the memory of the family";
     if (!S_ISREG(facts.st_mode) || facts.st_nlink != 0)
-        return refuse(DOUBT "the memory of the family is a file with a name");
+        return refuse(REFUSAL "the memory of the family is a file with a name");
     if (fcntl(arena, F_GET_SEALS) < 0)
-        return DOUBT "fcntl of F_GET_SEALS";
+        return REFUSAL "fcntl of F_GET_SEALS";
     return is_owner_accepted(facts.st_uid)
                ? NULL
-               : refuse(DOUBT "the memory of the family is another user's");
+               : refuse(REFUSAL "the memory of the family is another user's");
 }
 
-static const char *doubt(int channel, int arena, pid_t *out_maker)
+static const char *find_refusal(int channel, int arena, pid_t *out_maker)
 {
-    const char *cause = doubt_pair(channel);
+    const char *cause = check_pair(channel);
     if (!cause)
-        cause = doubt_maker(channel, out_maker);
-    return cause ? cause : doubt_memory(arena);
+        cause = check_maker(channel, out_maker);
+    return cause ? cause : check_memory(arena);
 }
 
 static bool is_ended(int pidfd)
@@ -144,9 +144,9 @@ static bool is_ended(int pidfd)
     return ended;
 }
 
-// Returns whether the maker itself has ended, even if its pid has been reused. Older kernels
-// report only the pid; so does this function when the process is out of descriptors, since a
-// child must not begin as a main process because of that.
+// Returns whether the maker itself has ended, even if its pid has been reused. With older
+// kernels, and if this process is out of descriptors, only the pid is checked: a child must not
+// begin as a main process for lack of a descriptor.
 static bool has_maker_ended(int channel, pid_t maker)
 {
     int pidfd = -1;
@@ -162,16 +162,16 @@ static bool has_maker_ended(int channel, pid_t maker)
 enum broodi_trust broodi_trust_judge(int channel, int arena)
 {
     pid_t maker = 0;
-    if (doubt(channel, arena, &maker))
+    if (find_refusal(channel, arena, &maker))
         return BROODI_TRUST_STRANGER;
     const bool is_parent = maker == getppid();
     const bool has_ended = has_maker_ended(channel, maker);
     if (is_parent && !has_ended)
         return BROODI_TRUST_STARTER;
-    // The parent is alive, so an ended maker that had the same pid is not the parent. Pid 0 for
-    // both may mean two processes that the namespace does not see.
-    const bool is_parents_number = is_parent && maker != 0;
-    return has_ended && !is_parents_number ? BROODI_TRUST_ORPHAN : BROODI_TRUST_STRANGER;
+    // The parent is alive, so an ended maker that had the same pid is not the parent. If both
+    // pids are 0 they may be different processes, which the namespace does not see.
+    const bool is_parents_pid = is_parent && maker != 0;
+    return has_ended && !is_parents_pid ? BROODI_TRUST_ORPHAN : BROODI_TRUST_STRANGER;
 }
 
 bool broodi_trust_is_unseen(int channel, int *out_descriptor)
@@ -197,9 +197,9 @@ const char *broodi_trust_foresee(int channel, int arena)
 {
     pid_t maker = 0;
     if (getuid() != geteuid() || getgid() != getegid())
-        return refuse(DOUBT "the effective user or group is not the real one");
-    const char *cause = doubt(channel, arena, &maker);
+        return refuse(REFUSAL "the effective user or group is not the real one");
+    const char *cause = find_refusal(channel, arena, &maker);
     if (cause)
         return cause;
-    return maker == getppid() ? NULL : refuse(DOUBT "the parent has not made the channel");
+    return maker == getppid() ? NULL : refuse(REFUSAL "the parent has not made the channel");
 }

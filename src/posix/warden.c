@@ -359,7 +359,7 @@ static void drain(int descriptor)
 }
 
 // If this process has been continued, its spares may have been stopped as well: continues them.
-static void take_signals(void)
+static void read_signals(void)
 {
     struct signalfd_siginfo signal;
     while (read(server.signals, &signal, sizeof signal) == (ssize_t)sizeof signal)
@@ -398,7 +398,7 @@ static void wait_for_news(void)
     if (news[2].revents)
         drain(server.taken);
     if (news[3].revents)
-        take_signals();
+        read_signals();
     reap_children();
 }
 
