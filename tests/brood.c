@@ -762,7 +762,7 @@ static void a_name_that_many_set_at_once_is_there_once(void **state)
     remove_fillers(ROOM_FOR_RIVALS, count);
 }
 
-// Death in the middle
+// Deaths in the middle of a change
 
 static int change_until_killed(void *arg)
 {

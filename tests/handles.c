@@ -5,7 +5,7 @@
 #include "objects.h"
 #include "random.h"
 
-// {family 18, kind 4, generation 22, slot 20}
+// The bits of a handle: {family 18, kind 4, generation 22, slot 20}.
 enum { SLOT_BITS = 20, KIND_AT = 42, KIND_VALUES = 16, FAMILY_AT = 46 };
 
 #define SLOT_MASK ((UINT64_C(1) << SLOT_BITS) - 1)

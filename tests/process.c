@@ -712,7 +712,7 @@ static void dropping_does_not_end_a_child(void **state)
     end_stayer(again);
 }
 
-// Hundreds
+// Hundreds of children
 
 static void start_some_and_end_them(int count, bool terminate)
 {

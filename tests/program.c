@@ -323,7 +323,7 @@ static int start_by_default_beside_a_thread(void)
     return 0;
 }
 
-// The end by force
+// Ends by force
 
 enum { RELATIVES = 5 };
 

@@ -1109,7 +1109,7 @@ static void a_stack_too_large_for_any_system_is_refused(void **state)
     assert_int_equal(platform_descriptor_count(), before);
 }
 
-// Many
+// Many threads
 
 static brood_lock lock_of_many;
 

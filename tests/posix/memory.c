@@ -440,7 +440,7 @@ static void no_process_is_killed_when_several_allocate_at_once(void **state)
     assert_status(brood_barrier_destroy(start_line), BROOD_OK);
 }
 
-// A maker that is stopped delays others for a limited time, and one that was killed does not
+// A creator that is stopped delays others for a limited time, and one that was killed does not
 // delay them.
 
 static void set_promised(brood_block block, uint32_t worker)

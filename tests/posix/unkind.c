@@ -146,7 +146,7 @@ static void a_forked_child_is_as_cancellable_as_the_thread_that_started_it(void 
 #define SOCKETCALL UINT32_MAX
 #endif
 
-// Refuses a system call to this process and its children. False if there are no such filters.
+// Refuses a system call to this process and its children. False if the system has no filters.
 // Where all calls of sockets share one number, `of_sockets` selects one.
 static bool refuse_call(uint32_t number, uint32_t of_sockets)
 {
