@@ -68,14 +68,16 @@ endfunction()
 # Properties of a shared library.
 function(brood_shared target)
   target_compile_definitions(${target} PUBLIC BROOD_SHARED)
+  # Until 1.0 every minor version may break the ABI.
   set_target_properties(${target} PROPERTIES
     VERSION ${PROJECT_VERSION}
-    SOVERSION ${PROJECT_VERSION_MAJOR}.${PROJECT_VERSION_MINOR}) # until 1.0 every minor version may break the ABI
+    SOVERSION ${PROJECT_VERSION_MAJOR}.${PROJECT_VERSION_MINOR})
   if(WIN32)
     enable_language(RC)
     configure_file(${BROOD_SOURCE_DIR}/cmake/brood.rc.in ${CMAKE_CURRENT_BINARY_DIR}/brood.rc @ONLY)
     target_sources(${target} PRIVATE ${CMAKE_CURRENT_BINARY_DIR}/brood.rc)
-    target_link_options(${target} PRIVATE $<$<BOOL:${MINGW}>:-static-libgcc>) # needs no DLLs except those of the system
+    # The DLL then needs no others except those of the system.
+    target_link_options(${target} PRIVATE $<$<BOOL:${MINGW}>:-static-libgcc>)
   elseif(NOT APPLE)
     # Threads, handlers and destructors of thread-local values may use the code as long as the
     # process lives.

@@ -82,7 +82,8 @@ endif()
 # A test program; a DLL that it needs is copied beside it.
 function(brood_test_program target source library)
   add_executable(${target} ${source})
-  if(MSVC AND NOT CMAKE_CROSSCOMPILING) # its C run-time library reports a crash in a window that must be closed
+  # MSVC's C run-time library reports a crash in a window that has to be closed.
+  if(MSVC AND NOT CMAKE_CROSSCOMPILING)
     target_sources(${target} PRIVATE ${PROJECT_SOURCE_DIR}/tests/win32/quiet.c)
   endif()
   target_link_libraries(${target} PRIVATE ${library})

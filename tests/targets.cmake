@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: MIT
-# The program targets.c in many builds, each with a test under each start method; and what places.c needs to know of them.
+# The program targets.c in many builds, each with a test under each start method; and definitions
+# for places.c.
 #
 #   brood_targets(way [WITH library] [COMPILE option...] [LINK option...] [LIBRARY plugin])
-#     WITH     the library brood to link: brood by default
-#     LIBRARY  the shared library that is linked for plugin.h; none: it is a part of the program
+#     WITH     the library brood to link; default: brood
+#     LIBRARY  the shared library to link for plugin.h; without it the program contains the code
 
 function(brood_targets way)
   cmake_parse_arguments(PARSE_ARGV 1 arg "" "WITH;LIBRARY" "COMPILE;LINK")
@@ -21,7 +22,7 @@ function(brood_targets way)
   target_include_directories(${program} PRIVATE ${CMAKE_CURRENT_SOURCE_DIR})
   target_compile_options(${program} PRIVATE ${arg_COMPILE})
   target_link_options(${program} PRIVATE ${arg_LINK})
-  if(NOT MSVC) # the linker is called by the compiler
+  if(NOT MSVC) # the compiler calls the linker
     target_link_options(${program} PRIVATE ${arg_COMPILE})
   endif()
   brood_system(${program})
@@ -33,13 +34,13 @@ function(brood_targets way)
   endforeach()
 endfunction()
 
-if(BROOD_STATIC_PROGRAMS) # of these there are few kinds, and no places.c
+if(BROOD_STATIC_PROGRAMS) # only few kinds of build, and no places.c
   brood_targets(plain)
   brood_targets(no_build_id LINK -Wl,--build-id=none)
   return()
 endif()
 
-# Two builds of the library under one name: where the first one is, the second can take its place.
+# Two builds of the library with the same name, so that the second can replace the first.
 foreach(build 1 2)
   add_library(linked_${build} SHARED library/plugin.c)
   target_compile_definitions(linked_${build} PRIVATE PLUGIN_BUILD=${build})
@@ -60,7 +61,7 @@ else()
   set_target_properties(targets_linked PROPERTIES BUILD_RPATH "$ORIGIN")
 endif()
 
-# Not every C library can be linked statically, nor every compiler optimize at link time.
+# Not every C library can be linked statically, and not every compiler can optimize at link time.
 include(CheckLinkerFlag)
 if(MSVC)
   set(BROOD_CAN_OPTIMIZE_AT_LINK ON)
@@ -71,10 +72,10 @@ else()
   check_linker_flag(C -Wl,--no-warnings BROOD_CAN_LINK_QUIETLY)
 endif()
 
-# A sanitizer wants a program of the usual kind.
+# A sanitizer needs a program of the usual kind.
 if(NOT BROOD_SANITIZER)
   if(WIN32)
-    # With a main all the same.
+    # A GUI program, but with a main function.
     brood_targets(gui LINK $<$<BOOL:${MSVC}>:/ENTRY:mainCRTStartup>)
     set_target_properties(targets_gui PROPERTIES WIN32_EXECUTABLE ON)
     add_executable(window WIN32 win32/window.c)
@@ -88,7 +89,8 @@ if(NOT BROOD_SANITIZER)
     brood_targets(no_pie COMPILE -fno-pie LINK -no-pie)
     brood_targets(no_build_id LINK -Wl,--build-id=none)
   endif()
-  # That dlopen asks for the same C library at run time is known: it is needed for targets in libraries only.
+  # Suppresses the warning that dlopen in a static program needs the same C library at run time:
+  # only targets in libraries need dlopen.
   set(quiet "")
   if(BROOD_CAN_LINK_QUIETLY)
     set(quiet -Wl,--no-warnings)
@@ -99,7 +101,7 @@ if(NOT BROOD_SANITIZER)
   if(BROOD_CAN_LINK_STATIC_PIE AND NOT BUILD_SHARED_LIBS AND NOT WIN32)
     brood_targets(static_pie COMPILE -fPIE LINK -static-pie ${quiet})
   endif()
-  # The library is a part of it: the optimization sees all.
+  # The library is a part of the program, so that the optimizer sees everything.
   if(BROOD_CAN_OPTIMIZE_AT_LINK)
     if(MSVC)
       set(lto /O2 /Gw $<IF:$<C_COMPILER_ID:Clang>,-flto,/GL>)
@@ -116,31 +118,31 @@ endif()
 
 # For places.c
 add_library(brood_test_targets INTERFACE)
-function(brood_tell name text)
+function(define_for_places name text)
   target_compile_definitions(brood_test_targets INTERFACE "${name}=\"${text}\"")
 endfunction()
-brood_tell(LINKED_PROGRAM ${system_path}$<TARGET_FILE:targets_linked>)
-brood_tell(LINKED_LIBRARY ${system_path}$<TARGET_FILE:linked_1>)
-brood_tell(OTHER_LIBRARY ${system_path}$<TARGET_FILE:linked_2>)
-brood_tell(OTHER_PROGRAM ${system_path}$<TARGET_FILE:targets_plain>)
+define_for_places(LINKED_PROGRAM ${system_path}$<TARGET_FILE:targets_linked>)
+define_for_places(LINKED_LIBRARY ${system_path}$<TARGET_FILE:linked_1>)
+define_for_places(OTHER_LIBRARY ${system_path}$<TARGET_FILE:linked_2>)
+define_for_places(OTHER_PROGRAM ${system_path}$<TARGET_FILE:targets_plain>)
 if(WIN32 AND BUILD_SHARED_LIBS)
-  brood_tell(BESIDE ${system_path}$<TARGET_FILE:brood>)
+  define_for_places(BESIDE ${system_path}$<TARGET_FILE:brood>)
 else()
-  brood_tell(BESIDE "")
+  define_for_places(BESIDE "")
 endif()
 if(TARGET targets_static AND NOT WIN32)
-  brood_tell(PRIVILEGED_PROGRAM $<TARGET_FILE:targets_static>)
+  define_for_places(PRIVILEGED_PROGRAM $<TARGET_FILE:targets_static>)
 else()
-  brood_tell(PRIVILEGED_PROGRAM "")
+  define_for_places(PRIVILEGED_PROGRAM "")
 endif()
 if(TARGET targets_gui)
   set(streamless gui)
-  brood_tell(WINDOW_PROGRAM ${system_path}$<TARGET_FILE:window>)
+  define_for_places(WINDOW_PROGRAM ${system_path}$<TARGET_FILE:window>)
 else()
   set(streamless plain)
-  brood_tell(WINDOW_PROGRAM "")
+  define_for_places(WINDOW_PROGRAM "")
 endif()
-brood_tell(STREAMLESS_PROGRAM ${system_path}$<TARGET_FILE:targets_${streamless}>)
+define_for_places(STREAMLESS_PROGRAM ${system_path}$<TARGET_FILE:targets_${streamless}>)
 foreach(program IN ITEMS targets_linked targets_plain targets_static targets_gui window linked_2)
   if(TARGET ${program})
     add_dependencies(brood_test_targets ${program})

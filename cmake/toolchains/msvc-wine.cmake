@@ -46,7 +46,8 @@ if(NOT EXISTS ${made}/made OR ${startup} IS_NEWER_THAN ${made}/made OR ${CMAKE_C
 endif()
 
 set(linked "/manifest:no /nodefaultlib /include:_tls_used /entry:startup /libpath:${made}")
-set(libraries "ucrtbase.lib vcruntime140.lib kernel32.lib ntdll.lib winecrt0.lib") # after the objects, whose definitions take precedence
+# These come after the objects, whose definitions take precedence.
+set(libraries "ucrtbase.lib vcruntime140.lib kernel32.lib ntdll.lib winecrt0.lib")
 set(CMAKE_EXE_LINKER_FLAGS_INIT "${linked} ${made}/PROGRAM.obj ${libraries}")
 set(CMAKE_SHARED_LINKER_FLAGS_INIT "${linked} ${made}/LIBRARY.obj ${libraries}")
 set(CMAKE_MODULE_LINKER_FLAGS_INIT "${linked} ${made}/LIBRARY.obj ${libraries}")

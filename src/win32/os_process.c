@@ -72,7 +72,7 @@ brood_status brood_os_resource_check(const brood_resource *resource)
     case BROOD_RESOURCE_SOCKET:
         break;
     default:
-        return broodi_fail(BROOD_INVALID, "invalid resource kind %d", (int)resource->kind);
+        return broodi_fail(BROOD_INVALID, "invalid kind of resource: %d", (int)resource->kind);
     }
     // A pseudo handle, such as that of the current process, would denote another object in the
     // child.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A program whose target is in a library that it opens: host <file of the library>. A child gets no
-// arguments for that: it finds the library by itself.
+// A program whose target is in a library that it opens: host <file of the library>. A child gets
+// no argument for that: brood opens the library in it.
 #include <brood/brood.h>
 #include <stdio.h>
 
@@ -33,7 +33,7 @@ int main(int argc, char **argv)
     brood_exit report = { 0 };
     const brood_target target = argc > 1 ? open_target(argv[1]) : NULL;
     if (!target) {
-        fprintf(stderr, "the library cannot be opened\n");
+        fprintf(stderr, "cannot open the library\n");
         return 1;
     }
     if (brood_process_start(&process, target, &seven, sizeof seven, NULL) != BROOD_OK ||

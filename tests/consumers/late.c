@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A program that opens the shared brood at run time, and closes it again as soon as it is in use:
-// late <file of the library>. What is in use stays.
+// A program that opens the shared brood at run time, and closes it as soon as brood is in use:
+// late <file of the library>. A library in use stays loaded.
 #include <brood/brood.h>
 #include <stdio.h>
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// A library that a program opens at run time, and whose function it starts in a process. With the
-// shared brood the library may use it, too; a static one would be a second brood in the same
-// process, of which this library has no need.
+// A library that a program opens at run time to start its function in a process. With the shared
+// brood the library may use brood, too; a static one would be a second brood in the same process,
+// and this library does not need it.
 #include <brood/brood.h>
 
 #if defined(_WIN32)

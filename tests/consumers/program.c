@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A program that has brood from outside of its tree: a function runs in a process, and counts under
-// a lock.
+// A program outside brood's tree: runs a function in a process, which counts under a lock.
 #include <brood/brood.h>
 #include <stdio.h>
 

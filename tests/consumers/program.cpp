@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The same in C++: a lambda that captures nothing is a function, so it is a target.
+// The same in C++: a lambda without captures converts to a function, so it can be a target.
 #include <brood/brood.h>
 
 #include <cstdio>

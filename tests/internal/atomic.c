@@ -171,7 +171,7 @@ enum { FIRST_ROUND = 1 };
 enum { FIRST_ROUND = 0 };
 #endif
 
-static void two_cannot_both_come_first(void **state)
+static void one_of_two_threads_sees_the_others_store(void **state)
 {
     (void)state;
     int numbers[2] = { 0, 1 };
@@ -197,7 +197,7 @@ int main(void)
         cmocka_unit_test(a_wide_object_carries_into_its_upper_half),
         cmocka_unit_test(a_failed_comparison_returns_the_value),
         cmocka_unit_test(nothing_is_lost_between_threads),
-        cmocka_unit_test(two_cannot_both_come_first),
+        cmocka_unit_test(one_of_two_threads_sees_the_others_store),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

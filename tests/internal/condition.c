@@ -63,7 +63,7 @@ static brood_status notify_all(void)
     return brood_condition_notify_all(condition);
 }
 
-static void a_waiter_is_found_however_many_came_and_went(void **state)
+static void a_waiter_is_found_after_the_tickets_wrap_around(void **state)
 {
     (void)state;
     assert_status(brood_lock_create(&lock), BROOD_OK);
@@ -80,7 +80,7 @@ int main(void)
 {
     brood_init();
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_waiter_is_found_however_many_came_and_went),
+        cmocka_unit_test(a_waiter_is_found_after_the_tickets_wrap_around),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -350,7 +350,7 @@ static void all_are_released_before_the_first_is_woken(void **state)
 
 // From the moment of a notify of all, the waiters that it releases are ignored by later notifies
 // and by waiters with another lock, even before the notifier has visited their seats.
-static void a_notify_of_all_is_one_moment(void **state)
+static void a_notify_of_all_is_atomic(void **state)
 {
     (void)state;
     const struct objects objects = made_condition(false);
@@ -376,7 +376,7 @@ static void a_notify_of_all_is_one_moment(void **state)
 // A notifier of two has claimed the first waiter when another notify claims the second. The
 // notifier then claims the next waiter, which has arrived meanwhile, and the first returns only
 // after that, however short its timeout.
-static void a_notify_of_several_is_one_moment(void **state)
+static void a_notify_of_several_is_atomic(void **state)
 {
     (void)state;
     struct objects objects = made_condition(false);
@@ -441,8 +441,8 @@ int main(void)
         cmocka_unit_test(the_round_after_a_reset_is_open_at_once),
         cmocka_unit_test(a_notify_is_reported_after_the_destroy_of_its_condition),
         cmocka_unit_test(all_are_released_before_the_first_is_woken),
-        cmocka_unit_test(a_notify_of_all_is_one_moment),
-        cmocka_unit_test(a_notify_of_several_is_one_moment),
+        cmocka_unit_test(a_notify_of_all_is_atomic),
+        cmocka_unit_test(a_notify_of_several_is_atomic),
         cmocka_unit_test(a_dead_waiter_keeps_no_slot),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A library that a test opens at run time, or that it is linked with. Its targets are static: what
-// is handed out are their addresses.
+// A library that a test opens at run time, or links. Its targets are static functions: callers
+// get their addresses.
 #include "plugin.h"
 
 #include <stdint.h>
@@ -9,7 +9,7 @@
 #define PLUGIN_BUILD 1
 #endif
 
-// Data that the loader must relocate, so that a function at a wrong place would not get far.
+// Data that the loader must relocate, so that a call at a wrong address fails.
 static const char *const words[] = { "one", "two", "three" };
 
 static int add(void *arg)
@@ -18,8 +18,8 @@ static int add(void *arg)
     return sum->left + sum->right + (words[1][0] - 't') + PLUGIN_BUILD - 1;
 }
 
-// Where this library is mapped, in pages, cut to what a code can carry.
-static int tell_place(void *arg)
+// Reports where this library is mapped: the page number, truncated to an exit code.
+static int report_address(void *arg)
 {
     (void)arg;
     return (int)((uintptr_t)&words[0] >> 12 & 0x3fffffff);
@@ -32,7 +32,7 @@ int plugin_add(void *arg)
 
 static int mark;
 
-static int tell_mark(void *arg)
+static int report_mark(void *arg)
 {
     (void)arg;
     return mark;
@@ -45,7 +45,7 @@ void plugin_mark(int number)
 
 plugin_function plugin_marked(void)
 {
-    return tell_mark;
+    return report_mark;
 }
 
 plugin_function plugin_adder(void)
@@ -55,5 +55,5 @@ plugin_function plugin_adder(void)
 
 plugin_function plugin_teller(void)
 {
-    return tell_place;
+    return report_address;
 }

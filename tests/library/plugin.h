@@ -4,18 +4,18 @@
 
 typedef int (*plugin_function)(void *arg);
 
-// An argument of the adder, whose code is the sum.
+// The argument of the adder, which returns the sum.
 struct plugin_sum {
     int left;
     int right;
 };
 
 plugin_function plugin_adder(void);
-int plugin_add(void *arg); // the same, by a name that programs are linked with
+int plugin_add(void *arg); // the same, exported for programs that link the library
 plugin_function plugin_teller(void);
 
-// Where a process has the library twice, the two are told by a mark, whose number is the code of
-// the marked target.
+// A mark distinguishes two copies of the library in a process: the marked target returns its
+// number.
 void plugin_mark(int number);
 plugin_function plugin_marked(void);
 

@@ -1,15 +1,16 @@
 # SPDX-License-Identifier: MIT
-# Stand-ins for those helper functions of vcpkg that the port calls, as their documentation has them: the same arguments, and the same effect
-# on the packages folder as far as brood has anything to do with it. What vcpkg only warns of ends the build here.
+# Stand-ins for those helper functions of vcpkg that the port calls, as documented: the same
+# arguments, and the same effect on the packages folder as far as brood is concerned. What vcpkg
+# only warns about ends the build here.
 
-# Ends the build for an argument that is not documented.
+# Ends the build if there is an argument that is not documented.
 function(helper_refuse_rest)
   if(arg_UNPARSED_ARGUMENTS OR arg_KEYWORDS_MISSING_VALUES)
-    layout_reject("arguments that the helper has not: ${arg_UNPARSED_ARGUMENTS} ${arg_KEYWORDS_MISSING_VALUES}")
+    layout_reject("unknown arguments of a helper: ${arg_UNPARSED_ARGUMENTS} ${arg_KEYWORDS_MISSING_VALUES}")
   endif()
 endfunction()
 
-# Runs a command, and shows what it said if it fails.
+# Runs a command, and prints its output if it fails.
 function(helper_run out_text)
   execute_process(COMMAND ${ARGN} RESULT_VARIABLE result OUTPUT_VARIABLE text ERROR_VARIABLE text)
   if(NOT result EQUAL 0)
@@ -19,7 +20,7 @@ function(helper_run out_text)
   set(${out_text} "${text}" PARENT_SCOPE)
 endfunction()
 
-# The host dependencies that the manifest names: their functions alone there are.
+# The host dependencies that the manifest names: only their functions are available.
 set(helper_host_dependencies "")
 file(READ "${MANIFEST}" helper_manifest)
 string(JSON helper_count ERROR_VARIABLE helper_ignored LENGTH "${helper_manifest}" dependencies)
@@ -68,13 +69,13 @@ function(vcpkg_cmake_configure)
   endforeach()
 endfunction()
 
-# Refuses an option of the port that the project does not know.
+# Refuses an option of the port that the project does not have.
 function(helper_refuse_unused text)
   string(REGEX MATCH "Manually-specified variables were not used by the project:[A-Za-z0-9_ \n]*" unused "${text}")
   foreach(option IN LISTS ARGN)
     string(REGEX REPLACE "^-D([^:=]*).*" "\\1" name "${option}")
     if(unused MATCHES "[ \n]${name}\n" AND NOT name IN_LIST arg_MAYBE_UNUSED_VARIABLES)
-      layout_reject("an option that brood has not: ${name}")
+      layout_reject("brood has no option ${name}")
     endif()
   endforeach()
 endfunction()
@@ -88,7 +89,7 @@ function(vcpkg_cmake_install)
   endforeach()
 endfunction()
 
-# The package goes to share/; of the debug build there remains where its libraries are.
+# Moves the package to share/; of the debug build only the locations of its libraries remain.
 function(vcpkg_cmake_config_fixup)
   helper_needs(vcpkg-cmake-config)
   cmake_parse_arguments(PARSE_ARGV 0 arg "DO_NOT_DELETE_PARENT_CONFIG_PATH;NO_PREFIX_CORRECTION" "PACKAGE_NAME;CONFIG_PATH;TOOLS_PATH" "")
@@ -117,7 +118,7 @@ function(vcpkg_cmake_config_fixup)
   endforeach()
 endfunction()
 
-# Nothing is merged here: what both configurations share must be the same in both.
+# Nothing is merged: what both configurations share must be the same in both.
 function(helper_same_in_debug name text debug_file)
   if(name MATCHES "-release\\.cmake$")
     return()
@@ -136,7 +137,7 @@ function(helper_lift variable)
   set(${variable} "${text}" PARENT_SCOPE)
 endfunction()
 
-# Removes the parent of a folder if it is called so and empty.
+# Removes the parent of a folder if it has this name and is empty.
 function(helper_remove_empty dir name)
   cmake_path(GET dir PARENT_PATH parent)
   file(GLOB rest "${parent}/*")
@@ -160,10 +161,10 @@ function(vcpkg_fixup_pkgconfig)
     string(REGEX REPLACE "/$" "" up "${up}")
     file(READ "${file}" text)
     string(REGEX REPLACE "prefix=[^\n]*" "prefix=\${pcfiledir}/${up}" text "${text}")
-    if(debug) # which has no headers of its own
+    if(debug) # the debug configuration has no headers of its own
       string(REPLACE [[${prefix}/include]] [[${prefix}/../include]] text "${text}")
     endif()
-    if(VCPKG_LIBRARY_LINKAGE STREQUAL "static") # so that nobody has to say --static
+    if(VCPKG_LIBRARY_LINKAGE STREQUAL "static") # so that --static is not needed
       string(REGEX REPLACE "\nLibs: ([^\n]*)\nLibs.private: ([^\n]*)" "\nLibs: \\1 \\2" text "${text}")
     endif()
     file(WRITE "${file}" "${text}")
@@ -171,7 +172,7 @@ function(vcpkg_fixup_pkgconfig)
   endforeach()
 endfunction()
 
-# There are such files beside a DLL of MSVC alone.
+# Only MSVC makes such files beside a DLL.
 function(vcpkg_copy_pdbs)
   cmake_parse_arguments(PARSE_ARGV 0 arg "" "" "BUILD_PATHS")
   helper_refuse_rest()

@@ -1,16 +1,17 @@
 # SPDX-License-Identifier: MIT
-# What a port and the package that it makes have to be like. Most of this vcpkg asks of every port; the rest is brood's own.
+# Requirements on a port and on the package that it makes. vcpkg asks most of this of every port;
+# the rest is brood's own.
 
 set_property(GLOBAL PROPERTY layout_complaints "")
 
-# Takes a note, with the names of files if there are any.
+# Records a complaint, with the names of files if there are any.
 function(layout_complain what)
   list(JOIN ARGN " " files)
   string(STRIP "port: ${what} ${files}" complaint)
   set_property(GLOBAL APPEND PROPERTY layout_complaints "${complaint}")
 endfunction()
 
-# Shows all notes, a line each, and ends if there are any.
+# Prints all complaints, a line each, and ends if there are any.
 function(layout_verdict)
   get_property(complaints GLOBAL PROPERTY layout_complaints)
   foreach(complaint IN LISTS complaints)
@@ -21,27 +22,27 @@ function(layout_verdict)
   endif()
 endfunction()
 
-# Ends for this alone.
+# Records a single complaint, and ends.
 function(layout_reject what)
   layout_complain("${what}" ${ARGN})
   layout_verdict()
 endfunction()
 
-# Complains of files where there are to be none.
+# Complains about files where there must be none.
 function(layout_none what)
   if(ARGN)
     layout_complain("${what}" ${ARGN})
   endif()
 endfunction()
 
-# The files below the package whose whole path matches, in their relative form.
+# The files below the package whose relative path matches.
 function(layout_find out_files pattern)
   set(found ${layout_files})
   list(FILTER found INCLUDE REGEX "${pattern}")
   set(${out_files} ${found} PARENT_SCOPE)
 endfunction()
 
-# One portfile serves all triplets, and changes nothing in brood.
+# One portfile serves all triplets, and patches nothing in brood.
 function(layout_portfile file)
   file(READ "${file}" text)
   string(REGEX REPLACE "(^|\n)[ \t]*#[^\n]*" "\\1" text "${text}")
@@ -58,10 +59,11 @@ function(layout_portfile file)
   endforeach()
 endfunction()
 
-# All of the package; and none of the folders that are named last may be named in it.
+# Checks the whole package. None of the folders in the last arguments may be named in it.
 function(layout_package package triplet)
   file(GLOB_RECURSE layout_files LIST_DIRECTORIES FALSE RELATIVE "${package}" "${package}/*")
-  list(FILTER layout_files EXCLUDE REGEX "^(CONTROL|BUILD_INFO|share/brood/vcpkg[^/]*)$") # which vcpkg adds
+  # vcpkg adds these files.
+  list(FILTER layout_files EXCLUDE REGEX "^(CONTROL|BUILD_INFO|share/brood/vcpkg[^/]*)$")
   layout_headers()
   layout_texts("${package}")
   layout_cmake()
@@ -177,7 +179,7 @@ function(layout_folders package)
   layout_none("files in no folder:" ${strays})
 endfunction()
 
-# Only what helps a debugger knows where it was built.
+# Only debug files may contain the path of the build.
 function(layout_paths package)
   set(knowing "")
   foreach(path IN LISTS layout_files)

@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: MIT
-# Builds one port for one triplet as vcpkg would, and looks at the result:
-#   cmake -DTRIPLET=... -DFILES=<folder of portfile.cmake and vcpkg.json> -DWORK=<folder> -P package.cmake
-# The rest of the port, and brood itself, are those of this repository. What is built already in WORK is not built again.
+# Builds one port for one triplet as vcpkg would, and checks the result:
+#   cmake -DTRIPLET=... -DFILES=<folder of portfile.cmake and vcpkg.json> -DWORK=<folder>
+#     -P package.cmake
+# The rest of the port, and brood itself, are those of this repository. What is already built in
+# WORK is not built again.
 cmake_minimum_required(VERSION 3.23)
 set(helper_dir "${CMAKE_CURRENT_LIST_DIR}")
 get_filename_component(root "${CMAKE_CURRENT_LIST_DIR}/../.." ABSOLUTE)
 
-# What vcpkg tells a portfile.
+# Variables that vcpkg sets for a portfile.
 set(PORT brood)
 set(TARGET_TRIPLET "${TRIPLET}")
 set(CURRENT_PORT_DIR "${root}/ports/brood")

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: MIT
-# The vcpkg port, without vcpkg: cmake -DTRIPLET=x64-linux -P tests/vcpkg/port.cmake
-# for x64-linux, x64-linux-dynamic, x64-mingw-static and x64-mingw-dynamic. The port is built by stand-ins for vcpkg's helper functions, and
-# the package that comes out is looked at; then ports that are wrong in one thing each have to be rejected for just
-# that (-DGOOD_ONLY=ON leaves those out). The package stays in WORK, build/vcpkg/<triplet> if not given.
+# Builds the vcpkg port without vcpkg: cmake -DTRIPLET=x64-linux -P tests/vcpkg/port.cmake
+# for x64-linux, x64-linux-dynamic, x64-mingw-static and x64-mingw-dynamic. Stand-ins for vcpkg's
+# helper functions build the port, and the package is checked; then ports with a single mistake must
+# each be rejected for that mistake alone (-DGOOD_ONLY=ON skips them). The package stays in WORK, by
+# default build/vcpkg/<triplet>.
 cmake_minimum_required(VERSION 3.23)
 get_filename_component(root "${CMAKE_CURRENT_LIST_DIR}/../.." ABSOLUTE)
 if(NOT TRIPLET MATCHES "^x64-(linux|linux-dynamic|mingw-static|mingw-dynamic)$")
-  message(FATAL_ERROR "port: no such triplet: '${TRIPLET}'")
+  message(FATAL_ERROR "port: unknown triplet: '${TRIPLET}'")
 endif()
 if(NOT WORK)
   set(WORK "${root}/build/vcpkg/${TRIPLET}")
@@ -14,7 +15,7 @@ endif()
 file(READ "${root}/ports/brood/portfile.cmake" portfile)
 file(READ "${root}/ports/brood/vcpkg.json" manifest)
 
-# The version that stands in the header stands in three other files as well.
+# Three files repeat the version in the header.
 function(check_version)
   file(STRINGS "${root}/include/brood/brood.h" lines REGEX "^#define BROOD_VERSION_(MAJOR|MINOR|PATCH) [0-9]+")
   string(REGEX MATCHALL "[0-9]+" numbers "${lines}")
@@ -50,12 +51,13 @@ function(build out_result out_text files)
   set(${out_text} "${text}" PARENT_SCOPE)
 endfunction()
 
-# A port with another portfile or manifest is rejected, with this complaint (a regular expression) and no other.
+# Requires that a port with another portfile or manifest is rejected with this complaint (a
+# regular expression) and no other.
 function(reject complaint)
   cmake_parse_arguments(PARSE_ARGV 1 arg "" "PORTFILE;MANIFEST" "")
   set(files "${WORK}/bad")
   if(arg_PORTFILE STREQUAL portfile AND arg_MANIFEST STREQUAL manifest)
-    message(FATAL_ERROR "port: nothing is wrong in the port that is to be rejected with: ${complaint}")
+    message(FATAL_ERROR "port: the port to be rejected is unchanged: ${complaint}")
   endif()
   file(WRITE "${files}/portfile.cmake" "${arg_PORTFILE}")
   file(WRITE "${files}/vcpkg.json" "${arg_MANIFEST}")
@@ -64,13 +66,13 @@ function(reject complaint)
   list(LENGTH complaints count)
   string(STRIP "${complaints}" complaints)
   if(result EQUAL 0 OR NOT count EQUAL 1 OR NOT complaints MATCHES "^port: ${complaint}")
-    message(FATAL_ERROR "port: a bad port was to be rejected with '${complaint}' alone:\n${text}")
+    message(FATAL_ERROR "port: a bad port was not rejected with '${complaint}' alone:\n${text}")
   endif()
   string(SUBSTRING "${complaints}" 0 100 complaints)
   message(STATUS "${TRIPLET}: rejected: ${complaints}")
 endfunction()
 
-# The port with something replaced.
+# Rejects the port with something replaced.
 function(reject_without complaint old new)
   string(REPLACE "${old}" "${new}" bad_portfile "${portfile}")
   string(REPLACE "${old}" "${new}" bad_manifest "${manifest}")
@@ -80,7 +82,7 @@ function(reject_without complaint old new)
   reject("${complaint}" PORTFILE "${bad_portfile}" MANIFEST "${bad_manifest}")
 endfunction()
 
-# The port with something more at its end.
+# Rejects the port with something appended.
 function(reject_with complaint more)
   reject("${complaint}" PORTFILE "${portfile}${more}\n" MANIFEST "${manifest}")
 endfunction()
@@ -92,7 +94,7 @@ function(reject_bad_ports)
   reject_without("no share/brood/usage" [[file(INSTALL "${CURRENT_PORT_DIR}/usage" DESTINATION "${CURRENT_PACKAGES_DIR}/share/${PORT}")]] "")
   reject_without("CMake files outside share/brood: .*lib/cmake/brood/broodConfig.cmake" "vcpkg_cmake_config_fixup(CONFIG_PATH lib/cmake/brood)" "")
   reject_without("the pc file for debug finds no headers" "vcpkg_fixup_pkgconfig()" "")
-  reject_without("an option that brood has not: BROOD_TYPO" -DBROOD_INSTALL=ON "-DBROOD_INSTALL=ON -DBROOD_TYPO=ON")
+  reject_without("brood has no option BROOD_TYPO" -DBROOD_INSTALL=ON "-DBROOD_INSTALL=ON -DBROOD_TYPO=ON")
   reject_without("the portfile leaves BROOD_BUILD_TESTS on" -DBROOD_BUILD_TESTS=OFF "")
   reject_without("vcpkg-cmake is no host dependency" [["host": true]] [["host": false]])
   reject_with("the portfile has branches" "if(VCPKG_TARGET_IS_WINDOWS)\nendif()")
