@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
-# The port lies in the tree that it builds: as an overlay, or from the registry that this repository is, it downloads nothing. In a registry
-# that keeps ports alone, vcpkg_from_github(OUT_SOURCE_PATH SOURCE_PATH REPO ... REF "v${VERSION}" SHA512 ...) stands in place of this line.
+# The port is in the tree that it builds: as an overlay, or with this repository as a registry, it
+# downloads nothing. In a registry that has only ports, this line is to be replaced by
+# vcpkg_from_github(OUT_SOURCE_PATH SOURCE_PATH REPO ... REF "v${VERSION}" SHA512 ...).
 get_filename_component(SOURCE_PATH "${CURRENT_PORT_DIR}/../.." ABSOLUTE)
 
 vcpkg_cmake_configure(
