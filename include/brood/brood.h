@@ -8,35 +8,38 @@
  * Shared objects (such as a brood_lock) are plain values that work in every process and thread of
  * the family.
  *
- * @par Handles A shared object is named by a handle of 64 bits, which may be copied and compared.
- * After the object is destroyed, calls with any copy of the handle return `BROOD_STALE`, as long
- * as fewer than 2^41 objects of that kind have been created (2^37 where addresses have 32 bits). A
- * handle of another family is `BROOD_INVALID`, or by chance, once in 2^18 families, `BROOD_STALE`;
- * once in 2^39 it names an object of this family. A value that is not a handle is refused
- * likewise. This guards against mistakes; it does not protect against a malicious member of the
- * family. A call also returns `BROOD_NO_MEMORY` if this process cannot map the table that the
- * object is in.
+ * @par Handles
+ * A shared object is named by a handle of 64 bits, which may be copied and compared. After the
+ * object is destroyed, calls with any copy of the handle return `BROOD_STALE`, as long as fewer
+ * than 2^41 objects of that kind have been created (2^37 where addresses have 32 bits). A handle
+ * of another family is `BROOD_INVALID`, or by chance, once in 2^18 families, `BROOD_STALE`; once
+ * in 2^39 it names an object of this family. A value that is not a handle is refused likewise.
+ * This guards against mistakes; it does not protect against a malicious member of the family. A
+ * call also returns `BROOD_NO_MEMORY` if this process cannot map the table that the object is in.
  *
- * @par Data race checkers The objects report the order that they establish to the thread
- * sanitizer, if the program is built with it, and to helgrind, if the program runs under it, also
- * when the library is an ordinary build: what a thread did before it released, set, notified,
- * arrived or ended comes before what another thread does after it has acquired, waited or joined.
- * Both checkers see one process at a time.
+ * @par Data race checkers
+ * The objects report the order that they establish to the thread sanitizer, if the program is
+ * built with it, and to helgrind, if the program runs under it, also when the library is an
+ * ordinary build: what a thread did before it released, set, notified, arrived or ended comes
+ * before what another thread does after it has acquired, waited or joined. Both checkers see one
+ * process at a time.
  *
- * @par The end of a process When the target of a child returns or calls exit(), and when the main
- * process returns from `main` or calls exit(), the library does the following, in this order: it
- * joins the non-daemon threads; stops the daemon children; joins the other children; runs the
- * handlers of brood_at_exit(), newest first; flushes stdio; the process ends. The same happens
- * when the first thread leaves by pthread_exit(), as soon as the last thread of the process ends;
- * the code is 0 then. If a process is killed, or leaves by _exit(), _Exit() or quick_exit(), none
- * of this happens, and the system ends its children.
+ * @par The end of a process
+ * When the target of a child returns or calls exit(), and when the main process returns from
+ * `main` or calls exit(), the library does the following, in this order: it joins the non-daemon
+ * threads; stops the daemon children; joins the other children; runs the handlers of
+ * brood_at_exit(), newest first; flushes stdio; the process ends. The same happens when the first
+ * thread leaves by pthread_exit(), as soon as the last thread of the process ends; the code is 0
+ * then. If a process is killed, or leaves by _exit(), _Exit() or quick_exit(), none of this
+ * happens, and the system ends its children.
  *
- * @par What exit() runs A child in a fresh image (`BROOD_START_SPAWN`, `BROOD_START_FORKSERVER`)
- * ends like a program: when its target returns, its non-daemon threads are joined, and exit() is
- * called with the code. So the handlers of atexit() and the destructors of static and thread-local
- * objects run. In the rare case that another thread stays inside a stream and the C library's
- * exit() would wait for it for ever (not glibc), the child waits one second and leaves by _exit():
- * then what was registered before brood_init() does not run.
+ * @par What exit() runs
+ * A child in a fresh image (`BROOD_START_SPAWN`, `BROOD_START_FORKSERVER`) ends like a program:
+ * when its target returns, its non-daemon threads are joined, and exit() is called with the code.
+ * So the handlers of atexit() and the destructors of static and thread-local objects run. In the
+ * rare case that another thread stays inside a stream and the C library's exit() would wait for it
+ * for ever (not glibc), the child waits one second and leaves by _exit(): then what was registered
+ * before brood_init() does not run.
  *
  * A child of `BROOD_START_FORK` is a copy of its parent, with the parent's handlers and objects:
  * when its target returns, it flushes stdio and leaves by _exit(), so that none of them runs
@@ -45,22 +48,24 @@
  * parent and child share the position, the parent reads that part twice. So such a child should
  * return, or call fflush() and then _exit().
  *
- * @par What outlives the threads exit() runs handlers and destructors in the reverse order of
- * their registration. brood registers the end of the process in brood_init(), and again when this
- * process starts a thread or a child for the first time. So an object that was constructed, or a
- * handler that was registered, before that first start stays valid until the threads and children
- * are joined. A later one, such as a C++ function-local static object that a thread was the first
- * to construct, is destroyed before they are joined, when the process returns from `main` or calls
- * exit(). A program that has such objects calls brood_shutdown() first. When the target of a child
- * returns, its threads are joined before anything is destroyed.
+ * @par What outlives the threads
+ * exit() runs handlers and destructors in the reverse order of their registration. brood registers
+ * the end of the process in brood_init(), and again when this process starts a thread or a child
+ * for the first time. So an object that was constructed, or a handler that was registered, before
+ * that first start stays valid until the threads and children are joined. A later one, such as a
+ * C++ function-local static object that a thread was the first to construct, is destroyed before
+ * they are joined, when the process returns from `main` or calls exit(). A program that has such
+ * objects calls brood_shutdown() first. When the target of a child returns, its threads are joined
+ * before anything is destroyed.
  *
- * @par Cancellation of threads Four calls are cancellation points of pthread_cancel(), while they
- * wait: brood_process_join(), brood_process_stop(), brood_parent_wait() and brood_sleep(). A
- * thread that is cancelled there holds nothing of the library and has lost nothing. No other call
- * is a cancellation point: it returns before the thread is cancelled, however long it waits.
- * Functions of the program that run inside such a call (the handlers of brood_at_exit(), the
- * function of brood_once()) are not cancelled either; the one passed to brood_dump() may be.
- * Asynchronous cancellation (PTHREAD_CANCEL_ASYNCHRONOUS) is not supported.
+ * @par Cancellation of threads
+ * Four calls are cancellation points of pthread_cancel(), while they wait: brood_process_join(),
+ * brood_process_stop(), brood_parent_wait() and brood_sleep(). A thread that is cancelled there
+ * holds nothing of the library and has lost nothing. No other call is a cancellation point: it
+ * returns before the thread is cancelled, however long it waits. Functions of the program that run
+ * inside such a call (the handlers of brood_at_exit(), the function of brood_once()) are not
+ * cancelled either; the one passed to brood_dump() may be. Asynchronous cancellation
+ * (PTHREAD_CANCEL_ASYNCHRONOUS) is not supported.
  */
 #ifndef BROOD_BROOD_H
 #define BROOD_BROOD_H

@@ -147,8 +147,8 @@ typedef struct brood_resource {
  * in the parent, and does not have that flag in the child. One that the parent has closed is
  * closed in the child.
  *
- * To read what a child prints, including errors (the pipe on Windows: `_pipe(ends, 4096, _O_BINARY
- * | _O_NOINHERIT)`):
+ * To read what a child prints, including errors (on Windows the pipe is made by
+ * `_pipe(ends, 4096, _O_BINARY | _O_NOINHERIT)`):
  * @code{.c}
  * int ends[2];
  * pipe2(ends, O_CLOEXEC);
