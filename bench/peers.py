@@ -29,15 +29,22 @@ def touch(megabytes):
     return memory
 
 
+def start_once(make):
+    """Whether it started and ended well."""
+    child = make(target=nothing)
+    child.start()
+    child.join()
+    return getattr(child, "exitcode", 0) == 0
+
+
 def sample_start(make, starts, budget):
-    """Nanoseconds for one start and join."""
+    """Nanoseconds for one start and join, after one that is not counted."""
+    if not start_once(make):
+        return -1
     begin = now = time.monotonic_ns()
     count = 0
     while count < starts and now - begin < budget:
-        child = make(target=nothing)
-        child.start()
-        child.join()
-        if getattr(child, "exitcode", 0) != 0:
+        if not start_once(make):
             return -1
         count += 1
         now = time.monotonic_ns()

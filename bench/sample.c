@@ -5,6 +5,8 @@
 
 double sample(bool (*start)(const void *), const void *what, const struct quota *quota)
 {
+    if (!start(what))
+        return -1;
     const int64_t begin = brood_clock();
     int64_t now = begin;
     int count = 0;

@@ -11,7 +11,8 @@ struct quota {
     int64_t budget; // nanoseconds after which no further start begins
 };
 
-// Returns nanoseconds per start; negative if one fails.
+// Returns nanoseconds per start; negative if one fails. Makes one start first that is not counted:
+// the row before may have left cold caches or write-protected pages, and which row that is differs.
 double sample(bool (*start)(const void *), const void *what, const struct quota *quota);
 
 #endif
