@@ -2,7 +2,7 @@
 // Threads. The states of a thread are
 //
 //   RUNNING   its target runs
-//   LEAVING   the same, and the thread has called exit()
+//   LEAVING   the same, and the target has called exit()
 //   ENDED     the thread has left its target: by return, exit of the thread, or cancellation
 //   REAPING   one thread joins the system's thread, which usually takes microseconds
 //   REAPED    the system's thread has ended
@@ -11,6 +11,7 @@
 // to ENDED. Any number of threads may join a thread; one of them reaps it.
 #include "threads.h"
 
+#include "compiler.h"
 #include "deadline.h"
 #include "ending.h"
 #include "fail.h"
@@ -42,6 +43,7 @@ struct brood_thread {
     int code;   // written before the state becomes ENDED
     bool daemon;
     atomic_bool asked;  // to stop
+    atomic_bool leaves; // has called exit(), in its target or in a destructor behind it
     brood_thread *next; // guarded by the guard
     char name[];
 };
@@ -292,16 +294,19 @@ static void reap_ended(void)
 static bool is_self(const brood_thread *thread)
 {
     const struct broodi_self *self = broodi_self_known();
-    return (self && self->thread == thread) ||
-           (state_of(thread) == ENDED && brood_os_thread_is_self(thread->thread));
+    if (self && self->thread)
+        return self->thread == thread;
+    const uint64_t state = state_of(thread);
+    return (state == ENDED || state == REAPING) && brood_os_thread_is_self(thread->thread);
 }
+
+static BROODI_THREAD_LOCAL bool leaving; // the calling thread is on the list, and has called exit()
 
 // Whether the thread and the caller have both called exit(), which joins all threads: they would
 // wait for each other.
 static bool leaves_beside_caller(const brood_thread *thread)
 {
-    const struct broodi_self *self = broodi_self_known();
-    return state_of(thread) == LEAVING && self && self->thread && state_of(self->thread) == LEAVING;
+    return leaving && atomic_load_explicit(&thread->leaves, memory_order_acquire);
 }
 
 static bool is_to_be_joined(const brood_thread *thread)
@@ -311,12 +316,16 @@ static bool is_to_be_joined(const brood_thread *thread)
 
 void broodi_thread_leaves(void)
 {
-    const struct broodi_self *self = broodi_self_known();
+    brood_thread *own = find(is_self);
+    if (!own)
+        return;
     uint64_t state = RUNNING;
-    if (self && self->thread &&
-        atomic_compare_exchange_strong_explicit(&self->thread->state.state, &state, LEAVING,
+    leaving = true;
+    atomic_store_explicit(&own->leaves, true, memory_order_seq_cst);
+    if (atomic_compare_exchange_strong_explicit(&own->state.state, &state, LEAVING,
                                                 memory_order_seq_cst, memory_order_relaxed))
-        broodi_wake(&self->thread->state, BROODI_ALL);
+        broodi_wake(&own->state, BROODI_ALL);
+    brood_thread_drop(own);
 }
 
 brood_thread *broodi_threads_any(void)

@@ -474,12 +474,24 @@ static bool exit_lets_one_thread_in(void)
     return ended.code == 5;
 }
 
+static void exit_so(void *unused)
+{
+    exit_now(unused);
+}
+
+static int exit_behind(void *unused)
+{
+    return foreign_thread_on_end(exit_so, NULL) ? 0 : exit_now(unused);
+}
+
 static int exit_in_threads(void *arg)
 {
+    const bool returns = *(const int32_t *)arg;
     for (int i = 0; i < 3; i++)
-        if (brood_thread_start(NULL, exit_now, NULL, 0, NULL) == BROOD_WRONG_STATE)
+        if (brood_thread_start(NULL, i % 2 ? exit_now : exit_behind, NULL, 0, NULL) ==
+            BROOD_WRONG_STATE)
             break; // a thread has begun the end already
-    if (*(const int32_t *)arg == BROOD_DAEMON_NO)
+    if (returns)
         return 6;
     (void)await_note("never", 1);
     return __LINE__;
@@ -492,14 +504,14 @@ static void threads_that_exit_at_once_do_not_wait_for_each_other(void **state)
     // brood_shutdown() first.
     if (exit_lets_one_thread_in())
         skip();
-    static const int32_t ends[] = { BROOD_DAEMON_NO, BROOD_DAEMON_YES };
+    static const int32_t returns[] = { true, false };
     int32_t methods[MOST_METHODS];
     const size_t methods_count = methods_of_this_system(methods);
     for (size_t i = 0; i < methods_count; i++)
         for (size_t j = 0; j < 2; j++)
             for (int round = 0; round < 10; round++)
                 assert_process_ends(
-                    started_by(methods[i], exit_in_threads, &ends[j], sizeof(int32_t)), 6);
+                    started_by(methods[i], exit_in_threads, &returns[j], sizeof(int32_t)), 6);
 }
 
 static void a_handler_that_exits_skips_no_other(void **state)

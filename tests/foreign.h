@@ -28,6 +28,10 @@ bool foreign_thread_interrupt(foreign_thread *thread);
 // Ends the calling thread by the system's own call: pthread_exit, ExitThread.
 _Noreturn void foreign_thread_exit(void);
 
+// Has the system call fn(arg) at the end of the calling thread, after the library's own end of that
+// thread. False on a system that calls such a function under a lock which exit() needs, too.
+bool foreign_thread_on_end(void (*fn)(void *), void *arg);
+
 // Makes the calling thread a fiber, at most once in its life, runs fn(arg) in a new fiber and
 // returns; the new fiber stays until any thread deletes it. NULL, without running fn, on a system
 // without fibers.

@@ -77,6 +77,28 @@ bool foreign_thread_interrupt(foreign_thread *thread)
     return true;
 }
 
+struct ending {
+    void (*fn)(void *);
+    void *arg;
+};
+
+static void end_so(void *value)
+{
+    const struct ending ending = *(struct ending *)value;
+    free(value);
+    ending.fn(ending.arg);
+}
+
+bool foreign_thread_on_end(void (*fn)(void *), void *arg)
+{
+    pthread_key_t key;
+    struct ending *ending = malloc(sizeof *ending);
+    if (!ending || pthread_key_create(&key, end_so) != 0 || pthread_setspecific(key, ending) != 0)
+        give_up("a key");
+    *ending = (struct ending){ fn, arg };
+    return true;
+}
+
 _Noreturn void foreign_thread_exit(void)
 {
     pthread_exit(NULL);

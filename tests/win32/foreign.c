@@ -70,6 +70,13 @@ bool foreign_thread_interrupt(foreign_thread *thread)
     return false;
 }
 
+bool foreign_thread_on_end(void (*fn)(void *), void *arg)
+{
+    (void)fn;
+    (void)arg;
+    return false;
+}
+
 _Noreturn void foreign_thread_exit(void)
 {
     ExitThread(0);
