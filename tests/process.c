@@ -809,55 +809,57 @@ static void a_pointer_to_no_function_is_no_target(void **state)
     free(on_heap);
 }
 
+static const char *const empty_entry[] = { "A=1", "", NULL };
+static const char *const nameless_entry[] = { "=x", NULL };
+
+// Arguments and options that a start refuses.
+static const struct {
+    const void *arg;
+    size_t size;
+    brood_process_options options;
+} bad_starts[] = {
+    { NULL, 4, BROOD_PROCESS_OPTIONS_INIT },
+    { NULL, SIZE_MAX, BROOD_PROCESS_OPTIONS_INIT },
+    { "arg", 0, BROOD_PROCESS_OPTIONS_INIT },
+    { NULL, 0, { .daemon = 3 } },
+    { NULL, 0, { .daemon = -1 } },
+    { NULL, 0, { .daemon = INT32_MAX } },
+    { NULL, 0, { .method = 4 } },
+    { NULL, 0, { .method = -1 } },
+    { NULL, 0, { .method = INT32_MIN } },
+    { NULL, 0, { .input = 3 } },
+    { NULL, 0, { .input = -1 } },
+    { NULL, 0, { .output = BROOD_OUTPUT_MERGE } },
+    { NULL, 0, { .output = -1 } },
+    { NULL, 0, { .error = 4 } },
+    { NULL, 0, { .error = INT32_MIN } },
+    { NULL, 0, { .input = BROOD_INPUT_RESOURCE } },
+    { NULL, 0, { .output = BROOD_OUTPUT_RESOURCE, .output_resource = { 4, 1 } } },
+    { NULL,
+      0,
+      { .error = BROOD_OUTPUT_RESOURCE, .error_resource = { BROOD_RESOURCE_DESCRIPTOR, 500 } } },
+    { NULL, 0, { .input_resource = { BROOD_RESOURCE_DESCRIPTOR, 1 } } },
+    { NULL,
+      0,
+      { .output = BROOD_OUTPUT_NULL, .output_resource = { BROOD_RESOURCE_DESCRIPTOR, 1 } } },
+    { NULL,
+      0,
+      { .error = BROOD_OUTPUT_MERGE, .error_resource = { BROOD_RESOURCE_DESCRIPTOR, 1 } } },
+    { NULL, 0, { .reserved = { 1 } } },
+    { NULL, 0, { .reserved = { 0, 0, 0, UINT64_MAX } } },
+    { NULL, 0, { .daemon = BROOD_DAEMON_YES, .survive_parent = true } },
+    { NULL, 0, { .environment = empty_entry } },
+    { NULL, 0, { .environment = nameless_entry } },
+};
+
 static void bad_options_are_refused(void **state)
 {
     (void)state;
-    static const char *const empty_entry[] = { "A=1", "", NULL };
-    static const char *const nameless_entry[] = { "=x", NULL };
-    const struct {
-        const void *arg;
-        size_t size;
-        brood_process_options options;
-    } rows[] = {
-        { NULL, 4, BROOD_PROCESS_OPTIONS_INIT },
-        { NULL, SIZE_MAX, BROOD_PROCESS_OPTIONS_INIT },
-        { "arg", 0, BROOD_PROCESS_OPTIONS_INIT },
-        { NULL, 0, { .daemon = 3 } },
-        { NULL, 0, { .daemon = -1 } },
-        { NULL, 0, { .daemon = INT32_MAX } },
-        { NULL, 0, { .method = 4 } },
-        { NULL, 0, { .method = -1 } },
-        { NULL, 0, { .method = INT32_MIN } },
-        { NULL, 0, { .input = 3 } },
-        { NULL, 0, { .input = -1 } },
-        { NULL, 0, { .output = BROOD_OUTPUT_MERGE } },
-        { NULL, 0, { .output = -1 } },
-        { NULL, 0, { .error = 4 } },
-        { NULL, 0, { .error = INT32_MIN } },
-        { NULL, 0, { .input = BROOD_INPUT_RESOURCE } },
-        { NULL, 0, { .output = BROOD_OUTPUT_RESOURCE, .output_resource = { 4, 1 } } },
-        { NULL,
-          0,
-          { .error = BROOD_OUTPUT_RESOURCE,
-            .error_resource = { BROOD_RESOURCE_DESCRIPTOR, 500 } } },
-        { NULL, 0, { .input_resource = { BROOD_RESOURCE_DESCRIPTOR, 1 } } },
-        { NULL,
-          0,
-          { .output = BROOD_OUTPUT_NULL, .output_resource = { BROOD_RESOURCE_DESCRIPTOR, 1 } } },
-        { NULL,
-          0,
-          { .error = BROOD_OUTPUT_MERGE, .error_resource = { BROOD_RESOURCE_DESCRIPTOR, 1 } } },
-        { NULL, 0, { .reserved = { 1 } } },
-        { NULL, 0, { .reserved = { 0, 0, 0, UINT64_MAX } } },
-        { NULL, 0, { .daemon = BROOD_DAEMON_YES, .survive_parent = true } },
-        { NULL, 0, { .environment = empty_entry } },
-        { NULL, 0, { .environment = nameless_entry } },
-    };
     const size_t before = platform_descriptor_count();
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+    for (size_t i = 0; i < sizeof bad_starts / sizeof bad_starts[0]; i++) {
         brood_process *process = NULL;
-        if (brood_process_start(&process, nothing, rows[i].arg, rows[i].size, &rows[i].options) !=
-            BROOD_INVALID)
+        if (brood_process_start(&process, nothing, bad_starts[i].arg, bad_starts[i].size,
+                                &bad_starts[i].options) != BROOD_INVALID)
             fail_msg("row %d: %s", (int)i, brood_last_error());
         assert_last_error_names("brood_process_start");
         assert_null(process);

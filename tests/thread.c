@@ -999,7 +999,13 @@ static void bad_arguments_are_refused(void **state)
     }
     assert_int_equal(platform_descriptor_count(), before);
     assert_int_equal(atomic_load(&done), 0);
+}
+
+static void default_options_are_accepted(void **state)
+{
+    (void)state;
     const brood_thread_options defaults = BROOD_THREAD_OPTIONS_INIT;
+    atomic_store(&done, 0);
     assert_thread_ends(started_with(count_run, NULL, 0, &defaults), 0);
     assert_int_equal(atomic_load(&done), 1);
 }
@@ -1424,6 +1430,7 @@ int main(void)
         cmocka_unit_test(a_copy_made_by_a_daemon_thread_waits_for_its_threads),
         cmocka_unit_test(once_the_end_has_begun_no_thread_is_started),
         cmocka_unit_test(bad_arguments_are_refused),
+        cmocka_unit_test(default_options_are_accepted),
         cmocka_unit_test(calls_without_a_thread_are_harmless),
         cmocka_unit_test(a_stack_is_as_large_as_requested),
         cmocka_unit_test(a_small_stack_is_large_enough_for_thread_local_variables),
