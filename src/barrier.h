@@ -8,7 +8,4 @@
 // To be called before the thread's slot, and with it the generation, is freed.
 void broodi_barriers_break_for(uint32_t thread, uint32_t generation);
 
-// Frees the party slots of destroyed barriers whose destroyer was killed before it freed them.
-void broodi_parties_sweep(void);
-
 #endif

@@ -31,6 +31,7 @@
 #include "label.h"
 #include "lock.h"
 #include "os/os_process.h"
+#include "parties.h"
 #include "self.h"
 #include "step.h"
 #include "wait.h"

@@ -172,7 +172,7 @@ struct broodi_barrier_slot {
     uint64_t reserved[5];
 };
 
-// Two entries of a barrier, each of which one participant can use; see barrier.c. A barrier has one
+// Two entries of a barrier, each of which one participant can use; see parties.c. A barrier has one
 // such slot for each of its parties.
 struct broodi_party_slot {
     broodi_word state;           // low: unused
