@@ -321,20 +321,15 @@ brood_status brood_barrier_wait(brood_barrier barrier, brood_duration timeout, u
 
 // Reset, abort, queries
 
-// Calls `fn` with the current state until it succeeds. It fails only when the state has changed.
-static brood_status change(brood_barrier barrier,
-                           bool (*fn)(struct broodi_barrier_slot *, uint64_t, uint64_t))
+// Finds the slot of the barrier and loads its state.
+static brood_status load_state(brood_barrier barrier, struct broodi_barrier_slot **out_slot,
+                               uint64_t *out_state)
 {
-    struct broodi_barrier_slot *slot = find(barrier);
-    if (!slot)
+    *out_slot = find(barrier);
+    if (!*out_slot)
         return not_found();
-    for (;;) {
-        const uint64_t state = broodi_word_look(&slot->state);
-        if (!broodi_handle_is_current(barrier.id, state))
-            return BROOD_STALE;
-        if (fn(slot, barrier.id, state))
-            return BROOD_OK;
-    }
+    *out_state = broodi_word_look(&(*out_slot)->state);
+    return broodi_handle_is_current(barrier.id, *out_state) ? BROOD_OK : BROOD_STALE;
 }
 
 // The new round is open from the compare-and-swap on. The names that broodi_parties_reset() changes
@@ -351,37 +346,50 @@ static bool try_reset(struct broodi_barrier_slot *slot, uint64_t id, uint64_t st
     return true;
 }
 
-static bool try_abort(struct broodi_barrier_slot *slot, uint64_t id, uint64_t state)
+static brood_status reset(brood_barrier barrier)
 {
-    (void)id;
-    return (broodi_low(state) & BROKEN) || break_round(slot, state);
+    struct broodi_barrier_slot *slot;
+    uint64_t state = 0;
+    brood_status status;
+    do
+        status = load_state(barrier, &slot, &state);
+    while (status == BROOD_OK && !try_reset(slot, barrier.id, state));
+    return status;
 }
 
 brood_status brood_barrier_reset(brood_barrier barrier)
 {
-    return broodi_answer("brood_barrier_reset", change(barrier, try_reset));
+    return broodi_answer("brood_barrier_reset", reset(barrier));
+}
+
+static brood_status break_current(brood_barrier barrier)
+{
+    struct broodi_barrier_slot *slot;
+    uint64_t state = 0;
+    brood_status status;
+    do
+        status = load_state(barrier, &slot, &state);
+    while (status == BROOD_OK && !(broodi_low(state) & BROKEN) && !break_round(slot, state));
+    return status;
 }
 
 brood_status brood_barrier_abort(brood_barrier barrier)
 {
-    return broodi_answer("brood_barrier_abort", change(barrier, try_abort));
+    return broodi_answer("brood_barrier_abort", break_current(barrier));
 }
 
-static brood_status load_state(brood_barrier barrier, const void *out, uint64_t *out_state)
+static brood_status query(brood_barrier barrier, const void *out, uint64_t *out_state)
 {
-    const struct broodi_barrier_slot *slot = find(barrier);
-    if (!slot)
-        return not_found();
-    if (!out)
+    struct broodi_barrier_slot *slot;
+    if (find(barrier) && !out)
         return broodi_fail(BROOD_INVALID, "out is NULL");
-    *out_state = broodi_word_look(&slot->state);
-    return broodi_handle_is_current(barrier.id, *out_state) ? BROOD_OK : BROOD_STALE;
+    return load_state(barrier, &slot, out_state);
 }
 
 brood_status brood_barrier_is_broken(brood_barrier barrier, bool *out)
 {
     uint64_t state = 0;
-    const brood_status status = load_state(barrier, out, &state);
+    const brood_status status = query(barrier, out, &state);
     if (status == BROOD_OK)
         *out = broodi_low(state) & BROKEN;
     return broodi_answer("brood_barrier_is_broken", status);
@@ -390,7 +398,7 @@ brood_status brood_barrier_is_broken(brood_barrier barrier, bool *out)
 brood_status brood_barrier_waiting(brood_barrier barrier, uint32_t *out)
 {
     uint64_t state = 0;
-    const brood_status status = load_state(barrier, out, &state);
+    const brood_status status = query(barrier, out, &state);
     if (status == BROOD_OK)
         *out = count_of(state);
     return broodi_answer("brood_barrier_waiting", status);
