@@ -42,6 +42,8 @@ _Static_assert(BROODI_HANDLE_KINDS <= 1 << BROODI_KIND_BITS,
 #define BROODI_KIND_MASK ((UINT32_C(1) << BROODI_KIND_BITS) - 1)
 #define BROODI_TAG_MASK ((UINT32_C(1) << BROODI_TAG_BITS) - 1)
 
+#define BROODI_NONE UINT32_MAX // in the place of a slot: none
+
 struct broodi_handle {
     uint32_t tag; // of the family, never 0
     uint32_t kind;

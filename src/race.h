@@ -4,8 +4,8 @@
 #ifndef RACE_H
 #define RACE_H
 
+#include "here.h"
 #include "os/os_race.h"
-#include "self.h"
 
 #include <stddef.h>
 

@@ -19,10 +19,6 @@
 #include <errno.h>
 #include <stdlib.h>
 
-struct broodi_process_self broodi_here = {
-    .name = "MainProcess", .identity = "", .serial = 1, .process = BROODI_NONE
-};
-
 brood_status broodi_ready(void)
 {
     if (broodi_here.initialized)

@@ -28,11 +28,11 @@
 #include "barrier.h"
 #include "block.h"
 #include "family.h"
+#include "here.h"
 #include "label.h"
 #include "lock.h"
 #include "os/os_process.h"
 #include "parties.h"
-#include "self.h"
 #include "step.h"
 #include "wait.h"
 

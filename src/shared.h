@@ -209,8 +209,6 @@ struct broodi_name_slot {
     _Atomic uint64_t name[(BROOD_REGISTRY_NAME_MAX + 1) / sizeof(uint64_t)]; // padded with zeros
 };
 
-#define BROODI_NONE UINT32_MAX
-
 // Whether a living thread has waited for the last object in this free slot and has not read yet how
 // its wait ended. `state` is the slot's state. False for kinds without struct broodi_awaited_slot.
 bool broodi_shared_is_awaited(enum broodi_kind kind, uint32_t index, uint64_t state);
