@@ -50,12 +50,12 @@ static BROODI_THREAD_LOCAL unsigned inside;
 
 // Once the end has begun only the threads that it joins may start something. If daemon threads
 // could, one of them could keep the process from ever ending.
-bool broodi_ending_refuses(void)
+static bool refuses(void)
 {
     if (!atomic_load_explicit(&ending.begun, memory_order_acquire))
         return false;
     const struct broodi_self *self = broodi_self_known();
-    const bool joined = self && self->thread && !broodi_thread_is_daemon(self->thread);
+    const bool joined = self && self->thread && !self->daemon;
     return !joined || atomic_load_explicit(&ending.closed, memory_order_acquire);
 }
 
@@ -365,7 +365,10 @@ brood_status broodi_ending_prepare(int (*executable_atexit)(void (*)(void)))
     return at_executables_exit(end_at_exit);
 }
 
-brood_status broodi_ending_renew(void)
+// The first call in a process registers the joins of the end with atexit() once more. exit() runs
+// the newest function first, so the joins precede the destructors and handlers that the program has
+// registered up to now.
+static brood_status renew(void)
 {
     if (atomic_load_explicit(&at_exit.renewed, memory_order_relaxed) ||
         atomic_exchange_explicit(&at_exit.renewed, true, memory_order_relaxed))
@@ -374,6 +377,11 @@ brood_status broodi_ending_renew(void)
     if (status != BROOD_OK)
         atomic_store_explicit(&at_exit.renewed, false, memory_order_relaxed);
     return status;
+}
+
+brood_status broodi_ending_admit_start(void)
+{
+    return refuses() ? broodi_fail(BROOD_WRONG_STATE, "the process is ending") : renew();
 }
 
 // Ends a process that is a fork of one that runs the program's code: a child by BROOD_START_FORK,

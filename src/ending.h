@@ -8,17 +8,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-// Whether the calling thread may start nothing any more, because the process is ending.
-bool broodi_ending_refuses(void);
-
 // Registers the end of the process with the executable's atexit(), for a process that calls exit()
 // or returns from main. Called once per image, by brood_init. Fails with BROOD_NO_MEMORY.
 brood_status broodi_ending_prepare(int (*executable_atexit)(void (*)(void)));
 
-// Called before each start of a thread or child; the first call in a process registers the joins of
-// the end with atexit() once more. exit() runs the newest function first, so the joins precede the
-// destructors and handlers that the program has registered up to now. Fails with BROOD_NO_MEMORY.
-brood_status broodi_ending_renew(void);
+// Called before each start of a thread or child. Fails with BROOD_WRONG_STATE if the calling thread
+// may start nothing any more, because the process is ending; with BROOD_NO_MEMORY.
+brood_status broodi_ending_admit_start(void);
 
 // At the end of the calling thread: counts the handlers that it is inside as left, since they will
 // not return.

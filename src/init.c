@@ -17,10 +17,12 @@
 #include "init.h"
 
 #include "block.h"
+#include "copy.h"
 #include "ending.h"
 #include "fail.h"
 #include "family.h"
 #include "fault.h"
+#include "locals.h"
 #include "method.h"
 #include "os/os_boot.h"
 #include "os/os_process.h"
@@ -28,6 +30,7 @@
 #include "race.h"
 #include "registry.h"
 #include "self.h"
+#include "threads.h"
 
 #include <brood/brood.h>
 #include <stdio.h>
@@ -50,6 +53,17 @@ _Noreturn static void refuse(const char *what, brood_status status)
     (void)snprintf(line, sizeof line, "%s", brood_last_error());
     brood_os_process_refuse(line);
 }
+
+static void leave_thread(struct broodi_self *self)
+{
+    broodi_locals_end(self);
+    broodi_ending_of_thread();
+}
+
+static const struct broodi_self_hooks hooks = { .leave = leave_thread,
+                                                .complete = broodi_thread_complete,
+                                                .admit_start = broodi_ending_admit_start,
+                                                .forget = broodi_copy_forget };
 
 // Step 8
 static void become(const struct broodi_boot *boot, const brood_resource *resources, size_t count)
@@ -106,7 +120,7 @@ static brood_status enter(const brood_os_boot *boot, struct broodi_boot *out, vo
     if (status != BROOD_OK)
         return status;
     brood_os_process_space_offer(out->parent_space, out->parent_pid);
-    status = broodi_self_prepare();
+    status = broodi_self_prepare(&hooks);
     if (status != BROOD_OK)
         return status;
     become(out, boot->resources, boot->resource_count);
@@ -168,7 +182,7 @@ static void begin_main(int (*executable_atexit)(void (*)(void)))
     if (status == BROOD_OK)
         status = broodi_blocks_prepare();
     if (status == BROOD_OK)
-        status = broodi_self_prepare();
+        status = broodi_self_prepare(&hooks);
     if (status == BROOD_OK)
         status = broodi_process_slot_take(&facts, &broodi_here.process);
     if (status == BROOD_OK)

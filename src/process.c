@@ -515,7 +515,6 @@ void broodi_children_forget(void)
     for (int daemon = 0; daemon < 2; daemon++)
         while (list_of(daemon)->first)
             forget_child(list_of(daemon)->first);
-    broodi_server_forget();
     children.started = 0;
     children.closed = false;
     children.daemons_asked = 0;

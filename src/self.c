@@ -1,23 +1,21 @@
 // SPDX-License-Identifier: MIT
 #include "self.h"
 
-#include "children.h"
 #include "deadline.h"
-#include "ending.h"
 #include "fail.h"
 #include "family.h"
 #include "fault.h"
-#include "locals.h"
 #include "os/os_boot.h"
 #include "os/os_guard.h"
 #include "os/os_process.h"
 #include "os/os_stdio.h"
 #include "os/os_thread.h"
 #include "step.h"
-#include "threads.h"
 
 #include <errno.h>
 #include <stdlib.h>
+
+static const struct broodi_self_hooks *hooks;
 
 brood_status broodi_ready(void)
 {
@@ -36,7 +34,7 @@ struct broodi_self *broodi_self(void)
     if (self)
         return self;
     self = brood_os_self_get();
-    struct broodi_self fresh = { .serial = broodi_here.serial, .slot = BROODI_NONE };
+    struct broodi_self fresh = { .serial = broodi_here.serial, .slot = BROODI_NONE, .name = "" };
     // Copied by a fork: the locals of this thread stay, the slot and the id were the parent's.
     if (self) {
         fresh.locals = self->locals;
@@ -88,7 +86,7 @@ static bool begin_slot(struct broodi_self *self, uint32_t process, uint32_t inde
     if (index < broodi_slot_limit(BROODI_SEAT))
         broodi_seat_clear(broodi_slot(BROODI_SEAT, index));
     atomic_store_explicit(&slot->waits, 0, memory_order_relaxed);
-    broodi_slot_label(slot->name, brood_thread_name(self->thread));
+    broodi_slot_label(slot->name, self->name);
     if (brood_os_life_begin(&slot->life, &id) != BROOD_OK) {
         (void)broodi_slot_give(BROODI_THREAD, index, state);
         return false;
@@ -171,8 +169,7 @@ void broodi_self_end(void *arg)
 {
     struct broodi_self *self = arg;
     const struct broodi_self was = *self;
-    broodi_locals_end(self);
-    broodi_ending_of_thread();
+    hooks->leave(self);
     (void)brood_os_self_set(NULL);
     free(self);
     if (was.serial != broodi_here.serial)
@@ -180,7 +177,12 @@ void broodi_self_end(void *arg)
     if (was.slot != BROODI_NONE)
         broodi_thread_slot_end(was.slot);
     if (was.thread)
-        broodi_thread_complete(was.thread);
+        hooks->complete(was.thread);
+}
+
+brood_status broodi_self_admit_start(void)
+{
+    return hooks->admit_start();
 }
 
 // Runs first in the child of any fork, in its only thread.
@@ -199,13 +201,12 @@ static void become_guest(void)
     broodi_here.pid = brood_os_process_id();
     broodi_here.space = brood_os_process_space();
     atomic_store_explicit(&birth, 0, memory_order_relaxed);
-    broodi_children_forget();
-    broodi_threads_forget();
-    broodi_ending_forget();
+    hooks->forget();
 }
 
-brood_status broodi_self_prepare(void)
+brood_status broodi_self_prepare(const struct broodi_self_hooks *passed)
 {
+    hooks = passed;
     broodi_here.pid = brood_os_process_id();
     broodi_here.space = brood_os_process_space();
     const brood_status status = brood_os_self_prepare(broodi_self_end);

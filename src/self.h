@@ -3,6 +3,7 @@
 #ifndef SELF_H
 #define SELF_H
 
+#include "atomic.h"
 #include "here.h"
 #include "os/os_thread.h"
 #include "shared.h"
@@ -17,7 +18,12 @@ struct broodi_self {
     uint32_t slot;   // BROODI_NONE until the thread uses a shared object
     uint32_t turn;   // of the slot
     uint64_t id;
-    struct brood_thread *thread;       // the thread object, when brood started the thread
+    // Of a thread that brood started; NULL, "", false and NULL for another one.
+    struct brood_thread *thread;
+    const char *name;
+    bool daemon;
+    atomic_bool *asked; // in the thread object: whether the thread was requested to stop
+
     struct broodi_local_value *locals; // local.c
     uint32_t local_count;
 };
@@ -64,9 +70,11 @@ void broodi_self_waits(enum broodi_waits kind, uint64_t number);
 // The slot of this process. A guest takes one at the first call; BROODI_NONE when there is none.
 uint32_t broodi_self_process(void);
 
-// The end of the calling thread: frees its locals, its slot and `self`, and completes its thread
-// object.
+// The end of the calling thread: calls the hooks, and frees its slot and `self`.
 void broodi_self_end(void *self);
+
+// Called before each start of a thread or child: calls the hook.
+brood_status broodi_self_admit_start(void);
 
 // When this process was started, as brood_os_process_birth returns it. The first call asks the
 // system.
@@ -75,7 +83,21 @@ uint64_t broodi_self_birth(void);
 // A new thread number, unique in the family.
 uint64_t broodi_thread_number(void);
 
+// What brood_init passes in, since it is implemented in layers above this one.
+struct broodi_self_hooks {
+    // The calling thread ends, and still has its state.
+    void (*leave)(struct broodi_self *self);
+    // The state and the slot of the calling thread are freed. Not called in a thread that brood did
+    // not start, and not in a copy of the thread by fork().
+    void (*complete)(struct brood_thread *thread);
+    // Whether the calling thread may start a thread or a child. Fails with BROOD_WRONG_STATE,
+    // BROOD_NO_MEMORY.
+    brood_status (*admit_start)(void);
+    // Called in the child of any fork, in its only thread: forgets what is the parent's.
+    void (*forget)(void);
+};
+
 // Prepares the ends of threads and the children of forks; called once per image.
-brood_status broodi_self_prepare(void);
+brood_status broodi_self_prepare(const struct broodi_self_hooks *hooks);
 
 #endif

@@ -8,7 +8,6 @@
 #include "boot.h"
 #include "children.h"
 #include "deadline.h"
-#include "ending.h"
 #include "environment.h"
 #include "fail.h"
 #include "family.h"
@@ -89,9 +88,7 @@ static brood_status check(const struct start *start)
         status = check_resources(options);
     if (status == BROOD_OK)
         status = broodi_environment_check(options->environment);
-    if (status == BROOD_OK && broodi_ending_refuses())
-        status = broodi_fail(BROOD_WRONG_STATE, "the process is ending");
-    return status == BROOD_OK ? broodi_ending_renew() : status;
+    return status == BROOD_OK ? broodi_self_admit_start() : status;
 }
 
 static bool is_daemon(const brood_process_options *options)

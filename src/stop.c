@@ -4,8 +4,8 @@
 #include "deadline.h"
 #include "fail.h"
 #include "family.h"
+#include "race.h"
 #include "self.h"
-#include "threads.h"
 #include "wait.h"
 
 #include <brood/process.h>
@@ -37,11 +37,17 @@ bool broodi_stop_is_asked(uint64_t state)
     return state & ASKED;
 }
 
+static bool thread_is_asked(atomic_bool *flag)
+{
+    const bool asked = atomic_load_explicit(flag, memory_order_acquire);
+    broodi_race_acquire(flag);
+    return asked;
+}
+
 static bool is_asked(uint64_t state)
 {
     const struct broodi_self *self = broodi_self_known();
-    return broodi_stop_is_asked(state) ||
-           (self && self->thread && broodi_thread_is_asked(self->thread));
+    return broodi_stop_is_asked(state) || (self && self->asked && thread_is_asked(self->asked));
 }
 
 bool brood_stop_requested(void)

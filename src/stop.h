@@ -2,7 +2,7 @@
 // Requests to stop, to a process or to one of its threads. The slot of every process has one word
 // for them, which all its threads wait on: bit 0 is set once the process was requested to stop; the
 // other bits count the requests to its threads. A flag of the thread says whether it was meant
-// (broodi_thread_is_asked).
+// (broodi_self.asked).
 #ifndef STOP_H
 #define STOP_H
 

@@ -13,7 +13,6 @@
 
 #include "compiler.h"
 #include "deadline.h"
-#include "ending.h"
 #include "fail.h"
 #include "fault.h"
 #include "os/os_guard.h"
@@ -114,6 +113,9 @@ static void run(void *arg)
     struct broodi_self *self = broodi_self();
     if (self) {
         self->thread = thread;
+        self->name = thread->name;
+        self->daemon = thread->daemon;
+        self->asked = &thread->asked;
         self->id = thread->id;
         // So that brood_dump lists the thread. The target also runs without a slot.
         (void)broodi_self_take_slot();
@@ -140,14 +142,13 @@ static brood_status check(brood_target target, const void *arg, size_t size,
     for (size_t i = 0; i < sizeof options->reserved / sizeof options->reserved[0]; i++)
         if (options->reserved[i])
             return broodi_fail(BROOD_INVALID, "a reserved member of the options is not zero");
-    return broodi_ending_refuses() ? broodi_fail(BROOD_WRONG_STATE, "the process is ending")
-                                   : BROOD_OK;
+    return broodi_self_admit_start();
 }
 
 static bool is_daemon(int32_t mode)
 {
     const struct broodi_self *self = broodi_self_known();
-    const bool inherited = self && self->thread && self->thread->daemon;
+    const bool inherited = self && self->daemon;
     return mode == BROOD_DAEMON_YES || (mode == BROOD_DAEMON_INHERIT && inherited);
 }
 
@@ -175,9 +176,6 @@ static brood_status start(brood_thread **out, brood_target target, const void *a
 {
     char counted[32];
     brood_status status = check(target, arg, size, options);
-    if (status != BROOD_OK)
-        return status;
-    status = broodi_ending_renew();
     if (status != BROOD_OK)
         return status;
     reap_ended();
@@ -363,13 +361,6 @@ static bool is_ours(const brood_thread *thread)
     return thread && thread->serial == broodi_here.serial;
 }
 
-bool broodi_thread_is_asked(const brood_thread *thread)
-{
-    const bool asked = atomic_load_explicit(&thread->asked, memory_order_acquire);
-    broodi_race_acquire(&thread->asked);
-    return asked;
-}
-
 static brood_status check_ours(const brood_thread *thread)
 {
     if (!thread)
@@ -438,11 +429,6 @@ void broodi_threads_close(void)
     brood_os_guard_lock();
     threads.closed = true;
     brood_os_guard_unlock();
-}
-
-bool broodi_thread_is_daemon(const brood_thread *thread)
-{
-    return thread->daemon;
 }
 
 void broodi_threads_forget(void)

@@ -11,9 +11,6 @@
 // Marks the calling thread as ended; the last thing that it does with its object.
 void broodi_thread_complete(brood_thread *thread);
 
-// Whether the thread was asked to stop.
-bool broodi_thread_is_asked(const brood_thread *thread);
-
 // Returns a reference to a thread that the end of the process has to join: no daemon, not the
 // calling thread, and not a thread that is inside exit() like the caller. NULL if there is none.
 brood_thread *broodi_threads_any(void);
@@ -27,8 +24,6 @@ brood_status broodi_thread_join(brood_thread *thread, int64_t deadline);
 
 // From now on no thread can be started.
 void broodi_threads_close(void);
-
-bool broodi_thread_is_daemon(const brood_thread *thread);
 
 // In a forked child: empties the list, whose threads do not exist in the child.
 void broodi_threads_forget(void);
