@@ -37,7 +37,6 @@
 
 #define WAITERS UINT32_C(1)
 #define ONE_TICKET (UINT32_C(1) << BROODI_TICKET_AT)
-#define OLDEST (BROODI_TICKET / 4)
 
 static struct broodi_condition_slot *find(brood_condition condition)
 {
@@ -47,73 +46,6 @@ static struct broodi_condition_slot *find(brood_condition condition)
 static brood_status not_found(void)
 {
     return broodi_object_missing("condition");
-}
-
-static uint32_t seat_limit(void)
-{
-    const uint32_t seats = broodi_slot_limit(BROODI_SEAT);
-    const uint32_t threads = broodi_slot_limit(BROODI_THREAD);
-    return seats < threads ? seats : threads;
-}
-
-static bool is_abandoned(const struct broodi_seat *seat)
-{
-    return !broodi_thread_is_alive(broodi_slot_index(BROODI_SEAT, seat));
-}
-
-// Finds the next seat from `*index` on in which a thread waits for the condition, or is about to,
-// and is neither claimed nor chosen; NULL if there is none. The caller checks whether that thread
-// is alive, if it needs to know: on some systems the check is a system call. Only the seat of a
-// thread that died before it had a ticket is cleared here.
-static struct broodi_seat *next_seat(uint64_t id, uint32_t *index, uint64_t *out_word)
-{
-    const uint32_t limit = seat_limit();
-    while ((*index = broodi_slot_next(BROODI_THREAD, *index, limit)) < limit) {
-        struct broodi_seat *seat = broodi_seat_at((*index)++);
-        const uint64_t word = atomic_load_explicit(&seat->state.state, memory_order_seq_cst);
-        const enum broodi_seat_phase phase = broodi_seat_phase_of(word);
-        if (!broodi_seat_is_for(word, id) || phase > BROODI_SEAT_WAITING)
-            continue;
-        if (phase == BROODI_SEAT_ENTERING && is_abandoned(seat)) {
-            (void)broodi_seat_change(seat, word, 0);
-            continue;
-        }
-        *out_word = word;
-        return seat;
-    }
-    return NULL;
-}
-
-static bool is_waiting(uint64_t word)
-{
-    return broodi_seat_phase_of(word) == BROODI_SEAT_WAITING;
-}
-
-// Whether a notify of all, before or at this state, has released the waiter in the seat. Epochs
-// are compared by distance: up to half of their number apart, the seat's is the earlier one.
-static bool is_released(const struct broodi_seat *seat, uint64_t state)
-{
-    const uint32_t passed = (broodi_epoch(state) - broodi_seat_epoch(seat)) & BROODI_EPOCH;
-    return passed > 0 && passed <= BROODI_EPOCH / 2;
-}
-
-static bool choose(struct broodi_seat *seat, uint64_t word)
-{
-    const uint64_t chosen = (word & ~BROODI_SEAT_PHASE) | BROODI_SEAT_CHOSEN;
-    if (!broodi_seat_change(seat, word, chosen))
-        return false;
-    broodi_step(BROODI_STEP_CONDITION_CHOSEN);
-    broodi_wake(&seat->state, 1);
-    return true;
-}
-
-// Marks a released waiter CHOSEN, unless it has seen the epoch and left. If the swap fails
-// because the seat's ticket was renewed, it is tried again.
-static void choose_released(struct broodi_seat *seat, uint64_t word, uint64_t id, uint64_t state)
-{
-    while (broodi_seat_is_for(word, id) && is_waiting(word) && is_released(seat, state) &&
-           !choose(seat, word))
-        word = broodi_word_look(&seat->state);
 }
 
 // Creating and destroying
@@ -137,12 +69,6 @@ brood_status brood_condition_create(brood_condition *out)
     return broodi_answer("brood_condition_create", create(out));
 }
 
-static void end_wait(struct broodi_seat *seat, uint64_t word)
-{
-    if (broodi_seat_change(seat, word, 0))
-        broodi_wake(&seat->state, 1);
-}
-
 // If the destroyer is killed in here, each waiter notices the end of the condition within a
 // second.
 static brood_status destroy(brood_condition condition)
@@ -158,10 +84,10 @@ static brood_status destroy(brood_condition condition)
     // If the slot has been reused, no waiter was left.
     if (!broodi_object_has_ended(condition.id, state))
         return BROOD_OK;
-    for (uint32_t index = 0; (seat = next_seat(condition.id, &index, &word)) != NULL;) {
-        choose_released(seat, word, condition.id, state);
-        if (is_waiting(word) && !is_released(seat, state))
-            end_wait(seat, word);
+    for (uint32_t index = 0; (seat = broodi_seat_next(condition.id, &index, &word)) != NULL;) {
+        broodi_seat_choose_released(seat, word, condition.id, state);
+        if (broodi_seat_is_waiting(word) && !broodi_seat_is_released(seat, state))
+            broodi_seat_end_wait(seat, word);
     }
     return BROOD_OK;
 }
@@ -173,59 +99,16 @@ brood_status brood_condition_destroy(brood_condition condition)
 
 void broodi_conditions_end_waits(uint64_t lock)
 {
-    const uint32_t limit = seat_limit();
+    const uint32_t limit = broodi_seat_limit();
     for (uint32_t index = 0; index < limit; index++) {
         struct broodi_seat *seat = broodi_seat_at(index);
         const uint64_t word = broodi_word_look(&seat->state);
-        if (is_waiting(word) && broodi_seat_has_lock(seat, lock))
-            end_wait(seat, word);
+        if (broodi_seat_is_waiting(word) && broodi_seat_has_lock(seat, lock))
+            broodi_seat_end_wait(seat, word);
     }
 }
 
 // Notifying
-
-// The age of the ticket: how many tickets have been taken since, up to `state`. An age of more
-// than half of all tickets means that the ticket was taken after `state`.
-static uint32_t age(uint64_t word, uint64_t state)
-{
-    return (broodi_last_ticket(state) - broodi_seat_ticket(word)) & BROODI_TICKET;
-}
-
-static bool waited_when(const struct broodi_seat *seat, uint64_t word, uint64_t state)
-{
-    return is_waiting(word) && age(word, state) <= BROODI_TICKET / 2 &&
-           broodi_seat_epoch(seat) == broodi_epoch(state);
-}
-
-// Each thread that takes a ticket renews the tickets of waiters older than OLDEST. Otherwise
-// their age could pass half of all tickets, and a notifier would take them for later ones. The
-// order among renewed tickets is lost.
-static void renew_ticket(struct broodi_seat *seat, uint64_t word, uint64_t id, uint64_t state)
-{
-    if (waited_when(seat, word, state) && age(word, state) > OLDEST)
-        (void)broodi_seat_change(
-            seat, word,
-            broodi_seat_word(id, broodi_last_ticket(state) - OLDEST, BROODI_SEAT_WAITING));
-}
-
-// The seat of the thread that has waited longest of those that waited in this state; NULL if
-// there is none. `*out_empty` receives whether no thread waits for the condition or is about to.
-static struct broodi_seat *find_first(uint64_t id, uint64_t state, uint64_t *out_word,
-                                      bool *out_empty)
-{
-    uint64_t word;
-    struct broodi_seat *seat;
-    struct broodi_seat *first = NULL;
-    *out_empty = true;
-    for (uint32_t index = 0; (seat = next_seat(id, &index, &word)) != NULL;) {
-        *out_empty = false;
-        if (!waited_when(seat, word, state) || (first && age(word, state) <= age(*out_word, state)))
-            continue;
-        first = seat;
-        *out_word = word;
-    }
-    return first;
-}
 
 // Ends a search that found no waiter to choose, and clears WAITERS if no thread waits at all.
 // False if a ticket was taken or an epoch begun since `state` was loaded: then there may be a
@@ -237,27 +120,6 @@ static bool end_search(broodi_word *condition, uint64_t state, bool empty)
                  : broodi_word_look(condition) == state;
 }
 
-// The calling thread in the form that replaces the ticket of a claimed seat. 0 if it has no slot,
-// or the last one that there can be, which does not fit.
-static uint32_t claimant(void)
-{
-    const uint32_t slot = broodi_self_slot();
-    if (slot == BROODI_NONE || slot + 1 >= UINT32_C(1) << BROODI_CLAIM_SLOT_BITS)
-        return 0;
-    return (broodi_thread_turn(slot) << BROODI_CLAIM_SLOT_BITS | (slot + 1)) & BROODI_TICKET;
-}
-
-// A notifier without that form chooses its waiters one by one.
-static bool claim(struct broodi_seat *seat, uint64_t word, uint64_t id, uint32_t notifier)
-{
-    if (notifier == 0)
-        return choose(seat, word);
-    if (!broodi_seat_change(seat, word, broodi_seat_word(id, notifier, BROODI_SEAT_CLAIMED)))
-        return false;
-    broodi_step(BROODI_STEP_CONDITION_CLAIMED);
-    return true;
-}
-
 // Chooses up to `count` waiters, or claims them if there is a notifier.
 static void choose_some(broodi_word *condition, uint64_t id, uint32_t count, uint32_t notifier)
 {
@@ -267,35 +129,24 @@ static void choose_some(broodi_word *condition, uint64_t id, uint32_t count, uin
         const uint64_t state = broodi_word_look(condition);
         if (!broodi_handle_is_current(id, state) || !(broodi_low(state) & WAITERS))
             return;
-        struct broodi_seat *seat = find_first(id, state, &word, &empty);
+        struct broodi_seat *seat = broodi_seat_first(id, state, &word, &empty);
         if (!seat && end_search(condition, state, empty))
             return;
         if (!seat)
             continue;
-        if (is_abandoned(seat))
+        if (broodi_seat_is_abandoned(seat))
             (void)broodi_seat_change(seat, word, 0);
         else
-            count -= claim(seat, word, id, notifier);
-    }
-}
-
-static void choose_claimed(uint64_t id, uint32_t notifier)
-{
-    const uint64_t claimed = broodi_seat_word(id, notifier, BROODI_SEAT_CLAIMED);
-    const uint32_t limit = seat_limit();
-    for (uint32_t index = 0; index < limit; index++) {
-        struct broodi_seat *seat = broodi_seat_at(index);
-        if (broodi_word_look(&seat->state) == claimed)
-            (void)choose(seat, claimed);
+            count -= broodi_seat_claim(seat, word, id, notifier);
     }
 }
 
 static void notify_some(broodi_word *condition, uint64_t id, uint32_t count)
 {
-    const uint32_t notifier = count > 1 ? claimant() : 0;
+    const uint32_t notifier = count > 1 ? broodi_seat_claimant() : 0;
     choose_some(condition, id, count, notifier);
     if (notifier)
-        choose_claimed(id, notifier);
+        broodi_seat_choose_claimed(id, notifier);
 }
 
 // False if the state was not `state` any more.
@@ -311,8 +162,8 @@ static bool notify_all(broodi_word *condition, uint64_t id, uint64_t state)
                                                  memory_order_seq_cst, memory_order_relaxed))
         return false;
     broodi_step(BROODI_STEP_CONDITION_RELEASED);
-    for (uint32_t index = 0; (seat = next_seat(id, &index, &word)) != NULL;)
-        choose_released(seat, word, id, released);
+    for (uint32_t index = 0; (seat = broodi_seat_next(id, &index, &word)) != NULL;)
+        broodi_seat_choose_released(seat, word, id, released);
     return true;
 }
 
@@ -364,11 +215,12 @@ struct waiting {
 static bool has_another_lock(struct broodi_seat *seat, uint64_t word, uint64_t state,
                              const struct waiting *waiting)
 {
-    if (seat == waiting->seat || (is_waiting(word) && is_released(seat, state)) ||
+    if (seat == waiting->seat ||
+        (broodi_seat_is_waiting(word) && broodi_seat_is_released(seat, state)) ||
         broodi_seat_has_lock(seat, waiting->lock.id))
         return false;
     return broodi_lock_exists(atomic_load_explicit(&seat->lock, memory_order_relaxed)) &&
-           !is_abandoned(seat);
+           !broodi_seat_is_abandoned(seat);
 }
 
 // Called by the thread whose ticket made this state, if others may wait: renews old tickets, and
@@ -378,8 +230,9 @@ static bool check_others(const struct waiting *waiting, uint64_t state)
     uint64_t word;
     bool differ = false;
     struct broodi_seat *seat;
-    for (uint32_t index = 0; (seat = next_seat(waiting->condition.id, &index, &word)) != NULL;) {
-        renew_ticket(seat, word, waiting->condition.id, state);
+    for (uint32_t index = 0;
+         (seat = broodi_seat_next(waiting->condition.id, &index, &word)) != NULL;) {
+        broodi_seat_renew_ticket(seat, word, waiting->condition.id, state);
         differ = differ || has_another_lock(seat, word, state, waiting);
     }
     return differ;
@@ -392,8 +245,9 @@ static void write_ticket(struct waiting *waiting, uint64_t state)
         broodi_seat_word(waiting->condition.id, broodi_last_ticket(state), BROODI_SEAT_WAITING);
     waiting->epoch = broodi_epoch(state);
     broodi_seat_set_lock(waiting->seat, waiting->lock.id, waiting->epoch);
-    // seq_cst, as are the load of the state in await, the swap in notify_all and its loads of the
-    // seats: either the waiter sees the new epoch, or the notifier sees the seat.
+    // seq_cst, as are the load of the state in await, the swap in notify_all and the loads of the
+    // seats in broodi_seat_next: either the waiter sees the new epoch, or the notifier sees the
+    // seat.
     atomic_store_explicit(&waiting->seat->state.state, word, memory_order_seq_cst);
 }
 
@@ -436,20 +290,6 @@ static brood_status judge(const struct waiting *waiting, uint64_t state)
     return brood_os_clock() >= waiting->deadline ? BROOD_TIMEOUT : BROOD_BUSY;
 }
 
-// Waits, as a claimed waiter, until the notifier has claimed the rest and chosen all, or until
-// the notifier has ended.
-static void await_notifier(broodi_word *word, uint64_t seen)
-{
-    const uint32_t notifier = broodi_seat_ticket(seen);
-    const uint32_t slot = (notifier & ((UINT32_C(1) << BROODI_CLAIM_SLOT_BITS) - 1)) - 1;
-    const uint32_t turn = notifier >> BROODI_CLAIM_SLOT_BITS;
-    const uint32_t mask = ((UINT32_C(1) << BROODI_CLAIM_TURN_BITS) - 1) << 1;
-    broodi_wait(word, seen, slot, INT64_MAX);
-    if (broodi_thread_fate(slot, turn << 1, mask) != BROODI_FATE_LIVES)
-        (void)broodi_seat_change((struct broodi_seat *)(void *)word, seen,
-                                 (seen & ~BROODI_SEAT_PHASE) | BROODI_SEAT_CHOSEN);
-}
-
 static brood_status await(const struct waiting *waiting)
 {
     broodi_word *word = &waiting->seat->state;
@@ -460,7 +300,7 @@ static brood_status await(const struct waiting *waiting)
         if (broodi_seat_phase_of(seen) == BROODI_SEAT_CHOSEN)
             return BROOD_OK;
         if (broodi_seat_phase_of(seen) == BROODI_SEAT_CLAIMED) {
-            await_notifier(word, seen);
+            broodi_seat_await_claim(waiting->seat, seen);
             continue;
         }
         const brood_status status =

@@ -117,4 +117,65 @@ static inline uint32_t broodi_epoch(uint64_t state)
     return broodi_low(state) >> BROODI_EPOCH_AT & BROODI_EPOCH;
 }
 
+static inline bool broodi_seat_is_waiting(uint64_t word)
+{
+    return broodi_seat_phase_of(word) == BROODI_SEAT_WAITING;
+}
+
+// Whether a notify of all, before or at this state, has released the waiter in the seat. Epochs
+// are compared by distance: up to half of their number apart, the seat's is the earlier one.
+static inline bool broodi_seat_is_released(const struct broodi_seat *seat, uint64_t state)
+{
+    const uint32_t passed = (broodi_epoch(state) - broodi_seat_epoch(seat)) & BROODI_EPOCH;
+    return passed > 0 && passed <= BROODI_EPOCH / 2;
+}
+
+// The number of seats that a scan has to visit.
+uint32_t broodi_seat_limit(void);
+
+// Whether no living thread has the seat.
+bool broodi_seat_is_abandoned(const struct broodi_seat *seat);
+
+// Finds the next seat from `*index` on in which a thread waits for the condition, or is about to,
+// and is neither claimed nor chosen; NULL if there is none. The caller checks whether that thread
+// is alive, if it needs to know: on some systems the check is a system call. Only the seat of a
+// thread that died before it had a ticket is cleared here.
+struct broodi_seat *broodi_seat_next(uint64_t id, uint32_t *index, uint64_t *out_word);
+
+// Changes the word to CHOSEN and wakes the waiter. False if the word was not `word` any more.
+bool broodi_seat_choose(struct broodi_seat *seat, uint64_t word);
+
+// Marks a released waiter CHOSEN, unless it has seen the epoch and left. If the swap fails
+// because the seat's ticket was renewed, it is tried again.
+void broodi_seat_choose_released(struct broodi_seat *seat, uint64_t word, uint64_t id,
+                                 uint64_t state);
+
+// Ends the wait with BROOD_STALE, unless the word is not `word` any more.
+void broodi_seat_end_wait(struct broodi_seat *seat, uint64_t word);
+
+// Renews the ticket if it is older than a quarter of all tickets. Each thread that takes a ticket
+// does so for all waiters. Otherwise the age of a ticket could pass half of all tickets, and a
+// notifier would take it for a later one. The order among renewed tickets is lost.
+void broodi_seat_renew_ticket(struct broodi_seat *seat, uint64_t word, uint64_t id, uint64_t state);
+
+// The seat of the thread that has waited longest of those that waited in this state; NULL if
+// there is none. `*out_empty` receives whether no thread waits for the condition or is about to.
+struct broodi_seat *broodi_seat_first(uint64_t id, uint64_t state, uint64_t *out_word,
+                                      bool *out_empty);
+
+// The calling thread in the form that replaces the ticket of a claimed seat. 0 if it has no slot,
+// or the last one that there can be, which does not fit.
+uint32_t broodi_seat_claimant(void);
+
+// Claims the seat for the notifier; a notifier without that form, 0, chooses the waiter at once.
+// False if the word was not `word` any more.
+bool broodi_seat_claim(struct broodi_seat *seat, uint64_t word, uint64_t id, uint32_t notifier);
+
+// Chooses all waiters that the notifier has claimed.
+void broodi_seat_choose_claimed(uint64_t id, uint32_t notifier);
+
+// Waits, as the waiter in this claimed seat, until the notifier has claimed the rest and chosen
+// all, or until the notifier has ended. `seen` is the word of the seat.
+void broodi_seat_await_claim(struct broodi_seat *seat, uint64_t seen);
+
 #endif

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The condition (src/condition.c): three waiters, a notifier, and a second one. Step for step:
 //   waiter    take_ticket, write_ticket, await
-//   some      choose_some, find_first, end_search, choose_claimed
+//   some      choose_some, end_search; broodi_seat_first, broodi_seat_choose_claimed of src/seat.c
 //   all       notify_all
 //   destroy   destroy
 // A load, a decision that depends on the loaded value alone, and the swap from that value are one
