@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: MIT
-// Locks.
+// Acquiring and releasing locks. lock_slot.c creates and destroys them.
 //
-// The low word of a lock's state is its holder, 0 when the lock is free, and three flags. The
-// holder is the slot of its thread plus one, with some bits of the slot's generation, so that a
-// waiter which compares two loads does not take the next thread in the slot for the same holder.
-// The flags:
+// The low word of a lock's state is its holder (lock_word.h), 0 when the lock is free, and three
+// flags:
 //
 //   WAITERS   Threads wait, or may wait: the release wakes one.
 //   STARVING  A waiter found the lock held again after a wait, a millisecond or more after its call
@@ -28,9 +26,9 @@
 // count of zero.
 #include "lock.h"
 
-#include "condition.h"
 #include "deadline.h"
 #include "fail.h"
+#include "lock_word.h"
 #include "object.h"
 #include "os/os_clock.h"
 #include "os/os_thread.h"
@@ -44,11 +42,8 @@
 #define WAITERS (UINT32_C(1) << 31)
 #define SETTLED (UINT32_C(1) << 30)
 #define STARVING (UINT32_C(1) << 29)
-#define SLOT ((UINT32_C(1) << TURN_AT) - 1)
-#define HOLDER ((UINT32_C(1) << (TURN_AT + BROODI_THREAD_TURN_BITS)) - 1)
 
 enum {
-    TURN_AT = 21,
     STARVES_AFTER = 1000000, // ns
     SHORT_WAIT = 50000000,
     LONG_WAIT = 1000000000,
@@ -72,24 +67,14 @@ struct attempt {
 
 static struct broodi_thread_slot *thread_of(uint32_t self)
 {
-    return broodi_slot(BROODI_THREAD, (self & SLOT) - 1);
-}
-
-static uint32_t holder_of(uint32_t slot, uint32_t turn)
-{
-    return turn << TURN_AT | (slot + 1);
+    return broodi_slot(BROODI_THREAD, broodi_holder_slot(self));
 }
 
 // The calling thread as a holder; 0 if it has no slot and none can be taken.
 static uint32_t find_self(void)
 {
     const struct broodi_self *self = broodi_self_with_slot();
-    return self ? holder_of(self->slot, self->turn) : 0;
-}
-
-static bool is_over(uint32_t holder)
-{
-    return broodi_thread_is_over((holder & SLOT) - 1, holder >> TURN_AT);
+    return self ? broodi_holder_of(self->slot, self->turn) : 0;
 }
 
 static void count_held(uint32_t self, uint32_t change)
@@ -119,46 +104,6 @@ static void set_depth(struct broodi_lock_slot *lock, uint32_t depth)
     atomic_store_explicit(&lock->depth, depth, memory_order_relaxed);
 }
 
-// Creating and destroying
-
-static brood_status make(enum broodi_kind kind, uint64_t *out_id, bool recursive)
-{
-    uint32_t index;
-    const brood_status status = broodi_slot_take(kind, 0, &index);
-    if (status != BROOD_OK)
-        return status;
-    struct broodi_lock_slot *lock = broodi_slot(kind, index);
-    broodi_step(BROODI_STEP_LOCK_MADE);
-    lock->recursive = recursive;
-    set_depth(lock, 0);
-    atomic_store_explicit(&lock->given_up, 0, memory_order_relaxed);
-    *out_id = broodi_handle_of(kind, index);
-    return BROOD_OK;
-}
-
-brood_status broodi_own_lock_make(uint64_t *out_id)
-{
-    return make(BROODI_OWN_LOCK, out_id, false);
-}
-
-static brood_status create(brood_lock *out, bool recursive)
-{
-    const brood_status status = broodi_ready();
-    if (status != BROOD_OK)
-        return status;
-    return out ? make(BROODI_LOCK, &out->id, recursive) : broodi_fail(BROOD_INVALID, "out is NULL");
-}
-
-brood_status brood_lock_create(brood_lock *out)
-{
-    return broodi_answer("brood_lock_create", create(out, false));
-}
-
-brood_status brood_lock_create_recursive(brood_lock *out)
-{
-    return broodi_answer("brood_lock_create_recursive", create(out, true));
-}
-
 static struct broodi_lock_slot *find(brood_lock lock)
 {
     return broodi_object_find(BROODI_LOCK, lock.id);
@@ -167,85 +112,6 @@ static struct broodi_lock_slot *find(brood_lock lock)
 static brood_status not_found(void)
 {
     return broodi_object_missing("lock");
-}
-
-static brood_status destroy(brood_lock lock)
-{
-    struct broodi_lock_slot *slot = find(lock);
-    if (!slot)
-        return not_found();
-    for (;;) {
-        const uint64_t state = atomic_load_explicit(&slot->state.state, memory_order_acquire);
-        const uint32_t holder = broodi_low(state) & HOLDER;
-        if (!broodi_handle_is_current(lock.id, state))
-            return BROOD_STALE;
-        if (holder && !is_over(holder))
-            return broodi_fail(BROOD_BUSY, "the lock is held");
-        if (!broodi_object_end(lock.id, &slot->state, state, 0))
-            continue;
-        // If the destroyer is killed here, each waiter notices the end of the lock within a
-        // second.
-        if (atomic_load_explicit(&slot->given_up, memory_order_relaxed))
-            broodi_conditions_end_waits(lock.id);
-        return BROOD_OK;
-    }
-}
-
-brood_status brood_lock_destroy(brood_lock lock)
-{
-    return broodi_answer("brood_lock_destroy", destroy(lock));
-}
-
-bool broodi_lock_next(enum broodi_kind kind, uint32_t thread, uint32_t *index, uint64_t *out_id)
-{
-    const uint32_t limit = broodi_slot_limit(kind);
-    const uint32_t holder = holder_of(thread, broodi_thread_turn(thread));
-    while ((*index = broodi_slot_next(kind, *index, limit)) < limit) {
-        const struct broodi_lock_slot *lock = broodi_slot(kind, *index);
-        const uint64_t state = atomic_load_explicit(&lock->state.state, memory_order_acquire);
-        const uint32_t at = (*index)++;
-        if (!broodi_slot_is_live(state) || (broodi_low(state) & HOLDER) != holder)
-            continue;
-        *out_id = broodi_handle_of(kind, at);
-        return true;
-    }
-    return false;
-}
-
-static bool names_in(enum broodi_kind kind, uint32_t thread)
-{
-    uint32_t index = 0;
-    uint64_t id;
-    return broodi_lock_next(kind, thread, &index, &id);
-}
-
-bool broodi_lock_names(uint32_t thread)
-{
-    return names_in(BROODI_OWN_LOCK, thread) || names_in(BROODI_LOCK, thread);
-}
-
-bool broodi_lock_exists(uint64_t low_id)
-{
-    const uint64_t id = (uint64_t)broodi_family.tag << BROODI_TAG_AT |
-                        (uint64_t)BROODI_LOCK << BROODI_KIND_AT |
-                        (low_id & ((UINT64_C(1) << BROODI_KIND_AT) - 1));
-    const struct broodi_lock_slot *lock = broodi_handle_slot(BROODI_LOCK, id);
-    return lock && broodi_handle_is_current(id, broodi_word_look(&lock->state));
-}
-
-bool broodi_lock_holder(uint64_t id, uint32_t *out_thread)
-{
-    const struct broodi_lock_slot *lock = broodi_handle_slot(BROODI_LOCK, id);
-    if (!lock)
-        lock = broodi_handle_slot(BROODI_OWN_LOCK, id);
-    if (!lock)
-        return false;
-    const uint64_t state = atomic_load_explicit(&lock->state.state, memory_order_acquire);
-    const uint32_t holder = broodi_low(state) & HOLDER;
-    if (!broodi_handle_is_current(id, state) || !holder)
-        return false;
-    *out_thread = (holder & SLOT) - 1;
-    return true;
 }
 
 // Acquiring
@@ -281,7 +147,7 @@ static void spin(const struct attempt *attempt)
     for (unsigned pause = FIRST_PAUSE; pause <= last; pause *= 2) {
         const uint64_t state =
             atomic_load_explicit(&attempt->lock->state.state, memory_order_relaxed);
-        if (!(broodi_low(state) & HOLDER) || (broodi_low(state) & WAITERS))
+        if (!(broodi_low(state) & BROODI_HOLDER) || (broodi_low(state) & WAITERS))
             return;
         for (unsigned i = 0; i < pause; i++)
             brood_os_thread_pause();
@@ -292,7 +158,7 @@ static void spin(const struct attempt *attempt)
 // again.
 static bool may_take(const struct attempt *attempt, uint32_t low, bool expired)
 {
-    return !(low & HOLDER) && (!(low & STARVING) || attempt->waited || expired);
+    return !(low & BROODI_HOLDER) && (!(low & STARVING) || attempt->waited || expired);
 }
 
 // Queries the liveness of the holder only after a wait for that holder has returned, or when the
@@ -300,8 +166,8 @@ static bool may_take(const struct attempt *attempt, uint32_t low, bool expired)
 // it.
 static bool holder_is_over(const struct attempt *attempt, uint32_t low, bool expired)
 {
-    const uint32_t holder = low & HOLDER;
-    return holder && (expired || attempt->watched == holder) && is_over(holder);
+    const uint32_t holder = low & BROODI_HOLDER;
+    return holder && (expired || attempt->watched == holder) && broodi_holder_is_over(holder);
 }
 
 static bool take(const struct attempt *attempt, uint64_t state)
@@ -318,7 +184,7 @@ static bool take(const struct attempt *attempt, uint64_t state)
 // Sets the flags for this waiter in the word, then waits.
 static void wait_once(struct attempt *attempt, uint64_t state, int64_t now)
 {
-    const uint32_t holder = broodi_low(state) & HOLDER;
+    const uint32_t holder = broodi_low(state) & BROODI_HOLDER;
     if (attempt->watched != holder || attempt->watched_since == 0) {
         attempt->watched = holder;
         attempt->watched_since = now;
@@ -334,7 +200,7 @@ static void wait_once(struct attempt *attempt, uint64_t state, int64_t now)
         broodi_self_waits(BROODI_WAITS_OBJECT, attempt->id);
     const int64_t span = !holder ? STARVES_AFTER : settled ? LONG_WAIT : SHORT_WAIT;
     broodi_wait(&attempt->lock->state, broodi_state(broodi_generation(state), low),
-                holder ? (holder & SLOT) - 1 : BROODI_NONE,
+                holder ? broodi_holder_slot(holder) : BROODI_NONE,
                 broodi_until(attempt->deadline, now, span));
     broodi_step(BROODI_STEP_LOCK_WAITED);
     attempt->waited = true;
@@ -346,7 +212,7 @@ static void wait_once(struct attempt *attempt, uint64_t state, int64_t now)
 static bool leave(const struct attempt *attempt, uint64_t state)
 {
     const uint32_t low = broodi_low(state);
-    return !attempt->waited || !(low & HOLDER) || (low & WAITERS) ||
+    return !attempt->waited || !(low & BROODI_HOLDER) || (low & WAITERS) ||
            swap(attempt->lock, state, low | WAITERS);
 }
 
@@ -383,7 +249,7 @@ static brood_status acquire_contended(uint64_t id, struct broodi_lock_slot *slot
                                       brood_duration timeout)
 {
     const uint64_t state = atomic_load_explicit(&slot->state.state, memory_order_relaxed);
-    if (broodi_handle_is_current(id, state) && (broodi_low(state) & HOLDER) == self)
+    if (broodi_handle_is_current(id, state) && (broodi_low(state) & BROODI_HOLDER) == self)
         return add_level(slot);
     struct attempt attempt = {
         .lock = slot,
@@ -454,7 +320,7 @@ static brood_status find_held(brood_lock lock, struct broodi_lock_slot **out)
     const uint64_t state = atomic_load_explicit(&slot->state.state, memory_order_relaxed);
     if (!broodi_handle_is_current(lock.id, state))
         return BROOD_STALE;
-    if (!self || (broodi_low(state) & HOLDER) != self)
+    if (!self || (broodi_low(state) & BROODI_HOLDER) != self)
         return broodi_fail(BROOD_NOT_OWNER, "this thread does not hold the lock");
     *out = slot;
     return BROOD_OK;
@@ -465,7 +331,7 @@ static void release_held(struct broodi_lock_slot *slot)
     const uint64_t state = atomic_load_explicit(&slot->state.state, memory_order_relaxed);
     release_last(slot, state);
     broodi_step(BROODI_STEP_LOCK_RELEASED);
-    count_held(broodi_low(state) & HOLDER, UINT32_MAX);
+    count_held(broodi_low(state) & BROODI_HOLDER, UINT32_MAX);
 }
 
 static brood_status release(brood_lock lock)
