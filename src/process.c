@@ -203,18 +203,19 @@ static void link_child(brood_process *process)
     list->count++;
 }
 
-// Does nothing for a child that is not on a list.
-static void unlink_child(brood_process *process)
+// Returns false for a child that is not on a list.
+static bool unlink_child(brood_process *process)
 {
     struct list *list = list_of(process->daemon);
     if (process->added == 0)
-        return;
+        return false;
     *(process->previous ? &process->previous->next : &list->first) = process->next;
     *(process->next ? &process->next->previous : &list->last) = process->previous;
     if (list->next_check == process)
         list->next_check = process->next;
     process->added = 0;
     list->count--;
+    return true;
 }
 
 // Reaps the child if it has ended. The caller holds the guard. True if this call reaped it: then
@@ -226,7 +227,8 @@ static bool reap(brood_process *process)
         return false;
     process->end = conclude(process, seen);
     process->ended = true;
-    unlink_child(process);
+    if (!unlink_child(process))       // kill_daemon() has given it up:
+        broodi_child_retain(process); // release_reaped() drops this one instead of the list's
     return true;
 }
 
@@ -466,14 +468,16 @@ static int64_t ask_daemons(void)
 }
 
 // Kills a daemon and waits for its end. A daemon that this process may not signal, because it has
-// become another user's, is not waited for: it does not end with this process either.
+// become another user's, is given up: it is not waited for, and the list's reference is dropped.
+// The daemon lives, so its slot stays; a sweep frees it once both processes have ended.
 static brood_status kill_daemon(brood_process *process, int64_t deadline)
 {
     brood_os_guard_lock();
     const bool killed = end_now(process, true) == BROOD_OK;
-    if (!killed)
-        unlink_child(process);
+    const bool gives_up = !killed && unlink_child(process);
     brood_os_guard_unlock();
+    if (gives_up)
+        brood_process_drop(process);
     return killed ? broodi_child_join(process, deadline) : BROOD_OK;
 }
 
@@ -503,7 +507,7 @@ void broodi_children_inherit(brood_process *process)
 
 static void forget_child(brood_process *process)
 {
-    unlink_child(process);
+    (void)unlink_child(process);
     brood_os_process_forget(&process->child);
     if (process->server)
         brood_os_process_forget(&process->server->child);

@@ -265,6 +265,52 @@ static void a_daemon_is_stopped_where_signals_by_descriptor_are_refused(void **s
     }
 }
 
+// Gives up the right to signal its daemons, one of which it still has a reference to. Returns 77 if
+// it has no such right.
+static int end_beside_daemons_of_another_user(void *unused)
+{
+    enum { NOBODY = 65534 };
+    const brood_process_options options = { .daemon = BROOD_DAEMON_YES,
+                                            .method = BROOD_START_SPAWN };
+    brood_process *process = NULL;
+    (void)unused;
+    const size_t before = platform_descriptor_count();
+    CHECK(brood_process_start(NULL, stay, NULL, 0, &options) == BROOD_OK);
+    CHECK(brood_process_start(&process, stay, NULL, 0, &options) == BROOD_OK);
+    if (getuid() != 0 || setgid(NOBODY) != 0 || setuid(NOBODY) != 0 ||
+        brood_process_kill(process) == BROOD_OK)
+        return 77;
+    CHECK(brood_shutdown(BROOD_FOREVER) == BROOD_OK);
+    CHECK(brood_active_children(NULL, 0) == 0);
+    CHECK(brood_process_is_alive(process));
+    note("leave", 1);
+    CHECK(brood_process_join(process, MEETING_PATIENCE, NULL) == BROOD_OK);
+    CHECK(brood_process_report(process, NULL) == BROOD_OK);
+    brood_process_drop(process);
+    CHECK(platform_descriptor_count() == before);
+    return 0;
+}
+
+static void a_daemon_that_cannot_be_signalled_is_given_up_at_the_end(void **state)
+{
+    const brood_process_options fresh = { .method = BROOD_START_SPAWN };
+    brood_process *process = NULL;
+    brood_exit ended;
+    (void)state;
+    note("leave", 0);
+    assert_status(
+        brood_process_start(&process, end_beside_daemons_of_another_user, NULL, 0, &fresh),
+        BROOD_OK);
+    assert_status(brood_process_join(process, MEETING_PATIENCE, &ended), BROOD_OK);
+    brood_process_drop(process);
+    note("leave", 1);
+    if (brood_exit_number(ended) == 77) {
+        print_message("no right to become another user\n");
+        skip();
+    }
+    assert_int_equal(brood_exit_number(ended), 0);
+}
+
 // Copies
 
 // Counts the descriptors of kinds that only the library opens here.
@@ -569,6 +615,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_cancelled_wait_for_the_parent_leaves_no_descriptor),
         cmocka_unit_test(a_forked_child_is_as_cancellable_as_the_thread_that_started_it),
         cmocka_unit_test(a_daemon_is_stopped_where_signals_by_descriptor_are_refused),
+        cmocka_unit_test(a_daemon_that_cannot_be_signalled_is_given_up_at_the_end),
         cmocka_unit_test(a_copy_beside_threads_is_refused_where_threads_are_hidden),
         cmocka_unit_test(a_copy_has_no_descriptors_of_its_parent_s_children),
         cmocka_unit_test(a_copy_has_no_descriptors_of_starts_by_other_threads),
