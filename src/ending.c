@@ -266,7 +266,7 @@ static void record(enum broodi_record what, int code)
         return;
     struct broodi_process_slot *slot = broodi_slot(BROODI_PROCESS, process);
     atomic_store_explicit(&slot->code, code, memory_order_relaxed);
-    // Release: pairs with the acquire in record_of() of process.c.
+    // Release: pairs with the acquire in broodi_child_record().
     atomic_store_explicit(&slot->record, (uint32_t)what, memory_order_release);
 }
 

@@ -3,13 +3,10 @@
 // target, with two differences. It is detached, so that wait() in the program does not return it
 // (unless the program adopts orphans). And each of its forks returns from brood_os_serve() and
 // becomes a child of the requester.
-//
-// The end of a served child is reported twice: the system signals it on the child's pidfd, and the
-// server writes how the child ended into the child's slot before it reaps the child and so frees
-// the pid. process.c combines the two.
+// served.c has what differs for those children.
 #include "server.h"
 
-#include "children.h"
+#include "child.h"
 #include "deadline.h"
 #include "fail.h"
 #include "init.h"
@@ -158,7 +155,7 @@ void broodi_server_forget(void)
 {
     if (server.process) {
         brood_os_process_forget(&server.process->child);
-        broodi_children_inherit(server.process);
+        broodi_child_inherit(server.process);
     }
     server.process = NULL;
     atomic_store_explicit(&server.gate.state, 0, memory_order_relaxed);

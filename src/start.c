@@ -6,6 +6,7 @@
 // been moved out of the struct, whichever stage the start has reached.
 #include "start.h"
 #include "boot.h"
+#include "child.h"
 #include "children.h"
 #include "deadline.h"
 #include "environment.h"
@@ -21,6 +22,7 @@
 #include "os/os_stdio.h"
 #include "os/os_thread.h"
 #include "self.h"
+#include "served.h"
 #include "server.h"
 #include "standard.h"
 
@@ -237,7 +239,7 @@ static void enter_fork(void *arg, intptr_t channel)
         brood_os_stdio_forget();
     brood_os_thread_unprotect(start->protection);
     broodi_here.forked_with_threads |= start->beside_threads;
-    broodi_children_inherit(start->process); // the parent's object for this child
+    broodi_child_inherit(start->process); // the parent's object for this child
     broodi_child_of_fork(&boot, channel, start->kept, start->options->resource_count,
                          (void (*)(void))start->target);
 }
@@ -283,17 +285,6 @@ static brood_status launch(struct start *start)
 
 // Handshake
 
-// Loads the pid of a served child whose reply was lost or is late, so that the caller can kill it:
-// otherwise the target could still run, in a child that the program has no handle of. The pid
-// usually comes with the reply, but the child has stored it in its slot before. It cannot have been
-// reused as long as the server lives and has not reported the child's end.
-static void load_pid(brood_process *process)
-{
-    const struct broodi_process_slot *slot = broodi_slot(BROODI_PROCESS, process->slot);
-    if (broodi_process_has_number(slot))
-        process->child.pid = atomic_load_explicit(&slot->pid, memory_order_relaxed);
-}
-
 // Fails a start whose child has not replied in time. A server from which no child has taken the
 // request is not used again.
 static brood_status fail_late(const brood_process *process)
@@ -314,7 +305,7 @@ static brood_status handshake(struct start *start)
     brood_status status = brood_os_process_await_ready(&process->child, deadline, &reply);
     start->replied = status == BROOD_OK;
     if (!start->replied && process->server)
-        load_pid(process);
+        broodi_served_load_pid(process);
     if (status == BROOD_TIMEOUT)
         return fail_late(process);
     if (status == BROOD_OK && reply.status != BROOD_OK)
@@ -391,19 +382,10 @@ static brood_status begin_again(struct start *start)
     return status == BROOD_OK ? begin(start) : status;
 }
 
-// Whether a served child ended without a reply and not by itself: it ended with its server, or as a
-// spare, before it became this child. Then the target has not run, and the start can be repeated.
-// The short wait lets a server that is just dying be seen as dead by the next attempt.
 static bool can_begin_again(const struct start *start, brood_status status)
 {
-    const brood_process *process = start->process;
-    if (status != BROOD_SYSTEM || start->replied || !process->server)
-        return false;
-    if (broodi_process_slot_has_begun(process->slot))
-        return !broodi_child_await_report(process);
-    (void)brood_os_process_await_end(&process->server->child,
-                                     broodi_deadline(BROOD_MILLISECONDS(5)));
-    return true;
+    return status == BROOD_SYSTEM && !start->replied && start->process->server &&
+           broodi_served_can_begin_again(start->process);
 }
 
 static brood_status begin_served(struct start *start)

@@ -4,7 +4,7 @@
 #include "../meeting.h"
 
 #include "../foreign.h"
-#include "children.h"
+#include "child.h"
 #include "family.h"
 #include "os/os_process.h"
 #include "shared.h"

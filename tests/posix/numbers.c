@@ -8,7 +8,7 @@
 #include "../methods.h"
 #include "../platform.h"
 
-#include "children.h"
+#include "child.h"
 
 #include <errno.h>
 #include <fcntl.h>
