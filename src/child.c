@@ -12,6 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+brood_duration broodi_start_patience = BROOD_SECONDS(60);
+
 // Objects of the parent in a forked child: reachable, never used.
 static brood_process *inherited;
 

@@ -12,6 +12,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+// How long a start waits for the child's reply, and for a fork server to become ready. Tests
+// shorten it.
+extern brood_duration broodi_start_patience;
+
 // A child, or the fork server of this process, which is on no list.
 struct brood_process {
     _Atomic uint32_t references;

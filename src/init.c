@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-// brood_init, and the child's half of a start. The life of a started child, of which steps 1 to 5
-// are in start.c:
+// brood_init, and the child's half of a start. The life of a started child, of which steps 1 to 3
+// are in plan.c, 4 and 5 in start.c:
 //
-//    1  the parent checks and plans: name, environment, slot, target  plan
+//    1  the parent checks and plans: name, environment, slot, target  broodi_plan
 //    2  it chooses the start method                                   broodi_method_resolve
 //    3  it encodes the boot record                                    broodi_boot_encode
 //    4  the child is made, and tied to its parent's life              brood_os_process_spawn, _fork
@@ -26,6 +26,7 @@
 #include "method.h"
 #include "os/os_boot.h"
 #include "os/os_process.h"
+#include "os/os_server.h"
 #include "os/os_stdio.h"
 #include "race.h"
 #include "registry.h"
@@ -137,8 +138,8 @@ _Noreturn static void reject(intptr_t channel, brood_status status)
 }
 
 // Steps 7 to 12. The spare has done step 6, and its copy of the fork server's arena is open.
-_Noreturn void broodi_child_of_server(const brood_os_boot *boot, brood_status status,
-                                      uint64_t parent_birth)
+_Noreturn static void begin_served(const brood_os_boot *boot, brood_status status,
+                                   uint64_t parent_birth)
 {
     struct broodi_boot decoded;
     void (*target)(void) = NULL;
@@ -152,6 +153,27 @@ _Noreturn void broodi_child_of_server(const brood_os_boot *boot, brood_status st
     if (status != BROOD_OK)
         reject(boot->channel, status);
     run_fresh(&decoded, boot->channel, target);
+}
+
+// Stores the pid in the child's slot as soon as a spare has taken a request, so that the requester
+// can find and kill a child that does not get as far as the boot record.
+static void announce(const uint64_t place[2])
+{
+    broodi_process_slot_announce((uint32_t)place[0], place[1], brood_os_process_id());
+}
+
+int broodi_serve(void *unused)
+{
+    (void)unused;
+    brood_os_boot boot;
+    broodi_here.role = BROODI_SERVER;
+    (void)broodi_self_birth(); // compute it once, before the forks: every child needs it
+    // The requester's birth in the server's time namespace, which the children share. The requester
+    // may be in another one.
+    const uint64_t parent_birth = brood_os_process_birth(broodi_here.parent_pid);
+    const brood_status status =
+        brood_os_serve(broodi_here.resources, broodi_process_slot_report, announce, &boot);
+    begin_served(&boot, status, parent_birth);
 }
 
 _Noreturn static void begin_child(int (*executable_atexit)(void (*)(void)))

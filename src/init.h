@@ -3,12 +3,10 @@
 #define INIT_H
 
 #include "boot.h"
-#include "os/os_boot.h"
 
 #include <brood/process.h>
 
 #include <stddef.h>
-#include <stdint.h>
 
 // In a forked child: becomes the child that `boot` describes, replies on `channel`, runs the target
 // and ends the process. The child keeps `resources`.
@@ -16,8 +14,8 @@ _Noreturn void broodi_child_of_fork(const struct broodi_boot *boot, intptr_t cha
                                     const brood_resource *resources, size_t count,
                                     void (*target)(void));
 
-// The same in a child of the fork server, in which brood_os_serve has returned `boot` and `status`.
-_Noreturn void broodi_child_of_server(const brood_os_boot *boot, brood_status status,
-                                      uint64_t parent_birth);
+// The target of a fork server. It returns in no process: each child of the server becomes a child
+// of the server's requester, as above, and the server itself ends.
+int broodi_serve(void *unused);
 
 #endif

@@ -1,20 +1,13 @@
 // SPDX-License-Identifier: MIT
-// The fork server. It is a child like others, executed with the internal function serve() as its
-// target, with two differences. It is detached, so that wait() in the program does not return it
-// (unless the program adopts orphans). And each of its forks returns from brood_os_serve() and
-// becomes a child of the requester.
-// served.c has what differs for those children.
+// The fork server. It is a child like others, executed with the internal function broodi_serve() as
+// its target, with two differences. It is detached, so that wait() in the program does not return
+// it (unless the program adopts orphans). And each of its forks returns from brood_os_serve() and
+// becomes a child of the requester (init.c). served.c has what differs for those children.
 #include "server.h"
 
 #include "child.h"
 #include "deadline.h"
-#include "fail.h"
-#include "init.h"
-#include "os/os_guard.h"
 #include "os/os_server.h"
-#include "os/os_thread.h"
-#include "self.h"
-#include "start.h"
 #include "wait.h"
 
 #include <stddef.h>
@@ -24,31 +17,6 @@ static struct {
     brood_process *process; // NULL: none
     uint64_t epoch;         // brood_os_circumstances.epoch when the server was made
 } server;
-
-// In the server
-
-// Stores the pid in the child's slot as soon as a spare has taken a request, so that the requester
-// can find and kill a child that does not get as far as the boot record.
-static void announce(const uint64_t place[2])
-{
-    broodi_process_slot_announce((uint32_t)place[0], place[1], brood_os_process_id());
-}
-
-static int serve(void *unused)
-{
-    (void)unused;
-    brood_os_boot boot;
-    broodi_here.role = BROODI_SERVER;
-    (void)broodi_self_birth(); // compute it once, before the forks: every child needs it
-    // The requester's birth in the server's time namespace, which the children share. The requester
-    // may be in another one.
-    const uint64_t parent_birth = brood_os_process_birth(broodi_here.parent_pid);
-    const brood_status status =
-        brood_os_serve(broodi_here.resources, broodi_process_slot_report, announce, &boot);
-    broodi_child_of_server(&boot, status, parent_birth);
-}
-
-// In the requester
 
 static void enter_gate(void)
 {
@@ -66,7 +34,7 @@ static void leave_gate(void)
     broodi_wake(&server.gate, 1);
 }
 
-static brood_status make(void)
+static brood_status make(broodi_server_start *start)
 {
     brood_resource resources[BROOD_OS_SERVER_RESOURCES];
     intptr_t end;
@@ -74,7 +42,7 @@ static brood_status make(void)
     if (status != BROOD_OK)
         return status;
     brood_process *made = NULL;
-    status = broodi_start_server(serve, resources, BROOD_OS_SERVER_RESOURCES, &made);
+    status = start(resources, BROOD_OS_SERVER_RESOURCES, &made);
     brood_os_server_handed(resources);
     if (status != BROOD_OK) {
         brood_os_child unused = { .handle = -1, .channel = end, .memory = -1 };
@@ -110,10 +78,10 @@ static void release_current(void)
 
 // Makes a new server. If that fails the old one is kept: its epoch may match again at a later
 // start.
-static brood_status replace(uint64_t epoch)
+static brood_status replace(broodi_server_start *start, uint64_t epoch)
 {
     brood_process *before = server.process;
-    const brood_status status = make();
+    const brood_status status = make(start);
     if (status == BROOD_OK) {
         server.epoch = epoch;
         release(before);
@@ -121,26 +89,22 @@ static brood_status replace(uint64_t epoch)
     return status;
 }
 
-brood_status broodi_server_get(brood_os_circumstances *now, brood_process **out)
+brood_status broodi_server_get(broodi_server_start *start, brood_os_circumstances *now,
+                               brood_process **out)
 {
     brood_status status = BROOD_OK;
     enter_gate();
     brood_os_server_look(now);
-    if (server.process && !broodi_server_lives(server.process))
+    if (server.process && !brood_os_server_lives(&server.process->child))
         release_current();
     if (!server.process || server.epoch != now->epoch)
-        status = replace(now->epoch);
+        status = replace(start, now->epoch);
     if (status == BROOD_OK) {
         broodi_child_retain(server.process);
         *out = server.process;
     }
     leave_gate();
     return status;
-}
-
-bool broodi_server_lives(const brood_process *process)
-{
-    return brood_os_server_lives(&process->child);
 }
 
 void broodi_server_give_up(const brood_process *process)

@@ -6,11 +6,11 @@
 
 #include "../foreign.h"
 #include "../platform.h"
+#include "child.h"
 #include "family.h"
 #include "fault.h"
 #include "self.h"
 #include "server.h"
-#include "start.h"
 
 #include <string.h>
 
