@@ -3,6 +3,7 @@
 
 #include "children.h"
 #include "ending.h"
+#include "handlers.h"
 #include "server.h"
 #include "threads.h"
 
@@ -12,4 +13,5 @@ void broodi_copy_forget(void)
     broodi_server_forget();
     broodi_threads_forget();
     broodi_ending_forget();
+    broodi_handlers_forget();
 }

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MIT
-// The end of a process: the handlers of brood_at_exit, the order of the end, the exit record, and
-// the streams. docs/design/death.md says why the order is as it is.
+// The end of a process: its order, the exit record, and the streams. docs/design/death.md says why
+// the order is as it is.
 #include "ending.h"
 
 #include "children.h"
-#include "compiler.h"
 #include "deadline.h"
 #include "fail.h"
 #include "family.h"
 #include "fault.h"
+#include "handlers.h"
 #include "os/os_guard.h"
 #include "os/os_stdio.h"
 #include "os/os_thread.h"
@@ -20,20 +20,9 @@
 #include <brood/brood.h>
 #include <stdlib.h>
 
-struct handler {
-    void (*fn)(void *);
-    void *arg;
-    struct handler *next; // the one registered before
-};
-
-// Guarded by the guard, except for the atomics.
 static struct {
     atomic_bool begun;  // only threads that the end joins may start threads and children
     atomic_bool closed; // no thread may
-    bool handlers_done;
-    broodi_word running; // how many handlers run now: two threads may end the process at once
-    struct handler *handlers;
-    struct handler *inherited; // the parent's handlers in a forked child: reachable, never run
 } ending;
 
 // The end when it is run by the executable's exit().
@@ -43,10 +32,6 @@ static struct {
     atomic_bool returned; // the target of this fresh image has returned `code`
     int code;
 } at_exit;
-
-// How many handlers the calling thread is inside, all of them counted in `running`. It can be more
-// than one, because a handler may call exit().
-static BROODI_THREAD_LOCAL unsigned inside;
 
 // Once the end has begun only the threads that it joins may start something. If daemon threads
 // could, one of them could keep the process from ever ending.
@@ -85,37 +70,6 @@ static brood_status join_children(int64_t deadline)
     return status;
 }
 
-// Unlinks and returns the newest handler, counted as running; NULL if there is none. A handler that
-// runs may register another one: so the handlers are done only when none runs outside of the
-// calling thread.
-static struct handler *pop_handler(uint64_t *out_running)
-{
-    brood_os_guard_lock();
-    struct handler *handler = ending.handlers;
-    if (handler) {
-        ending.handlers = handler->next;
-        atomic_fetch_add_explicit(&ending.running.state, 1, memory_order_relaxed);
-    }
-    *out_running = atomic_load_explicit(&ending.running.state, memory_order_relaxed);
-    ending.handlers_done = !handler && *out_running == inside;
-    brood_os_guard_unlock();
-    return handler;
-}
-
-// Says that the calling thread has left `count` handlers.
-static void leave_handlers(unsigned count)
-{
-    inside -= count;
-    atomic_fetch_sub_explicit(&ending.running.state, count, memory_order_seq_cst);
-    broodi_wake(&ending.running, BROODI_ALL);
-}
-
-void broodi_ending_of_thread(void)
-{
-    if (inside > 0)
-        leave_handlers(inside);
-}
-
 static void join_at_exit(void);
 
 // When a handler that runs inside exit() calls exit() or ends its thread, the C library continues
@@ -124,34 +78,6 @@ static void join_at_exit(void);
 static void register_for_rest(void)
 {
     (void)at_exit.executable_atexit(join_at_exit);
-}
-
-static void run_handler(struct handler *handler)
-{
-    const struct handler own = *handler;
-    free(handler); // before the call, which may end the thread
-    register_for_rest();
-    inside++;
-    (void)broodi_self(); // so that the end of the thread calls broodi_ending_of_thread
-    own.fn(own.arg);
-    if (inside > 0) // 0 in a fork that the handler has made
-        leave_handlers(1);
-}
-
-static brood_status run_handlers(int64_t deadline)
-{
-    for (;;) {
-        uint64_t running;
-        struct handler *handler = pop_handler(&running);
-        if (handler)
-            run_handler(handler);
-        else if (running == inside)
-            return BROOD_OK;
-        else if (brood_clock() >= deadline)
-            return BROOD_TIMEOUT;
-        else
-            broodi_wait(&ending.running, running, BROODI_NONE, deadline);
-    }
 }
 
 // Flushes first, so that earlier output precedes what the children print from now on. The threads
@@ -181,7 +107,7 @@ static brood_status end_in_order(int64_t deadline)
         status = join_children(deadline);
     if (status == BROOD_OK)
         broodi_server_close();
-    return status == BROOD_OK ? run_handlers(deadline) : status;
+    return status == BROOD_OK ? broodi_handlers_run(register_for_rest, deadline) : status;
 }
 
 // Protected from cancellation: the thread holds references, a stream's lock, and the gate of the
@@ -199,48 +125,12 @@ brood_status brood_shutdown(brood_duration timeout)
     broodi_keep_errno();
     brood_status status = broodi_ready();
     const struct broodi_self *self = broodi_self_known();
-    if (status == BROOD_OK && (inside || (self && self->thread)))
+    if (status == BROOD_OK && (broodi_handlers_are_running_here() || (self && self->thread)))
         status =
             broodi_fail(BROOD_DEADLOCK, "called by a handler or by a thread that brood started");
     if (status == BROOD_OK)
         status = end_all(broodi_deadline(timeout));
     return broodi_answer_to("brood_shutdown", status);
-}
-
-// Handlers
-
-static brood_status push(struct handler *handler)
-{
-    brood_os_guard_lock();
-    const bool late = ending.handlers_done;
-    if (!late) {
-        handler->next = ending.handlers;
-        ending.handlers = handler;
-    }
-    brood_os_guard_unlock();
-    return late ? broodi_fail(BROOD_WRONG_STATE, "the handlers have run") : BROOD_OK;
-}
-
-static brood_status add_handler(void (*fn)(void *), void *arg)
-{
-    brood_status status = broodi_ready();
-    if (status != BROOD_OK)
-        return status;
-    if (!fn)
-        return broodi_fail(BROOD_INVALID, "fn is NULL");
-    struct handler *handler = broodi_alloc(sizeof *handler);
-    if (!handler)
-        return broodi_fail(BROOD_NO_MEMORY, "the handler");
-    *handler = (struct handler){ .fn = fn, .arg = arg };
-    status = push(handler);
-    if (status != BROOD_OK)
-        free(handler);
-    return status;
-}
-
-brood_status brood_at_exit(void (*fn)(void *), void *arg)
-{
-    return broodi_answer("brood_at_exit", add_handler(fn, arg));
 }
 
 // Ends
@@ -414,14 +304,5 @@ void broodi_ending_forget(void)
 {
     atomic_store_explicit(&ending.begun, false, memory_order_relaxed);
     atomic_store_explicit(&ending.closed, false, memory_order_relaxed);
-    ending.handlers_done = false;
-    atomic_store_explicit(&ending.running.state, 0, memory_order_relaxed);
-    inside = 0;
     atomic_store_explicit(&at_exit.renewed, false, memory_order_relaxed);
-    while (ending.handlers) {
-        struct handler *handler = ending.handlers;
-        ending.handlers = handler->next;
-        handler->next = ending.inherited;
-        ending.inherited = handler;
-    }
 }

@@ -16,14 +16,10 @@ brood_status broodi_ending_prepare(int (*executable_atexit)(void (*)(void)));
 // may start nothing any more, because the process is ending; with BROOD_NO_MEMORY.
 brood_status broodi_ending_admit_start(void);
 
-// At the end of the calling thread: counts the handlers that it is inside as left, since they will
-// not return.
-void broodi_ending_of_thread(void);
-
 // Ends a child whose target has returned `code`.
 _Noreturn void broodi_ending_of_child(int code);
 
-// In a forked child: resets the state of the end, and forgets the handlers, which are the parent's.
+// In a forked child: resets the state of the end.
 void broodi_ending_forget(void);
 
 #endif

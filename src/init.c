@@ -22,6 +22,7 @@
 #include "fail.h"
 #include "family.h"
 #include "fault.h"
+#include "handlers.h"
 #include "locals.h"
 #include "method.h"
 #include "os/os_boot.h"
@@ -58,7 +59,7 @@ _Noreturn static void refuse(const char *what, brood_status status)
 static void leave_thread(struct broodi_self *self)
 {
     broodi_locals_end(self);
-    broodi_ending_of_thread();
+    broodi_handlers_end_of_thread();
 }
 
 static const struct broodi_self_hooks hooks = { .leave = leave_thread,
