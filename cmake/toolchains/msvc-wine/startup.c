@@ -6,6 +6,7 @@
 //
 // The linker sorts the parts of a section by the text after the "$" in their names and joins them:
 // the contents of the first and the last part enclose everything that the compiler puts between.
+#include <windows.h>
 
 typedef void(__cdecl *initializer)(void);
 typedef int(__cdecl *checked_initializer)(void);
