@@ -12,7 +12,7 @@
 #include "self.h"
 #include "stop.h"
 
-#include <brood/brood.h>
+#include <brood/dump.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>

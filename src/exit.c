@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include <brood/process.h>
+#include <brood/exit.h>
 
 #include <stdio.h>
 

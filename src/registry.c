@@ -14,7 +14,7 @@
 #include "self.h"
 #include "step.h"
 
-#include <brood/brood.h>
+#include <brood/registry.h>
 #include <string.h>
 
 enum { WHOLE = 1, WORDS = (BROOD_REGISTRY_NAME_MAX + 1) / sizeof(uint64_t) };

@@ -2,7 +2,7 @@
 #ifndef REGISTRY_H
 #define REGISTRY_H
 
-#include <brood/brood.h>
+#include <brood/registry.h>
 #include <stdbool.h>
 #include <stdint.h>
 

@@ -8,7 +8,7 @@
 #include "self.h"
 #include "wait.h"
 
-#include <brood/process.h>
+#include <brood/stop.h>
 
 enum { ASKED = 1, ONE_MORE = 2 };
 

@@ -74,14 +74,19 @@
 #include <brood/block.h>
 #include <brood/condition.h>
 #include <brood/cpu.h>
+#include <brood/dump.h>
 #include <brood/event.h>
+#include <brood/exit.h>
 #include <brood/export.h>
 #include <brood/local.h>
 #include <brood/lock.h>
 #include <brood/once.h>
 #include <brood/process.h>
+#include <brood/registry.h>
+#include <brood/self.h>
 #include <brood/semaphore.h>
 #include <brood/status.h>
+#include <brood/stop.h>
 #include <brood/thread.h>
 #include <brood/time.h>
 #include <stdint.h>
@@ -169,61 +174,6 @@ BROOD_API brood_status brood_shutdown(brood_duration timeout);
  * @retval BROOD_WRONG_STATE      the handlers have run.
  */
 BROOD_API BROOD_NODISCARD brood_status brood_at_exit(void (*fn)(void *arg), void *arg);
-
-/** @brief The largest number of bytes in a name of the registry. */
-#define BROOD_REGISTRY_NAME_MAX 255
-
-/**
- * @brief Stores a value under a name, for every process of the family; replaces the value that is
- * stored there.
- *
- * A `static` variable is zero in a child with a fresh image; such a child looks up here what it
- * cannot find there.
- *
- * @param name  1 to #BROOD_REGISTRY_NAME_MAX bytes.
- * @param id    the `id` of a shared object, or any number of the program's own; 0 removes the
- *              name.
- * @retval BROOD_INVALID          `name` is NULL or empty.
- * @retval BROOD_TOO_LARGE        `name` is longer than #BROOD_REGISTRY_NAME_MAX bytes.
- * @retval BROOD_NO_RESOURCES     the registry is full, or the calling thread is new to brood and
- *                                there is no slot for it.
- * @retval BROOD_NO_MEMORY        the family's shared memory is used up.
- * @retval BROOD_TIMEOUT          another process was stopped (SIGSTOP, a debugger) inside this
- *                                call, and has not continued for 5 seconds. Nothing has changed.
- * @retval BROOD_NOT_INITIALIZED  brood_init() has not run.
- */
-BROOD_API BROOD_NODISCARD brood_status brood_registry_set(const char *name, uint64_t id);
-
-/**
- * @brief Finds the value that is stored under a name.
- *
- * @param name    1 to #BROOD_REGISTRY_NAME_MAX bytes.
- * @param out_id  receives the value.
- * @retval BROOD_NOT_FOUND        no value is stored under that name.
- * @retval BROOD_INVALID          `name` is NULL or empty, or `out_id` is NULL.
- * @retval BROOD_TOO_LARGE        `name` is longer than #BROOD_REGISTRY_NAME_MAX bytes.
- * @retval BROOD_NOT_INITIALIZED  brood_init() has not run.
- */
-BROOD_API BROOD_NODISCARD brood_status brood_registry_get(const char *name, uint64_t *out_id);
-
-/**
- * @brief Lists processes, threads, locks held and waits of the family, for debugging hangs.
- *
- * The first line counts the objects of the family. Then there is one line for each process, with
- * how it was started; after it one for each of its threads that brood has started, or that have
- * used a shared object or waited for something of brood; after that one for each lock that the
- * thread holds (with its name in the registry), and one for what the thread is waiting for. Names
- * of processes and threads are cut off after 56 bytes. Any process of the family may call this. No
- * process is stopped for it, so the lines do not show one moment. The wording may change with any
- * version: do not parse it.
- *
- * @param line  called with each line, without a newline, in the calling thread, while no lock of
- *              the library is held. The text is valid during that call.
- * @param user  passed to `line`.
- * @retval BROOD_INVALID          `line` is NULL.
- * @retval BROOD_NOT_INITIALIZED  brood_init() has not run.
- */
-BROOD_API brood_status brood_dump(void (*line)(const char *text, void *user), void *user);
 
 BROOD_END_DECLS
 
