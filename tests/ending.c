@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: MIT
 // The end of a child as the end of a program: what its C library runs at exit(), when, and what
 // its parent learns of it.
-#include "meeting.h"
+#include "children.h"
 
 #include "foreign.h"
-#include "methods.h"
 #include "platform.h"
 
 #include <stdatomic.h>
@@ -16,14 +15,6 @@
 static void count(const char *name)
 {
     note(name, noted(name) + 1);
-}
-
-static brood_process *started_by(int32_t method, brood_target target, const void *arg, size_t size)
-{
-    const brood_process_options options = { .method = method };
-    brood_process *process = NULL;
-    assert_status(brood_process_start(&process, target, arg, size, &options), BROOD_OK);
-    return process;
 }
 
 // What act_last() does in every process of this program that ends by exit(), after brood's own
@@ -313,12 +304,6 @@ static int end_the_first_thread(void *unused)
     platform_leaks_ignore();
     note("first thread ends", 1);
     foreign_thread_exit();
-}
-
-static int nothing(void *unused)
-{
-    (void)unused;
-    return 0;
 }
 
 // On Linux this starts a thread of the library's own, which must not keep the process alive.

@@ -434,22 +434,8 @@ static void print_latencies(const char *what)
 
 struct waiter {
     brood_lock lock;
-    int number;
+    unsigned number;
 };
-
-static void note_of(const char *what, int number, uint64_t value)
-{
-    char name[32];
-    (void)snprintf(name, sizeof name, "%s %d", what, number);
-    note(name, value);
-}
-
-static uint64_t noted_of(const char *what, int number)
-{
-    char name[32];
-    (void)snprintf(name, sizeof name, "%s %d", what, number);
-    return noted(name);
-}
 
 static int outlive(void *arg)
 {
@@ -485,13 +471,13 @@ static void expect_one_heir(const struct death *death, brood_duration patience)
     note("died at", 0);
     death->begin(lock);
     assert_true(await_note("held", 1));
-    for (int i = 0; i < WAITERS; i++)
+    for (unsigned i = 0; i < WAITERS; i++)
         note_of("waits", i, 0);
     const struct waiter last = { lock, WAITERS - 1 };
     brood_process *process = started_process(outlive, &last, sizeof last);
-    for (int i = 0; i < WAITERS - 1; i++)
+    for (unsigned i = 0; i < WAITERS - 1; i++)
         threads[i] = started_thread(outlive, &(struct waiter){ lock, i }, sizeof(struct waiter));
-    for (int i = 0; i < WAITERS; i++)
+    for (unsigned i = 0; i < WAITERS; i++)
         while (noted_of("waits", i) == 0)
             brood_sleep(BROOD_MILLISECONDS(1));
     brood_sleep(patience);
@@ -783,12 +769,12 @@ static void an_heir_that_dies_has_an_heir(void **state)
     note("holder", 0);
     begin_process(lock);
     assert_true(await_note("held", 1));
-    for (int i = 0; i < HEIRS; i++) {
+    for (unsigned i = 0; i < HEIRS; i++) {
         note_of("waits", i, 0);
         heirs[i] =
             started_process(inherit_and_wait, &(struct waiter){ lock, i }, sizeof(struct waiter));
     }
-    for (int i = 0; i < HEIRS; i++)
+    for (unsigned i = 0; i < HEIRS; i++)
         while (noted_of("waits", i) == 0)
             brood_sleep(BROOD_MILLISECONDS(1));
     for (int i = 0; i < HEIRS; i++) {

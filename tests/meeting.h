@@ -67,6 +67,21 @@ static inline void note(const char *name, uint64_t value)
     abort();
 }
 
+// The same for names that end in a number.
+static inline void note_of(const char *what, unsigned number, uint64_t value)
+{
+    char name[32];
+    (void)snprintf(name, sizeof name, "%s %u", what, number);
+    note(name, value);
+}
+
+static inline uint64_t noted_of(const char *what, unsigned number)
+{
+    char name[32];
+    (void)snprintf(name, sizeof name, "%s %u", what, number);
+    return noted(name);
+}
+
 // Waits until the number is at least `least`; false after MEETING_PATIENCE.
 static inline bool await_note(const char *name, uint64_t least)
 {

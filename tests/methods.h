@@ -23,6 +23,12 @@ static inline size_t methods_of_this_system(int32_t methods[MOST_METHODS])
     return count;
 }
 
+// A system without fork has no fork server either.
+static inline bool system_has(int32_t method)
+{
+    return method == BROOD_START_SPAWN || platform_has_fork();
+}
+
 // The method; BROOD_START_SPAWN on a system without it.
 static inline int32_t method_here(int32_t method)
 {
