@@ -305,18 +305,15 @@ static struct range *sort_ranges(size_t *out_count)
     return ranges;
 }
 
-// Finds the first gap of `length` bytes between extents and sections that ends at `end` or before.
-static bool find_gap(uint64_t length, uint64_t end, uint64_t *out_place)
+// Finds the first gap of `length` bytes between the sorted ranges that ends at `end` or before.
+static bool find_gap(const struct range *ranges, size_t count, uint64_t length, uint64_t end,
+                     uint64_t *out_place)
 {
-    size_t count = 0;
     uint64_t at = 0;
-    struct range *ranges = sort_ranges(&count);
     for (size_t i = 0; i < count && ranges[i].from < at + length; i++)
         at = ranges[i].to > at ? ranges[i].to : at;
-    const bool found = ranges && length <= end && at <= end - length;
-    free(ranges);
     *out_place = at;
-    return found;
+    return length <= end && at <= end - length;
 }
 
 static bool use_gap(uint64_t length, uint64_t limit, uint64_t *out_place)
@@ -334,12 +331,16 @@ static bool search_gap(uint64_t length, uint64_t limit, uint64_t *out_place)
     const uint64_t end = broodi_space_end();
     if (heap()->hopeless && length >= heap()->hopeless)
         return false;
+    size_t count = 0;
+    struct range *ranges = sort_ranges(&count);
+    if (!ranges) // nothing was searched, so a later search may find a gap
+        return false;
     heap()->gap_length = 0; // the search may find the remembered gap
-    if (find_gap(length, end < limit ? end : limit, out_place))
-        return true;
-    if (end <= limit) // the search covered the whole object
+    const bool found = find_gap(ranges, count, length, end < limit ? end : limit, out_place);
+    free(ranges);
+    if (!found && end <= limit) // the search covered the whole object
         heap()->hopeless = length;
-    return false;
+    return found;
 }
 
 // Allocates a gap in the part of the object that is in use, or else the range behind that part.

@@ -7,6 +7,7 @@
 #include "../platform.h"
 #include "block.h"
 #include "family.h"
+#include "fault.h"
 #include "lock.h"
 #include "self.h"
 #include "shared.h"
@@ -354,6 +355,31 @@ static uint64_t end_of_block(brood_block block)
 {
     const uint64_t size = atomic_load(&slot_of_block(block)->size);
     return place_of_block(block) + (size + CHUNK - 1) / CHUNK * CHUNK;
+}
+
+// The range is too large for any other gap, and is not the one that was freed last, so only a
+// search finds it.
+static void a_search_that_runs_out_of_memory_does_not_hide_a_gap(void **state)
+{
+    (void)state;
+    const uint64_t end = broodi_space_end();
+    const size_t size = (size_t)end + (2 << 20);
+    brood_block large;
+    brood_block small;
+    brood_block fresh[2];
+    assert_status(brood_block_create_lazy(&large, size), BROOD_OK);
+    assert_status(brood_block_create_lazy(&small, 2 << 20), BROOD_OK);
+    const uint64_t place = place_of_block(large);
+    assert_status(brood_block_destroy(large), BROOD_OK);
+    assert_status(brood_block_destroy(small), BROOD_OK);
+    broodi_fault_set(1);
+    assert_status(brood_block_create_lazy(&fresh[0], size), BROOD_OK);
+    assert_int_equal(broodi_fault_left(), 0);
+    assert_true(place_of_block(fresh[0]) > place);
+    assert_status(brood_block_create_lazy(&fresh[1], size), BROOD_OK);
+    assert_int_equal(place_of_block(fresh[1]), place);
+    assert_status(brood_block_destroy(fresh[0]), BROOD_OK);
+    assert_status(brood_block_destroy(fresh[1]), BROOD_OK);
 }
 
 static void assert_apart(const brood_block *blocks, size_t count, brood_block fresh)
@@ -704,6 +730,7 @@ int main(void)
         locked_test(the_last_of_the_window_is_used),
         locked_test(a_rebuilt_map_is_the_same),
         locked_test(memory_left_committed_by_a_death_is_decommitted),
+        cmocka_unit_test(a_search_that_runs_out_of_memory_does_not_hide_a_gap),
         cmocka_unit_test(large_blocks_do_not_overlap),
         cmocka_unit_test(the_ranges_of_large_blocks_are_reused),
         cmocka_unit_test(a_thread_that_dies_with_the_lock_leaves_nothing),
