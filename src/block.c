@@ -354,12 +354,12 @@ static brood_status allocate_section(uint64_t size, uint64_t *out_place)
 {
     const uint64_t limit = brood_os_section_limit();
     const uint64_t length = section_length(size);
-    if (size > INT64_MAX - BROODI_HEAP_CHUNK || !allocate_range(length, limit, out_place))
-        return broodi_fail(BROOD_NO_MEMORY, "%llu bytes requested, the file size limit is %llu",
-                           (unsigned long long)size, (unsigned long long)limit);
     if (length > SIZE_MAX)
         return broodi_fail(BROOD_NO_MEMORY, "%llu bytes do not fit the address space",
                            (unsigned long long)size);
+    if (size > INT64_MAX - BROODI_HEAP_CHUNK || !allocate_range(length, limit, out_place))
+        return broodi_fail(BROOD_NO_MEMORY, "%llu bytes requested, the file size limit is %llu",
+                           (unsigned long long)size, (unsigned long long)limit);
     return BROOD_OK;
 }
 
