@@ -34,11 +34,11 @@ struct broodi_heap {
     // The heads of one list for each class: a chunk in which a cell is free, plus one; 0: none.
     uint32_t room[BROODI_HEAP_CLASSES];
 
-    // block.c: a range between sections that is known to be free.
+    // gap.c: a range between sections that is known to be free.
     uint64_t gap;
     uint64_t gap_length;
 
-    // block.c: a search for a gap of so many bytes has failed, and no section has ended since; 0:
+    // gap.c: a search for a gap of so many bytes has failed, and no section has ended since; 0:
     // none has failed.
     uint64_t hopeless;
 

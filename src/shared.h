@@ -184,7 +184,7 @@ struct broodi_party_slot {
 
 // A block of shared memory.
 struct broodi_block_slot {
-    broodi_word state;      // low: see block.c
+    broodi_word state;      // low: see block_slot.h
     _Atomic uint64_t place; // offset in the window; in the memory object, for a section
     _Atomic uint64_t size;  // bytes, as requested
     _Atomic uint64_t name;  // the name of its section, and the process that keeps the section
