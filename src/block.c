@@ -26,7 +26,6 @@
 #include "object.h"
 #include "os/os_clock.h"
 #include "section.h"
-#include "self.h"
 #include "step.h"
 
 #include <brood/block.h>
@@ -96,20 +95,6 @@ brood_status broodi_blocks_prepare(void)
     return broodi_own_lock_make(&heap()->lock);
 }
 
-static void set_worker(struct broodi_block_slot *block)
-{
-    const uint32_t self = broodi_self_slot(); // it has a slot, since it has held the lock
-    atomic_store_explicit(&block->worker, self, memory_order_relaxed);
-    atomic_store_explicit(&block->worker_generation, broodi_life_id(self).generation,
-                          memory_order_relaxed);
-}
-
-// Leaves an unfinished block to the next sweep.
-static void abandon(struct broodi_block_slot *block)
-{
-    atomic_store_explicit(&block->worker, BROODI_NONE, memory_order_release);
-}
-
 // Loads the phase again after the worker was found ended: it may have finished just before.
 static bool is_abandoned(const struct broodi_block_slot *block)
 {
@@ -163,53 +148,78 @@ bool broodi_blocks_sweep(void)
 
 // Making
 
-// Allocates a slot and a place. The caller holds the lock.
-static brood_status reserve(uint64_t size, bool lazy, uint32_t *out_index, bool *out_zero)
+// A block that is being created. The first three members are the request.
+struct making {
+    uint64_t size;
+    bool lazy;
+    bool section; // whether it is too large for a cell
+    bool zero;    // whether the bytes of its cell are known to be zero
+    uint32_t index;
+    struct broodi_block_slot *block;
+};
+
+static brood_status allocate_place(struct making *making, uint64_t *out_place)
 {
-    const bool large = size > BROODI_HEAP_LARGEST;
-    uint64_t place = 0;
-    brood_status status = broodi_slot_take(BROODI_BLOCK, BROODI_BLOCK_NEW, out_index);
-    if (status != BROOD_OK)
-        return status;
-    struct broodi_block_slot *block = broodi_block_at(*out_index);
-    broodi_step(BROODI_STEP_BLOCK_TAKEN);
-    status = large ? broodi_section_allocate(size, lazy, &place)
-                   : broodi_heap_take((size_t)size, &place, out_zero);
-    if (status != BROOD_OK) {
-        free_slot(*out_index);
-        return status;
-    }
-    broodi_step(BROODI_STEP_BLOCK_PLACED);
-    set_worker(block);
+    return making->section ? broodi_section_allocate(making->size, making->lazy, out_place)
+                           : broodi_heap_take((size_t)making->size, out_place, &making->zero);
+}
+
+static uint32_t in_phase(uint32_t phase, bool section)
+{
+    return phase | (section ? BROODI_BLOCK_SECTION : 0);
+}
+
+// NEW becomes MAKING.
+static void record_place(const struct making *making, uint64_t place)
+{
+    struct broodi_block_slot *block = making->block;
+    broodi_block_set_worker(block);
     atomic_store_explicit(&block->name, 0, memory_order_release);
     atomic_store_explicit(&block->place, place, memory_order_release);
-    atomic_store_explicit(&block->size, size, memory_order_release);
-    atomic_store_explicit(&block->committed, lazy ? broodi_section_length(size) : 0,
+    atomic_store_explicit(&block->size, making->size, memory_order_release);
+    atomic_store_explicit(&block->committed, making->lazy ? broodi_section_length(making->size) : 0,
                           memory_order_relaxed);
     broodi_step(BROODI_STEP_BLOCK_WRITTEN);
     (void)broodi_word_swap(&block->state, broodi_word_look(&block->state),
-                           BROODI_BLOCK_MAKING | (large ? BROODI_BLOCK_SECTION : 0));
+                           in_phase(BROODI_BLOCK_MAKING, making->section));
+}
+
+// Allocates a slot and a place. The caller holds the lock.
+static brood_status reserve(struct making *making)
+{
+    uint64_t place = 0;
+    brood_status status = broodi_slot_take(BROODI_BLOCK, BROODI_BLOCK_NEW, &making->index);
+    if (status != BROOD_OK)
+        return status;
+    making->block = broodi_block_at(making->index);
+    broodi_step(BROODI_STEP_BLOCK_TAKEN);
+    status = allocate_place(making, &place);
+    if (status != BROOD_OK) {
+        free_slot(making->index);
+        return status;
+    }
+    broodi_step(BROODI_STEP_BLOCK_PLACED);
+    record_place(making, place);
     return BROOD_OK;
 }
 
 // Each request for a large block also sweeps a part of the table for abandoned blocks.
-static brood_status reserve_now(uint64_t size, bool lazy, uint32_t *out_index, bool *out_zero)
+static brood_status reserve_now(struct making *making)
 {
     enum { AT_ONCE = 1024 };
     brood_status status = lock_heap();
     if (status != BROOD_OK)
         return status;
-    if (size > BROODI_HEAP_LARGEST)
+    if (making->section)
         (void)sweep_some(&heap()->swept, AT_ONCE);
-    status = reserve(size, lazy, out_index, out_zero);
+    status = reserve(making);
     unlock_heap();
     return status;
 }
 
-static brood_status reserve_with_retry(uint64_t size, bool lazy, uint32_t *out_index,
-                                       bool *out_zero)
+static brood_status reserve_with_retry(struct making *making)
 {
-    brood_status status = reserve_now(size, lazy, out_index, out_zero);
+    brood_status status = reserve_now(making);
     if (status != BROOD_BUSY)
         return status;
     // Wait until other workers have committed what is promised to them; but only as long as for the
@@ -217,40 +227,36 @@ static brood_status reserve_with_retry(uint64_t size, bool lazy, uint32_t *out_i
     const int64_t deadline = broodi_deadline(broodi_own_lock_patience);
     while (status == BROOD_BUSY && brood_os_clock() < deadline) {
         brood_os_sleep_until(brood_os_clock() + BROOD_MILLISECONDS(1));
-        status = reserve_now(size, lazy, out_index, out_zero);
+        status = reserve_now(making);
     }
     return status == BROOD_BUSY
                ? broodi_fail(BROOD_NO_MEMORY,
                              "%llu bytes requested while other blocks are being committed",
-                             (unsigned long long)size)
+                             (unsigned long long)making->size)
                : status;
 }
 
-static brood_status make_ready(struct broodi_block_slot *block, bool zero, bool lazy)
+static brood_status make_ready(const struct making *making)
 {
-    if (!broodi_block_is_section(broodi_word_look(&block->state))) {
-        const brood_status status =
-            broodi_heap_access(broodi_block_place_of(block), (size_t)broodi_block_size_of(block));
-        if (status != BROOD_OK)
-            return status;
-        if (!zero)
-            memset(broodi_family.arena.base + broodi_block_place_of(block), 0,
-                   (size_t)broodi_block_size_of(block));
-        return BROOD_OK;
-    }
-    return broodi_section_create(block, lazy);
+    if (making->section)
+        return broodi_section_create(making->block, making->lazy);
+    const uint64_t place = broodi_block_place_of(making->block);
+    const brood_status status = broodi_heap_access(place, (size_t)making->size);
+    if (status == BROOD_OK && !making->zero)
+        memset(broodi_family.arena.base + place, 0, (size_t)making->size);
+    return status;
 }
 
 // Frees a block whose creation has failed, or whose section this thread has destroyed. If the
 // thread cannot acquire the lock, for example because it has left the family, a later sweep frees
 // the block.
-static void discard(uint32_t index)
+static void discard(uint32_t index, bool section)
 {
     if (lock_heap() != BROOD_OK) {
-        abandon(broodi_block_at(index));
+        broodi_block_abandon(broodi_block_at(index));
         return;
     }
-    if (broodi_block_is_section(broodi_word_look(&broodi_block_at(index)->state)))
+    if (section)
         free_section(index);
     else
         free_cell(index);
@@ -295,16 +301,18 @@ size_t brood_block_size(brood_block block)
 
 // Makes the handle stale for a small block, which is freed at once; a large one becomes ENDING. The
 // caller holds the lock.
-static brood_status begin_ending(brood_block block, struct broodi_block_slot *slot)
+static brood_status begin_ending(brood_block block, struct broodi_block_slot *slot,
+                                 bool *out_section)
 {
     const uint64_t state = broodi_word_look(&slot->state);
     if (!broodi_block_is_whole_in(state, block.id))
         return BROOD_STALE;
-    if (!broodi_block_is_section(state)) {
+    *out_section = broodi_block_is_section(state);
+    if (!*out_section) {
         free_cell(broodi_handle_unpack(block.id).slot);
         return BROOD_OK;
     }
-    set_worker(slot);
+    broodi_block_set_worker(slot);
     (void)broodi_word_swap(&slot->state, state, BROODI_BLOCK_ENDING | BROODI_BLOCK_SECTION);
     return BROOD_OK;
 }
@@ -316,7 +324,7 @@ static void end_large(brood_block block, struct broodi_block_slot *slot)
     broodi_mapping_forget(block.id);
     broodi_section_destroy(slot);
     broodi_step(BROODI_STEP_BLOCK_EMPTIED);
-    discard(broodi_handle_unpack(block.id).slot);
+    discard(broodi_handle_unpack(block.id).slot, true);
 }
 
 static brood_status destroy(brood_block block)
@@ -329,10 +337,10 @@ static brood_status destroy(brood_block block)
     brood_status status = lock_heap();
     if (status != BROOD_OK)
         return status;
-    const bool large = broodi_block_is_section(broodi_word_look(&slot->state));
-    status = begin_ending(block, slot);
+    bool section = false;
+    status = begin_ending(block, slot, &section);
     unlock_heap();
-    if (status == BROOD_OK && large)
+    if (section)
         end_large(block, slot);
     return status;
 }
@@ -353,23 +361,21 @@ static brood_status map_at_once(brood_block created, struct broodi_block_slot *b
     const brood_status status = broodi_mapping_add(created.id, block, &address);
     if (status == BROOD_OK)
         return status;
-    set_worker(block);
+    broodi_block_set_worker(block);
     if (broodi_word_swap(&block->state, broodi_word_look(&block->state),
                          BROODI_BLOCK_ENDING | BROODI_BLOCK_SECTION))
         end_large(created, block);
     return status;
 }
 
-static brood_status finish(brood_block *out, uint32_t index)
+static brood_status finish(brood_block *out, const struct making *making)
 {
-    struct broodi_block_slot *block = broodi_block_at(index);
-    const uint64_t state = broodi_word_look(&block->state);
-    (void)broodi_word_swap(&block->state, state,
-                           BROODI_BLOCK_WHOLE | (broodi_low(state) & BROODI_BLOCK_SECTION));
+    struct broodi_block_slot *block = making->block;
+    (void)broodi_word_swap(&block->state, broodi_word_look(&block->state),
+                           in_phase(BROODI_BLOCK_WHOLE, making->section));
     broodi_step(BROODI_STEP_BLOCK_WHOLE);
-    const brood_block created = { broodi_handle_of(BROODI_BLOCK, index) };
-    const brood_status status =
-        broodi_block_is_section(state) ? map_at_once(created, block) : BROOD_OK;
+    const brood_block created = { broodi_handle_of(BROODI_BLOCK, making->index) };
+    const brood_status status = making->section ? map_at_once(created, block) : BROOD_OK;
     if (status == BROOD_OK)
         *out = created;
     return status;
@@ -377,17 +383,16 @@ static brood_status finish(brood_block *out, uint32_t index)
 
 static brood_status make(brood_block *out, size_t size, bool lazy)
 {
-    uint32_t index = 0;
-    bool zero = false;
-    brood_status status = reserve_with_retry(size, lazy, &index, &zero);
+    struct making making = { .size = size, .lazy = lazy, .section = size > BROODI_HEAP_LARGEST };
+    brood_status status = reserve_with_retry(&making);
     if (status != BROOD_OK)
         return status;
     broodi_step(BROODI_STEP_BLOCK_MAKING);
-    status = make_ready(broodi_block_at(index), zero, lazy);
+    status = make_ready(&making);
     broodi_step(BROODI_STEP_BLOCK_READY);
     if (status == BROOD_OK)
-        return finish(out, index);
-    discard(index);
+        return finish(out, &making);
+    discard(making.index, making.section);
     return status;
 }
 

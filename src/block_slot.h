@@ -11,6 +11,7 @@
 #include "family.h"
 #include "object.h"
 #include "os/os_memory.h"
+#include "self.h"
 #include "shared.h"
 
 #include <stdbool.h>
@@ -76,6 +77,21 @@ static inline brood_os_section broodi_section_of(const struct broodi_block_slot 
         .name = atomic_load_explicit(&block->name, memory_order_acquire),
         .keeper = atomic_load_explicit(&block->keeper, memory_order_acquire),
     };
+}
+
+// Makes the calling thread the worker.
+static inline void broodi_block_set_worker(struct broodi_block_slot *block)
+{
+    const uint32_t self = broodi_self_slot(); // it has a slot, since it has held the lock
+    atomic_store_explicit(&block->worker, self, memory_order_relaxed);
+    atomic_store_explicit(&block->worker_generation, broodi_life_id(self).generation,
+                          memory_order_relaxed);
+}
+
+// Leaves an unfinished block to the next sweep.
+static inline void broodi_block_abandon(struct broodi_block_slot *block)
+{
+    atomic_store_explicit(&block->worker, BROODI_NONE, memory_order_release);
 }
 
 static inline bool broodi_block_has_worker(const struct broodi_block_slot *block)
