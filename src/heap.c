@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "heap.h"
 
+#include "cell.h"
 #include "fail.h"
 #include "family.h"
 #include "os/os_guard.h"
@@ -11,9 +12,7 @@
 
 enum {
     RUN = BROODI_HEAP_CLASSES + 1, // the use of a chunk that is part of a run
-    UNITS = BROODI_HEAP_CHUNK / BROODI_HEAP_UNIT,
-    LARGEST_CLASS = UNITS / 2, // units; a larger cell is a run
-    SPARE = 16,                // free chunks that stay committed
+    SPARE = 16,                    // free chunks that stay committed
 };
 
 // Whether a chunk is committed. If a holder of the lock dies while a chunk is CHANGING, that is
@@ -55,42 +54,6 @@ static uint32_t capacity(void)
     const size_t chunks = (broodi_family.arena.size - broodi_family.heap_at) / BROODI_HEAP_CHUNK;
     const uint32_t most = broodi_family.views[BROODI_CHUNK].capacity;
     return chunks < most ? (uint32_t)chunks : most;
-}
-
-// Classes: cells of 1 to 8 units, then four sizes from each power of two to the next, so that
-// beyond 8 units less than a fifth of a cell is unused.
-
-static uint32_t units_of(size_t size)
-{
-    return (uint32_t)((size + BROODI_HEAP_UNIT - 1) / BROODI_HEAP_UNIT);
-}
-
-static uint32_t class_of(uint32_t units)
-{
-    if (units <= 8)
-        return units > 0 ? units - 1 : 0;
-    uint32_t octave = 0;
-    while (units - 1 >= UINT32_C(16) << octave)
-        octave++;
-    return 8 + 4 * octave + ((units - 1) >> (octave + 1)) - 4;
-}
-
-static uint32_t units_in_class(uint32_t class)
-{
-    if (class < 8)
-        return class + 1;
-    const uint32_t octave = (class - 8) / 4;
-    return (class % 4 + 5) << (octave + 1);
-}
-
-static bool is_run(size_t size)
-{
-    return units_of(size) > LARGEST_CLASS;
-}
-
-static uint32_t run_length(size_t size)
-{
-    return (uint32_t)((size + BROODI_HEAP_CHUNK - 1) / BROODI_HEAP_CHUNK);
 }
 
 // Free chunks
@@ -269,11 +232,6 @@ static void remove_from_list(uint32_t index, uint32_t class)
         heap()->room[class] = chunk->next;
 }
 
-static uint32_t cells_in(uint32_t class)
-{
-    return UNITS / units_in_class(class);
-}
-
 static uint32_t first_free_cell(const struct broodi_chunk *chunk)
 {
     uint32_t word = 0;
@@ -291,7 +249,7 @@ static void allocate_cell(uint32_t index, uint32_t class, uint32_t cell)
     chunk->pieces[cell / 64] |= UINT64_C(1) << (cell % 64);
     chunk->used = true;
     broodi_step(BROODI_STEP_HEAP_TAKEN);
-    if (++chunk->taken == cells_in(class))
+    if (++chunk->taken == broodi_cell_count(class))
         remove_from_list(index, class);
 }
 
@@ -299,7 +257,7 @@ static void free_cell(uint32_t index, uint32_t class, uint32_t cell)
 {
     struct broodi_chunk *chunk = chunk_at(index);
     chunk->pieces[cell / 64] &= ~(UINT64_C(1) << (cell % 64));
-    if (chunk->taken-- == cells_in(class))
+    if (chunk->taken-- == broodi_cell_count(class))
         add_to_list(index, class);
     if (chunk->taken > 0)
         return;
@@ -322,7 +280,7 @@ static brood_status allocate_small(uint32_t class, uint64_t *out_place)
     }
     const uint32_t cell = first_free_cell(chunk_at(index));
     allocate_cell(index, class, cell);
-    *out_place = place_of(index) + (uint64_t)cell * units_in_class(class) * BROODI_HEAP_UNIT;
+    *out_place = place_of(index) + (uint64_t)cell * broodi_cell_size(class);
     return BROOD_OK;
 }
 
@@ -345,8 +303,9 @@ static brood_status allocate_run(uint32_t count, uint64_t *out_place, bool *out_
 brood_status broodi_heap_take(size_t size, uint64_t *out_place, bool *out_zero)
 {
     *out_zero = false;
-    return is_run(size) ? allocate_run(run_length(size), out_place, out_zero)
-                        : allocate_small(class_of(units_of(size)), out_place);
+    return broodi_cell_is_run(size)
+               ? allocate_run(broodi_cell_run_length(size), out_place, out_zero)
+               : allocate_small(broodi_cell_class_of(size), out_place);
 }
 
 // Access. In each group, chunks become accessible from the first one on, up to the last that this
@@ -399,18 +358,18 @@ brood_status broodi_heap_access(uint64_t place, size_t size)
 static uint32_t cell_at(uint64_t place, uint32_t class)
 {
     return (uint32_t)((place - broodi_family.heap_at) % BROODI_HEAP_CHUNK) /
-           (units_in_class(class) * BROODI_HEAP_UNIT);
+           broodi_cell_size(class);
 }
 
 void broodi_heap_give(uint64_t place, size_t size)
 {
     const uint32_t first = chunk_of(place);
-    const uint32_t class = class_of(units_of(size));
-    if (!is_run(size)) {
+    const uint32_t class = broodi_cell_class_of(size);
+    if (!broodi_cell_is_run(size)) {
         free_cell(first, class, cell_at(place, class));
         return;
     }
-    for (uint32_t index = first; index < first + run_length(size); index++)
+    for (uint32_t index = first; index < first + broodi_cell_run_length(size); index++)
         vacate(index);
 }
 
@@ -435,9 +394,9 @@ void broodi_heap_forget(void)
 void broodi_heap_mark(uint64_t place, size_t size)
 {
     const uint32_t first = chunk_of(place);
-    const uint32_t class = class_of(units_of(size));
-    if (is_run(size)) {
-        for (uint32_t index = first; index < first + run_length(size); index++)
+    const uint32_t class = broodi_cell_class_of(size);
+    if (broodi_cell_is_run(size)) {
+        for (uint32_t index = first; index < first + broodi_cell_run_length(size); index++)
             occupy(index, RUN);
         return;
     }
