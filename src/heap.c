@@ -189,7 +189,7 @@ static void occupy(uint32_t index, uint32_t use)
     heap()->spare -= chunk->committed;
     chunk->use = use;
     chunk->taken = 0;
-    memset(chunk->pieces, 0, sizeof chunk->pieces);
+    memset(chunk->cells, 0, sizeof chunk->cells);
 }
 
 // Finds free chunks in a row and commits them; they stay free until the caller occupies them.
@@ -236,9 +236,9 @@ static uint32_t first_free_cell(const struct broodi_chunk *chunk)
 {
     uint32_t word = 0;
     uint32_t bit = 0;
-    while (chunk->pieces[word] == UINT64_MAX)
+    while (chunk->cells[word] == UINT64_MAX)
         word++;
-    while (chunk->pieces[word] >> bit & 1)
+    while (chunk->cells[word] >> bit & 1)
         bit++;
     return word * 64 + bit;
 }
@@ -246,7 +246,7 @@ static uint32_t first_free_cell(const struct broodi_chunk *chunk)
 static void allocate_cell(uint32_t index, uint32_t class, uint32_t cell)
 {
     struct broodi_chunk *chunk = chunk_at(index);
-    chunk->pieces[cell / 64] |= UINT64_C(1) << (cell % 64);
+    chunk->cells[cell / 64] |= UINT64_C(1) << (cell % 64);
     chunk->used = true;
     broodi_step(BROODI_STEP_HEAP_TAKEN);
     if (++chunk->taken == broodi_cell_count(class))
@@ -256,7 +256,7 @@ static void allocate_cell(uint32_t index, uint32_t class, uint32_t cell)
 static void free_cell(uint32_t index, uint32_t class, uint32_t cell)
 {
     struct broodi_chunk *chunk = chunk_at(index);
-    chunk->pieces[cell / 64] &= ~(UINT64_C(1) << (cell % 64));
+    chunk->cells[cell / 64] &= ~(UINT64_C(1) << (cell % 64));
     if (chunk->taken-- == broodi_cell_count(class))
         add_to_list(index, class);
     if (chunk->taken > 0)

@@ -58,7 +58,7 @@ struct broodi_chunk {
     // In the first chunk of a group: where the group lies in the object; 0: not claimed.
     _Atomic uint64_t object_at;
 
-    uint64_t pieces[BROODI_HEAP_CHUNK / BROODI_HEAP_UNIT / 64]; // a bit for each allocated cell
+    uint64_t cells[BROODI_HEAP_CHUNK / BROODI_HEAP_UNIT / 64]; // a bit for each allocated cell
 };
 
 // The caller of these functions holds the heap's lock, except for broodi_heap_access.

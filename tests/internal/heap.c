@@ -38,67 +38,67 @@ static int leave(void **state)
     return 0;
 }
 
-// Pieces with a stamp in every cache line, so that an overlap of two is detected.
+// Cells with a stamp in every cache line, so that an overlap of two is detected.
 
-struct piece {
+struct cell {
     uint64_t place;
     size_t size;
 };
 
-static uint64_t *line_of(const struct piece *piece, size_t offset)
+static uint64_t *line_of(const struct cell *cell, size_t offset)
 {
-    return (uint64_t *)(void *)(broodi_family.arena.base + piece->place + offset);
+    return (uint64_t *)(void *)(broodi_family.arena.base + cell->place + offset);
 }
 
-static void stamp(const struct piece *piece)
+static void stamp(const struct cell *cell)
 {
-    for (size_t offset = 0; offset < piece->size; offset += UNIT)
-        *line_of(piece, offset) = piece->place ^ piece->size;
+    for (size_t offset = 0; offset < cell->size; offset += UNIT)
+        *line_of(cell, offset) = cell->place ^ cell->size;
 }
 
-static bool is_stamped(const struct piece *piece)
+static bool is_stamped(const struct cell *cell)
 {
-    for (size_t offset = 0; offset < piece->size; offset += UNIT)
-        if (*line_of(piece, offset) != (piece->place ^ piece->size))
+    for (size_t offset = 0; offset < cell->size; offset += UNIT)
+        if (*line_of(cell, offset) != (cell->place ^ cell->size))
             return false;
     return true;
 }
 
-static bool is_zero(const struct piece *piece)
+static bool is_zero(const struct cell *cell)
 {
-    for (size_t offset = 0; offset < piece->size; offset += UNIT)
-        if (*line_of(piece, offset) != 0)
+    for (size_t offset = 0; offset < cell->size; offset += UNIT)
+        if (*line_of(cell, offset) != 0)
             return false;
     return true;
 }
 
-static brood_status take(struct piece *piece, size_t size)
+static brood_status take(struct cell *cell, size_t size)
 {
     bool zero = true;
-    const brood_status status = broodi_heap_take(size, &piece->place, &zero);
+    const brood_status status = broodi_heap_take(size, &cell->place, &zero);
     if (status != BROOD_OK)
         return status;
-    piece->size = size;
-    assert_int_equal(piece->place % UNIT, 0);
-    assert_true(piece->place >= broodi_family.heap_at);
-    assert_true(piece->place + size <= broodi_family.arena.size);
-    assert_status(broodi_heap_access(piece->place, size), BROOD_OK);
+    cell->size = size;
+    assert_int_equal(cell->place % UNIT, 0);
+    assert_true(cell->place >= broodi_family.heap_at);
+    assert_true(cell->place + size <= broodi_family.arena.size);
+    assert_status(broodi_heap_access(cell->place, size), BROOD_OK);
     if (zero)
-        assert_true(is_zero(piece));
-    stamp(piece);
+        assert_true(is_zero(cell));
+    stamp(cell);
     return BROOD_OK;
 }
 
-static void free_piece(struct piece *piece)
+static void free_cell(struct cell *cell)
 {
-    assert_true(is_stamped(piece));
-    broodi_heap_give(piece->place, piece->size);
-    piece->size = 0;
+    assert_true(is_stamped(cell));
+    broodi_heap_give(cell->place, cell->size);
+    cell->size = 0;
 }
 
 enum { HELD = 400 };
 
-static struct piece held[HELD];
+static struct cell held[HELD];
 
 static size_t random_size(uint64_t *seed)
 {
@@ -113,11 +113,11 @@ static size_t random_size(uint64_t *seed)
 static void exchange(uint64_t *seed, int turns)
 {
     for (int i = 0; i < turns; i++) {
-        struct piece *piece = &held[next_random(seed) % HELD];
-        if (piece->size)
-            free_piece(piece);
+        struct cell *cell = &held[next_random(seed) % HELD];
+        if (cell->size)
+            free_cell(cell);
         else
-            assert_status(take(piece, random_size(seed)), BROOD_OK);
+            assert_status(take(cell, random_size(seed)), BROOD_OK);
     }
 }
 
@@ -125,7 +125,7 @@ static void free_all(void)
 {
     for (size_t i = 0; i < HELD; i++)
         if (held[i].size)
-            free_piece(&held[i]);
+            free_cell(&held[i]);
 }
 
 // The memory that the arena has committed, by its own account.
@@ -167,7 +167,7 @@ static bool can_decommit(void)
     return platform_memory_behind(broodi_family.arena.object) > 0;
 }
 
-static void pieces_do_not_overlap_and_freed_memory_is_decommitted(void **state)
+static void cells_do_not_overlap_and_freed_memory_is_decommitted(void **state)
 {
     (void)state;
     uint64_t seed = 2463534242;
@@ -179,24 +179,24 @@ static void pieces_do_not_overlap_and_freed_memory_is_decommitted(void **state)
     }
 }
 
-static void every_size_has_as_many_pieces_in_a_chunk_as_fit(void **state)
+static void every_size_has_as_many_cells_in_a_chunk_as_fit(void **state)
 {
     (void)state;
-    static struct piece pieces[CHUNK / UNIT + 1];
+    static struct cell cells[CHUNK / UNIT + 1];
     uint64_t last = 0;
     uint32_t sizes = 0;
     for (uint64_t units = 1; units <= CHUNK / UNIT / 2; units++) {
         size_t count = 0;
         do
-            assert_status(take(&pieces[count], (size_t)units * UNIT), BROOD_OK);
-        while (pieces[count++].place / CHUNK == pieces[0].place / CHUNK);
-        const uint64_t size = (pieces[1].place - pieces[0].place) / UNIT;
+            assert_status(take(&cells[count], (size_t)units * UNIT), BROOD_OK);
+        while (cells[count++].place / CHUNK == cells[0].place / CHUNK);
+        const uint64_t size = (cells[1].place - cells[0].place) / UNIT;
         assert_true(size >= units && (size - units) * 5 <= size);
         assert_int_equal(count - 1, CHUNK / UNIT / size);
         sizes += size != last;
         last = size;
         while (count > 0)
-            free_piece(&pieces[--count]);
+            free_cell(&cells[--count]);
     }
     assert_int_equal(sizes, BROODI_HEAP_CLASSES);
     assert_empty(can_decommit());
@@ -213,13 +213,13 @@ static size_t narrow(uint32_t left)
     return whole;
 }
 
-static uint32_t fill(struct piece *pieces, uint32_t most, size_t size)
+static uint32_t fill(struct cell *cells, uint32_t most, size_t size)
 {
     uint32_t count = 0;
-    while (count < most && take(&pieces[count], size) == BROOD_OK)
+    while (count < most && take(&cells[count], size) == BROOD_OK)
         count++;
     assert_true(count < most);
-    assert_status(take(&pieces[count], size), BROOD_NO_MEMORY);
+    assert_status(take(&cells[count], size), BROOD_NO_MEMORY);
     return count;
 }
 
@@ -227,17 +227,17 @@ static void a_full_window_is_reported_and_usable_again_after_a_free(void **state
 {
     (void)state;
     enum { MOST = 4000 };
-    static struct piece pieces[MOST * 8];
+    static struct cell cells[MOST * 8];
     static const size_t sizes[] = { CHUNK, CHUNK / 2, 3 * CHUNK, 10000, 1000 };
     const size_t whole = narrow(LEFT);
     for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
-        uint32_t count = fill(pieces, MOST * 8, sizes[i]);
+        uint32_t count = fill(cells, MOST * 8, sizes[i]);
         assert_true(count * sizes[i] >= (heap()->chunks - 3) * (size_t)CHUNK * 3 / 4);
-        free_piece(&pieces[count / 2]);
-        assert_status(take(&pieces[count / 2], sizes[i]), BROOD_OK);
-        assert_status(take(&pieces[count], sizes[i]), BROOD_NO_MEMORY);
+        free_cell(&cells[count / 2]);
+        assert_status(take(&cells[count / 2], sizes[i]), BROOD_OK);
+        assert_status(take(&cells[count], sizes[i]), BROOD_NO_MEMORY);
         while (count > 0)
-            free_piece(&pieces[--count]);
+            free_cell(&cells[--count]);
         assert_empty(can_decommit());
     }
     broodi_family.arena.size = whole;
@@ -248,20 +248,20 @@ static void the_last_of_the_window_is_used(void **state)
 {
     (void)state;
     enum { MOST = 8000 };
-    static struct piece pieces[MOST];
-    struct piece run;
+    static struct cell cells[MOST];
+    struct cell run;
     const size_t whole = narrow(0);
-    uint32_t count = fill(pieces, MOST, CHUNK);
+    uint32_t count = fill(cells, MOST, CHUNK);
     for (int i = 0; i < 5; i++)
-        free_piece(&pieces[--count]);
+        free_cell(&cells[--count]);
     broodi_family.arena.size = whole;
     (void)narrow(7);
     assert_status(take(&run, 12 * CHUNK + 1), BROOD_NO_MEMORY);
     assert_status(take(&run, 12 * CHUNK), BROOD_OK);
     broodi_family.arena.size = whole;
-    free_piece(&run);
+    free_cell(&run);
     while (count > 0)
-        free_piece(&pieces[--count]);
+        free_cell(&cells[--count]);
     assert_empty(can_decommit());
 }
 
@@ -301,7 +301,7 @@ static void spoil(void)
     for (uint32_t index = 0; index < heap()->chunks; index++) {
         chunk_at(index)->taken = 99;
         chunk_at(index)->next = chunk_at(index)->previous = 3;
-        memset(chunk_at(index)->pieces, 0x55, sizeof chunk_at(index)->pieces);
+        memset(chunk_at(index)->cells, 0x55, sizeof chunk_at(index)->cells);
     }
 }
 
@@ -331,7 +331,7 @@ static void a_rebuilt_map_is_the_same(void **state)
 static void memory_left_committed_by_a_death_is_decommitted(void **state)
 {
     (void)state;
-    struct piece runs[8];
+    struct cell runs[8];
     for (size_t i = 0; i < 8; i++)
         assert_status(take(&runs[i], BROODI_HEAP_LARGEST), BROOD_OK);
     broodi_heap_forget();
@@ -724,8 +724,8 @@ int main(void)
 {
     brood_init();
     const struct CMUnitTest tests[] = {
-        locked_test(pieces_do_not_overlap_and_freed_memory_is_decommitted),
-        locked_test(every_size_has_as_many_pieces_in_a_chunk_as_fit),
+        locked_test(cells_do_not_overlap_and_freed_memory_is_decommitted),
+        locked_test(every_size_has_as_many_cells_in_a_chunk_as_fit),
         locked_test(a_full_window_is_reported_and_usable_again_after_a_free),
         locked_test(the_last_of_the_window_is_used),
         locked_test(a_rebuilt_map_is_the_same),
