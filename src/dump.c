@@ -5,6 +5,7 @@
 #include "family.h"
 
 #include "fail.h"
+#include "kinds.h"
 #include "label.h"
 #include "lock.h"
 #include "os/os_process.h"
@@ -67,22 +68,8 @@ static struct broodi_thread_slot *thread_at(uint32_t index)
 
 static const char *kind_name(uint32_t kind)
 {
-    switch ((enum broodi_kind)kind) {
-    case BROODI_LOCK:
-        return "lock";
-    case BROODI_OWN_LOCK:
-        return "lock of the library";
-    case BROODI_SEMAPHORE:
-        return "semaphore";
-    case BROODI_EVENT:
-        return "event";
-    case BROODI_CONDITION:
-        return "condition";
-    case BROODI_BARRIER:
-        return "barrier";
-    default: // the slot was overwritten with other data
-        return "object";
-    }
+    const char *name = kind < BROODI_HANDLE_KINDS ? broodi_kinds[kind].name : NULL;
+    return name ? name : "object"; // the slot was overwritten with other data
 }
 
 static void add_object(struct dump *dump, uint64_t id)

@@ -2,6 +2,7 @@
 #include "family.h"
 
 #include "fail.h"
+#include "kinds.h"
 #include "os/os_random.h"
 #include "os/os_stdio.h"
 #include "os/os_thread.h"
@@ -15,65 +16,9 @@ enum { CHUNK = BROODI_HEAP_CHUNK };
 
 #define ROUND_UP(size) (((size_t)(size) + CHUNK - 1) / CHUNK * CHUNK)
 
-// In a window of less than a gibibyte most tables have a sixteenth of their slots.
 enum {
-    PROCESSES = 1 << 16,
-    THREADS = 1 << 17,
-    NAMES = 1 << 12,
-    OWN_LOCKS = 1 << 10,
-    OBJECTS = 1 << 20, // for each of the other kinds
-    NARROW_BITS = 4,
-    NARROW_CHUNKS = BROODI_HEAP_CHUNKS < 1 << 14 ? BROODI_HEAP_CHUNKS : 1 << 14,
     LEAST_HEAP = 1 << 24,
     WIDE = 1 << 30,
-};
-
-_Static_assert(OBJECTS <= 1 << BROODI_SLOT_BITS, "a handle can name every slot");
-
-// The bytes of the window that are accessible from the start.
-struct boot {
-    struct broodi_header header;
-    _Alignas(64) struct broodi_process_slot processes[BROODI_FIRST];
-    struct broodi_thread_slot threads[BROODI_FIRST];
-    struct broodi_lock_slot locks[BROODI_FIRST];
-    struct broodi_lock_slot own_locks[BROODI_FIRST];
-    struct broodi_semaphore_slot semaphores[BROODI_FIRST];
-    struct broodi_event_slot events[BROODI_FIRST];
-    struct broodi_condition_slot conditions[BROODI_FIRST];
-    struct broodi_barrier_slot barriers[BROODI_FIRST];
-    struct broodi_party_slot parties[BROODI_FIRST];
-    struct broodi_block_slot blocks[BROODI_FIRST];
-    struct broodi_name_slot names[BROODI_FIRST];
-    struct broodi_seat seats[BROODI_FIRST];
-    struct broodi_chunk chunks[BROODI_FIRST];
-};
-
-_Static_assert(sizeof(struct boot) <= BROODI_BOOT, "header and first slots fit the boot chunks");
-
-#define TABLE(member, capacity, narrow)                                                         \
-    {                                                                                           \
-        offsetof(struct boot, member), sizeof((struct boot *)NULL)->member[0], capacity, narrow \
-    }
-
-static const struct {
-    size_t first;
-    size_t stride;
-    uint32_t capacity;
-    uint32_t narrow;
-} tables[BROODI_KINDS] = {
-    [BROODI_PROCESS] = TABLE(processes, PROCESSES, PROCESSES >> NARROW_BITS),
-    [BROODI_THREAD] = TABLE(threads, THREADS, THREADS >> NARROW_BITS),
-    [BROODI_LOCK] = TABLE(locks, OBJECTS, OBJECTS >> NARROW_BITS),
-    [BROODI_OWN_LOCK] = TABLE(own_locks, OWN_LOCKS, OWN_LOCKS),
-    [BROODI_NAME] = TABLE(names, NAMES, NAMES),
-    [BROODI_SEMAPHORE] = TABLE(semaphores, OBJECTS, OBJECTS >> NARROW_BITS),
-    [BROODI_EVENT] = TABLE(events, OBJECTS, OBJECTS >> NARROW_BITS),
-    [BROODI_CONDITION] = TABLE(conditions, OBJECTS, OBJECTS >> NARROW_BITS),
-    [BROODI_SEAT] = TABLE(seats, THREADS, THREADS >> NARROW_BITS),
-    [BROODI_BARRIER] = TABLE(barriers, OBJECTS, OBJECTS >> NARROW_BITS),
-    [BROODI_PARTY] = TABLE(parties, OBJECTS, OBJECTS >> NARROW_BITS),
-    [BROODI_BLOCK] = TABLE(blocks, OBJECTS, OBJECTS >> NARROW_BITS),
-    [BROODI_CHUNK] = TABLE(chunks, BROODI_HEAP_CHUNKS, NARROW_CHUNKS),
 };
 
 struct broodi_family broodi_family;
@@ -82,13 +27,13 @@ struct broodi_family broodi_family;
 
 static uint32_t capacity_of(int kind, size_t window)
 {
-    return window < WIDE ? tables[kind].narrow : tables[kind].capacity;
+    return window < WIDE ? broodi_kinds[kind].narrow : broodi_kinds[kind].capacity;
 }
 
 // The size of a table behind its first slots.
 static size_t rest_size(int kind, uint32_t capacity)
 {
-    return ROUND_UP((capacity - BROODI_FIRST) * tables[kind].stride);
+    return ROUND_UP((capacity - BROODI_FIRST) * broodi_kinds[kind].stride);
 }
 
 static size_t end_of_tables(size_t window)
@@ -104,9 +49,9 @@ static void attach(const brood_os_arena *arena, size_t window)
     size_t at = BROODI_BOOT;
     for (int kind = 1; kind < BROODI_KINDS; kind++) {
         struct broodi_view *view = &broodi_family.views[kind];
-        view->first = arena->base + tables[kind].first;
-        view->rest = arena->base + at - BROODI_FIRST * tables[kind].stride;
-        view->stride = tables[kind].stride;
+        view->first = arena->base + broodi_kinds[kind].first;
+        view->rest = arena->base + at - BROODI_FIRST * broodi_kinds[kind].stride;
+        view->stride = broodi_kinds[kind].stride;
         view->capacity = capacity_of(kind, window);
         atomic_store_explicit(&view->limit, BROODI_FIRST, memory_order_relaxed);
         at += rest_size(kind, view->capacity);
@@ -418,7 +363,7 @@ static void recount(enum broodi_kind kind)
 
 static void sweep(enum broodi_kind kind)
 {
-    broodi_shared_sweep(kind);
+    broodi_kind_sweep(kind);
     recount(kind);
 }
 

@@ -23,6 +23,7 @@
 #include "family.h"
 #include "fault.h"
 #include "handlers.h"
+#include "kinds.h"
 #include "locals.h"
 #include "method.h"
 #include "os/os_boot.h"
@@ -233,6 +234,7 @@ void brood_init_with(uint32_t header_version, int (*executable_atexit)(void (*)(
     if (broodi_here.initialized)
         return;
     broodi_here.race_checked = brood_os_race_is_checked();
+    broodi_kinds_prepare(broodi_sweeps);
     if (brood_os_boot_is_announced())
         begin_child(executable_atexit);
     begin_main(executable_atexit);

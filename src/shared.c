@@ -569,14 +569,12 @@ bool broodi_shared_is_awaited(enum broodi_kind kind, uint32_t index, uint64_t st
     return false;
 }
 
-void broodi_shared_sweep(enum broodi_kind kind)
+static void sweep_blocks(void)
 {
-    if (kind == BROODI_THREAD)
-        sweep_threads();
-    if (kind == BROODI_PROCESS)
-        sweep_processes();
-    if (kind == BROODI_PARTY)
-        broodi_parties_sweep();
-    if (kind == BROODI_BLOCK)
-        (void)broodi_blocks_sweep();
+    (void)broodi_blocks_sweep();
 }
+
+const broodi_sweep broodi_sweeps[BROODI_KINDS] = { [BROODI_THREAD] = sweep_threads,
+                                                   [BROODI_PROCESS] = sweep_processes,
+                                                   [BROODI_PARTY] = broodi_parties_sweep,
+                                                   [BROODI_BLOCK] = sweep_blocks };

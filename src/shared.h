@@ -5,6 +5,7 @@
 #define SHARED_H
 
 #include "handle.h"
+#include "kinds.h"
 #include "os/os_life.h"
 #include "word.h"
 
@@ -213,9 +214,8 @@ struct broodi_name_slot {
 // its wait ended. `state` is the slot's state. False for kinds without struct broodi_awaited_slot.
 bool broodi_shared_is_awaited(enum broodi_kind kind, uint32_t index, uint64_t state);
 
-// Frees the slots of the kind that belonged to dead processes and threads and that no living
-// process is responsible for.
-void broodi_shared_sweep(enum broodi_kind kind);
+// The sweep of each kind, for broodi_kinds_prepare.
+extern const broodi_sweep broodi_sweeps[BROODI_KINDS];
 
 // Stores a name; one that is too long is truncated between two characters.
 void broodi_slot_label(_Atomic uint64_t label[BROODI_LABEL], const char *name);

@@ -12,6 +12,7 @@
 #include "atomic.h"
 #include "block.h"
 #include "family.h"
+#include "kinds.h"
 #include "shared.h"
 #include "step.h"
 
@@ -614,7 +615,7 @@ static void unfinished_starts_of_a_dead_parent_are_swept(void **state)
             // fork server's; the slot of the victim's own server is about to be freed.
             const uint32_t expected = platform_has_fork() ? 2 : 1;
             while (process_slots() > expected && brood_clock() < deadline) {
-                broodi_shared_sweep(BROODI_PROCESS);
+                broodi_kind_sweep(BROODI_PROCESS);
                 brood_sleep(BROOD_MILLISECONDS(1));
             }
             assert_in_range(process_slots(), 1, expected);
@@ -711,7 +712,7 @@ static void move_slot_to_successor(enum broodi_step step)
     if (step != BROODI_STEP_PARTY_ENDED)
         return;
     broodi_step_hook = NULL;
-    broodi_shared_sweep(BROODI_PARTY);
+    broodi_kind_sweep(BROODI_PARTY);
     for (;;) {
         assert_status(brood_barrier_create(&successor, 1), BROOD_OK);
         const struct broodi_barrier_slot *slot = broodi_handle_slot(BROODI_BARRIER, successor.id);
@@ -726,7 +727,7 @@ static void sweep_once(enum broodi_step step)
     if (step != BROODI_STEP_OBJECT_ENDED)
         return;
     broodi_step_hook = move_slot_to_successor;
-    broodi_shared_sweep(BROODI_PARTY);
+    broodi_kind_sweep(BROODI_PARTY);
 }
 
 static void a_late_sweeper_does_not_free_the_next_barriers_slot(void **state)
