@@ -7,11 +7,11 @@
 include(CheckCCompilerFlag)
 
 set(BROOD_CORE_SOURCES
-  barrier.c block.c boot.c child.c children.c condition.c copy.c cpu.c dump.c ending.c
+  barrier.c block.c boot.c burial.c child.c children.c condition.c copy.c cpu.c dump.c ending.c
   environment.c event.c exit.c family.c gap.c groups.c handlers.c heap.c here.c init.c kinds.c
   local.c lock.c lock_slot.c mapping.c method.c object.c once.c parties.c plan.c process.c
-  registry.c seat.c section.c self.c semaphore.c served.c server.c shared.c space.c standard.c
-  start.c status.c stop.c thread.c time.c)
+  process_slot.c registry.c seat.c section.c self.c semaphore.c served.c server.c space.c
+  standard.c start.c status.c stop.c thread.c thread_slot.c time.c)
 
 # Files that both ports have.
 set(BROOD_PORT_SOURCES

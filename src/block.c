@@ -27,6 +27,7 @@
 #include "os/os_clock.h"
 #include "section.h"
 #include "step.h"
+#include "thread_slot.h"
 
 #include <brood/block.h>
 #include <string.h>

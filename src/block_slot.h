@@ -12,7 +12,7 @@
 #include "object.h"
 #include "os/os_memory.h"
 #include "self.h"
-#include "shared.h"
+#include "thread_slot.h"
 
 #include <stdbool.h>
 #include <stdint.h>

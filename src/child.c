@@ -4,8 +4,10 @@
 // reports.
 #include "child.h"
 
+#include "burial.h"
 #include "family.h"
 #include "fault.h"
+#include "process_slot.h"
 #include "self.h"
 #include "served.h"
 

@@ -6,7 +6,7 @@
 
 #include "atomic.h"
 #include "os/os_process.h"
-#include "shared.h"
+#include "slots.h"
 
 #include <brood/process.h>
 #include <stdbool.h>

@@ -3,6 +3,7 @@
 // checks it after its end.
 #include "children.h"
 
+#include "burial.h"
 #include "child.h"
 #include "deadline.h"
 #include "family.h"

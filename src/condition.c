@@ -31,6 +31,7 @@
 #include "race.h"
 #include "seat.h"
 #include "step.h"
+#include "thread_slot.h"
 #include "wait.h"
 
 #include <brood/condition.h>

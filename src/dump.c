@@ -9,9 +9,11 @@
 #include "label.h"
 #include "lock.h"
 #include "os/os_process.h"
+#include "process_slot.h"
 #include "registry.h"
 #include "self.h"
 #include "stop.h"
+#include "thread_slot.h"
 
 #include <brood/dump.h>
 #include <inttypes.h>

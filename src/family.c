@@ -7,8 +7,8 @@
 #include "os/os_stdio.h"
 #include "os/os_thread.h"
 #include "race.h"
-#include "shared.h"
 #include "step.h"
+#include "thread_slot.h"
 
 #include <string.h>
 
@@ -274,7 +274,7 @@ static bool is_spent(enum broodi_kind kind, uint32_t index, uint64_t state)
 static bool may_take(enum broodi_kind kind, uint32_t index, uint64_t state)
 {
     return !broodi_slot_is_live(state) && !is_spent(kind, index, state) &&
-           !broodi_shared_is_awaited(kind, index, state);
+           !broodi_slot_is_awaited(kind, index, state);
 }
 
 static bool take_at(enum broodi_kind kind, uint32_t index, uint32_t low)

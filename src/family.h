@@ -20,7 +20,7 @@
 #include "heap.h"
 #include "os/os_life.h"
 #include "os/os_memory.h"
-#include "shared.h"
+#include "slots.h"
 #include "space.h"
 #include "word.h"
 

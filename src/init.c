@@ -17,6 +17,7 @@
 #include "init.h"
 
 #include "block.h"
+#include "burial.h"
 #include "copy.h"
 #include "ending.h"
 #include "fail.h"
@@ -30,6 +31,7 @@
 #include "os/os_process.h"
 #include "os/os_server.h"
 #include "os/os_stdio.h"
+#include "process_slot.h"
 #include "race.h"
 #include "registry.h"
 #include "self.h"

@@ -2,7 +2,7 @@
 #include "kinds.h"
 
 #include "family.h"
-#include "shared.h"
+#include "slots.h"
 
 // In a window of less than a gibibyte most tables have a sixteenth of their slots.
 enum {

@@ -29,6 +29,19 @@ static inline void broodi_label_write(_Atomic uint64_t *words, size_t count, con
         atomic_store_explicit(&words[i], broodi_label_word(text, length, i), memory_order_release);
 }
 
+// Stores a name; one that is too long is truncated between two characters.
+static inline void broodi_label_fit(_Atomic uint64_t *words, size_t count, const char *name)
+{
+    size_t length = strlen(name);
+    if (length > count * sizeof *words) {
+        length = count * sizeof *words;
+        // Not within a character of UTF-8.
+        while (length > 0 && ((unsigned char)name[length] & 0xC0) == 0x80)
+            length--;
+    }
+    broodi_label_write(words, count, name, length);
+}
+
 // Acquires each word, so what the caller loads next is no older than the text. Writes `count`
 // words and a terminating zero.
 static inline void broodi_label_read(const _Atomic uint64_t *words, size_t count, char *out)

@@ -35,6 +35,7 @@
 #include "race.h"
 #include "self.h"
 #include "step.h"
+#include "thread_slot.h"
 #include "wait.h"
 
 #include <brood/cpu.h>

@@ -8,6 +8,7 @@
 #include "lock_word.h"
 #include "object.h"
 #include "step.h"
+#include "thread_slot.h"
 
 static brood_status make(enum broodi_kind kind, uint64_t *out_id, bool recursive)
 {

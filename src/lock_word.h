@@ -5,7 +5,7 @@
 #ifndef LOCK_WORD_H
 #define LOCK_WORD_H
 
-#include "shared.h"
+#include "thread_slot.h"
 
 #include <stdbool.h>
 #include <stdint.h>

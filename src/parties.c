@@ -44,6 +44,7 @@
 
 #include "object.h"
 #include "step.h"
+#include "thread_slot.h"
 
 static struct broodi_party_slot *party_at(uint32_t index)
 {

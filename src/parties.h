@@ -4,7 +4,7 @@
 #define PARTIES_H
 
 #include "family.h"
-#include "shared.h"
+#include "slots.h"
 
 #include <brood/status.h>
 #include <stdbool.h>

@@ -2,6 +2,7 @@
 // The plan of a start: all that is checked and allocated before the child is made.
 #include "plan.h"
 
+#include "burial.h"
 #include "child.h"
 #include "children.h"
 #include "environment.h"
@@ -13,6 +14,7 @@
 #include "os/os_module.h"
 #include "os/os_process.h"
 #include "os/os_random.h"
+#include "process_slot.h"
 #include "self.h"
 #include "standard.h"
 

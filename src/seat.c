@@ -3,6 +3,7 @@
 
 #include "self.h"
 #include "step.h"
+#include "thread_slot.h"
 #include "wait.h"
 
 // Tickets older than this are renewed.

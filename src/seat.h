@@ -16,7 +16,7 @@
 #define SEAT_H
 
 #include "family.h"
-#include "shared.h"
+#include "slots.h"
 
 #include <stdbool.h>
 #include <stdint.h>

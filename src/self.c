@@ -5,12 +5,15 @@
 #include "fail.h"
 #include "family.h"
 #include "fault.h"
+#include "label.h"
 #include "os/os_boot.h"
 #include "os/os_guard.h"
 #include "os/os_process.h"
 #include "os/os_stdio.h"
 #include "os/os_thread.h"
+#include "process_slot.h"
 #include "step.h"
+#include "thread_slot.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -86,7 +89,7 @@ static bool begin_slot(struct broodi_self *self, uint32_t process, uint32_t inde
     if (index < broodi_slot_limit(BROODI_SEAT))
         broodi_seat_clear(broodi_slot(BROODI_SEAT, index));
     atomic_store_explicit(&slot->waits, 0, memory_order_relaxed);
-    broodi_slot_label(slot->name, self->name);
+    broodi_label_fit(slot->name, BROODI_LABEL, self->name);
     if (brood_os_life_begin(&slot->life, &id) != BROOD_OK) {
         (void)broodi_slot_give(BROODI_THREAD, index, state);
         return false;

@@ -6,7 +6,7 @@
 #include "atomic.h"
 #include "here.h"
 #include "os/os_thread.h"
-#include "shared.h"
+#include "slots.h"
 
 #include <brood/brood.h>
 #include <stdbool.h>

@@ -8,6 +8,7 @@
 #include "deadline.h"
 #include "family.h"
 #include "os/os_server.h"
+#include "process_slot.h"
 #include "wait.h"
 
 static bool server_lives(const brood_process *process)

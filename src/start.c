@@ -7,6 +7,7 @@
 #include "plan.h"
 
 #include "boot.h"
+#include "burial.h"
 #include "child.h"
 #include "children.h"
 #include "deadline.h"
@@ -16,6 +17,7 @@
 #include "os/os_server.h"
 #include "os/os_stdio.h"
 #include "os/os_thread.h"
+#include "process_slot.h"
 #include "self.h"
 #include "served.h"
 #include "server.h"

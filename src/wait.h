@@ -10,7 +10,7 @@
 #ifndef WAIT_H
 #define WAIT_H
 
-#include "shared.h"
+#include "slots.h"
 #include "word.h"
 
 #include <stdint.h>

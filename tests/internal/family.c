@@ -6,9 +6,10 @@
 #include "../foreign.h"
 #include "../objects.h"
 #include "atomic.h"
+#include "burial.h"
 #include "family.h"
 #include "lock.h"
-#include "shared.h"
+#include "process_slot.h"
 
 #include <string.h>
 

@@ -7,7 +7,7 @@
 #include "child.h"
 #include "family.h"
 #include "os/os_process.h"
-#include "shared.h"
+#include "slots.h"
 
 #include <stdlib.h>
 

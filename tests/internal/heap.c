@@ -10,8 +10,8 @@
 #include "fault.h"
 #include "lock.h"
 #include "self.h"
-#include "shared.h"
 #include "step.h"
+#include "thread_slot.h"
 
 enum { CHUNK = BROODI_HEAP_CHUNK, UNIT = BROODI_HEAP_UNIT, SPARE = 16 };
 

@@ -13,7 +13,7 @@
 #include "block.h"
 #include "family.h"
 #include "kinds.h"
-#include "shared.h"
+#include "slots.h"
 #include "step.h"
 
 enum {

@@ -11,6 +11,7 @@
 #include "wait.h"
 
 #include "atomic.h"
+#include "thread_slot.h"
 
 #include <errno.h>
 #include <signal.h>

@@ -3,7 +3,7 @@
 // every step, or end normally; a new thread takes the slot of a dead one. Step for step:
 //   look, ask, inherit, leave, sleep   acquire, persist, take, leave and wait_once of src/lock.c
 //   inside, wake                       release_last
-//   over                               bury of src/shared.c, which checks `held` and the lock, and
+//   over                               bury of src/burial.c, which checks `held` and the lock, and
 //                                      begin_slot
 // A load, a decision that depends on the loaded value alone, and the swap from that value are one
 // step here: a swap that fails starts again, one that succeeds finds the value that was decided on.

@@ -8,7 +8,7 @@
 //            checks the word before and after
 //   wake     wake_key, wake_slot: slot by slot; the thread's state, the claim, the ring, the state
 //            again
-//   bury     mark_dead, broodi_wait_bury, broodi_slot_give of src/shared.c
+//   bury     broodi_thread_mark_dead of src/thread_slot.c, then bury of src/burial.c
 // A new waiter takes a freed slot (begin_slot), TURNS times in all.
 //
 // Left out: time. No wait ends by a timeout, so a waiter that depends on the fallback poll of one

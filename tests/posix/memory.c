@@ -10,6 +10,7 @@
 #include "family.h"
 #include "lock.h"
 #include "self.h"
+#include "thread_slot.h"
 
 #include <dirent.h>
 #include <errno.h>

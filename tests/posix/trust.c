@@ -11,7 +11,7 @@
 #include "family.h"
 #include "os/os_module.h"
 #include "posix/channel.h"
-#include "shared.h"
+#include "process_slot.h"
 
 #include <fcntl.h>
 #include <sched.h>

@@ -11,7 +11,7 @@
 #include "boot.h"
 #include "family.h"
 #include "os/os_module.h"
-#include "shared.h"
+#include "process_slot.h"
 #include "win32/channel.h"
 
 #include <wchar.h>

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: MIT
 // The contents of the slots of the arena. All of it is plain data that any process of the family
 // may load, and that stays consistent when a process dies at any instruction.
-#ifndef SHARED_H
-#define SHARED_H
+#ifndef SLOTS_H
+#define SLOTS_H
 
 #include "handle.h"
-#include "kinds.h"
 #include "os/os_life.h"
 #include "word.h"
 
@@ -20,7 +19,7 @@ enum { BROODI_LABEL = 7 }; // words of 8 bytes in a name
 // process without a living parent.
 struct broodi_process_slot {
     // Low: enum broodi_process_phase in two bits. Above it, with DYING: the worker's process slot
-    // plus one; with ENDED: how the fork server saw the process end (shared.c).
+    // plus one; with ENDED: how the fork server saw the process end (process_slot.c).
     broodi_word state;
     _Atomic int64_t pid; // 0: not known yet
     // Slot and generation of the parent; BROODI_NONE for the main process and for a guest.
@@ -85,7 +84,7 @@ struct broodi_thread_slot {
     // has broken the barriers.
     _Atomic uint32_t barrier_generation;
     brood_os_life life;
-    _Atomic uint64_t waits; // broodi_waits_for(); also for broodi_shared_is_awaited()
+    _Atomic uint64_t waits; // broodi_waits_for(); also for broodi_slot_is_awaited()
     // For brood_dump; truncated. Empty: brood did not start the thread.
     _Atomic uint64_t name[BROODI_LABEL];
 };
@@ -209,106 +208,5 @@ struct broodi_name_slot {
     // A reader may load the name while the slot is filled again; the state then differs afterwards.
     _Atomic uint64_t name[(BROOD_REGISTRY_NAME_MAX + 1) / sizeof(uint64_t)]; // padded with zeros
 };
-
-// Whether a living thread has waited for the last object in this free slot and has not read yet how
-// its wait ended. `state` is the slot's state. False for kinds without struct broodi_awaited_slot.
-bool broodi_shared_is_awaited(enum broodi_kind kind, uint32_t index, uint64_t state);
-
-// The sweep of each kind, for broodi_kinds_prepare.
-extern const broodi_sweep broodi_sweeps[BROODI_KINDS];
-
-// Stores a name; one that is too long is truncated between two characters.
-void broodi_slot_label(_Atomic uint64_t label[BROODI_LABEL], const char *name);
-
-// The turn of a thread slot: the low bits of its generation, without the lowest, which is always 1.
-// A lock names its holder by slot and turn.
-enum { BROODI_THREAD_TURN_BITS = 8 };
-uint32_t broodi_thread_turn(uint32_t index);
-
-// Whether the thread that had the slot in that turn has ended. If the slot was still LIVE, it
-// becomes DEAD. False also when the slot has another turn by now: then the name that the caller has
-// loaded is out of date, and the caller loads it again.
-bool broodi_thread_is_over(uint32_t index, uint32_t turn);
-
-// The fate of the thread that took the slot with this generation, of which the caller knows the
-// bits in `mask`.
-enum broodi_thread_fate {
-    BROODI_FATE_LIVES,
-    // The thread was killed, has waited for a barrier, and its burial has not broken the barriers
-    // yet.
-    BROODI_FATE_DIED,
-    // It has ended in any other way, or is buried: barriers do not count on it.
-    BROODI_FATE_GONE
-};
-enum broodi_thread_fate broodi_thread_fate(uint32_t index, uint32_t generation, uint32_t mask);
-
-// Whether a thread has this slot now and has not ended.
-bool broodi_thread_is_alive(uint32_t index);
-
-// The low word of a thread slot, and the parts of a taken slot's state.
-uint32_t broodi_thread_low(enum broodi_thread_phase phase, uint32_t process);
-enum broodi_thread_phase broodi_thread_phase_of(uint64_t state);
-uint32_t broodi_thread_process_of(uint64_t state);
-
-// The identity of the thread for the port.
-brood_os_life_id broodi_life_id(uint32_t index);
-
-// Buries the threads of a process that has ended: marks their slots DEAD, passes on the wakes that
-// they had received, breaks the barriers that name them if the process was killed, and frees the
-// slots that no lock names.
-void broodi_threads_bury(uint32_t process);
-
-// The thread count of a process slot: `count` before a thread of the process takes a slot; `note`
-// when it has taken `thread`; `discount` when it could not take one or has freed it.
-void broodi_process_slot_count(uint32_t process);
-void broodi_process_slot_note(uint32_t process, uint32_t thread);
-void broodi_process_slot_discount(uint32_t process);
-
-// The orderly end of a thread slot, called by its own thread.
-void broodi_thread_slot_end(uint32_t index);
-
-// What is known of a process before it begins.
-struct broodi_process_facts {
-    uint32_t parent; // slot, or BROODI_NONE
-    enum broodi_origin origin;
-    const char *name;
-    bool daemon;
-};
-
-// Takes a slot for a process, which is STARTING then. Fails as broodi_slot_take.
-brood_status broodi_process_slot_take(const struct broodi_process_facts *facts,
-                                      uint32_t *out_index);
-
-// Frees the slot and buries the threads of its process, unless another process does so already.
-void broodi_process_slot_end(uint32_t index);
-
-// The phase in a slot's state; DYING for a free slot.
-enum broodi_process_phase broodi_process_phase_of(uint64_t state);
-
-// Called by the process itself: STARTING becomes LIVE, and `pid` is stored. `live` is the state
-// that broodi_process_slot_live returned to the parent. False when the slot was freed meanwhile,
-// because the parent has died or has given up the start.
-bool broodi_process_slot_begin(uint32_t index, uint64_t live, int64_t pid);
-
-// Called by a process that will later call broodi_process_slot_begin for the slot: stores `pid`, so
-// that broodi_process_slot_report finds the slot if the process ends before that.
-void broodi_process_slot_announce(uint32_t index, uint64_t live, int64_t pid);
-
-// The state LIVE with the slot's present generation.
-uint64_t broodi_process_slot_live(uint32_t index);
-
-// Whether the process is not STARTING any more.
-bool broodi_process_slot_has_begun(uint32_t index);
-
-// Whether `pid` in the slot is a number of this process's namespace. If not, the number means no
-// process here, or an unrelated one.
-bool broodi_process_has_number(const struct broodi_process_slot *slot);
-
-// Called by a fork server before it reaps the process `pid`, so that the number is not reused yet:
-// LIVE becomes ENDED with the report `seen`, and waiters for that are woken.
-void broodi_process_slot_report(int64_t pid, brood_exit seen);
-
-// The report of an ENDED slot; false when the slot is not ENDED.
-bool broodi_process_slot_reported(uint32_t index, brood_exit *out);
 
 #endif
