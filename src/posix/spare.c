@@ -19,7 +19,9 @@
 
 extern char **environ;
 
-static char **environment; // of the child
+// Of the child. Volatile, because it is never read: the pointer keeps the list reachable for memory
+// checkers if the program replaces `environ`.
+static char **volatile environment;
 
 // The received descriptors are above the standard ones, which the server keeps open on the null
 // device.
@@ -103,7 +105,7 @@ static void receive_texts(int channel, size_t size)
         if (strncmp(texts + at, announcement, sizeof announcement - 1) != 0)
             list[kept++] = texts + at;
     list[kept] = NULL;
-    environment = list; // stays reachable if the program replaces `environ`
+    environment = list;
     environ = list;
     broodi_launch_set_directory(directory[0] ? directory : NULL, channel);
 }
