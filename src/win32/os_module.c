@@ -28,8 +28,8 @@ static uint64_t hash(uint64_t seed, const void *data, size_t size)
 {
     const unsigned char *bytes = data;
     for (size_t i = 0; i < size; i++)
-        // FNV-1a. NOLINTNEXTLINE(clang-analyzer-core.UndefinedBinaryOperatorResult): the bytes of a
-        // word are set with it
+        // FNV-1a. The bytes of a word are set with the word, which the analyzer does not see.
+        // NOLINTNEXTLINE(clang-analyzer-core.UndefinedBinaryOperatorResult)
         seed = (seed ^ bytes[i]) * UINT64_C(1099511628211);
     return seed;
 }
