@@ -40,7 +40,8 @@ struct broodi_seat *broodi_seat_next(uint64_t id, uint32_t *index, uint64_t *out
     return NULL;
 }
 
-bool broodi_seat_choose(struct broodi_seat *seat, uint64_t word)
+// Changes the word to CHOSEN and wakes the waiter. False if the word was not `word` any more.
+static bool choose(struct broodi_seat *seat, uint64_t word)
 {
     const uint64_t chosen = (word & ~BROODI_SEAT_PHASE) | BROODI_SEAT_CHOSEN;
     if (!broodi_seat_change(seat, word, chosen))
@@ -54,7 +55,7 @@ void broodi_seat_choose_released(struct broodi_seat *seat, uint64_t word, uint64
                                  uint64_t state)
 {
     while (broodi_seat_is_for(word, id) && broodi_seat_is_waiting(word) &&
-           broodi_seat_is_released(seat, state) && !broodi_seat_choose(seat, word))
+           broodi_seat_is_released(seat, state) && !choose(seat, word))
         word = broodi_word_look(&seat->state);
 }
 
@@ -113,7 +114,7 @@ uint32_t broodi_seat_claimant(void)
 bool broodi_seat_claim(struct broodi_seat *seat, uint64_t word, uint64_t id, uint32_t notifier)
 {
     if (notifier == 0)
-        return broodi_seat_choose(seat, word);
+        return choose(seat, word);
     if (!broodi_seat_change(seat, word, broodi_seat_word(id, notifier, BROODI_SEAT_CLAIMED)))
         return false;
     broodi_step(BROODI_STEP_CONDITION_CLAIMED);
@@ -127,7 +128,7 @@ void broodi_seat_choose_claimed(uint64_t id, uint32_t notifier)
     for (uint32_t index = 0; index < limit; index++) {
         struct broodi_seat *seat = broodi_seat_at(index);
         if (broodi_word_look(&seat->state) == claimed)
-            (void)broodi_seat_choose(seat, claimed);
+            (void)choose(seat, claimed);
     }
 }
 

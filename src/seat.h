@@ -142,9 +142,6 @@ bool broodi_seat_is_abandoned(const struct broodi_seat *seat);
 // thread that died before it had a ticket is cleared here.
 struct broodi_seat *broodi_seat_next(uint64_t id, uint32_t *index, uint64_t *out_word);
 
-// Changes the word to CHOSEN and wakes the waiter. False if the word was not `word` any more.
-bool broodi_seat_choose(struct broodi_seat *seat, uint64_t word);
-
 // Marks a released waiter CHOSEN, unless it has seen the epoch and left. If the swap fails
 // because the seat's ticket was renewed, it is tried again.
 void broodi_seat_choose_released(struct broodi_seat *seat, uint64_t word, uint64_t id,
