@@ -21,7 +21,7 @@ set(BROOD_PORT_SOURCES
 # Files of one port. On macOS, files of posix/darwin replace those of the same name, and the files
 # for Linux alone are left out.
 set(BROOD_POSIX_SOURCES channel.c descriptor.c launch.c proc.c spawn.c stream.c trust.c)
-set(BROOD_LINUX_SOURCES cgroup.c circumstances.c clone.c exec.c image.c spare.c starter.c warden.c)
+set(BROOD_LINUX_SOURCES cgroup.c circumstances.c clone.c exec.c image.c spare.c starter.c fork_server.c)
 set(BROOD_WIN32_SOURCES environment.c launch.c trust.c win32.c)
 
 if(WIN32)

@@ -52,7 +52,7 @@ static struct broodi_barrier_slot *find(brood_barrier barrier)
 
 static brood_status not_found(void)
 {
-    return broodi_object_missing("barrier");
+    return broodi_object_not_found("barrier");
 }
 
 static uint32_t count_of(uint64_t state)
@@ -85,7 +85,7 @@ static bool break_round(struct broodi_barrier_slot *slot, uint64_t state)
 static brood_status make(brood_barrier *out, uint32_t parties)
 {
     uint32_t index;
-    brood_status status = broodi_object_take(BROODI_BARRIER, 0, &index);
+    brood_status status = broodi_object_allocate(BROODI_BARRIER, 0, &index);
     if (status != BROOD_OK)
         return status;
     struct broodi_barrier_slot *slot = broodi_slot(BROODI_BARRIER, index);
@@ -93,7 +93,7 @@ static brood_status make(brood_barrier *out, uint32_t parties)
     broodi_step(BROODI_STEP_BARRIER_TAKEN);
     status = broodi_parties_add(slot, id, parties);
     if (status != BROOD_OK) {
-        (void)broodi_slot_give(BROODI_BARRIER, index, broodi_word_look(&slot->state));
+        (void)broodi_slot_free(BROODI_BARRIER, index, broodi_word_load(&slot->state));
         return status;
     }
     atomic_store_explicit(&slot->parties, parties, memory_order_release);
@@ -142,7 +142,7 @@ static void break_for(const struct broodi_party_slot *party, uint64_t id, uint32
 {
     struct broodi_barrier_slot *slot = find((brood_barrier){ id });
     while (slot) {
-        const uint64_t state = broodi_word_look(&slot->state);
+        const uint64_t state = broodi_word_load(&slot->state);
         if (!broodi_party_names(party, broodi_round_of(state), thread, generation) ||
             !broodi_handle_is_current(id, state) || (broodi_low(state) & BROKEN) ||
             break_round(slot, state))
@@ -175,7 +175,7 @@ static bool count_in(const struct broodi_participant *self, uint32_t round, uint
 {
     const uint32_t parties = atomic_load_explicit(&self->slot->parties, memory_order_acquire);
     for (;;) {
-        const uint64_t state = broodi_word_look(&self->slot->state);
+        const uint64_t state = broodi_word_load(&self->slot->state);
         if (!broodi_handle_is_current(self->barrier, state) || (broodi_low(state) & BROKEN) ||
             broodi_round_of(state) != round)
             return false;
@@ -228,7 +228,7 @@ static brood_status await(const struct waiter *waiter, uint32_t round,
 {
     for (;;) {
         const bool bad = broodi_entry_is_bad(&waiter->self, round, entry);
-        const uint64_t state = broodi_word_look(&waiter->self.slot->state);
+        const uint64_t state = broodi_word_load(&waiter->self.slot->state);
         const brood_status status = outcome(&waiter->self, state, round, bad);
         if (status != BROOD_BUSY)
             return status;
@@ -242,7 +242,7 @@ static brood_status await(const struct waiter *waiter, uint32_t round,
 static bool take_part(const struct waiter *waiter, uint32_t round, _Atomic uint64_t *entry,
                       uint32_t *out_number, brood_status *out_status)
 {
-    broodi_step(BROODI_STEP_BARRIER_PLACE);
+    broodi_step(BROODI_STEP_BARRIER_ENTRY);
     const bool counted = count_in(&waiter->self, round, out_number);
     broodi_step(BROODI_STEP_BARRIER_COUNTED);
     if (counted)
@@ -259,7 +259,7 @@ static brood_status join(const struct waiter *waiter, uint32_t *out_number)
     int64_t span = SHORT_WAIT;
     uint32_t round = BROODI_ROUND + 1; // none: no round has this number
     while (status == BROOD_OK) {
-        const uint64_t state = broodi_word_look(&waiter->self.slot->state);
+        const uint64_t state = broodi_word_load(&waiter->self.slot->state);
         if (!broodi_handle_is_current(waiter->self.barrier, state))
             return BROOD_STALE;
         if (broodi_low(state) & BROKEN)
@@ -304,11 +304,11 @@ static brood_status wait_for_all(brood_barrier barrier, brood_duration timeout, 
     const brood_status named = name_self(&waiter.self);
     if (named != BROOD_OK)
         return named;
-    broodi_object_await(barrier.id, waiter.self.slot);
+    broodi_object_wait_begin(barrier.id, waiter.self.slot);
     broodi_race_release(waiter.self.slot);
     const brood_status status = join(&waiter, &number);
     broodi_race_acquire(waiter.self.slot);
-    broodi_object_await_no_more();
+    broodi_object_wait_end();
     if (status == BROOD_OK && out_index)
         *out_index = number;
     return status;
@@ -328,7 +328,7 @@ static brood_status load_state(brood_barrier barrier, struct broodi_barrier_slot
     *out_slot = find(barrier);
     if (!*out_slot)
         return not_found();
-    *out_state = broodi_word_look(&(*out_slot)->state);
+    *out_state = broodi_word_load(&(*out_slot)->state);
     return broodi_handle_is_current(barrier.id, *out_state) ? BROOD_OK : BROOD_STALE;
 }
 
@@ -341,7 +341,7 @@ static bool try_reset(struct broodi_barrier_slot *slot, uint64_t id, uint64_t st
         return false;
     broodi_step(BROODI_STEP_BARRIER_RESET);
     broodi_wake(&slot->state, BROODI_ALL);
-    broodi_step(BROODI_STEP_BARRIER_RESET_TOLD);
+    broodi_step(BROODI_STEP_BARRIER_RESET_WOKEN);
     broodi_parties_reset(slot, id, round);
     return true;
 }

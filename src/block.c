@@ -47,7 +47,7 @@ static bool is_unfinished(uint64_t state)
 
 static void free_slot(uint32_t index)
 {
-    (void)broodi_slot_give(BROODI_BLOCK, index, broodi_word_look(&broodi_block_at(index)->state));
+    (void)broodi_slot_free(BROODI_BLOCK, index, broodi_word_load(&broodi_block_at(index)->state));
 }
 
 static void free_section(uint32_t index)
@@ -66,7 +66,7 @@ static void rebuild_map(void)
     for (uint32_t index = 0; (index = broodi_slot_next(BROODI_BLOCK, index, limit)) < limit;
          index++) {
         const struct broodi_block_slot *block = broodi_block_at(index);
-        const uint64_t state = broodi_word_look(&block->state);
+        const uint64_t state = broodi_word_load(&block->state);
         if (!broodi_slot_is_live(state))
             continue;
         if (broodi_block_phase_of(state) == BROODI_BLOCK_NEW)
@@ -99,8 +99,8 @@ brood_status broodi_blocks_prepare(void)
 // Loads the phase again after the worker was found ended: it may have finished just before.
 static bool is_abandoned(const struct broodi_block_slot *block)
 {
-    return is_unfinished(broodi_word_look(&block->state)) && !broodi_block_has_worker(block) &&
-           is_unfinished(broodi_word_look(&block->state));
+    return is_unfinished(broodi_word_load(&block->state)) && !broodi_block_has_worker(block) &&
+           is_unfinished(broodi_word_load(&block->state));
 }
 
 // Frees the slot before the cell: a reader of the place that finds the state unchanged afterwards
@@ -111,7 +111,7 @@ static void free_cell(uint32_t index)
     const size_t size = (size_t)broodi_block_size_of(broodi_block_at(index));
     free_slot(index);
     broodi_step(BROODI_STEP_BLOCK_FREED);
-    broodi_heap_give(place, size);
+    broodi_heap_free(place, size);
 }
 
 static void free_abandoned(uint32_t index, uint64_t state)
@@ -132,7 +132,7 @@ static bool sweep_some(uint32_t *index, uint32_t count)
     const uint32_t limit = broodi_slot_limit(BROODI_BLOCK);
     for (uint32_t n = 0; n < count && n < limit; n++) {
         *index = *index + 1 < limit ? *index + 1 : 0;
-        const uint64_t state = broodi_word_look(&broodi_block_at(*index)->state);
+        const uint64_t state = broodi_word_load(&broodi_block_at(*index)->state);
         if (!broodi_slot_is_live(state) || !is_abandoned(broodi_block_at(*index)))
             continue;
         free_abandoned(*index, state);
@@ -162,7 +162,7 @@ struct making {
 static brood_status allocate_place(struct making *making, uint64_t *out_place)
 {
     return making->section ? broodi_section_allocate(making->size, making->lazy, out_place)
-                           : broodi_heap_take((size_t)making->size, out_place, &making->zero);
+                           : broodi_heap_allocate((size_t)making->size, out_place, &making->zero);
 }
 
 static uint32_t in_phase(uint32_t phase, bool section)
@@ -181,7 +181,7 @@ static void record_place(const struct making *making, uint64_t place)
     atomic_store_explicit(&block->committed, making->lazy ? broodi_section_length(making->size) : 0,
                           memory_order_relaxed);
     broodi_step(BROODI_STEP_BLOCK_WRITTEN);
-    (void)broodi_word_swap(&block->state, broodi_word_look(&block->state),
+    (void)broodi_word_swap(&block->state, broodi_word_load(&block->state),
                            in_phase(BROODI_BLOCK_MAKING, making->section));
 }
 
@@ -189,7 +189,7 @@ static void record_place(const struct making *making, uint64_t place)
 static brood_status reserve(struct making *making)
 {
     uint64_t place = 0;
-    brood_status status = broodi_slot_take(BROODI_BLOCK, BROODI_BLOCK_NEW, &making->index);
+    brood_status status = broodi_slot_allocate(BROODI_BLOCK, BROODI_BLOCK_NEW, &making->index);
     if (status != BROOD_OK)
         return status;
     making->block = broodi_block_at(making->index);
@@ -270,8 +270,8 @@ static brood_status find_data(brood_block block, void **out)
 {
     const struct broodi_block_slot *slot = broodi_object_find(BROODI_BLOCK, block.id);
     if (!slot)
-        return broodi_object_missing("block");
-    const uint64_t state = broodi_word_look(&slot->state);
+        return broodi_object_not_found("block");
+    const uint64_t state = broodi_word_load(&slot->state);
     if (!broodi_block_is_whole_in(state, block.id))
         return BROOD_STALE;
     if (broodi_block_is_section(state))
@@ -296,7 +296,7 @@ size_t brood_block_size(brood_block block)
     const uint64_t size = slot ? broodi_block_size_of(slot) : 0;
     if (slot && broodi_block_is_whole(block.id))
         return (size_t)size;
-    (void)broodi_answer("brood_block_size", slot ? BROOD_STALE : broodi_object_missing("block"));
+    (void)broodi_answer("brood_block_size", slot ? BROOD_STALE : broodi_object_not_found("block"));
     return 0;
 }
 
@@ -305,7 +305,7 @@ size_t brood_block_size(brood_block block)
 static brood_status begin_ending(brood_block block, struct broodi_block_slot *slot,
                                  bool *out_section)
 {
-    const uint64_t state = broodi_word_look(&slot->state);
+    const uint64_t state = broodi_word_load(&slot->state);
     if (!broodi_block_is_whole_in(state, block.id))
         return BROOD_STALE;
     *out_section = broodi_block_is_section(state);
@@ -332,7 +332,7 @@ static brood_status destroy(brood_block block)
 {
     struct broodi_block_slot *slot = broodi_object_find(BROODI_BLOCK, block.id);
     if (!slot)
-        return broodi_object_missing("block");
+        return broodi_object_not_found("block");
     if (!broodi_block_is_whole(block.id))
         return BROOD_STALE;
     brood_status status = lock_heap();
@@ -363,7 +363,7 @@ static brood_status map_at_once(brood_block created, struct broodi_block_slot *b
     if (status == BROOD_OK)
         return status;
     broodi_block_set_worker(block);
-    if (broodi_word_swap(&block->state, broodi_word_look(&block->state),
+    if (broodi_word_swap(&block->state, broodi_word_load(&block->state),
                          BROODI_BLOCK_ENDING | BROODI_BLOCK_SECTION))
         end_large(created, block);
     return status;
@@ -372,7 +372,7 @@ static brood_status map_at_once(brood_block created, struct broodi_block_slot *b
 static brood_status finish(brood_block *out, const struct making *making)
 {
     struct broodi_block_slot *block = making->block;
-    (void)broodi_word_swap(&block->state, broodi_word_look(&block->state),
+    (void)broodi_word_swap(&block->state, broodi_word_load(&block->state),
                            in_phase(BROODI_BLOCK_WHOLE, making->section));
     broodi_step(BROODI_STEP_BLOCK_WHOLE);
     const brood_block created = { broodi_handle_of(BROODI_BLOCK, making->index) };

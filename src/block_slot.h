@@ -46,7 +46,7 @@ static inline bool broodi_block_is_whole_in(uint64_t state, uint64_t id)
 static inline bool broodi_block_is_whole(uint64_t id)
 {
     const struct broodi_block_slot *block = broodi_object_find(BROODI_BLOCK, id);
-    return block && broodi_block_is_whole_in(broodi_word_look(&block->state), id);
+    return block && broodi_block_is_whole_in(broodi_word_load(&block->state), id);
 }
 
 static inline uint64_t broodi_block_place_of(const struct broodi_block_slot *block)

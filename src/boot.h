@@ -23,7 +23,7 @@ struct broodi_boot {
 
     int64_t parent_pid;
     uint64_t parent_birth;
-    uint64_t parent_space; // the PID namespace of `parent_pid`: brood_os_process_space
+    uint64_t parent_space; // the PID namespace of `parent_pid`: brood_os_pid_namespace
     const char *name;
     const char *identity;
     brood_os_module target;

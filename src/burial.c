@@ -68,7 +68,7 @@ static void bury(uint32_t index)
             return;
     const brood_os_life_id id = broodi_life_id_of(index, state);
     brood_os_life_forget(&id);
-    (void)broodi_slot_give(BROODI_THREAD, index, state);
+    (void)broodi_slot_free(BROODI_THREAD, index, state);
 }
 
 // Buries the thread in the slot if it belongs to this process, which has ended.
@@ -127,7 +127,7 @@ static bool end_process(uint32_t index, uint64_t state)
         return false;
     broodi_step(BROODI_STEP_PROCESS_DYING);
     bury_threads(index);
-    (void)broodi_slot_give(BROODI_PROCESS, index, broodi_state(broodi_generation(state), low));
+    (void)broodi_slot_free(BROODI_PROCESS, index, broodi_state(broodi_generation(state), low));
     return true;
 }
 

@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-brood_duration broodi_start_patience = BROOD_SECONDS(60);
+brood_duration broodi_start_timeout = BROOD_SECONDS(60);
 
 // Objects of the parent in a forked child: reachable, never used.
 static brood_process *inherited;
@@ -45,7 +45,7 @@ void broodi_child_retain(brood_process *process)
 static void free_process(brood_process *process)
 {
     if (process->serial == broodi_here.serial) {
-        brood_os_process_forget(&process->child);
+        brood_os_process_release(&process->child);
         if (process->detached && process->slot != BROODI_NONE)
             broodi_process_slot_end(process->slot);
     }

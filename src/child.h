@@ -14,7 +14,7 @@
 
 // How long a start waits for the child's reply, and for a fork server to become ready. Tests
 // shorten it.
-extern brood_duration broodi_start_patience;
+extern brood_duration broodi_start_timeout;
 
 // A child, or the fork server of this process, which is on no list.
 struct brood_process {

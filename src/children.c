@@ -268,9 +268,9 @@ brood_status broodi_children_stop_daemons(int64_t deadline)
 static void forget_child(brood_process *process)
 {
     (void)unlink_child(process);
-    brood_os_process_forget(&process->child);
+    brood_os_process_release(&process->child);
     if (process->server)
-        brood_os_process_forget(&process->server->child);
+        brood_os_process_release(&process->server->child);
     broodi_child_inherit(process);
 }
 

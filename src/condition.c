@@ -46,7 +46,7 @@ static struct broodi_condition_slot *find(brood_condition condition)
 
 static brood_status not_found(void)
 {
-    return broodi_object_missing("condition");
+    return broodi_object_not_found("condition");
 }
 
 // Creating and destroying
@@ -59,7 +59,7 @@ static brood_status create(brood_condition *out)
         return status;
     if (!out)
         return broodi_fail(BROOD_INVALID, "out is NULL");
-    status = broodi_object_take(BROODI_CONDITION, 0, &index);
+    status = broodi_object_allocate(BROODI_CONDITION, 0, &index);
     if (status == BROOD_OK)
         out->id = broodi_handle_of(BROODI_CONDITION, index);
     return status;
@@ -81,7 +81,7 @@ static brood_status destroy(brood_condition condition)
     if (status != BROOD_OK)
         return status;
     broodi_step(BROODI_STEP_CONDITION_ENDED);
-    const uint64_t state = broodi_word_look(&slot->state);
+    const uint64_t state = broodi_word_load(&slot->state);
     // If the slot has been reused, no waiter was left.
     if (!broodi_object_has_ended(condition.id, state))
         return BROOD_OK;
@@ -103,7 +103,7 @@ void broodi_conditions_end_waits(uint64_t lock)
     const uint32_t limit = broodi_seat_limit();
     for (uint32_t index = 0; index < limit; index++) {
         struct broodi_seat *seat = broodi_seat_at(index);
-        const uint64_t word = broodi_word_look(&seat->state);
+        const uint64_t word = broodi_word_load(&seat->state);
         if (broodi_seat_is_waiting(word) && broodi_seat_has_lock(seat, lock))
             broodi_seat_end_wait(seat, word);
     }
@@ -118,7 +118,7 @@ static bool end_search(broodi_word *condition, uint64_t state, bool empty)
 {
     broodi_step(BROODI_STEP_CONDITION_EMPTY);
     return empty ? broodi_word_swap(condition, state, broodi_low(state) & ~WAITERS)
-                 : broodi_word_look(condition) == state;
+                 : broodi_word_load(condition) == state;
 }
 
 // Chooses up to `count` waiters, or claims them if there is a notifier.
@@ -127,7 +127,7 @@ static void choose_some(broodi_word *condition, uint64_t id, uint32_t count, uin
     while (count > 0) {
         uint64_t word;
         bool empty;
-        const uint64_t state = broodi_word_look(condition);
+        const uint64_t state = broodi_word_load(condition);
         if (!broodi_handle_is_current(id, state) || !(broodi_low(state) & WAITERS))
             return;
         struct broodi_seat *seat = broodi_seat_first(id, state, &word, &empty);
@@ -175,7 +175,7 @@ static brood_status notify(brood_condition condition, uint32_t count)
         return not_found();
     broodi_race_release(slot);
     for (;;) {
-        const uint64_t state = broodi_word_look(&slot->state);
+        const uint64_t state = broodi_word_load(&slot->state);
         if (!broodi_handle_is_current(condition.id, state))
             return BROOD_STALE;
         if (!(broodi_low(state) & WAITERS))
@@ -262,7 +262,7 @@ static brood_status take_ticket(struct waiting *waiting)
                           memory_order_release);
     broodi_step(BROODI_STEP_CONDITION_ENTERED);
     for (;;) {
-        const uint64_t state = broodi_word_look(waiting->word);
+        const uint64_t state = broodi_word_load(waiting->word);
         const uint32_t low = (broodi_low(state) + ONE_TICKET) | WAITERS;
         const uint64_t own = broodi_state(broodi_generation(state), low);
         if (!broodi_handle_is_current(waiting->condition.id, state))
@@ -295,7 +295,7 @@ static brood_status await(const struct waiting *waiting)
 {
     broodi_word *word = &waiting->seat->state;
     for (;;) {
-        const uint64_t seen = broodi_word_look(word);
+        const uint64_t seen = broodi_word_load(word);
         if (!broodi_seat_is_for(seen, waiting->condition.id)) // its wait was ended
             return BROOD_STALE;
         if (broodi_seat_phase_of(seen) == BROODI_SEAT_CHOSEN)
@@ -337,9 +337,9 @@ static brood_status wait_unlocked(struct waiting *waiting, uint32_t *out_depth)
 static brood_status release_and_wait(struct waiting *waiting)
 {
     uint32_t depth = 0; // of the lock before its release
-    broodi_object_await(waiting->condition.id, waiting->word);
+    broodi_object_wait_begin(waiting->condition.id, waiting->word);
     const brood_status status = wait_unlocked(waiting, &depth);
-    broodi_object_await_no_more();
+    broodi_object_wait_end();
     broodi_race_acquire(waiting->word);
     if (depth == 0 || status == BROOD_STALE)
         return status;
@@ -356,7 +356,7 @@ static brood_status prepare(struct waiting *waiting)
     if (status != BROOD_OK)
         return status;
     const uint32_t self = broodi_self_slot(); // exists: the thread holds a lock
-    status = broodi_slot_reach(BROODI_SEAT, self);
+    status = broodi_slot_commit(BROODI_SEAT, self);
     waiting->word = &slot->state;
     waiting->seat = broodi_seat_at(self);
     return status;

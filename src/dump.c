@@ -244,7 +244,7 @@ static void dump_process(struct dump *dump, uint32_t index, uint64_t state)
     add(dump, ": ");
     add_origin(dump, (enum broodi_origin)origin, parent);
     add(dump, "%s%s%s", daemon ? ", a daemon" : "",
-        broodi_stop_is_asked(stop) ? ", asked to stop" : "",
+        broodi_stop_is_requested(stop) ? ", asked to stop" : "",
         has_ended(slot, state, pid) ? "; has ended" : "");
     end_line(dump);
     dump_threads_of(dump, index);

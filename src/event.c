@@ -31,7 +31,7 @@ static broodi_word *find(brood_event event)
 
 static brood_status not_found(void)
 {
-    return broodi_object_missing("event");
+    return broodi_object_not_found("event");
 }
 
 static brood_status create(brood_event *out)
@@ -42,7 +42,7 @@ static brood_status create(brood_event *out)
         return status;
     if (!out)
         return broodi_fail(BROOD_INVALID, "out is NULL");
-    status = broodi_object_take(BROODI_EVENT, 0, &index);
+    status = broodi_object_allocate(BROODI_EVENT, 0, &index);
     if (status == BROOD_OK)
         out->id = broodi_handle_of(BROODI_EVENT, index);
     return status;
@@ -66,10 +66,10 @@ brood_status brood_event_set(brood_event event)
 {
     broodi_word *word = find(event);
     if (!word)
-        return broodi_object_missing_quietly();
+        return broodi_object_not_found_quietly();
     broodi_race_release(word);
     for (;;) {
-        const uint64_t state = broodi_word_look(word);
+        const uint64_t state = broodi_word_load(word);
         const uint32_t low = broodi_low(state);
         if (!broodi_handle_is_current(event.id, state))
             return BROOD_STALE;
@@ -88,9 +88,9 @@ brood_status brood_event_clear(brood_event event)
 {
     broodi_word *word = find(event);
     if (!word)
-        return broodi_object_missing_quietly();
+        return broodi_object_not_found_quietly();
     for (;;) {
-        const uint64_t state = broodi_word_look(word);
+        const uint64_t state = broodi_word_load(word);
         if (!broodi_handle_is_current(event.id, state))
             return BROOD_STALE;
         if (!(broodi_low(state) & SET) || broodi_word_swap(word, state, broodi_low(state) & ~SET))
@@ -105,7 +105,7 @@ static brood_status get_is_set(brood_event event, bool *out)
         return not_found();
     if (!out)
         return broodi_fail(BROOD_INVALID, "out is NULL");
-    const uint64_t state = broodi_word_look(word);
+    const uint64_t state = broodi_word_load(word);
     if (!broodi_handle_is_current(event.id, state))
         return BROOD_STALE;
     *out = broodi_low(state) & SET;
@@ -125,7 +125,7 @@ brood_status brood_event_is_set(brood_event event, bool *out)
 static brood_status begin(broodi_word *word, uint64_t id, int64_t deadline, uint32_t *out_count)
 {
     for (;;) {
-        const uint64_t state = broodi_word_look(word);
+        const uint64_t state = broodi_word_load(word);
         if (!broodi_handle_is_current(id, state))
             return BROOD_STALE;
         if (broodi_low(state) & SET)
@@ -150,7 +150,7 @@ static brood_status judge(uint64_t state, uint64_t id, uint32_t count)
 static brood_status continue_wait(broodi_word *word, uint64_t id, int64_t deadline, uint32_t count)
 {
     for (;;) {
-        const uint64_t state = broodi_word_look(word);
+        const uint64_t state = broodi_word_load(word);
         const brood_status status = judge(state, id, count);
         if (status != BROOD_BUSY)
             return status;
@@ -166,7 +166,7 @@ static brood_status wait_until_set(brood_event event, brood_duration timeout)
     broodi_word *word = find(event);
     if (!word)
         return not_found();
-    const uint64_t state = broodi_word_look(word);
+    const uint64_t state = broodi_word_load(word);
     if (broodi_handle_is_current(event.id, state) && (broodi_low(state) & SET)) {
         broodi_race_acquire(word);
         return BROOD_OK;
@@ -174,11 +174,11 @@ static brood_status wait_until_set(brood_event event, brood_duration timeout)
     if (timeout <= 0)
         return broodi_handle_is_current(event.id, state) ? BROOD_TIMEOUT : BROOD_STALE;
     const int64_t deadline = broodi_deadline(timeout);
-    broodi_object_await(event.id, word);
+    broodi_object_wait_begin(event.id, word);
     brood_status status = begin(word, event.id, deadline, &count);
     if (status == BROOD_BUSY)
         status = continue_wait(word, event.id, deadline, count);
-    broodi_object_await_no_more();
+    broodi_object_wait_end();
     broodi_race_acquire(word);
     return status;
 }

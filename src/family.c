@@ -280,7 +280,7 @@ static bool may_take(enum broodi_kind kind, uint32_t index, uint64_t state)
 static bool take_at(enum broodi_kind kind, uint32_t index, uint32_t low)
 {
     broodi_word *word = word_of(kind, index);
-    uint64_t state = broodi_word_look(word);
+    uint64_t state = broodi_word_load(word);
     const uint32_t next = next_generation(kind, index, state);
     if (!may_take(kind, index, state))
         return false;
@@ -396,7 +396,7 @@ static bool begin_lap(enum broodi_kind kind)
     return false;
 }
 
-brood_status broodi_slot_take(enum broodi_kind kind, uint32_t low, uint32_t *out_index)
+brood_status broodi_slot_allocate(enum broodi_kind kind, uint32_t low, uint32_t *out_index)
 {
     if (is_filled(kind, 3, 4))
         make_room(kind);
@@ -414,7 +414,7 @@ brood_status broodi_slot_take(enum broodi_kind kind, uint32_t low, uint32_t *out
     }
 }
 
-brood_status broodi_slot_reach(enum broodi_kind kind, uint32_t index)
+brood_status broodi_slot_commit(enum broodi_kind kind, uint32_t index)
 {
     brood_status status = BROOD_OK;
     while (status == BROOD_OK && index >= broodi_slot_limit(kind))
@@ -422,22 +422,22 @@ brood_status broodi_slot_reach(enum broodi_kind kind, uint32_t index)
     return status;
 }
 
-bool broodi_slot_leave(enum broodi_kind kind, uint32_t index, uint64_t state, uint32_t kept)
+bool broodi_slot_free_keeping(enum broodi_kind kind, uint32_t index, uint64_t state, uint32_t kept)
 {
     const uint64_t freed = broodi_state(broodi_generation(state) + 1, kept);
     if (!atomic_compare_exchange_strong_explicit(&word_of(kind, index)->state, &state, freed,
                                                  memory_order_acq_rel, memory_order_relaxed))
         return false;
-    broodi_step(BROODI_STEP_SLOT_GIVEN);
+    broodi_step(BROODI_STEP_SLOT_FREED);
     if (!is_spent(kind, index, freed))
         atomic_fetch_sub_explicit(&broodi_family.header->tables[kind].live, 1,
                                   memory_order_relaxed);
     return true;
 }
 
-bool broodi_slot_give(enum broodi_kind kind, uint32_t index, uint64_t state)
+bool broodi_slot_free(enum broodi_kind kind, uint32_t index, uint64_t state)
 {
-    return broodi_slot_leave(kind, index, state, 0);
+    return broodi_slot_free_keeping(kind, index, state, 0);
 }
 
 uint64_t broodi_handle_of(enum broodi_kind kind, uint32_t index)

@@ -54,7 +54,7 @@ struct broodi_header {
     _Atomic uint64_t thread_ids;
     _Atomic int64_t keeper; // the main process, which keeps the sections of large blocks
     // 1 when a process has printed that BROOD_START_METHOD is ignored.
-    _Atomic uint32_t method_told;
+    _Atomic uint32_t method_warned;
     struct broodi_table_state tables[BROODI_KINDS];
     struct broodi_space space;
     struct broodi_groups groups;
@@ -152,17 +152,17 @@ static inline uint32_t broodi_slot_limit(enum broodi_kind kind)
 
 // Takes a free slot, by one compare-and-swap that also stores `low` in the state word. Fails with
 // BROOD_NO_MEMORY, BROOD_NO_RESOURCES.
-brood_status broodi_slot_take(enum broodi_kind kind, uint32_t low, uint32_t *out_index);
+brood_status broodi_slot_allocate(enum broodi_kind kind, uint32_t low, uint32_t *out_index);
 
 // Commits the slot at `index`, for kinds whose slots are not taken but go with a slot of another
 // kind. Fails with BROOD_NO_MEMORY, BROOD_NO_RESOURCES.
-brood_status broodi_slot_reach(enum broodi_kind kind, uint32_t index);
+brood_status broodi_slot_commit(enum broodi_kind kind, uint32_t index);
 
 // Frees a slot whose state is exactly `state`; false when it has changed. Wakes no waiters.
-bool broodi_slot_give(enum broodi_kind kind, uint32_t index, uint64_t state);
+bool broodi_slot_free(enum broodi_kind kind, uint32_t index, uint64_t state);
 
 // The same for kinds of struct broodi_awaited_slot: the free slot keeps the low word `kept`.
-bool broodi_slot_leave(enum broodi_kind kind, uint32_t index, uint64_t state, uint32_t kept);
+bool broodi_slot_free_keeping(enum broodi_kind kind, uint32_t index, uint64_t state, uint32_t kept);
 
 // A generation is odd while the slot is taken.
 static inline bool broodi_slot_is_live(uint64_t state)

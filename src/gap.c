@@ -40,7 +40,7 @@ static int compare(const void *a, const void *b)
 
 static bool is_live_section(uint32_t index)
 {
-    const uint64_t state = broodi_word_look(&broodi_block_at(index)->state);
+    const uint64_t state = broodi_word_load(&broodi_block_at(index)->state);
     return broodi_slot_is_live(state) && broodi_block_is_section(state);
 }
 
@@ -128,7 +128,7 @@ static bool search_gap(uint64_t length, uint64_t limit, uint64_t *out_place)
     return found;
 }
 
-bool broodi_gap_take(uint64_t length, uint64_t limit, uint64_t *out_place)
+bool broodi_gap_allocate(uint64_t length, uint64_t limit, uint64_t *out_place)
 {
     return use_gap(length, limit, out_place) || search_gap(length, limit, out_place) ||
            broodi_space_append(length, limit, out_place);

@@ -10,7 +10,7 @@
 
 // Allocates a range of the memory object for a section: a gap in the part that is in use, or else
 // the range behind that part. False if it would end behind `limit`.
-bool broodi_gap_take(uint64_t length, uint64_t limit, uint64_t *out_place);
+bool broodi_gap_allocate(uint64_t length, uint64_t limit, uint64_t *out_place);
 
 // Remembers the range that was freed last, so that the next section can use it without a search.
 void broodi_gap_add(uint64_t place, uint64_t length);

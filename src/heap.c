@@ -101,7 +101,7 @@ static brood_status grow(uint32_t count)
                            (unsigned long long)broodi_family.arena.size);
     if (count > left)
         count = left;
-    const brood_status status = broodi_slot_reach(BROODI_CHUNK, heap()->chunks + count - 1);
+    const brood_status status = broodi_slot_commit(BROODI_CHUNK, heap()->chunks + count - 1);
     if (status != BROOD_OK)
         return status;
     broodi_step(BROODI_STEP_HEAP_GROWN);
@@ -300,7 +300,7 @@ static brood_status allocate_run(uint32_t count, uint64_t *out_place, bool *out_
     return BROOD_OK;
 }
 
-brood_status broodi_heap_take(size_t size, uint64_t *out_place, bool *out_zero)
+brood_status broodi_heap_allocate(size_t size, uint64_t *out_place, bool *out_zero)
 {
     *out_zero = false;
     return broodi_cell_is_run(size)
@@ -361,7 +361,7 @@ static uint32_t cell_at(uint64_t place, uint32_t class)
            broodi_cell_size(class);
 }
 
-void broodi_heap_give(uint64_t place, size_t size)
+void broodi_heap_free(uint64_t place, size_t size)
 {
     const uint32_t first = chunk_of(place);
     const uint32_t class = broodi_cell_class_of(size);

@@ -65,13 +65,13 @@ struct broodi_chunk {
 
 // Allocates a cell of at least `size` bytes, at most BROODI_HEAP_LARGEST; returns its offset in the
 // window, and whether its bytes are known to be zero. Fails with BROOD_NO_MEMORY.
-brood_status broodi_heap_take(size_t size, uint64_t *out_place, bool *out_zero);
+brood_status broodi_heap_allocate(size_t size, uint64_t *out_place, bool *out_zero);
 
 // Makes a committed cell accessible in this process. Fails with BROOD_NO_MEMORY.
 brood_status broodi_heap_access(uint64_t place, size_t size);
 
 // Frees the cell that was allocated there with this size.
-void broodi_heap_give(uint64_t place, size_t size);
+void broodi_heap_free(uint64_t place, size_t size);
 
 // Rebuilding the map: resets it, so that all chunks are free; marks one cell as allocated; and,
 // when all cells are marked, decommits the free chunks but for the spare ones.

@@ -37,7 +37,7 @@ struct broodi_process_self {
     // stream may stay locked for ever by a thread that was not copied.
     bool forked_with_threads;
     int64_t pid;
-    uint64_t space; // the namespace of `pid`: brood_os_process_space
+    uint64_t space; // the namespace of `pid`: brood_os_pid_namespace
     int64_t parent_pid;
     uint64_t parent_birth;
     const char *name;

@@ -124,7 +124,7 @@ static brood_status enter(const brood_os_boot *boot, struct broodi_boot *out, vo
         status = broodi_family_open(boot->arena, out->window, out->family);
     if (status != BROOD_OK)
         return status;
-    brood_os_process_space_offer(out->parent_space, out->parent_pid);
+    brood_os_pid_namespace_offer(out->parent_space, out->parent_pid);
     status = broodi_self_prepare(&hooks);
     if (status != BROOD_OK)
         return status;
@@ -210,7 +210,7 @@ static void begin_main(int (*executable_atexit)(void (*)(void)))
     if (status == BROOD_OK)
         status = broodi_self_prepare(&hooks);
     if (status == BROOD_OK)
-        status = broodi_process_slot_take(&facts, &broodi_here.process);
+        status = broodi_process_slot_allocate(&facts, &broodi_here.process);
     if (status == BROOD_OK)
         status = broodi_ending_prepare(executable_atexit);
     if (status != BROOD_OK)

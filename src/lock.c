@@ -112,7 +112,7 @@ static struct broodi_lock_slot *find(brood_lock lock)
 
 static brood_status not_found(void)
 {
-    return broodi_object_missing("lock");
+    return broodi_object_not_found("lock");
 }
 
 // Acquiring

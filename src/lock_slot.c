@@ -13,7 +13,7 @@
 static brood_status make(enum broodi_kind kind, uint64_t *out_id, bool recursive)
 {
     uint32_t index;
-    const brood_status status = broodi_slot_take(kind, 0, &index);
+    const brood_status status = broodi_slot_allocate(kind, 0, &index);
     if (status != BROOD_OK)
         return status;
     struct broodi_lock_slot *lock = broodi_slot(kind, index);
@@ -52,7 +52,7 @@ static brood_status destroy(brood_lock lock)
 {
     struct broodi_lock_slot *slot = broodi_object_find(BROODI_LOCK, lock.id);
     if (!slot)
-        return broodi_object_missing("lock");
+        return broodi_object_not_found("lock");
     for (;;) {
         const uint64_t state = atomic_load_explicit(&slot->state.state, memory_order_acquire);
         const uint32_t holder = broodi_low(state) & BROODI_HOLDER;
@@ -109,7 +109,7 @@ bool broodi_lock_exists(uint64_t low_id)
                         (uint64_t)BROODI_LOCK << BROODI_KIND_AT |
                         (low_id & ((UINT64_C(1) << BROODI_KIND_AT) - 1));
     const struct broodi_lock_slot *lock = broodi_handle_slot(BROODI_LOCK, id);
-    return lock && broodi_handle_is_current(id, broodi_word_look(&lock->state));
+    return lock && broodi_handle_is_current(id, broodi_word_load(&lock->state));
 }
 
 bool broodi_lock_holder(uint64_t id, uint32_t *out_thread)

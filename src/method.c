@@ -62,10 +62,10 @@ static void warn_ignored(const char *word, const char *why)
 {
     char line[256];
     if (!broodi_here.initialized ||
-        atomic_exchange_explicit(&broodi_family.header->method_told, 1, memory_order_relaxed))
+        atomic_exchange_explicit(&broodi_family.header->method_warned, 1, memory_order_relaxed))
         return;
     (void)snprintf(line, sizeof line, "%s=%.64s is ignored: %s", variable, word, why);
-    brood_os_stdio_tell(line);
+    brood_os_stdio_print(line);
 }
 
 // Returns the method that the environment names; SPAWN if it names none. The environment of a

@@ -5,7 +5,7 @@
 #include "step.h"
 #include "wait.h"
 
-brood_status broodi_object_missing(const char *what)
+brood_status broodi_object_not_found(const char *what)
 {
     const brood_status status = broodi_ready();
     if (status != BROOD_OK)
@@ -15,7 +15,7 @@ brood_status broodi_object_missing(const char *what)
     return broodi_fail(BROOD_INVALID, "no %s of this family", what);
 }
 
-void broodi_object_await(uint64_t id, void *slot)
+void broodi_object_wait_begin(uint64_t id, void *slot)
 {
     struct broodi_awaited_slot *awaited = slot;
     broodi_self_waits(BROODI_WAITS_OBJECT, id);
@@ -23,7 +23,7 @@ void broodi_object_await(uint64_t id, void *slot)
         atomic_store_explicit(&awaited->awaited, 1, memory_order_relaxed);
 }
 
-void broodi_object_await_no_more(void)
+void broodi_object_wait_end(void)
 {
     broodi_self_waits(BROODI_WAITS_NOT, 0);
 }
@@ -39,9 +39,9 @@ bool broodi_object_wait(broodi_word *word, uint64_t state, uint32_t flag, int64_
     return true;
 }
 
-brood_status broodi_object_take(enum broodi_kind kind, uint32_t low, uint32_t *out_index)
+brood_status broodi_object_allocate(enum broodi_kind kind, uint32_t low, uint32_t *out_index)
 {
-    const brood_status status = broodi_slot_take(kind, low, out_index);
+    const brood_status status = broodi_slot_allocate(kind, low, out_index);
     if (status != BROOD_OK)
         return status;
     struct broodi_awaited_slot *slot = broodi_slot(kind, *out_index);
@@ -52,7 +52,7 @@ brood_status broodi_object_take(enum broodi_kind kind, uint32_t low, uint32_t *o
 bool broodi_object_end(uint64_t id, broodi_word *word, uint64_t state, uint32_t kept)
 {
     const struct broodi_handle handle = broodi_handle_unpack(id);
-    if (!broodi_slot_leave((enum broodi_kind)handle.kind, handle.slot, state, kept))
+    if (!broodi_slot_free_keeping((enum broodi_kind)handle.kind, handle.slot, state, kept))
         return false;
     broodi_step(BROODI_STEP_OBJECT_ENDED);
     broodi_wake(word, BROODI_ALL);
@@ -63,9 +63,9 @@ brood_status broodi_object_destroy(enum broodi_kind kind, uint64_t id, const cha
 {
     broodi_word *word = broodi_object_find(kind, id);
     if (!word)
-        return broodi_object_missing(what);
+        return broodi_object_not_found(what);
     for (;;) {
-        const uint64_t state = broodi_word_look(word);
+        const uint64_t state = broodi_word_load(word);
         if (!broodi_handle_is_current(id, state))
             return BROOD_STALE;
         if (broodi_object_end(id, word, state, broodi_low(state)))

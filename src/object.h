@@ -20,11 +20,11 @@ static inline void *broodi_object_find(enum broodi_kind kind, uint64_t id)
 
 // The status for a handle without a slot: BROOD_INVALID; BROOD_NOT_INITIALIZED; BROOD_NO_MEMORY
 // if the table could not be mapped.
-brood_status broodi_object_missing(const char *what);
+brood_status broodi_object_not_found(const char *what);
 
 // The same without an error text, for signal handlers, in which data of the thread must not be
 // touched for the first time.
-static inline brood_status broodi_object_missing_quietly(void)
+static inline brood_status broodi_object_not_found_quietly(void)
 {
     if (!broodi_here.initialized)
         return BROOD_NOT_INITIALIZED;
@@ -34,11 +34,11 @@ static inline brood_status broodi_object_missing_quietly(void)
 // Bracket a wait of the calling thread for an object of the kinds of struct broodi_awaited_slot:
 // the first is called before the wait, the second once the caller has seen how the wait ended. In
 // between the slot is not reused, and broodi_object_has_ended tells whether its low word is the
-// last one of the object. After broodi_object_await the caller must swap the state at least once,
-// if only for the same value: a thread that destroys the object or takes the slot after that swap
-// sees that the caller waits.
-void broodi_object_await(uint64_t id, void *slot);
-void broodi_object_await_no_more(void);
+// last one of the object. After broodi_object_wait_begin the caller must swap the state at least
+// once, if only for the same value: a thread that destroys the object or takes the slot after that
+// swap sees that the caller waits.
+void broodi_object_wait_begin(uint64_t id, void *slot);
+void broodi_object_wait_end(void);
 
 // Whether `state` is the one that the object left in its slot when it was destroyed.
 static inline bool broodi_object_has_ended(uint64_t id, uint64_t state)
@@ -52,7 +52,7 @@ static inline bool broodi_object_has_ended(uint64_t id, uint64_t state)
 bool broodi_object_wait(broodi_word *word, uint64_t state, uint32_t flag, int64_t deadline);
 
 // Takes a slot for an object of the kinds of struct broodi_awaited_slot.
-brood_status broodi_object_take(enum broodi_kind kind, uint32_t low, uint32_t *out_index);
+brood_status broodi_object_allocate(enum broodi_kind kind, uint32_t low, uint32_t *out_index);
 
 // Ends the object if its state is exactly `state`, and wakes all its waiters. The free slot keeps
 // `kept` as its low word.

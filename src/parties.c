@@ -165,7 +165,7 @@ static void free_party(uint32_t index, uint64_t id)
                                                  memory_order_relaxed))
         return;
     broodi_step(BROODI_STEP_PARTY_FREED);
-    (void)broodi_slot_give(BROODI_PARTY, index, broodi_word_look(&party->state));
+    (void)broodi_slot_free(BROODI_PARTY, index, broodi_word_load(&party->state));
 }
 
 void broodi_parties_free(uint64_t id, uint32_t first)
@@ -177,7 +177,7 @@ void broodi_parties_free(uint64_t id, uint32_t first)
 static brood_status add_party(struct broodi_barrier_slot *slot, uint64_t id)
 {
     uint32_t index;
-    const brood_status status = broodi_slot_take(BROODI_PARTY, 0, &index);
+    const brood_status status = broodi_slot_allocate(BROODI_PARTY, 0, &index);
     if (status != BROOD_OK)
         return status;
     struct broodi_party_slot *party = party_at(index);
@@ -210,7 +210,7 @@ void broodi_parties_sweep(void)
          index++) {
         const uint64_t id = atomic_load_explicit(&party_at(index)->barrier, memory_order_acquire);
         const struct broodi_barrier_slot *slot = id ? broodi_object_find(BROODI_BARRIER, id) : NULL;
-        if (slot && !broodi_handle_is_current(id, broodi_word_look(&slot->state)))
+        if (slot && !broodi_handle_is_current(id, broodi_word_load(&slot->state)))
             free_party(index, id);
     }
 }
@@ -247,7 +247,7 @@ static _Atomic uint64_t *take_entry(const struct broodi_participant *participant
         // changes, and then the compare-and-swap fails. With an abandoned entry the round may have
         // completed before the name was written; the participant is not counted then, and the name
         // is erased.
-        if (broodi_round_of(broodi_word_look(&participant->slot->state)) == round &&
+        if (broodi_round_of(broodi_word_load(&participant->slot->state)) == round &&
             atomic_compare_exchange_strong_explicit(
                 entry, &word, entry_word(participant->thread, participant->generation, round),
                 memory_order_acq_rel, memory_order_relaxed))

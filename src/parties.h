@@ -43,7 +43,7 @@ struct broodi_participant {
 };
 
 // Adds `parties` party slots to the barrier, which has none yet. If that fails, the barrier has
-// none afterwards. Fails as broodi_slot_take.
+// none afterwards. Fails as broodi_slot_allocate.
 brood_status broodi_parties_add(struct broodi_barrier_slot *slot, uint64_t id, uint32_t parties);
 
 // Frees the party slots, from `first` on, of the barrier `id`, which is destroyed or was not

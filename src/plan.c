@@ -128,7 +128,7 @@ static brood_status take_slot(struct broodi_start *start)
         .name = start->process->name,
         .daemon = start->process->daemon,
     };
-    return broodi_process_slot_take(&facts, &start->process->slot);
+    return broodi_process_slot_allocate(&facts, &start->process->slot);
 }
 
 static brood_status make_record(struct broodi_start *start)

@@ -62,10 +62,11 @@ uint32_t broodi_process_low_dying(void)
     return (self + 1) << PHASE_BITS | BROODI_PROCESS_DYING;
 }
 
-brood_status broodi_process_slot_take(const struct broodi_process_facts *facts, uint32_t *out_index)
+brood_status broodi_process_slot_allocate(const struct broodi_process_facts *facts,
+                                          uint32_t *out_index)
 {
     const brood_status status =
-        broodi_slot_take(BROODI_PROCESS, broodi_process_low_dying(), out_index);
+        broodi_slot_allocate(BROODI_PROCESS, broodi_process_low_dying(), out_index);
     if (status != BROOD_OK)
         return status;
     broodi_step(BROODI_STEP_PROCESS_TAKEN);

@@ -24,9 +24,9 @@ struct broodi_process_facts {
     bool daemon;
 };
 
-// Takes a slot for a process, which is STARTING then. Fails as broodi_slot_take.
-brood_status broodi_process_slot_take(const struct broodi_process_facts *facts,
-                                      uint32_t *out_index);
+// Takes a slot for a process, which is STARTING then. Fails as broodi_slot_allocate.
+brood_status broodi_process_slot_allocate(const struct broodi_process_facts *facts,
+                                          uint32_t *out_index);
 
 // The phase in a slot's state; DYING for a free slot.
 enum broodi_process_phase broodi_process_phase_of(uint64_t state);

@@ -62,7 +62,7 @@ static bool find(const char *name, size_t length, uint32_t *out_index, uint64_t 
 static brood_status add(const char *name, size_t length, uint64_t id)
 {
     uint32_t index;
-    const brood_status status = broodi_slot_take(BROODI_NAME, 0, &index);
+    const brood_status status = broodi_slot_allocate(BROODI_NAME, 0, &index);
     if (status != BROOD_OK)
         return status;
     struct broodi_name_slot *entry = name_at(index);
@@ -86,7 +86,7 @@ static void free_unfinished(void)
         const uint64_t state =
             atomic_load_explicit(&name_at(index)->state.state, memory_order_acquire);
         if (broodi_slot_is_live(state) && broodi_low(state) != WHOLE)
-            (void)broodi_slot_give(BROODI_NAME, index, state);
+            (void)broodi_slot_free(BROODI_NAME, index, state);
     }
 }
 
@@ -100,7 +100,7 @@ static brood_status put(const char *name, size_t length, uint64_t id)
     if (id)
         atomic_store_explicit(&name_at(index)->id, id, memory_order_release);
     else
-        (void)broodi_slot_give(BROODI_NAME, index, state);
+        (void)broodi_slot_free(BROODI_NAME, index, state);
     return BROOD_OK;
 }
 

@@ -56,7 +56,7 @@ void broodi_seat_choose_released(struct broodi_seat *seat, uint64_t word, uint64
 {
     while (broodi_seat_is_for(word, id) && broodi_seat_is_waiting(word) &&
            broodi_seat_is_released(seat, state) && !choose(seat, word))
-        word = broodi_word_look(&seat->state);
+        word = broodi_word_load(&seat->state);
 }
 
 void broodi_seat_end_wait(struct broodi_seat *seat, uint64_t word)
@@ -127,7 +127,7 @@ void broodi_seat_choose_claimed(uint64_t id, uint32_t notifier)
     const uint32_t limit = broodi_seat_limit();
     for (uint32_t index = 0; index < limit; index++) {
         struct broodi_seat *seat = broodi_seat_at(index);
-        if (broodi_word_look(&seat->state) == claimed)
+        if (broodi_word_load(&seat->state) == claimed)
             (void)choose(seat, claimed);
     }
 }

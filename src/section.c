@@ -15,7 +15,7 @@ static uint64_t promised(void)
     for (uint32_t index = 0; (index = broodi_slot_next(BROODI_BLOCK, index, limit)) < limit;
          index++) {
         const struct broodi_block_slot *block = broodi_block_at(index);
-        const uint64_t state = broodi_word_look(&block->state);
+        const uint64_t state = broodi_word_load(&block->state);
         if (!broodi_slot_is_live(state) || broodi_block_phase_of(state) != BROODI_BLOCK_MAKING ||
             !broodi_block_is_section(state))
             continue;
@@ -45,7 +45,7 @@ static brood_status allocate_range(uint64_t size, uint64_t *out_place)
     if (length > SIZE_MAX)
         return broodi_fail(BROOD_NO_MEMORY, "%llu bytes do not fit the address space",
                            (unsigned long long)size);
-    if (size > INT64_MAX - BROODI_HEAP_CHUNK || !broodi_gap_take(length, limit, out_place))
+    if (size > INT64_MAX - BROODI_HEAP_CHUNK || !broodi_gap_allocate(length, limit, out_place))
         return broodi_fail(BROOD_NO_MEMORY, "%llu bytes requested, the file size limit is %llu",
                            (unsigned long long)size, (unsigned long long)limit);
     return BROOD_OK;

@@ -91,7 +91,7 @@ static bool begin_slot(struct broodi_self *self, uint32_t process, uint32_t inde
     atomic_store_explicit(&slot->waits, 0, memory_order_relaxed);
     broodi_label_fit(slot->name, BROODI_LABEL, self->name);
     if (brood_os_life_begin(&slot->life, &id) != BROOD_OK) {
-        (void)broodi_slot_give(BROODI_THREAD, index, state);
+        (void)broodi_slot_free(BROODI_THREAD, index, state);
         return false;
     }
     if (self->id == 0)
@@ -111,7 +111,7 @@ static bool take_slot(struct broodi_self *self, uint32_t process)
     uint32_t index;
     const uint32_t starting = broodi_thread_low(BROODI_THREAD_STARTING, process);
     broodi_process_slot_count(process);
-    if (broodi_slot_take(BROODI_THREAD, starting, &index) == BROOD_OK &&
+    if (broodi_slot_allocate(BROODI_THREAD, starting, &index) == BROOD_OK &&
         begin_slot(self, process, index))
         return true;
     broodi_process_slot_discount(process);
@@ -149,7 +149,7 @@ static uint32_t begin_guest(void)
                                                 .origin = BROODI_ORIGIN_GUEST,
                                                 .name = broodi_here.name };
     uint32_t index;
-    if (broodi_process_slot_take(&facts, &index) != BROOD_OK)
+    if (broodi_process_slot_allocate(&facts, &index) != BROOD_OK)
         return BROODI_NONE;
     (void)broodi_process_slot_begin(index, broodi_process_slot_live(index), broodi_here.pid);
     return index;
@@ -202,7 +202,7 @@ static void become_guest(void)
     broodi_here.parent_pid = parent;
     broodi_here.parent_birth = parent_birth ? parent_birth : brood_os_process_birth(parent);
     broodi_here.pid = brood_os_process_id();
-    broodi_here.space = brood_os_process_space();
+    broodi_here.space = brood_os_pid_namespace();
     atomic_store_explicit(&birth, 0, memory_order_relaxed);
     hooks->forget();
 }
@@ -211,7 +211,7 @@ brood_status broodi_self_prepare(const struct broodi_self_hooks *passed)
 {
     hooks = passed;
     broodi_here.pid = brood_os_process_id();
-    broodi_here.space = brood_os_process_space();
+    broodi_here.space = brood_os_pid_namespace();
     const brood_status status = brood_os_self_prepare(broodi_self_end);
     return status == BROOD_OK ? brood_os_guard_watch_fork(become_guest) : status;
 }

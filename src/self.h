@@ -64,7 +64,7 @@ static inline const struct broodi_self *broodi_self_with_slot(void)
 }
 
 // Stores in the thread's slot what it is about to block on, or BROODI_WAITS_NOT afterwards: for
-// brood_dump and broodi_object_await.
+// brood_dump and broodi_object_wait_begin.
 void broodi_self_waits(enum broodi_waits kind, uint64_t number);
 
 // The slot of this process. A guest takes one at the first call; BROODI_NONE when there is none.

@@ -30,7 +30,7 @@ static struct broodi_semaphore_slot *find(brood_semaphore semaphore)
 
 static brood_status not_found(void)
 {
-    return broodi_object_missing("semaphore");
+    return broodi_object_not_found("semaphore");
 }
 
 static brood_status create(brood_semaphore *out, uint32_t initial, uint32_t maximum)
@@ -45,7 +45,7 @@ static brood_status create(brood_semaphore *out, uint32_t initial, uint32_t maxi
     if (most > BROOD_SEMAPHORE_MAX || initial > most)
         return broodi_fail(BROOD_INVALID, "invalid initial value %u or maximum %u",
                            (unsigned)initial, (unsigned)most);
-    status = broodi_object_take(BROODI_SEMAPHORE, initial, &index);
+    status = broodi_object_allocate(BROODI_SEMAPHORE, initial, &index);
     if (status != BROOD_OK)
         return status;
     struct broodi_semaphore_slot *slot = broodi_slot(BROODI_SEMAPHORE, index);
@@ -75,7 +75,7 @@ static bool take_from_ended(broodi_word *word, uint64_t id, uint64_t state)
             broodi_race_acquire(word);
             return true;
         }
-        state = broodi_word_look(word);
+        state = broodi_word_load(word);
     }
     return false;
 }
@@ -97,7 +97,7 @@ static brood_status acquire_late(broodi_word *word, uint64_t id, int64_t deadlin
 {
     uint32_t flag = 0; // WAITERS once this call has waited: others may wait too
     for (;;) {
-        const uint64_t state = broodi_word_look(word);
+        const uint64_t state = broodi_word_load(word);
         const uint32_t low = broodi_low(state);
         if (!broodi_handle_is_current(id, state))
             return flag && take_from_ended(word, id, state) ? BROOD_OK : BROOD_STALE;
@@ -120,7 +120,7 @@ static brood_status acquire(brood_semaphore semaphore, brood_duration timeout)
         return not_found();
     broodi_word *word = &slot->state;
     for (;;) {
-        const uint64_t state = broodi_word_look(word);
+        const uint64_t state = broodi_word_load(word);
         if (!broodi_handle_is_current(semaphore.id, state))
             return BROOD_STALE;
         if (!(broodi_low(state) & VALUE))
@@ -130,9 +130,9 @@ static brood_status acquire(brood_semaphore semaphore, brood_duration timeout)
     }
     if (timeout <= 0)
         return BROOD_TIMEOUT;
-    broodi_object_await(semaphore.id, slot);
+    broodi_object_wait_begin(semaphore.id, slot);
     const brood_status status = acquire_late(word, semaphore.id, broodi_deadline(timeout));
-    broodi_object_await_no_more();
+    broodi_object_wait_end();
     return status;
 }
 
@@ -147,14 +147,14 @@ brood_status brood_semaphore_release(brood_semaphore semaphore, uint32_t count)
 {
     struct broodi_semaphore_slot *slot = find(semaphore);
     if (!slot)
-        return broodi_object_missing_quietly();
+        return broodi_object_not_found_quietly();
     if (count == 0)
         return BROOD_INVALID;
     broodi_race_release(slot);
     for (;;) {
         // The maximum belongs to this semaphore if the state, which is loaded after it, does.
         const uint32_t maximum = atomic_load_explicit(&slot->maximum, memory_order_acquire);
-        const uint64_t state = broodi_word_look(&slot->state);
+        const uint64_t state = broodi_word_load(&slot->state);
         const uint32_t value = broodi_low(state) & VALUE;
         if (!broodi_handle_is_current(semaphore.id, state))
             return BROOD_STALE;
@@ -176,7 +176,7 @@ static brood_status get_value(brood_semaphore semaphore, uint32_t *out)
         return not_found();
     if (!out)
         return broodi_fail(BROOD_INVALID, "out is NULL");
-    const uint64_t state = broodi_word_look(&slot->state);
+    const uint64_t state = broodi_word_load(&slot->state);
     if (!broodi_handle_is_current(semaphore.id, state))
         return BROOD_STALE;
     *out = broodi_low(state) & VALUE;

@@ -74,12 +74,12 @@ brood_status broodi_served_end(const brood_process *process, bool hard)
 {
     brood_exit seen;
     brood_os_child child = process->child;
-    const bool held = brood_os_process_hold(&child);
+    const bool held = brood_os_process_open(&child);
     brood_status status = BROOD_OK;
     if (server_lives(process) && !broodi_process_slot_reported(process->slot, &seen))
         status = brood_os_process_end(&child, hard);
     if (held)
-        brood_os_process_forget(&child);
+        brood_os_process_release(&child);
     return status;
 }
 

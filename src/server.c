@@ -46,11 +46,11 @@ static brood_status make(broodi_server_start *start)
     brood_os_server_handed(resources);
     if (status != BROOD_OK) {
         brood_os_child unused = { .handle = -1, .channel = end, .memory = -1 };
-        brood_os_process_forget(&unused);
+        brood_os_process_release(&unused);
         return status;
     }
     made->child.channel = end;
-    status = brood_os_server_confirm(&made->child, broodi_deadline(broodi_start_patience));
+    status = brood_os_server_confirm(&made->child, broodi_deadline(broodi_start_timeout));
     if (status != BROOD_OK) {
         (void)brood_os_process_end(&made->child, true);
         brood_process_drop(made);
@@ -94,7 +94,7 @@ brood_status broodi_server_get(broodi_server_start *start, brood_os_circumstance
 {
     brood_status status = BROOD_OK;
     enter_gate();
-    brood_os_server_look(now);
+    brood_os_circumstances_read(now);
     if (server.process && !brood_os_server_lives(&server.process->child))
         release_current();
     if (!server.process || server.epoch != now->epoch)
@@ -118,7 +118,7 @@ void broodi_server_give_up(const brood_process *process)
 void broodi_server_forget(void)
 {
     if (server.process) {
-        brood_os_process_forget(&server.process->child);
+        brood_os_process_release(&server.process->child);
         broodi_child_inherit(server.process);
     }
     server.process = NULL;

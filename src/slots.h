@@ -34,7 +34,7 @@ struct broodi_process_slot {
     _Atomic uint32_t origin; // enum broodi_origin
     _Atomic uint32_t daemon;
     _Atomic uint64_t name[BROODI_LABEL]; // truncated
-    _Atomic uint64_t space;              // the namespace of `pid`: brood_os_process_space
+    _Atomic uint64_t space;              // the namespace of `pid`: brood_os_pid_namespace
     // An upper bound of the number of thread slots that the process has: a thread that is killed,
     // or ends while it holds a lock, stays counted. And the first thread slot that it took, or
     // BROODI_NONE. With both, most processes are buried without a scan of all threads.

@@ -36,7 +36,7 @@ static void enter_fork(void *arg, intptr_t channel)
     if (broodi_boot_decode(start->record, start->record_size, start->boot.token, &boot) != BROOD_OK)
         brood_os_process_exit(70);
     if (start->beside_threads)
-        brood_os_stdio_forget();
+        brood_os_stdio_discard();
     brood_os_thread_unprotect(start->protection);
     broodi_here.forked_with_threads |= start->beside_threads;
     broodi_child_inherit(start->process); // the parent's object for this child
@@ -99,7 +99,7 @@ static brood_status handshake(struct broodi_start *start)
 {
     brood_os_reply reply = { .status = BROOD_SYSTEM };
     brood_process *process = start->process;
-    const int64_t deadline = broodi_deadline(broodi_start_patience);
+    const int64_t deadline = broodi_deadline(broodi_start_timeout);
     if (process->server)
         brood_os_server_await(&process->server->child, &process->child, deadline);
     brood_status status = brood_os_process_await_ready(&process->child, deadline, &reply);

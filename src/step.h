@@ -11,7 +11,7 @@
     STEP(TABLE_COMMITTED, "a table was committed, and its limit not raised")                       \
     STEP(SPACE_CLAIMED, "an extent of the object was claimed, and not recorded")                   \
     STEP(SLOT_TAKEN, "a slot was taken, and not counted")                                          \
-    STEP(SLOT_GIVEN, "a slot was freed, and not counted")                                          \
+    STEP(SLOT_FREED, "a slot was freed, and not counted")                                          \
     STEP(THREAD_TAKEN, "a thread took its slot, and its liveness cannot be checked yet")           \
     STEP(THREAD_BEGUN, "a thread's liveness can be checked, and its slot is not LIVE yet")         \
     STEP(THREAD_ENDED, "a thread's liveness ended, and its slot is not freed")                     \
@@ -53,12 +53,12 @@
     STEP(PARTY_TIED, "an entry's slot was tied to its barrier, and not added to the list")         \
     STEP(PARTY_ENDED, "an entry's barrier was found ended, and the slot not detached")             \
     STEP(PARTY_FREED, "an entry's slot was detached, and not freed")                               \
-    STEP(BARRIER_PLACE, "a participant took an entry, and is not counted")                         \
+    STEP(BARRIER_ENTRY, "a participant took an entry, and is not counted")                         \
     STEP(BARRIER_COUNTED, "a participant was counted, and does not wait yet")                      \
     STEP(BARRIER_ENDED, "a round was completed or broken, and no waiter woken")                    \
     STEP(BARRIER_SEEN, "a participant saw the end of its round, and has not left its entry")       \
     STEP(BARRIER_RESET, "a barrier was reset, and its waiters not woken")                          \
-    STEP(BARRIER_RESET_TOLD, "a reset barrier woke its waiters, and its entries are not cleared")  \
+    STEP(BARRIER_RESET_WOKEN, "a reset barrier woke its waiters, and its entries are not cleared") \
     STEP(NAME_TAKEN, "a name's slot was taken, and not written")                                   \
     STEP(NAME_WRITTEN, "a name was written, and is not visible yet")                               \
     STEP(BLOCK_TAKEN, "a block's slot was taken, and no memory")                                   \

@@ -23,7 +23,7 @@ void broodi_stop_request(uint32_t process)
     broodi_wake(word_of(process), BROODI_ALL);
 }
 
-void broodi_stop_tell_threads(void)
+void broodi_stop_notify_threads(void)
 {
     const uint32_t process = broodi_self_process();
     if (process == BROODI_NONE)
@@ -32,7 +32,7 @@ void broodi_stop_tell_threads(void)
     broodi_wake(word_of(process), BROODI_ALL);
 }
 
-bool broodi_stop_is_asked(uint64_t state)
+bool broodi_stop_is_requested(uint64_t state)
 {
     return state & ASKED;
 }
@@ -47,7 +47,7 @@ static bool thread_is_asked(atomic_bool *flag)
 static bool is_asked(uint64_t state)
 {
     const struct broodi_self *self = broodi_self_known();
-    return broodi_stop_is_asked(state) || (self && self->asked && thread_is_asked(self->asked));
+    return broodi_stop_is_requested(state) || (self && self->asked && thread_is_asked(self->asked));
 }
 
 bool brood_stop_requested(void)

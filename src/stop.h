@@ -13,9 +13,9 @@
 void broodi_stop_request(uint32_t process);
 
 // Whether this state of a process's word says that the process was requested to stop.
-bool broodi_stop_is_asked(uint64_t state);
+bool broodi_stop_is_requested(uint64_t state);
 
 // Wakes the threads of this process that wait for a request, so that each checks its own flag.
-void broodi_stop_tell_threads(void);
+void broodi_stop_notify_threads(void);
 
 #endif

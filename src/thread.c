@@ -377,7 +377,7 @@ static brood_status request_stop(brood_thread *thread)
         return status;
     broodi_race_release(&thread->asked);
     atomic_store_explicit(&thread->asked, true, memory_order_release);
-    broodi_stop_tell_threads();
+    broodi_stop_notify_threads();
     return BROOD_OK;
 }
 

@@ -157,7 +157,7 @@ void broodi_thread_slot_end(uint32_t index)
     brood_os_life_end(&slot->life);
     broodi_step(BROODI_STEP_THREAD_ENDED);
     if (!holds &&
-        broodi_slot_give(BROODI_THREAD, index, broodi_state(broodi_generation(state), low)))
+        broodi_slot_free(BROODI_THREAD, index, broodi_state(broodi_generation(state), low)))
         broodi_process_slot_discount(broodi_thread_process_of(state));
 }
 

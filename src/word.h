@@ -31,7 +31,7 @@ static inline uint32_t broodi_low(uint64_t state)
     return (uint32_t)state;
 }
 
-static inline uint64_t broodi_word_look(const broodi_word *word)
+static inline uint64_t broodi_word_load(const broodi_word *word)
 {
     return atomic_load_explicit(&word->state, memory_order_acquire);
 }

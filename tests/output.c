@@ -314,7 +314,7 @@ static int start_one_more(void *arg)
     if (between->closed)
         platform_close(between->closed);
     for (int i = 1; between->keeps && i <= 2; i++)
-        platform_stream_keep(i);
+        platform_stream_keep_from_programs(i);
     const int code = run(print_everywhere, NULL, 0, &options);
     if (!between->closed) {
         platform_write(1, "end 1\n");
@@ -441,7 +441,7 @@ static int keep_them_and_start_one(void *arg)
                                             .input = BROOD_INPUT_INHERIT };
     CHECK(expect_passed(NULL) == 0);
     for (int i = 0; i <= 2; i++)
-        platform_stream_keep(i);
+        platform_stream_keep_from_programs(i);
     return run(expect_passed, NULL, 0, &options);
 }
 

@@ -99,7 +99,7 @@ size_t platform_memory_used(void);
 
 // The memory that the system has allocated for this shared memory object, in bytes; 0 if it does
 // not report it.
-size_t platform_memory_behind(intptr_t object);
+size_t platform_memory_allocated(intptr_t object);
 
 // Zeroed memory that this process shares with forked children. It is never freed.
 void *platform_memory_shared(size_t size);
@@ -175,9 +175,9 @@ intptr_t platform_file_open(const char *path);
 void platform_print(int number, const char *text);
 
 // platform_stream_is_passed: whether a program that is executed without brood inherits this
-// standard stream. platform_stream_keep stops that.
+// standard stream. platform_stream_keep_from_programs stops that.
 bool platform_stream_is_passed(int number);
-void platform_stream_keep(int number);
+void platform_stream_keep_from_programs(int number);
 
 // platform_stream makes a stream that reads from a descriptor; platform_input_replace makes the
 // descriptor standard input.

@@ -40,7 +40,7 @@ static void a_function_is_found_where_the_child_has_the_library(void **state)
     const char *environment[] = { avoid, NULL };
     const brood_process_options options = { .method = BROOD_START_SPAWN,
                                             .environment = environment };
-    const brood_target locate = target_in(foreign_library_open(PLUGIN_FILE_1), "plugin_teller");
+    const brood_target locate = target_in(foreign_library_open(PLUGIN_FILE_1), "plugin_locator");
     const void *base = foreign_module_base((void (*)(void))locate);
     const int here = locate(NULL);
     (void)snprintf(avoid, sizeof avoid, AVOID "=%" PRIxPTR, (uintptr_t)base);

@@ -3,7 +3,7 @@
 //
 // A start is: brood_os_process_spawn or brood_os_process_fork (the child exists),
 // brood_os_process_await_ready (the child has replied, or died), later
-// brood_os_process_await_end, brood_os_process_reap, brood_os_process_forget.
+// brood_os_process_await_end, brood_os_process_reap, brood_os_process_release.
 //
 // "Parent" is the process that called brood_process_start, also when a fork server made the
 // child.
@@ -104,23 +104,23 @@ brood_status brood_os_process_end(const brood_os_child *child, bool hard);
 
 // Opens a handle to the process that has the pid of the child now, and stores it in `child`.
 // Returns false if that is not possible.
-bool brood_os_process_hold(brood_os_child *child);
+bool brood_os_process_open(brood_os_child *child);
 
 // Closes the handle and the channel in `child`; the process itself is not affected.
-void brood_os_process_forget(brood_os_child *child);
+void brood_os_process_release(brood_os_child *child);
 
 // Returns the pid of this process.
 int64_t brood_os_process_id(void);
 
 // Returns a number for the pid namespace of this process, where the system has several; 0 if it
 // has only one, or if the namespace is not known. A pid is meaningless in another namespace.
-uint64_t brood_os_process_space(void);
+uint64_t brood_os_pid_namespace(void);
 
-// Called in a fresh image before brood_os_process_space, with the namespace that the parent
+// Called in a fresh image before brood_os_pid_namespace, with the namespace that the parent
 // reports and the pid that the parent has there. If that pid is this process's parent here, both
 // are in the same namespace, since a process in another namespace cannot see its parent. Saves
 // the child a system call.
-void brood_os_process_space_offer(uint64_t space, int64_t starter);
+void brood_os_pid_namespace_offer(uint64_t space, int64_t starter);
 
 // Returns when that process was started, in a unit of the system; 0 if there is none (a zombie
 // does not count), BROOD_OS_BIRTH_UNKNOWN if that cannot be determined now. Together with the pid

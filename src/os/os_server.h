@@ -37,7 +37,7 @@ typedef struct brood_os_circumstances {
 } brood_os_circumstances;
 
 // Reads the circumstances of this process.
-void brood_os_server_look(brood_os_circumstances *out);
+void brood_os_circumstances_read(brood_os_circumstances *out);
 
 // Waits until a server that has just been made reports that it serves. Fails with the error that
 // the server reports; BROOD_TIMEOUT.

@@ -18,16 +18,16 @@ void brood_os_stdio_await_input(void);
 
 // Called in a copy made beside other threads: discards what stdout and stderr have buffered,
 // which belongs to the parent and was being written by other threads.
-void brood_os_stdio_forget(void);
+void brood_os_stdio_discard(void);
 
 // Ends the process at once with this exit status, without running any handler.
 _Noreturn void brood_os_process_exit(int code);
 
 // Writes "brood: <line>" to stderr in one call. If the reader is gone, the process gets no
 // SIGPIPE.
-void brood_os_stdio_tell(const char *line);
+void brood_os_stdio_print(const char *line);
 
-// Calls brood_os_stdio_tell and ends the process with status 70. For a process that cannot go on.
+// Calls brood_os_stdio_print and ends the process with status 70. For a process that cannot go on.
 _Noreturn void brood_os_process_refuse(const char *line);
 
 #endif

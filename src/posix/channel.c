@@ -96,8 +96,8 @@ void broodi_channel_put_letter(struct channel_buffer *buffer, const brood_os_pla
     broodi_channel_put(buffer, plan->record, plan->size);
 }
 
-const char **broodi_channel_announced(const brood_os_plan *plan,
-                                      char announcement[CHANNEL_ANNOUNCEMENT])
+const char **broodi_channel_environment(const brood_os_plan *plan,
+                                        char announcement[CHANNEL_ANNOUNCEMENT])
 {
     size_t count = 0;
     while (plan->environment[count])

@@ -65,8 +65,8 @@ void broodi_channel_flush(struct channel_buffer *buffer);
 // name: the C library uses the first of several, but a program that is executed in between may
 // keep the last.
 enum { CHANNEL_ANNOUNCEMENT = 96 };
-const char **broodi_channel_announced(const brood_os_plan *plan,
-                                      char announcement[CHANNEL_ANNOUNCEMENT]);
+const char **broodi_channel_environment(const brood_os_plan *plan,
+                                        char announcement[CHANNEL_ANNOUNCEMENT]);
 
 // Sends the letter of the plan.
 void broodi_channel_send_letter(int channel, const brood_os_plan *plan);
@@ -108,7 +108,7 @@ bool broodi_channel_receive(int channel, void *buffer, size_t size);
 // Receives a letter from boot->channel and fills the record and the resources of `boot`. If
 // boot->resources is set already, with their values, the letter must have the same number. Fails
 // with BROOD_INVALID, BROOD_NO_MEMORY, or BROOD_SYSTEM if the letter ends early: then record and
-// resources are freed. `is_letter` tells whether the data began like a letter: then a parent
+// resources are freed. `is_letter` says whether the data began like a letter: then a parent
 // waits for a reply.
 brood_status broodi_channel_receive_letter(brood_os_boot *boot, bool *is_letter);
 

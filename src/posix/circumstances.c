@@ -177,7 +177,7 @@ static uint64_t mix_directory(uint64_t sum)
     return sum;
 }
 
-void brood_os_server_look(brood_os_circumstances *out)
+void brood_os_circumstances_read(brood_os_circumstances *out)
 {
     *out = (brood_os_circumstances){ .epoch = UINT64_C(0xcbf29ce484222325) };
     read_status(out);

@@ -126,7 +126,7 @@ _Noreturn void broodi_launch_exec(const struct launch *launch)
     broodi_launch_restore_mask(launch);
     broodi_launch_set_directory(launch->plan->directory, launch->channel);
     set_descriptors(launch);
-    const char *refusal = broodi_trust_foresee(CHANNEL_DESCRIPTOR, CHANNEL_ARENA);
+    const char *refusal = broodi_trust_check(CHANNEL_DESCRIPTOR, CHANNEL_ARENA);
     if (refusal)
         give_up(CHANNEL_DESCRIPTOR, refusal);
     execute(launch);

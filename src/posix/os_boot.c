@@ -84,7 +84,7 @@ bool brood_os_boot_is_announced(void)
         _exit(70); // a tied child would have been killed
     if (trust == BROODI_TRUST_STRANGER)
         (void)unsetenv(CHANNEL_VARIABLE); // a program that this one executes must not see it either
-    return trust == BROODI_TRUST_STARTER;
+    return trust == BROODI_TRUST_PARENT;
 }
 
 brood_status brood_os_boot_take(brood_os_boot *out)

@@ -103,7 +103,7 @@ static brood_status read_reply(brood_os_child *child, brood_os_reply *out)
         (void)snprintf(out->text, sizeof out->text, "%s (%d)", reply.text, (int)reply.code);
     }
     if (child->served && !(reply.stays && out->status == BROOD_OK))
-        child->pid = reply.apart ? broodi_proc_number(child->handle) : reply.pid;
+        child->pid = reply.apart ? broodi_proc_pid_of(child->handle) : reply.pid;
     return BROOD_OK;
 }
 
@@ -222,13 +222,13 @@ brood_status brood_os_process_end(const brood_os_child *child, bool hard)
     return sent || errno == ESRCH ? BROOD_OK : brood_os_error("kill", errno);
 }
 
-bool brood_os_process_hold(brood_os_child *child)
+bool brood_os_process_open(brood_os_child *child)
 {
     child->handle = child->pid > 0 ? broodi_descriptor_of_process(child->pid) : -1;
     return child->handle >= 0;
 }
 
-void brood_os_process_forget(brood_os_child *child)
+void brood_os_process_release(brood_os_child *child)
 {
     if (child->handle >= 0)
         broodi_descriptor_close((int)child->handle);

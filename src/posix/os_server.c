@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The requester's side of the fork server; the server's own side is warden.c.
+// The requester's side of the fork server; the server's own side is fork_server.c.
 //
 // They share nothing but a socket pair that preserves message boundaries. A job is one message on
 // it, with descriptors: the child's end of a channel, as every child has it, the directory and
@@ -9,10 +9,10 @@
 
 #include "channel.h"
 #include "descriptor.h"
+#include "fork_server.h"
 #include "launch.h"
 #include "posix.h"
 #include "proc.h"
-#include "warden.h"
 
 #include "atomic.h"
 #include "fail.h"
@@ -59,8 +59,8 @@ brood_status brood_os_server_prepare(brood_resource resources[BROOD_OS_SERVER_RE
         broodi_descriptor_close(ends[1]);
         return status;
     }
-    resources[WARDEN_JOBS] = (brood_resource){ BROOD_RESOURCE_SOCKET, ends[1] };
-    resources[WARDEN_REQUESTER] = (brood_resource){ BROOD_RESOURCE_DESCRIPTOR, pidfd };
+    resources[SERVER_JOBS] = (brood_resource){ BROOD_RESOURCE_SOCKET, ends[1] };
+    resources[SERVER_REQUESTER] = (brood_resource){ BROOD_RESOURCE_DESCRIPTOR, pidfd };
     *out_end = ends[0];
     return BROOD_OK;
 }
@@ -79,7 +79,7 @@ bool brood_os_server_lives(const brood_os_child *server)
 
 brood_status brood_os_server_confirm(const brood_os_child *server, int64_t deadline)
 {
-    struct warden_ready ready;
+    struct server_ready ready;
     int unused[CHANNEL_MOST_DESCRIPTORS];
     size_t count = 0;
     if (!broodi_channel_await_until((int)server->channel, deadline))
@@ -149,10 +149,10 @@ static int open_directory(void)
 // the standard descriptors that are open. The caller closes `directory`. A directory that may not
 // be searched is not passed: the server was made in it (circumstances.c).
 static brood_status describe(const brood_os_plan *plan, int channel,
-                             const brood_os_circumstances *now, struct warden_job *job,
+                             const brood_os_circumstances *now, struct server_job *job,
                              struct batch *batch, int *directory)
 {
-    *job = (struct warden_job){ .token = plan->token,
+    *job = (struct server_job){ .token = plan->token,
                                 .place = { plan->place[0], plan->place[1] },
                                 .blocked = blocked_signals(),
                                 .ignored = now->ignored,
@@ -186,7 +186,7 @@ static brood_status describe(const brood_os_plan *plan, int channel,
 static brood_status send_job(const brood_os_child *server, const brood_os_plan *plan,
                              const brood_os_circumstances *now, int channel)
 {
-    struct warden_job job;
+    struct server_job job;
     struct batch batch = { .count = 0 };
     int directory = -1;
     brood_status status = describe(plan, channel, now, &job, &batch, &directory);
@@ -198,7 +198,7 @@ static brood_status send_job(const brood_os_child *server, const brood_os_plan *
     return status;
 }
 
-// Sends the rest of the job, in the order in which warden.c receives it.
+// Sends the rest of the job, in the order in which fork_server.c receives it.
 static void send_rest(const brood_os_plan *plan, int channel)
 {
     int descriptors[CHANNEL_MOST_DESCRIPTORS];

@@ -37,7 +37,7 @@ void brood_os_stdio_await_input(void)
     funlockfile(stdin);
 }
 
-void brood_os_stdio_forget(void)
+void brood_os_stdio_discard(void)
 {
     broodi_stream_forget_output(stdout);
     broodi_stream_forget_output(stderr);
@@ -63,7 +63,7 @@ static void consume_broken_pipe(const sigset_t *only)
         (void)sigwait(only, &taken);
 }
 
-void brood_os_stdio_tell(const char *line)
+void brood_os_stdio_print(const char *line)
 {
     char prefix[] = "brood: ";
     char end[] = "\n";
@@ -88,6 +88,6 @@ void brood_os_stdio_tell(const char *line)
 
 _Noreturn void brood_os_process_refuse(const char *line)
 {
-    brood_os_stdio_tell(line);
+    brood_os_stdio_print(line);
     _exit(70);
 }

@@ -72,7 +72,7 @@ bool broodi_proc_signal(const brood_os_child *child, int signal)
     return kill((pid_t)child->pid, signal) == 0;
 }
 
-int64_t broodi_proc_number(intptr_t descriptor)
+int64_t broodi_proc_pid_of(intptr_t descriptor)
 {
     char path[40];
     (void)snprintf(path, sizeof path, "/proc/self/fdinfo/%d", (int)descriptor);
@@ -87,7 +87,7 @@ static struct {
     uint64_t space;
 } known_space;
 
-void brood_os_process_space_offer(uint64_t space, int64_t parent)
+void brood_os_pid_namespace_offer(uint64_t space, int64_t parent)
 {
     if (space == 0 || getppid() != parent)
         return;
@@ -95,7 +95,7 @@ void brood_os_process_space_offer(uint64_t space, int64_t parent)
     known_space.space = space;
 }
 
-uint64_t brood_os_process_space(void)
+uint64_t brood_os_pid_namespace(void)
 {
     struct stat facts;
     const pid_t self = getpid();

@@ -16,7 +16,7 @@ bool broodi_proc_signal(const brood_os_child *child, int signal);
 
 // Returns the pid in this process's namespace of the process that a descriptor refers to; 0 if it
 // has none, or if that cannot be determined.
-int64_t broodi_proc_number(intptr_t descriptor);
+int64_t broodi_proc_pid_of(intptr_t descriptor);
 
 // Returns the arguments of this process as of the first call, so that its children look like it
 // in a process list; NULL if they cannot be read. And the variable "environ".

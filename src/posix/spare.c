@@ -25,7 +25,7 @@ static char **volatile environment;
 
 // The received descriptors are above the standard ones, which the server keeps open on the null
 // device.
-static void set_standard(const struct warden_job *job, int channel, const int *descriptors)
+static void set_standard(const struct server_job *job, int channel, const int *descriptors)
 {
     for (int i = STDIN_FILENO; i <= STDERR_FILENO; i++) {
         if (!(job->standard & 1U << i))
@@ -38,7 +38,7 @@ static void set_standard(const struct warden_job *job, int channel, const int *d
 
 // Closes the standard descriptors that the requester does not have. Last of all, since otherwise
 // a received descriptor would get the number.
-static void close_standard(const struct warden_job *job)
+static void close_standard(const struct server_job *job)
 {
     for (int i = STDIN_FILENO; i <= STDERR_FILENO; i++)
         if (job->closed & 1U << i)
@@ -125,7 +125,7 @@ static void enter_directory(int channel, int directory)
     close(directory);
 }
 
-brood_status broodi_spare_become_child(const struct warden_job *job, const int *descriptors,
+brood_status broodi_spare_become_child(const struct server_job *job, const int *descriptors,
                                        uint64_t ignored, brood_os_boot *out)
 {
     *out = (brood_os_boot){ .token = job->token, .arena = -1, .channel = descriptors[0] };

@@ -5,7 +5,7 @@
 #define POSIX_SPARE_H
 
 #include "channel.h"
-#include "warden.h"
+#include "fork_server.h"
 
 enum { SIGNALS = 64 };
 
@@ -18,7 +18,7 @@ void broodi_spare_discard_signals(void);
 
 // Takes the descriptors of the job, in its order, and receives the rest of it. `ignored` has the
 // signals that this process ignores, one bit each. Returns the status of the boot record.
-brood_status broodi_spare_become_child(const struct warden_job *job, const int *descriptors,
+brood_status broodi_spare_become_child(const struct server_job *job, const int *descriptors,
                                        uint64_t ignored, brood_os_boot *out);
 
 #endif

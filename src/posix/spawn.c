@@ -108,7 +108,7 @@ static brood_status start(struct launch *launch, void (*by)(void *), const char 
 static brood_status spawn(const brood_os_plan *plan, const struct image *image, brood_os_child *out)
 {
     char announcement[CHANNEL_ANNOUNCEMENT];
-    const char **envp = broodi_channel_announced(plan, announcement);
+    const char **envp = broodi_channel_environment(plan, announcement);
     if (!envp)
         return brood_os_error("malloc", ENOMEM);
     int *moved = broodi_alloc((plan->resource_count + 1) * sizeof *moved);

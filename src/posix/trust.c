@@ -167,7 +167,7 @@ enum broodi_trust broodi_trust_judge(int channel, int arena)
     const bool is_parent = maker == getppid();
     const bool has_ended = has_maker_ended(channel, maker);
     if (is_parent && !has_ended)
-        return BROODI_TRUST_STARTER;
+        return BROODI_TRUST_PARENT;
     // The parent is alive, so an ended maker that had the same pid is not the parent. If both
     // pids are 0 they may be different processes, which the namespace does not see.
     const bool is_parents_pid = is_parent && maker != 0;
@@ -193,7 +193,7 @@ bool broodi_trust_is_unseen(int channel, int *out_descriptor)
 
 // The system treats a program that is executed with different real and effective user or group as
 // one with raised privileges.
-const char *broodi_trust_foresee(int channel, int arena)
+const char *broodi_trust_check(int channel, int arena)
 {
     pid_t maker = 0;
     if (getuid() != geteuid() || getgid() != getegid())

@@ -14,7 +14,7 @@
 enum broodi_trust {
     BROODI_TRUST_STRANGER, // not announced by this process's parent: it is no child of the library
     BROODI_TRUST_ORPHAN,   // announced by a process that has ended since
-    BROODI_TRUST_STARTER,  // announced by its parent, which runs as the same user and group
+    BROODI_TRUST_PARENT,   // announced by its parent, which runs as the same user and group
 };
 
 enum broodi_trust broodi_trust_judge(int channel, int arena);
@@ -28,6 +28,6 @@ bool broodi_trust_is_unseen(int channel, int *out_descriptor);
 // the reason, as a text for a message, and errno: of the system call that failed, or EPERM. An
 // image that would not accept its announcement must not be executed, since it would begin as a
 // main process. Async-signal-safe.
-const char *broodi_trust_foresee(int channel, int arena);
+const char *broodi_trust_check(int channel, int arena);
 
 #endif

@@ -247,13 +247,13 @@ brood_status brood_os_process_end(const brood_os_child *child, bool hard)
     return code == ERROR_ACCESS_DENIED ? BROOD_OK : brood_os_error("TerminateProcess", code);
 }
 
-bool brood_os_process_hold(brood_os_child *child)
+bool brood_os_process_open(brood_os_child *child)
 {
     (void)child; // always has a handle
     return false;
 }
 
-void brood_os_process_forget(brood_os_child *child)
+void brood_os_process_release(brood_os_child *child)
 {
     close_channel(child);
     if (child->handle)
@@ -266,12 +266,12 @@ int64_t brood_os_process_id(void)
     return GetCurrentProcessId();
 }
 
-uint64_t brood_os_process_space(void)
+uint64_t brood_os_pid_namespace(void)
 {
     return 0;
 }
 
-void brood_os_process_space_offer(uint64_t space, int64_t starter)
+void brood_os_pid_namespace_offer(uint64_t space, int64_t starter)
 {
     (void)space, (void)starter;
 }

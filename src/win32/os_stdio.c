@@ -32,7 +32,7 @@ void brood_os_stdio_await_input(void)
 }
 
 // No process is a copy of another.
-void brood_os_stdio_forget(void)
+void brood_os_stdio_discard(void)
 {
 }
 
@@ -50,7 +50,7 @@ static size_t append(char *text, size_t at, size_t room, const char *what)
     return at + part;
 }
 
-void brood_os_stdio_tell(const char *line)
+void brood_os_stdio_print(const char *line)
 {
     enum { ROOM = 1024, END = 2 };
     char text[ROOM];
@@ -63,6 +63,6 @@ void brood_os_stdio_tell(const char *line)
 
 _Noreturn void brood_os_process_refuse(const char *line)
 {
-    brood_os_stdio_tell(line);
+    brood_os_stdio_print(line);
     brood_os_process_exit(REFUSED);
 }

@@ -34,7 +34,7 @@ static void pass_over_tickets(uint32_t count)
     struct broodi_condition_slot *slot = broodi_object_find(BROODI_CONDITION, condition.id);
     uint64_t state;
     do
-        state = broodi_word_look(&slot->state);
+        state = broodi_word_load(&slot->state);
     while (!broodi_word_swap(&slot->state, state, broodi_low(state) + (count << BROODI_TICKET_AT)));
 }
 

@@ -23,7 +23,7 @@ static broodi_word *word_at(uint32_t index)
 static uint32_t taken(void)
 {
     uint32_t index = 0;
-    assert_status(broodi_slot_take(BROODI_NAME, 1, &index), BROOD_OK);
+    assert_status(broodi_slot_allocate(BROODI_NAME, 1, &index), BROOD_OK);
     assert_true(index < broodi_slot_limit(BROODI_NAME));
     assert_true(broodi_slot_is_live(atomic_load(&word_at(index)->state)));
     assert_int_equal(broodi_low(atomic_load(&word_at(index)->state)), 1);
@@ -32,7 +32,7 @@ static uint32_t taken(void)
 
 static void free_slot(uint32_t index)
 {
-    assert_true(broodi_slot_give(BROODI_NAME, index, atomic_load(&word_at(index)->state)));
+    assert_true(broodi_slot_free(BROODI_NAME, index, atomic_load(&word_at(index)->state)));
     assert_false(broodi_slot_is_live(atomic_load(&word_at(index)->state)));
 }
 
@@ -92,10 +92,10 @@ static void a_slot_is_freed_only_once(void **state)
     const uint32_t index = taken();
     const uint64_t before = atomic_load(&word_at(index)->state);
     // As if another thread had changed the low word.
-    assert_false(broodi_slot_give(BROODI_NAME, index, before + 1));
-    assert_false(broodi_slot_give(BROODI_NAME, index, before + (UINT64_C(2) << 32)));
-    assert_true(broodi_slot_give(BROODI_NAME, index, before));
-    assert_false(broodi_slot_give(BROODI_NAME, index, before));
+    assert_false(broodi_slot_free(BROODI_NAME, index, before + 1));
+    assert_false(broodi_slot_free(BROODI_NAME, index, before + (UINT64_C(2) << 32)));
+    assert_true(broodi_slot_free(BROODI_NAME, index, before));
+    assert_false(broodi_slot_free(BROODI_NAME, index, before));
 }
 
 static void a_handle_that_names_no_slot_is_invalid(void **state)
@@ -184,10 +184,10 @@ static uint64_t next_in(enum broodi_kind kind, uint32_t wanted)
 {
     uint32_t index = BROODI_NONE;
     atomic_store(&broodi_family.header->tables[kind].cursor, wanted);
-    assert_status(broodi_slot_take(kind, 0, &index), BROOD_OK);
+    assert_status(broodi_slot_allocate(kind, 0, &index), BROOD_OK);
     assert_int_equal(index, wanted);
     const uint64_t id = broodi_handle_of(kind, index);
-    assert_true(broodi_slot_give(kind, index, atomic_load(state_of(kind, index))));
+    assert_true(broodi_slot_free(kind, index, atomic_load(state_of(kind, index))));
     return id;
 }
 
@@ -199,7 +199,7 @@ static void the_first_handle_of_a_slot_differs_by_slot_and_family(void **state)
     const uint64_t usual = family[1];
     for (enum broodi_kind kind = BROODI_LOCK; kind < BROODI_OWN_LOCK; kind++) {
         uint32_t same = 0;
-        assert_status(broodi_slot_reach(kind, SLOTS), BROOD_OK);
+        assert_status(broodi_slot_commit(kind, SLOTS), BROOD_OK);
         for (uint32_t index = 0; index < SLOTS; index++) {
             atomic_store(state_of(kind, index), 0); // as if it had never been taken
             const uint64_t here = next_in(kind, index);
@@ -221,12 +221,12 @@ static void wear_out(enum broodi_kind kind, uint32_t index)
     uint32_t taken_index;
     atomic_store(state_of(kind, index), 0);
     atomic_store(&broodi_family.header->tables[kind].cursor, index);
-    assert_status(broodi_slot_take(kind, 0, &taken_index), BROOD_OK);
+    assert_status(broodi_slot_allocate(kind, 0, &taken_index), BROOD_OK);
     assert_int_equal(taken_index, index);
     const uint32_t first = broodi_generation(atomic_load(state_of(kind, index)));
     const uint64_t last = broodi_state(first + BROODI_GENERATION_MASK - 1, 0);
     atomic_store(state_of(kind, index), last);
-    assert_true(broodi_slot_give(kind, index, last));
+    assert_true(broodi_slot_free(kind, index, last));
 }
 
 static void a_handle_is_not_repeated_while_others_are_left(void **state)
@@ -276,7 +276,7 @@ static void all_slots_of_a_full_table_begin_their_second_lap_at_once(void **stat
     const uint32_t last = broodi_family.views[kind].capacity - 1;
     const uint32_t first = broodi_family.views[kind].capacity - used;
     for (uint32_t index = first; index <= last; index++) {
-        assert_true(broodi_slot_give(kind, index, atomic_load(state_of(kind, index))));
+        assert_true(broodi_slot_free(kind, index, atomic_load(state_of(kind, index))));
         wear_out(kind, index);
     }
     for (uint32_t i = 0; i < used; i++)
@@ -285,7 +285,7 @@ static void all_slots_of_a_full_table_begin_their_second_lap_at_once(void **stat
     assert_status(broodi_own_lock_make(&id[1]), BROOD_NO_RESOURCES);
     assert_int_equal(atomic_load(&table->laps), 1);
     for (uint32_t index = first; index <= last; index++)
-        assert_true(broodi_slot_give(kind, index, atomic_load(state_of(kind, index))));
+        assert_true(broodi_slot_free(kind, index, atomic_load(state_of(kind, index))));
 }
 
 static void expect_refused(uint64_t id)
@@ -334,14 +334,14 @@ static void a_full_table_reports_its_limit(void **state)
         seen[slots[i]] = true;
     }
     uint32_t none = 7;
-    assert_status(broodi_slot_take(BROODI_NAME, 1, &none), BROOD_NO_RESOURCES);
+    assert_status(broodi_slot_allocate(BROODI_NAME, 1, &none), BROOD_NO_RESOURCES);
     assert_int_equal(none, 7);
     assert_status(brood_registry_set("one too many", 1), BROOD_NO_RESOURCES);
     assert_non_null(strstr(brood_last_error(), "4096"));
     // After one slot has been freed, it can be allocated again.
     free_slot(slots[1000]);
     assert_int_equal(taken(), slots[1000]);
-    assert_status(broodi_slot_take(BROODI_NAME, 1, &none), BROOD_NO_RESOURCES);
+    assert_status(broodi_slot_allocate(BROODI_NAME, 1, &none), BROOD_NO_RESOURCES);
     for (uint32_t i = 0; i < NAMES; i++)
         free_slot(slots[i]);
     assert_status(brood_registry_set("one too many", 1), BROOD_OK);
@@ -359,12 +359,12 @@ static int take_and_free(void *arg)
     for (int i = 0; i < rounds; i++) {
         uint32_t index;
         uint32_t none = 0;
-        CHECK(broodi_slot_take(BROODI_NAME, own, &index) == BROOD_OK);
+        CHECK(broodi_slot_allocate(BROODI_NAME, own, &index) == BROOD_OK);
         CHECK(atomic_compare_exchange_strong(&owners[index], &none, own));
         const uint64_t state = atomic_load(&word_at(index)->state);
         CHECK(broodi_low(state) == own);
         atomic_store(&owners[index], 0);
-        CHECK(broodi_slot_give(BROODI_NAME, index, state));
+        CHECK(broodi_slot_free(BROODI_NAME, index, state));
     }
     return 0;
 }
@@ -405,7 +405,7 @@ static uint32_t slot_of_process(enum broodi_origin origin, int64_t pid)
                                                 .origin = origin,
                                                 .name = "any" };
     uint32_t index = 0;
-    assert_status(broodi_process_slot_take(&facts, &index), BROOD_OK);
+    assert_status(broodi_process_slot_allocate(&facts, &index), BROOD_OK);
     assert_true(broodi_process_slot_begin(index, broodi_process_slot_live(index), pid));
     return index;
 }

@@ -38,7 +38,7 @@ struct holdings {
 static struct holdings take_stock(void)
 {
     struct holdings now = { .descriptors = platform_descriptor_count(),
-                            .memory = platform_memory_behind(broodi_family.arena.object) };
+                            .memory = platform_memory_allocated(broodi_family.arena.object) };
     for (int kind = 1; kind < BROODI_KINDS; kind++) {
         now.live[kind] = atomic_load(&broodi_family.header->tables[kind].live);
         now.memory -= broodi_table_size((enum broodi_kind)kind);
@@ -347,14 +347,14 @@ static void a_server_that_fails_is_replaced_or_says_why(void **state)
 static void a_child_that_never_answers_is_given_up(void **state)
 {
     (void)state;
-    const brood_duration usual = broodi_start_patience;
+    const brood_duration usual = broodi_start_timeout;
     const struct scenario scenario = { .name = "silent child" };
     bool pending;
     assert_status(ask_fresh_image(MOST * 10, &pending), BROOD_OK); // makes what is made only once
     const struct holdings before = take_stock();
-    broodi_start_patience = BROOD_MILLISECONDS(100);
+    broodi_start_timeout = BROOD_MILLISECONDS(100);
     assert_status(start_and_ask(BROOD_START_SPAWN, SILENT "=1", &pending), BROOD_TIMEOUT);
-    broodi_start_patience = usual;
+    broodi_start_timeout = usual;
     assert_same(&scenario, 0, before);
 }
 
@@ -370,7 +370,7 @@ static void a_server_that_is_stopped_for_too_long_is_given_up_and_is_gone(void *
 {
     enum { MOST_SPARES = 8 };
     (void)state;
-    const brood_duration usual = broodi_start_patience;
+    const brood_duration usual = broodi_start_timeout;
     brood_pid spares[MOST_SPARES];
     brood_process *process = NULL;
     if (!platform_has_fork())
@@ -387,9 +387,9 @@ static void a_server_that_is_stopped_for_too_long_is_given_up_and_is_gone(void *
     assert_true(platform_process_stop(server));
     for (size_t i = 0; i < count; i++)
         (void)platform_process_stop(spares[i]);
-    broodi_start_patience = BROOD_MILLISECONDS(100);
+    broodi_start_timeout = BROOD_MILLISECONDS(100);
     assert_status(brood_process_start(&process, sit, NULL, 0, &served), BROOD_TIMEOUT);
-    broodi_start_patience = usual;
+    broodi_start_timeout = usual;
     assert_last_error_names("fork server");
     assert_true(platform_process_ends(server));
     for (size_t i = 0; i < count; i++)

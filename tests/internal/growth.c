@@ -196,10 +196,10 @@ static int take_and_be_found(void *arg)
     const int rounds = foreign_is_slow() ? 2000 : 20000;
     for (int i = 0; i < rounds; i++) {
         uint32_t index = 0;
-        CHECK(broodi_slot_take(BROODI_NAME, 5, &index) == BROOD_OK);
+        CHECK(broodi_slot_allocate(BROODI_NAME, 5, &index) == BROOD_OK);
         CHECK(is_found(BROODI_NAME, index));
         const broodi_word *word = broodi_slot(BROODI_NAME, index);
-        CHECK(broodi_slot_give(BROODI_NAME, index, broodi_word_look(word)));
+        CHECK(broodi_slot_free(BROODI_NAME, index, broodi_word_load(word)));
     }
     return 0;
 }

@@ -75,7 +75,7 @@ static bool is_zero(const struct cell *cell)
 static brood_status take(struct cell *cell, size_t size)
 {
     bool zero = true;
-    const brood_status status = broodi_heap_take(size, &cell->place, &zero);
+    const brood_status status = broodi_heap_allocate(size, &cell->place, &zero);
     if (status != BROOD_OK)
         return status;
     cell->size = size;
@@ -92,7 +92,7 @@ static brood_status take(struct cell *cell, size_t size)
 static void free_cell(struct cell *cell)
 {
     assert_true(is_stamped(cell));
-    broodi_heap_give(cell->place, cell->size);
+    broodi_heap_free(cell->place, cell->size);
     cell->size = 0;
 }
 
@@ -141,7 +141,7 @@ static size_t memory_kept(void)
 
 static void assert_account(void)
 {
-    const size_t seen = platform_memory_behind(broodi_family.arena.object);
+    const size_t seen = platform_memory_allocated(broodi_family.arena.object);
     if (seen > 0)
         assert_int_equal(seen, memory_kept());
 }
@@ -164,7 +164,7 @@ static void assert_empty(bool shrunk)
 // Whether this system can decommit memory of the window.
 static bool can_decommit(void)
 {
-    return platform_memory_behind(broodi_family.arena.object) > 0;
+    return platform_memory_allocated(broodi_family.arena.object) > 0;
 }
 
 static void cells_do_not_overlap_and_freed_memory_is_decommitted(void **state)
@@ -449,9 +449,9 @@ static int end_with_the_lock(void *arg)
     bool zero;
     (void)arg;
     CHECK(broodi_own_lock_acquire(heap()->lock) == BROOD_OK);
-    CHECK(broodi_slot_take(BROODI_BLOCK, 0, &index) == BROOD_OK);
-    CHECK(broodi_heap_take(100000, &place, &zero) == BROOD_OK);
-    CHECK(broodi_heap_take(100, &place, &zero) == BROOD_OK);
+    CHECK(broodi_slot_allocate(BROODI_BLOCK, 0, &index) == BROOD_OK);
+    CHECK(broodi_heap_allocate(100000, &place, &zero) == BROOD_OK);
+    CHECK(broodi_heap_allocate(100, &place, &zero) == BROOD_OK);
     heap()->gap = 1; // half of a pair
     heap()->gap_length = 1 << 30;
     return 0;
@@ -496,7 +496,7 @@ static brood_block made_with(uint64_t worker, uint32_t phase)
     struct broodi_block_slot *slot = broodi_slot(BROODI_BLOCK, broodi_handle_unpack(block.id).slot);
     atomic_store(&slot->worker, (uint32_t)worker);
     atomic_store(&slot->worker_generation, (uint32_t)(worker >> 32));
-    assert_true(broodi_word_swap(&slot->state, broodi_word_look(&slot->state), phase));
+    assert_true(broodi_word_swap(&slot->state, broodi_word_load(&slot->state), phase));
     return block;
 }
 
@@ -506,7 +506,7 @@ static bool is_swept(brood_block block)
     (void)broodi_blocks_sweep();
     assert_int_equal(leave(NULL), 0);
     struct broodi_block_slot *slot = broodi_slot(BROODI_BLOCK, broodi_handle_unpack(block.id).slot);
-    const uint64_t found = broodi_word_look(&slot->state);
+    const uint64_t found = broodi_word_load(&slot->state);
     if (!broodi_handle_is_current(block.id, found))
         return true;
     (void)broodi_word_swap(&slot->state, found, WHOLE);
@@ -668,7 +668,7 @@ static void destroy_orphans(void)
     const uint32_t limit = broodi_slot_limit(BROODI_BLOCK);
     for (uint32_t index = 0; index < limit; index++) {
         const struct broodi_block_slot *slot = broodi_slot(BROODI_BLOCK, index);
-        if (!broodi_slot_is_live(broodi_word_look(&slot->state)))
+        if (!broodi_slot_is_live(broodi_word_load(&slot->state)))
             continue;
         const brood_block orphan = { broodi_handle_of(BROODI_BLOCK, index) };
         assert_status(brood_block_destroy(orphan), BROOD_OK);

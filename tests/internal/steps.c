@@ -666,7 +666,7 @@ static void a_returning_thread_is_not_treated_as_dead(void **state)
 
 static void stay_uncounted(enum broodi_step step)
 {
-    if (step != BROODI_STEP_BARRIER_PLACE)
+    if (step != BROODI_STEP_BARRIER_ENTRY)
         return;
     atomic_store(&held_up, 1);
     for (;;)

@@ -21,14 +21,14 @@
 // A word in the arena: the state word of a lock slot that nothing else uses.
 static broodi_word *arena_word(uint32_t *out_index)
 {
-    assert_status(broodi_slot_take(BROODI_LOCK, 0, out_index), BROOD_OK);
+    assert_status(broodi_slot_allocate(BROODI_LOCK, 0, out_index), BROOD_OK);
     return broodi_slot(BROODI_LOCK, *out_index);
 }
 
 static void free_word(uint32_t index)
 {
     const broodi_word *word = broodi_slot(BROODI_LOCK, index);
-    assert_true(broodi_slot_give(BROODI_LOCK, index, atomic_load(&word->state)));
+    assert_true(broodi_slot_free(BROODI_LOCK, index, atomic_load(&word->state)));
 }
 
 // Waits until the low half is `wanted`; returns the number of waits that the fallback poll ended.

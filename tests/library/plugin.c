@@ -53,7 +53,7 @@ plugin_function plugin_adder(void)
     return add;
 }
 
-plugin_function plugin_teller(void)
+plugin_function plugin_locator(void)
 {
     return report_address;
 }

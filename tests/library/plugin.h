@@ -12,7 +12,7 @@ struct plugin_sum {
 
 plugin_function plugin_adder(void);
 int plugin_add(void *arg); // the same, exported for programs that link the library
-plugin_function plugin_teller(void);
+plugin_function plugin_locator(void);
 
 // A mark distinguishes two copies of the library in a process: the marked target returns its
 // number.

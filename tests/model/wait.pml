@@ -166,7 +166,7 @@ died:
     atomic { waking--; index = 0; seen = 0 }
 }
 
-// mark_dead by this burier or another, broodi_wait_bury, broodi_slot_give.
+// mark_dead by this burier or another, broodi_wait_bury, broodi_slot_free.
 inline bury(slot_)
 {
     d_step {

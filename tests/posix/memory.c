@@ -451,7 +451,7 @@ static void set_promised(brood_block block, uint32_t worker)
     atomic_store(&slot->worker, worker);
     atomic_store(&slot->worker_generation,
                  worker == BROODI_NONE ? 0 : broodi_life_id(worker).generation);
-    assert_true(broodi_word_swap(&slot->state, broodi_word_look(&slot->state), MAKING | SECTION));
+    assert_true(broodi_word_swap(&slot->state, broodi_word_load(&slot->state), MAKING | SECTION));
 }
 
 static void memory_promised_to_others_is_refused_after_a_while(void **state)
@@ -478,7 +478,7 @@ static void memory_promised_to_others_is_refused_after_a_while(void **state)
     assert_status(brood_block_create(&block, 2 * MIB), BROOD_OK);
     assert_status(brood_block_destroy(block), BROOD_OK);
     atomic_store(&slot->size, 2 * MIB);
-    assert_true(broodi_word_swap(&slot->state, broodi_word_look(&slot->state), WHOLE | SECTION));
+    assert_true(broodi_word_swap(&slot->state, broodi_word_load(&slot->state), WHOLE | SECTION));
     assert_status(brood_block_destroy(promised), BROOD_OK);
 }
 
@@ -562,7 +562,7 @@ static void a_cancelled_thread_leaves_nothing(void **state)
     assert_status(brood_block_create(&block, 2 * MIB), BROOD_OK);
     assert_status(brood_block_destroy(block), BROOD_OK);
     const size_t descriptors = platform_descriptor_count();
-    const size_t memory = platform_memory_behind(broodi_family.arena.object);
+    const size_t memory = platform_memory_allocated(broodi_family.arena.object);
     const uint32_t live = blocks_live();
     for (int round = 0; round < 40; round++) {
         atomic_store(&begun, false);
@@ -576,7 +576,7 @@ static void a_cancelled_thread_leaves_nothing(void **state)
     assert_status(brood_block_destroy(block), BROOD_OK);
     assert_int_equal(platform_descriptor_count(), descriptors);
     assert_int_equal(blocks_live(), live);
-    assert_int_equal(platform_memory_behind(broodi_family.arena.object), memory);
+    assert_int_equal(platform_memory_allocated(broodi_family.arena.object), memory);
 }
 
 // Where the arena is visible

@@ -258,7 +258,7 @@ static void another_process_with_the_pid_of_a_child_is_not_killed(void **state)
     char answered;
     assert_status(brood_process_start(&process, wait_for_ever, NULL, 0, &options), BROOD_OK);
     const pid_t number = (pid_t)brood_process_pid(process);
-    brood_os_process_forget(&process->child); // as if there had been no descriptor for it
+    brood_os_process_release(&process->child); // as if there had been no descriptor for it
     platform_process_kill(platform_parent_of(number));
     assert_true(platform_process_ends(number));
     intptr_t to[2];
@@ -294,7 +294,7 @@ static void a_served_child_without_a_descriptor_is_killed(void **state)
     brood_process *process;
     brood_exit ended;
     assert_status(brood_process_start(&process, wait_for_ever, NULL, 0, &options), BROOD_OK);
-    brood_os_process_forget(&process->child);
+    brood_os_process_release(&process->child);
     assert_status(brood_process_kill(process), BROOD_OK);
     assert_status(brood_process_join(process, MEETING_PATIENCE, &ended), BROOD_OK);
     assert_int_equal(ended.kind, BROOD_TERMINATED);

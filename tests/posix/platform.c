@@ -355,7 +355,7 @@ size_t platform_memory_used(void)
     return resident * (size_t)sysconf(_SC_PAGESIZE);
 }
 
-size_t platform_memory_behind(intptr_t object)
+size_t platform_memory_allocated(intptr_t object)
 {
     struct stat facts;
     if (fstat((int)object, &facts) != 0)
@@ -588,7 +588,7 @@ bool platform_stream_is_passed(int number)
     return fcntl(number, F_GETFD) == 0;
 }
 
-void platform_stream_keep(int number)
+void platform_stream_keep_from_programs(int number)
 {
     if (fcntl(number, F_SETFD, FD_CLOEXEC) != 0)
         give_up("fcntl");

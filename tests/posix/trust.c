@@ -78,7 +78,7 @@ static void forge_record(void)
                                                 .name = "forged" };
     memcpy(boot.family, broodi_family.header->family, sizeof boot.family);
     assert_status(brood_os_module_find((void (*)(void))be_target, &boot.target), BROOD_OK);
-    assert_status(broodi_process_slot_take(&facts, &boot.process), BROOD_OK);
+    assert_status(broodi_process_slot_allocate(&facts, &boot.process), BROOD_OK);
     boot.live = broodi_process_slot_live(boot.process);
     boot.live = broodi_process_slot_live(boot.process);
     free(forger.record);

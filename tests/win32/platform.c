@@ -198,7 +198,7 @@ size_t platform_memory_used(void)
     return counters.WorkingSetSize;
 }
 
-size_t platform_memory_behind(intptr_t object)
+size_t platform_memory_allocated(intptr_t object)
 {
     (void)object;
     return 0;
@@ -448,7 +448,7 @@ bool platform_stream_is_passed(int number)
     return GetHandleInformation(standard(number), &facts) && (facts & HANDLE_FLAG_INHERIT);
 }
 
-void platform_stream_keep(int number)
+void platform_stream_keep_from_programs(int number)
 {
     if (!SetHandleInformation(standard(number), HANDLE_FLAG_INHERIT, 0))
         give_up("SetHandleInformation");

@@ -93,7 +93,7 @@ static unsigned char *made_record(size_t *size)
                                                 .name = "forged" };
     memcpy(boot.family, broodi_family.header->family, sizeof boot.family);
     assert_status(brood_os_module_find((void (*)(void))be_target, &boot.target), BROOD_OK);
-    assert_status(broodi_process_slot_take(&facts, &boot.process), BROOD_OK);
+    assert_status(broodi_process_slot_allocate(&facts, &boot.process), BROOD_OK);
     boot.live = broodi_process_slot_live(boot.process);
     unsigned char *record = broodi_boot_encode(&boot, size);
     assert_non_null(record);

@@ -22,7 +22,7 @@ void brood_os_server_handed(const brood_resource resources[BROOD_OS_SERVER_RESOU
     (void)resources;
 }
 
-void brood_os_server_look(brood_os_circumstances *out)
+void brood_os_circumstances_read(brood_os_circumstances *out)
 {
     *out = (brood_os_circumstances){ .epoch = 0 };
 }

@@ -28,18 +28,18 @@ bool broodi_proc_signal(const brood_os_child *child, int signal)
     return kill((pid_t)child->pid, signal) == 0;
 }
 
-int64_t broodi_proc_number(intptr_t descriptor)
+int64_t broodi_proc_pid_of(intptr_t descriptor)
 {
     (void)descriptor; // no child is in another pid namespace
     return 0;
 }
 
-uint64_t brood_os_process_space(void)
+uint64_t brood_os_pid_namespace(void)
 {
     return 0; // there is only one pid namespace
 }
 
-void brood_os_process_space_offer(uint64_t space, int64_t starter)
+void brood_os_pid_namespace_offer(uint64_t space, int64_t starter)
 {
     (void)space, (void)starter;
 }

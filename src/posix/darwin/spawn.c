@@ -153,7 +153,7 @@ static brood_status start(const brood_os_plan *plan, char *const *envp, int *mov
     pid_t pid = 0;
     if (!broodi_descriptor_pair(SOCK_STREAM, ends))
         return brood_os_error("socketpair", errno);
-    const char *doubt = broodi_trust_foresee(ends[1], (int)plan->arena->object);
+    const char *doubt = broodi_trust_check(ends[1], (int)plan->arena->object);
     if (doubt) {
         const brood_status status = brood_os_error(doubt, errno);
         broodi_descriptor_close(ends[0]);
@@ -181,7 +181,7 @@ brood_status brood_os_process_spawn(const brood_os_plan *plan, brood_os_child *o
 {
     char announcement[CHANNEL_ANNOUNCEMENT];
     const size_t count = plan->resource_count + GIVEN_BESIDE_RESOURCES + BROOD_OS_STREAMS;
-    const char **envp = broodi_channel_announced(plan, announcement);
+    const char **envp = broodi_channel_environment(plan, announcement);
     int *moved = broodi_alloc(count * sizeof *moved);
     brood_status status = BROOD_NO_MEMORY;
     for (size_t i = 0; moved && i < count; i++)

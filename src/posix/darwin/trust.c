@@ -58,8 +58,7 @@ enum broodi_trust broodi_trust_judge(int channel, int arena)
         return BROODI_TRUST_STRANGER;
     if (!find_peer(channel, &peer))
         return BROODI_TRUST_ORPHAN;
-    return peer == getppid() && is_of_same_user(peer) ? BROODI_TRUST_STARTER
-                                                      : BROODI_TRUST_STRANGER;
+    return peer == getppid() && is_of_same_user(peer) ? BROODI_TRUST_PARENT : BROODI_TRUST_STRANGER;
 }
 
 #define DOUBT "a child would not accept its announcement: "
@@ -70,7 +69,7 @@ static const char *refuse(const char *cause)
     return cause;
 }
 
-const char *broodi_trust_foresee(int channel, int arena)
+const char *broodi_trust_check(int channel, int arena)
 {
     pid_t peer = 0;
     if (getuid() != geteuid() || getgid() != getegid())

@@ -15,7 +15,7 @@
 // it nor stays pending in a spare; it blocks all signals, and a spare that gets a job discards
 // those that were pending. If it is stopped nevertheless, a requester that is not served
 // continues it, and it continues its spares.
-#include "warden.h"
+#include "fork_server.h"
 
 #include "channel.h"
 #include "descriptor.h"
@@ -81,14 +81,14 @@ static uint64_t ignored_signals(void)
     return bits;
 }
 
-static size_t count_of(const struct warden_job *job)
+static size_t count_of(const struct server_job *job)
 {
     return 1 + (job->has_directory & 1U) + (size_t)__builtin_popcount(job->standard & 7U);
 }
 
 static brood_status wait_for_job(int number, brood_os_boot *out)
 {
-    struct warden_job job;
+    struct server_job job;
     int descriptors[CHANNEL_MOST_DESCRIPTORS];
     size_t count = 0;
     const uint64_t one = 1;
@@ -191,7 +191,7 @@ static void reap_children(void)
 // Receives a job that no spare can take, and replies with the error of fork().
 static void refuse_job(void)
 {
-    struct warden_job job;
+    struct server_job job;
     int descriptors[CHANNEL_MOST_DESCRIPTORS];
     size_t count = 0;
     if (!broodi_channel_receive_with(server.jobs, &job, sizeof job, MSG_DONTWAIT, descriptors,
@@ -344,7 +344,7 @@ static const char *prepare(void)
 
 static void report_to_requester(const char *failed, int code)
 {
-    struct warden_ready ready = { .code = failed ? code : 0 };
+    struct server_ready ready = { .code = failed ? code : 0 };
     if (failed)
         (void)snprintf(ready.call, sizeof ready.call, "%s in the fork server", failed);
     if (!broodi_channel_send_with(server.jobs, &ready, sizeof ready, NULL, 0) || failed)
@@ -358,8 +358,8 @@ brood_status brood_os_serve(const brood_resource *resources,
     int spare = 0;
     server.ended = ended;
     server.taken_by = taken;
-    server.jobs = (int)resources[WARDEN_JOBS].value;
-    server.requester = (int)resources[WARDEN_REQUESTER].value;
+    server.jobs = (int)resources[SERVER_JOBS].value;
+    server.requester = (int)resources[SERVER_REQUESTER].value;
     const char *failed = prepare();
     report_to_requester(failed, errno);
     while (!make_spares(&spare)) {

@@ -1,27 +1,27 @@
 // SPDX-License-Identifier: MIT
 // Inside the POSIX port: the protocol between the fork server and its requester.
 //
-// The server reports once whether it serves: struct warden_ready. A job begins with the message
-// struct warden_job and its descriptors: channel; directory if `has_directory`; standard input,
+// The server reports once whether it serves: struct server_ready. A job begins with the message
+// struct server_job and its descriptors: channel; directory if `has_directory`; standard input,
 // output and error as far as `standard` says. Over the channel follow: the resources, in messages
 // with up to CHANNEL_MOST_DESCRIPTORS descriptors and one byte; the texts, which are the
 // directory to change to, or "", and the entries of the environment; the letter.
-#ifndef POSIX_WARDEN_H
-#define POSIX_WARDEN_H
+#ifndef POSIX_FORK_SERVER_H
+#define POSIX_FORK_SERVER_H
 
 #include <stdint.h>
 
 enum {
-    WARDEN_JOBS = 0,      // index among the server's resources: its end of the socket pair
-    WARDEN_REQUESTER = 1, // likewise: a pidfd of its requester
+    SERVER_JOBS = 0,      // index among the server's resources: its end of the socket pair
+    SERVER_REQUESTER = 1, // likewise: a pidfd of its requester
 };
 
-struct warden_ready {
+struct server_ready {
     int32_t code; // an errno, of the call that failed; 0: it serves
     char call[60];
 };
 
-struct warden_job {
+struct server_job {
     uint64_t token;
     uint64_t place[2];
     uint64_t blocked;   // signals, one bit each in the kernel's order
