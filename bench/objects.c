@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include <brood/brood.h>
 
-#include "../src/atomic.h"
+#include "../src/base/atomic.h"
 #include "variant.h"
 
 #include <stddef.h>

@@ -3,7 +3,7 @@
 
 #include "party.h"
 
-#include "../src/atomic.h"
+#include "../src/base/atomic.h"
 #include "place.h"
 
 #include <string.h>

@@ -7,37 +7,49 @@
 include(CheckCCompilerFlag)
 
 set(BROOD_CORE_SOURCES
-  barrier.c block.c boot.c burial.c child.c children.c condition.c copy.c cpu.c dump.c ending.c
-  environment.c event.c exit.c family.c gap.c groups.c handlers.c heap.c here.c init.c kinds.c
-  local.c lock.c lock_slot.c mapping.c method.c object.c once.c parties.c plan.c process.c
-  process_slot.c registry.c seat.c section.c self.c semaphore.c served.c server.c space.c
-  standard.c start.c status.c stop.c thread.c thread_slot.c time.c)
+  base/cpu.c base/exit.c base/status.c base/time.c
+  arena/family.c arena/groups.c arena/heap.c arena/here.c arena/kinds.c arena/process_slot.c
+  arena/self.c arena/space.c arena/thread_slot.c
+  sync/barrier.c sync/condition.c sync/event.c sync/lock.c sync/lock_slot.c sync/object.c
+  sync/once.c sync/parties.c sync/seat.c sync/semaphore.c
+  thread/handlers.c thread/local.c thread/stop.c thread/thread.c
+  memory/block.c memory/gap.c memory/mapping.c memory/registry.c memory/section.c
+  process/boot.c process/burial.c process/child.c process/children.c process/copy.c
+  process/ending.c process/environment.c process/init.c process/method.c process/plan.c
+  process/process.c process/served.c process/server.c process/standard.c process/start.c
+  insight/dump.c)
 
-# Files that both ports have.
-set(BROOD_PORT_SOURCES
-  os_boot.c os_clock.c os_cpu.c os_error.c os_futex.c os_guard.c os_life.c os_memory.c os_module.c
-  os_process.c os_race.c os_random.c os_server.c os_stdio.c os_thread.c)
-
-# Files of one port. On macOS, files of posix/darwin replace those of the same name, and the files
-# for Linux alone are left out.
-set(BROOD_POSIX_SOURCES channel.c descriptor.c launch.c proc.c spawn.c stream.c trust.c)
-set(BROOD_LINUX_SOURCES cgroup.c circumstances.c clone.c exec.c image.c spare.c starter.c fork_server.c)
-set(BROOD_WIN32_SOURCES environment.c launch.c trust.c win32.c)
+# The ports. Those for Linux and for macOS have src/posix in common.
+set(BROOD_POSIX_SOURCES
+  posix/channel.c posix/descriptor.c posix/launch.c posix/os_boot.c posix/os_error.c
+  posix/os_guard.c posix/os_process.c posix/os_stdio.c)
+set(BROOD_LINUX_SOURCES
+  posix/linux/cgroup.c posix/linux/circumstances.c posix/linux/clone.c posix/linux/exec.c
+  posix/linux/fork_server.c posix/linux/image.c posix/linux/os_clock.c posix/linux/os_cpu.c
+  posix/linux/os_futex.c posix/linux/os_life.c posix/linux/os_memory.c posix/linux/os_module.c
+  posix/linux/os_race.c posix/linux/os_random.c posix/linux/os_server.c posix/linux/os_thread.c
+  posix/linux/proc.c posix/linux/spare.c posix/linux/spawn.c posix/linux/starter.c
+  posix/linux/stream.c posix/linux/trust.c)
+set(BROOD_DARWIN_SOURCES
+  posix/darwin/os_clock.c posix/darwin/os_cpu.c posix/darwin/os_futex.c posix/darwin/os_life.c
+  posix/darwin/os_memory.c posix/darwin/os_module.c posix/darwin/os_race.c posix/darwin/os_random.c
+  posix/darwin/os_server.c posix/darwin/os_thread.c posix/darwin/proc.c posix/darwin/spawn.c
+  posix/darwin/stream.c posix/darwin/trust.c)
+set(BROOD_WIN32_SOURCES
+  win32/environment.c win32/launch.c win32/os_boot.c win32/os_clock.c win32/os_cpu.c
+  win32/os_error.c win32/os_futex.c win32/os_guard.c win32/os_life.c win32/os_memory.c
+  win32/os_module.c win32/os_process.c win32/os_race.c win32/os_random.c win32/os_server.c
+  win32/os_stdio.c win32/os_thread.c win32/trust.c win32/win32.c)
 
 if(WIN32)
   set(BROOD_PORT win32)
-  list(APPEND BROOD_PORT_SOURCES ${BROOD_WIN32_SOURCES})
+  set(BROOD_PORT_SOURCES ${BROOD_WIN32_SOURCES})
 else()
   set(BROOD_PORT posix)
-  list(APPEND BROOD_PORT_SOURCES ${BROOD_POSIX_SOURCES})
   if(APPLE)
-    file(GLOB darwin_sources RELATIVE ${CMAKE_CURRENT_SOURCE_DIR}/src/posix CONFIGURE_DEPENDS src/posix/darwin/*.c)
-    foreach(source IN LISTS darwin_sources)
-      get_filename_component(name ${source} NAME)
-      list(TRANSFORM BROOD_PORT_SOURCES REPLACE "^${name}$" ${source})
-    endforeach()
+    set(BROOD_PORT_SOURCES ${BROOD_POSIX_SOURCES} ${BROOD_DARWIN_SOURCES})
   else()
-    list(APPEND BROOD_PORT_SOURCES ${BROOD_LINUX_SOURCES})
+    set(BROOD_PORT_SOURCES ${BROOD_POSIX_SOURCES} ${BROOD_LINUX_SOURCES})
   endif()
   set(THREADS_PREFER_PTHREAD_FLAG ON)
   find_package(Threads REQUIRED)
@@ -91,19 +103,17 @@ endfunction()
 function(brood_library name kind)
   cmake_parse_arguments(PARSE_ARGV 2 arg "PORTABLE;TESTING" "" "")
   if(WIN32 OR arg_PORTABLE OR BROOD_WAIT_PORTABLE)
-    set(wait wait_portable.c)
+    set(wait arena/wait_portable.c)
   else()
-    set(wait wait_futex.c)
+    set(wait arena/wait_futex.c)
   endif()
-  set(port ${BROOD_PORT_SOURCES})
-  list(TRANSFORM port PREPEND ${BROOD_PORT}/)
-  set(sources ${BROOD_CORE_SOURCES} ${wait} ${port})
+  set(sources ${BROOD_CORE_SOURCES} ${wait} ${BROOD_PORT_SOURCES})
   list(TRANSFORM sources PREPEND ${BROOD_SOURCE_DIR}/src/)
 
   add_library(${name} ${kind} ${sources})
   target_include_directories(${name}
     PUBLIC $<BUILD_INTERFACE:${BROOD_SOURCE_DIR}/include>
-    PRIVATE ${BROOD_SOURCE_DIR}/src $<$<BOOL:${APPLE}>:${BROOD_SOURCE_DIR}/src/posix>)
+    PRIVATE ${BROOD_SOURCE_DIR}/src)
   set_target_properties(${name} PROPERTIES POSITION_INDEPENDENT_CODE ON)
   target_compile_definitions(${name} PRIVATE BROOD_BUILDING)
   if(kind STREQUAL "SHARED")
@@ -111,7 +121,7 @@ function(brood_library name kind)
   endif()
   if(arg_TESTING)
     target_compile_definitions(${name} PUBLIC BROOD_TESTING
-      $<$<STREQUAL:${wait},wait_portable.c>:BROOD_TESTING_PORTABLE>)
+      $<$<STREQUAL:${wait},arena/wait_portable.c>:BROOD_TESTING_PORTABLE>)
     target_include_directories(${name} PUBLIC ${BROOD_SOURCE_DIR}/src)
   else()
     set_target_properties(${name} PROPERTIES C_VISIBILITY_PRESET hidden)

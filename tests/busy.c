@@ -3,7 +3,7 @@
 // leaves their locks held in the child.
 #include "meeting.h"
 
-#include "../src/atomic.h"
+#include "../src/base/atomic.h"
 #include "foreign.h"
 #include "host.h"
 #include "methods.h"

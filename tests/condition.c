@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "meeting.h"
 
-#include "../src/atomic.h"
+#include "../src/base/atomic.h"
 #include "foreign.h"
 
 // What the waiters of a test share; passed by value, so that it works in a process too.

@@ -3,7 +3,7 @@
 // so a test dumps until the line appears.
 #include "meeting.h"
 
-#include "../src/atomic.h"
+#include "../src/base/atomic.h"
 #include "foreign.h"
 #include "platform.h"
 

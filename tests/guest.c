@@ -4,7 +4,7 @@
 // without fork has no guests.
 #include "meeting.h"
 
-#include "../src/atomic.h"
+#include "../src/base/atomic.h"
 #include "methods.h"
 #include "platform.h"
 

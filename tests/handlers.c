@@ -3,7 +3,7 @@
 #include "children.h"
 #include "steps.h"
 
-#include "../src/atomic.h"
+#include "../src/base/atomic.h"
 #include "foreign.h"
 #include "platform.h"
 

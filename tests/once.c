@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "meeting.h"
 
-#include "../src/atomic.h"
-#include "../src/compiler.h"
+#include "../src/base/atomic.h"
+#include "../src/base/compiler.h"
 #include "foreign.h"
 #include "platform.h"
 

@@ -2,7 +2,7 @@
 // The registry: values under names, for the whole family.
 #include "children.h"
 
-#include "../src/atomic.h"
+#include "../src/base/atomic.h"
 #include "foreign.h"
 
 #include <string.h>

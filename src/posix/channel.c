@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
-#include "channel.h"
+#include "posix/channel.h"
 
-#include "descriptor.h"
-#include "posix.h"
-#include "proc.h"
+#include "posix/descriptor.h"
+#include "posix/posix.h"
+#include "posix/proc.h"
 
-#include "fail.h"
+#include "base/fail.h"
 
 #include <fcntl.h>
 #include <inttypes.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-#include "descriptor.h"
+#include "posix/descriptor.h"
 
-#include "posix.h"
+#include "posix/posix.h"
 
 #include <fcntl.h>
 #include <pthread.h>

@@ -2,12 +2,12 @@
 // The child's own steps, in their order. Up to exec only async-signal-safe calls: after vfork the
 // memory is the parent's, and after fork any lock may have been held by a thread that was not
 // copied.
-#include "launch.h"
+#include "posix/launch.h"
 
-#include "channel.h"
-#include "posix.h"
-#include "proc.h"
-#include "stream.h"
+#include "posix/channel.h"
+#include "posix/posix.h"
+#include "posix/proc.h"
+#include "posix/stream.h"
 
 #include <fcntl.h>
 #include <stdint.h>

@@ -3,12 +3,12 @@
 #ifndef POSIX_LAUNCH_H
 #define POSIX_LAUNCH_H
 
-#include "image.h"
-
 #include "os/os_process.h"
 #include <signal.h>
 #include <stdbool.h>
 #include <sys/types.h>
+
+struct image;
 
 // Everything that a child needs, prepared before it exists: between vfork and exec it makes
 // system calls only.

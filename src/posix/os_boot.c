@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
 #include "os/os_boot.h"
 
-#include "channel.h"
-#include "launch.h"
-#include "proc.h"
-#include "trust.h"
+#include "posix/channel.h"
+#include "posix/launch.h"
+#include "posix/proc.h"
+#include "posix/trust.h"
 
-#include "fail.h"
+#include "base/fail.h"
 
 #include <errno.h>
 #include <fcntl.h>

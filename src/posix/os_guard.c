@@ -5,13 +5,13 @@
 // which must not use brood, begins with a fresh one.
 #include "os/os_guard.h"
 
-#include "descriptor.h"
+#include "posix/descriptor.h"
 
-#include "fault.h"
+#include "base/fault.h"
 #include "os/os_error.h"
 #include "os/os_thread.h"
 
-#include "atomic.h"
+#include "base/atomic.h"
 
 #include <errno.h>
 #include <pthread.h>

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MIT
 #include "os/os_process.h"
 
-#include "channel.h"
-#include "descriptor.h"
-#include "launch.h"
-#include "posix.h"
-#include "proc.h"
-#include "trust.h"
+#include "posix/channel.h"
+#include "posix/descriptor.h"
+#include "posix/launch.h"
+#include "posix/posix.h"
+#include "posix/proc.h"
+#include "posix/trust.h"
 
-#include "fail.h"
+#include "base/fail.h"
 #include "os/os_clock.h"
 #include "os/os_error.h"
 #include "os/os_thread.h"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "os/os_stdio.h"
 
-#include "stream.h"
+#include "posix/stream.h"
 
 #include <errno.h>
 #include <pthread.h>

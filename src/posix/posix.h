@@ -3,7 +3,7 @@
 #ifndef POSIX_H
 #define POSIX_H
 
-#include "fault.h"
+#include "base/fault.h"
 
 #include <errno.h>
 #include <stdbool.h>

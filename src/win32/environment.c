@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-#include "environment.h"
+#include "win32/environment.h"
 
-#include "fail.h"
-#include "fault.h"
+#include "base/fail.h"
+#include "base/fault.h"
 #include "os/os_error.h"
 
 #include <stdlib.h>

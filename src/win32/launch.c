@@ -17,12 +17,12 @@
 // the process stays suspended for ever. An untied child is therefore created in a job of its own
 // that is closed when its parent dies; the limit that terminates it is removed once the child has
 // been created.
-#include "launch.h"
+#include "win32/launch.h"
 
-#include "environment.h"
-#include "win32.h"
+#include "win32/environment.h"
+#include "win32/win32.h"
 
-#include "fail.h"
+#include "base/fail.h"
 #include "os/os_error.h"
 
 #include <stdio.h>

@@ -3,7 +3,7 @@
 #ifndef WIN32_LAUNCH_H
 #define WIN32_LAUNCH_H
 
-#include "channel.h"
+#include "win32/channel.h"
 
 #include "os/os_process.h"
 #include <windows.h>

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 #include "os/os_boot.h"
 
-#include "channel.h"
-#include "trust.h"
-#include "win32.h"
+#include "win32/channel.h"
+#include "win32/trust.h"
+#include "win32/win32.h"
 
-#include "fail.h"
+#include "base/fail.h"
 #include "os/os_stdio.h"
 
 #include <fcntl.h>

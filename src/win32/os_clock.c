@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "os/os_clock.h"
 
-#include "win32.h"
+#include "win32/win32.h"
 
 #include <windows.h>
 

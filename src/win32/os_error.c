@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "os/os_error.h"
 
-#include "fail.h"
+#include "base/fail.h"
 
 #include <stddef.h>
 #include <windows.h>

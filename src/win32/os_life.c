@@ -5,7 +5,7 @@
 // threads ever share a name.
 #include "os/os_life.h"
 
-#include "win32.h"
+#include "win32/win32.h"
 
 #include "os/os_error.h"
 

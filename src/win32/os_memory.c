@@ -5,9 +5,9 @@
 // one.
 #include "os/os_memory.h"
 
-#include "win32.h"
+#include "win32/win32.h"
 
-#include "fail.h"
+#include "base/fail.h"
 #include "os/os_error.h"
 
 #include <windows.h>

@@ -5,10 +5,10 @@
 // the build.
 #include "os/os_module.h"
 
-#include "win32.h"
+#include "win32/win32.h"
 
-#include "fail.h"
-#include "fault.h"
+#include "base/fail.h"
+#include "base/fault.h"
 #include "os/os_error.h"
 
 #include <stdbool.h>

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 #include "os/os_process.h"
 
-#include "channel.h"
-#include "launch.h"
-#include "win32.h"
+#include "win32/channel.h"
+#include "win32/launch.h"
+#include "win32/win32.h"
 
-#include "fail.h"
+#include "base/fail.h"
 #include "os/os_error.h"
 
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "os/os_random.h"
 
-#include "fault.h"
+#include "base/fault.h"
 #include "os/os_error.h"
 
 #include <windows.h>

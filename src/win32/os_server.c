@@ -2,7 +2,7 @@
 // The fork server needs fork, which Windows does not have.
 #include "os/os_server.h"
 
-#include "fail.h"
+#include "base/fail.h"
 
 bool brood_os_server_is_supported(void)
 {

@@ -4,7 +4,7 @@
 #include <string.h>
 #include <windows.h>
 // Included last: the macro "noreturn" breaks the system's headers.
-#include "win32.h"
+#include "win32/win32.h"
 
 #include "os/os_stdio.h"
 

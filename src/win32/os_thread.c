@@ -13,9 +13,9 @@
 // look like the thread's end.
 #include "os/os_thread.h"
 
-#include "win32.h"
+#include "win32/win32.h"
 
-#include "fail.h"
+#include "base/fail.h"
 #include "os/os_error.h"
 
 #include <limits.h>

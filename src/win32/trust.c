@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "trust.h"
+#include "win32/trust.h"
 
 #include <winternl.h>
 

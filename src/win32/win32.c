@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-#include "win32.h"
+#include "win32/win32.h"
 
-#include "fail.h"
+#include "base/fail.h"
 #include "os/os_clock.h"
 #include "os/os_error.h"
 

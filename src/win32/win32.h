@@ -3,7 +3,7 @@
 #ifndef WIN32_H
 #define WIN32_H
 
-#include "fault.h"
+#include "base/fault.h"
 
 #include <brood/status.h>
 #include <stdbool.h>

@@ -4,7 +4,7 @@
 // decoded again.
 #include "fuzz.h"
 
-#include "boot.h"
+#include "process/boot.h"
 
 #include <stdbool.h>
 #include <stdio.h>

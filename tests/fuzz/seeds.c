@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "fuzz.h"
 
-#include "boot.h"
+#include "process/boot.h"
 
 #include <stdlib.h>
 #include <string.h>

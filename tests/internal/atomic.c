@@ -2,7 +2,7 @@
 // atomic.h, with whichever implementation the compiler gets.
 #include "../meeting.h"
 
-#include "atomic.h"
+#include "base/atomic.h"
 
 #include <limits.h>
 #include <string.h>

@@ -2,8 +2,8 @@
 // The boot record: intact, damaged, truncated and forged.
 #include "../meeting.h"
 
-#include "boot.h"
-#include "fail.h"
+#include "base/fail.h"
+#include "process/boot.h"
 
 #include <string.h>
 

@@ -2,8 +2,8 @@
 // A waiter that waits for so long that the tickets of the condition wrap around.
 #include "../meeting.h"
 
-#include "object.h"
-#include "seat.h"
+#include "sync/object.h"
+#include "sync/seat.h"
 
 enum { EIGHTH = 1 << (BROODI_TICKET_BITS - 3) }; // of all tickets
 

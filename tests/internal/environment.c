@@ -2,8 +2,8 @@
 #include "../meeting.h"
 
 #include "../platform.h"
-#include "environment.h"
 #include "os/os_process.h"
+#include "process/environment.h"
 
 #include <string.h>
 

@@ -5,11 +5,11 @@
 
 #include "../foreign.h"
 #include "../objects.h"
-#include "atomic.h"
-#include "burial.h"
-#include "family.h"
-#include "lock.h"
-#include "process_slot.h"
+#include "arena/family.h"
+#include "arena/process_slot.h"
+#include "base/atomic.h"
+#include "process/burial.h"
+#include "sync/lock.h"
 
 #include <string.h>
 

@@ -6,11 +6,11 @@
 
 #include "../foreign.h"
 #include "../platform.h"
-#include "child.h"
-#include "family.h"
-#include "fault.h"
-#include "self.h"
-#include "server.h"
+#include "arena/family.h"
+#include "arena/self.h"
+#include "base/fault.h"
+#include "process/child.h"
+#include "process/server.h"
 
 #include <string.h>
 

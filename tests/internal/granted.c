@@ -5,9 +5,9 @@
 // of the destroy.
 #include "../meeting.h"
 
-#include "atomic.h"
-#include "compiler.h"
-#include "step.h"
+#include "base/atomic.h"
+#include "base/compiler.h"
+#include "base/step.h"
 
 enum {
     AROUND = 5000, // objects, enough to reuse every slot of the smallest table

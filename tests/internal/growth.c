@@ -4,10 +4,10 @@
 #include "../meeting.h"
 
 #include "../foreign.h"
-#include "child.h"
-#include "family.h"
+#include "arena/family.h"
+#include "arena/slots.h"
 #include "os/os_process.h"
-#include "slots.h"
+#include "process/child.h"
 
 #include <stdlib.h>
 

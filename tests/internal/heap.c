@@ -5,13 +5,13 @@
 
 #include "../foreign.h"
 #include "../platform.h"
-#include "block.h"
-#include "family.h"
-#include "fault.h"
-#include "lock.h"
-#include "self.h"
-#include "step.h"
-#include "thread_slot.h"
+#include "arena/family.h"
+#include "arena/self.h"
+#include "arena/thread_slot.h"
+#include "base/fault.h"
+#include "base/step.h"
+#include "memory/block.h"
+#include "sync/lock.h"
 
 enum { CHUNK = BROODI_HEAP_CHUNK, UNIT = BROODI_HEAP_UNIT, SPARE = 16 };
 

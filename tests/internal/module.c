@@ -4,8 +4,8 @@
 #include "../foreign.h"
 #include "../library/plugin.h"
 #include "../methods.h"
-#include "atomic.h"
-#include "fail.h"
+#include "base/atomic.h"
+#include "base/fail.h"
 #include "os/os_module.h"
 
 #include <string.h>

@@ -2,19 +2,19 @@
 // Kills a process at every step. In a family in which threads and processes use every kind of
 // object (the same lock, semaphore, event, condition, barrier and name), create and destroy
 // objects and blocks, and start threads that die with a lock, one process, the victim, stops at a
-// given step (src/step.h) and is killed there. The others must continue. Every step is visited;
-// the list is printed.
+// given step (src/base/step.h) and is killed there. The others must continue. Every step is
+// visited; the list is printed.
 #include "../meeting.h"
 
 #include "../foreign.h"
 #include "../platform.h"
 #include "../random.h"
-#include "atomic.h"
-#include "block.h"
-#include "family.h"
-#include "kinds.h"
-#include "slots.h"
-#include "step.h"
+#include "arena/family.h"
+#include "arena/kinds.h"
+#include "arena/slots.h"
+#include "base/atomic.h"
+#include "base/step.h"
+#include "memory/block.h"
 
 enum {
     COMPANIONS = 3,  // two threads and a process

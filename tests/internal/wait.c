@@ -5,13 +5,13 @@
 #include "../meeting.h"
 
 #include "../foreign.h"
-#include "family.h"
+#include "arena/family.h"
+#include "arena/self.h"
+#include "arena/wait.h"
 #include "os/os_thread.h"
-#include "self.h"
-#include "wait.h"
 
-#include "atomic.h"
-#include "thread_slot.h"
+#include "arena/thread_slot.h"
+#include "base/atomic.h"
 
 #include <errno.h>
 #include <signal.h>

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
-// The condition (src/condition.c): three waiters, a notifier, and a second one. Step for step:
+// The condition (src/sync/condition.c): three waiters, a notifier, and a second one. Step for step:
 //   waiter    take_ticket, write_ticket, await
-//   some      choose_some, end_search; broodi_seat_first, broodi_seat_choose_claimed of src/seat.c
+//   some      choose_some, end_search; broodi_seat_first, broodi_seat_choose_claimed of
+//             src/sync/seat.c
 //   all       notify_all
 //   destroy   destroy
 // A load, a decision that depends on the loaded value alone, and the swap from that value are one
@@ -26,9 +27,9 @@
 // has chosen all.
 //
 // Left out: the lock, which no thread holds while others wait for it; the wrap-around of seats and
-// tickets; dead waiters, which are skipped; memory orders. Time: waiter 0 may check its seat without
-// a ring once, at any time; no waiter depends on that, except on a killed notifier, whose end also
-// ends the waits of those that it has claimed.
+// tickets; dead waiters, which are skipped; memory orders. Time: waiter 0 may check its seat
+// without a ring once, at any time; no waiter depends on that, except on a killed notifier, whose
+// end also ends the waits of those that it has claimed.
 //
 // Size: 0.05 to 2.5 million states.
 //

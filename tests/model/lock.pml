@@ -1,18 +1,19 @@
 // SPDX-License-Identifier: MIT
-// The lock (src/lock.c): three threads that acquire and release for ever. Each may be killed at
-// every step, or end normally; a new thread takes the slot of a dead one. Step for step:
-//   look, ask, inherit, leave, sleep   acquire, persist, take, leave and wait_once of src/lock.c
+// The lock (src/sync/lock.c): three threads that acquire and release for ever. Each may be killed
+// at every step, or end normally; a new thread takes the slot of a dead one. Step for step:
+//   look, ask, inherit, leave, sleep   acquire, persist, take, leave and wait_once of
+//                                      src/sync/lock.c
 //   inside, wake                       release_last
-//   over                               bury of src/burial.c, which checks `held` and the lock, and
-//                                      begin_slot
+//   over                               bury of src/process/burial.c, which checks `held` and the
+//                                      lock, and begin_slot
 // A load, a decision that depends on the loaded value alone, and the swap from that value are one
 // step here: a swap that fails starts again, one that succeeds finds the value that was decided on.
 // Where something else is queried in between (is the holder over?) they are two steps.
 //
-// A wait is that of src/wait_futex.c: the comparison of the word and the queueing of the thread are
-// atomic; a wake picks any waiter; a thread that is killed after it was woken takes the wake with
-// it. The end of the watched holder ends the wait of all its watchers (the port passes it from one
-// to the next: left out).
+// A wait is that of src/arena/wait_futex.c: the comparison of the word and the queueing of the
+// thread are atomic; a wake picks any waiter; a thread that is killed after it was woken takes the
+// wake with it. The end of the watched holder ends the wait of all its watchers (the port passes it
+// from one to the next: left out).
 //
 // Left out: spinning, recursion, destroying, memory orders. Durations are arbitrary. A wait ends by
 // time only
@@ -26,8 +27,8 @@
 // with BROOD_OWNER_DIED and nothing else; no execution ends with a thread that waits for the lock,
 // or wants it.
 //
-// Size: 1 million states without deaths, with a deadline and NO_SHORT_WAIT (no thread depends on the
-// short wait then); 2.8 million with two deaths; 6.1 million with a death and a new thread in a
+// Size: 1 million states without deaths, with a deadline and NO_SHORT_WAIT (no thread depends on
+// the short wait then); 2.8 million with two deaths; 6.1 million with a death and a new thread in a
 // slot.
 //
 // Planted mistakes, each of which must be found:

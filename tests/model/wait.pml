@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The portable provider of waiting (src/wait_portable.c): two waiters that may be killed at every
-// step (KILLS of them), WAKERS wakers, and BURIERS that bury the dead and free their slots.
+// The portable provider of waiting (src/arena/wait_portable.c): two waiters that may be killed at
+// every step (KILLS of them), WAKERS wakers, and BURIERS that bury the dead and free their slots.
 //
 // The word is a count of tokens, as in a semaphore: a waker adds one and wakes one waiter; a waiter
 // takes one or waits. Step for step:
@@ -8,7 +8,7 @@
 //            checks the word before and after
 //   wake     wake_key, wake_slot: slot by slot; the thread's state, the claim, the ring, the state
 //            again
-//   bury     broodi_thread_mark_dead of src/thread_slot.c, then bury of src/burial.c
+//   bury     broodi_thread_mark_dead of src/arena/thread_slot.c, then bury of src/process/burial.c
 // A new waiter takes a freed slot (begin_slot), TURNS times in all.
 //
 // Left out: time. No wait ends by a timeout, so a waiter that depends on the fallback poll of one

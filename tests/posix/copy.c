@@ -5,7 +5,7 @@
 // copies made in quiet circumstances.
 #include "../meeting.h"
 
-#include "../../src/atomic.h"
+#include "../../src/base/atomic.h"
 #include "../foreign.h"
 #include "../methods.h"
 #include "../platform.h"

@@ -7,10 +7,10 @@
 
 #include "../foreign.h"
 #include "../platform.h"
-#include "family.h"
-#include "lock.h"
-#include "self.h"
-#include "thread_slot.h"
+#include "arena/family.h"
+#include "arena/self.h"
+#include "arena/thread_slot.h"
+#include "sync/lock.h"
 
 #include <dirent.h>
 #include <errno.h>

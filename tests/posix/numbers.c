@@ -8,7 +8,7 @@
 #include "../methods.h"
 #include "../platform.h"
 
-#include "child.h"
+#include "process/child.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -5,7 +5,7 @@
 #include "../methods.h"
 #include "../platform.h"
 
-#include "../../src/atomic.h"
+#include "../../src/base/atomic.h"
 
 #include <pthread.h>
 #include <signal.h>

@@ -4,7 +4,7 @@
 #include "../meeting.h"
 
 #include "../methods.h"
-#include "atomic.h"
+#include "base/atomic.h"
 
 #include <pthread.h>
 

@@ -7,11 +7,11 @@
 
 #include "../platform.h"
 
-#include "boot.h"
-#include "family.h"
+#include "arena/family.h"
+#include "arena/process_slot.h"
 #include "os/os_module.h"
 #include "posix/channel.h"
-#include "process_slot.h"
+#include "process/boot.h"
 
 #include <fcntl.h>
 #include <sched.h>

@@ -10,7 +10,7 @@
 // one.
 #include "../meeting.h"
 
-#include "../../src/atomic.h"
+#include "../../src/base/atomic.h"
 #include "../foreign.h"
 #include "../objects.h"
 #include "../random.h"

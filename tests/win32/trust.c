@@ -8,10 +8,10 @@
 
 #include "../meeting.h"
 
-#include "boot.h"
-#include "family.h"
+#include "arena/family.h"
+#include "arena/process_slot.h"
 #include "os/os_module.h"
-#include "process_slot.h"
+#include "process/boot.h"
 #include "win32/channel.h"
 
 #include <wchar.h>

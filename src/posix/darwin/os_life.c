@@ -5,7 +5,7 @@
 // count as alive until that program ends. The doorbell is a futex word.
 #include "os/os_life.h"
 
-#include "fault.h"
+#include "base/fault.h"
 #include "os/os_error.h"
 #include "os/os_futex.h"
 #include "os/os_process.h"

@@ -6,10 +6,10 @@
 // section that has ended is filled with zeros, which the system compresses to almost nothing.
 #include "os/os_memory.h"
 
-#include "descriptor.h"
-#include "posix.h"
+#include "posix/descriptor.h"
+#include "posix/posix.h"
 
-#include "fail.h"
+#include "base/fail.h"
 #include "os/os_error.h"
 #include "os/os_random.h"
 

@@ -3,8 +3,8 @@
 // that the linker has given the build.
 #include "os/os_module.h"
 
-#include "fail.h"
-#include "fault.h"
+#include "base/fail.h"
+#include "base/fault.h"
 
 #include <dlfcn.h>
 #include <mach-o/dyld.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "os/os_random.h"
 
-#include "posix.h"
+#include "posix/posix.h"
 
 #include "os/os_error.h"
 

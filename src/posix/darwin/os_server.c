@@ -3,7 +3,7 @@
 // processes, and use sockets that preserve message boundaries: macOS supports none of the three.
 #include "os/os_server.h"
 
-#include "fail.h"
+#include "base/fail.h"
 
 bool brood_os_server_is_supported(void)
 {

@@ -3,9 +3,9 @@
 // a deadline polls the flag first.
 #include "os/os_thread.h"
 
-#include "follower.h"
+#include "posix/darwin/follower.h"
 
-#include "fault.h"
+#include "base/fault.h"
 #include "os/os_clock.h"
 #include "os/os_error.h"
 

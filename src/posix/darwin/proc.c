@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 // What macOS reports about processes, by sysctl and kqueue.
-#include "proc.h"
+#include "posix/proc.h"
 
-#include "descriptor.h"
-#include "follower.h"
-#include "posix.h"
+#include "posix/darwin/follower.h"
+#include "posix/descriptor.h"
+#include "posix/posix.h"
 
 #include "os/os_error.h"
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "stream.h"
+#include "posix/stream.h"
 
 void broodi_stream_flush_if_free(FILE *stream)
 {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // A socket records which process last used the other end: the one that made the pair and has sent
 // its letter. The system reports as which user that process runs.
-#include "trust.h"
+#include "posix/trust.h"
 
 #include <errno.h>
 #include <stddef.h>

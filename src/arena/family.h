@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: MIT
+// The arena of a family: one shared memory object with a header and, for each kind of object, a
+// table of slots.
+//
+//   window   header, first slots of every table | processes | threads | ... | chunks | heap ...
+//
+// Every process reserves the whole window as address space without access, and makes accessible the
+// parts that it uses. The first BROODI_FIRST slots of every table lie behind the header, in pages
+// that are accessible from the start. The rest of a table has a fixed place in the window and is
+// committed in steps, each as large as all before it together. Where a step lies in the object is
+// decided when the step is committed (space.h), so the object contains only what is in use.
+//
+// A slot keeps its kind for the life of the family, so a stale handle always finds a state word.
+// The memory of blocks lies behind the tables, on pages of its own: heap.h.
+#ifndef FAMILY_H
+#define FAMILY_H
+
+#include "arena/groups.h"
+#include "arena/heap.h"
+#include "arena/slots.h"
+#include "arena/space.h"
+#include "base/handle.h"
+#include "base/word.h"
+#include "os/os_life.h"
+#include "os/os_memory.h"
+
+#include <brood/status.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define BROODI_ARENA_MAGIC UINT64_C(0x616e657261646f62) // "bodarena"
+#define BROODI_ARENA_LAYOUT 4
+
+struct broodi_table_state {
+    // Slots committed; only grows.
+    _Atomic uint32_t limit;
+    // Where the next search for a free slot begins, so that slots are reused first in, first out.
+    _Atomic uint32_t cursor;
+    // Slots taken or spent. A hint: a process may be killed between a change of a slot and of this.
+    _Atomic uint32_t live;
+    // How often the generations of a slot may have come round: see family.c.
+    _Atomic uint32_t laps;
+};
+
+struct broodi_header {
+    uint64_t magic;
+    uint32_t layout;
+    uint32_t kinds;
+    uint64_t family[2]; // random; the tag of handles is a part of it
+    // Bytes of address space that the first process reserved. The layout follows from it.
+    uint64_t window;
+    uint64_t names; // the handle of the registry's lock
+    _Atomic uint64_t thread_ids;
+    _Atomic int64_t keeper; // the main process, which keeps the sections of large blocks
+    // 1 when a process has printed that BROOD_START_METHOD is ignored.
+    _Atomic uint32_t method_warned;
+    struct broodi_table_state tables[BROODI_KINDS];
+    struct broodi_space space;
+    struct broodi_groups groups;
+    struct broodi_heap heap;
+};
+
+enum {
+    // Slots of each table behind the header.
+    BROODI_FIRST = 64,
+    // Bytes of the window that are committed and accessible from the start.
+    BROODI_BOOT = 2 * BROODI_HEAP_CHUNK,
+};
+
+// A table as this process sees it.
+struct broodi_view {
+    // The first BROODI_FIRST slots.
+    unsigned char *first;
+    // Where slot 0 would lie if the first slots were contiguous with the rest.
+    unsigned char *rest;
+    size_t stride;
+    uint32_t capacity;
+    // Slots that are accessible in this process; only grows, up to the shared limit.
+    _Atomic uint32_t limit;
+};
+
+struct broodi_family {
+    brood_os_arena arena;
+    struct broodi_header *header;
+    uint32_t tag;
+    size_t heap_at; // where the heap begins in the window
+    struct broodi_view views[BROODI_KINDS];
+};
+
+// Set by brood_init; constant afterwards.
+extern struct broodi_family broodi_family;
+
+// Creates the arena of a new family. And opens the arena of the parent, which must have the random
+// number `family`.
+brood_status broodi_family_create(void);
+brood_status broodi_family_open(intptr_t object, uint64_t window, const uint64_t family[2]);
+
+// How many bytes of the table are committed behind the first slots.
+size_t broodi_table_size(enum broodi_kind kind);
+
+// The size in bytes of a step of the table; 0 behind the last.
+size_t broodi_table_step_size(enum broodi_kind kind, uint32_t step);
+
+// Makes all committed slots of the table accessible in this process. Async-signal-safe. False when
+// the system has no memory for the mapping; broodi_family_is_short() is true from then until a
+// mapping succeeds.
+bool broodi_view_extend(enum broodi_kind kind);
+bool broodi_family_is_short(void);
+
+// The same for slots that the caller must have: on failure prints one line and ends the process.
+void broodi_view_need(enum broodi_kind kind);
+
+static inline bool broodi_view_has(enum broodi_kind kind, uint32_t index)
+{
+    return index < atomic_load_explicit(&broodi_family.views[kind].limit, memory_order_acquire);
+}
+
+// The address of a slot that is accessible in this process.
+static inline void *broodi_slot_here(enum broodi_kind kind, uint32_t index)
+{
+    const struct broodi_view *view = &broodi_family.views[kind];
+    return (index < BROODI_FIRST ? view->first : view->rest) + index * view->stride;
+}
+
+// The address of a committed slot, which is made accessible first if necessary.
+static inline void *broodi_slot(enum broodi_kind kind, uint32_t index)
+{
+    if (!broodi_view_has(kind, index))
+        broodi_view_need(kind);
+    return broodi_slot_here(kind, index);
+}
+
+// The index of the slot at this address.
+static inline uint32_t broodi_slot_index(enum broodi_kind kind, const void *slot)
+{
+    const struct broodi_view *view = &broodi_family.views[kind];
+    const unsigned char *at = slot;
+    const bool first = at >= view->first && at < view->first + BROODI_FIRST * view->stride;
+    return (uint32_t)((size_t)(at - (first ? view->first : view->rest)) / view->stride);
+}
+
+// How many slots of the kind are committed. All of them are accessible afterwards.
+static inline uint32_t broodi_slot_limit(enum broodi_kind kind)
+{
+    const uint32_t limit =
+        atomic_load_explicit(&broodi_family.header->tables[kind].limit, memory_order_acquire);
+    if (limit > 0 && !broodi_view_has(kind, limit - 1))
+        broodi_view_need(kind);
+    return limit;
+}
+
+// Takes a free slot, by one compare-and-swap that also stores `low` in the state word. Fails with
+// BROOD_NO_MEMORY, BROOD_NO_RESOURCES.
+brood_status broodi_slot_allocate(enum broodi_kind kind, uint32_t low, uint32_t *out_index);
+
+// Commits the slot at `index`, for kinds whose slots are not taken but go with a slot of another
+// kind. Fails with BROOD_NO_MEMORY, BROOD_NO_RESOURCES.
+brood_status broodi_slot_commit(enum broodi_kind kind, uint32_t index);
+
+// Frees a slot whose state is exactly `state`; false when it has changed. Wakes no waiters.
+bool broodi_slot_free(enum broodi_kind kind, uint32_t index, uint64_t state);
+
+// The same for kinds of struct broodi_awaited_slot: the free slot keeps the low word `kept`.
+bool broodi_slot_free_keeping(enum broodi_kind kind, uint32_t index, uint64_t state, uint32_t kept);
+
+// A generation is odd while the slot is taken.
+static inline bool broodi_slot_is_live(uint64_t state)
+{
+    return broodi_generation(state) & 1;
+}
+
+// The handle of a taken slot.
+uint64_t broodi_handle_of(enum broodi_kind kind, uint32_t index);
+
+// Whether the state still belongs to the object that `id` names. If not, the object was destroyed:
+// BROOD_STALE.
+static inline bool broodi_handle_is_current(uint64_t id, uint64_t state)
+{
+    return (((id >> BROODI_SLOT_BITS) ^ (state >> 32)) & BROODI_GENERATION_MASK) == 0;
+}
+
+// The slot that a handle names; NULL when `id` is no handle of this kind and family
+// (BROOD_INVALID), or its table cannot be mapped (broodi_family_is_short()). Of the generation only
+// the lowest bit is checked: the slot may be free, or have another object by now.
+static inline void *broodi_handle_slot(enum broodi_kind kind, uint64_t id)
+{
+    const uint64_t family_and_kind =
+        (uint64_t)broodi_family.tag << BROODI_KIND_BITS | (uint64_t)kind;
+    const uint32_t index = (uint32_t)id & BROODI_SLOT_MASK;
+    const bool taken = id >> BROODI_SLOT_BITS & 1; // the generation is odd
+    if (id >> BROODI_KIND_AT != family_and_kind || !taken ||
+        (!broodi_view_has(kind, index) &&
+         (!broodi_view_extend(kind) || !broodi_view_has(kind, index))))
+        return NULL;
+    return broodi_slot_here(kind, index);
+}
+
+#endif

@@ -1,0 +1,294 @@
+// SPDX-License-Identifier: MIT
+#include "arena/self.h"
+
+#include "arena/family.h"
+#include "arena/process_slot.h"
+#include "arena/thread_slot.h"
+#include "base/deadline.h"
+#include "base/fail.h"
+#include "base/fault.h"
+#include "base/label.h"
+#include "base/step.h"
+#include "os/os_boot.h"
+#include "os/os_guard.h"
+#include "os/os_process.h"
+#include "os/os_stdio.h"
+#include "os/os_thread.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+static const struct broodi_self_hooks *hooks;
+
+brood_status broodi_ready(void)
+{
+    if (broodi_here.initialized)
+        return BROOD_OK;
+    if (brood_os_boot_is_announced())
+        brood_os_process_refuse(
+            "this process was started as a child, but its main used brood before brood_init(), "
+            "which must be the first statement");
+    return broodi_fail(BROOD_NOT_INITIALIZED, "brood_init() must be the first statement of main");
+}
+
+struct broodi_self *broodi_self(void)
+{
+    struct broodi_self *self = broodi_self_known();
+    if (self)
+        return self;
+    self = brood_os_self_get();
+    struct broodi_self fresh = { .serial = broodi_here.serial, .slot = BROODI_NONE, .name = "" };
+    // Copied by a fork: the locals of this thread stay, the slot and the id were the parent's.
+    if (self) {
+        fresh.locals = self->locals;
+        fresh.local_count = self->local_count;
+        *self = fresh;
+        return self;
+    }
+    self = broodi_alloc(sizeof *self);
+    if (!self) {
+        (void)broodi_fail(BROOD_NO_RESOURCES, "out of memory for the state of a new thread");
+        return NULL;
+    }
+    *self = fresh;
+    if (brood_os_self_set(self) == BROOD_OK)
+        return self;
+    free(self);
+    return NULL;
+}
+
+// 0: not known yet. Every thread that asks the system stores the same value.
+static _Atomic uint64_t birth;
+
+uint64_t broodi_self_birth(void)
+{
+    uint64_t known = atomic_load_explicit(&birth, memory_order_relaxed);
+    if (known == 0) {
+        known = brood_os_process_birth(broodi_here.pid);
+        atomic_store_explicit(&birth, known, memory_order_relaxed);
+    }
+    return known;
+}
+
+uint64_t broodi_thread_number(void)
+{
+    return atomic_fetch_add_explicit(&broodi_family.header->thread_ids, 1, memory_order_relaxed) +
+           1;
+}
+
+static bool begin_slot(struct broodi_self *self, uint32_t process, uint32_t index)
+{
+    struct broodi_thread_slot *slot = broodi_slot(BROODI_THREAD, index);
+    const uint64_t state = atomic_load_explicit(&slot->state.state, memory_order_relaxed);
+    const brood_os_life_id id = broodi_life_id(index);
+    broodi_step(BROODI_STEP_THREAD_TAKEN);
+    atomic_store_explicit(&slot->waiting, 0, memory_order_relaxed);
+    atomic_store_explicit(&slot->held, 0, memory_order_relaxed);
+    atomic_store_explicit(&slot->barrier_generation, 0, memory_order_relaxed);
+    broodi_process_slot_note(process, index);
+    if (index < broodi_slot_limit(BROODI_SEAT))
+        broodi_seat_clear(broodi_slot(BROODI_SEAT, index));
+    atomic_store_explicit(&slot->waits, 0, memory_order_relaxed);
+    broodi_label_fit(slot->name, BROODI_LABEL, self->name);
+    if (brood_os_life_begin(&slot->life, &id) != BROOD_OK) {
+        (void)broodi_slot_free(BROODI_THREAD, index, state);
+        return false;
+    }
+    if (self->id == 0)
+        self->id = broodi_thread_number();
+    atomic_store_explicit(&slot->id, self->id, memory_order_relaxed);
+    broodi_step(BROODI_STEP_THREAD_BEGUN);
+    const uint32_t live = broodi_thread_low(BROODI_THREAD_LIVE, process);
+    atomic_store_explicit(&slot->state.state, broodi_state(broodi_generation(state), live),
+                          memory_order_release);
+    self->slot = index;
+    self->turn = broodi_thread_turn(index);
+    return true;
+}
+
+static bool take_slot(struct broodi_self *self, uint32_t process)
+{
+    uint32_t index;
+    const uint32_t starting = broodi_thread_low(BROODI_THREAD_STARTING, process);
+    broodi_process_slot_count(process);
+    if (broodi_slot_allocate(BROODI_THREAD, starting, &index) == BROOD_OK &&
+        begin_slot(self, process, index))
+        return true;
+    broodi_process_slot_discount(process);
+    return false;
+}
+
+void broodi_self_waits(enum broodi_waits kind, uint64_t number)
+{
+    const uint32_t index = broodi_self_slot();
+    if (index == BROODI_NONE)
+        return;
+    struct broodi_thread_slot *slot = broodi_slot(BROODI_THREAD, index);
+    // Release: the caller's loads of the object are done before its slot stops naming the object.
+    atomic_store_explicit(&slot->waits, broodi_waits_for(kind, number), memory_order_release);
+}
+
+uint32_t broodi_self_take_slot(void)
+{
+    struct broodi_self *self = broodi_self();
+    if (!self)
+        return BROODI_NONE;
+    if (self->slot != BROODI_NONE)
+        return self->slot;
+    const int error = errno;
+    const uint32_t process = broodi_self_process();
+    if (process == BROODI_NONE || !take_slot(self, process))
+        return BROODI_NONE;
+    errno = error;
+    return self->slot;
+}
+
+static uint32_t begin_guest(void)
+{
+    const struct broodi_process_facts facts = { .parent = BROODI_NONE,
+                                                .origin = BROODI_ORIGIN_GUEST,
+                                                .name = broodi_here.name };
+    uint32_t index;
+    if (broodi_process_slot_allocate(&facts, &index) != BROOD_OK)
+        return BROODI_NONE;
+    (void)broodi_process_slot_begin(index, broodi_process_slot_live(index), broodi_here.pid);
+    return index;
+}
+
+uint32_t broodi_self_process(void)
+{
+    if (broodi_here.role != BROODI_GUEST)
+        return broodi_here.process;
+    brood_os_guard_lock();
+    if (broodi_here.process == BROODI_NONE)
+        broodi_here.process = begin_guest();
+    const uint32_t process = broodi_here.process;
+    brood_os_guard_unlock();
+    return process;
+}
+
+// The thread object is completed last: then a thread that joins this one finds the rest done.
+void broodi_self_end(void *arg)
+{
+    struct broodi_self *self = arg;
+    const struct broodi_self was = *self;
+    hooks->leave(self);
+    (void)brood_os_self_set(NULL);
+    free(self);
+    if (was.serial != broodi_here.serial)
+        return;
+    if (was.slot != BROODI_NONE)
+        broodi_thread_slot_end(was.slot);
+    if (was.thread)
+        hooks->complete(was.thread);
+}
+
+brood_status broodi_self_admit_start(void)
+{
+    return hooks->admit_start();
+}
+
+// Runs first in the child of any fork, in its only thread.
+static void become_guest(void)
+{
+    const int64_t parent = broodi_here.pid;
+    const uint64_t parent_birth = atomic_load_explicit(&birth, memory_order_relaxed);
+    broodi_here.serial++;
+    broodi_here.role = BROODI_GUEST;
+    broodi_here.is_fresh = false;
+    broodi_here.process = BROODI_NONE;
+    broodi_here.resources = NULL;
+    broodi_here.resource_count = 0;
+    broodi_here.parent_pid = parent;
+    broodi_here.parent_birth = parent_birth ? parent_birth : brood_os_process_birth(parent);
+    broodi_here.pid = brood_os_process_id();
+    broodi_here.space = brood_os_pid_namespace();
+    atomic_store_explicit(&birth, 0, memory_order_relaxed);
+    hooks->forget();
+}
+
+brood_status broodi_self_prepare(const struct broodi_self_hooks *passed)
+{
+    hooks = passed;
+    broodi_here.pid = brood_os_process_id();
+    broodi_here.space = brood_os_pid_namespace();
+    const brood_status status = brood_os_self_prepare(broodi_self_end);
+    return status == BROOD_OK ? brood_os_guard_watch_fork(become_guest) : status;
+}
+
+brood_pid brood_self_pid(void)
+{
+    return brood_os_process_id();
+}
+
+const char *brood_self_name(void)
+{
+    return broodi_here.name;
+}
+
+brood_pid brood_parent_pid(void)
+{
+    return broodi_here.parent_pid;
+}
+
+bool brood_parent_is_alive(void)
+{
+    const int error = errno;
+    const int before = brood_os_thread_protect();
+    const bool lives = broodi_here.parent_pid != 0 &&
+                       brood_os_parent_await_end(broodi_here.parent_pid, broodi_here.parent_birth,
+                                                 0) == BROOD_TIMEOUT;
+    brood_os_thread_unprotect(before);
+    errno = error;
+    return lives;
+}
+
+static brood_status await_parent(int64_t deadline)
+{
+    if (deadline > 0)
+        broodi_self_waits(BROODI_WAITS_PARENT, 0);
+    const brood_status status =
+        brood_os_parent_await_end(broodi_here.parent_pid, broodi_here.parent_birth, deadline);
+    if (deadline > 0)
+        broodi_self_waits(BROODI_WAITS_NOT, 0);
+    return status;
+}
+
+brood_status brood_parent_wait(brood_duration timeout)
+{
+    static const char *const operation = "brood_parent_wait";
+    brood_status status = broodi_ready();
+    if (status == BROOD_OK && broodi_here.parent_pid == 0)
+        status = broodi_fail(BROOD_WRONG_STATE, "the main process has no parent in the family");
+    return broodi_answer(operation,
+                         status == BROOD_OK ? await_parent(broodi_deadline(timeout)) : status);
+}
+
+uint64_t brood_self_thread_id(void)
+{
+    struct broodi_self *self = broodi_ready() == BROOD_OK ? broodi_self() : NULL;
+    if (!self)
+        return 0;
+    if (self->id == 0)
+        self->id = broodi_thread_number();
+    return self->id;
+}
+
+static brood_status resource(size_t index, brood_resource *out)
+{
+    const brood_status status = broodi_ready();
+    if (status != BROOD_OK)
+        return status;
+    if (!out)
+        return broodi_fail(BROOD_INVALID, "out is NULL");
+    if (index >= broodi_here.resource_count)
+        return broodi_fail(BROOD_NOT_FOUND, "no resource %zu: the process has %zu", index,
+                           broodi_here.resource_count);
+    *out = broodi_here.resources[index];
+    return BROOD_OK;
+}
+
+brood_status brood_self_resource(size_t index, brood_resource *out)
+{
+    return broodi_answer("brood_self_resource", resource(index, out));
+}

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: MIT
+// The calling thread: its private state and its slot; and the slot of this process.
+#ifndef SELF_H
+#define SELF_H
+
+#include "arena/here.h"
+#include "arena/slots.h"
+#include "base/atomic.h"
+#include "os/os_thread.h"
+
+#include <brood/brood.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+// The private state of a thread.
+struct broodi_self {
+    uint64_t serial; // of the process; another one: the rest was copied by a fork
+    uint32_t slot;   // BROODI_NONE until the thread uses a shared object
+    uint32_t turn;   // of the slot
+    uint64_t id;
+    // Of a thread that brood started; NULL, "", false and NULL for another one.
+    struct brood_thread *thread;
+    const char *name;
+    bool daemon;
+    atomic_bool *asked; // in the thread object: whether the thread was requested to stop
+
+    struct broodi_local_value *locals; // local.c
+    uint32_t local_count;
+};
+
+// BROOD_OK after brood_init, else BROOD_NOT_INITIALIZED. In a process that was started as a child
+// and has not called brood_init yet: prints one line and ends the process.
+brood_status broodi_ready(void);
+
+// The state of the calling thread, which the first call allocates. NULL, with a message, when out
+// of memory.
+struct broodi_self *broodi_self(void);
+
+// The same when it was allocated in this process, else NULL. State that was copied by a fork does
+// not count.
+static inline struct broodi_self *broodi_self_known(void)
+{
+    struct broodi_self *self = brood_os_self_get();
+    return self && self->serial == broodi_here.serial ? self : NULL;
+}
+
+// The slot of the calling thread, which the first call takes. BROODI_NONE, with a message, when
+// there is none.
+uint32_t broodi_self_take_slot(void);
+
+static inline uint32_t broodi_self_slot(void)
+{
+    const struct broodi_self *self = broodi_self_known();
+    return self && self->slot != BROODI_NONE ? self->slot : broodi_self_take_slot();
+}
+
+// The state of the calling thread, with a slot; NULL when there is none.
+static inline const struct broodi_self *broodi_self_with_slot(void)
+{
+    const struct broodi_self *self = broodi_self_known();
+    if (self && self->slot != BROODI_NONE)
+        return self;
+    return broodi_self_take_slot() == BROODI_NONE ? NULL : broodi_self_known();
+}
+
+// Stores in the thread's slot what it is about to block on, or BROODI_WAITS_NOT afterwards: for
+// brood_dump and broodi_object_wait_begin.
+void broodi_self_waits(enum broodi_waits kind, uint64_t number);
+
+// The slot of this process. A guest takes one at the first call; BROODI_NONE when there is none.
+uint32_t broodi_self_process(void);
+
+// The end of the calling thread: calls the hooks, and frees its slot and `self`.
+void broodi_self_end(void *self);
+
+// Called before each start of a thread or child: calls the hook.
+brood_status broodi_self_admit_start(void);
+
+// When this process was started, as brood_os_process_birth returns it. The first call asks the
+// system.
+uint64_t broodi_self_birth(void);
+
+// A new thread number, unique in the family.
+uint64_t broodi_thread_number(void);
+
+// What brood_init passes in, since it is implemented in layers above this one.
+struct broodi_self_hooks {
+    // The calling thread ends, and still has its state.
+    void (*leave)(struct broodi_self *self);
+    // The state and the slot of the calling thread are freed. Not called in a thread that brood did
+    // not start, and not in a copy of the thread by fork().
+    void (*complete)(struct brood_thread *thread);
+    // Whether the calling thread may start a thread or a child. Fails with BROOD_WRONG_STATE,
+    // BROOD_NO_MEMORY.
+    brood_status (*admit_start)(void);
+    // Called in the child of any fork, in its only thread: forgets what is the parent's.
+    void (*forget)(void);
+};
+
+// Prepares the ends of threads and the children of forks; called once per image.
+brood_status broodi_self_prepare(const struct broodi_self_hooks *hooks);
+
+#endif

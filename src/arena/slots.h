@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: MIT
+// The contents of the slots of the arena. All of it is plain data that any process of the family
+// may load, and that stays consistent when a process dies at any instruction.
+#ifndef SLOTS_H
+#define SLOTS_H
+
+#include "base/handle.h"
+#include "base/word.h"
+#include "os/os_life.h"
+
+#include <brood/brood.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+enum { BROODI_LABEL = 7 }; // words of 8 bytes in a name
+
+// A process of the family. The parent takes the slot before the child exists and frees it when the
+// child has ended; the main process and a guest take their own. A sweep frees the slot of a dead
+// process without a living parent.
+struct broodi_process_slot {
+    // Low: enum broodi_process_phase in two bits. Above it, with DYING: the worker's process slot
+    // plus one; with ENDED: how the fork server saw the process end (process_slot.c).
+    broodi_word state;
+    _Atomic int64_t pid; // 0: not known yet
+    // Slot and generation of the parent; BROODI_NONE for the main process and for a guest.
+    _Atomic uint32_t parent;
+    _Atomic uint32_t parent_generation;
+    // The exit record. The process itself writes it, as late in its end as it can (ending.c). The
+    // reaper reads it afterwards, and so do barriers in which the process took part.
+    _Atomic uint32_t record; // enum broodi_record
+    _Atomic int32_t code;
+    broodi_word stop; // low: see stop.h
+    // For brood_dump.
+    _Atomic uint32_t origin; // enum broodi_origin
+    _Atomic uint32_t daemon;
+    _Atomic uint64_t name[BROODI_LABEL]; // truncated
+    _Atomic uint64_t space;              // the namespace of `pid`: brood_os_pid_namespace
+    // An upper bound of the number of thread slots that the process has: a thread that is killed,
+    // or ends while it holds a lock, stays counted. And the first thread slot that it took, or
+    // BROODI_NONE. With both, most processes are buried without a scan of all threads.
+    _Atomic uint32_t threads;
+    _Atomic uint32_t first_thread;
+    uint64_t reserved[1];
+};
+
+enum broodi_process_phase {
+    BROODI_PROCESS_DYING, // a process fills the slot, or frees it: the worker
+    BROODI_PROCESS_LIVE,
+    BROODI_PROCESS_ENDED,    // its fork server has reported how it ended
+    BROODI_PROCESS_STARTING, // the slot is filled, and the process has not stored its pid yet
+};
+
+// How a process was created.
+enum broodi_origin {
+    BROODI_ORIGIN_MAIN,
+    BROODI_ORIGIN_SPAWN,
+    BROODI_ORIGIN_FORKSERVER,
+    BROODI_ORIGIN_FORK,
+    BROODI_ORIGIN_SERVER, // spawned, as a fork server
+    BROODI_ORIGIN_GUEST   // forked by the program, not by brood
+};
+
+enum broodi_record {
+    BROODI_RECORD_NONE,
+    // The process ended by exit(). The system knows the code.
+    BROODI_RECORD_ORDERLY,
+    // `code` is what the target returned. No code of the program runs after this record.
+    BROODI_RECORD_CODE,
+    // `code` is what the target returned and what is passed to exit(). The handlers and destructors
+    // that exit() calls after this record may still end the process in another way.
+    BROODI_RECORD_RETURNED,
+};
+
+// A thread of the family. The thread takes the slot when it first uses a shared object.
+struct broodi_thread_slot {
+    broodi_word state;        // low: phase in two bits, the slot of its process above
+    _Atomic uint64_t waiting; // wait_portable.c: the key of the word that it waits for
+    _Atomic uint64_t id;
+    // An upper bound of the number of locks that the thread holds, stored by the thread alone: it
+    // is raised before a lock is acquired and lowered after it is released.
+    _Atomic uint32_t held;
+    // The slot's generation once the thread has waited for a barrier: if it is killed, the barriers
+    // that name it must be broken. 0 before that, when the thread has returned, and when its burial
+    // has broken the barriers.
+    _Atomic uint32_t barrier_generation;
+    brood_os_life life;
+    _Atomic uint64_t waits; // broodi_waits_for(); also for broodi_slot_is_awaited()
+    // For brood_dump; truncated. Empty: brood did not start the thread.
+    _Atomic uint64_t name[BROODI_LABEL];
+};
+
+enum broodi_thread_phase {
+    // The thread begins or ends its life; whether it lives cannot be asked.
+    BROODI_THREAD_STARTING = 1,
+    // The thread lives, or has ended and no process has found that yet.
+    BROODI_THREAD_LIVE,
+    // The thread has ended. The slot is in quarantine until no lock names it.
+    BROODI_THREAD_DEAD,
+};
+
+// What a thread is blocked on, and the number that goes with it.
+enum broodi_waits {
+    BROODI_WAITS_NOT,
+    BROODI_WAITS_OBJECT,  // the low bits of the object's handle
+    BROODI_WAITS_PROCESS, // the end of a process: its number
+    BROODI_WAITS_THREAD,  // the end of a thread: its number
+    BROODI_WAITS_PARENT,  // the end of the parent
+    BROODI_WAITS_STOP,    // a request to stop
+    BROODI_WAITS_ONCE     // the end of a brood_once in its process
+};
+
+// Kind and number are one word, so that a reader never combines those of two waits.
+enum { BROODI_WAITS_AT = 56 };
+
+static inline uint64_t broodi_waits_for(enum broodi_waits kind, uint64_t number)
+{
+    return (uint64_t)kind << BROODI_WAITS_AT | (number & ((UINT64_C(1) << BROODI_WAITS_AT) - 1));
+}
+
+// How the slots of events, semaphores, conditions and barriers begin. The free slot of such an
+// object keeps the last low word, from which a waiter that wakes up later reads what it was granted
+// before the object was destroyed; see docs/design/slots.md.
+struct broodi_awaited_slot {
+    broodi_word state;
+    _Atomic uint32_t awaited; // 1: a thread waits for the object, or has waited
+};
+
+struct broodi_lock_slot {
+    broodi_word state; // low: see lock.c
+    // These are stored by the holder, or before the handle is returned.
+    uint32_t recursive;
+    _Atomic uint32_t depth;    // how often the holder has acquired it
+    _Atomic uint32_t given_up; // 1: a holder has released it to wait for a condition
+    uint32_t unused;
+    uint64_t reserved[5]; // a cache line for each lock
+};
+
+struct broodi_semaphore_slot {
+    broodi_word state; // low: see semaphore.c
+    _Atomic uint32_t awaited;
+    _Atomic uint32_t maximum; // stored before the handle is returned
+    uint64_t reserved[6];
+};
+
+struct broodi_event_slot {
+    broodi_word state; // low: see event.c
+    _Atomic uint32_t awaited;
+    uint32_t unused;
+    uint64_t reserved[6];
+};
+
+struct broodi_condition_slot {
+    broodi_word state; // low: see condition.c
+    _Atomic uint32_t awaited;
+    uint32_t unused;
+    uint64_t reserved[6];
+};
+
+// The seat of a thread: where it waits for a condition. It has the number of the thread's slot, and
+// a table of its own, so that a scan of all seats touches little memory.
+struct broodi_seat {
+    broodi_word state;     // see seat.h; 0: empty
+    _Atomic uint64_t lock; // the lock that the thread has released, and the epoch of its ticket
+};
+
+struct broodi_barrier_slot {
+    broodi_word state; // low: see barrier.c
+    _Atomic uint32_t awaited;
+    _Atomic uint32_t parties;
+    _Atomic uint32_t first; // its first party slot, or BROODI_NONE
+    uint32_t unused;
+    uint64_t reserved[5];
+};
+
+// Two entries of a barrier, each of which one participant can use; see parties.c. A barrier has one
+// such slot for each of its parties.
+struct broodi_party_slot {
+    broodi_word state;           // low: unused
+    _Atomic uint64_t barrier;    // the handle of its barrier; 0: none
+    _Atomic uint64_t entries[2]; // for rounds of even and of odd turns
+    _Atomic uint32_t next;       // the next party slot of the barrier, or BROODI_NONE
+    uint32_t reserved[7];
+};
+
+// A block of shared memory.
+struct broodi_block_slot {
+    broodi_word state;      // low: see block_slot.h
+    _Atomic uint64_t place; // offset in the window; in the memory object, for a section
+    _Atomic uint64_t size;  // bytes, as requested
+    _Atomic uint64_t name;  // the name of its section, and the process that keeps the section
+    _Atomic int64_t keeper;
+    // The thread that creates or destroys the block: its slot and the slot's generation.
+    _Atomic uint32_t worker;
+    _Atomic uint32_t worker_generation;
+    // Bytes of the section that are committed while the block is created; the rest is promised.
+    _Atomic uint64_t committed;
+    uint64_t reserved[1];
+};
+
+static inline void broodi_seat_clear(struct broodi_seat *seat)
+{
+    atomic_store_explicit(&seat->state.state, 0, memory_order_release);
+}
+
+struct broodi_name_slot {
+    broodi_word state; // low: 1 once the rest is complete
+    _Atomic uint64_t id;
+    // A reader may load the name while the slot is filled again; the state then differs afterwards.
+    _Atomic uint64_t name[(BROOD_REGISTRY_NAME_MAX + 1) / sizeof(uint64_t)]; // padded with zeros
+};
+
+#endif

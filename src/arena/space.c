@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: MIT
+#include "arena/space.h"
+
+#include "arena/family.h"
+#include "base/step.h"
+
+enum {
+    CHUNK = BROODI_HEAP_CHUNK,
+    CLAIM_BITS = 20,
+    GROUPS_FROM = BROODI_KINDS * BROODI_TABLE_STEPS,
+};
+
+// `top` is {end of the claimed part in chunks 44, claim 20}: the number of the extent that was
+// claimed last; 0 when what was claimed last needs no record, as a section.
+#define CLAIM ((UINT64_C(1) << CLAIM_BITS) - 1)
+
+static struct broodi_space *space(void)
+{
+    return &broodi_family.header->space;
+}
+
+void broodi_space_prepare(uint64_t used)
+{
+    atomic_store_explicit(&space()->top, used / CHUNK << CLAIM_BITS, memory_order_release);
+}
+
+static uint64_t end_of(uint64_t top)
+{
+    return (top >> CLAIM_BITS) * CHUNK;
+}
+
+// Claims of steps are numbered from BROODI_TABLE_STEPS on, since kinds are numbered from 1 on.
+static uint32_t claim_of_step(enum broodi_kind kind, uint32_t step)
+{
+    return (uint32_t)kind * BROODI_TABLE_STEPS + step;
+}
+
+static _Atomic uint64_t *record_of_group(uint32_t group)
+{
+    struct broodi_chunk *first = broodi_slot(BROODI_CHUNK, group * BROODI_HEAP_GROUP);
+    return &first->object_at;
+}
+
+static _Atomic uint64_t *record_of(uint32_t claim)
+{
+    if (claim >= GROUPS_FROM)
+        return record_of_group(claim - GROUPS_FROM);
+    return &space()->steps[claim / BROODI_TABLE_STEPS][claim % BROODI_TABLE_STEPS];
+}
+
+static uint64_t size_of(uint32_t claim)
+{
+    if (claim >= GROUPS_FROM)
+        return (uint64_t)BROODI_HEAP_GROUP * CHUNK;
+    return broodi_table_step_size((enum broodi_kind)(claim / BROODI_TABLE_STEPS),
+                                  claim % BROODI_TABLE_STEPS);
+}
+
+// Records the extent that was claimed last, which ends where the claimed part ends. Any number of
+// threads may do so; only the first record is stored.
+static void record(uint64_t top)
+{
+    const uint32_t claim = (uint32_t)(top & CLAIM);
+    if (claim == 0)
+        return;
+    uint64_t none = 0;
+    (void)atomic_compare_exchange_strong_explicit(record_of(claim), &none,
+                                                  end_of(top) - size_of(claim),
+                                                  memory_order_acq_rel, memory_order_relaxed);
+}
+
+static bool move_top(uint64_t from, uint64_t length, uint32_t claim)
+{
+    const uint64_t to = (end_of(from) + length) / CHUNK << CLAIM_BITS | claim;
+    if (!atomic_compare_exchange_strong_explicit(&space()->top, &from, to, memory_order_acq_rel,
+                                                 memory_order_relaxed))
+        return false;
+    broodi_step(BROODI_STEP_SPACE_CLAIMED);
+    record(to);
+    return true;
+}
+
+static uint64_t recorded(uint32_t claim)
+{
+    return atomic_load_explicit(record_of(claim), memory_order_acquire);
+}
+
+// The position of the extent, which is claimed if necessary. The record is loaded again after
+// `top`: if it is still empty then, and `top` does not change, no other thread has claimed the
+// extent.
+static uint64_t position_of(uint32_t claim)
+{
+    // Loaded before record() is called, which may itself need the position of this extent.
+    uint64_t known = recorded(claim);
+    while (!known) {
+        const uint64_t top = atomic_load_explicit(&space()->top, memory_order_acquire);
+        record(top);
+        if (!recorded(claim))
+            (void)move_top(top, size_of(claim), claim);
+        known = recorded(claim);
+    }
+    return known;
+}
+
+uint64_t broodi_space_of_step(enum broodi_kind kind, uint32_t step)
+{
+    return position_of(claim_of_step(kind, step));
+}
+
+uint64_t broodi_space_of_group(uint32_t group)
+{
+    return position_of(GROUPS_FROM + group);
+}
+
+uint64_t broodi_space_end(void)
+{
+    const uint64_t top = atomic_load_explicit(&space()->top, memory_order_acquire);
+    record(top); // so that broodi_space_extent() finds all extents up to here
+    return end_of(top);
+}
+
+bool broodi_space_append(uint64_t length, uint64_t limit, uint64_t *out_at)
+{
+    for (;;) {
+        const uint64_t top = atomic_load_explicit(&space()->top, memory_order_acquire);
+        record(top);
+        if (length > limit || end_of(top) > limit - length)
+            return false;
+        if (!move_top(top, length, 0))
+            continue;
+        *out_at = end_of(top);
+        return true;
+    }
+}
+
+uint32_t broodi_space_count(void)
+{
+    return GROUPS_FROM +
+           (broodi_family.header->heap.chunks + BROODI_HEAP_GROUP - 1) / BROODI_HEAP_GROUP;
+}
+
+bool broodi_space_extent(uint32_t number, uint64_t *out_from, uint64_t *out_to)
+{
+    // The numbers below are no claims. The first one stands for the boot part, in use from the
+    // start.
+    if (number < BROODI_TABLE_STEPS) {
+        *out_from = 0;
+        *out_to = BROODI_BOOT;
+        return number == 0;
+    }
+    *out_from = recorded(number);
+    *out_to = *out_from + size_of(number);
+    return *out_from != 0;
+}

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: MIT
+// The family's memory object (on Linux a file): which of its bytes belong to which part of the
+// window, and where sections lie.
+//
+// An extent is a range of the object that belongs to the window for the life of the family: a step
+// of a table, or a group of the heap's chunks. It is claimed when it is first committed, at the end
+// of what has been claimed so far. So the object is as long as what is in use, which matters where
+// a limit counts its length (RLIMIT_FSIZE).
+//
+// Claiming is lock-free. `top` is one word: the end of the claimed part, and the extent that was
+// claimed last. A process records the position of that extent before it moves `top` again. So at
+// most one claimed extent is not recorded, and `top` names it: a process that is killed between
+// claiming and recording leaves nothing to repair.
+#ifndef SPACE_H
+#define SPACE_H
+
+#include "arena/heap.h"
+#include "base/handle.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum { BROODI_TABLE_STEPS = 16 };
+
+// In the header of the arena.
+struct broodi_space {
+    _Atomic uint64_t top;
+    // By kind and step: the position of the step in the object; 0: not recorded.
+    _Atomic uint64_t steps[BROODI_KINDS][BROODI_TABLE_STEPS];
+};
+
+// Marks the first `used` bytes of the object as claimed.
+void broodi_space_prepare(uint64_t used);
+
+// The position of an extent in the object; the first call for an extent claims it.
+uint64_t broodi_space_of_step(enum broodi_kind kind, uint32_t step);
+uint64_t broodi_space_of_group(uint32_t group);
+
+// The end of the claimed part.
+uint64_t broodi_space_end(void);
+
+// Claims `length` bytes at the end, for a section, and returns their position; false if they would
+// end behind `limit`.
+bool broodi_space_append(uint64_t length, uint64_t limit, uint64_t *out_at);
+
+// The extents have numbers below broodi_space_count(). broodi_space_extent() returns the range of
+// the extent with this number; false if it is not recorded. Every extent that ends at or before
+// what broodi_space_end() has returned is recorded.
+uint32_t broodi_space_count(void);
+bool broodi_space_extent(uint32_t number, uint64_t *out_from, uint64_t *out_to);
+
+#endif

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: MIT
+// Waiting with one doorbell for each thread, for systems whose own waits do not work between
+// processes.
+//
+// A waiter publishes the key of the word in its slot, loads the word again, and waits for its
+// doorbell. A waker, which has changed the word, scans the slots, claims those with the key by
+// compare-and-swap, and rings their doorbells. Both store before they load, in one total order
+// (seq_cst): either the waiter sees the new word, or the waker sees the key.
+//
+//   0 --publish--> key --leave--> 0
+//                  key --claim--> key|CLAIMED --the next publish--> key
+//
+// A wake is never lost. A wake that claims a waiter which is just leaving has still woken it,
+// since that waiter loads the word again. If the claimed thread dies before that load, the burial
+// of its slot wakes the key again. Therefore a claim stays in the slot when its waiter leaves,
+// until the next wait; if the thread dies in between, the burial wakes a thread without need.
+//
+// The key of a thread that died unclaimed stays in its slot. A claim counts only if the slot
+// belonged to the same living thread before and after it: then the claim came before the burial,
+// which finds it.
+#include "arena/thread_slot.h"
+#include "arena/wait.h"
+
+#include "arena/family.h"
+#include "arena/self.h"
+#include "base/deadline.h"
+#include "base/step.h"
+#include "os/os_clock.h"
+#include "os/os_life.h"
+#include "os/os_thread.h"
+
+#include <errno.h>
+
+#define CLAIMED (UINT64_C(1) << 63)
+#define PRIVATE (UINT64_C(1) << 62)
+
+// Keys count in words of eight bytes. A word in the arena has the same key in every process. The
+// key of a word in this process's memory contains the process: user addresses have 48 bits at
+// most, 45 without the alignment, and a process slot has 16.
+static uint64_t key_of(const broodi_word *word)
+{
+    const uintptr_t at = (uintptr_t)word;
+    const uintptr_t base = (uintptr_t)broodi_family.arena.base;
+    if (at - base < broodi_family.arena.size)
+        return (at - base) / sizeof *word + 1;
+    return PRIVATE | (uint64_t)(broodi_self_process() & 0xffff) << 45 |
+           (at / sizeof *word & ((UINT64_C(1) << 45) - 1));
+}
+
+static struct broodi_thread_slot *slot_at(uint32_t index)
+{
+    return broodi_slot(BROODI_THREAD, index);
+}
+
+static void await(struct broodi_thread_slot *own, uint32_t holder, int64_t timeout)
+{
+    if (holder == BROODI_NONE) {
+        brood_os_bell_await(&own->life, NULL, NULL, timeout);
+        return;
+    }
+    const brood_os_life_id id = broodi_life_id(holder);
+    brood_os_bell_await(&own->life, &slot_at(holder)->life, &id, timeout);
+}
+
+static void wait_here(broodi_word *word, uint64_t expected, uint32_t holder, int64_t deadline)
+{
+    const int64_t now = brood_os_clock();
+    const int64_t until = broodi_until(deadline, now, 1000000000);
+    const uint32_t self = broodi_self_slot();
+    if (until <= now)
+        return;
+    if (self == BROODI_NONE) { // no slot, so no doorbell: sleep briefly
+        const int before = brood_os_thread_protect();
+        brood_os_sleep_until(broodi_until(until, now, 1000000));
+        brood_os_thread_unprotect(before);
+        return;
+    }
+    struct broodi_thread_slot *own = slot_at(self);
+    uint64_t key = key_of(word);
+    atomic_store_explicit(&own->waiting, key, memory_order_seq_cst);
+    broodi_step(BROODI_STEP_WAIT_PUBLISHED);
+    if (atomic_load_explicit(&word->state, memory_order_seq_cst) == expected)
+        await(own, holder, until - now);
+    broodi_step(BROODI_STEP_WAIT_RUNG);
+    (void)atomic_compare_exchange_strong_explicit(&own->waiting, &key, 0, memory_order_acq_rel,
+                                                  memory_order_relaxed);
+}
+
+void broodi_wait(broodi_word *word, uint64_t expected, uint32_t holder, int64_t deadline)
+{
+    const int error = errno;
+    wait_here(word, expected, holder, deadline);
+    errno = error;
+}
+
+static bool claim(struct broodi_thread_slot *slot, uint64_t key)
+{
+    uint64_t seen = key;
+    return atomic_load_explicit(&slot->waiting, memory_order_seq_cst) == key &&
+           atomic_compare_exchange_strong_explicit(&slot->waiting, &seen, key | CLAIMED,
+                                                   memory_order_seq_cst, memory_order_relaxed);
+}
+
+// Claims the slot if its thread waits for the key, and rings. True if the wake will be acted on,
+// by the thread or at its burial.
+static bool wake_slot(uint32_t index, uint64_t key)
+{
+    struct broodi_thread_slot *slot = slot_at(index);
+    const uint64_t state = atomic_load_explicit(&slot->state.state, memory_order_acquire);
+    if (!claim(slot, key))
+        return false;
+    broodi_step(BROODI_STEP_WAKE_CLAIMED);
+    const brood_os_life_id id = broodi_life_id(index);
+    brood_os_bell_ring(&slot->life, &id);
+    // Pairs with the fence of broodi_wait_bury.
+    return broodi_thread_phase_of(state) == BROODI_THREAD_LIVE &&
+           atomic_load_explicit(&slot->state.state, memory_order_seq_cst) == state;
+}
+
+static _Atomic uint32_t last_woken; // the slot that this process woke last: a hint
+
+// Claims up to `count` of the threads in these slots; returns how many of `count` are left.
+static uint32_t wake_range(uint64_t key, uint32_t count, uint32_t index, uint32_t limit)
+{
+    for (; count > 0 && (index = broodi_slot_next(BROODI_THREAD, index, limit)) < limit; index++)
+        if (wake_slot(index, key)) {
+            count--;
+            atomic_store_explicit(&last_woken, index, memory_order_relaxed);
+        }
+    return count;
+}
+
+// Starts after the slot that was woken last: otherwise two threads in low slots that take turns
+// would starve those in higher slots.
+static void wake_key(uint64_t key, uint32_t count)
+{
+    // Orders the caller's change of the word before the loads of the slots and of their number.
+    atomic_thread_fence(memory_order_seq_cst);
+    const uint32_t limit = broodi_slot_limit(BROODI_THREAD);
+    const uint32_t first = atomic_load_explicit(&last_woken, memory_order_relaxed) + 1;
+    count = wake_range(key, count, first, limit);
+    (void)wake_range(key, count, 0, first < limit ? first : limit);
+}
+
+void broodi_wake(broodi_word *word, uint32_t count)
+{
+    const int error = errno;
+    wake_key(key_of(word), count);
+    errno = error;
+}
+
+void broodi_wait_bury(struct broodi_thread_slot *slot)
+{
+    atomic_thread_fence(memory_order_seq_cst); // DEAD is stored before the load of the claim
+    // Only a claim is removed: the slot may belong to another thread by now.
+    uint64_t waiting = atomic_load_explicit(&slot->waiting, memory_order_acquire);
+    if ((waiting & CLAIMED) &&
+        atomic_compare_exchange_strong_explicit(&slot->waiting, &waiting, 0, memory_order_acq_rel,
+                                                memory_order_relaxed))
+        wake_key(waiting & ~CLAIMED, 1);
+}

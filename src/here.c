@@ -1,8 +1,0 @@
-// SPDX-License-Identifier: MIT
-#include "here.h"
-
-#include "handle.h"
-
-struct broodi_process_self broodi_here = {
-    .name = "MainProcess", .identity = "", .serial = 1, .process = BROODI_NONE
-};

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: MIT
+// One child of this process: its object, how it ended, and the means to end it. Which children
+// there are is the subject of children.h.
+#ifndef CHILD_H
+#define CHILD_H
+
+#include "arena/slots.h"
+#include "base/atomic.h"
+#include "os/os_process.h"
+
+#include <brood/process.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+// How long a start waits for the child's reply, and for a fork server to become ready. Tests
+// shorten it.
+extern brood_duration broodi_start_timeout;
+
+// A child, or the fork server of this process, which is on no list.
+struct brood_process {
+    _Atomic uint32_t references;
+    uint64_t serial;     // of the process that started the child
+    uint32_t slot;       // in the arena; valid until the child is reaped
+    uint64_t live_state; // state word of the slot while the child lives and its server has not
+                         // reported its end
+    bool daemon;
+    bool detached;        // the fork server: its slot is freed with the last reference
+    brood_os_child child; // its descriptors stay open until the last reference is dropped
+    // A reference to the fork server that made the child and reaps it; NULL if this process does.
+    brood_process *server;
+    // Guarded by the guard.
+    uint32_t signals_sent; // by brood, one bit each
+    bool ended;
+    brood_exit end;
+    uint64_t added; // order of the starts; 0: not on a list
+    struct brood_process *next;
+    struct brood_process *previous;
+    char name[];
+};
+
+// Allocates the object of a child that is about to be started, with one reference. Returns NULL
+// when out of memory.
+brood_process *broodi_child_new(const char *name, bool daemon);
+void broodi_child_retain(brood_process *process);
+
+// In a forked child: keeps an object of an ancestor reachable, so that it is no leak. It is never
+// used.
+void broodi_child_inherit(brood_process *process);
+
+// Returns whether the child, which has not been reaped, has ended; then `out` is how. Reaps a child
+// of this process. The caller holds the guard.
+bool broodi_child_see(const brood_process *process, brood_exit *out);
+
+// Returns BROOD_OK when the child may have ended, so that the caller checks it; BROOD_TIMEOUT.
+brood_status broodi_child_await_end(const brood_process *process, int64_t deadline);
+
+// Ends the child, which must not have been reaped by this process. A child that is known by its pid
+// alone is not signalled once its server has ended or has reported its end.
+brood_status broodi_child_end(const brood_process *process, bool hard);
+
+// The same for a child that may have been reaped, and records that brood ended it. A child that has
+// ended already does not count as ended by brood. The caller holds the guard, so that the child is
+// not reaped meanwhile and its pid is not reused.
+brood_status broodi_child_end_if_alive(brood_process *process, bool hard);
+
+// Returns the exit record that a process has left in its slot.
+static inline uint32_t broodi_child_record(const struct broodi_process_slot *slot)
+{
+    // Acquire: pairs with the release in record() of ending.c.
+    return atomic_load_explicit(&slot->record, memory_order_acquire);
+}
+
+#endif

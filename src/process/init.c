@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: MIT
+// brood_init, and the child's half of a start. The life of a started child, of which steps 1 to 3
+// are in plan.c, 4 and 5 in start.c:
+//
+//    1  the parent checks and plans: name, environment, slot, target  broodi_plan
+//    2  it chooses the start method                                   broodi_method_resolve
+//    3  it encodes the boot record                                    broodi_boot_encode
+//    4  the child is made, and tied to its parent's life              brood_os_process_spawn, _fork
+//    5  the record is sent; the parent awaits the reply               brood_os_process_await_ready
+//    6  the child's brood_init takes the announcement, once           brood_os_boot_take
+//    7  it checks the record before it uses it                        broodi_boot_decode
+//    8  it opens the family's arena and becomes a member              become
+//    9  it finds the target in the same build of the same module      brood_os_module_resolve
+//   10  it replies: ready, or the cause of the failure                brood_os_boot_reply
+//   11  the target runs                                               run
+//   12  exit(): threads, children, handlers, exit record, streams     broodi_ending_of_child
+#include "process/init.h"
+
+#include "arena/family.h"
+#include "arena/kinds.h"
+#include "arena/process_slot.h"
+#include "arena/race.h"
+#include "arena/self.h"
+#include "base/fail.h"
+#include "base/fault.h"
+#include "memory/block.h"
+#include "memory/registry.h"
+#include "os/os_boot.h"
+#include "os/os_process.h"
+#include "os/os_server.h"
+#include "os/os_stdio.h"
+#include "process/burial.h"
+#include "process/copy.h"
+#include "process/ending.h"
+#include "process/method.h"
+#include "thread/handlers.h"
+#include "thread/locals.h"
+#include "thread/threads.h"
+
+#include <brood/brood.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define TEXT_OF(number) #number
+#define TEXT(number) TEXT_OF(number)
+
+const char *brood_version(void)
+{
+    return TEXT(BROOD_VERSION_MAJOR) "." TEXT(BROOD_VERSION_MINOR) "." TEXT(BROOD_VERSION_PATCH);
+}
+
+// Prints one line, with the cause of the last failure, and ends the process.
+_Noreturn static void refuse(const char *what, brood_status status)
+{
+    char line[768];
+    (void)broodi_answer(what, status);
+    (void)snprintf(line, sizeof line, "%s", brood_last_error());
+    brood_os_process_refuse(line);
+}
+
+static void leave_thread(struct broodi_self *self)
+{
+    broodi_locals_end(self);
+    broodi_handlers_end_of_thread();
+}
+
+static const struct broodi_self_hooks hooks = { .leave = leave_thread,
+                                                .complete = broodi_thread_complete,
+                                                .admit_start = broodi_ending_admit_start,
+                                                .forget = broodi_copy_forget };
+
+// Step 8
+static void become(const struct broodi_boot *boot, const brood_resource *resources, size_t count)
+{
+    broodi_here.resources = resources;
+    broodi_here.resource_count = count;
+    broodi_here.role = BROODI_CHILD;
+    broodi_here.process = boot->process;
+    broodi_here.daemon = boot->daemon;
+    broodi_here.name = boot->name;
+    broodi_here.identity = boot->identity;
+    broodi_here.parent_pid = boot->parent_pid;
+    broodi_here.parent_birth = boot->parent_birth;
+    broodi_method_inherit((brood_start_method)boot->method);
+    // The slot may have been freed: the parent is dead or has given up this start.
+    if (!broodi_process_slot_begin(broodi_here.process, boot->live, broodi_here.pid))
+        brood_os_process_exit(70);
+    broodi_here.initialized = true;
+}
+
+// Steps 10 to 12
+_Noreturn static void run(const struct broodi_boot *boot, intptr_t channel, void (*target)(void))
+{
+    // If the reply cannot be sent, the parent no longer waits for this child.
+    if (!brood_os_boot_reply(channel, BROOD_OK, ""))
+        brood_os_process_exit(70);
+    const brood_target fn = (brood_target)target;
+    broodi_ending_of_child(fn((void *)(uintptr_t)boot->arg));
+}
+
+_Noreturn void broodi_child_of_fork(const struct broodi_boot *boot, intptr_t channel,
+                                    const brood_resource *resources, size_t count,
+                                    void (*target)(void))
+{
+    become(boot, resources, count);
+    run(boot, channel, target);
+}
+
+// Steps 10 to 12 in a fresh image or in a fork of the fork server's: it runs no code of the program
+// but this child's.
+_Noreturn static void run_fresh(const struct broodi_boot *boot, intptr_t channel,
+                                void (*target)(void))
+{
+    broodi_here.is_fresh = true;
+    run(boot, channel, target);
+}
+
+// Steps 7 to 9. `out` is complete on BROOD_OK only.
+static brood_status enter(const brood_os_boot *boot, struct broodi_boot *out, void (**target)(void))
+{
+    brood_status status = broodi_boot_decode(boot->record, boot->size, boot->token, out);
+    if (status == BROOD_OK)
+        status = broodi_family_open(boot->arena, out->window, out->family);
+    if (status != BROOD_OK)
+        return status;
+    brood_os_pid_namespace_offer(out->parent_space, out->parent_pid);
+    status = broodi_self_prepare(&hooks);
+    if (status != BROOD_OK)
+        return status;
+    become(out, boot->resources, boot->resource_count);
+    return brood_os_module_resolve(&out->target, target);
+}
+
+// Ends a child whose start has failed. The cause goes to the parent, where brood_process_start
+// returns it; nothing is printed.
+_Noreturn static void reject(intptr_t channel, brood_status status)
+{
+    (void)broodi_answer("in the child", status);
+    (void)brood_os_boot_reply(channel, status, brood_last_error());
+    brood_os_process_exit(70);
+}
+
+// Steps 7 to 12. The spare has done step 6, and its copy of the fork server's arena is open.
+_Noreturn static void begin_served(const brood_os_boot *boot, brood_status status,
+                                   uint64_t parent_birth)
+{
+    struct broodi_boot decoded;
+    void (*target)(void) = NULL;
+    if (status == BROOD_OK)
+        status = broodi_boot_decode(boot->record, boot->size, boot->token, &decoded);
+    if (status == BROOD_OK) {
+        decoded.parent_birth = parent_birth;
+        become(&decoded, boot->resources, boot->resource_count);
+        status = brood_os_module_resolve(&decoded.target, &target);
+    }
+    if (status != BROOD_OK)
+        reject(boot->channel, status);
+    run_fresh(&decoded, boot->channel, target);
+}
+
+// Stores the pid in the child's slot as soon as a spare has taken a request, so that the requester
+// can find and kill a child that does not get as far as the boot record.
+static void announce(const uint64_t place[2])
+{
+    broodi_process_slot_announce((uint32_t)place[0], place[1], brood_os_process_id());
+}
+
+int broodi_serve(void *unused)
+{
+    (void)unused;
+    brood_os_boot boot;
+    broodi_here.role = BROODI_SERVER;
+    (void)broodi_self_birth(); // compute it once, before the forks: every child needs it
+    // The requester's birth in the server's time namespace, which the children share. The requester
+    // may be in another one.
+    const uint64_t parent_birth = brood_os_process_birth(broodi_here.parent_pid);
+    const brood_status status =
+        brood_os_serve(broodi_here.resources, broodi_process_slot_report, announce, &boot);
+    begin_served(&boot, status, parent_birth);
+}
+
+_Noreturn static void begin_child(int (*executable_atexit)(void (*)(void)))
+{
+    brood_os_boot boot = { .channel = -1 };
+    struct broodi_boot decoded;
+    void (*target)(void) = NULL;
+    brood_status status = brood_os_boot_take(&boot);
+    if (boot.channel == -1)
+        refuse("brood_init: announced as a child", status);
+    if (status == BROOD_OK)
+        status = enter(&boot, &decoded, &target);
+    if (status == BROOD_OK)
+        status = broodi_ending_prepare(executable_atexit);
+    if (status != BROOD_OK)
+        reject(boot.channel, status);
+    run_fresh(&decoded, boot.channel, target);
+}
+
+static void begin_main(int (*executable_atexit)(void (*)(void)))
+{
+    const struct broodi_process_facts facts = { .parent = BROODI_NONE,
+                                                .origin = BROODI_ORIGIN_MAIN,
+                                                .name = broodi_here.name };
+    brood_status status = broodi_family_create();
+    if (status == BROOD_OK)
+        status = broodi_registry_prepare();
+    if (status == BROOD_OK)
+        status = broodi_blocks_prepare();
+    if (status == BROOD_OK)
+        status = broodi_self_prepare(&hooks);
+    if (status == BROOD_OK)
+        status = broodi_process_slot_allocate(&facts, &broodi_here.process);
+    if (status == BROOD_OK)
+        status = broodi_ending_prepare(executable_atexit);
+    if (status != BROOD_OK)
+        refuse("brood_init", status);
+    atomic_store_explicit(&broodi_family.header->keeper, brood_os_section_keeper(),
+                          memory_order_relaxed);
+    (void)broodi_process_slot_begin(broodi_here.process,
+                                    broodi_process_slot_live(broodi_here.process), broodi_here.pid);
+    broodi_here.initialized = true;
+}
+
+void brood_init_with(uint32_t header_version, int (*executable_atexit)(void (*)(void)))
+{
+    if (header_version / 1000000 != BROOD_VERSION_MAJOR || header_version > BROOD_VERSION_NUMBER) {
+        char line[160];
+        (void)snprintf(line, sizeof line,
+                       "brood_init: the program was built for version %u.%u.%u, the library is %s",
+                       (unsigned)(header_version / 1000000),
+                       (unsigned)(header_version / 1000 % 1000), (unsigned)(header_version % 1000),
+                       brood_version());
+        brood_os_process_refuse(line);
+    }
+    if (broodi_here.initialized)
+        return;
+    broodi_here.race_checked = brood_os_race_is_checked();
+    broodi_kinds_prepare(broodi_sweeps);
+    if (brood_os_boot_is_announced())
+        begin_child(executable_atexit);
+    begin_main(executable_atexit);
+}

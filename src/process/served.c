@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: MIT
+// Children of the fork server. The end of such a child is reported twice: the system signals it on
+// the child's pidfd, and the server writes how the child ended into the child's slot before it
+// reaps the child and so frees the pid.
+#include "process/served.h"
+
+#include "arena/family.h"
+#include "arena/process_slot.h"
+#include "arena/wait.h"
+#include "base/deadline.h"
+#include "os/os_server.h"
+#include "process/child.h"
+
+static bool server_lives(const brood_process *process)
+{
+    return brood_os_server_lives(&process->server->child);
+}
+
+// Ends
+
+// The system reports that a child has ended, and the exit record how. Without a record the server
+// reports how, unless it ends before.
+bool broodi_served_see(const brood_process *process, brood_exit *seen)
+{
+    const struct broodi_process_slot *slot = broodi_slot(BROODI_PROCESS, process->slot);
+    if (broodi_process_slot_reported(process->slot, seen))
+        return true;
+    const bool has_server = server_lives(process);
+    const brood_status waited = brood_os_process_await_end(&process->child, 0);
+    if (waited == BROOD_TIMEOUT || (waited != BROOD_OK && has_server))
+        return false;
+    if (broodi_process_slot_reported(process->slot, seen))
+        return true;
+    *seen = (brood_exit){ .kind = BROOD_LOST };
+    // Only a CODE record is complete without the server's report.
+    if (broodi_child_record(slot) != BROODI_RECORD_CODE)
+        return !has_server;
+    // The 8 bits that the system would report.
+    seen->native = atomic_load_explicit(&slot->code, memory_order_relaxed) & 0xff;
+    return true;
+}
+
+// Waits a short while for the server's report of a child's end. The report comes right after the
+// end that the system shows; where this process has no handle to see the end, the report is all
+// that shows it.
+static void await_report(const brood_process *process, int64_t deadline)
+{
+    struct broodi_process_slot *slot = broodi_slot(BROODI_PROCESS, process->slot);
+    const int64_t period = BROOD_MILLISECONDS(20); // between two checks that the server lives
+    if (server_lives(process))
+        broodi_wait(&slot->state, process->live_state, BROODI_NONE,
+                    broodi_until(deadline, brood_clock(), period));
+}
+
+// A server that does not report an end that the system shows may have been stopped: continue it.
+brood_status broodi_served_await_end(const brood_process *process, int64_t deadline)
+{
+    const brood_status status = brood_os_process_await_end(&process->child, deadline);
+    brood_exit seen;
+    if (status == BROOD_TIMEOUT || broodi_served_see(process, &seen))
+        return status == BROOD_TIMEOUT ? status : BROOD_OK;
+    if (deadline <= brood_clock())
+        return BROOD_TIMEOUT;
+    await_report(process, deadline);
+    if (status == BROOD_OK && !broodi_served_see(process, &seen))
+        brood_os_server_continue(&process->server->child);
+    return BROOD_OK;
+}
+
+// A child without a handle is known by its pid, which cannot be reused as long as its server
+// lives and has not reported its end. So open a handle of the pid first: if both hold after that,
+// the handle is the child's, and not that of a process which got the pid later.
+brood_status broodi_served_end(const brood_process *process, bool hard)
+{
+    brood_exit seen;
+    brood_os_child child = process->child;
+    const bool held = brood_os_process_open(&child);
+    brood_status status = BROOD_OK;
+    if (server_lives(process) && !broodi_process_slot_reported(process->slot, &seen))
+        status = brood_os_process_end(&child, hard);
+    if (held)
+        brood_os_process_release(&child);
+    return status;
+}
+
+// Starts
+
+// The pid usually comes with the reply, but the child has stored it in its slot before. It cannot
+// have been reused as long as the server lives and has not reported the child's end.
+void broodi_served_load_pid(brood_process *process)
+{
+    const struct broodi_process_slot *slot = broodi_slot(BROODI_PROCESS, process->slot);
+    if (broodi_process_has_number(slot))
+        process->child.pid = atomic_load_explicit(&slot->pid, memory_order_relaxed);
+}
+
+// Waits until the server of a child that has ended reports how. Returns false if the server ends
+// without a report.
+static bool await_how(const brood_process *process)
+{
+    brood_exit seen;
+    while (server_lives(process) && !broodi_process_slot_reported(process->slot, &seen)) {
+        await_report(process, INT64_MAX);
+        brood_os_server_continue(&process->server->child);
+    }
+    return broodi_process_slot_reported(process->slot, &seen);
+}
+
+// The short wait lets a server that is just dying be seen as dead by the next attempt.
+bool broodi_served_can_begin_again(const brood_process *process)
+{
+    if (broodi_process_slot_has_begun(process->slot))
+        return !await_how(process);
+    (void)brood_os_process_await_end(&process->server->child,
+                                     broodi_deadline(BROOD_MILLISECONDS(5)));
+    return true;
+}

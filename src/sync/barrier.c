@@ -1,0 +1,405 @@
+// SPDX-License-Identifier: MIT
+// Barriers.
+//
+// The low word of a barrier's state is {BROKEN 1, round 15, count 16}. `count` participants have
+// counted themselves in the current round. The number of a round is {epoch 11, turn 4}: the turn
+// counts complete rounds, the epoch counts resets. A round ends by one compare-and-swap of the
+// state, which also sets the count to 0:
+//
+//   the last participant completes it      turn + 1; the epoch stays
+//   a reset discards it                    epoch + 1; the turn stays; BROKEN is cleared
+//   an abort, a timeout, a death break it  BROKEN; the number stays; no thread joins until a reset
+//
+// A participant of round {epoch, turn} therefore reads from any later state how its round ended:
+//
+//   another turn                       it was complete
+//   the same turn in another epoch     it was reset
+//   the same number, and BROKEN        it was broken
+//
+// The free slot of a destroyed barrier keeps the last low word, so a participant reads the same
+// there. The answer would be wrong if 16 rounds were complete, or 2048 resets done, before the
+// participant loads the state. The entries prevent that: parties.c describes them. A participant
+// writes its name into an entry before it counts itself.
+#include "sync/barrier.h"
+
+#include "arena/race.h"
+#include "arena/wait.h"
+#include "base/deadline.h"
+#include "base/fail.h"
+#include "base/step.h"
+#include "os/os_clock.h"
+#include "sync/object.h"
+#include "sync/parties.h"
+
+#include <brood/barrier.h>
+
+#define COUNT UINT32_C(0xffff)
+#define BROKEN (UINT32_C(1) << 31)
+
+enum {
+    SHORT_WAIT = 1000000, // ns
+    LONG_WAIT = 1000000000,
+};
+
+_Static_assert(COUNT == BROOD_BARRIER_MAX, "the count holds every number of parties");
+_Static_assert(BROODI_ROUND_AT == 16 && BROODI_ROUND_BITS == 15,
+               "count, round and BROKEN fill the low word");
+
+static struct broodi_barrier_slot *find(brood_barrier barrier)
+{
+    return broodi_object_find(BROODI_BARRIER, barrier.id);
+}
+
+static brood_status not_found(void)
+{
+    return broodi_object_not_found("barrier");
+}
+
+static uint32_t count_of(uint64_t state)
+{
+    return broodi_low(state) & COUNT;
+}
+
+static uint32_t next_epoch(uint32_t round)
+{
+    return (round + BROODI_ROUND_TURN + 1) & BROODI_ROUND;
+}
+
+// Stores `low` and wakes all waiters; false when the state is not `state` any more.
+static bool end_round(struct broodi_barrier_slot *slot, uint64_t state, uint32_t low)
+{
+    if (!broodi_word_swap(&slot->state, state, low))
+        return false;
+    broodi_step(BROODI_STEP_BARRIER_ENDED);
+    broodi_wake(&slot->state, BROODI_ALL);
+    return true;
+}
+
+static bool break_round(struct broodi_barrier_slot *slot, uint64_t state)
+{
+    return end_round(slot, state, (broodi_low(state) & ~COUNT) | BROKEN);
+}
+
+// Creating and destroying
+
+static brood_status make(brood_barrier *out, uint32_t parties)
+{
+    uint32_t index;
+    brood_status status = broodi_object_allocate(BROODI_BARRIER, 0, &index);
+    if (status != BROOD_OK)
+        return status;
+    struct broodi_barrier_slot *slot = broodi_slot(BROODI_BARRIER, index);
+    const uint64_t id = broodi_handle_of(BROODI_BARRIER, index);
+    broodi_step(BROODI_STEP_BARRIER_TAKEN);
+    status = broodi_parties_add(slot, id, parties);
+    if (status != BROOD_OK) {
+        (void)broodi_slot_free(BROODI_BARRIER, index, broodi_word_load(&slot->state));
+        return status;
+    }
+    atomic_store_explicit(&slot->parties, parties, memory_order_release);
+    out->id = id;
+    return BROOD_OK;
+}
+
+static brood_status create(brood_barrier *out, uint32_t parties)
+{
+    const brood_status status = broodi_ready();
+    if (status != BROOD_OK)
+        return status;
+    if (!out)
+        return broodi_fail(BROOD_INVALID, "out is NULL");
+    if (parties == 0 || parties > BROOD_BARRIER_MAX)
+        return broodi_fail(BROOD_INVALID, "invalid number of parties: %u", (unsigned)parties);
+    return make(out, parties);
+}
+
+brood_status brood_barrier_create(brood_barrier *out, uint32_t parties)
+{
+    return broodi_answer("brood_barrier_create", create(out, parties));
+}
+
+static brood_status destroy(brood_barrier barrier)
+{
+    const struct broodi_barrier_slot *slot = find(barrier);
+    const uint32_t first =
+        slot ? atomic_load_explicit(&slot->first, memory_order_acquire) : BROODI_NONE;
+    const brood_status status = broodi_object_destroy(BROODI_BARRIER, barrier.id, "barrier");
+    if (status == BROOD_OK)
+        broodi_parties_free(barrier.id, first);
+    return status;
+}
+
+brood_status brood_barrier_destroy(brood_barrier barrier)
+{
+    return broodi_answer("brood_barrier_destroy", destroy(barrier));
+}
+
+// Deaths
+
+// Breaks the barrier if this party slot names the thread, for the current round or the one before.
+static void break_for(const struct broodi_party_slot *party, uint64_t id, uint32_t thread,
+                      uint32_t generation)
+{
+    struct broodi_barrier_slot *slot = find((brood_barrier){ id });
+    while (slot) {
+        const uint64_t state = broodi_word_load(&slot->state);
+        if (!broodi_party_names(party, broodi_round_of(state), thread, generation) ||
+            !broodi_handle_is_current(id, state) || (broodi_low(state) & BROKEN) ||
+            break_round(slot, state))
+            return;
+    }
+}
+
+void broodi_barriers_break_for(uint32_t thread, uint32_t generation)
+{
+    const uint32_t limit = broodi_slot_limit(BROODI_PARTY);
+    for (uint32_t index = 0; (index = broodi_slot_next(BROODI_PARTY, index, limit)) < limit;
+         index++) {
+        const struct broodi_party_slot *party = broodi_slot(BROODI_PARTY, index);
+        const uint64_t id = atomic_load_explicit(&party->barrier, memory_order_acquire);
+        if (id)
+            break_for(party, id, thread, generation);
+    }
+}
+
+// Waiting
+
+struct waiter {
+    struct broodi_participant self;
+    int64_t deadline;
+};
+
+// Counts the caller, which has an entry, and returns its number in the round; false when the round
+// has ended before.
+static bool count_in(const struct broodi_participant *self, uint32_t round, uint32_t *out_number)
+{
+    const uint32_t parties = atomic_load_explicit(&self->slot->parties, memory_order_acquire);
+    for (;;) {
+        const uint64_t state = broodi_word_load(&self->slot->state);
+        if (!broodi_handle_is_current(self->barrier, state) || (broodi_low(state) & BROKEN) ||
+            broodi_round_of(state) != round)
+            return false;
+        *out_number = count_of(state);
+        if (*out_number + 1 >= parties
+                ? end_round(self->slot, state, broodi_round_add(round, 1) << BROODI_ROUND_AT)
+                : broodi_word_swap(&self->slot->state, state, broodi_low(state) + 1))
+            return true;
+    }
+}
+
+// Checks the deadline and the participants, then waits up to `span` ns while the state is `state`.
+// BROOD_TIMEOUT: the deadline has passed and this call broke the barrier. BROOD_OK: the caller is
+// to load the state again.
+static brood_status check_and_wait(const struct waiter *waiter, uint64_t state, int64_t span)
+{
+    const int64_t now = brood_os_clock();
+    if (now >= waiter->deadline)
+        return break_round(waiter->self.slot, state) ? BROOD_TIMEOUT : BROOD_OK;
+    if (broodi_parties_have_dead(waiter->self.slot, waiter->self.barrier, broodi_round_of(state))) {
+        (void)break_round(waiter->self.slot, state);
+        return BROOD_OK;
+    }
+    broodi_wait(&waiter->self.slot->state, state, BROODI_NONE,
+                broodi_until(waiter->deadline, now, span));
+    return BROOD_OK;
+}
+
+// How the round ended for the caller, which was counted in it; BROOD_BUSY while it has not ended.
+// `bad` is whether the caller's entry was BAD before `state` was loaded.
+static brood_status outcome(const struct broodi_participant *self, uint64_t state, uint32_t round,
+                            bool bad)
+{
+    const uint32_t present = broodi_round_of(state);
+    const bool current = broodi_handle_is_current(self->barrier, state);
+    if (!current && !broodi_object_has_ended(self->barrier, state))
+        return BROOD_STALE;
+    // Checked first: the number of the round may have come again since the reset that set BAD.
+    if (bad)
+        return BROOD_BROKEN;
+    if ((present ^ round) & BROODI_ROUND_TURN)
+        return BROOD_OK;
+    if (present != round || (broodi_low(state) & BROKEN))
+        return BROOD_BROKEN;
+    return current ? BROOD_BUSY : BROOD_STALE;
+}
+
+static brood_status await(const struct waiter *waiter, uint32_t round,
+                          const _Atomic uint64_t *entry)
+{
+    for (;;) {
+        const bool bad = broodi_entry_is_bad(&waiter->self, round, entry);
+        const uint64_t state = broodi_word_load(&waiter->self.slot->state);
+        const brood_status status = outcome(&waiter->self, state, round, bad);
+        if (status != BROOD_BUSY)
+            return status;
+        if (check_and_wait(waiter, state, LONG_WAIT) == BROOD_TIMEOUT)
+            return BROOD_TIMEOUT;
+    }
+}
+
+// Counts the caller, which has an entry, and waits for the end of the round. False when the round
+// had ended before the caller could count itself.
+static bool take_part(const struct waiter *waiter, uint32_t round, _Atomic uint64_t *entry,
+                      uint32_t *out_number, brood_status *out_status)
+{
+    broodi_step(BROODI_STEP_BARRIER_ENTRY);
+    const bool counted = count_in(&waiter->self, round, out_number);
+    broodi_step(BROODI_STEP_BARRIER_COUNTED);
+    if (counted)
+        *out_status = await(waiter, round, entry);
+    broodi_step(BROODI_STEP_BARRIER_SEEN);
+    broodi_entry_leave(&waiter->self, round, entry, !counted);
+    return counted;
+}
+
+// Takes part in the first round that has an entry for the caller.
+static brood_status join(const struct waiter *waiter, uint32_t *out_number)
+{
+    brood_status status = BROOD_OK;
+    int64_t span = SHORT_WAIT;
+    uint32_t round = BROODI_ROUND + 1; // none: no round has this number
+    while (status == BROOD_OK) {
+        const uint64_t state = broodi_word_load(&waiter->self.slot->state);
+        if (!broodi_handle_is_current(waiter->self.barrier, state))
+            return BROOD_STALE;
+        if (broodi_low(state) & BROKEN)
+            return BROOD_BROKEN;
+        if (broodi_round_of(state) != round) // a new round: poll at short intervals again
+            span = SHORT_WAIT;
+        round = broodi_round_of(state);
+        _Atomic uint64_t *entry = broodi_entry_take(&waiter->self, round);
+        if (entry && take_part(waiter, round, entry, out_number, &status))
+            return status;
+        if (entry)
+            continue;
+        // All entries of this half are in use: by participants of the round before last that have
+        // not left, or by participants of this round that have not counted themselves yet. Neither
+        // change wakes a thread, so poll with backoff.
+        status = check_and_wait(waiter, state, span);
+        span = span < LONG_WAIT / 2 ? 2 * span : LONG_WAIT;
+    }
+    return status;
+}
+
+// Sets the calling thread, and notes in its slot that the thread has waited for a barrier.
+static brood_status name_self(struct broodi_participant *self)
+{
+    self->thread = broodi_self_slot();
+    if (self->thread == BROODI_NONE)
+        return BROOD_NO_RESOURCES;
+    struct broodi_thread_slot *thread = broodi_slot(BROODI_THREAD, self->thread);
+    self->generation =
+        broodi_generation(atomic_load_explicit(&thread->state.state, memory_order_relaxed));
+    atomic_store_explicit(&thread->barrier_generation, self->generation, memory_order_relaxed);
+    return BROOD_OK;
+}
+
+static brood_status wait_for_all(brood_barrier barrier, brood_duration timeout, uint32_t *out_index)
+{
+    uint32_t number = 0;
+    struct waiter waiter = { .self = { .barrier = barrier.id, .slot = find(barrier) },
+                             .deadline = broodi_deadline(timeout) };
+    if (!waiter.self.slot)
+        return not_found();
+    const brood_status named = name_self(&waiter.self);
+    if (named != BROOD_OK)
+        return named;
+    broodi_object_wait_begin(barrier.id, waiter.self.slot);
+    broodi_race_release(waiter.self.slot);
+    const brood_status status = join(&waiter, &number);
+    broodi_race_acquire(waiter.self.slot);
+    broodi_object_wait_end();
+    if (status == BROOD_OK && out_index)
+        *out_index = number;
+    return status;
+}
+
+brood_status brood_barrier_wait(brood_barrier barrier, brood_duration timeout, uint32_t *out_index)
+{
+    return broodi_answer("brood_barrier_wait", wait_for_all(barrier, timeout, out_index));
+}
+
+// Reset, abort, queries
+
+// Finds the slot of the barrier and loads its state.
+static brood_status load_state(brood_barrier barrier, struct broodi_barrier_slot **out_slot,
+                               uint64_t *out_state)
+{
+    *out_slot = find(barrier);
+    if (!*out_slot)
+        return not_found();
+    *out_state = broodi_word_load(&(*out_slot)->state);
+    return broodi_handle_is_current(barrier.id, *out_state) ? BROOD_OK : BROOD_STALE;
+}
+
+// The new round is open from the compare-and-swap on. The names that broodi_parties_reset() changes
+// are of the epoch before, so they do not count in the new round.
+static bool try_reset(struct broodi_barrier_slot *slot, uint64_t id, uint64_t state)
+{
+    const uint32_t round = broodi_round_of(state);
+    if (!broodi_word_swap(&slot->state, state, next_epoch(round) << BROODI_ROUND_AT))
+        return false;
+    broodi_step(BROODI_STEP_BARRIER_RESET);
+    broodi_wake(&slot->state, BROODI_ALL);
+    broodi_step(BROODI_STEP_BARRIER_RESET_WOKEN);
+    broodi_parties_reset(slot, id, round);
+    return true;
+}
+
+static brood_status reset(brood_barrier barrier)
+{
+    struct broodi_barrier_slot *slot;
+    uint64_t state = 0;
+    brood_status status;
+    do
+        status = load_state(barrier, &slot, &state);
+    while (status == BROOD_OK && !try_reset(slot, barrier.id, state));
+    return status;
+}
+
+brood_status brood_barrier_reset(brood_barrier barrier)
+{
+    return broodi_answer("brood_barrier_reset", reset(barrier));
+}
+
+static brood_status break_current(brood_barrier barrier)
+{
+    struct broodi_barrier_slot *slot;
+    uint64_t state = 0;
+    brood_status status;
+    do
+        status = load_state(barrier, &slot, &state);
+    while (status == BROOD_OK && !(broodi_low(state) & BROKEN) && !break_round(slot, state));
+    return status;
+}
+
+brood_status brood_barrier_abort(brood_barrier barrier)
+{
+    return broodi_answer("brood_barrier_abort", break_current(barrier));
+}
+
+static brood_status query(brood_barrier barrier, const void *out, uint64_t *out_state)
+{
+    struct broodi_barrier_slot *slot;
+    if (find(barrier) && !out)
+        return broodi_fail(BROOD_INVALID, "out is NULL");
+    return load_state(barrier, &slot, out_state);
+}
+
+brood_status brood_barrier_is_broken(brood_barrier barrier, bool *out)
+{
+    uint64_t state = 0;
+    const brood_status status = query(barrier, out, &state);
+    if (status == BROOD_OK)
+        *out = broodi_low(state) & BROKEN;
+    return broodi_answer("brood_barrier_is_broken", status);
+}
+
+brood_status brood_barrier_waiting(brood_barrier barrier, uint32_t *out)
+{
+    uint64_t state = 0;
+    const brood_status status = query(barrier, out, &state);
+    if (status == BROOD_OK)
+        *out = count_of(state);
+    return broodi_answer("brood_barrier_waiting", status);
+}

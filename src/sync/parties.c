@@ -1,0 +1,317 @@
+// SPDX-License-Identifier: MIT
+// The entries of barriers. barrier.c describes the rounds, and the state of a barrier.
+//
+// A barrier for N parties has N party slots with two entries each: one for even turns, one for odd
+// turns (the halves). A participant first writes its name into an entry of its turn's half, then
+// counts itself. The states of one entry:
+//
+//   EMPTY           names no thread
+//   NAMED(round)    the participant has not read yet how that round ended
+//   LEFT            the participant has read it; name and round stay in the entry
+//   BAD             the round was reset before the participant had read how it ended
+//
+//   from            to              by
+//   EMPTY or LEFT   NAMED(round)    a thread that joins the current round, `round`
+//   NAMED(other)    NAMED(round)    the same, when the named thread has ended
+//   BAD             NAMED(round)    the same, when the named thread has ended
+//   NAMED(round)    NAMED(round)    the same, when the entry is abandoned (invariant 3)
+//   NAMED(round)    EMPTY           its participant: the round had ended before it counted itself
+//   NAMED(round)    LEFT            its participant, when it has read how the round ended
+//   BAD             LEFT            its participant, likewise; BAD stays set beside LEFT
+//   NAMED(round)    BAD             the reset of that round
+//   LEFT            EMPTY           a reset in the epoch of the name
+//
+// Invariants:
+//
+// 1. A thread counts itself in a round only while an entry names it for that round.
+//
+// 2. No thread takes an entry that names a living participant of an earlier round that has not
+// left. So while a participant of turn t has not left, turn t + 2 lacks an entry and cannot
+// complete: the participant reads t, t + 1 or t + 2, whatever number of resets comes between.
+//
+// 3. An entry is abandoned when it names, for the current round, a thread that has ended without
+// breaking the barrier. Whether it has counted itself is unknown, so the entry is taken only when
+// no other is free. If it had, one round of the half completes with one entry fewer. Turns would
+// be mistaken only if that happened in seven rounds of the half while one participant does not run.
+//
+// 4. The names of the current round and of the one before are in the entries, since those rounds
+// have different halves. When a thread that they name is killed, the barrier is broken: waiters
+// check this once a second, and the burial of a thread checks it for that thread.
+//
+// 5. The number of a round comes again after 2048 resets. A participant that had not read how its
+// round ended then finds BAD, and the names of those that had left are EMPTY.
+#include "sync/parties.h"
+
+#include "arena/thread_slot.h"
+#include "base/step.h"
+#include "sync/object.h"
+
+static struct broodi_party_slot *party_at(uint32_t index)
+{
+    return broodi_slot(BROODI_PARTY, index);
+}
+
+// The word of an entry: {generation of the thread's slot 26, BAD, LEFT, round 15, slot + 1 21}; 0
+// for EMPTY. NAMED has neither BAD nor LEFT.
+
+enum { THREAD_BITS = 21, LEFT_AT = THREAD_BITS + BROODI_ROUND_BITS, BAD_AT, GENERATION_AT };
+
+#define LEFT (UINT64_C(1) << LEFT_AT)
+#define BAD (UINT64_C(1) << BAD_AT)
+#define GENERATION_MASK ((UINT32_C(1) << (64 - GENERATION_AT)) - 1)
+
+static uint64_t entry_word(uint32_t thread, uint32_t generation, uint32_t round)
+{
+    return (uint64_t)generation << GENERATION_AT | (uint64_t)round << THREAD_BITS | (thread + 1);
+}
+
+static uint32_t round_before(uint32_t round)
+{
+    return broodi_round_add(round, BROODI_ROUND_TURN); // 15 of 16 turns
+}
+
+static uint32_t round_named(uint64_t word)
+{
+    return (uint32_t)(word >> THREAD_BITS) & BROODI_ROUND;
+}
+
+// True for LEFT, too: the death of a participant that has left still breaks the barrier.
+static bool is_of_round(uint64_t word, uint32_t round)
+{
+    return word && !(word & BAD) && round_named(word) == round;
+}
+
+static uint32_t thread_of(uint64_t word)
+{
+    return ((uint32_t)word & ((1U << THREAD_BITS) - 1)) - 1;
+}
+
+static bool is_thread(uint64_t word, uint32_t thread, uint32_t generation)
+{
+    return thread_of(word) == thread && word >> GENERATION_AT == (generation & GENERATION_MASK);
+}
+
+// The state of the thread that the entry names.
+static enum broodi_thread_fate fate_of(uint64_t word)
+{
+    const uint32_t thread = thread_of(word);
+    if (thread >= broodi_slot_limit(BROODI_THREAD))
+        return BROODI_FATE_GONE;
+    return broodi_thread_fate(thread, (uint32_t)(word >> GENERATION_AT), GENERATION_MASK);
+}
+
+// Whether that thread was killed and is not buried yet.
+static bool has_died(uint64_t word)
+{
+    return fate_of(word) == BROODI_FATE_DIED;
+}
+
+static uint64_t load_entry(const struct broodi_party_slot *party, uint32_t round)
+{
+    return atomic_load_explicit(&party->entries[round & 1], memory_order_acquire);
+}
+
+bool broodi_party_names(const struct broodi_party_slot *party, uint32_t round, uint32_t thread,
+                        uint32_t generation)
+{
+    const uint32_t before = round_before(round);
+    const uint64_t now = load_entry(party, round);
+    const uint64_t then = load_entry(party, before);
+    return (is_of_round(now, round) && is_thread(now, thread, generation)) ||
+           (is_of_round(then, before) && is_thread(then, thread, generation));
+}
+
+// Whether the party slot names a dead thread, for this round or for the one before.
+static bool names_dead(const struct broodi_party_slot *party, uint32_t round)
+{
+    const uint32_t before = round_before(round);
+    const uint64_t now = load_entry(party, round);
+    const uint64_t then = load_entry(party, before);
+    return (is_of_round(now, round) && has_died(now)) ||
+           (is_of_round(then, before) && has_died(then));
+}
+
+// The party slot at `*index`, which becomes the index of the next one; NULL after the last, and
+// when the slot belongs to another barrier by now.
+static struct broodi_party_slot *next_party(uint64_t id, uint32_t *index)
+{
+    if (*index >= broodi_slot_limit(BROODI_PARTY))
+        return NULL;
+    struct broodi_party_slot *party = party_at(*index);
+    if (atomic_load_explicit(&party->barrier, memory_order_acquire) != id)
+        return NULL;
+    *index = atomic_load_explicit(&party->next, memory_order_relaxed);
+    return party;
+}
+
+bool broodi_parties_have_dead(const struct broodi_barrier_slot *slot, uint64_t id, uint32_t round)
+{
+    const struct broodi_party_slot *party;
+    uint32_t index = atomic_load_explicit(&slot->first, memory_order_relaxed);
+    while ((party = next_party(id, &index)) != NULL)
+        if (names_dead(party, round))
+            return true;
+    return false;
+}
+
+// Frees a party slot of the destroyed barrier `id`. Several processes may do so at the same time:
+// the one that clears `barrier` frees the slot. The others find another value there, 0 or the next
+// barrier to which the slot belongs.
+static void free_party(uint32_t index, uint64_t id)
+{
+    struct broodi_party_slot *party = party_at(index);
+    broodi_step(BROODI_STEP_PARTY_ENDED);
+    if (!atomic_compare_exchange_strong_explicit(&party->barrier, &id, 0, memory_order_acq_rel,
+                                                 memory_order_relaxed))
+        return;
+    broodi_step(BROODI_STEP_PARTY_FREED);
+    (void)broodi_slot_free(BROODI_PARTY, index, broodi_word_load(&party->state));
+}
+
+void broodi_parties_free(uint64_t id, uint32_t first)
+{
+    for (uint32_t index = first, next = first; next_party(id, &next) != NULL; index = next)
+        free_party(index, id);
+}
+
+static brood_status add_party(struct broodi_barrier_slot *slot, uint64_t id)
+{
+    uint32_t index;
+    const brood_status status = broodi_slot_allocate(BROODI_PARTY, 0, &index);
+    if (status != BROOD_OK)
+        return status;
+    struct broodi_party_slot *party = party_at(index);
+    broodi_step(BROODI_STEP_PARTY_TAKEN);
+    for (int i = 0; i < 2; i++)
+        atomic_store_explicit(&party->entries[i], 0, memory_order_relaxed);
+    atomic_store_explicit(&party->next, atomic_load_explicit(&slot->first, memory_order_relaxed),
+                          memory_order_relaxed);
+    atomic_store_explicit(&party->barrier, id, memory_order_release);
+    broodi_step(BROODI_STEP_PARTY_TIED);
+    atomic_store_explicit(&slot->first, index, memory_order_release);
+    return BROOD_OK;
+}
+
+brood_status broodi_parties_add(struct broodi_barrier_slot *slot, uint64_t id, uint32_t parties)
+{
+    brood_status status = BROOD_OK;
+    atomic_store_explicit(&slot->first, BROODI_NONE, memory_order_relaxed);
+    for (uint32_t i = 0; status == BROOD_OK && i < parties; i++)
+        status = add_party(slot, id);
+    if (status != BROOD_OK)
+        broodi_parties_free(id, atomic_load_explicit(&slot->first, memory_order_relaxed));
+    return status;
+}
+
+void broodi_parties_sweep(void)
+{
+    const uint32_t limit = broodi_slot_limit(BROODI_PARTY);
+    for (uint32_t index = 0; (index = broodi_slot_next(BROODI_PARTY, index, limit)) < limit;
+         index++) {
+        const uint64_t id = atomic_load_explicit(&party_at(index)->barrier, memory_order_acquire);
+        const struct broodi_barrier_slot *slot = id ? broodi_object_find(BROODI_BARRIER, id) : NULL;
+        if (slot && !broodi_handle_is_current(id, broodi_word_load(&slot->state)))
+            free_party(index, id);
+    }
+}
+
+// Whether a thread that joins `round` may take the entry: it is EMPTY or LEFT, or was written in
+// another round by a thread that has ended.
+static bool is_free(uint64_t word, uint32_t round)
+{
+    return !word || (word & LEFT) ||
+           (!is_of_round(word, round) && fate_of(word) != BROODI_FATE_LIVES);
+}
+
+// Whether the entry names, for this very round, a thread that has ended without breaking the
+// barrier: by its return, or with its process in order. It will not mark the entry LEFT.
+static bool is_abandoned(uint64_t word, uint32_t round)
+{
+    return is_of_round(word, round) && fate_of(word) == BROODI_FATE_GONE;
+}
+
+// Writes the participant's name into a free entry of this round or, with `abandoned`, into an
+// abandoned one; NULL when there is none.
+static _Atomic uint64_t *take_entry(const struct broodi_participant *participant, uint32_t round,
+                                    bool abandoned)
+{
+    struct broodi_party_slot *party;
+    uint32_t index = atomic_load_explicit(&participant->slot->first, memory_order_relaxed);
+    while ((party = next_party(participant->barrier, &index)) != NULL) {
+        _Atomic uint64_t *entry = &party->entries[round & 1];
+        uint64_t word = atomic_load_explicit(entry, memory_order_acquire);
+        if (!(abandoned ? is_abandoned(word, round) : is_free(word, round)))
+            continue;
+        // The state is loaded after the entry. A free entry implies that the round cannot complete
+        // without it: if the round is still the current one, it stays incomplete until the entry
+        // changes, and then the compare-and-swap fails. With an abandoned entry the round may have
+        // completed before the name was written; the participant is not counted then, and the name
+        // is erased.
+        if (broodi_round_of(broodi_word_load(&participant->slot->state)) == round &&
+            atomic_compare_exchange_strong_explicit(
+                entry, &word, entry_word(participant->thread, participant->generation, round),
+                memory_order_acq_rel, memory_order_relaxed))
+            return entry;
+    }
+    return NULL;
+}
+
+_Atomic uint64_t *broodi_entry_take(const struct broodi_participant *participant, uint32_t round)
+{
+    _Atomic uint64_t *entry = take_entry(participant, round, false);
+    return entry ? entry : take_entry(participant, round, true);
+}
+
+// Whether the word is the participant's name for this round. Once the barrier is destroyed, the
+// entry may belong to another barrier and name another thread.
+static bool is_own(const struct broodi_participant *participant, uint64_t word, uint32_t round)
+{
+    return word && round_named(word) == round &&
+           is_thread(word, participant->thread, participant->generation);
+}
+
+bool broodi_entry_is_bad(const struct broodi_participant *participant, uint32_t round,
+                         const _Atomic uint64_t *entry)
+{
+    const uint64_t word = atomic_load_explicit(entry, memory_order_acquire);
+    return is_own(participant, word, round) && (word & BAD);
+}
+
+void broodi_entry_leave(const struct broodi_participant *participant, uint32_t round,
+                        _Atomic uint64_t *entry, bool erase)
+{
+    uint64_t word = atomic_load_explicit(entry, memory_order_acquire);
+    while (is_own(participant, word, round) &&
+           !atomic_compare_exchange_weak_explicit(entry, &word, erase ? 0 : word | LEFT,
+                                                  memory_order_acq_rel, memory_order_acquire))
+        continue;
+}
+
+// The word of an entry after the reset of `round`: names of its epoch with LEFT are erased, names
+// of the round without LEFT become BAD. After 2048 resets the number of the round comes again, and
+// neither may count as a name of that later round.
+static uint64_t after_reset(uint64_t word, uint32_t round)
+{
+    const uint32_t named = round_named(word);
+    if (!word || ((named ^ round) & BROODI_ROUND_EPOCH) != 0)
+        return word;
+    if (word & LEFT)
+        return 0;
+    return named == round ? word | BAD : word;
+}
+
+void broodi_parties_reset(const struct broodi_barrier_slot *slot, uint64_t id, uint32_t round)
+{
+    struct broodi_party_slot *party;
+    uint32_t index = atomic_load_explicit(&slot->first, memory_order_relaxed);
+    while ((party = next_party(id, &index)) != NULL) {
+        for (int i = 0; i < 2; i++) {
+            uint64_t word = atomic_load_explicit(&party->entries[i], memory_order_acquire);
+            while (after_reset(word, round) != word &&
+                   !atomic_compare_exchange_weak_explicit(
+                       &party->entries[i], &word, after_reset(word, round), memory_order_acq_rel,
+                       memory_order_acquire))
+                continue;
+        }
+    }
+}

@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: MIT
+#include "sync/seat.h"
+
+#include "arena/self.h"
+#include "arena/thread_slot.h"
+#include "arena/wait.h"
+#include "base/step.h"
+
+// Tickets older than this are renewed.
+#define OLDEST (BROODI_TICKET / 4)
+
+uint32_t broodi_seat_limit(void)
+{
+    const uint32_t seats = broodi_slot_limit(BROODI_SEAT);
+    const uint32_t threads = broodi_slot_limit(BROODI_THREAD);
+    return seats < threads ? seats : threads;
+}
+
+bool broodi_seat_is_abandoned(const struct broodi_seat *seat)
+{
+    return !broodi_thread_is_alive(broodi_slot_index(BROODI_SEAT, seat));
+}
+
+struct broodi_seat *broodi_seat_next(uint64_t id, uint32_t *index, uint64_t *out_word)
+{
+    const uint32_t limit = broodi_seat_limit();
+    while ((*index = broodi_slot_next(BROODI_THREAD, *index, limit)) < limit) {
+        struct broodi_seat *seat = broodi_seat_at((*index)++);
+        const uint64_t word = atomic_load_explicit(&seat->state.state, memory_order_seq_cst);
+        const enum broodi_seat_phase phase = broodi_seat_phase_of(word);
+        if (!broodi_seat_is_for(word, id) || phase > BROODI_SEAT_WAITING)
+            continue;
+        if (phase == BROODI_SEAT_ENTERING && broodi_seat_is_abandoned(seat)) {
+            (void)broodi_seat_change(seat, word, 0);
+            continue;
+        }
+        *out_word = word;
+        return seat;
+    }
+    return NULL;
+}
+
+// Changes the word to CHOSEN and wakes the waiter. False if the word was not `word` any more.
+static bool choose(struct broodi_seat *seat, uint64_t word)
+{
+    const uint64_t chosen = (word & ~BROODI_SEAT_PHASE) | BROODI_SEAT_CHOSEN;
+    if (!broodi_seat_change(seat, word, chosen))
+        return false;
+    broodi_step(BROODI_STEP_CONDITION_CHOSEN);
+    broodi_wake(&seat->state, 1);
+    return true;
+}
+
+void broodi_seat_choose_released(struct broodi_seat *seat, uint64_t word, uint64_t id,
+                                 uint64_t state)
+{
+    while (broodi_seat_is_for(word, id) && broodi_seat_is_waiting(word) &&
+           broodi_seat_is_released(seat, state) && !choose(seat, word))
+        word = broodi_word_load(&seat->state);
+}
+
+void broodi_seat_end_wait(struct broodi_seat *seat, uint64_t word)
+{
+    if (broodi_seat_change(seat, word, 0))
+        broodi_wake(&seat->state, 1);
+}
+
+// The age of the ticket: how many tickets have been taken since, up to `state`. An age of more
+// than half of all tickets means that the ticket was taken after `state`.
+static uint32_t age(uint64_t word, uint64_t state)
+{
+    return (broodi_last_ticket(state) - broodi_seat_ticket(word)) & BROODI_TICKET;
+}
+
+static bool waited_when(const struct broodi_seat *seat, uint64_t word, uint64_t state)
+{
+    return broodi_seat_is_waiting(word) && age(word, state) <= BROODI_TICKET / 2 &&
+           broodi_seat_epoch(seat) == broodi_epoch(state);
+}
+
+void broodi_seat_renew_ticket(struct broodi_seat *seat, uint64_t word, uint64_t id, uint64_t state)
+{
+    if (waited_when(seat, word, state) && age(word, state) > OLDEST)
+        (void)broodi_seat_change(
+            seat, word,
+            broodi_seat_word(id, broodi_last_ticket(state) - OLDEST, BROODI_SEAT_WAITING));
+}
+
+struct broodi_seat *broodi_seat_first(uint64_t id, uint64_t state, uint64_t *out_word,
+                                      bool *out_empty)
+{
+    uint64_t word;
+    struct broodi_seat *seat;
+    struct broodi_seat *first = NULL;
+    *out_empty = true;
+    for (uint32_t index = 0; (seat = broodi_seat_next(id, &index, &word)) != NULL;) {
+        *out_empty = false;
+        if (!waited_when(seat, word, state) || (first && age(word, state) <= age(*out_word, state)))
+            continue;
+        first = seat;
+        *out_word = word;
+    }
+    return first;
+}
+
+uint32_t broodi_seat_claimant(void)
+{
+    const uint32_t slot = broodi_self_slot();
+    if (slot == BROODI_NONE || slot + 1 >= UINT32_C(1) << BROODI_CLAIM_SLOT_BITS)
+        return 0;
+    return (broodi_thread_turn(slot) << BROODI_CLAIM_SLOT_BITS | (slot + 1)) & BROODI_TICKET;
+}
+
+bool broodi_seat_claim(struct broodi_seat *seat, uint64_t word, uint64_t id, uint32_t notifier)
+{
+    if (notifier == 0)
+        return choose(seat, word);
+    if (!broodi_seat_change(seat, word, broodi_seat_word(id, notifier, BROODI_SEAT_CLAIMED)))
+        return false;
+    broodi_step(BROODI_STEP_CONDITION_CLAIMED);
+    return true;
+}
+
+void broodi_seat_choose_claimed(uint64_t id, uint32_t notifier)
+{
+    const uint64_t claimed = broodi_seat_word(id, notifier, BROODI_SEAT_CLAIMED);
+    const uint32_t limit = broodi_seat_limit();
+    for (uint32_t index = 0; index < limit; index++) {
+        struct broodi_seat *seat = broodi_seat_at(index);
+        if (broodi_word_load(&seat->state) == claimed)
+            (void)choose(seat, claimed);
+    }
+}
+
+void broodi_seat_await_claim(struct broodi_seat *seat, uint64_t seen)
+{
+    const uint32_t notifier = broodi_seat_ticket(seen);
+    const uint32_t slot = (notifier & ((UINT32_C(1) << BROODI_CLAIM_SLOT_BITS) - 1)) - 1;
+    const uint32_t turn = notifier >> BROODI_CLAIM_SLOT_BITS;
+    const uint32_t mask = ((UINT32_C(1) << BROODI_CLAIM_TURN_BITS) - 1) << 1;
+    broodi_wait(&seat->state, seen, slot, INT64_MAX);
+    if (broodi_thread_fate(slot, turn << 1, mask) != BROODI_FATE_LIVES)
+        (void)broodi_seat_change(seat, seen, (seen & ~BROODI_SEAT_PHASE) | BROODI_SEAT_CHOSEN);
+}

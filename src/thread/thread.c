@@ -1,0 +1,444 @@
+// SPDX-License-Identifier: MIT
+// Threads. The states of a thread are
+//
+//   RUNNING   its target runs
+//   LEAVING   the same, and the target has called exit()
+//   ENDED     the thread has left its target: by return, exit of the thread, or cancellation
+//   REAPING   one thread joins the system's thread, which usually takes microseconds
+//   REAPED    the system's thread has ended
+//
+// in this order; only a thread that calls exit() is LEAVING, and a REAPING that times out goes back
+// to ENDED. Any number of threads may join a thread; one of them reaps it.
+#include "thread/threads.h"
+
+#include "arena/race.h"
+#include "arena/self.h"
+#include "arena/wait.h"
+#include "base/compiler.h"
+#include "base/deadline.h"
+#include "base/fail.h"
+#include "base/fault.h"
+#include "os/os_guard.h"
+#include "os/os_thread.h"
+#include "thread/stop.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { RUNNING, LEAVING, ENDED, REAPING, REAPED };
+
+enum { BATCH = 32 }; // threads that reap_ended() collects in one hold of the guard
+
+struct brood_thread {
+    _Atomic uint32_t references;
+    uint64_t serial; // of the process that the thread runs in
+    uint64_t id;
+    broodi_word state;
+    brood_os_thread thread;
+    brood_target target;
+    void *arg;
+    void *copy; // of the argument; NULL if the pointer itself was passed
+    int code;   // written before the state becomes ENDED
+    bool daemon;
+    atomic_bool asked;  // to stop
+    atomic_bool leaves; // has called exit(), in its target or in a destructor behind it
+    brood_thread *next; // guarded by the guard
+    char name[];
+};
+
+// Guarded by the guard.
+static struct {
+    brood_thread *first;
+    brood_thread *inherited; // objects of the parent in a forked child: reachable, never used
+    unsigned started;
+    bool closed; // no more threads can be started
+} threads;
+
+static uint64_t state_of(const brood_thread *thread)
+{
+    return atomic_load_explicit(&thread->state.state, memory_order_acquire);
+}
+
+static void set_state(brood_thread *thread, uint32_t state)
+{
+    atomic_store_explicit(&thread->state.state, state, memory_order_seq_cst);
+    broodi_wake(&thread->state, BROODI_ALL);
+}
+
+static void retain(brood_thread *thread)
+{
+    atomic_fetch_add_explicit(&thread->references, 1, memory_order_relaxed);
+}
+
+void brood_thread_drop(brood_thread *thread)
+{
+    if (!thread)
+        return;
+    broodi_race_release(thread);
+    if (atomic_fetch_sub_explicit(&thread->references, 1, memory_order_acq_rel) > 1)
+        return;
+    broodi_race_acquire(thread);
+    free(thread->copy);
+    free(thread);
+}
+
+// Starting
+
+static brood_thread *create(const char *name, const void *arg, size_t size)
+{
+    const size_t length = strlen(name) + 1;
+    brood_thread *thread = broodi_alloc(sizeof *thread + length);
+    void *copy = size && thread ? broodi_alloc(size) : NULL;
+    if (!thread || (size && !copy)) {
+        free(thread);
+        return NULL;
+    }
+    memset(thread, 0, sizeof *thread);
+    memcpy(thread->name, name, length);
+    thread->arg = size ? memcpy(copy, arg, size) : (void *)(uintptr_t)arg;
+    thread->copy = copy;
+    thread->serial = broodi_here.serial;
+    thread->id = broodi_thread_number();
+    atomic_init(&thread->references, 1);
+    broodi_race_ignore(&thread->references, sizeof thread->references);
+    broodi_race_ignore(&thread->state, sizeof thread->state);
+    broodi_race_ignore(&thread->asked, sizeof thread->asked);
+    return thread;
+}
+
+static void run(void *arg)
+{
+    brood_thread *thread = arg;
+    struct broodi_self *self = broodi_self();
+    if (self) {
+        self->thread = thread;
+        self->name = thread->name;
+        self->daemon = thread->daemon;
+        self->asked = &thread->asked;
+        self->id = thread->id;
+        // So that brood_dump lists the thread. The target also runs without a slot.
+        (void)broodi_self_take_slot();
+    }
+    thread->code = thread->target(thread->arg);
+    if (self)
+        broodi_self_end(self);
+    else
+        broodi_thread_complete(thread);
+}
+
+static brood_status check(brood_target target, const void *arg, size_t size,
+                          const brood_thread_options *options)
+{
+    const brood_status status = broodi_ready();
+    if (status != BROOD_OK)
+        return status;
+    if (!target)
+        return broodi_fail(BROOD_INVALID, "target is NULL");
+    if (size > 0 && !arg)
+        return broodi_fail(BROOD_INVALID, "arg is NULL, size is %zu", size);
+    if (options->daemon < BROOD_DAEMON_INHERIT || options->daemon > BROOD_DAEMON_NO)
+        return broodi_fail(BROOD_INVALID, "invalid daemon mode %d", (int)options->daemon);
+    for (size_t i = 0; i < sizeof options->reserved / sizeof options->reserved[0]; i++)
+        if (options->reserved[i])
+            return broodi_fail(BROOD_INVALID, "a reserved member of the options is not zero");
+    return broodi_self_admit_start();
+}
+
+static bool is_daemon(int32_t mode)
+{
+    const struct broodi_self *self = broodi_self_known();
+    const bool inherited = self && self->daemon;
+    return mode == BROOD_DAEMON_YES || (mode == BROOD_DAEMON_INHERIT && inherited);
+}
+
+// Starts and lists the thread in one hold of the guard: so once the list is closed, it holds every
+// thread that has not been reaped, and none is added.
+static brood_status start_and_list(brood_thread *thread, size_t stack_size)
+{
+    brood_status status = BROOD_WRONG_STATE;
+    brood_os_guard_lock();
+    if (!threads.closed)
+        status = brood_os_thread_start(&thread->thread, run, thread, stack_size);
+    if (status == BROOD_OK) {
+        retain(thread);
+        thread->next = threads.first;
+        threads.first = thread;
+    }
+    brood_os_guard_unlock();
+    return status;
+}
+
+static void reap_ended(void);
+
+static brood_status start(brood_thread **out, brood_target target, const void *arg, size_t size,
+                          const brood_thread_options *options)
+{
+    char counted[32];
+    brood_status status = check(target, arg, size, options);
+    if (status != BROOD_OK)
+        return status;
+    reap_ended();
+    brood_os_guard_lock();
+    (void)snprintf(counted, sizeof counted, "Thread-%u", ++threads.started);
+    brood_os_guard_unlock();
+    brood_thread *thread = create(options->name ? options->name : counted, arg, size);
+    if (!thread)
+        return broodi_fail(BROOD_NO_MEMORY, "a thread object with an argument of %zu bytes", size);
+    thread->target = target;
+    thread->daemon = is_daemon(options->daemon);
+    retain(thread); // for the new thread itself
+    status = start_and_list(thread, options->stack_size);
+    if (status != BROOD_OK) {
+        brood_thread_drop(thread);
+        brood_thread_drop(thread);
+        return status;
+    }
+    if (out)
+        *out = thread;
+    else
+        brood_thread_drop(thread);
+    return BROOD_OK;
+}
+
+brood_status brood_thread_start(brood_thread **out, brood_target target, const void *arg,
+                                size_t size, const brood_thread_options *options)
+{
+    static const brood_thread_options defaults = BROOD_THREAD_OPTIONS_INIT;
+    return broodi_answer("brood_thread_start",
+                         start(out, target, arg, size, options ? options : &defaults));
+}
+
+// Ending
+
+void broodi_thread_complete(brood_thread *thread)
+{
+    broodi_race_release(thread);
+    set_state(thread, ENDED);
+    brood_thread_drop(thread);
+}
+
+static bool unlink_thread(brood_thread *thread)
+{
+    brood_os_guard_lock();
+    brood_thread **link = &threads.first;
+    while (*link && *link != thread)
+        link = &(*link)->next;
+    const bool found = *link;
+    if (found)
+        *link = thread->next;
+    brood_os_guard_unlock();
+    return found;
+}
+
+// Joins the system's thread of an ENDED thread, which may still run the program's thread-local
+// destructors. One caller does that at a time, until `deadline`; other callers return at once.
+static void reap(brood_thread *thread, int64_t deadline)
+{
+    uint64_t state = ENDED;
+    if (brood_os_thread_is_self(thread->thread) ||
+        !atomic_compare_exchange_strong_explicit(&thread->state.state, &state, REAPING,
+                                                 memory_order_acq_rel, memory_order_acquire))
+        return;
+    const bool joined = brood_os_thread_join(thread->thread, deadline) == BROOD_OK;
+    set_state(thread, joined ? REAPED : ENDED);
+    if (joined && unlink_thread(thread))
+        brood_thread_drop(thread);
+}
+
+// Returns a reference to the first thread of the list that fits; NULL if there is none.
+static brood_thread *find(bool (*fits)(const brood_thread *))
+{
+    brood_os_guard_lock();
+    brood_thread *thread = threads.first;
+    while (thread && !fits(thread))
+        thread = thread->next;
+    if (thread)
+        retain(thread);
+    brood_os_guard_unlock();
+    return thread;
+}
+
+// Reaps ended threads without waiting, so that those which the program never joins do not
+// accumulate. A thread that the system has not ended yet is left for the next call.
+static void reap_ended(void)
+{
+    size_t count;
+    brood_thread *ended[BATCH];
+    do {
+        count = 0;
+        brood_os_guard_lock();
+        for (brood_thread *thread = threads.first; thread && count < BATCH; thread = thread->next) {
+            if (state_of(thread) != ENDED)
+                continue;
+            retain(thread);
+            ended[count++] = thread;
+        }
+        brood_os_guard_unlock();
+        size_t reaped = 0;
+        for (size_t i = 0; i < count; i++) {
+            reap(ended[i], 0);
+            reaped += state_of(ended[i]) == REAPED;
+            brood_thread_drop(ended[i]);
+        }
+        if (reaped == 0)
+            return;
+    } while (count == BATCH);
+}
+
+// Whether `thread` is the calling one. An ENDED thread, which has no broodi_self any more, may
+// still call: it runs the program's thread-local destructors, or exit() as the last thread of the
+// process. Then compare the system's threads: a handle cannot be reused before it is reaped.
+static bool is_self(const brood_thread *thread)
+{
+    const struct broodi_self *self = broodi_self_known();
+    if (self && self->thread)
+        return self->thread == thread;
+    const uint64_t state = state_of(thread);
+    return (state == ENDED || state == REAPING) && brood_os_thread_is_self(thread->thread);
+}
+
+static BROODI_THREAD_LOCAL bool leaving; // the calling thread is on the list, and has called exit()
+
+// Whether the thread and the caller have both called exit(), which joins all threads: they would
+// wait for each other.
+static bool leaves_beside_caller(const brood_thread *thread)
+{
+    return leaving && atomic_load_explicit(&thread->leaves, memory_order_acquire);
+}
+
+static bool is_to_be_joined(const brood_thread *thread)
+{
+    return !thread->daemon && !is_self(thread) && !leaves_beside_caller(thread);
+}
+
+void broodi_thread_leaves(void)
+{
+    brood_thread *own = find(is_self);
+    if (!own)
+        return;
+    uint64_t state = RUNNING;
+    leaving = true;
+    atomic_store_explicit(&own->leaves, true, memory_order_seq_cst);
+    if (atomic_compare_exchange_strong_explicit(&own->state.state, &state, LEAVING,
+                                                memory_order_seq_cst, memory_order_relaxed))
+        broodi_wake(&own->state, BROODI_ALL);
+    brood_thread_drop(own);
+}
+
+brood_thread *broodi_threads_any(void)
+{
+    reap_ended();
+    return find(is_to_be_joined);
+}
+
+static void wait_for(brood_thread *thread, uint64_t state, int64_t deadline)
+{
+    broodi_self_waits(BROODI_WAITS_THREAD, thread->id);
+    broodi_wait(&thread->state, state, BROODI_NONE, deadline);
+    broodi_self_waits(BROODI_WAITS_NOT, 0);
+}
+
+brood_status broodi_thread_join(brood_thread *thread, int64_t deadline)
+{
+    for (;;) {
+        const uint64_t state = state_of(thread);
+        if (state == REAPED)
+            return BROOD_OK;
+        if (leaves_beside_caller(thread))
+            return broodi_fail(BROOD_DEADLOCK, "both threads have called exit()");
+        if (state == ENDED)
+            reap(thread, deadline);
+        else if (deadline > 0)
+            wait_for(thread, state, deadline);
+        if (state_of(thread) != REAPED && (deadline == 0 || brood_clock() >= deadline))
+            return BROOD_TIMEOUT;
+    }
+}
+
+static bool is_ours(const brood_thread *thread)
+{
+    return thread && thread->serial == broodi_here.serial;
+}
+
+static brood_status check_ours(const brood_thread *thread)
+{
+    if (!thread)
+        return broodi_fail(BROOD_INVALID, "thread is NULL");
+    if (!is_ours(thread))
+        return broodi_fail(BROOD_WRONG_STATE, "a thread of another process: %s", thread->name);
+    return BROOD_OK;
+}
+
+static brood_status request_stop(brood_thread *thread)
+{
+    const brood_status status = check_ours(thread);
+    if (status != BROOD_OK)
+        return status;
+    broodi_race_release(&thread->asked);
+    atomic_store_explicit(&thread->asked, true, memory_order_release);
+    broodi_stop_notify_threads();
+    return BROOD_OK;
+}
+
+brood_status brood_thread_request_stop(brood_thread *thread)
+{
+    return broodi_answer("brood_thread_request_stop", request_stop(thread));
+}
+
+static brood_status join(brood_thread *thread, brood_duration timeout, int *out_code)
+{
+    brood_status status = check_ours(thread);
+    if (status != BROOD_OK)
+        return status;
+    if (is_self(thread))
+        return broodi_fail(BROOD_DEADLOCK, "a thread cannot join itself");
+    status = broodi_thread_join(thread, broodi_deadline(timeout));
+    // The thread has left its target, so the join succeeds. A later join or start reaps the thread.
+    if (status == BROOD_TIMEOUT && state_of(thread) > LEAVING)
+        status = BROOD_OK;
+    if (status == BROOD_OK)
+        broodi_race_acquire(thread);
+    if (status == BROOD_OK && out_code)
+        *out_code = thread->code;
+    return status;
+}
+
+brood_status brood_thread_join(brood_thread *thread, brood_duration timeout, int *out_code)
+{
+    return broodi_answer("brood_thread_join", join(thread, timeout, out_code));
+}
+
+bool brood_thread_is_alive(brood_thread *thread)
+{
+    return is_ours(thread) && state_of(thread) <= LEAVING;
+}
+
+uint64_t brood_thread_id(const brood_thread *thread)
+{
+    return thread ? thread->id : 0;
+}
+
+const char *brood_thread_name(const brood_thread *thread)
+{
+    return thread ? thread->name : "";
+}
+
+void broodi_threads_close(void)
+{
+    brood_os_guard_lock();
+    threads.closed = true;
+    brood_os_guard_unlock();
+}
+
+void broodi_threads_forget(void)
+{
+    while (threads.first) {
+        brood_thread *thread = threads.first;
+        threads.first = thread->next;
+        thread->next = threads.inherited;
+        threads.inherited = thread;
+    }
+    threads.started = 0;
+    threads.closed = false;
+}
