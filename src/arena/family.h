@@ -76,6 +76,8 @@ struct broodi_view {
     unsigned char *rest;
     size_t stride;
     uint32_t capacity;
+    // Bytes behind the first slots.
+    size_t size;
     // Slots that are accessible in this process; only grows, up to the shared limit.
     _Atomic uint32_t limit;
 };
@@ -95,21 +97,6 @@ extern struct broodi_family broodi_family;
 // number `family`.
 brood_status broodi_family_create(void);
 brood_status broodi_family_open(intptr_t object, uint64_t window, const uint64_t family[2]);
-
-// How many bytes of the table are committed behind the first slots.
-size_t broodi_table_size(enum broodi_kind kind);
-
-// The size in bytes of a step of the table; 0 behind the last.
-size_t broodi_table_step_size(enum broodi_kind kind, uint32_t step);
-
-// Makes all committed slots of the table accessible in this process. Async-signal-safe. False when
-// the system has no memory for the mapping; broodi_family_is_short() is true from then until a
-// mapping succeeds.
-bool broodi_view_extend(enum broodi_kind kind);
-bool broodi_family_is_short(void);
-
-// The same for slots that the caller must have: on failure prints one line and ends the process.
-void broodi_view_need(enum broodi_kind kind);
 
 static inline bool broodi_view_has(enum broodi_kind kind, uint32_t index)
 {
@@ -150,28 +137,11 @@ static inline uint32_t broodi_slot_limit(enum broodi_kind kind)
     return limit;
 }
 
-// Takes a free slot, by one compare-and-swap that also stores `low` in the state word. Fails with
-// BROOD_NO_MEMORY, BROOD_NO_RESOURCES.
-brood_status broodi_slot_allocate(enum broodi_kind kind, uint32_t low, uint32_t *out_index);
-
-// Commits the slot at `index`, for kinds whose slots are not taken but go with a slot of another
-// kind. Fails with BROOD_NO_MEMORY, BROOD_NO_RESOURCES.
-brood_status broodi_slot_commit(enum broodi_kind kind, uint32_t index);
-
-// Frees a slot whose state is exactly `state`; false when it has changed. Wakes no waiters.
-bool broodi_slot_free(enum broodi_kind kind, uint32_t index, uint64_t state);
-
-// The same for kinds of struct broodi_awaited_slot: the free slot keeps the low word `kept`.
-bool broodi_slot_free_keeping(enum broodi_kind kind, uint32_t index, uint64_t state, uint32_t kept);
-
 // A generation is odd while the slot is taken.
 static inline bool broodi_slot_is_live(uint64_t state)
 {
     return broodi_generation(state) & 1;
 }
-
-// The handle of a taken slot.
-uint64_t broodi_handle_of(enum broodi_kind kind, uint32_t index);
 
 // Whether the state still belongs to the object that `id` names. If not, the object was destroyed:
 // BROOD_STALE.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "arena/heap.h"
+#include "arena/allocator.h"
 
 #include "arena/cell.h"
 #include "arena/family.h"

@@ -10,10 +10,10 @@
 // The thread whose compare-and-swap stores DYING, the worker, is the only one that frees the slot.
 // If the worker's process dies first, a sweep stores its own name over it and goes on.
 #include "arena/process_slot.h"
+#include "arena/allocator.h"
 
 #include "arena/family.h"
 #include "arena/here.h"
-#include "arena/wait.h"
 #include "base/label.h"
 #include "base/step.h"
 #include "os/os_process.h"
@@ -134,70 +134,6 @@ bool broodi_process_slot_has_begun(uint32_t index)
     const uint64_t state =
         atomic_load_explicit(&process_at(index)->state.state, memory_order_acquire);
     return broodi_process_phase_of(state) != BROODI_PROCESS_STARTING;
-}
-
-// A report beside the phase ENDED: kind, crash, and the system's code, which has 8 bits on systems
-// with fork servers.
-
-enum { KIND_AT = 2, CRASH_AT = 6, NATIVE_AT = 10, FIELD = 15, NATIVE_FIELD = 0xffff };
-
-static uint32_t pack(brood_exit seen)
-{
-    return BROODI_PROCESS_ENDED | ((uint32_t)seen.kind & FIELD) << KIND_AT |
-           ((uint32_t)seen.crash & FIELD) << CRASH_AT |
-           ((uint32_t)seen.native & NATIVE_FIELD) << NATIVE_AT;
-}
-
-static brood_exit unpack(uint32_t low)
-{
-    brood_exit seen = { .kind = (int32_t)(low >> KIND_AT & FIELD),
-                        .crash = (int32_t)(low >> CRASH_AT & FIELD),
-                        .native = low >> NATIVE_AT & NATIVE_FIELD };
-    if (seen.kind == BROOD_EXITED)
-        seen.code = (int32_t)seen.native;
-    return seen;
-}
-
-// Whether the process in this slot is a child of the calling fork server, as far as the slot tells:
-// it came from a fork server, and has the server's own parent. The number alone would not do, since
-// an earlier process with the same number may still have a slot.
-static bool is_served(const struct broodi_process_slot *slot)
-{
-    const struct broodi_process_slot *own = process_at(broodi_here.process);
-    return atomic_load_explicit(&slot->origin, memory_order_relaxed) == BROODI_ORIGIN_FORKSERVER &&
-           atomic_load_explicit(&slot->parent, memory_order_relaxed) ==
-               atomic_load_explicit(&own->parent, memory_order_relaxed);
-}
-
-void broodi_process_slot_report(int64_t pid, brood_exit seen)
-{
-    const uint32_t limit = broodi_slot_limit(BROODI_PROCESS);
-    for (uint32_t index = 0; (index = broodi_slot_next(BROODI_PROCESS, index, limit)) < limit;
-         index++) {
-        struct broodi_process_slot *slot = process_at(index);
-        const uint64_t state = atomic_load_explicit(&slot->state.state, memory_order_acquire);
-        const enum broodi_process_phase phase = broodi_process_phase_of(state);
-        const bool is_announced = phase == BROODI_PROCESS_STARTING;
-        if (atomic_load_explicit(&slot->pid, memory_order_relaxed) != pid ||
-            (!is_announced && phase != BROODI_PROCESS_LIVE) || !broodi_process_has_number(slot) ||
-            !is_served(slot))
-            continue;
-        if (is_announced) // it ended before it began: the number is not its own any more
-            atomic_store_explicit(&slot->pid, 0, memory_order_relaxed);
-        else if (set_process(index, state, pack(seen)))
-            broodi_wake(&slot->state, BROODI_ALL);
-        return;
-    }
-}
-
-bool broodi_process_slot_reported(uint32_t index, brood_exit *out)
-{
-    const uint64_t state =
-        atomic_load_explicit(&process_at(index)->state.state, memory_order_acquire);
-    if (broodi_process_phase_of(state) != BROODI_PROCESS_ENDED)
-        return false;
-    *out = unpack(broodi_low(state));
-    return true;
 }
 
 // Whether the parent that took the slot still has its own.

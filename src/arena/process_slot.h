@@ -37,7 +37,7 @@ enum broodi_process_phase broodi_process_phase_of(uint64_t state);
 bool broodi_process_slot_begin(uint32_t index, uint64_t live, int64_t pid);
 
 // Called by a process that will later call broodi_process_slot_begin for the slot: stores `pid`, so
-// that broodi_process_slot_report finds the slot if the process ends before that.
+// that broodi_report_write finds the slot if the process ends before that.
 void broodi_process_slot_announce(uint32_t index, uint64_t live, int64_t pid);
 
 // The state LIVE with the slot's present generation.
@@ -49,13 +49,6 @@ bool broodi_process_slot_has_begun(uint32_t index);
 // Whether `pid` in the slot is a number of this process's namespace. If not, the number means no
 // process here, or an unrelated one.
 bool broodi_process_has_number(const struct broodi_process_slot *slot);
-
-// Called by a fork server before it reaps the process `pid`, so that the number is not reused yet:
-// LIVE becomes ENDED with the report `seen`, and waiters for that are woken.
-void broodi_process_slot_report(int64_t pid, brood_exit seen);
-
-// The report of an ENDED slot; false when the slot is not ENDED.
-bool broodi_process_slot_reported(uint32_t index, brood_exit *out);
 
 // For burial.c. The low word of the phase DYING, with this process as the worker.
 uint32_t broodi_process_low_dying(void);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "arena/self.h"
+#include "arena/allocator.h"
 
 #include "arena/family.h"
 #include "arena/process_slot.h"
@@ -167,6 +168,25 @@ uint32_t broodi_self_process(void)
     return process;
 }
 
+// The phase changes before the life ends, so that an orderly end is not mistaken for a death: with
+// STARTING no other thread asks for the life. With DEAD, because the thread holds a lock, waiters
+// for the lock find at once that it has ended.
+static void end_slot(uint32_t index)
+{
+    struct broodi_thread_slot *slot = broodi_slot(BROODI_THREAD, index);
+    const uint64_t state = atomic_load_explicit(&slot->state.state, memory_order_relaxed);
+    const bool holds = atomic_load_explicit(&slot->held, memory_order_relaxed) > 0;
+    const enum broodi_thread_phase phase = holds ? BROODI_THREAD_DEAD : BROODI_THREAD_STARTING;
+    const uint32_t low = broodi_thread_low(phase, broodi_thread_process_of(state));
+    atomic_store_explicit(&slot->barrier_generation, 0, memory_order_relaxed);
+    (void)broodi_word_swap(&slot->state, state, low);
+    brood_os_life_end(&slot->life);
+    broodi_step(BROODI_STEP_THREAD_ENDED);
+    if (!holds &&
+        broodi_slot_free(BROODI_THREAD, index, broodi_state(broodi_generation(state), low)))
+        broodi_process_slot_discount(broodi_thread_process_of(state));
+}
+
 // The thread object is completed last: then a thread that joins this one finds the rest done.
 void broodi_self_end(void *arg)
 {
@@ -178,7 +198,7 @@ void broodi_self_end(void *arg)
     if (was.serial != broodi_here.serial)
         return;
     if (was.slot != BROODI_NONE)
-        broodi_thread_slot_end(was.slot);
+        end_slot(was.slot);
     if (was.thread)
         hooks->complete(was.thread);
 }

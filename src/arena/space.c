@@ -2,13 +2,61 @@
 #include "arena/space.h"
 
 #include "arena/family.h"
+#include "arena/race.h"
+#include "base/fail.h"
 #include "base/step.h"
+#include "os/os_stdio.h"
+#include "os/os_thread.h"
 
 enum {
     CHUNK = BROODI_HEAP_CHUNK,
     CLAIM_BITS = 20,
     GROUPS_FROM = BROODI_KINDS * BROODI_TABLE_STEPS,
 };
+
+// The steps of a table
+
+// The size of the first `steps` steps. The first is one chunk, each later one as large as all
+// before it.
+static size_t size_of_steps(enum broodi_kind kind, uint32_t steps)
+{
+    const size_t whole = broodi_family.views[kind].size;
+    if (steps == 0)
+        return 0;
+    return steps <= BROODI_TABLE_STEPS && (size_t)CHUNK << (steps - 1) < whole
+               ? (size_t)CHUNK << (steps - 1)
+               : whole;
+}
+
+size_t broodi_table_step_size(enum broodi_kind kind, uint32_t step)
+{
+    return size_of_steps(kind, step + 1) - size_of_steps(kind, step);
+}
+
+static uint32_t slots_in_steps(enum broodi_kind kind, uint32_t steps)
+{
+    const struct broodi_view *view = &broodi_family.views[kind];
+    const size_t slots = BROODI_FIRST + size_of_steps(kind, steps) / view->stride;
+    return slots < view->capacity ? (uint32_t)slots : view->capacity;
+}
+
+// How many steps are needed for `slots` slots.
+static uint32_t steps_of(enum broodi_kind kind, uint32_t slots)
+{
+    uint32_t steps = 0;
+    while (slots_in_steps(kind, steps) < slots)
+        steps++;
+    return steps;
+}
+
+size_t broodi_table_size(enum broodi_kind kind)
+{
+    const uint32_t limit =
+        atomic_load_explicit(&broodi_family.header->tables[kind].limit, memory_order_acquire);
+    return size_of_steps(kind, steps_of(kind, limit));
+}
+
+// Extents
 
 // `top` is {end of the claimed part in chunks 44, claim 20}: the number of the extent that was
 // claimed last; 0 when what was claimed last needs no record, as a section.
@@ -151,4 +199,85 @@ bool broodi_space_extent(uint32_t number, uint64_t *out_from, uint64_t *out_to)
     *out_from = recorded(number);
     *out_to = *out_from + size_of(number);
     return *out_from != 0;
+}
+
+// Committed steps, and access by this process
+
+static brood_os_range range_of(enum broodi_kind kind, uint32_t step)
+{
+    const struct broodi_view *view = &broodi_family.views[kind];
+    const unsigned char *begin = view->rest + BROODI_FIRST * view->stride;
+    return (brood_os_range){
+        .offset = (size_t)(begin - broodi_family.arena.base) + size_of_steps(kind, step),
+        .length = broodi_table_step_size(kind, step),
+        .place = broodi_space_of_step(kind, step),
+    };
+}
+
+// Raises `limit` to at least `to`. Other threads may do so at the same time.
+static void raise_limit(_Atomic uint32_t *limit, uint32_t to)
+{
+    uint32_t known = atomic_load_explicit(limit, memory_order_relaxed);
+    while (known < to && !atomic_compare_exchange_weak_explicit(
+                             limit, &known, to, memory_order_acq_rel, memory_order_acquire))
+        continue;
+}
+
+static _Atomic bool is_short;
+
+bool broodi_family_is_short(void)
+{
+    return atomic_load_explicit(&is_short, memory_order_relaxed);
+}
+
+bool broodi_view_extend(enum broodi_kind kind)
+{
+    struct broodi_view *view = &broodi_family.views[kind];
+    const uint32_t shared =
+        atomic_load_explicit(&broodi_family.header->tables[kind].limit, memory_order_acquire);
+    uint32_t known = atomic_load_explicit(&view->limit, memory_order_acquire);
+    while (known < shared) {
+        const uint32_t step = steps_of(kind, known);
+        const brood_os_range range = range_of(kind, step);
+        const bool done = brood_os_arena_access(&broodi_family.arena, &range);
+        atomic_store_explicit(&is_short, !done, memory_order_relaxed);
+        if (!done)
+            return false;
+        broodi_race_ignore(broodi_family.arena.base + range.offset, range.length);
+        raise_limit(&view->limit, slots_in_steps(kind, step + 1));
+        known = atomic_load_explicit(&view->limit, memory_order_acquire);
+    }
+    return true;
+}
+
+// Retries, since a mapping may fail while the system is short of memory for a moment.
+void broodi_view_need(enum broodi_kind kind)
+{
+    enum { TRIES = 100 };
+    for (int i = 0; i < TRIES; i++) {
+        if (broodi_view_extend(kind))
+            return;
+        brood_os_thread_yield();
+    }
+    brood_os_process_refuse("no memory to map a table that the family shares");
+}
+
+// Several processes may commit the same step at the same time.
+brood_status broodi_table_grow(enum broodi_kind kind)
+{
+    const uint32_t limit = broodi_slot_limit(kind);
+    const uint32_t capacity = broodi_family.views[kind].capacity;
+    if (limit >= capacity)
+        return broodi_fail(BROOD_NO_RESOURCES, "all %u slots of the family are taken", capacity);
+    const uint32_t step = steps_of(kind, limit);
+    const brood_os_range range = range_of(kind, step);
+    brood_status status = brood_os_memory_check(range.length);
+    if (status == BROOD_OK)
+        status = brood_os_arena_commit(&broodi_family.arena, &range);
+    if (status != BROOD_OK)
+        return status;
+    broodi_step(BROODI_STEP_TABLE_COMMITTED);
+    raise_limit(&broodi_family.header->tables[kind].limit, slots_in_steps(kind, step + 1));
+    return broodi_view_extend(kind) ? BROOD_OK
+                                    : broodi_fail(BROOD_NO_MEMORY, "a table cannot be mapped");
 }

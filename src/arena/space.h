@@ -11,13 +11,17 @@
 // claimed last. A process records the position of that extent before it moves `top` again. So at
 // most one claimed extent is not recorded, and `top` names it: a process that is killed between
 // claiming and recording leaves nothing to repair.
+//
+// A process makes the committed steps of a table accessible when it first needs one of their slots.
 #ifndef SPACE_H
 #define SPACE_H
 
 #include "arena/heap.h"
 #include "base/handle.h"
 
+#include <brood/status.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 enum { BROODI_TABLE_STEPS = 16 };
@@ -48,5 +52,24 @@ bool broodi_space_append(uint64_t length, uint64_t limit, uint64_t *out_at);
 // what broodi_space_end() has returned is recorded.
 uint32_t broodi_space_count(void);
 bool broodi_space_extent(uint32_t number, uint64_t *out_from, uint64_t *out_to);
+
+// How many bytes of the table are committed behind the first slots.
+size_t broodi_table_size(enum broodi_kind kind);
+
+// The size in bytes of a step of the table; 0 behind the last.
+size_t broodi_table_step_size(enum broodi_kind kind, uint32_t step);
+
+// Makes all committed slots of the table accessible in this process. Async-signal-safe. False when
+// the system has no memory for the mapping; broodi_family_is_short() is true from then until a
+// mapping succeeds.
+bool broodi_view_extend(enum broodi_kind kind);
+bool broodi_family_is_short(void);
+
+// The same for slots that the caller must have: on failure prints one line and ends the process.
+void broodi_view_need(enum broodi_kind kind);
+
+// Commits the next step of the table and makes it accessible in this process. Fails with
+// BROOD_NO_MEMORY, BROOD_NO_RESOURCES.
+brood_status broodi_table_grow(enum broodi_kind kind);
 
 #endif

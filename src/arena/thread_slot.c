@@ -17,8 +17,6 @@
 #include "arena/thread_slot.h"
 
 #include "arena/family.h"
-#include "arena/process_slot.h"
-#include "base/step.h"
 
 enum { PHASE_BITS = 2, PHASE_MASK = 3 };
 
@@ -140,25 +138,6 @@ bool broodi_thread_is_alive(uint32_t index)
     const uint64_t state =
         atomic_load_explicit(&thread_at(index)->state.state, memory_order_acquire);
     return phase_of(state) == BROODI_THREAD_LIVE && !broodi_thread_has_ended(index, state);
-}
-
-// The phase changes before the life ends, so that an orderly end is not mistaken for a death: with
-// STARTING no other thread asks for the life. With DEAD, because the thread holds a lock, waiters
-// for the lock find at once that it has ended.
-void broodi_thread_slot_end(uint32_t index)
-{
-    struct broodi_thread_slot *slot = thread_at(index);
-    const uint64_t state = atomic_load_explicit(&slot->state.state, memory_order_relaxed);
-    const bool holds = atomic_load_explicit(&slot->held, memory_order_relaxed) > 0;
-    const enum broodi_thread_phase phase = holds ? BROODI_THREAD_DEAD : BROODI_THREAD_STARTING;
-    const uint32_t low = broodi_thread_low(phase, broodi_thread_process_of(state));
-    atomic_store_explicit(&slot->barrier_generation, 0, memory_order_relaxed);
-    (void)broodi_word_swap(&slot->state, state, low);
-    brood_os_life_end(&slot->life);
-    broodi_step(BROODI_STEP_THREAD_ENDED);
-    if (!holds &&
-        broodi_slot_free(BROODI_THREAD, index, broodi_state(broodi_generation(state), low)))
-        broodi_process_slot_discount(broodi_thread_process_of(state));
 }
 
 static bool waits_for(uint32_t thread, uint64_t what)

@@ -42,9 +42,6 @@ uint32_t broodi_thread_process_of(uint64_t state);
 brood_os_life_id broodi_life_id(uint32_t index);
 brood_os_life_id broodi_life_id_of(uint32_t index, uint64_t state);
 
-// The orderly end of a thread slot, called by its own thread.
-void broodi_thread_slot_end(uint32_t index);
-
 // For burial.c. Whether the thread with this state of the slot has ended; LIVE becomes DEAD then.
 bool broodi_thread_has_ended(uint32_t index, uint64_t state);
 

@@ -16,6 +16,7 @@
 // frees each NEW block and rebuilds the map of the heap.
 #include "memory/block.h"
 
+#include "arena/allocator.h"
 #include "arena/heap.h"
 #include "arena/thread_slot.h"
 #include "base/deadline.h"

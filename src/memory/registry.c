@@ -6,6 +6,7 @@
 // complete.
 #include "memory/registry.h"
 
+#include "arena/allocator.h"
 #include "arena/family.h"
 #include "arena/race.h"
 #include "arena/self.h"

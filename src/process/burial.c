@@ -3,6 +3,7 @@
 // describe the phases of the slots.
 #include "process/burial.h"
 
+#include "arena/allocator.h"
 #include "arena/family.h"
 #include "arena/process_slot.h"
 #include "arena/thread_slot.h"

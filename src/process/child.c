@@ -6,6 +6,7 @@
 
 #include "arena/family.h"
 #include "arena/process_slot.h"
+#include "arena/report.h"
 #include "arena/self.h"
 #include "base/fault.h"
 #include "process/burial.h"
@@ -171,7 +172,7 @@ brood_status broodi_child_end_if_alive(brood_process *process, bool hard)
 {
     brood_exit seen;
     if (process->ended || brood_os_process_await_end(&process->child, 0) == BROOD_OK ||
-        (process->server && broodi_process_slot_reported(process->slot, &seen)))
+        (process->server && broodi_report_read(process->slot, &seen)))
         return BROOD_OK;
     const brood_status status = broodi_child_end(process, hard);
     if (status == BROOD_OK)

@@ -20,6 +20,7 @@
 #include "arena/kinds.h"
 #include "arena/process_slot.h"
 #include "arena/race.h"
+#include "arena/report.h"
 #include "arena/self.h"
 #include "base/fail.h"
 #include "base/fault.h"
@@ -176,7 +177,7 @@ int broodi_serve(void *unused)
     // may be in another one.
     const uint64_t parent_birth = brood_os_process_birth(broodi_here.parent_pid);
     const brood_status status =
-        brood_os_serve(broodi_here.resources, broodi_process_slot_report, announce, &boot);
+        brood_os_serve(broodi_here.resources, broodi_report_write, announce, &boot);
     begin_served(&boot, status, parent_birth);
 }
 

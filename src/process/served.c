@@ -6,6 +6,7 @@
 
 #include "arena/family.h"
 #include "arena/process_slot.h"
+#include "arena/report.h"
 #include "arena/wait.h"
 #include "base/deadline.h"
 #include "os/os_server.h"
@@ -23,13 +24,13 @@ static bool server_lives(const brood_process *process)
 bool broodi_served_see(const brood_process *process, brood_exit *seen)
 {
     const struct broodi_process_slot *slot = broodi_slot(BROODI_PROCESS, process->slot);
-    if (broodi_process_slot_reported(process->slot, seen))
+    if (broodi_report_read(process->slot, seen))
         return true;
     const bool has_server = server_lives(process);
     const brood_status waited = brood_os_process_await_end(&process->child, 0);
     if (waited == BROOD_TIMEOUT || (waited != BROOD_OK && has_server))
         return false;
-    if (broodi_process_slot_reported(process->slot, seen))
+    if (broodi_report_read(process->slot, seen))
         return true;
     *seen = (brood_exit){ .kind = BROOD_LOST };
     // Only a CODE record is complete without the server's report.
@@ -76,7 +77,7 @@ brood_status broodi_served_end(const brood_process *process, bool hard)
     brood_os_child child = process->child;
     const bool held = brood_os_process_open(&child);
     brood_status status = BROOD_OK;
-    if (server_lives(process) && !broodi_process_slot_reported(process->slot, &seen))
+    if (server_lives(process) && !broodi_report_read(process->slot, &seen))
         status = brood_os_process_end(&child, hard);
     if (held)
         brood_os_process_release(&child);
@@ -99,11 +100,11 @@ void broodi_served_load_pid(brood_process *process)
 static bool await_how(const brood_process *process)
 {
     brood_exit seen;
-    while (server_lives(process) && !broodi_process_slot_reported(process->slot, &seen)) {
+    while (server_lives(process) && !broodi_report_read(process->slot, &seen)) {
         await_report(process, INT64_MAX);
         brood_os_server_continue(&process->server->child);
     }
-    return broodi_process_slot_reported(process->slot, &seen);
+    return broodi_report_read(process->slot, &seen);
 }
 
 // The short wait lets a server that is just dying be seen as dead by the next attempt.

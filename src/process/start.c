@@ -8,6 +8,7 @@
 
 #include "arena/family.h"
 #include "arena/process_slot.h"
+#include "arena/report.h"
 #include "arena/self.h"
 #include "base/deadline.h"
 #include "base/fail.h"
@@ -135,7 +136,7 @@ static void undo_launch(struct broodi_start *start, brood_status status)
     }
     if (start->replied || status != BROOD_SYSTEM)
         return;
-    if (reaped_elsewhere && !broodi_process_slot_reported(start->process->slot, &end))
+    if (reaped_elsewhere && !broodi_report_read(start->process->slot, &end))
         return;
     (void)brood_exit_text(end, text, sizeof text);
     (void)broodi_fail(status, "the child ended before it reached its target: %s", text);

@@ -22,6 +22,7 @@
 // writes its name into an entry before it counts itself.
 #include "sync/barrier.h"
 
+#include "arena/allocator.h"
 #include "arena/race.h"
 #include "arena/wait.h"
 #include "base/deadline.h"

@@ -21,8 +21,7 @@
 // or an epoch begun since the search started. That misses no waiter: a thread that has a ticket,
 // or is about to take one, already has its seat. If the state did change, a notify that found too
 // few searches again.
-#include "sync/condition.h"
-
+#include "arena/allocator.h"
 #include "arena/race.h"
 #include "arena/thread_slot.h"
 #include "arena/wait.h"
@@ -96,17 +95,6 @@ static brood_status destroy(brood_condition condition)
 brood_status brood_condition_destroy(brood_condition condition)
 {
     return broodi_answer("brood_condition_destroy", destroy(condition));
-}
-
-void broodi_conditions_end_waits(uint64_t lock)
-{
-    const uint32_t limit = broodi_seat_limit();
-    for (uint32_t index = 0; index < limit; index++) {
-        struct broodi_seat *seat = broodi_seat_at(index);
-        const uint64_t word = broodi_word_load(&seat->state);
-        if (broodi_seat_is_waiting(word) && broodi_seat_has_lock(seat, lock))
-            broodi_seat_end_wait(seat, word);
-    }
 }
 
 // Notifying

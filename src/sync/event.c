@@ -8,6 +8,7 @@
 //
 // A wait begins when the waiter has set its flag in the word. Every later set grants that wait,
 // also if the event is destroyed afterwards: the free slot keeps the low word with the count.
+#include "arena/allocator.h"
 #include "arena/race.h"
 #include "arena/wait.h"
 #include "base/deadline.h"

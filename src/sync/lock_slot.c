@@ -3,12 +3,13 @@
 // and releases locks.
 #include "sync/lock.h"
 
+#include "arena/allocator.h"
 #include "arena/thread_slot.h"
 #include "base/fail.h"
 #include "base/step.h"
-#include "sync/condition.h"
 #include "sync/lock_word.h"
 #include "sync/object.h"
+#include "sync/seat.h"
 
 static brood_status make(enum broodi_kind kind, uint64_t *out_id, bool recursive)
 {
@@ -65,7 +66,7 @@ static brood_status destroy(brood_lock lock)
         // If the destroyer is killed here, each waiter notices the end of the lock within a
         // second.
         if (atomic_load_explicit(&slot->given_up, memory_order_relaxed))
-            broodi_conditions_end_waits(lock.id);
+            broodi_seats_end_waits(lock.id);
         return BROOD_OK;
     }
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "sync/object.h"
 
+#include "arena/allocator.h"
 #include "arena/wait.h"
 #include "base/fail.h"
 #include "base/step.h"

@@ -42,6 +42,7 @@
 // round ended then finds BAD, and the names of those that had left are EMPTY.
 #include "sync/parties.h"
 
+#include "arena/allocator.h"
 #include "arena/thread_slot.h"
 #include "base/step.h"
 #include "sync/object.h"

@@ -65,6 +65,17 @@ void broodi_seat_end_wait(struct broodi_seat *seat, uint64_t word)
         broodi_wake(&seat->state, 1);
 }
 
+void broodi_seats_end_waits(uint64_t lock)
+{
+    const uint32_t limit = broodi_seat_limit();
+    for (uint32_t index = 0; index < limit; index++) {
+        struct broodi_seat *seat = broodi_seat_at(index);
+        const uint64_t word = broodi_word_load(&seat->state);
+        if (broodi_seat_is_waiting(word) && broodi_seat_has_lock(seat, lock))
+            broodi_seat_end_wait(seat, word);
+    }
+}
+
 // The age of the ticket: how many tickets have been taken since, up to `state`. An age of more
 // than half of all tickets means that the ticket was taken after `state`.
 static uint32_t age(uint64_t word, uint64_t state)

@@ -150,6 +150,10 @@ void broodi_seat_choose_released(struct broodi_seat *seat, uint64_t word, uint64
 // Ends the wait with BROOD_STALE, unless the word is not `word` any more.
 void broodi_seat_end_wait(struct broodi_seat *seat, uint64_t word);
 
+// Ends, with BROOD_STALE, the waits of all threads that released this lock for a condition: the
+// lock was destroyed.
+void broodi_seats_end_waits(uint64_t lock);
+
 // Renews the ticket if it is older than a quarter of all tickets. Each thread that takes a ticket
 // does so for all waiters. Otherwise the age of a ticket could pass half of all tickets, and a
 // notifier would take it for a later one. The order among renewed tickets is lost.

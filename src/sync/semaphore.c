@@ -10,6 +10,7 @@
 //
 // A destroyed semaphore leaves its value in the free slot: those units were released for the
 // threads that waited then, which take them from there while any are left.
+#include "arena/allocator.h"
 #include "arena/race.h"
 #include "arena/wait.h"
 #include "base/deadline.h"

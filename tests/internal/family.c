@@ -5,8 +5,10 @@
 
 #include "../foreign.h"
 #include "../objects.h"
+#include "arena/allocator.h"
 #include "arena/family.h"
 #include "arena/process_slot.h"
+#include "arena/report.h"
 #include "base/atomic.h"
 #include "process/burial.h"
 #include "sync/lock.h"
@@ -417,9 +419,9 @@ static void an_end_is_not_reported_for_an_earlier_process_of_the_same_id(void **
     const uint32_t before = slot_of_process(BROODI_ORIGIN_SERVER, pid);
     const uint32_t now = slot_of_process(BROODI_ORIGIN_FORKSERVER, pid);
     brood_exit reported = { 0 };
-    broodi_process_slot_report(pid, (brood_exit){ .kind = BROOD_EXITED, .native = 5 });
-    assert_false(broodi_process_slot_reported(before, &reported));
-    assert_true(broodi_process_slot_reported(now, &reported));
+    broodi_report_write(pid, (brood_exit){ .kind = BROOD_EXITED, .native = 5 });
+    assert_false(broodi_report_read(before, &reported));
+    assert_true(broodi_report_read(now, &reported));
     assert_int_equal(reported.code, 5);
     broodi_process_slot_end(before);
     broodi_process_slot_end(now);

@@ -4,6 +4,7 @@
 #include "../meeting.h"
 
 #include "../foreign.h"
+#include "arena/allocator.h"
 #include "arena/family.h"
 #include "arena/slots.h"
 #include "os/os_process.h"

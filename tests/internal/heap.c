@@ -5,6 +5,7 @@
 
 #include "../foreign.h"
 #include "../platform.h"
+#include "arena/allocator.h"
 #include "arena/family.h"
 #include "arena/self.h"
 #include "arena/thread_slot.h"

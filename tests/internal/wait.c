@@ -5,6 +5,7 @@
 #include "../meeting.h"
 
 #include "../foreign.h"
+#include "arena/allocator.h"
 #include "arena/family.h"
 #include "arena/self.h"
 #include "arena/wait.h"
