@@ -1,19 +1,9 @@
 // SPDX-License-Identifier: MIT
-// brood_dump: describes the slots of the family in text. It reads slots while other threads write
-// them, and stops no thread: each line was true at some moment, but not all lines at the same one.
-// A slot that is freed or taken while it is read is left out.
-#include "arena/family.h"
+// brood_dump: prints what snapshot.h describes.
+#include "insight/snapshot.h"
 
-#include "arena/kinds.h"
-#include "arena/process_slot.h"
 #include "arena/self.h"
-#include "arena/thread_slot.h"
 #include "base/fail.h"
-#include "base/label.h"
-#include "memory/registry.h"
-#include "os/os_process.h"
-#include "sync/lock.h"
-#include "thread/stop.h"
 
 #include <brood/dump.h>
 #include <inttypes.h>
@@ -48,76 +38,42 @@ static void end_line(struct dump *dump)
 
 // Adds the name in quotes. A name may hold any byte: a control character, which could end the line
 // or control a terminal, becomes a question mark.
-static void add_name(struct dump *dump, char *name)
+static void add_name(struct dump *dump, const char *name)
 {
-    for (char *at = name; *at; at++)
-        if ((unsigned char)*at < ' ' || *at == 0x7f)
-            *at = '?';
-    add(dump, "\"%s\"", name);
-}
-
-static struct broodi_process_slot *process_at(uint32_t index)
-{
-    return broodi_slot(BROODI_PROCESS, index);
-}
-
-static struct broodi_thread_slot *thread_at(uint32_t index)
-{
-    return broodi_slot(BROODI_THREAD, index);
-}
-
-// Shared objects
-
-static const char *kind_name(uint32_t kind)
-{
-    const char *name = kind < BROODI_HANDLE_KINDS ? broodi_kinds[kind].name : NULL;
-    return name ? name : "object"; // the slot was overwritten with other data
-}
-
-static void add_object(struct dump *dump, uint64_t id)
-{
-    char name[BROOD_REGISTRY_NAME_MAX + 2];
-    add(dump, "%s %016" PRIx64, kind_name(broodi_handle_unpack(id).kind), id);
-    if (!broodi_registry_name_of(id, name))
-        return;
-    add(dump, " ");
-    add_name(dump, name);
-}
-
-static void add_holder(struct dump *dump, uint64_t lock)
-{
-    uint32_t holder;
-    if (!broodi_lock_holder(lock, &holder) || holder >= broodi_slot_limit(BROODI_THREAD))
-        return;
-    const struct broodi_thread_slot *thread = thread_at(holder);
-    const uint64_t state = atomic_load_explicit(&thread->state.state, memory_order_acquire);
-    const uint32_t process = broodi_thread_process_of(state);
-    if (process < broodi_slot_limit(BROODI_PROCESS))
-        add(dump, ", held by thread %" PRIu64 " of process %" PRId64,
-            atomic_load_explicit(&thread->id, memory_order_relaxed),
-            atomic_load_explicit(&process_at(process)->pid, memory_order_relaxed));
+    add(dump, "\"");
+    for (const char *at = name; *at; at++)
+        add(dump, "%c", (unsigned char)*at < ' ' || *at == 0x7f ? '?' : *at);
+    add(dump, "\"");
 }
 
 // Threads
 
-static void add_wait(struct dump *dump, uint64_t waits)
+static void add_object(struct dump *dump, const struct broodi_snapshot_object *object)
 {
-    const uint64_t number = broodi_waits_for(BROODI_WAITS_NOT, waits);
-    const uint64_t object = (uint64_t)broodi_family.tag << BROODI_TAG_AT |
-                            (number & ((UINT64_C(1) << BROODI_TAG_AT) - 1));
-    switch ((enum broodi_waits)(waits >> BROODI_WAITS_AT)) {
+    add(dump, "%s %016" PRIx64, object->kind, object->id);
+    if (object->name[0]) {
+        add(dump, " ");
+        add_name(dump, object->name);
+    }
+}
+
+static void add_wait(struct dump *dump, const struct broodi_snapshot_wait *wait)
+{
+    switch (wait->kind) {
     case BROODI_WAITS_NOT:
         return;
     case BROODI_WAITS_OBJECT:
         add(dump, "    waits for ");
-        add_object(dump, object);
-        add_holder(dump, object);
+        add_object(dump, &wait->object);
+        if (wait->is_held)
+            add(dump, ", held by thread %" PRIu64 " of process %" PRId64, wait->holder,
+                wait->holder_pid);
         break;
     case BROODI_WAITS_PROCESS:
-        add(dump, "    waits for the end of process %" PRIu64, number);
+        add(dump, "    waits for the end of process %" PRIu64, wait->number);
         break;
     case BROODI_WAITS_THREAD:
-        add(dump, "    waits for the end of thread %" PRIu64, number);
+        add(dump, "    waits for the end of thread %" PRIu64, wait->number);
         break;
     case BROODI_WAITS_PARENT:
         add(dump, "    waits for the end of its parent");
@@ -128,59 +84,40 @@ static void add_wait(struct dump *dump, uint64_t waits)
     case BROODI_WAITS_ONCE:
         add(dump, "    waits for a brood_once of its process");
         break;
-    default: // the slot was overwritten with other data
-        return;
     }
     end_line(dump);
 }
 
-static void add_locks_of(struct dump *dump, enum broodi_kind kind, uint32_t thread)
+static void dump_locks(struct dump *dump, const struct broodi_snapshot_thread *thread)
 {
-    uint64_t id;
-    for (uint32_t index = 0; broodi_lock_next(kind, thread, &index, &id);) {
+    struct broodi_snapshot_object lock;
+    struct broodi_snapshot_position position = { 0 };
+    while (broodi_snapshot_lock(thread, &position, &lock)) {
         add(dump, "    holds ");
-        add_object(dump, id);
+        add_object(dump, &lock);
         end_line(dump);
     }
 }
 
-static void dump_thread(struct dump *dump, uint32_t index, uint64_t state)
+static void dump_thread(struct dump *dump, const struct broodi_snapshot_thread *thread)
 {
-    const struct broodi_thread_slot *slot = thread_at(index);
-    const bool holds = atomic_load_explicit(&slot->held, memory_order_relaxed) > 0;
-    const uint64_t id = atomic_load_explicit(&slot->id, memory_order_relaxed);
-    const uint64_t waits = atomic_load_explicit(&slot->waits, memory_order_relaxed);
-    char name[sizeof slot->name + 1];
-    broodi_label_read(slot->name, BROODI_LABEL, name);
-    const bool over = broodi_thread_is_over(index, broodi_thread_turn(index));
-    if (!over && atomic_load_explicit(&slot->state.state, memory_order_relaxed) != state)
-        return;
-    add(dump, name[0] ? "  thread %" PRIu64 " " : "  thread %" PRIu64, id);
-    if (name[0])
-        add_name(dump, name);
-    if (over)
+    add(dump, "  thread %" PRIu64, thread->id);
+    if (thread->name[0]) {
+        add(dump, " ");
+        add_name(dump, thread->name);
+    }
+    if (thread->has_ended)
         add(dump, ": has ended");
     end_line(dump);
-    if (holds) {
-        add_locks_of(dump, BROODI_LOCK, index);
-        add_locks_of(dump, BROODI_OWN_LOCK, index);
-    }
-    if (!over)
-        add_wait(dump, waits);
+    dump_locks(dump, thread);
+    add_wait(dump, &thread->wait);
 }
 
 static void dump_threads_of(struct dump *dump, uint32_t process)
 {
-    const uint32_t limit = broodi_slot_limit(BROODI_THREAD);
-    for (uint32_t index = 0; (index = broodi_slot_next(BROODI_THREAD, index, limit)) < limit;
-         index++) {
-        const uint64_t state =
-            atomic_load_explicit(&thread_at(index)->state.state, memory_order_acquire);
-        const enum broodi_thread_phase phase = broodi_thread_phase_of(state);
-        if ((phase == BROODI_THREAD_LIVE || phase == BROODI_THREAD_DEAD) &&
-            broodi_thread_process_of(state) == process)
-            dump_thread(dump, index, state);
-    }
+    struct broodi_snapshot_thread thread;
+    for (uint32_t index = 0; broodi_snapshot_thread(process, &index, &thread);)
+        dump_thread(dump, &thread);
 }
 
 // Processes
@@ -193,7 +130,7 @@ static void add_origin(struct dump *dump, enum broodi_origin origin, int64_t par
                                          [BROODI_ORIGIN_FORK] = "forked",
                                          [BROODI_ORIGIN_SERVER] = "the fork server",
                                          [BROODI_ORIGIN_GUEST] = "forked by the program itself" };
-    add(dump, "%s", words[origin < BROODI_ORIGIN_GUEST ? origin : BROODI_ORIGIN_GUEST]);
+    add(dump, "%s", words[origin]);
     if (parent)
         add(dump,
             origin == BROODI_ORIGIN_SERVER ? " of process %" PRId64
@@ -201,86 +138,45 @@ static void add_origin(struct dump *dump, enum broodi_origin origin, int64_t par
             parent);
 }
 
-// Returns the pid of the parent; 0 if there is none, or the parent's slot was freed.
-static int64_t parent_of(const struct broodi_process_slot *slot)
+static void dump_process(struct dump *dump, const struct broodi_snapshot_process *process)
 {
-    const uint32_t parent = atomic_load_explicit(&slot->parent, memory_order_relaxed);
-    if (parent == BROODI_NONE)
-        return 0;
-    const uint64_t state =
-        atomic_load_explicit(&process_at(parent)->state.state, memory_order_acquire);
-    if (!broodi_slot_is_live(state) ||
-        broodi_generation(state) !=
-            atomic_load_explicit(&slot->parent_generation, memory_order_relaxed))
-        return 0;
-    return atomic_load_explicit(&process_at(parent)->pid, memory_order_relaxed);
-}
-
-static bool has_ended(const struct broodi_process_slot *slot, uint64_t state, int64_t pid)
-{
-    const enum broodi_process_phase phase = broodi_process_phase_of(state);
-    return phase == BROODI_PROCESS_ENDED ||
-           (phase == BROODI_PROCESS_LIVE && broodi_process_has_number(slot) &&
-            brood_os_process_birth(pid) == 0);
-}
-
-static void dump_process(struct dump *dump, uint32_t index, uint64_t state)
-{
-    const struct broodi_process_slot *slot = process_at(index);
-    const int64_t pid = atomic_load_explicit(&slot->pid, memory_order_relaxed);
-    const int64_t parent = parent_of(slot);
-    const uint32_t origin = atomic_load_explicit(&slot->origin, memory_order_relaxed);
-    const bool daemon = atomic_load_explicit(&slot->daemon, memory_order_relaxed);
-    const uint64_t stop = atomic_load_explicit(&slot->stop.state, memory_order_relaxed);
-    char name[sizeof slot->name + 1];
-    broodi_label_read(slot->name, BROODI_LABEL, name);
-    if (atomic_load_explicit(&slot->state.state, memory_order_relaxed) != state)
-        return;
-    if (pid)
-        add(dump, "process %" PRId64 " ", pid);
+    if (process->pid)
+        add(dump, "process %" PRId64 " ", process->pid);
     else
         add(dump, "process being started, ");
-    add_name(dump, name);
+    add_name(dump, process->name);
     add(dump, ": ");
-    add_origin(dump, (enum broodi_origin)origin, parent);
-    add(dump, "%s%s%s", daemon ? ", a daemon" : "",
-        broodi_stop_is_requested(stop) ? ", asked to stop" : "",
-        has_ended(slot, state, pid) ? "; has ended" : "");
+    add_origin(dump, process->origin, process->parent);
+    add(dump, "%s%s%s", process->daemon ? ", a daemon" : "",
+        process->asked_to_stop ? ", asked to stop" : "", process->has_ended ? "; has ended" : "");
     end_line(dump);
-    dump_threads_of(dump, index);
+    dump_threads_of(dump, process->slot);
 }
 
 static void dump_processes(struct dump *dump)
 {
-    const uint32_t limit = broodi_slot_limit(BROODI_PROCESS);
-    for (uint32_t index = 0; (index = broodi_slot_next(BROODI_PROCESS, index, limit)) < limit;
-         index++) {
-        const uint64_t state =
-            atomic_load_explicit(&process_at(index)->state.state, memory_order_acquire);
-        if (broodi_process_phase_of(state) != BROODI_PROCESS_DYING)
-            dump_process(dump, index, state);
-    }
+    struct broodi_snapshot_process process;
+    for (uint32_t index = 0; broodi_snapshot_process(&index, &process);)
+        dump_process(dump, &process);
 }
 
-static void add_count(struct dump *dump, const char *what, enum broodi_kind kind)
-{
-    const uint32_t count =
-        atomic_load_explicit(&broodi_family.header->tables[kind].live, memory_order_relaxed);
-    add(dump, "%s %u", what, (unsigned)count);
-}
+// The family
 
 static void dump_family(struct dump *dump)
 {
-    add(dump, "family %016" PRIx64 ":", broodi_family.header->family[0]);
-    add_count(dump, " processes", BROODI_PROCESS);
-    add_count(dump, ", threads", BROODI_THREAD);
-    add_count(dump, ", locks", BROODI_LOCK);
-    add_count(dump, ", semaphores", BROODI_SEMAPHORE);
-    add_count(dump, ", events", BROODI_EVENT);
-    add_count(dump, ", conditions", BROODI_CONDITION);
-    add_count(dump, ", barriers", BROODI_BARRIER);
-    add_count(dump, ", blocks", BROODI_BLOCK);
-    add_count(dump, ", names", BROODI_NAME);
+    static const struct {
+        enum broodi_kind kind;
+        const char *words;
+    } counts[] = { { BROODI_PROCESS, " processes" }, { BROODI_THREAD, ", threads" },
+                   { BROODI_LOCK, ", locks" },       { BROODI_SEMAPHORE, ", semaphores" },
+                   { BROODI_EVENT, ", events" },     { BROODI_CONDITION, ", conditions" },
+                   { BROODI_BARRIER, ", barriers" }, { BROODI_BLOCK, ", blocks" },
+                   { BROODI_NAME, ", names" } };
+    struct broodi_snapshot_family family;
+    broodi_snapshot_family(&family);
+    add(dump, "family %016" PRIx64 ":", family.family[0]);
+    for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++)
+        add(dump, "%s %" PRIu32, counts[i].words, family.tables[counts[i].kind].taken);
     end_line(dump);
 }
 

@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: MIT
+// Copies of slots. Other threads write a slot while it is copied: each member is loaded with
+// acquire, so the state that is loaded last is no older than any of them. If it is the state that
+// was loaded first, all members are of one process or thread.
+#include "insight/snapshot.h"
+
+#include "arena/family.h"
+#include "arena/here.h"
+#include "arena/kinds.h"
+#include "arena/process_slot.h"
+#include "arena/thread_slot.h"
+#include "base/label.h"
+#include "memory/registry.h"
+#include "os/os_process.h"
+#include "sync/lock.h"
+#include "thread/stop.h"
+
+static const struct broodi_process_slot *process_at(uint32_t index)
+{
+    return broodi_slot(BROODI_PROCESS, index);
+}
+
+static const struct broodi_thread_slot *thread_at(uint32_t index)
+{
+    return broodi_slot(BROODI_THREAD, index);
+}
+
+// The family
+
+static void copy_table(enum broodi_kind kind, struct broodi_snapshot_table *out)
+{
+    const struct broodi_table_state *table = &broodi_family.header->tables[kind];
+    *out = (struct broodi_snapshot_table){
+        .name = broodi_kinds[kind].name,
+        .taken = atomic_load_explicit(&table->live, memory_order_relaxed),
+        .committed = atomic_load_explicit(&table->limit, memory_order_relaxed),
+        .capacity = broodi_family.views[kind].capacity,
+    };
+}
+
+void broodi_snapshot_family(struct broodi_snapshot_family *out)
+{
+    const struct broodi_header *header = broodi_family.header;
+    *out = (struct broodi_snapshot_family){ .family = { header->family[0], header->family[1] },
+                                            .window = header->window,
+                                            .heap_at = broodi_family.heap_at,
+                                            .claimed = broodi_space_end() };
+    for (int kind = 1; kind < BROODI_KINDS; kind++)
+        copy_table((enum broodi_kind)kind, &out->tables[kind]);
+}
+
+// Processes
+
+// Returns the pid of the parent; 0 if there is none, or the parent's slot was freed.
+static int64_t parent_of(const struct broodi_process_slot *slot)
+{
+    const uint32_t parent = atomic_load_explicit(&slot->parent, memory_order_acquire);
+    if (parent == BROODI_NONE)
+        return 0;
+    const uint64_t state = broodi_word_load(&process_at(parent)->state);
+    if (!broodi_slot_is_live(state) ||
+        broodi_generation(state) !=
+            atomic_load_explicit(&slot->parent_generation, memory_order_acquire))
+        return 0;
+    return atomic_load_explicit(&process_at(parent)->pid, memory_order_relaxed);
+}
+
+static enum broodi_origin origin_of(const struct broodi_process_slot *slot)
+{
+    const uint32_t origin = atomic_load_explicit(&slot->origin, memory_order_acquire);
+    return origin < BROODI_ORIGIN_GUEST ? (enum broodi_origin)origin : BROODI_ORIGIN_GUEST;
+}
+
+static bool has_ended(const struct broodi_snapshot_process *process, uint64_t state)
+{
+    const enum broodi_process_phase phase = broodi_process_phase_of(state);
+    return phase == BROODI_PROCESS_ENDED ||
+           (phase == BROODI_PROCESS_LIVE && !process->is_elsewhere &&
+            brood_os_process_birth(process->pid) == 0);
+}
+
+// False if the slot is filled or freed, or its state has changed meanwhile.
+static bool copy_process(uint32_t index, struct broodi_snapshot_process *out)
+{
+    const struct broodi_process_slot *slot = process_at(index);
+    const uint64_t state = broodi_word_load(&slot->state);
+    if (broodi_process_phase_of(state) == BROODI_PROCESS_DYING)
+        return false;
+    out->slot = index;
+    out->generation = broodi_generation(state);
+    out->pid = atomic_load_explicit(&slot->pid, memory_order_acquire);
+    out->is_elsewhere =
+        atomic_load_explicit(&slot->space, memory_order_acquire) != broodi_here.space;
+    out->parent = parent_of(slot);
+    out->origin = origin_of(slot);
+    out->daemon = atomic_load_explicit(&slot->daemon, memory_order_acquire);
+    out->asked_to_stop = broodi_stop_is_requested(broodi_word_load(&slot->stop));
+    broodi_label_read(slot->name, BROODI_LABEL, out->name);
+    if (broodi_word_load(&slot->state) != state)
+        return false;
+    out->has_ended = has_ended(out, state);
+    return true;
+}
+
+bool broodi_snapshot_process(uint32_t *index, struct broodi_snapshot_process *out)
+{
+    const uint32_t limit = broodi_slot_limit(BROODI_PROCESS);
+    while ((*index = broodi_slot_next(BROODI_PROCESS, *index, limit)) < limit)
+        if (copy_process((*index)++, out))
+            return true;
+    return false;
+}
+
+// Shared objects
+
+static void name_object(uint64_t id, struct broodi_snapshot_object *out)
+{
+    const uint32_t kind = broodi_handle_unpack(id).kind;
+    const char *name = kind < BROODI_HANDLE_KINDS ? broodi_kinds[kind].name : NULL;
+    out->id = id;
+    out->kind = name ? name : "object";
+    if (!broodi_registry_name_of(id, out->name))
+        out->name[0] = 0;
+}
+
+static void find_holder(struct broodi_snapshot_wait *wait)
+{
+    uint32_t holder;
+    wait->is_held = false;
+    if (!broodi_lock_holder(wait->object.id, &holder) || holder >= broodi_slot_limit(BROODI_THREAD))
+        return;
+    const struct broodi_thread_slot *thread = thread_at(holder);
+    const uint32_t process = broodi_thread_process_of(broodi_word_load(&thread->state));
+    if (process >= broodi_slot_limit(BROODI_PROCESS))
+        return;
+    wait->is_held = true;
+    wait->holder = atomic_load_explicit(&thread->id, memory_order_relaxed);
+    wait->holder_pid = atomic_load_explicit(&process_at(process)->pid, memory_order_relaxed);
+}
+
+// Threads
+
+static uint64_t object_of(uint64_t number)
+{
+    return (uint64_t)broodi_family.tag << BROODI_TAG_AT |
+           (number & ((UINT64_C(1) << BROODI_TAG_AT) - 1));
+}
+
+// `waits` is the word that the thread has stored; see broodi_waits_for().
+static void describe_wait(uint64_t waits, struct broodi_snapshot_wait *out)
+{
+    const uint64_t kind = waits >> BROODI_WAITS_AT;
+    out->kind = kind <= BROODI_WAITS_ONCE ? (enum broodi_waits)kind : BROODI_WAITS_NOT;
+    out->number = broodi_waits_for(BROODI_WAITS_NOT, waits);
+    if (out->kind != BROODI_WAITS_OBJECT)
+        return;
+    name_object(object_of(out->number), &out->object);
+    find_holder(out);
+}
+
+static bool is_listed(uint64_t state, uint32_t process)
+{
+    const enum broodi_thread_phase phase = broodi_thread_phase_of(state);
+    return (phase == BROODI_THREAD_LIVE || phase == BROODI_THREAD_DEAD) &&
+           broodi_thread_process_of(state) == process;
+}
+
+// Whether the slot still has the thread of `state`. broodi_thread_has_ended() may have changed LIVE
+// to DEAD.
+static bool is_unchanged(const struct broodi_snapshot_thread *thread, uint64_t state)
+{
+    const uint64_t now = broodi_word_load(&thread_at(thread->slot)->state);
+    return thread->has_ended ? broodi_generation(now) == thread->generation : now == state;
+}
+
+// False if it is no thread of the process, or if the slot was freed meanwhile.
+static bool copy_thread(uint32_t process, uint32_t index, struct broodi_snapshot_thread *out)
+{
+    const struct broodi_thread_slot *slot = thread_at(index);
+    const uint64_t state = broodi_word_load(&slot->state);
+    if (!is_listed(state, process))
+        return false;
+    out->slot = index;
+    out->generation = broodi_generation(state);
+    out->process = process;
+    out->id = atomic_load_explicit(&slot->id, memory_order_acquire);
+    out->may_hold = atomic_load_explicit(&slot->held, memory_order_acquire) > 0;
+    const uint64_t waits = atomic_load_explicit(&slot->waits, memory_order_acquire);
+    broodi_label_read(slot->name, BROODI_LABEL, out->name);
+    out->has_ended = broodi_thread_has_ended(index, state);
+    if (!is_unchanged(out, state))
+        return false;
+    describe_wait(out->has_ended ? 0 : waits, &out->wait);
+    return true;
+}
+
+bool broodi_snapshot_thread(uint32_t process, uint32_t *index, struct broodi_snapshot_thread *out)
+{
+    const uint32_t limit = broodi_slot_limit(BROODI_THREAD);
+    while ((*index = broodi_slot_next(BROODI_THREAD, *index, limit)) < limit)
+        if (copy_thread(process, (*index)++, out))
+            return true;
+    return false;
+}
+
+// Locks
+
+// A lock names its holder by the slot and by a few bits of the generation: a slot that was freed
+// may have another thread, whose locks these are.
+static bool is_current(const struct broodi_snapshot_thread *thread)
+{
+    return broodi_generation(broodi_word_load(&thread_at(thread->slot)->state)) ==
+           thread->generation;
+}
+
+bool broodi_snapshot_lock(const struct broodi_snapshot_thread *thread,
+                          struct broodi_snapshot_position *position,
+                          struct broodi_snapshot_object *out)
+{
+    uint64_t id;
+    if (!thread->may_hold)
+        return false;
+    while (!broodi_lock_next(position->is_own ? BROODI_OWN_LOCK : BROODI_LOCK, thread->slot,
+                             &position->index, &id)) {
+        if (position->is_own)
+            return false;
+        *position = (struct broodi_snapshot_position){ .is_own = true };
+    }
+    if (!is_current(thread))
+        return false;
+    name_object(id, out);
+    return true;
+}
