@@ -4,6 +4,7 @@
 #include "arena/family.h"
 #include "arena/groups.h"
 #include "arena/kinds.h"
+#include "arena/space.h"
 #include "arena/thread_slot.h"
 #include "base/step.h"
 

@@ -7,7 +7,7 @@
 #ifndef CELL_H
 #define CELL_H
 
-#include "arena/heap.h"
+#include "arena/header.h"
 
 #include <stdbool.h>
 #include <stddef.h>

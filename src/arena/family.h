@@ -8,17 +8,15 @@
 // parts that it uses. The first BROODI_FIRST slots of every table lie behind the header, in pages
 // that are accessible from the start. The rest of a table has a fixed place in the window and is
 // committed in steps, each as large as all before it together. Where a step lies in the object is
-// decided when the step is committed (space.h), so the object contains only what is in use.
+// decided when the step is committed (space.c), so the object contains only what is in use.
 //
 // A slot keeps its kind for the life of the family, so a stale handle always finds a state word.
 // The memory of blocks lies behind the tables, on pages of its own: heap.h.
 #ifndef FAMILY_H
 #define FAMILY_H
 
-#include "arena/groups.h"
-#include "arena/heap.h"
+#include "arena/header.h"
 #include "arena/slots.h"
-#include "arena/space.h"
 #include "base/handle.h"
 #include "base/word.h"
 #include "os/os_life.h"
@@ -28,45 +26,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-
-#define BROODI_ARENA_MAGIC UINT64_C(0x616e657261646f62) // "bodarena"
-#define BROODI_ARENA_LAYOUT 4
-
-struct broodi_table_state {
-    // Slots committed; only grows.
-    _Atomic uint32_t limit;
-    // Where the next search for a free slot begins, so that slots are reused first in, first out.
-    _Atomic uint32_t cursor;
-    // Slots taken or spent. A hint: a process may be killed between a change of a slot and of this.
-    _Atomic uint32_t live;
-    // How often the generations of a slot may have come round: see family.c.
-    _Atomic uint32_t laps;
-};
-
-struct broodi_header {
-    uint64_t magic;
-    uint32_t layout;
-    uint32_t kinds;
-    uint64_t family[2]; // random; the tag of handles is a part of it
-    // Bytes of address space that the first process reserved. The layout follows from it.
-    uint64_t window;
-    uint64_t names; // the handle of the registry's lock
-    _Atomic uint64_t thread_ids;
-    _Atomic int64_t keeper; // the main process, which keeps the sections of large blocks
-    // 1 when a process has printed that BROOD_START_METHOD is ignored.
-    _Atomic uint32_t method_warned;
-    struct broodi_table_state tables[BROODI_KINDS];
-    struct broodi_space space;
-    struct broodi_groups groups;
-    struct broodi_heap heap;
-};
-
-enum {
-    // Slots of each table behind the header.
-    BROODI_FIRST = 64,
-    // Bytes of the window that are committed and accessible from the start.
-    BROODI_BOOT = 2 * BROODI_HEAP_CHUNK,
-};
 
 // A table as this process sees it.
 struct broodi_view {
@@ -93,10 +52,14 @@ struct broodi_family {
 // Set by brood_init; constant afterwards.
 extern struct broodi_family broodi_family;
 
-// Creates the arena of a new family. And opens the arena of the parent, which must have the random
-// number `family`.
-brood_status broodi_family_create(void);
-brood_status broodi_family_open(intptr_t object, uint64_t window, const uint64_t family[2]);
+// In space.c. Makes all committed slots of the table accessible in this process. Async-signal-safe.
+// False when the system has no memory for the mapping; broodi_family_is_short() is true from then
+// until a mapping succeeds.
+bool broodi_view_extend(enum broodi_kind kind);
+bool broodi_family_is_short(void);
+
+// The same for slots that the caller must have: on failure prints one line and ends the process.
+void broodi_view_need(enum broodi_kind kind);
 
 static inline bool broodi_view_has(enum broodi_kind kind, uint32_t index)
 {

@@ -15,17 +15,9 @@
 #ifndef GROUPS_H
 #define GROUPS_H
 
-#include "base/atomic.h"
 #include "base/handle.h"
 
 #include <stdint.h>
-
-enum { BROODI_GROUPS = 3137 }; // of all scanned tables together: see groups.c
-
-// In the header of the arena.
-struct broodi_groups {
-    _Atomic uint32_t words[BROODI_GROUPS];
-};
 
 // Before a slot is taken: sets ANY if it is not set, so that the slot is found if its taker is
 // killed before the second call. After it is taken: sets ANY and counts a change.

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
 #include "arena/heap.h"
-#include "arena/allocator.h"
 
+#include "arena/allocator.h"
 #include "arena/cell.h"
 #include "arena/family.h"
 #include "arena/race.h"
+#include "arena/space.h"
 #include "base/fail.h"
 #include "base/step.h"
 #include "os/os_guard.h"

@@ -10,8 +10,8 @@
 // The thread whose compare-and-swap stores DYING, the worker, is the only one that frees the slot.
 // If the worker's process dies first, a sweep stores its own name over it and goes on.
 #include "arena/process_slot.h"
-#include "arena/allocator.h"
 
+#include "arena/allocator.h"
 #include "arena/family.h"
 #include "arena/here.h"
 #include "base/label.h"

@@ -2,6 +2,7 @@
 #include "arena/report.h"
 
 #include "arena/family.h"
+#include "arena/groups.h"
 #include "arena/here.h"
 #include "arena/process_slot.h"
 #include "arena/wait.h"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "arena/self.h"
-#include "arena/allocator.h"
 
+#include "arena/allocator.h"
 #include "arena/family.h"
 #include "arena/process_slot.h"
 #include "arena/thread_slot.h"

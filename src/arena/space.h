@@ -16,22 +16,12 @@
 #ifndef SPACE_H
 #define SPACE_H
 
-#include "arena/heap.h"
 #include "base/handle.h"
 
 #include <brood/status.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-
-enum { BROODI_TABLE_STEPS = 16 };
-
-// In the header of the arena.
-struct broodi_space {
-    _Atomic uint64_t top;
-    // By kind and step: the position of the step in the object; 0: not recorded.
-    _Atomic uint64_t steps[BROODI_KINDS][BROODI_TABLE_STEPS];
-};
 
 // Marks the first `used` bytes of the object as claimed.
 void broodi_space_prepare(uint64_t used);
@@ -58,15 +48,6 @@ size_t broodi_table_size(enum broodi_kind kind);
 
 // The size in bytes of a step of the table; 0 behind the last.
 size_t broodi_table_step_size(enum broodi_kind kind, uint32_t step);
-
-// Makes all committed slots of the table accessible in this process. Async-signal-safe. False when
-// the system has no memory for the mapping; broodi_family_is_short() is true from then until a
-// mapping succeeds.
-bool broodi_view_extend(enum broodi_kind kind);
-bool broodi_family_is_short(void);
-
-// The same for slots that the caller must have: on failure prints one line and ends the process.
-void broodi_view_need(enum broodi_kind kind);
 
 // Commits the next step of the table and makes it accessible in this process. Fails with
 // BROOD_NO_MEMORY, BROOD_NO_RESOURCES.

@@ -17,6 +17,7 @@
 #include "arena/thread_slot.h"
 
 #include "arena/family.h"
+#include "arena/groups.h"
 
 enum { PHASE_BITS = 2, PHASE_MASK = 3 };
 

@@ -18,6 +18,7 @@
 // The key of a thread that died unclaimed stays in its slot. A claim counts only if the slot
 // belonged to the same living thread before and after it: then the claim came before the burial,
 // which finds it.
+#include "arena/groups.h"
 #include "arena/thread_slot.h"
 #include "arena/wait.h"
 

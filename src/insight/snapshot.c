@@ -5,9 +5,11 @@
 #include "insight/snapshot.h"
 
 #include "arena/family.h"
+#include "arena/groups.h"
 #include "arena/here.h"
 #include "arena/kinds.h"
 #include "arena/process_slot.h"
+#include "arena/space.h"
 #include "arena/thread_slot.h"
 #include "base/label.h"
 #include "memory/registry.h"

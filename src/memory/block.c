@@ -17,6 +17,7 @@
 #include "memory/block.h"
 
 #include "arena/allocator.h"
+#include "arena/groups.h"
 #include "arena/heap.h"
 #include "arena/thread_slot.h"
 #include "base/deadline.h"

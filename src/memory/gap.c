@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "memory/gap.h"
 
+#include "arena/groups.h"
 #include "arena/space.h"
 #include "base/fault.h"
 #include "memory/block_slot.h"

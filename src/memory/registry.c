@@ -8,6 +8,7 @@
 
 #include "arena/allocator.h"
 #include "arena/family.h"
+#include "arena/groups.h"
 #include "arena/race.h"
 #include "arena/self.h"
 #include "base/fail.h"

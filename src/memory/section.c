@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "memory/section.h"
 
+#include "arena/groups.h"
 #include "base/fail.h"
 #include "base/step.h"
 #include "memory/gap.h"

@@ -5,6 +5,7 @@
 
 #include "arena/allocator.h"
 #include "arena/family.h"
+#include "arena/groups.h"
 #include "arena/process_slot.h"
 #include "arena/thread_slot.h"
 #include "arena/wait.h"

@@ -16,6 +16,7 @@
 //   12  exit(): threads, children, handlers, exit record, streams     broodi_ending_of_child
 #include "process/init.h"
 
+#include "arena/arena.h"
 #include "arena/family.h"
 #include "arena/kinds.h"
 #include "arena/process_slot.h"

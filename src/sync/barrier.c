@@ -23,6 +23,7 @@
 #include "sync/barrier.h"
 
 #include "arena/allocator.h"
+#include "arena/groups.h"
 #include "arena/race.h"
 #include "arena/wait.h"
 #include "base/deadline.h"

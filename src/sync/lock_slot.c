@@ -4,6 +4,7 @@
 #include "sync/lock.h"
 
 #include "arena/allocator.h"
+#include "arena/groups.h"
 #include "arena/thread_slot.h"
 #include "base/fail.h"
 #include "base/step.h"

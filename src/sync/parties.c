@@ -43,6 +43,7 @@
 #include "sync/parties.h"
 
 #include "arena/allocator.h"
+#include "arena/groups.h"
 #include "arena/thread_slot.h"
 #include "base/step.h"
 #include "sync/object.h"

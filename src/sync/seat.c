@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "sync/seat.h"
 
+#include "arena/groups.h"
 #include "arena/self.h"
 #include "arena/thread_slot.h"
 #include "arena/wait.h"

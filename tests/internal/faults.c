@@ -8,6 +8,7 @@
 #include "../platform.h"
 #include "arena/family.h"
 #include "arena/self.h"
+#include "arena/space.h"
 #include "base/fault.h"
 #include "process/child.h"
 #include "process/server.h"

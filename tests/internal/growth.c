@@ -6,6 +6,7 @@
 #include "../foreign.h"
 #include "arena/allocator.h"
 #include "arena/family.h"
+#include "arena/groups.h"
 #include "arena/slots.h"
 #include "os/os_process.h"
 #include "process/child.h"

@@ -9,6 +9,7 @@
 #include "../platform.h"
 #include "arena/family.h"
 #include "arena/self.h"
+#include "arena/space.h"
 #include "arena/thread_slot.h"
 #include "sync/lock.h"
 

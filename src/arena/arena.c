@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: MIT
-#include "arena/family.h"
+#include "arena/arena.h"
 
+#include "arena/family.h"
+#include "arena/groups.h"
 #include "arena/kinds.h"
 #include "arena/race.h"
+#include "arena/space.h"
 #include "base/fail.h"
 #include "os/os_random.h"
 

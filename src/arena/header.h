@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: MIT
+// The header of the arena: the family's data that belongs to no slot, with the part of each module.
+#ifndef HEADER_H
+#define HEADER_H
+
+#include "base/atomic.h"
+#include "base/handle.h"
+
+#include <stdint.h>
+
+#define BROODI_ARENA_MAGIC UINT64_C(0x616e657261646f62) // "bodarena"
+#define BROODI_ARENA_LAYOUT 4
+
+enum {
+    BROODI_HEAP_CHUNK = 65536,
+    BROODI_HEAP_CHUNKS = SIZE_MAX <= UINT32_MAX ? 1 << 12 : 1 << 18, // the most in a window
+    BROODI_HEAP_GROUP = 16, // chunks that are contiguous in the object, too: an extent (space.h)
+    BROODI_HEAP_UNIT = 64,  // bytes: a cache line
+    BROODI_HEAP_CLASSES = 32,
+    BROODI_HEAP_LARGEST = 1 << 20, // bytes; a larger block is a section
+};
+
+enum {
+    // Slots of each table behind the header.
+    BROODI_FIRST = 64,
+    // Bytes of the window that are committed and accessible from the start.
+    BROODI_BOOT = 2 * BROODI_HEAP_CHUNK,
+};
+
+struct broodi_table_state {
+    // Slots committed; only grows.
+    _Atomic uint32_t limit;
+    // Where the next search for a free slot begins, so that slots are reused first in, first out.
+    _Atomic uint32_t cursor;
+    // Slots taken or spent. A hint: a process may be killed between a change of a slot and of this.
+    _Atomic uint32_t live;
+    // How often the generations of a slot may have come round: see allocator.c.
+    _Atomic uint32_t laps;
+};
+
+// See space.h.
+enum { BROODI_TABLE_STEPS = 16 };
+
+struct broodi_space {
+    _Atomic uint64_t top;
+    // By kind and step: the position of the step in the object; 0: not recorded.
+    _Atomic uint64_t steps[BROODI_KINDS][BROODI_TABLE_STEPS];
+};
+
+// See groups.h.
+enum { BROODI_GROUPS = 3137 }; // of all scanned tables together: see groups.c
+
+struct broodi_groups {
+    _Atomic uint32_t words[BROODI_GROUPS];
+};
+
+// The map of the heap. The lock guards all of it.
+struct broodi_heap {
+    uint64_t lock;
+    uint32_t chunks;    // how many have a slot
+    uint32_t spare;     // chunks that are free and committed
+    uint32_t unchecked; // bytes committed since the last check of the memory left, see heap.c
+
+    // The heads of one list for each class: a chunk in which a cell is free, plus one; 0: none.
+    uint32_t room[BROODI_HEAP_CLASSES];
+
+    // gap.c: a range between sections that is known to be free.
+    uint64_t gap;
+    uint64_t gap_length;
+
+    // gap.c: a search for a gap of so many bytes has failed, and no section has ended since; 0:
+    // none has failed.
+    uint64_t hopeless;
+
+    uint32_t swept;                         // block.c: the slot that was checked last
+    uint64_t free[BROODI_HEAP_CHUNKS / 64]; // a bit for each chunk
+};
+
+// The slot of a chunk. The heap's lock guards all but `object_at`.
+struct broodi_chunk {
+    uint32_t use;       // 0: free; the class of its cells plus one; or RUN, see heap.c
+    uint32_t taken;     // how many cells are allocated
+    uint32_t next;      // in the list of its class: a chunk plus one; 0: none
+    uint32_t previous;  // the same
+    uint32_t committed; // see heap.c
+    uint32_t used;      // whether its bytes may be other than zero
+
+    // In the first chunk of a group: where the group lies in the object; 0: not claimed.
+    _Atomic uint64_t object_at;
+
+    uint64_t cells[BROODI_HEAP_CHUNK / BROODI_HEAP_UNIT / 64]; // a bit for each allocated cell
+};
+
+struct broodi_header {
+    uint64_t magic;
+    uint32_t layout;
+    uint32_t kinds;
+    uint64_t family[2]; // random; the tag of handles is a part of it
+    // Bytes of address space that the first process reserved. The layout follows from it.
+    uint64_t window;
+    uint64_t names; // the handle of the registry's lock
+    _Atomic uint64_t thread_ids;
+    _Atomic int64_t keeper; // the main process, which keeps the sections of large blocks
+    // 1 when a process has printed that BROOD_START_METHOD is ignored.
+    _Atomic uint32_t method_warned;
+    struct broodi_table_state tables[BROODI_KINDS];
+    struct broodi_space space;
+    struct broodi_groups groups;
+    struct broodi_heap heap;
+};
+
+#endif
