@@ -235,6 +235,7 @@ static int stay_for_ever(void *unused)
     return 0;
 }
 
+// Returns 77 if the system has no filters.
 static int end_with_daemons(void *unused)
 {
     enum { PIDFD_SEND_SIGNAL = 424 };
@@ -242,7 +243,7 @@ static int end_with_daemons(void *unused)
                                        BROOD_START_FORK };
     (void)unused;
     if (!refuse_call(PIDFD_SEND_SIGNAL, 0))
-        return 0;
+        return 77;
     for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++) {
         const brood_process_options options = { .daemon = BROOD_DAEMON_YES, .method = methods[i] };
         CHECK(brood_process_start(NULL, stay_for_ever, NULL, 0, &options) == BROOD_OK);
@@ -256,13 +257,16 @@ static void a_daemon_is_stopped_where_signals_by_descriptor_are_refused(void **s
     (void)state;
     const brood_process_options fresh = { .method = BROOD_START_SPAWN };
     brood_process *process = NULL;
+    brood_exit ended;
     note("daemons", 0);
     assert_status(brood_process_start(&process, end_with_daemons, NULL, 0, &fresh), BROOD_OK);
-    assert_process_ends(process, 0);
-    if (noted("daemons") == 0) {
+    assert_status(brood_process_join(process, MEETING_PATIENCE, &ended), BROOD_OK);
+    brood_process_drop(process);
+    if (brood_exit_number(ended) == 77) {
         print_message("this system has no filters of system calls\n");
         skip();
     }
+    assert_int_equal(brood_exit_number(ended), 0);
 }
 
 // Gives up the right to signal its daemons, one of which it still has a reference to. Returns 77 if
@@ -534,6 +538,7 @@ static int start_from_a_small_thread(const brood_process_options *options)
     return start.code;
 }
 
+// Returns 77 if this process may not set the limit.
 static int start_all_from_a_small_thread(void *arg)
 {
     static const int32_t methods[] = { BROOD_START_SPAWN, BROOD_START_FORKSERVER,
@@ -542,7 +547,7 @@ static int start_all_from_a_small_thread(void *arg)
     CHECK(getrlimit(RLIMIT_STACK, &limit) == 0);
     limit.rlim_cur = *(rlim_t *)arg;
     if (setrlimit(RLIMIT_STACK, &limit) != 0)
-        return 0; // more than this process may set
+        return 77;
     for (int i = 0; i < 6; i++) {
         const brood_process_options options = { .method = methods[i / 2],
                                                 .survive_parent = i % 2,
@@ -558,9 +563,15 @@ static void a_child_has_the_stack_of_a_first_thread_whichever_thread_starts_it(v
 {
     (void)state;
     const rlim_t limits[] = { 8 << 20, RLIM_INFINITY };
-    for (size_t i = 0; i < sizeof limits / sizeof limits[0]; i++)
-        assert_int_equal(
-            platform_guest(start_all_from_a_small_thread, (void *)(uintptr_t)&limits[i]), 0);
+    for (size_t i = 0; i < sizeof limits / sizeof limits[0]; i++) {
+        const int code =
+            platform_guest(start_all_from_a_small_thread, (void *)(uintptr_t)&limits[i]);
+        if (code == 77) {
+            print_message("no right to raise the limit of the stack\n");
+            skip();
+        }
+        assert_int_equal(code, 0);
+    }
 }
 
 static int do_nothing(void *unused)
