@@ -2,6 +2,7 @@
 // The child between vfork and exec, in the memory of its parent.
 #include "posix/launch.h"
 #include "posix/linux/image.h"
+#include "posix/linux/signals.h"
 
 #include "posix/channel.h"
 #include "posix/posix.h"
@@ -37,13 +38,12 @@ void broodi_launch_tie(const struct launch *launch)
 // kernel's struct on every architecture.
 static void reset_handlers(void)
 {
-    enum { KERNEL_SIGNALS = 64, KERNEL_SET = 8 };
-    for (int number = 1; number <= KERNEL_SIGNALS; number++) {
+    for (int number = 1; number <= LINUX_SIGNALS; number++) {
         unsigned long old[16] = { 0 };
         const unsigned long standard[16] = { 0 };
-        if (syscall(SYS_rt_sigaction, number, NULL, old, KERNEL_SET) == 0 &&
+        if (syscall(SYS_rt_sigaction, number, NULL, old, LINUX_SIGNAL_SET) == 0 &&
             old[0] > (unsigned long)SIG_IGN)
-            (void)syscall(SYS_rt_sigaction, number, standard, NULL, KERNEL_SET);
+            (void)syscall(SYS_rt_sigaction, number, standard, NULL, LINUX_SIGNAL_SET);
     }
 }
 

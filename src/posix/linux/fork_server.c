@@ -20,6 +20,7 @@
 #include "posix/channel.h"
 #include "posix/descriptor.h"
 #include "posix/launch.h"
+#include "posix/linux/signals.h"
 #include "posix/linux/spare.h"
 #include "posix/posix.h"
 
@@ -75,7 +76,7 @@ static uint64_t ignored_signals(void)
 {
     uint64_t bits = 0;
     struct sigaction action;
-    for (int number = 1; number <= SIGNALS; number++)
+    for (int number = 1; number <= LINUX_SIGNALS; number++)
         if (sigaction(number, NULL, &action) == 0 && action.sa_handler == SIG_IGN)
             bits |= UINT64_C(1) << (number - 1);
     return bits;

@@ -3,6 +3,7 @@
 
 #include "posix/descriptor.h"
 #include "posix/launch.h"
+#include "posix/linux/signals.h"
 #include "posix/posix.h"
 
 #include "base/fail.h"
@@ -48,7 +49,7 @@ static void close_standard(const struct server_job *job)
 // The server has ignored those of `now`.
 static void set_ignored(uint64_t wanted, uint64_t now)
 {
-    for (int bit = 0; bit < SIGNALS; bit++)
+    for (int bit = 0; bit < LINUX_SIGNALS; bit++)
         if ((wanted ^ now) >> bit & 1)
             (void)signal(bit + 1, wanted >> bit & 1 ? SIG_IGN : SIG_DFL);
 }

@@ -7,8 +7,6 @@
 #include "posix/channel.h"
 #include "posix/linux/fork_server.h"
 
-enum { SIGNALS = 64 };
-
 // Does once, while no requester waits, some of what each child does after it has received a job,
 // so that the pages are present by then.
 void broodi_spare_rehearse(void);
