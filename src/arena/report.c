@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 #include "arena/report.h"
 
+#include "arena/blocking.h"
 #include "arena/family.h"
 #include "arena/groups.h"
 #include "arena/here.h"
 #include "arena/process_slot.h"
-#include "arena/wait.h"
 
 static struct broodi_process_slot *process_at(uint32_t index)
 {
@@ -61,7 +61,7 @@ void broodi_report_write(int64_t pid, brood_exit seen)
         if (is_announced) // it ended before it began: the number is not its own any more
             atomic_store_explicit(&slot->pid, 0, memory_order_relaxed);
         else if (broodi_word_swap(&slot->state, state, pack(seen)))
-            broodi_wake(&slot->state, BROODI_ALL);
+            broodi_changed(BROODI_PROCESS, &slot->state, BROODI_ALL);
         return;
     }
 }

@@ -119,14 +119,27 @@ static bool take_slot(struct broodi_self *self, uint32_t process)
     return false;
 }
 
-void broodi_self_waits(enum broodi_waits kind, uint64_t number)
+// Stores in the slot of the calling thread what it waits for, and returns what was stored there.
+static uint64_t set_waits(uint64_t waits)
 {
     const uint32_t index = broodi_self_slot();
     if (index == BROODI_NONE)
-        return;
+        return 0;
     struct broodi_thread_slot *slot = broodi_slot(BROODI_THREAD, index);
+    const uint64_t before = atomic_load_explicit(&slot->waits, memory_order_relaxed);
     // Release: the caller's loads of the object are done before its slot stops naming the object.
-    atomic_store_explicit(&slot->waits, broodi_waits_for(kind, number), memory_order_release);
+    atomic_store_explicit(&slot->waits, waits, memory_order_release);
+    return before;
+}
+
+uint64_t broodi_self_block(enum broodi_waits kind, uint64_t number)
+{
+    return set_waits(broodi_waits_for(kind, number));
+}
+
+void broodi_self_unblock(uint64_t before)
+{
+    (void)set_waits(before);
 }
 
 uint32_t broodi_self_take_slot(void)
@@ -265,12 +278,12 @@ bool brood_parent_is_alive(void)
 
 static brood_status await_parent(int64_t deadline)
 {
-    if (deadline > 0)
-        broodi_self_waits(BROODI_WAITS_PARENT, 0);
+    if (deadline <= 0)
+        return brood_os_parent_await_end(broodi_here.parent_pid, broodi_here.parent_birth, 0);
+    const uint64_t before = broodi_self_block(BROODI_WAITS_PARENT, 0);
     const brood_status status =
         brood_os_parent_await_end(broodi_here.parent_pid, broodi_here.parent_birth, deadline);
-    if (deadline > 0)
-        broodi_self_waits(BROODI_WAITS_NOT, 0);
+    broodi_self_unblock(before);
     return status;
 }
 

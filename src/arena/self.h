@@ -63,9 +63,12 @@ static inline const struct broodi_self *broodi_self_with_slot(void)
     return broodi_self_take_slot() == BROODI_NONE ? NULL : broodi_self_known();
 }
 
-// Stores in the thread's slot what it is about to block on, or BROODI_WAITS_NOT afterwards: for
-// brood_dump and broodi_object_wait_begin.
-void broodi_self_waits(enum broodi_waits kind, uint64_t number);
+// Bracket a wait of the calling thread: in between, its slot says what the thread blocks on, for
+// brood_dump and broodi_slot_is_awaited. The first returns what the slot said before, for the
+// second. Brackets may nest; the inner one must name the same object as the outer one, if that is
+// an object.
+uint64_t broodi_self_block(enum broodi_waits kind, uint64_t number);
+void broodi_self_unblock(uint64_t before);
 
 // The slot of this process. A guest takes one at the first call; BROODI_NONE when there is none.
 uint32_t broodi_self_process(void);

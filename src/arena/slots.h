@@ -100,7 +100,7 @@ enum broodi_thread_phase {
 
 // What a thread is blocked on, and the number that goes with it.
 enum broodi_waits {
-    BROODI_WAITS_NOT,
+    BROODI_WAITS_NOT,     // on nothing that brood_dump shows
     BROODI_WAITS_OBJECT,  // the low bits of the object's handle
     BROODI_WAITS_PROCESS, // the end of a process: its number
     BROODI_WAITS_THREAD,  // the end of a thread: its number

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Waiting for a word, and waking. Everything in brood that blocks on shared state does so through
-// these two functions. There are two providers, one of which is built in: wait_futex.c uses the
-// kernel's futexes; wait_portable.c uses one doorbell for each thread.
+// Waiting for a word, and waking: the providers behind blocking.h, through which all other files
+// wait and wake. There are two, one of which is built in: wait_futex.c uses the kernel's futexes;
+// wait_portable.c uses one doorbell for each thread.
 //
 // Both keep errno.
 //

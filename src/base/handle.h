@@ -8,7 +8,8 @@
 
 // Kinds of slots. Handles exist for those before BROODI_HANDLE_KINDS.
 enum broodi_kind {
-    BROODI_LOCK = 1,
+    BROODI_PRIVATE, // of no slot: memory of this process alone
+    BROODI_LOCK,
     BROODI_SEMAPHORE,
     BROODI_EVENT,
     BROODI_CONDITION,

@@ -121,9 +121,9 @@ brood_status broodi_child_join(brood_process *process, int64_t deadline)
         return BROOD_OK;
     if (deadline <= 0)
         return BROOD_TIMEOUT;
-    broodi_self_waits(BROODI_WAITS_PROCESS, (uint64_t)process->child.pid);
+    const uint64_t before = broodi_self_block(BROODI_WAITS_PROCESS, (uint64_t)process->child.pid);
     const brood_status status = await_and_reap(process, deadline);
-    broodi_self_waits(BROODI_WAITS_NOT, 0);
+    broodi_self_unblock(before);
     return status;
 }
 

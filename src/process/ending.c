@@ -3,9 +3,9 @@
 // the order is as it is.
 #include "process/ending.h"
 
+#include "arena/blocking.h"
 #include "arena/family.h"
 #include "arena/self.h"
-#include "arena/wait.h"
 #include "base/deadline.h"
 #include "base/fail.h"
 #include "base/fault.h"
@@ -170,7 +170,7 @@ static void flush_all(void *unused)
     if (atomic_load_explicit(&at_exit.returned, memory_order_acquire))
         brood_os_stdio_await_input();
     atomic_store_explicit(&flushed.state, 1, memory_order_seq_cst);
-    broodi_wake(&flushed, BROODI_ALL);
+    broodi_changed(BROODI_PRIVATE, &flushed, BROODI_ALL);
 }
 
 static bool is_flushed(void)
@@ -188,7 +188,7 @@ static bool flush_beside_threads(void)
         return true;
     const int64_t deadline = broodi_deadline(BROOD_SECONDS(1));
     while (!is_flushed() && brood_clock() < deadline)
-        broodi_wait(&flushed, 0, BROODI_NONE, deadline);
+        broodi_block_on(BROODI_WAITS_NOT, 0, &flushed, 0, BROODI_NONE, deadline);
     if (!is_flushed())
         return false;
     (void)brood_os_thread_join(helper, INT64_MAX);

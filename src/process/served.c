@@ -4,10 +4,10 @@
 // reaps the child and so frees the pid.
 #include "process/served.h"
 
+#include "arena/blocking.h"
 #include "arena/family.h"
 #include "arena/process_slot.h"
 #include "arena/report.h"
-#include "arena/wait.h"
 #include "base/deadline.h"
 #include "os/os_server.h"
 #include "process/child.h"
@@ -49,8 +49,8 @@ static void await_report(const brood_process *process, int64_t deadline)
     struct broodi_process_slot *slot = broodi_slot(BROODI_PROCESS, process->slot);
     const int64_t period = BROOD_MILLISECONDS(20); // between two checks that the server lives
     if (server_lives(process))
-        broodi_wait(&slot->state, process->live_state, BROODI_NONE,
-                    broodi_until(deadline, brood_clock(), period));
+        broodi_block_on(BROODI_WAITS_NOT, 0, &slot->state, process->live_state, BROODI_NONE,
+                        broodi_until(deadline, brood_clock(), period));
 }
 
 // A server that does not report an end that the system shows may have been stopped: continue it.

@@ -5,7 +5,7 @@
 // becomes a child of the requester (init.c). served.c has what differs for those children.
 #include "process/server.h"
 
-#include "arena/wait.h"
+#include "arena/blocking.h"
 #include "base/deadline.h"
 #include "os/os_server.h"
 #include "process/child.h"
@@ -23,7 +23,7 @@ static void enter_gate(void)
     uint64_t open = 0;
     while (!atomic_compare_exchange_strong_explicit(&server.gate.state, &open, 1,
                                                     memory_order_acquire, memory_order_relaxed)) {
-        broodi_wait(&server.gate, 1, BROODI_NONE, INT64_MAX);
+        broodi_block_on(BROODI_WAITS_NOT, 0, &server.gate, 1, BROODI_NONE, INT64_MAX);
         open = 0;
     }
 }
@@ -31,7 +31,7 @@ static void enter_gate(void)
 static void leave_gate(void)
 {
     atomic_store_explicit(&server.gate.state, 0, memory_order_seq_cst);
-    broodi_wake(&server.gate, 1);
+    broodi_changed(BROODI_PRIVATE, &server.gate, 1);
 }
 
 static brood_status make(broodi_server_start *start)

@@ -23,9 +23,9 @@
 #include "sync/barrier.h"
 
 #include "arena/allocator.h"
+#include "arena/blocking.h"
 #include "arena/groups.h"
 #include "arena/race.h"
-#include "arena/wait.h"
 #include "base/deadline.h"
 #include "base/fail.h"
 #include "base/step.h"
@@ -73,7 +73,7 @@ static bool end_round(struct broodi_barrier_slot *slot, uint64_t state, uint32_t
     if (!broodi_word_swap(&slot->state, state, low))
         return false;
     broodi_step(BROODI_STEP_BARRIER_ENDED);
-    broodi_wake(&slot->state, BROODI_ALL);
+    broodi_changed(BROODI_BARRIER, &slot->state, BROODI_ALL);
     return true;
 }
 
@@ -201,8 +201,8 @@ static brood_status check_and_wait(const struct waiter *waiter, uint64_t state, 
         (void)break_round(waiter->self.slot, state);
         return BROOD_OK;
     }
-    broodi_wait(&waiter->self.slot->state, state, BROODI_NONE,
-                broodi_until(waiter->deadline, now, span));
+    broodi_block_on(BROODI_WAITS_OBJECT, waiter->self.barrier, &waiter->self.slot->state, state,
+                    BROODI_NONE, broodi_until(waiter->deadline, now, span));
     return BROOD_OK;
 }
 
@@ -306,11 +306,11 @@ static brood_status wait_for_all(brood_barrier barrier, brood_duration timeout, 
     const brood_status named = name_self(&waiter.self);
     if (named != BROOD_OK)
         return named;
-    broodi_object_wait_begin(barrier.id, waiter.self.slot);
+    const uint64_t before = broodi_object_block(barrier.id, waiter.self.slot);
     broodi_race_release(waiter.self.slot);
     const brood_status status = join(&waiter, &number);
     broodi_race_acquire(waiter.self.slot);
-    broodi_object_wait_end();
+    broodi_self_unblock(before);
     if (status == BROOD_OK && out_index)
         *out_index = number;
     return status;
@@ -342,7 +342,7 @@ static bool try_reset(struct broodi_barrier_slot *slot, uint64_t id, uint64_t st
     if (!broodi_word_swap(&slot->state, state, next_epoch(round) << BROODI_ROUND_AT))
         return false;
     broodi_step(BROODI_STEP_BARRIER_RESET);
-    broodi_wake(&slot->state, BROODI_ALL);
+    broodi_changed(BROODI_BARRIER, &slot->state, BROODI_ALL);
     broodi_step(BROODI_STEP_BARRIER_RESET_WOKEN);
     broodi_parties_reset(slot, id, round);
     return true;

@@ -22,9 +22,9 @@
 // or is about to take one, already has its seat. If the state did change, a notify that found too
 // few searches again.
 #include "arena/allocator.h"
+#include "arena/blocking.h"
 #include "arena/race.h"
 #include "arena/thread_slot.h"
-#include "arena/wait.h"
 #include "base/deadline.h"
 #include "base/fail.h"
 #include "base/step.h"
@@ -289,13 +289,14 @@ static brood_status await(const struct waiting *waiting)
         if (broodi_seat_phase_of(seen) == BROODI_SEAT_CHOSEN)
             return BROOD_OK;
         if (broodi_seat_phase_of(seen) == BROODI_SEAT_CLAIMED) {
-            broodi_seat_await_claim(waiting->seat, seen);
+            broodi_seat_await_claim(waiting->seat, seen, waiting->condition.id);
             continue;
         }
         const brood_status status =
             judge(waiting, atomic_load_explicit(&waiting->word->state, memory_order_seq_cst));
         if (status == BROOD_BUSY)
-            broodi_wait(word, seen, BROODI_NONE, waiting->deadline);
+            broodi_block_on(BROODI_WAITS_OBJECT, waiting->condition.id, word, seen, BROODI_NONE,
+                            waiting->deadline);
         else if (broodi_seat_change(waiting->seat, seen, 0))
             return status;
     }
@@ -325,9 +326,9 @@ static brood_status wait_unlocked(struct waiting *waiting, uint32_t *out_depth)
 static brood_status release_and_wait(struct waiting *waiting)
 {
     uint32_t depth = 0; // of the lock before its release
-    broodi_object_wait_begin(waiting->condition.id, waiting->word);
+    const uint64_t before = broodi_object_block(waiting->condition.id, waiting->word);
     const brood_status status = wait_unlocked(waiting, &depth);
-    broodi_object_wait_end();
+    broodi_self_unblock(before);
     broodi_race_acquire(waiting->word);
     if (depth == 0 || status == BROOD_STALE)
         return status;

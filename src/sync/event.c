@@ -9,8 +9,8 @@
 // A wait begins when the waiter has set its flag in the word. Every later set grants that wait,
 // also if the event is destroyed afterwards: the free slot keeps the low word with the count.
 #include "arena/allocator.h"
+#include "arena/blocking.h"
 #include "arena/race.h"
-#include "arena/wait.h"
 #include "base/deadline.h"
 #include "base/fail.h"
 #include "base/step.h"
@@ -79,8 +79,7 @@ brood_status brood_event_set(brood_event event)
         if (!broodi_word_swap(word, state, ((low & COUNT) + ONCE) | SET))
             continue;
         broodi_step(BROODI_STEP_EVENT_SET);
-        if (low & WAITERS)
-            broodi_wake(word, BROODI_ALL);
+        broodi_changed(BROODI_EVENT, word, (low & WAITERS) ? BROODI_ALL : 0);
         return BROOD_OK;
     }
 }
@@ -157,7 +156,7 @@ static brood_status continue_wait(broodi_word *word, uint64_t id, int64_t deadli
             return status;
         if (brood_os_clock() >= deadline)
             return BROOD_TIMEOUT;
-        (void)broodi_object_wait(word, state, WAITERS, deadline);
+        (void)broodi_object_wait(id, word, state, WAITERS, deadline);
     }
 }
 
@@ -175,11 +174,11 @@ static brood_status wait_until_set(brood_event event, brood_duration timeout)
     if (timeout <= 0)
         return broodi_handle_is_current(event.id, state) ? BROOD_TIMEOUT : BROOD_STALE;
     const int64_t deadline = broodi_deadline(timeout);
-    broodi_object_wait_begin(event.id, word);
+    const uint64_t before = broodi_object_block(event.id, word);
     brood_status status = begin(word, event.id, deadline, &count);
     if (status == BROOD_BUSY)
         status = continue_wait(word, event.id, deadline, count);
-    broodi_object_wait_end();
+    broodi_self_unblock(before);
     broodi_race_acquire(word);
     return status;
 }

@@ -26,10 +26,10 @@
 // count of zero.
 #include "sync/lock.h"
 
+#include "arena/blocking.h"
 #include "arena/race.h"
 #include "arena/self.h"
 #include "arena/thread_slot.h"
-#include "arena/wait.h"
 #include "base/deadline.h"
 #include "base/fail.h"
 #include "base/step.h"
@@ -197,12 +197,11 @@ static void wait_once(struct attempt *attempt, uint64_t state, int64_t now)
     if (low != broodi_low(state) && !swap(attempt->lock, state, low))
         return;
     broodi_step(BROODI_STEP_LOCK_ANNOUNCED);
-    if (!attempt->waited)
-        broodi_self_waits(BROODI_WAITS_OBJECT, attempt->id);
     const int64_t span = !holder ? STARVES_AFTER : settled ? LONG_WAIT : SHORT_WAIT;
-    broodi_wait(&attempt->lock->state, broodi_state(broodi_generation(state), low),
-                holder ? broodi_holder_slot(holder) : BROODI_NONE,
-                broodi_until(attempt->deadline, now, span));
+    broodi_block_on(BROODI_WAITS_OBJECT, attempt->id, &attempt->lock->state,
+                    broodi_state(broodi_generation(state), low),
+                    holder ? broodi_holder_slot(holder) : BROODI_NONE,
+                    broodi_until(attempt->deadline, now, span));
     broodi_step(BROODI_STEP_LOCK_WAITED);
     attempt->waited = true;
 }
@@ -259,10 +258,7 @@ static brood_status acquire_contended(uint64_t id, struct broodi_lock_slot *slot
         .deadline = broodi_deadline(timeout),
         .since = brood_os_clock(),
     };
-    const brood_status status = persist(&attempt);
-    if (attempt.waited)
-        broodi_self_waits(BROODI_WAITS_NOT, 0);
-    return status;
+    return persist(&attempt);
 }
 
 static brood_status acquire_slot(uint64_t id, struct broodi_lock_slot *slot, brood_duration timeout)
@@ -301,14 +297,21 @@ brood_status brood_lock_acquire(brood_lock lock, brood_duration timeout)
 
 // Releasing
 
+// How many waiters the release that finds this low word wakes.
+static uint32_t to_wake(uint32_t low)
+{
+    if (!(low & WAITERS))
+        return 0;
+    return (low & SETTLED) ? BROODI_ALL : 1;
+}
+
 static void release_last(struct broodi_lock_slot *lock, uint64_t state)
 {
     broodi_race_release(lock);
     while (!swap(lock, state, broodi_low(state) & STARVING))
         state = atomic_load_explicit(&lock->state.state, memory_order_relaxed);
     broodi_step(BROODI_STEP_LOCK_FREED);
-    if (broodi_low(state) & WAITERS)
-        broodi_wake(&lock->state, (broodi_low(state) & SETTLED) ? BROODI_ALL : 1);
+    broodi_changed(BROODI_LOCK, &lock->state, to_wake(broodi_low(state)));
 }
 
 // Finds the slot of the lock, which the calling thread must hold.

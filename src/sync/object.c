@@ -2,7 +2,7 @@
 #include "sync/object.h"
 
 #include "arena/allocator.h"
-#include "arena/wait.h"
+#include "arena/blocking.h"
 #include "base/fail.h"
 #include "base/step.h"
 
@@ -16,26 +16,24 @@ brood_status broodi_object_not_found(const char *what)
     return broodi_fail(BROOD_INVALID, "no %s of this family", what);
 }
 
-void broodi_object_wait_begin(uint64_t id, void *slot)
+uint64_t broodi_object_block(uint64_t id, void *slot)
 {
     struct broodi_awaited_slot *awaited = slot;
-    broodi_self_waits(BROODI_WAITS_OBJECT, id);
+    const uint64_t before = broodi_self_block(BROODI_WAITS_OBJECT, id);
     if (!atomic_load_explicit(&awaited->awaited, memory_order_relaxed))
         atomic_store_explicit(&awaited->awaited, 1, memory_order_relaxed);
+    return before;
 }
 
-void broodi_object_wait_end(void)
-{
-    broodi_self_waits(BROODI_WAITS_NOT, 0);
-}
-
-bool broodi_object_wait(broodi_word *word, uint64_t state, uint32_t flag, int64_t deadline)
+bool broodi_object_wait(uint64_t id, broodi_word *word, uint64_t state, uint32_t flag,
+                        int64_t deadline)
 {
     const uint32_t low = broodi_low(state) | flag;
     if (!broodi_word_swap(word, state, low))
         return false;
     broodi_step(BROODI_STEP_OBJECT_ANNOUNCED);
-    broodi_wait(word, broodi_state(broodi_generation(state), low), BROODI_NONE, deadline);
+    broodi_block_on(BROODI_WAITS_OBJECT, id, word, broodi_state(broodi_generation(state), low),
+                    BROODI_NONE, deadline);
     broodi_step(BROODI_STEP_OBJECT_WAITED);
     return true;
 }
@@ -56,7 +54,7 @@ bool broodi_object_end(uint64_t id, broodi_word *word, uint64_t state, uint32_t 
     if (!broodi_slot_free_keeping((enum broodi_kind)handle.kind, handle.slot, state, kept))
         return false;
     broodi_step(BROODI_STEP_OBJECT_ENDED);
-    broodi_wake(word, BROODI_ALL);
+    broodi_changed((enum broodi_kind)handle.kind, word, BROODI_ALL);
     return true;
 }
 

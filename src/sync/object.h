@@ -31,14 +31,13 @@ static inline brood_status broodi_object_not_found_quietly(void)
     return broodi_family_is_short() ? BROOD_NO_MEMORY : BROOD_INVALID;
 }
 
-// Bracket a wait of the calling thread for an object of the kinds of struct broodi_awaited_slot:
-// the first is called before the wait, the second once the caller has seen how the wait ended. In
-// between the slot is not reused, and broodi_object_has_ended tells whether its low word is the
-// last one of the object. After broodi_object_wait_begin the caller must swap the state at least
-// once, if only for the same value: a thread that destroys the object or takes the slot after that
-// swap sees that the caller waits.
-void broodi_object_wait_begin(uint64_t id, void *slot);
-void broodi_object_wait_end(void);
+// Begins a wait of the calling thread for an object of the kinds of struct broodi_awaited_slot. The
+// caller passes the result to broodi_self_unblock once it has seen how its wait ended. Until then
+// the slot is not reused, and broodi_object_has_ended tells whether its low word is the last one of
+// the object. After broodi_object_block the caller must swap the state at least once, if only for
+// the same value: a thread that destroys the object or takes the slot after that swap sees that the
+// caller waits.
+uint64_t broodi_object_block(uint64_t id, void *slot);
 
 // Whether `state` is the one that the object left in its slot when it was destroyed.
 static inline bool broodi_object_has_ended(uint64_t id, uint64_t state)
@@ -49,7 +48,8 @@ static inline bool broodi_object_has_ended(uint64_t id, uint64_t state)
 
 // Sets `flag` in the word, then waits as broodi_wait does while the word stays the same. False,
 // without a wait, if the state was not `state` any more.
-bool broodi_object_wait(broodi_word *word, uint64_t state, uint32_t flag, int64_t deadline);
+bool broodi_object_wait(uint64_t id, broodi_word *word, uint64_t state, uint32_t flag,
+                        int64_t deadline);
 
 // Takes a slot for an object of the kinds of struct broodi_awaited_slot.
 brood_status broodi_object_allocate(enum broodi_kind kind, uint32_t low, uint32_t *out_index);

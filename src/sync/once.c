@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include <brood/once.h>
 
+#include "arena/blocking.h"
 #include "arena/race.h"
 #include "arena/self.h"
-#include "arena/wait.h"
 #include "os/os_process.h"
 #include "os/os_thread.h"
 
@@ -24,9 +24,7 @@ static void wait_for(broodi_word *word)
         brood_os_thread_yield();
         return;
     }
-    broodi_self_waits(BROODI_WAITS_ONCE, 0);
-    broodi_wait(word, running_here(), BROODI_NONE, INT64_MAX);
-    broodi_self_waits(BROODI_WAITS_NOT, 0);
+    broodi_block_on(BROODI_WAITS_ONCE, 0, word, running_here(), BROODI_NONE, INT64_MAX);
 }
 
 void brood_once(brood_once_flag *flag, void (*fn)(void))
@@ -45,7 +43,7 @@ void brood_once(brood_once_flag *flag, void (*fn)(void))
             broodi_race_release(word);
             atomic_store_explicit(&word->state, DONE, memory_order_seq_cst);
             if (broodi_here.initialized)
-                broodi_wake(word, BROODI_ALL);
+                broodi_changed(BROODI_PRIVATE, word, BROODI_ALL);
             brood_os_thread_unprotect(before);
             return;
         }

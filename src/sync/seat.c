@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include "sync/seat.h"
 
+#include "arena/blocking.h"
 #include "arena/groups.h"
 #include "arena/self.h"
 #include "arena/thread_slot.h"
-#include "arena/wait.h"
 #include "base/step.h"
 
 // Tickets older than this are renewed.
@@ -48,7 +48,7 @@ static bool choose(struct broodi_seat *seat, uint64_t word)
     if (!broodi_seat_change(seat, word, chosen))
         return false;
     broodi_step(BROODI_STEP_CONDITION_CHOSEN);
-    broodi_wake(&seat->state, 1);
+    broodi_changed(BROODI_SEAT, &seat->state, 1);
     return true;
 }
 
@@ -63,7 +63,7 @@ void broodi_seat_choose_released(struct broodi_seat *seat, uint64_t word, uint64
 void broodi_seat_end_wait(struct broodi_seat *seat, uint64_t word)
 {
     if (broodi_seat_change(seat, word, 0))
-        broodi_wake(&seat->state, 1);
+        broodi_changed(BROODI_SEAT, &seat->state, 1);
 }
 
 void broodi_seats_end_waits(uint64_t lock)
@@ -144,13 +144,13 @@ void broodi_seat_choose_claimed(uint64_t id, uint32_t notifier)
     }
 }
 
-void broodi_seat_await_claim(struct broodi_seat *seat, uint64_t seen)
+void broodi_seat_await_claim(struct broodi_seat *seat, uint64_t seen, uint64_t id)
 {
     const uint32_t notifier = broodi_seat_ticket(seen);
     const uint32_t slot = (notifier & ((UINT32_C(1) << BROODI_CLAIM_SLOT_BITS) - 1)) - 1;
     const uint32_t turn = notifier >> BROODI_CLAIM_SLOT_BITS;
     const uint32_t mask = ((UINT32_C(1) << BROODI_CLAIM_TURN_BITS) - 1) << 1;
-    broodi_wait(&seat->state, seen, slot, INT64_MAX);
+    broodi_block_on(BROODI_WAITS_OBJECT, id, &seat->state, seen, slot, INT64_MAX);
     if (broodi_thread_fate(slot, turn << 1, mask) != BROODI_FATE_LIVES)
         (void)broodi_seat_change(seat, seen, (seen & ~BROODI_SEAT_PHASE) | BROODI_SEAT_CHOSEN);
 }

@@ -176,7 +176,7 @@ bool broodi_seat_claim(struct broodi_seat *seat, uint64_t word, uint64_t id, uin
 void broodi_seat_choose_claimed(uint64_t id, uint32_t notifier);
 
 // Waits, as the waiter in this claimed seat, until the notifier has claimed the rest and chosen
-// all, or until the notifier has ended. `seen` is the word of the seat.
-void broodi_seat_await_claim(struct broodi_seat *seat, uint64_t seen);
+// all, or until the notifier has ended. `seen` is the word of the seat, `id` the condition.
+void broodi_seat_await_claim(struct broodi_seat *seat, uint64_t seen, uint64_t id);
 
 #endif

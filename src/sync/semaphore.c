@@ -11,8 +11,8 @@
 // A destroyed semaphore leaves its value in the free slot: those units were released for the
 // threads that waited then, which take them from there while any are left.
 #include "arena/allocator.h"
+#include "arena/blocking.h"
 #include "arena/race.h"
-#include "arena/wait.h"
 #include "base/deadline.h"
 #include "base/fail.h"
 #include "base/step.h"
@@ -88,8 +88,7 @@ static bool take(broodi_word *word, uint64_t state, uint32_t flag)
         return false;
     broodi_step(BROODI_STEP_SEMAPHORE_TAKEN);
     broodi_race_acquire(word);
-    if (flag && (left & VALUE))
-        broodi_wake(word, 1);
+    broodi_changed(BROODI_SEMAPHORE, word, flag && (left & VALUE) ? 1 : 0);
     return true;
 }
 
@@ -106,7 +105,7 @@ static brood_status acquire_late(broodi_word *word, uint64_t id, int64_t deadlin
             if (take(word, state, flag))
                 return BROOD_OK;
         } else if (brood_os_clock() < deadline) {
-            if (broodi_object_wait(word, state, WAITERS, deadline))
+            if (broodi_object_wait(id, word, state, WAITERS, deadline))
                 flag = WAITERS;
         } else if ((low | flag) == low || broodi_word_swap(word, state, low | flag)) {
             return BROOD_TIMEOUT;
@@ -131,9 +130,9 @@ static brood_status acquire(brood_semaphore semaphore, brood_duration timeout)
     }
     if (timeout <= 0)
         return BROOD_TIMEOUT;
-    broodi_object_wait_begin(semaphore.id, slot);
+    const uint64_t before = broodi_object_block(semaphore.id, slot);
     const brood_status status = acquire_late(word, semaphore.id, broodi_deadline(timeout));
-    broodi_object_wait_end();
+    broodi_self_unblock(before);
     return status;
 }
 
@@ -164,8 +163,7 @@ brood_status brood_semaphore_release(brood_semaphore semaphore, uint32_t count)
         if (!broodi_word_swap(&slot->state, state, value + count))
             continue;
         broodi_step(BROODI_STEP_SEMAPHORE_RAISED);
-        if (broodi_low(state) & WAITERS)
-            broodi_wake(&slot->state, count);
+        broodi_changed(BROODI_SEMAPHORE, &slot->state, (broodi_low(state) & WAITERS) ? count : 0);
         return BROOD_OK;
     }
 }

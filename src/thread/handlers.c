@@ -2,8 +2,8 @@
 // The handlers of brood_at_exit.
 #include "thread/handlers.h"
 
+#include "arena/blocking.h"
 #include "arena/self.h"
-#include "arena/wait.h"
 #include "base/compiler.h"
 #include "base/deadline.h"
 #include "base/fail.h"
@@ -55,7 +55,7 @@ static void leave_handlers(unsigned count)
 {
     inside -= count;
     atomic_fetch_sub_explicit(&handlers.running.state, count, memory_order_seq_cst);
-    broodi_wake(&handlers.running, BROODI_ALL);
+    broodi_changed(BROODI_PRIVATE, &handlers.running, BROODI_ALL);
 }
 
 void broodi_handlers_end_of_thread(void)
@@ -88,7 +88,7 @@ brood_status broodi_handlers_run(void (*before_each)(void), int64_t deadline)
         else if (brood_clock() >= deadline)
             return BROOD_TIMEOUT;
         else
-            broodi_wait(&handlers.running, running, BROODI_NONE, deadline);
+            broodi_block_on(BROODI_WAITS_NOT, 0, &handlers.running, running, BROODI_NONE, deadline);
     }
 }
 

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include "thread/stop.h"
 
+#include "arena/blocking.h"
 #include "arena/family.h"
 #include "arena/race.h"
 #include "arena/self.h"
-#include "arena/wait.h"
 #include "base/deadline.h"
 #include "base/fail.h"
 
@@ -20,7 +20,7 @@ static broodi_word *word_of(uint32_t process)
 void broodi_stop_request(uint32_t process)
 {
     atomic_fetch_or_explicit(&word_of(process)->state, ASKED, memory_order_seq_cst);
-    broodi_wake(word_of(process), BROODI_ALL);
+    broodi_changed(BROODI_PROCESS, word_of(process), BROODI_ALL);
 }
 
 void broodi_stop_notify_threads(void)
@@ -29,7 +29,7 @@ void broodi_stop_notify_threads(void)
     if (process == BROODI_NONE)
         return;
     atomic_fetch_add_explicit(&word_of(process)->state, ONE_MORE, memory_order_seq_cst);
-    broodi_wake(word_of(process), BROODI_ALL);
+    broodi_changed(BROODI_PROCESS, word_of(process), BROODI_ALL);
 }
 
 bool broodi_stop_is_requested(uint64_t state)
@@ -71,9 +71,7 @@ static brood_status wait_for_request(int64_t deadline)
             return BROOD_OK;
         if (brood_clock() >= deadline)
             return BROOD_TIMEOUT;
-        broodi_self_waits(BROODI_WAITS_STOP, 0);
-        broodi_wait(word_of(process), state, BROODI_NONE, deadline);
-        broodi_self_waits(BROODI_WAITS_NOT, 0);
+        broodi_block_on(BROODI_WAITS_STOP, 0, word_of(process), state, BROODI_NONE, deadline);
     }
 }
 

@@ -11,9 +11,9 @@
 // to ENDED. Any number of threads may join a thread; one of them reaps it.
 #include "thread/threads.h"
 
+#include "arena/blocking.h"
 #include "arena/race.h"
 #include "arena/self.h"
-#include "arena/wait.h"
 #include "base/compiler.h"
 #include "base/deadline.h"
 #include "base/fail.h"
@@ -63,7 +63,7 @@ static uint64_t state_of(const brood_thread *thread)
 static void set_state(brood_thread *thread, uint32_t state)
 {
     atomic_store_explicit(&thread->state.state, state, memory_order_seq_cst);
-    broodi_wake(&thread->state, BROODI_ALL);
+    broodi_changed(BROODI_THREAD, &thread->state, BROODI_ALL);
 }
 
 static void retain(brood_thread *thread)
@@ -322,7 +322,7 @@ void broodi_thread_leaves(void)
     atomic_store_explicit(&own->leaves, true, memory_order_seq_cst);
     if (atomic_compare_exchange_strong_explicit(&own->state.state, &state, LEAVING,
                                                 memory_order_seq_cst, memory_order_relaxed))
-        broodi_wake(&own->state, BROODI_ALL);
+        broodi_changed(BROODI_THREAD, &own->state, BROODI_ALL);
     brood_thread_drop(own);
 }
 
@@ -334,9 +334,7 @@ brood_thread *broodi_threads_any(void)
 
 static void wait_for(brood_thread *thread, uint64_t state, int64_t deadline)
 {
-    broodi_self_waits(BROODI_WAITS_THREAD, thread->id);
-    broodi_wait(&thread->state, state, BROODI_NONE, deadline);
-    broodi_self_waits(BROODI_WAITS_NOT, 0);
+    broodi_block_on(BROODI_WAITS_THREAD, thread->id, &thread->state, state, BROODI_NONE, deadline);
 }
 
 brood_status broodi_thread_join(brood_thread *thread, int64_t deadline)
