@@ -2,12 +2,12 @@
 # The sources, and brood_library(name STATIC|SHARED [PORTABLE] [TESTING]): defines the library, or a
 # variant of it for tests.
 #   PORTABLE  with the portable wait provider
-#   TESTING   with injected faults, all names visible
+#   TESTING   with injected faults and assertions, all names visible
 
 include(CheckCCompilerFlag)
 
 set(BROOD_CORE_SOURCES
-  base/cpu.c base/exit.c base/status.c base/time.c
+  base/cpu.c base/exit.c base/invariant.c base/status.c base/time.c
   arena/allocator.c arena/arena.c arena/blocking.c arena/groups.c arena/heap.c arena/here.c
   arena/kinds.c arena/process_slot.c arena/report.c arena/self.c arena/space.c arena/thread_slot.c
   sync/barrier.c sync/condition.c sync/event.c sync/lock.c sync/lock_slot.c sync/object.c
@@ -115,12 +115,12 @@ function(brood_library name kind)
     PUBLIC $<BUILD_INTERFACE:${BROOD_SOURCE_DIR}/include>
     PRIVATE ${BROOD_SOURCE_DIR}/src)
   set_target_properties(${name} PROPERTIES POSITION_INDEPENDENT_CODE ON)
-  target_compile_definitions(${name} PRIVATE BROOD_BUILDING)
+  target_compile_definitions(${name} PRIVATE BROOD_BUILDING $<$<BOOL:${BROOD_ASSERTS}>:BROOD_ASSERTS>)
   if(kind STREQUAL "SHARED")
     brood_shared(${name})
   endif()
   if(arg_TESTING)
-    target_compile_definitions(${name} PUBLIC BROOD_TESTING
+    target_compile_definitions(${name} PUBLIC BROOD_TESTING BROOD_ASSERTS
       $<$<STREQUAL:${wait},arena/wait_portable.c>:BROOD_TESTING_PORTABLE>)
     target_include_directories(${name} PUBLIC ${BROOD_SOURCE_DIR}/src)
   else()
