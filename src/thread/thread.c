@@ -12,6 +12,7 @@
 #include "thread/threads.h"
 
 #include "arena/blocking.h"
+#include "arena/members.h"
 #include "arena/race.h"
 #include "arena/self.h"
 #include "base/compiler.h"
@@ -22,17 +23,17 @@
 #include "os/os_thread.h"
 #include "thread/stop.h"
 
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum { RUNNING, LEAVING, ENDED, REAPING, REAPED };
 
-enum { BATCH = 32 }; // threads that reap_ended() collects in one hold of the guard
+enum { BATCH = 32 }; // threads that reap_ended() finds in one hold of the guard
 
 struct brood_thread {
-    _Atomic uint32_t references;
-    uint64_t serial; // of the process that the thread runs in
+    struct broodi_member member;
     uint64_t id;
     broodi_word state;
     brood_os_thread thread;
@@ -43,17 +44,16 @@ struct brood_thread {
     bool daemon;
     atomic_bool asked;  // to stop
     atomic_bool leaves; // has called exit(), in its target or in a destructor behind it
-    brood_thread *next; // guarded by the guard
-    char name[];
 };
 
-// Guarded by the guard.
-static struct {
-    brood_thread *first;
-    brood_thread *inherited; // objects of the parent in a forked child: reachable, never used
-    unsigned started;
-    bool closed; // no more threads can be started
-} threads;
+_Static_assert(offsetof(struct brood_thread, member) == 0, "a thread begins with its member");
+
+static struct broodi_members threads; // that have not been reaped
+
+static brood_thread *thread_of(const struct broodi_member *member)
+{
+    return (void *)(uintptr_t)member;
+}
 
 static uint64_t state_of(const brood_thread *thread)
 {
@@ -66,19 +66,10 @@ static void set_state(brood_thread *thread, uint32_t state)
     broodi_changed(BROODI_THREAD, &thread->state, BROODI_ALL);
 }
 
-static void retain(brood_thread *thread)
-{
-    atomic_fetch_add_explicit(&thread->references, 1, memory_order_relaxed);
-}
-
 void brood_thread_drop(brood_thread *thread)
 {
-    if (!thread)
+    if (!broodi_member_release(thread))
         return;
-    broodi_race_release(thread);
-    if (atomic_fetch_sub_explicit(&thread->references, 1, memory_order_acq_rel) > 1)
-        return;
-    broodi_race_acquire(thread);
     free(thread->copy);
     free(thread);
 }
@@ -87,21 +78,15 @@ void brood_thread_drop(brood_thread *thread)
 
 static brood_thread *create(const char *name, const void *arg, size_t size)
 {
-    const size_t length = strlen(name) + 1;
-    brood_thread *thread = broodi_alloc(sizeof *thread + length);
+    brood_thread *thread = broodi_member_new(sizeof *thread, name);
     void *copy = size && thread ? broodi_alloc(size) : NULL;
     if (!thread || (size && !copy)) {
         free(thread);
         return NULL;
     }
-    memset(thread, 0, sizeof *thread);
-    memcpy(thread->name, name, length);
     thread->arg = size ? memcpy(copy, arg, size) : (void *)(uintptr_t)arg;
     thread->copy = copy;
-    thread->serial = broodi_here.serial;
     thread->id = broodi_thread_number();
-    atomic_init(&thread->references, 1);
-    broodi_race_ignore(&thread->references, sizeof thread->references);
     broodi_race_ignore(&thread->state, sizeof thread->state);
     broodi_race_ignore(&thread->asked, sizeof thread->asked);
     return thread;
@@ -113,7 +98,7 @@ static void run(void *arg)
     struct broodi_self *self = broodi_self();
     if (self) {
         self->thread = thread;
-        self->name = thread->name;
+        self->name = thread->member.name;
         self->daemon = thread->daemon;
         self->asked = &thread->asked;
         self->id = thread->id;
@@ -160,11 +145,8 @@ static brood_status start_and_list(brood_thread *thread, size_t stack_size)
     brood_os_guard_lock();
     if (!threads.closed)
         status = brood_os_thread_start(&thread->thread, run, thread, stack_size);
-    if (status == BROOD_OK) {
-        retain(thread);
-        thread->next = threads.first;
-        threads.first = thread;
-    }
+    if (status == BROOD_OK)
+        (void)broodi_members_add(&threads, &thread->member);
     brood_os_guard_unlock();
     return status;
 }
@@ -179,15 +161,13 @@ static brood_status start(brood_thread **out, brood_target target, const void *a
     if (status != BROOD_OK)
         return status;
     reap_ended();
-    brood_os_guard_lock();
-    (void)snprintf(counted, sizeof counted, "Thread-%u", ++threads.started);
-    brood_os_guard_unlock();
+    (void)snprintf(counted, sizeof counted, "Thread-%u", broodi_members_number(&threads));
     brood_thread *thread = create(options->name ? options->name : counted, arg, size);
     if (!thread)
         return broodi_fail(BROOD_NO_MEMORY, "a thread object with an argument of %zu bytes", size);
     thread->target = target;
     thread->daemon = is_daemon(options->daemon);
-    retain(thread); // for the new thread itself
+    broodi_member_retain(&thread->member); // for the new thread itself
     status = start_and_list(thread, options->stack_size);
     if (status != BROOD_OK) {
         brood_thread_drop(thread);
@@ -218,17 +198,12 @@ void broodi_thread_complete(brood_thread *thread)
     brood_thread_drop(thread);
 }
 
-static bool unlink_thread(brood_thread *thread)
+static bool remove_thread(brood_thread *thread)
 {
     brood_os_guard_lock();
-    brood_thread **link = &threads.first;
-    while (*link && *link != thread)
-        link = &(*link)->next;
-    const bool found = *link;
-    if (found)
-        *link = thread->next;
+    const bool removed = broodi_members_remove(&threads, &thread->member);
     brood_os_guard_unlock();
-    return found;
+    return removed;
 }
 
 // Joins the system's thread of an ENDED thread, which may still run the program's thread-local
@@ -242,21 +217,13 @@ static void reap(brood_thread *thread, int64_t deadline)
         return;
     const bool joined = brood_os_thread_join(thread->thread, deadline) == BROOD_OK;
     set_state(thread, joined ? REAPED : ENDED);
-    if (joined && unlink_thread(thread))
+    if (joined && remove_thread(thread))
         brood_thread_drop(thread);
 }
 
-// Returns a reference to the first thread of the list that fits; NULL if there is none.
-static brood_thread *find(bool (*fits)(const brood_thread *))
+static bool has_ended(const struct broodi_member *member)
 {
-    brood_os_guard_lock();
-    brood_thread *thread = threads.first;
-    while (thread && !fits(thread))
-        thread = thread->next;
-    if (thread)
-        retain(thread);
-    brood_os_guard_unlock();
-    return thread;
+    return state_of(thread_of(member)) == ENDED;
 }
 
 // Reaps ended threads without waiting, so that those which the program never joins do not
@@ -264,26 +231,18 @@ static brood_thread *find(bool (*fits)(const brood_thread *))
 static void reap_ended(void)
 {
     size_t count;
-    brood_thread *ended[BATCH];
+    size_t reaped;
+    struct broodi_member *ended[BATCH];
     do {
-        count = 0;
-        brood_os_guard_lock();
-        for (brood_thread *thread = threads.first; thread && count < BATCH; thread = thread->next) {
-            if (state_of(thread) != ENDED)
-                continue;
-            retain(thread);
-            ended[count++] = thread;
-        }
-        brood_os_guard_unlock();
-        size_t reaped = 0;
+        count = broodi_members_find(&threads, has_ended, ended, BATCH);
+        reaped = 0;
         for (size_t i = 0; i < count; i++) {
-            reap(ended[i], 0);
-            reaped += state_of(ended[i]) == REAPED;
-            brood_thread_drop(ended[i]);
+            brood_thread *thread = thread_of(ended[i]);
+            reap(thread, 0);
+            reaped += state_of(thread) == REAPED;
+            brood_thread_drop(thread);
         }
-        if (reaped == 0)
-            return;
-    } while (count == BATCH);
+    } while (count == BATCH && reaped > 0);
 }
 
 // Whether `thread` is the calling one. An ENDED thread, which has no broodi_self any more, may
@@ -307,14 +266,20 @@ static bool leaves_beside_caller(const brood_thread *thread)
     return leaving && atomic_load_explicit(&thread->leaves, memory_order_acquire);
 }
 
-static bool is_to_be_joined(const brood_thread *thread)
+static bool is_caller(const struct broodi_member *member)
 {
+    return is_self(thread_of(member));
+}
+
+static bool is_to_be_joined(const struct broodi_member *member)
+{
+    const brood_thread *thread = thread_of(member);
     return !thread->daemon && !is_self(thread) && !leaves_beside_caller(thread);
 }
 
 void broodi_thread_leaves(void)
 {
-    brood_thread *own = find(is_self);
+    brood_thread *own = broodi_members_any(&threads, is_caller);
     if (!own)
         return;
     uint64_t state = RUNNING;
@@ -329,7 +294,7 @@ void broodi_thread_leaves(void)
 brood_thread *broodi_threads_any(void)
 {
     reap_ended();
-    return find(is_to_be_joined);
+    return broodi_members_any(&threads, is_to_be_joined);
 }
 
 static void wait_for(brood_thread *thread, uint64_t state, int64_t deadline)
@@ -354,18 +319,9 @@ brood_status broodi_thread_join(brood_thread *thread, int64_t deadline)
     }
 }
 
-static bool is_ours(const brood_thread *thread)
-{
-    return thread && thread->serial == broodi_here.serial;
-}
-
 static brood_status check_ours(const brood_thread *thread)
 {
-    if (!thread)
-        return broodi_fail(BROOD_INVALID, "thread is NULL");
-    if (!is_ours(thread))
-        return broodi_fail(BROOD_WRONG_STATE, "a thread of another process: %s", thread->name);
-    return BROOD_OK;
+    return broodi_member_check(thread, "thread", "thread");
 }
 
 static brood_status request_stop(brood_thread *thread)
@@ -409,7 +365,7 @@ brood_status brood_thread_join(brood_thread *thread, brood_duration timeout, int
 
 bool brood_thread_is_alive(brood_thread *thread)
 {
-    return is_ours(thread) && state_of(thread) <= LEAVING;
+    return broodi_member_is_ours(thread) && state_of(thread) <= LEAVING;
 }
 
 uint64_t brood_thread_id(const brood_thread *thread)
@@ -419,24 +375,15 @@ uint64_t brood_thread_id(const brood_thread *thread)
 
 const char *brood_thread_name(const brood_thread *thread)
 {
-    return thread ? thread->name : "";
+    return broodi_member_name(thread);
 }
 
 void broodi_threads_close(void)
 {
-    brood_os_guard_lock();
-    threads.closed = true;
-    brood_os_guard_unlock();
+    broodi_members_close(&threads);
 }
 
 void broodi_threads_forget(void)
 {
-    while (threads.first) {
-        brood_thread *thread = threads.first;
-        threads.first = thread->next;
-        thread->next = threads.inherited;
-        threads.inherited = thread;
-    }
-    threads.started = 0;
-    threads.closed = false;
+    broodi_members_forget(&threads);
 }
