@@ -8,44 +8,32 @@
 #include "arena/process_slot.h"
 #include "arena/report.h"
 #include "arena/self.h"
-#include "base/fault.h"
 #include "process/burial.h"
 #include "process/served.h"
 
+#include <stddef.h>
 #include <stdlib.h>
-#include <string.h>
 
 brood_duration broodi_start_timeout = BROOD_SECONDS(60);
 
-// Objects of the parent in a forked child: reachable, never used.
-static brood_process *inherited;
+_Static_assert(offsetof(struct brood_process, member) == 0, "a child begins with its member");
 
 // References
 
 brood_process *broodi_child_new(const char *name, bool daemon)
 {
-    const size_t length = strlen(name) + 1;
-    brood_process *process = broodi_alloc(sizeof *process + length);
+    brood_process *process = broodi_member_new(sizeof *process, name);
     if (!process)
         return NULL;
-    memset(process, 0, sizeof *process);
-    memcpy(process->name, name, length);
-    atomic_init(&process->references, 1);
-    process->serial = broodi_here.serial;
     process->slot = BROODI_NONE;
     process->daemon = daemon;
     process->child = (brood_os_child){ .handle = -1, .channel = -1, .memory = -1 };
     return process;
 }
 
-void broodi_child_retain(brood_process *process)
-{
-    atomic_fetch_add_explicit(&process->references, 1, memory_order_relaxed);
-}
-
 static void free_process(brood_process *process)
 {
-    if (process->serial == broodi_here.serial) {
+    if (broodi_member_is_ours(process)) {
         brood_os_process_release(&process->child);
         if (process->detached && process->slot != BROODI_NONE)
             broodi_process_slot_end(process->slot);
@@ -56,17 +44,11 @@ static void free_process(brood_process *process)
 
 void brood_process_drop(brood_process *process)
 {
-    if (!process || atomic_fetch_sub_explicit(&process->references, 1, memory_order_acq_rel) > 1)
+    if (!broodi_member_release(process))
         return;
     const int before = brood_os_thread_protect();
     free_process(process);
     brood_os_thread_unprotect(before);
-}
-
-void broodi_child_inherit(brood_process *process)
-{
-    process->next = inherited;
-    inherited = process;
 }
 
 // How it ended

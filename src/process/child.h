@@ -4,6 +4,7 @@
 #ifndef CHILD_H
 #define CHILD_H
 
+#include "arena/members.h"
 #include "arena/slots.h"
 #include "base/atomic.h"
 #include "os/os_process.h"
@@ -18,8 +19,7 @@ extern brood_duration broodi_start_timeout;
 
 // A child, or the fork server of this process, which is on no list.
 struct brood_process {
-    _Atomic uint32_t references;
-    uint64_t serial;     // of the process that started the child
+    struct broodi_member member;
     uint32_t slot;       // in the arena; valid until the child is reaped
     uint64_t live_state; // state word of the slot while the child lives and its server has not
                          // reported its end
@@ -32,20 +32,11 @@ struct brood_process {
     uint32_t signals_sent; // by brood, one bit each
     bool ended;
     brood_exit end;
-    uint64_t added; // order of the starts; 0: not on a list
-    struct brood_process *next;
-    struct brood_process *previous;
-    char name[];
 };
 
 // Allocates the object of a child that is about to be started, with one reference. Returns NULL
 // when out of memory.
 brood_process *broodi_child_new(const char *name, bool daemon);
-void broodi_child_retain(brood_process *process);
-
-// In a forked child: keeps an object of an ancestor reachable, so that it is no leak. It is never
-// used.
-void broodi_child_inherit(brood_process *process);
 
 // Returns whether the child, which has not been reaped, has ended; then `out` is how. Reaps a child
 // of this process. The caller holds the guard.

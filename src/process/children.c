@@ -13,52 +13,25 @@
 #include <errno.h>
 #include <stddef.h>
 
-// The daemons, or the other children, in the order of their starts.
-struct list {
-    brood_process *first;
-    brood_process *last;
-    brood_process *next_check; // the child that is checked next; NULL: the first
-    size_t count;
-};
-
 // Guarded by the guard.
 static struct {
-    struct list lists[2]; // others, daemons
-    uint64_t added;
-    unsigned started;
-    bool closed;
-    int64_t daemons_asked; // when the daemons were first asked to end; 0: not yet
+    struct broodi_members lists[2]; // others, daemons
+    int64_t daemons_asked;          // when the daemons were first asked to end; 0: not yet
 } children;
 
-static struct list *list_of(bool daemon)
+static struct broodi_members *list_of(bool daemon)
 {
     return &children.lists[daemon];
 }
 
-static void link_child(brood_process *process)
+static brood_process *child_of(struct broodi_member *member)
 {
-    struct list *list = list_of(process->daemon);
-    process->added = ++children.added;
-    process->previous = list->last;
-    process->next = NULL;
-    *(list->last ? &list->last->next : &list->first) = process;
-    list->last = process;
-    list->count++;
+    return (void *)member;
 }
 
-// Returns false for a child that is not on a list.
-static bool unlink_child(brood_process *process)
+static bool remove_child(brood_process *process)
 {
-    struct list *list = list_of(process->daemon);
-    if (process->added == 0)
-        return false;
-    *(process->previous ? &process->previous->next : &list->first) = process->next;
-    *(process->next ? &process->next->previous : &list->last) = process->previous;
-    if (list->next_check == process)
-        list->next_check = process->next;
-    process->added = 0;
-    list->count--;
-    return true;
+    return broodi_members_remove(list_of(process->daemon), &process->member);
 }
 
 // Reaping
@@ -70,8 +43,8 @@ static bool reap(brood_process *process)
     if (process->ended || !broodi_child_see(process, &process->end))
         return false;
     process->ended = true;
-    if (!unlink_child(process))       // kill_daemon() has given it up:
-        broodi_child_retain(process); // release_reaped() drops this one instead of the list's
+    if (!remove_child(process))                 // kill_daemon() has given it up:
+        broodi_member_retain(&process->member); // release_reaped() drops this one, not the list's
     return true;
 }
 
@@ -132,41 +105,34 @@ brood_status broodi_child_join(brood_process *process, int64_t deadline)
 bool broodi_children_add(brood_process *process)
 {
     brood_os_guard_lock();
-    const bool open = !children.closed;
-    if (open) {
-        broodi_child_retain(process);
-        link_child(process);
-    }
+    const bool added = broodi_members_add(list_of(process->daemon), &process->member);
     brood_os_guard_unlock();
-    return open;
+    return added;
 }
 
 void broodi_children_close(void)
 {
-    brood_os_guard_lock();
-    children.closed = true;
-    brood_os_guard_unlock();
+    broodi_members_close(list_of(false));
+    broodi_members_close(list_of(true));
 }
 
+// Daemons and others share the numbers of one list.
 unsigned broodi_children_number(void)
 {
-    brood_os_guard_lock();
-    const unsigned number = ++children.started;
-    brood_os_guard_unlock();
-    return number;
+    return broodi_members_number(list_of(false));
 }
 
 // Checks up to `count` children of the list, in turn. Returns the children that it has reaped,
 // linked by `next` in front of `reaped`.
-static brood_process *reap_in_turn(struct list *list, size_t count, brood_process *reaped)
+static struct broodi_member *reap_in_turn(struct broodi_members *list, size_t count,
+                                          struct broodi_member *reaped)
 {
     for (size_t left = count < list->count ? count : list->count; left > 0; left--) {
-        brood_process *process = list->next_check ? list->next_check : list->first;
-        list->next_check = process->next;
-        if (!reap(process))
+        struct broodi_member *member = broodi_members_turn(list);
+        if (!reap(child_of(member)))
             continue;
-        process->next = reaped;
-        reaped = process;
+        member->next = reaped;
+        reaped = member;
     }
     return reaped;
 }
@@ -177,7 +143,7 @@ enum { PER_START = 4, PER_HOLD = 64 };
 
 static void reap_some(size_t count)
 {
-    brood_process *reaped = NULL;
+    struct broodi_member *reaped = NULL;
     // No cancellation between reap() and release_reaped().
     const int before = brood_os_thread_protect();
     brood_os_guard_lock();
@@ -185,9 +151,9 @@ static void reap_some(size_t count)
         reaped = reap_in_turn(list_of(daemon), count, reaped);
     brood_os_guard_unlock();
     while (reaped) {
-        brood_process *process = reaped;
-        reaped = process->next;
-        release_reaped(process);
+        struct broodi_member *member = reaped;
+        reaped = member->next;
+        release_reaped(child_of(member));
     }
     brood_os_thread_unprotect(before);
 }
@@ -210,12 +176,7 @@ static void reap_all(void)
 
 brood_process *broodi_children_any(bool daemon)
 {
-    brood_os_guard_lock();
-    brood_process *process = list_of(daemon)->first;
-    if (process)
-        broodi_child_retain(process);
-    brood_os_guard_unlock();
-    return process;
+    return broodi_members_oldest(list_of(daemon));
 }
 
 // Asks the daemons to end, once. Returns when that was: they have a second from then on, whatever
@@ -226,8 +187,9 @@ static int64_t ask_daemons(void)
     const bool first = children.daemons_asked == 0;
     if (first)
         children.daemons_asked = brood_clock();
-    for (brood_process *process = list_of(true)->first; process && first; process = process->next)
-        (void)broodi_child_end_if_alive(process, false);
+    for (struct broodi_member *member = list_of(true)->first; member && first;
+         member = member->next)
+        (void)broodi_child_end_if_alive(child_of(member), false);
     const int64_t asked = children.daemons_asked;
     brood_os_guard_unlock();
     return asked;
@@ -240,7 +202,7 @@ static brood_status kill_daemon(brood_process *process, int64_t deadline)
 {
     brood_os_guard_lock();
     const bool killed = broodi_child_end_if_alive(process, true) == BROOD_OK;
-    const bool gives_up = !killed && unlink_child(process);
+    const bool gives_up = !killed && remove_child(process);
     brood_os_guard_unlock();
     if (gives_up)
         brood_process_drop(process);
@@ -265,31 +227,30 @@ brood_status broodi_children_stop_daemons(int64_t deadline)
     return status;
 }
 
-static void forget_child(brood_process *process)
+// Releases the descriptors that a fork has copied.
+static void release_copies(const struct broodi_members *list)
 {
-    (void)unlink_child(process);
-    brood_os_process_release(&process->child);
-    if (process->server)
-        brood_os_process_release(&process->server->child);
-    broodi_child_inherit(process);
+    for (struct broodi_member *member = list->first; member; member = member->next) {
+        brood_process *process = child_of(member);
+        brood_os_process_release(&process->child);
+        if (process->server)
+            brood_os_process_release(&process->server->child);
+    }
 }
 
 void broodi_children_forget(void)
 {
-    for (int daemon = 0; daemon < 2; daemon++)
-        while (list_of(daemon)->first)
-            forget_child(list_of(daemon)->first);
-    children.started = 0;
-    children.closed = false;
+    for (int daemon = 0; daemon < 2; daemon++) {
+        release_copies(list_of(daemon));
+        broodi_members_forget(list_of(daemon));
+    }
     children.daemons_asked = 0;
 }
 
-// Returns the child that was started first; NULL if both are NULL.
-static brood_process *older(brood_process *one, brood_process *other)
+// Whether `one` was added before `other`. Each may be NULL: then the other one is older.
+static bool is_older(const struct broodi_member *one, const struct broodi_member *other)
 {
-    if (!one || !other)
-        return one ? one : other;
-    return one->added < other->added ? one : other;
+    return one && (!other || one->added < other->added);
 }
 
 size_t brood_active_children(brood_process **out, size_t capacity)
@@ -301,11 +262,12 @@ size_t brood_active_children(brood_process **out, size_t capacity)
     errno = error;
     brood_os_guard_lock();
     const size_t count = list_of(false)->count + list_of(true)->count;
-    brood_process *next[2] = { list_of(false)->first, list_of(true)->first };
+    struct broodi_member *next[2] = { list_of(false)->first, list_of(true)->first };
     for (size_t i = 0; out && i < count && i < capacity; i++) {
-        out[i] = older(next[0], next[1]);
-        next[out[i]->daemon] = out[i]->next;
-        broodi_child_retain(out[i]);
+        struct broodi_member **older = &next[is_older(next[1], next[0])];
+        broodi_member_retain(*older);
+        out[i] = child_of(*older);
+        *older = (*older)->next;
     }
     brood_os_guard_unlock();
     return count;

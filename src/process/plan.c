@@ -125,7 +125,7 @@ static brood_status take_slot(struct broodi_start *start)
     const struct broodi_process_facts facts = {
         .parent = broodi_self_process(),
         .origin = start->detached ? BROODI_ORIGIN_SERVER : origins[start->method],
-        .name = start->process->name,
+        .name = start->process->member.name,
         .daemon = start->process->daemon,
     };
     return broodi_process_slot_allocate(&facts, &start->process->slot);
@@ -150,7 +150,7 @@ static brood_status make_record(struct broodi_start *start)
     boot->parent_pid = broodi_here.pid;
     boot->parent_space = broodi_here.space;
     boot->parent_birth = broodi_self_birth();
-    boot->name = start->process->name;
+    boot->name = start->process->member.name;
     boot->identity = start->identity;
     boot->arg = start->arg;
     boot->arg_size = start->size;

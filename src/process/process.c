@@ -14,18 +14,9 @@
 // a device driver blocks it.
 #define AFTER_A_KILL BROOD_SECONDS(10)
 
-static bool is_ours(const brood_process *process)
-{
-    return process && process->serial == broodi_here.serial;
-}
-
 static brood_status check(const brood_process *process)
 {
-    if (!process)
-        return broodi_fail(BROOD_INVALID, "process is NULL");
-    return is_ours(process)
-               ? BROOD_OK
-               : broodi_fail(BROOD_WRONG_STATE, "a child of another process: %s", process->name);
+    return broodi_member_check(process, "process", "child");
 }
 
 static brood_status join(brood_process *process, int64_t deadline, brood_exit *out)
@@ -57,7 +48,7 @@ brood_status brood_process_report(brood_process *process, brood_exit *out)
 bool brood_process_is_alive(brood_process *process)
 {
     const int error = errno;
-    const bool alive = is_ours(process) && !broodi_child_reap(process);
+    const bool alive = broodi_member_is_ours(process) && !broodi_child_reap(process);
     errno = error;
     return alive;
 }
@@ -144,7 +135,7 @@ brood_pid brood_process_pid(const brood_process *process)
 
 const char *brood_process_name(const brood_process *process)
 {
-    return process ? process->name : "";
+    return broodi_member_name(process);
 }
 
 bool brood_process_is_daemon(const brood_process *process)

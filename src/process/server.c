@@ -100,7 +100,7 @@ brood_status broodi_server_get(broodi_server_start *start, brood_os_circumstance
     if (!server.process || server.epoch != now->epoch)
         status = replace(start, now->epoch);
     if (status == BROOD_OK) {
-        broodi_child_retain(server.process);
+        broodi_member_retain(&server.process->member);
         *out = server.process;
     }
     leave_gate();
@@ -119,7 +119,7 @@ void broodi_server_forget(void)
 {
     if (server.process) {
         brood_os_process_release(&server.process->child);
-        broodi_child_inherit(server.process);
+        broodi_member_inherit(&server.process->member);
     }
     server.process = NULL;
     atomic_store_explicit(&server.gate.state, 0, memory_order_relaxed);

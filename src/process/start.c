@@ -40,7 +40,7 @@ static void enter_fork(void *arg, intptr_t channel)
         brood_os_stdio_discard();
     brood_os_thread_unprotect(start->protection);
     broodi_here.forked_with_threads |= start->beside_threads;
-    broodi_child_inherit(start->process); // the parent's object for this child
+    broodi_member_inherit(&start->process->member); // the parent's object for this child
     broodi_child_of_fork(&boot, channel, start->kept, start->options->resource_count,
                          (void (*)(void))start->target);
 }
