@@ -2,6 +2,7 @@
 #include "arena/members.h"
 
 #include "arena/race.h"
+#include "arena/self.h"
 #include "base/fail.h"
 #include "base/fault.h"
 #include "os/os_guard.h"
@@ -169,4 +170,24 @@ void broodi_members_forget(struct broodi_members *list)
         inherited = list->first;
     }
     *list = (struct broodi_members){ 0 };
+}
+
+// Checks
+
+brood_status broodi_start_check_target(brood_target target)
+{
+    const brood_status status = broodi_ready();
+    if (status != BROOD_OK)
+        return status;
+    return target ? BROOD_OK : broodi_fail(BROOD_INVALID, "target is NULL");
+}
+
+brood_status broodi_start_check_options(int32_t daemon, const uint64_t *reserved, size_t count)
+{
+    if (daemon < BROOD_DAEMON_INHERIT || daemon > BROOD_DAEMON_NO)
+        return broodi_fail(BROOD_INVALID, "invalid daemon mode %d", (int)daemon);
+    for (size_t i = 0; i < count; i++)
+        if (reserved[i])
+            return broodi_fail(BROOD_INVALID, "a reserved member of the options is not zero");
+    return BROOD_OK;
 }

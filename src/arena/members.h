@@ -22,6 +22,7 @@
 #include "arena/here.h"
 #include "base/atomic.h"
 
+#include <brood/process.h>
 #include <brood/status.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -111,5 +112,21 @@ void broodi_members_close(struct broodi_members *list);
 // In a forked child, whose only thread calls it without the guard: makes the list empty and open,
 // and its numbers begin with 1 again.
 void broodi_members_forget(struct broodi_members *list);
+
+// Checks that the starts of all kinds have in common.
+
+// Fails with BROOD_NOT_INITIALIZED before brood_init, and with BROOD_INVALID if `target` is NULL.
+brood_status broodi_start_check_target(brood_target target);
+
+// Checks the daemon mode, and that the reserved fields of the options are zero. Fails with
+// BROOD_INVALID.
+brood_status broodi_start_check_options(int32_t daemon, const uint64_t *reserved, size_t count);
+
+// Whether a start with this daemon mode makes a daemon; `inherited` answers for
+// BROOD_DAEMON_INHERIT.
+static inline bool broodi_start_is_daemon(int32_t mode, bool inherited)
+{
+    return mode == BROOD_DAEMON_YES || (mode == BROOD_DAEMON_INHERIT && inherited);
+}
 
 #endif

@@ -36,18 +36,14 @@ static brood_status check_resources(const brood_process_options *options)
 static brood_status check(const struct broodi_start *start)
 {
     const brood_process_options *options = start->options;
-    brood_status status = broodi_ready();
+    brood_status status = broodi_start_check_target(start->target);
+    if (status == BROOD_OK && (start->size == 0) != (start->arg == NULL))
+        status = broodi_fail(BROOD_INVALID, "size is %zu, but arg is %p", start->size, start->arg);
+    if (status == BROOD_OK)
+        status = broodi_start_check_options(options->daemon, options->reserved,
+                                            sizeof options->reserved / sizeof options->reserved[0]);
     if (status != BROOD_OK)
         return status;
-    if (!start->target)
-        return broodi_fail(BROOD_INVALID, "target is NULL");
-    if ((start->size == 0) != (start->arg == NULL))
-        return broodi_fail(BROOD_INVALID, "size is %zu, but arg is %p", start->size, start->arg);
-    if (options->daemon < BROOD_DAEMON_INHERIT || options->daemon > BROOD_DAEMON_NO)
-        return broodi_fail(BROOD_INVALID, "invalid daemon mode %d", (int)options->daemon);
-    for (size_t i = 0; i < sizeof options->reserved / sizeof options->reserved[0]; i++)
-        if (options->reserved[i])
-            return broodi_fail(BROOD_INVALID, "a reserved member of the options is not zero");
     // Some start methods would treat an empty path like NULL.
     if (options->directory && !options->directory[0])
         return broodi_fail(BROOD_NOT_FOUND, "changing to the child's directory: the path is empty");
@@ -57,13 +53,6 @@ static brood_status check(const struct broodi_start *start)
     if (status == BROOD_OK)
         status = broodi_environment_check(options->environment);
     return status == BROOD_OK ? broodi_self_admit_start() : status;
-}
-
-static bool is_daemon(const brood_process_options *options)
-{
-    if (options->daemon == BROOD_DAEMON_INHERIT)
-        return broodi_here.daemon;
-    return options->daemon == BROOD_DAEMON_YES;
 }
 
 // Returns the default name, such as "Process-1:2"; the identity, "1:2", is the part that begins at
@@ -87,7 +76,8 @@ static brood_status make_child(struct broodi_start *start)
     char *name = make_name(!start->detached, &identity_at);
     if (!name)
         return broodi_fail(BROOD_NO_MEMORY, "the child's name");
-    start->process = broodi_child_new(options->name ? options->name : name, is_daemon(options));
+    start->process = broodi_child_new(options->name ? options->name : name,
+                                      broodi_start_is_daemon(options->daemon, broodi_here.daemon));
     if (start->process)
         start->process->detached = start->detached;
     memmove(name, name + identity_at, strlen(name + identity_at) + 1);

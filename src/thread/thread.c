@@ -115,26 +115,19 @@ static void run(void *arg)
 static brood_status check(brood_target target, const void *arg, size_t size,
                           const brood_thread_options *options)
 {
-    const brood_status status = broodi_ready();
-    if (status != BROOD_OK)
-        return status;
-    if (!target)
-        return broodi_fail(BROOD_INVALID, "target is NULL");
-    if (size > 0 && !arg)
-        return broodi_fail(BROOD_INVALID, "arg is NULL, size is %zu", size);
-    if (options->daemon < BROOD_DAEMON_INHERIT || options->daemon > BROOD_DAEMON_NO)
-        return broodi_fail(BROOD_INVALID, "invalid daemon mode %d", (int)options->daemon);
-    for (size_t i = 0; i < sizeof options->reserved / sizeof options->reserved[0]; i++)
-        if (options->reserved[i])
-            return broodi_fail(BROOD_INVALID, "a reserved member of the options is not zero");
-    return broodi_self_admit_start();
+    brood_status status = broodi_start_check_target(target);
+    if (status == BROOD_OK && size > 0 && !arg)
+        status = broodi_fail(BROOD_INVALID, "arg is NULL, size is %zu", size);
+    if (status == BROOD_OK)
+        status = broodi_start_check_options(options->daemon, options->reserved,
+                                            sizeof options->reserved / sizeof options->reserved[0]);
+    return status == BROOD_OK ? broodi_self_admit_start() : status;
 }
 
 static bool is_daemon(int32_t mode)
 {
     const struct broodi_self *self = broodi_self_known();
-    const bool inherited = self && self->daemon;
-    return mode == BROOD_DAEMON_YES || (mode == BROOD_DAEMON_INHERIT && inherited);
+    return broodi_start_is_daemon(mode, self && self->daemon);
 }
 
 // Starts and lists the thread in one hold of the guard: so once the list is closed, it holds every
