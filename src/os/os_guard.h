@@ -7,9 +7,13 @@
 #define OS_GUARD_H
 
 #include <brood/status.h>
+#include <stdbool.h>
 
 void brood_os_guard_lock(void);
 void brood_os_guard_unlock(void);
+
+// Returns whether the calling thread holds the guard. For assertions.
+bool brood_os_guard_is_held(void);
 
 // Arranges that the guard is held by the forking thread during every fork() of this process, also
 // one that the program calls, and that `in_child` is the first function to run in the child,

@@ -57,6 +57,11 @@ void brood_os_guard_unlock(void)
     brood_os_thread_unprotect(before);
 }
 
+bool brood_os_guard_is_held(void)
+{
+    return inside > 0;
+}
+
 static void before_fork(void)
 {
     if (inside > 0)
