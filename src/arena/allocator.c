@@ -6,6 +6,7 @@
 #include "arena/kinds.h"
 #include "arena/space.h"
 #include "arena/thread_slot.h"
+#include "base/invariant.h"
 #include "base/step.h"
 
 static broodi_word *word_of(enum broodi_kind kind, uint32_t index)
@@ -60,6 +61,7 @@ static bool take_at(enum broodi_kind kind, uint32_t index, uint32_t low)
     const uint32_t next = next_generation(kind, index, state);
     if (!may_take(kind, index, state))
         return false;
+    broodi_assert(broodi_slot_is_live(broodi_state(next, low)));
     broodi_groups_expect(kind, index);
     return atomic_compare_exchange_strong_explicit(&word->state, &state, broodi_state(next, low),
                                                    memory_order_acq_rel, memory_order_relaxed);
@@ -180,6 +182,7 @@ brood_status broodi_slot_commit(enum broodi_kind kind, uint32_t index)
 
 bool broodi_slot_free_keeping(enum broodi_kind kind, uint32_t index, uint64_t state, uint32_t kept)
 {
+    broodi_assert(broodi_slot_is_live(state));
     const uint64_t freed = broodi_state(broodi_generation(state) + 1, kept);
     if (!atomic_compare_exchange_strong_explicit(&word_of(kind, index)->state, &state, freed,
                                                  memory_order_acq_rel, memory_order_relaxed))

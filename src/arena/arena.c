@@ -7,6 +7,7 @@
 #include "arena/race.h"
 #include "arena/space.h"
 #include "base/fail.h"
+#include "base/invariant.h"
 #include "os/os_random.h"
 
 #include <string.h>
@@ -59,6 +60,7 @@ static void attach(const brood_os_arena *arena, size_t window)
     broodi_family.arena = *arena;
     broodi_family.header = (struct broodi_header *)(void *)arena->base;
     broodi_family.heap_at = at;
+    broodi_assert(at % CHUNK == 0 && at + LEAST_HEAP <= window);
     const uint32_t tag = (uint32_t)broodi_family.header->family[0] & BROODI_TAG_MASK;
     broodi_family.tag = tag ? tag : 1;
     broodi_groups_prepare();

@@ -18,6 +18,7 @@
 #include "arena/header.h"
 #include "arena/slots.h"
 #include "base/handle.h"
+#include "base/invariant.h"
 #include "base/word.h"
 #include "os/os_life.h"
 #include "os/os_memory.h"
@@ -70,6 +71,7 @@ static inline bool broodi_view_has(enum broodi_kind kind, uint32_t index)
 static inline void *broodi_slot_here(enum broodi_kind kind, uint32_t index)
 {
     const struct broodi_view *view = &broodi_family.views[kind];
+    broodi_assert(broodi_view_has(kind, index));
     return (index < BROODI_FIRST ? view->first : view->rest) + index * view->stride;
 }
 

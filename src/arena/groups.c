@@ -2,6 +2,7 @@
 #include "arena/groups.h"
 
 #include "arena/family.h"
+#include "base/invariant.h"
 
 #define ANY UINT32_C(1)
 #define ONE_CHANGE UINT32_C(2)
@@ -38,6 +39,7 @@ static bool is_scanned(enum broodi_kind kind)
 static _Atomic uint32_t *word_of(enum broodi_kind kind, uint32_t index)
 {
     const uint32_t group = index / (broodi_group_masks[kind] + 1);
+    broodi_assert(group < groups_of[kind].count);
     return &broodi_family.header->groups.words[groups_of[kind].at + group];
 }
 
@@ -71,6 +73,7 @@ static bool is_taken(enum broodi_kind kind, uint32_t index)
 // limit of the table is loaded after the word, since it is raised before a slot above it is taken.
 static bool has_any(enum broodi_kind kind, uint32_t first)
 {
+    broodi_assert((first & broodi_group_masks[kind]) == 0);
     _Atomic uint32_t *word = word_of(kind, first);
     uint32_t seen = atomic_load_explicit(word, memory_order_acquire);
     if (!(seen & ANY))

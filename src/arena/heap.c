@@ -7,6 +7,7 @@
 #include "arena/race.h"
 #include "arena/space.h"
 #include "base/fail.h"
+#include "base/invariant.h"
 #include "base/step.h"
 #include "os/os_guard.h"
 
@@ -97,6 +98,7 @@ static bool find_free(uint32_t count, uint32_t *out_first)
 // fewer may suffice.
 static brood_status grow(uint32_t count)
 {
+    broodi_assert(heap()->chunks <= capacity());
     const uint32_t left = capacity() - heap()->chunks;
     if (left == 0)
         return broodi_fail(BROOD_NO_MEMORY, "the arena's window of %llu bytes is full",
@@ -130,6 +132,7 @@ static brood_status check_memory(void)
 static brood_status commit(uint32_t index)
 {
     struct broodi_chunk *chunk = chunk_at(index);
+    broodi_assert(is_free(index) && chunk->committed != CHANGING);
     if (chunk->committed)
         return BROOD_OK;
     brood_status status = check_memory();
@@ -166,6 +169,7 @@ static bool decommit(uint32_t index)
 static void release(uint32_t index)
 {
     struct broodi_chunk *chunk = chunk_at(index);
+    broodi_assert(is_free(index));
     if (!chunk->committed || heap()->spare <= SPARE)
         return;
     if (decommit(index))
@@ -187,6 +191,7 @@ static brood_status commit_all(uint32_t first, uint32_t count)
 static void occupy(uint32_t index, uint32_t use)
 {
     struct broodi_chunk *chunk = chunk_at(index);
+    broodi_assert(is_free(index) && chunk->committed == COMMITTED && heap()->spare > 0);
     set_free(index, false);
     heap()->spare -= chunk->committed;
     chunk->use = use;
@@ -205,6 +210,7 @@ static brood_status find_committed(uint32_t count, uint32_t *out_first)
 
 static void vacate(uint32_t index)
 {
+    broodi_assert(!is_free(index) && chunk_at(index)->use != 0);
     chunk_at(index)->use = 0;
     set_free(index, true);
     heap()->spare++;
@@ -223,9 +229,20 @@ static void add_to_list(uint32_t index, uint32_t class)
     heap()->room[class] = index + 1;
 }
 
+// Whether the neighbours in the list refer to the chunk.
+static bool is_linked(uint32_t index, uint32_t class)
+{
+    const struct broodi_chunk *chunk = chunk_at(index);
+    const uint32_t before =
+        chunk->previous ? chunk_at(chunk->previous - 1)->next : heap()->room[class];
+    return before == index + 1 &&
+           (!chunk->next || chunk_at(chunk->next - 1)->previous == index + 1);
+}
+
 static void remove_from_list(uint32_t index, uint32_t class)
 {
     const struct broodi_chunk *chunk = chunk_at(index);
+    broodi_assert(is_linked(index, class));
     if (chunk->next)
         chunk_at(chunk->next - 1)->previous = chunk->previous;
     if (chunk->previous)
@@ -245,9 +262,16 @@ static uint32_t first_free_cell(const struct broodi_chunk *chunk)
     return word * 64 + bit;
 }
 
+static bool is_allocated(const struct broodi_chunk *chunk, uint32_t cell)
+{
+    return chunk->cells[cell / 64] >> (cell % 64) & 1;
+}
+
 static void allocate_cell(uint32_t index, uint32_t class, uint32_t cell)
 {
     struct broodi_chunk *chunk = chunk_at(index);
+    broodi_assert(chunk->use == class + 1 && chunk->taken < broodi_cell_count(class));
+    broodi_assert(cell < broodi_cell_count(class) && !is_allocated(chunk, cell));
     chunk->cells[cell / 64] |= UINT64_C(1) << (cell % 64);
     chunk->used = true;
     broodi_step(BROODI_STEP_HEAP_TAKEN);
@@ -258,6 +282,7 @@ static void allocate_cell(uint32_t index, uint32_t class, uint32_t cell)
 static void free_cell(uint32_t index, uint32_t class, uint32_t cell)
 {
     struct broodi_chunk *chunk = chunk_at(index);
+    broodi_assert(chunk->use == class + 1 && chunk->taken > 0 && is_allocated(chunk, cell));
     chunk->cells[cell / 64] &= ~(UINT64_C(1) << (cell % 64));
     if (chunk->taken-- == broodi_cell_count(class))
         add_to_list(index, class);
@@ -320,6 +345,7 @@ static _Atomic uint32_t accessible[BROODI_HEAP_CHUNKS / BROODI_HEAP_GROUP];
 // new mapping as a write by the thread that makes it.
 static bool map_chunks(uint32_t group, uint32_t chunks)
 {
+    broodi_assert(brood_os_guard_is_held() && chunks <= BROODI_HEAP_GROUP);
     uint32_t known = atomic_load_explicit(&accessible[group], memory_order_relaxed);
     if (known >= chunks)
         return true;
@@ -371,8 +397,10 @@ void broodi_heap_free(uint64_t place, size_t size)
         free_cell(first, class, cell_at(place, class));
         return;
     }
-    for (uint32_t index = first; index < first + broodi_cell_run_length(size); index++)
+    for (uint32_t index = first; index < first + broodi_cell_run_length(size); index++) {
+        broodi_assert(chunk_at(index)->use == RUN);
         vacate(index);
+    }
 }
 
 // Rebuilding the map

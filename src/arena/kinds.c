@@ -3,6 +3,7 @@
 
 #include "arena/family.h"
 #include "arena/slots.h"
+#include "base/invariant.h"
 
 // In a window of less than a gibibyte most tables have a sixteenth of their slots.
 enum {
@@ -68,6 +69,7 @@ void broodi_kinds_prepare(const broodi_sweep table[BROODI_KINDS])
 
 void broodi_kind_sweep(enum broodi_kind kind)
 {
+    broodi_assert(sweeps); // brood_init has passed them before it created or opened the arena
     if (sweeps[kind])
         sweeps[kind]();
 }

@@ -14,6 +14,7 @@
 #include "arena/allocator.h"
 #include "arena/family.h"
 #include "arena/here.h"
+#include "base/invariant.h"
 #include "base/label.h"
 #include "base/step.h"
 #include "os/os_process.h"
@@ -88,8 +89,10 @@ brood_status broodi_process_slot_allocate(const struct broodi_process_facts *fac
     atomic_store_explicit(&slot->first_thread, BROODI_NONE, memory_order_relaxed);
     broodi_label_fit(slot->name, BROODI_LABEL, facts->name);
     // All of the slot is filled: from now on other processes read it.
-    const uint32_t generation =
-        broodi_generation(atomic_load_explicit(&slot->state.state, memory_order_relaxed));
+    state = atomic_load_explicit(&slot->state.state, memory_order_relaxed);
+    broodi_assert(broodi_slot_is_live(state) &&
+                  broodi_process_phase_of(state) == BROODI_PROCESS_DYING);
+    const uint32_t generation = broodi_generation(state);
     atomic_store_explicit(&slot->state.state, broodi_state(generation, BROODI_PROCESS_STARTING),
                           memory_order_release);
     return BROOD_OK;
@@ -103,9 +106,10 @@ static uint64_t starting(uint64_t live)
 
 void broodi_process_slot_announce(uint32_t index, uint64_t live, int64_t pid)
 {
+    if (index >= broodi_slot_limit(BROODI_PROCESS)) // the request names no slot
+        return;
     struct broodi_process_slot *slot = process_at(index);
-    if (index >= broodi_slot_limit(BROODI_PROCESS) ||
-        atomic_load_explicit(&slot->state.state, memory_order_acquire) != starting(live))
+    if (atomic_load_explicit(&slot->state.state, memory_order_acquire) != starting(live))
         return;
     atomic_store_explicit(&slot->pid, pid, memory_order_relaxed);
     atomic_store_explicit(&slot->space, broodi_here.space, memory_order_relaxed);

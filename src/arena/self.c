@@ -8,6 +8,7 @@
 #include "base/deadline.h"
 #include "base/fail.h"
 #include "base/fault.h"
+#include "base/invariant.h"
 #include "base/label.h"
 #include "base/step.h"
 #include "os/os_boot.h"
@@ -242,6 +243,7 @@ static void become_guest(void)
 
 brood_status broodi_self_prepare(const struct broodi_self_hooks *passed)
 {
+    broodi_assert(passed->leave && passed->complete && passed->admit_start && passed->forget);
     hooks = passed;
     broodi_here.pid = brood_os_process_id();
     broodi_here.space = brood_os_pid_namespace();

@@ -4,6 +4,7 @@
 #include "arena/family.h"
 #include "arena/race.h"
 #include "base/fail.h"
+#include "base/invariant.h"
 #include "base/step.h"
 #include "os/os_stdio.h"
 #include "os/os_thread.h"
@@ -69,6 +70,7 @@ static struct broodi_space *space(void)
 
 void broodi_space_prepare(uint64_t used)
 {
+    broodi_assert(used % CHUNK == 0);
     atomic_store_explicit(&space()->top, used / CHUNK << CLAIM_BITS, memory_order_release);
 }
 
@@ -111,6 +113,7 @@ static void record(uint64_t top)
     const uint32_t claim = (uint32_t)(top & CLAIM);
     if (claim == 0)
         return;
+    broodi_assert(claim >= BROODI_TABLE_STEPS && end_of(top) >= BROODI_BOOT + size_of(claim));
     uint64_t none = 0;
     (void)atomic_compare_exchange_strong_explicit(record_of(claim), &none,
                                                   end_of(top) - size_of(claim),
@@ -119,6 +122,7 @@ static void record(uint64_t top)
 
 static bool move_top(uint64_t from, uint64_t length, uint32_t claim)
 {
+    broodi_assert(length > 0 && length % CHUNK == 0 && claim <= CLAIM);
     const uint64_t to = (end_of(from) + length) / CHUNK << CLAIM_BITS | claim;
     if (!atomic_compare_exchange_strong_explicit(&space()->top, &from, to, memory_order_acq_rel,
                                                  memory_order_relaxed))
@@ -238,6 +242,7 @@ bool broodi_view_extend(enum broodi_kind kind)
     uint32_t known = atomic_load_explicit(&view->limit, memory_order_acquire);
     while (known < shared) {
         const uint32_t step = steps_of(kind, known);
+        broodi_assert(slots_in_steps(kind, step) == known);
         const brood_os_range range = range_of(kind, step);
         const bool done = brood_os_arena_access(&broodi_family.arena, &range);
         atomic_store_explicit(&is_short, !done, memory_order_relaxed);
@@ -270,6 +275,7 @@ brood_status broodi_table_grow(enum broodi_kind kind)
     if (limit >= capacity)
         return broodi_fail(BROOD_NO_RESOURCES, "all %u slots of the family are taken", capacity);
     const uint32_t step = steps_of(kind, limit);
+    broodi_assert(slots_in_steps(kind, step) == limit);
     const brood_os_range range = range_of(kind, step);
     brood_status status = brood_os_memory_check(range.length);
     if (status == BROOD_OK)

@@ -18,6 +18,7 @@
 
 #include "arena/family.h"
 #include "arena/groups.h"
+#include "base/invariant.h"
 
 enum { PHASE_BITS = 2, PHASE_MASK = 3 };
 
@@ -33,6 +34,7 @@ static uint32_t phase_of(uint64_t state)
 
 uint32_t broodi_thread_low(enum broodi_thread_phase phase, uint32_t process)
 {
+    broodi_assert(process <= UINT32_MAX >> PHASE_BITS);
     return process << PHASE_BITS | (uint32_t)phase;
 }
 
@@ -63,6 +65,8 @@ brood_os_life_id broodi_life_id(uint32_t index)
 // LIVE or STARTING becomes DEAD; false when the state has changed.
 bool broodi_thread_mark_dead(uint32_t index, uint64_t state)
 {
+    broodi_assert(phase_of(state) == BROODI_THREAD_LIVE ||
+                  phase_of(state) == BROODI_THREAD_STARTING);
     const uint64_t dead = (state & ~(uint64_t)PHASE_MASK) | BROODI_THREAD_DEAD;
     return atomic_compare_exchange_strong_explicit(&thread_at(index)->state.state, &state, dead,
                                                    memory_order_acq_rel, memory_order_relaxed);
@@ -157,6 +161,7 @@ static bool leaves_answer(enum broodi_kind kind)
 
 bool broodi_slot_is_awaited(enum broodi_kind kind, uint32_t index, uint64_t state)
 {
+    broodi_assert(!broodi_slot_is_live(state));
     if (!leaves_answer(kind))
         return false;
     const struct broodi_awaited_slot *slot = broodi_slot(kind, index);

@@ -25,6 +25,7 @@
 #include "arena/family.h"
 #include "arena/self.h"
 #include "base/deadline.h"
+#include "base/invariant.h"
 #include "base/step.h"
 #include "os/os_clock.h"
 #include "os/os_life.h"
@@ -63,6 +64,13 @@ static void await(struct broodi_thread_slot *own, uint32_t holder, int64_t timeo
     brood_os_bell_await(&own->life, &slot_at(holder)->life, &id, timeout);
 }
 
+// Whether the calling thread, whose slot has this key, may publish another: it waits for nothing. A
+// claim of its last wait may have stayed.
+static bool may_publish(uint64_t waiting)
+{
+    return waiting == 0 || (waiting & CLAIMED);
+}
+
 static void wait_here(broodi_word *word, uint64_t expected, uint32_t holder, int64_t deadline)
 {
     const int64_t now = brood_os_clock();
@@ -78,6 +86,7 @@ static void wait_here(broodi_word *word, uint64_t expected, uint32_t holder, int
     }
     struct broodi_thread_slot *own = slot_at(self);
     uint64_t key = key_of(word);
+    broodi_assert(may_publish(atomic_load_explicit(&own->waiting, memory_order_relaxed)));
     atomic_store_explicit(&own->waiting, key, memory_order_seq_cst);
     broodi_step(BROODI_STEP_WAIT_PUBLISHED);
     if (atomic_load_explicit(&word->state, memory_order_seq_cst) == expected)

@@ -4,6 +4,8 @@
 #ifndef HANDLE_H
 #define HANDLE_H
 
+#include "base/invariant.h"
+
 #include <stdint.h>
 
 // Kinds of slots. Handles exist for those before BROODI_HANDLE_KINDS.
@@ -54,6 +56,8 @@ struct broodi_handle {
 
 static inline uint64_t broodi_handle_pack(struct broodi_handle handle)
 {
+    broodi_assert(handle.tag <= BROODI_TAG_MASK && handle.kind <= BROODI_KIND_MASK &&
+                  handle.slot <= BROODI_SLOT_MASK);
     return (uint64_t)handle.tag << BROODI_TAG_AT | (uint64_t)handle.kind << BROODI_KIND_AT |
            (uint64_t)(handle.generation & BROODI_GENERATION_MASK) << BROODI_SLOT_BITS | handle.slot;
 }

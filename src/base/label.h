@@ -5,6 +5,7 @@
 #define LABEL_H
 
 #include "base/atomic.h"
+#include "base/invariant.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -25,6 +26,7 @@ static inline uint64_t broodi_label_word(const char *text, size_t length, size_t
 static inline void broodi_label_write(_Atomic uint64_t *words, size_t count, const char *text,
                                       size_t length)
 {
+    broodi_assert(length <= count * sizeof *words);
     for (size_t i = 0; i < count; i++)
         atomic_store_explicit(&words[i], broodi_label_word(text, length, i), memory_order_release);
 }
