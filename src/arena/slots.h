@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: MIT
-// The contents of the slots of the arena. All of it is plain data that any process of the family
-// may load, and that stays consistent when a process dies at any instruction.
+// The layouts of the slots of the arena, except that of a chunk (header.h). Any process of the
+// family may load any field at any time, also while the slot is free; only `life` and `recursive`
+// are not atomic. Each change that other processes act on is one store or one compare-and-swap, so
+// a process that is killed leaves one of the states that the comments describe.
+//
+// A slot is taken while the generation in its state word is odd, and free while it is even.
 #ifndef SLOTS_H
 #define SLOTS_H
 
@@ -15,39 +19,50 @@
 enum { BROODI_LABEL = 7 }; // words of 8 bytes in a name
 
 // A process of the family. The parent takes the slot before the child exists and frees it when the
-// child has ended; the main process and a guest take their own. A sweep frees the slot of a dead
-// process without a living parent.
+// child has ended; the main process and a guest take their own. If the parent has no slot any more,
+// a sweep frees the slot once the process has ended. process_slot.c lists the changes of phase.
 struct broodi_process_slot {
     // Low: enum broodi_process_phase in two bits. Above it, with DYING: the worker's process slot
-    // plus one; with ENDED: how the fork server saw the process end (process_slot.c).
+    // plus one, or 0; with ENDED: how the fork server saw the process end (report.c).
     broodi_word state;
-    _Atomic int64_t pid; // 0: not known yet
-    // Slot and generation of the parent; BROODI_NONE for the main process and for a guest.
+    // Stored by the process itself while STARTING; 0 before that, and again when a fork server
+    // reports the end of a process that never became LIVE.
+    _Atomic int64_t pid;
+    // Slot of the parent, and the generation of that slot. BROODI_NONE and 0 for the main process
+    // and for a guest.
     _Atomic uint32_t parent;
     _Atomic uint32_t parent_generation;
-    // The exit record. The process itself writes it, as late in its end as it can (ending.c). The
-    // reaper reads it afterwards, and so do barriers in which the process took part.
+    // The exit record. The process itself stores it, as late in its end as it can (ending.c): first
+    // `code`, then `record` with release. Loaded with acquire by the parent when it reaps the
+    // process, and by threads that decide whether the process's threads were killed
+    // (thread_slot.c).
     _Atomic uint32_t record; // enum broodi_record
     _Atomic int32_t code;
-    broodi_word stop; // low: see stop.h
+    broodi_word stop; // see stop.h
     // For brood_dump.
     _Atomic uint32_t origin; // enum broodi_origin
     _Atomic uint32_t daemon;
     _Atomic uint64_t name[BROODI_LABEL]; // truncated
     _Atomic uint64_t space;              // the namespace of `pid`: brood_os_pid_namespace
-    // An upper bound of the number of thread slots that the process has: a thread that is killed,
-    // or ends while it holds a lock, stays counted. And the first thread slot that it took, or
-    // BROODI_NONE. With both, most processes are buried without a scan of all threads.
+    // `threads` is an upper bound of the number of thread slots that the process has: it is raised
+    // before a thread takes a slot, and lowered after the thread itself has freed it. A thread that
+    // is killed, or ends while it holds a lock, stays counted. `first_thread` is the first thread
+    // slot that the process took, or BROODI_NONE. With both, most processes are buried without a
+    // scan of all threads.
     _Atomic uint32_t threads;
     _Atomic uint32_t first_thread;
     uint64_t reserved[1];
 };
 
 enum broodi_process_phase {
-    BROODI_PROCESS_DYING, // a process fills the slot, or frees it: the worker
+    // A process fills the slot, or frees it. The low word names that process: the worker.
+    BROODI_PROCESS_DYING,
+    // The process has begun. Whether it has ended is not stored.
     BROODI_PROCESS_LIVE,
-    BROODI_PROCESS_ENDED,    // its fork server has reported how it ended
-    BROODI_PROCESS_STARTING, // the slot is filled, and the process has not stored its pid yet
+    // The process has ended, and its fork server has reported how.
+    BROODI_PROCESS_ENDED,
+    // The slot is filled, and the process has not begun.
+    BROODI_PROCESS_STARTING,
 };
 
 // How a process was created.
@@ -72,29 +87,36 @@ enum broodi_record {
 };
 
 // A thread of the family. The thread takes the slot when it first uses a shared object.
+// thread_slot.c lists the changes of phase.
 struct broodi_thread_slot {
-    broodi_word state;        // low: phase in two bits, the slot of its process above
-    _Atomic uint64_t waiting; // wait_portable.c: the key of the word that it waits for
+    broodi_word state; // low: phase in two bits, the slot of its process above
+    // wait_portable.c: the key of the word that the thread waits for, or was claimed for; 0: none.
+    _Atomic uint64_t waiting;
     _Atomic uint64_t id;
-    // An upper bound of the number of locks that the thread holds, stored by the thread alone: it
-    // is raised before a lock is acquired and lowered after it is released.
+    // An upper bound of the number of locks that name the thread, stored by the thread alone: it is
+    // raised before a lock is acquired and lowered after it is released.
     _Atomic uint32_t held;
-    // The slot's generation once the thread has waited for a barrier: if it is killed, the barriers
-    // that name it must be broken. 0 before that, when the thread has returned, and when its burial
-    // has broken the barriers.
+    // The slot's generation from the thread's first wait for a barrier on: if the thread is killed,
+    // the barriers that name it must be broken. 0 before that wait, once the thread ends in order,
+    // and once its burial has broken the barriers or found that none need be.
     _Atomic uint32_t barrier_generation;
-    brood_os_life life;
-    _Atomic uint64_t waits; // broodi_waits_for(); also for broodi_slot_is_awaited()
+    brood_os_life life; // by which any process can check whether the thread lives: os_life.h
+    // What the thread is blocked on: broodi_waits_for(). For brood_dump and, if it is an object,
+    // for broodi_slot_is_awaited().
+    _Atomic uint64_t waits;
     // For brood_dump; truncated. Empty: brood did not start the thread.
     _Atomic uint64_t name[BROODI_LABEL];
 };
 
+// 0 is no phase of a taken slot: functions that return the phase of a slot return 0 if it is free.
 enum broodi_thread_phase {
-    // The thread begins or ends its life; whether it lives cannot be asked.
+    // The thread is about to begin its life, or ends it in order. Whether it lives cannot be
+    // checked.
     BROODI_THREAD_STARTING = 1,
-    // The thread lives, or has ended and no process has found that yet.
+    // The thread lives, or has ended and no thread has found that yet.
     BROODI_THREAD_LIVE,
-    // The thread has ended. The slot is in quarantine until no lock names it.
+    // The thread has ended, or is ending and uses no shared object any more. The slot is in
+    // quarantine: it is not freed while a lock names it.
     BROODI_THREAD_DEAD,
 };
 
@@ -122,15 +144,15 @@ static inline uint64_t broodi_waits_for(enum broodi_waits kind, uint64_t number)
 // before the object was destroyed; see docs/design/slots.md.
 struct broodi_awaited_slot {
     broodi_word state;
-    _Atomic uint32_t awaited; // 1: a thread waits for the object, or has waited
+    _Atomic uint32_t awaited; // 0 in a new object; 1 once a thread has begun to wait for it
 };
 
 struct broodi_lock_slot {
     broodi_word state; // low: see lock.c
-    // These are stored by the holder, or before the handle is returned.
-    uint32_t recursive;
+    // The creator stores all three before it returns the handle; later only the holder stores them.
+    uint32_t recursive;        // constant
     _Atomic uint32_t depth;    // how often the holder has acquired it
-    _Atomic uint32_t given_up; // 1: a holder has released it to wait for a condition
+    _Atomic uint32_t given_up; // 1: some holder has released it to wait for a condition
     uint32_t unused;
     uint64_t reserved[5]; // a cache line for each lock
 };
@@ -205,7 +227,8 @@ static inline void broodi_seat_clear(struct broodi_seat *seat)
 struct broodi_name_slot {
     broodi_word state; // low: 1 once the rest is complete
     _Atomic uint64_t id;
-    // A reader may load the name while the slot is filled again; the state then differs afterwards.
+    // A reader loads the state, the name, and the state again: if the slot was freed or taken in
+    // between, the two states differ.
     _Atomic uint64_t name[(BROOD_REGISTRY_NAME_MAX + 1) / sizeof(uint64_t)]; // padded with zeros
 };
 
