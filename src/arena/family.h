@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: MIT
-// The arena of a family: one shared memory object with a header and, for each kind of object, a
-// table of slots.
+// The arena of a family: one shared memory object with a header and, for each kind of slot, a
+// table.
 //
 //   window   header, first slots of every table | processes | threads | ... | chunks | heap ...
 //
-// Every process reserves the whole window as address space without access, and makes accessible the
-// parts that it uses. The first BROODI_FIRST slots of every table lie behind the header, in pages
-// that are accessible from the start. The rest of a table has a fixed place in the window and is
-// committed in steps, each as large as all before it together. Where a step lies in the object is
-// decided when the step is committed (space.c), so the object contains only what is in use.
+// Every process reserves the window as address space without access, and makes accessible the parts
+// that it uses. (A process with little address space reserves less of the heap.) The first
+// BROODI_FIRST slots of every table lie behind the header, in pages that are accessible from the
+// start. The rest of a table has a fixed place in the window and is committed in steps, each as
+// large as all before it together. Where a step lies in the object is decided when the step is
+// committed (space.c), so the object contains only what is in use.
 //
 // A slot keeps its kind for the life of the family, so a stale handle always finds a state word.
 // The memory of blocks lies behind the tables, on pages of its own: heap.h.
@@ -38,7 +39,8 @@ struct broodi_view {
     uint32_t capacity;
     // Bytes behind the first slots.
     size_t size;
-    // Slots that are accessible in this process; only grows, up to the shared limit.
+    // Slots with an index below this are accessible in this process; only grows, up to the shared
+    // limit. Raised with release once they are mapped, and loaded with acquire.
     _Atomic uint32_t limit;
 };
 
@@ -50,7 +52,7 @@ struct broodi_family {
     struct broodi_view views[BROODI_KINDS];
 };
 
-// Set by brood_init; constant afterwards.
+// Set by brood_init; constant afterwards, except for the limits of the views.
 extern struct broodi_family broodi_family;
 
 // In space.c. Makes all committed slots of the table accessible in this process. Async-signal-safe.
@@ -75,7 +77,8 @@ static inline void *broodi_slot_here(enum broodi_kind kind, uint32_t index)
     return (index < BROODI_FIRST ? view->first : view->rest) + index * view->stride;
 }
 
-// The address of a committed slot, which is made accessible first if necessary.
+// The address of a committed slot, which is made accessible first if necessary. The slot may be
+// free or taken.
 static inline void *broodi_slot(enum broodi_kind kind, uint32_t index)
 {
     if (!broodi_view_has(kind, index))
@@ -92,7 +95,7 @@ static inline uint32_t broodi_slot_index(enum broodi_kind kind, const void *slot
     return (uint32_t)((size_t)(at - (first ? view->first : view->rest)) / view->stride);
 }
 
-// How many slots of the kind are committed. All of them are accessible afterwards.
+// How many slots of the kind are committed. All of them are accessible when the function returns.
 static inline uint32_t broodi_slot_limit(enum broodi_kind kind)
 {
     const uint32_t limit =
@@ -102,13 +105,15 @@ static inline uint32_t broodi_slot_limit(enum broodi_kind kind)
     return limit;
 }
 
-// A generation is odd while the slot is taken.
+// Whether the slot is taken: its generation is odd then. That says nothing of whether the thread or
+// process that has the slot lives.
 static inline bool broodi_slot_is_live(uint64_t state)
 {
     return broodi_generation(state) & 1;
 }
 
-// Whether the state still belongs to the object that `id` names. If not, the object was destroyed:
+// Whether the state still belongs to the object that `id` names, which is a handle of this slot:
+// the 22 bits of the generation that a handle has are the same. If not, the object was destroyed:
 // BROOD_STALE.
 static inline bool broodi_handle_is_current(uint64_t id, uint64_t state)
 {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The header of the arena: the family's data that belongs to no slot, with the part of each module.
+// And the slot of a chunk, which belongs to the heap's map.
 #ifndef HEADER_H
 #define HEADER_H
 
@@ -28,13 +29,17 @@ enum {
 };
 
 struct broodi_table_state {
-    // Slots committed; only grows.
+    // Slots with an index below this are committed; only grows. Raised with release once they are,
+    // and loaded with acquire: see space.c.
     _Atomic uint32_t limit;
-    // Where the next search for a free slot begins, so that slots are reused first in, first out.
+    // Where the next search for a free slot begins, modulo `limit`, so that slots are reused first
+    // in, first out. A hint.
     _Atomic uint32_t cursor;
-    // Slots taken or spent. A hint: a process may be killed between a change of a slot and of this.
+    // Slots taken or spent. A hint: it is changed after the slot, and a process may be killed in
+    // between; and changes that are made during a count of the table may be lost.
     _Atomic uint32_t live;
-    // How often the generations of a slot may have come round: see allocator.c.
+    // The number of the lap: each slot may be taken 2^21 times for each lap from 0 to this one. See
+    // allocator.c.
     _Atomic uint32_t laps;
 };
 
@@ -42,8 +47,9 @@ struct broodi_table_state {
 enum { BROODI_TABLE_STEPS = 16 };
 
 struct broodi_space {
+    // The end of the claimed part, and the extent that was claimed last.
     _Atomic uint64_t top;
-    // By kind and step: the position of the step in the object; 0: not recorded.
+    // By kind and step: the position of the step in the object; 0: not recorded. Stored once.
     _Atomic uint64_t steps[BROODI_KINDS][BROODI_TABLE_STEPS];
 };
 
@@ -56,7 +62,7 @@ struct broodi_groups {
 
 // The map of the heap. The lock guards all of it.
 struct broodi_heap {
-    uint64_t lock;
+    uint64_t lock;      // the handle of that lock, one of the library's own
     uint32_t chunks;    // how many have a slot
     uint32_t spare;     // chunks that are free and committed
     uint32_t unchecked; // bytes committed since the last check of the memory left, see heap.c
@@ -92,15 +98,16 @@ struct broodi_chunk {
 };
 
 struct broodi_header {
+    // The creator of the family stores these six before any other process opens the arena.
     uint64_t magic;
     uint32_t layout;
     uint32_t kinds;
     uint64_t family[2]; // random; the tag of handles is a part of it
     // Bytes of address space that the first process reserved. The layout follows from it.
     uint64_t window;
-    uint64_t names; // the handle of the registry's lock
-    _Atomic uint64_t thread_ids;
-    _Atomic int64_t keeper; // the main process, which keeps the sections of large blocks
+    uint64_t names;              // the handle of the registry's lock
+    _Atomic uint64_t thread_ids; // the last number that a thread of the family was given
+    _Atomic int64_t keeper;      // the main process, which keeps the sections of large blocks
     // 1 when a process has printed that BROOD_START_METHOD is ignored.
     _Atomic uint32_t method_warned;
     struct broodi_table_state tables[BROODI_KINDS];
