@@ -14,14 +14,16 @@ static broodi_word *word_of(enum broodi_kind kind, uint32_t index)
     return broodi_slot(kind, index); // every slot begins with its state
 }
 
-// The generations of a slot that handles name begin at a random odd number, which depends on the
-// family, the kind and the slot: a handle of another family that has the same tag by chance is not
-// current here.
+// A slot whose state word is 0 has never been taken. Its first generation, if handles name slots of
+// the kind, is a random odd number that depends on the family, the kind and the slot: so a handle
+// of another family that has the same tag by chance is hardly ever current here. For other kinds it
+// is 1.
 //
-// A handle has the low bits of the generation. A free slot is spent when its next handle would
-// equal the first one that it had. A spent slot is not taken until the table has its full size and
-// all of its free slots are spent. Then the next lap begins, in which each slot may be used as
-// often again.
+// A handle has the 22 low bits of the generation. A free slot is spent in lap n when it has been
+// taken 2^21 * (n + 1) times: its next handle would equal the first one that it had. A spent slot
+// is not taken until the table has its full size and no free slot may be taken. Then the next lap
+// begins, in which each slot may be taken as often again. Slots of kinds without handles are never
+// spent.
 
 static uint32_t first_generation(enum broodi_kind kind, uint32_t index)
 {
@@ -33,7 +35,7 @@ static uint32_t first_generation(enum broodi_kind kind, uint32_t index)
     return (uint32_t)(mixed >> 32) | 1;
 }
 
-// The generation that a free slot has once it is taken.
+// The generation that a free slot with this state has once it is taken.
 static uint32_t next_generation(enum broodi_kind kind, uint32_t index, uint64_t state)
 {
     return state ? broodi_generation(state) + 1 : first_generation(kind, index);
@@ -54,6 +56,9 @@ static bool may_take(enum broodi_kind kind, uint32_t index, uint64_t state)
            !broodi_slot_is_awaited(kind, index, state);
 }
 
+// The state is loaded with acquire: every thread that waited for the slot's last object has stored
+// that in its thread slot before it swapped a state that precedes this one. So
+// broodi_slot_is_awaited() finds it.
 static bool take_at(enum broodi_kind kind, uint32_t index, uint32_t low)
 {
     broodi_word *word = word_of(kind, index);
@@ -67,7 +72,8 @@ static bool take_at(enum broodi_kind kind, uint32_t index, uint32_t low)
                                                    memory_order_acq_rel, memory_order_relaxed);
 }
 
-// Searches from the cursor once around the table.
+// Searches from the cursor once around the table. A caller that is killed after it has taken a slot
+// may leave a count that is too low, and the slot's group without ANY: recount() corrects both.
 static bool search(enum broodi_kind kind, uint32_t low, uint32_t *out_index)
 {
     struct broodi_table_state *table = &broodi_family.header->tables[kind];
@@ -93,19 +99,20 @@ static uint64_t state_at(enum broodi_kind kind, uint32_t index)
     return atomic_load_explicit(&word_of(kind, index)->state, memory_order_relaxed);
 }
 
-// Whether this fraction of the table is in use; false for a table of full size.
+// Whether at least this fraction of the table is taken or spent; false for a table of full size.
 static bool is_filled(enum broodi_kind kind, uint32_t numerator, uint32_t denominator)
 {
     const uint32_t limit = broodi_slot_limit(kind);
     const struct broodi_table_state *table = &broodi_family.header->tables[kind];
-    // Signed: a count that is wrong may be below zero.
+    // Signed: a wrong count may be below zero.
     const int32_t live = (int32_t)atomic_load_explicit(&table->live, memory_order_relaxed);
     return live > 0 && limit < broodi_family.views[kind].capacity &&
            (uint64_t)live * denominator >= (uint64_t)limit * numerator;
 }
 
-// The count becomes wrong by one when a process is killed between the change of a slot and that of
-// the count. The process may also be killed before it has marked the slot's group.
+// Counts the slots that are taken or spent, and sets ANY in the groups of those that are taken. The
+// count becomes wrong by one when a process is killed between the change of a slot and that of the
+// count; it may also miss what other threads take and free during this function.
 static void recount(enum broodi_kind kind)
 {
     uint32_t live = 0;
@@ -135,8 +142,9 @@ static void make_room(enum broodi_kind kind)
         (void)broodi_table_grow(kind); // a failure does not matter while there are free slots
 }
 
-// Begins the next lap of a table of full size, whose free slots are all spent or awaited. False
-// when none is spent: then a lap would not help.
+// Begins the next lap of a table of full size in which a search has found no slot that may be
+// taken; true also when another thread has begun that lap. False when no slot is spent: then a lap
+// would not help.
 static bool begin_lap(enum broodi_kind kind)
 {
     struct broodi_table_state *table = &broodi_family.header->tables[kind];
