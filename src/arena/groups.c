@@ -7,7 +7,7 @@
 #define ANY UINT32_C(1)
 #define ONE_CHANGE UINT32_C(2)
 
-// The first group word of a kind, and the number of its groups; 0: the table is not scanned.
+// The first group word of a kind, and the number of its groups; 0: the table has no groups.
 static const struct {
     uint32_t at;
     uint32_t count;
@@ -50,8 +50,9 @@ void broodi_groups_expect(enum broodi_kind kind, uint32_t index)
         broodi_groups_add(kind, index);
 }
 
-// Sequentially consistent: a waker changes a word and then scans the threads. It must find every
-// thread that has published its wait before that (wait_portable.c).
+// Sequentially consistent: a waker changes a state word, then scans the groups of threads behind a
+// seq_cst fence. It must find every thread that had published its wait and then loaded the old
+// state (wait_portable.c), so it must not load a word of a group from before this swap.
 void broodi_groups_add(enum broodi_kind kind, uint32_t index)
 {
     if (!is_scanned(kind))
@@ -70,7 +71,8 @@ static bool is_taken(enum broodi_kind kind, uint32_t index)
 }
 
 // Whether the group that begins at `first` may have a taken slot; clears ANY if it has none. The
-// limit of the table is loaded after the word, since it is raised before a slot above it is taken.
+// limit of the table is loaded after the word, whose load is an acquire: a slot's taker has seen a
+// limit above the slot before it changed the word, so this function loads one above the slot, too.
 static bool has_any(enum broodi_kind kind, uint32_t first)
 {
     broodi_assert((first & broodi_group_masks[kind]) == 0);
