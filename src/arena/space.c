@@ -59,8 +59,8 @@ size_t broodi_table_size(enum broodi_kind kind)
 
 // Extents
 
-// `top` is {end of the claimed part in chunks 44, claim 20}: the number of the extent that was
-// claimed last; 0 when what was claimed last needs no record, as a section.
+// `top` is {end of the claimed part in chunks 44, claim 20}. The claim is the number of the extent
+// that was claimed last; 0 when what was claimed last needs no record: the boot part, or a section.
 #define CLAIM ((UINT64_C(1) << CLAIM_BITS) - 1)
 
 static struct broodi_space *space(void)
@@ -79,7 +79,8 @@ static uint64_t end_of(uint64_t top)
     return (top >> CLAIM_BITS) * CHUNK;
 }
 
-// Claims of steps are numbered from BROODI_TABLE_STEPS on, since kinds are numbered from 1 on.
+// Extents that are steps have numbers from BROODI_TABLE_STEPS on, since kinds are numbered from 1
+// on; the groups of chunks follow from GROUPS_FROM on.
 static uint32_t claim_of_step(enum broodi_kind kind, uint32_t step)
 {
     return (uint32_t)kind * BROODI_TABLE_STEPS + step;
@@ -106,8 +107,9 @@ static uint64_t size_of(uint32_t claim)
                                   claim % BROODI_TABLE_STEPS);
 }
 
-// Records the extent that was claimed last, which ends where the claimed part ends. Any number of
-// threads may do so; only the first record is stored.
+// Records the extent that `top` names, which ends where the claimed part ends. Any number of
+// threads may do so, also with a `top` that has changed since: the record is stored by then, and
+// only the first one is. acq_rel: pairs with the acquire in recorded().
 static void record(uint64_t top)
 {
     const uint32_t claim = (uint32_t)(top & CLAIM);
@@ -120,6 +122,8 @@ static void record(uint64_t top)
                                                   memory_order_acq_rel, memory_order_relaxed);
 }
 
+// Claims `length` bytes at the end and records them, unless `top` is not `from` any more. The
+// caller has called record(from).
 static bool move_top(uint64_t from, uint64_t length, uint32_t claim)
 {
     broodi_assert(length > 0 && length % CHUNK == 0 && claim <= CLAIM);
@@ -138,11 +142,12 @@ static uint64_t recorded(uint32_t claim)
 }
 
 // The position of the extent, which is claimed if necessary. The record is loaded again after
-// `top`: if it is still empty then, and `top` does not change, no other thread has claimed the
-// extent.
+// record(top): if it is still empty then, the extent was not claimed when `top` was loaded, and the
+// compare-and-swap of `top` succeeds only if it has not been claimed since.
 static uint64_t position_of(uint32_t claim)
 {
-    // Loaded before record() is called, which may itself need the position of this extent.
+    // Loaded first: record() may have to map the slot of a chunk, and then calls this function for
+    // that step of the table of chunks, which is committed and therefore recorded.
     uint64_t known = recorded(claim);
     while (!known) {
         const uint64_t top = atomic_load_explicit(&space()->top, memory_order_acquire);
@@ -193,8 +198,8 @@ uint32_t broodi_space_count(void)
 
 bool broodi_space_extent(uint32_t number, uint64_t *out_from, uint64_t *out_to)
 {
-    // The numbers below are no claims. The first one stands for the boot part, in use from the
-    // start.
+    // No extents have these numbers. The first one stands for the boot part, which is in use from
+    // the start.
     if (number < BROODI_TABLE_STEPS) {
         *out_from = 0;
         *out_to = BROODI_BOOT;
@@ -218,7 +223,9 @@ static brood_os_range range_of(enum broodi_kind kind, uint32_t step)
     };
 }
 
-// Raises `limit` to at least `to`. Other threads may do so at the same time.
+// Raises `limit` to at least `to`. Other threads may do so at the same time. Release: pairs with
+// the acquire loads of the limit, after which the slots below it are committed (for the limit of a
+// view: mapped).
 static void raise_limit(_Atomic uint32_t *limit, uint32_t to)
 {
     uint32_t known = atomic_load_explicit(limit, memory_order_relaxed);
@@ -255,7 +262,7 @@ bool broodi_view_extend(enum broodi_kind kind)
     return true;
 }
 
-// Retries, since a mapping may fail while the system is short of memory for a moment.
+// Retries, since a mapping may fail only because the system is short of memory for a moment.
 void broodi_view_need(enum broodi_kind kind)
 {
     enum { TRIES = 100 };
@@ -267,7 +274,7 @@ void broodi_view_need(enum broodi_kind kind)
     brood_os_process_refuse("no memory to map a table that the family shares");
 }
 
-// Several processes may commit the same step at the same time.
+// Several processes may commit the same step at the same time, which is harmless.
 brood_status broodi_table_grow(enum broodi_kind kind)
 {
     const uint32_t limit = broodi_slot_limit(kind);
