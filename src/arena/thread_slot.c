@@ -1,19 +1,38 @@
 // SPDX-License-Identifier: MIT
-// The life of thread slots.
+// The life of thread slots. The phases of a slot, and which thread changes them:
 //
-// A thread slot:
+//   from             to         by
+//   free             STARTING   a thread that needs a slot
+//   STARTING         LIVE       the same thread, when its life has begun
+//   STARTING         free       the same thread, if its life could not begin
+//   LIVE             STARTING   the same thread at its orderly end, if `held` is 0
+//   STARTING         free       the same thread, when its life has ended
+//   LIVE             DEAD       the same thread at its orderly end, if `held` is not 0
+//   LIVE             DEAD       any thread that finds that the life is over
+//   STARTING, LIVE   DEAD       the worker of the thread's process, which has ended (burial.c)
+//   DEAD             free       any thread that buries it, if no lock names the slot
 //
-//   free --the thread takes it--> STARTING --its life has begun--> LIVE
-//   LIVE --the thread ends in order, holding no lock--> STARTING --> free
-//   LIVE --the thread ends in order, holding a lock--> DEAD
-//   LIVE --another thread finds that it has ended--> DEAD
-//   LIVE, STARTING --its process has ended--> DEAD
-//   DEAD --burial, when no lock names the slot--> free
+// Each change is a compare-and-swap, except that of STARTING to LIVE, which is a store: no other
+// thread changes a STARTING slot while its process lives. It is a release, so a thread that loads
+// LIVE with acquire may check the life.
 //
-// DEAD is a quarantine. A lock names its holder by the slot, so the slot is not used again while a
-// lock names it. Burial does, in this order: pass on the wake that the thread had received; break
-// the barriers that name it, if it was killed; free the slot, unless a lock names it. It may be
-// repeated, and several threads may do it at the same time.
+// Invariants:
+//
+// 1. A thread that is named by a lock has a taken slot, of the generation with which it took the
+// lock. So LIVE and DEAD slots are reused only after every lock has another holder, or none.
+//
+// 2. A thread that was killed after it waited for a barrier has a taken slot until the barriers
+// that name it are broken. Barriers may name threads that ended in another way, whose slots are
+// free.
+//
+// 3. Whoever changes the phase to DEAD, the burial is the same, and any thread may do it. It passes
+// on the wake that the thread had received, breaks the barriers that name it if it was killed, and
+// frees the slot unless a lock names it, in this order. Several threads may bury the same slot at
+// the same time, and a burial that is interrupted anywhere is done again from the start.
+//
+// If the thread is killed while the slot is LIVE, any thread finds that by the life. While it is
+// STARTING no thread checks that, and the slot becomes DEAD when its process is buried. A thread
+// that stores DEAD itself ends its life just after that.
 #include "arena/thread_slot.h"
 
 #include "arena/family.h"
@@ -62,7 +81,6 @@ brood_os_life_id broodi_life_id(uint32_t index)
         index, atomic_load_explicit(&thread_at(index)->state.state, memory_order_relaxed));
 }
 
-// LIVE or STARTING becomes DEAD; false when the state has changed.
 bool broodi_thread_mark_dead(uint32_t index, uint64_t state)
 {
     broodi_assert(phase_of(state) == BROODI_THREAD_LIVE ||
@@ -83,7 +101,6 @@ uint32_t broodi_thread_turn(uint32_t index)
     return turn_of(atomic_load_explicit(&thread_at(index)->state.state, memory_order_relaxed));
 }
 
-// Whether the thread with this state of the slot has ended; LIVE becomes DEAD then.
 bool broodi_thread_has_ended(uint32_t index, uint64_t state)
 {
     const brood_os_life_id id = broodi_life_id_of(index, state);
@@ -106,7 +123,9 @@ bool broodi_thread_is_over(uint32_t index, uint32_t turn)
     return turn_of(state) == turn && broodi_thread_has_ended(index, state);
 }
 
-// Whether the thread's process has written its exit record, so that its end is an orderly one.
+// Whether the thread's process has stored its exit record: then the process has ended in order, and
+// its threads with it. Acquire: pairs with the release of that store (ending.c), and with that of
+// NONE for the next process in the slot (process_slot.c).
 static bool ended_in_order(uint64_t state)
 {
     const uint32_t process = broodi_thread_process_of(state);
@@ -116,9 +135,10 @@ static bool ended_in_order(uint64_t state)
                memory_order_acquire) != BROODI_RECORD_NONE;
 }
 
-// Whether the thread, which has ended, was killed and barriers may still name it. The record of its
-// process is loaded first. If `barrier_generation` is still set afterwards, the thread was not
-// buried when the record was loaded, so the slot of the process was still that of its own process.
+// The record of the process is loaded first. If `barrier_generation` is still set afterwards, the
+// thread was not buried when the record was loaded, so the slot of the process was still that of
+// the thread's own process: the worker that frees that slot has cleared `barrier_generation`
+// before.
 bool broodi_thread_breaks_barriers(uint32_t index, uint64_t state)
 {
     const bool in_order = ended_in_order(state);
@@ -151,14 +171,18 @@ static bool waits_for(uint32_t thread, uint64_t what)
            broodi_thread_is_alive(thread);
 }
 
-// Decided by the kind and not by the kept word, since 0 may be an answer, too: that of a barrier
-// after a complete round, and that of an event whose count has come round.
+// Whether waiters read in the free slot how their waits ended. Decided by the kind and not by the
+// kept word, since 0 may be an answer, too: that of a barrier after a complete round, and that of
+// an event whose count has wrapped around.
 static bool leaves_answer(enum broodi_kind kind)
 {
     return kind == BROODI_SEMAPHORE || kind == BROODI_EVENT || kind == BROODI_CONDITION ||
            kind == BROODI_BARRIER;
 }
 
+// Relaxed: the waiter sets `awaited` before it swaps the object's state, and the caller has loaded
+// a later state with acquire. The acquire in waits_for() pairs with the release by which the waiter
+// erases the handle, so what the waiter has read in the slot is not overwritten before.
 bool broodi_slot_is_awaited(enum broodi_kind kind, uint32_t index, uint64_t state)
 {
     broodi_assert(!broodi_slot_is_live(state));
