@@ -1,14 +1,35 @@
 // SPDX-License-Identifier: MIT
-// The life of process slots.
+// The life of process slots. The phases of a slot, and which process changes them:
 //
-// A process slot:
+//   from                    to         by
+//   free                    DYING      the parent; the main process and a guest for themselves
+//   DYING                   STARTING   the same process, when the slot is filled
+//   STARTING                LIVE       the process itself, when it has stored its pid
+//   LIVE                    ENDED      the fork server that forked the process (report.c)
+//   STARTING, LIVE, ENDED   DYING      the parent, when it has read the exit record or given up
+//   STARTING, LIVE, ENDED   DYING      a sweep, if broodi_process_is_left()
+//   DYING                   DYING      a sweep, if the worker's process has ended
+//   DYING                   free       the worker, when the threads are buried (burial.c)
 //
-//   free --the parent takes it--> DYING --it is filled--> STARTING --the child has begun--> LIVE
-//   LIVE --its fork server reports how it ended--> ENDED
-//   STARTING, LIVE, ENDED --the parent or a sweep--> DYING --its threads are buried--> free
+// Each change is a compare-and-swap, except that of DYING to STARTING, which is a store. It is a
+// release: a process that loads another phase than DYING with acquire sees the filled slot.
 //
-// The thread whose compare-and-swap stores DYING, the worker, is the only one that frees the slot.
-// If the worker's process dies first, a sweep stores its own name over it and goes on.
+// Invariants:
+//
+// 1. The process that stores DYING is the worker, and DYING names it by its process slot. While the
+// worker lives no other process changes the slot. If it is killed, a sweep becomes the worker in
+// its place. A worker without a slot of its own, and any guest, is named 0: if it is killed, the
+// slot stays DYING until the family ends.
+//
+// 2. While the parent has a slot, only the parent makes the slot DYING. (It may be dead: its own
+// slot is then freed first, by its parent or a sweep.)
+//
+// 3. A slot becomes free only when the burial of the threads that name it has decided for each
+// whether barriers are broken. Threads that a lock names may keep their slots longer.
+//
+// A process that is killed while STARTING or LIVE leaves the phase as it is. The parent learns of
+// the end from the system, a sweep by `pid`. The slot of a fork server is freed when its requester
+// drops the server, which may then still run: it has no thread slots.
 #include "arena/process_slot.h"
 
 #include "arena/allocator.h"
@@ -49,14 +70,16 @@ enum broodi_process_phase broodi_process_phase_of(uint64_t state)
                                       : BROODI_PROCESS_DYING;
 }
 
-// Stores another low word: a phase, with a report or a worker beside it.
+// Stores another phase, with a report or a worker above it; false if the state is not `state` any
+// more.
 static bool set_process(uint32_t index, uint64_t state, uint32_t low)
 {
     return broodi_word_swap(&process_at(index)->state, state, low);
 }
 
-// DYING with its worker: the slot of this process plus one. 0, which no sweep takes over, for a
-// process that has no slot yet, and for a guest.
+// The worker is the slot of this process plus one. 0, which no sweep takes over, in a process that
+// has no slot yet, and in a guest, whose threads may load and store `broodi_here.process` only with
+// the guard held.
 uint32_t broodi_process_low_dying(void)
 {
     const uint32_t self = broodi_here.role == BROODI_GUEST ? BROODI_NONE : broodi_here.process;
@@ -80,15 +103,16 @@ brood_status broodi_process_slot_allocate(const struct broodi_process_facts *fac
     atomic_store_explicit(&slot->parent, facts->parent, memory_order_relaxed);
     atomic_store_explicit(&slot->code, 0, memory_order_relaxed);
     atomic_store_explicit(&slot->stop.state, 0, memory_order_relaxed);
-    // Release: in ended_in_order() a thread that loads this value, of the slot's next process, then
-    // finds that the threads of the last one are buried.
+    // Release: pairs with the acquire in ended_in_order() of thread_slot.c. A thread that loads
+    // this value, of the slot's next process, then finds `barrier_generation` cleared in the
+    // threads of the last one.
     atomic_store_explicit(&slot->record, BROODI_RECORD_NONE, memory_order_release);
     atomic_store_explicit(&slot->origin, (uint32_t)facts->origin, memory_order_relaxed);
     atomic_store_explicit(&slot->daemon, facts->daemon, memory_order_relaxed);
     atomic_store_explicit(&slot->threads, 0, memory_order_relaxed);
     atomic_store_explicit(&slot->first_thread, BROODI_NONE, memory_order_relaxed);
     broodi_label_fit(slot->name, BROODI_LABEL, facts->name);
-    // All of the slot is filled: from now on other processes read it.
+    // The slot is filled, except for `pid` and `space`: from now on other processes read it.
     state = atomic_load_explicit(&slot->state.state, memory_order_relaxed);
     broodi_assert(broodi_slot_is_live(state) &&
                   broodi_process_phase_of(state) == BROODI_PROCESS_DYING);
@@ -140,7 +164,7 @@ bool broodi_process_slot_has_begun(uint32_t index)
     return broodi_process_phase_of(state) != BROODI_PROCESS_STARTING;
 }
 
-// Whether the parent that took the slot still has its own.
+// Whether the parent that took the slot still has its own slot, be it alive or dead.
 static bool has_parent(const struct broodi_process_slot *slot)
 {
     const uint32_t parent = atomic_load_explicit(&slot->parent, memory_order_relaxed);
@@ -158,16 +182,17 @@ bool broodi_process_has_number(const struct broodi_process_slot *slot)
     return atomic_load_explicit(&slot->space, memory_order_relaxed) == broodi_here.space;
 }
 
-// Whether the process is known to have ended. False for one whose number is of another namespace,
-// and when the system has reused the number: both keep the slot longer.
+// Whether the process of a LIVE or ENDED slot is known to have ended. False if its pid is of
+// another namespace, and while another process has the pid: both keep the slot longer.
 static bool has_ended(const struct broodi_process_slot *slot)
 {
     return broodi_process_has_number(slot) &&
            brood_os_process_birth(atomic_load_explicit(&slot->pid, memory_order_relaxed)) == 0;
 }
 
-// Whether the worker of a DYING slot has ended. False when another process has the worker's slot by
-// now: that keeps the DYING slot until that process has ended.
+// Whether the worker of a DYING slot is known to have ended. False while its slot is ENDED or DYING
+// itself, until that is freed; and while another process has the worker's slot, until that process
+// has ended. Both keep the DYING slot longer.
 static bool is_abandoned(uint64_t state)
 {
     const uint32_t worker = broodi_low(state) >> PHASE_BITS;
@@ -179,9 +204,10 @@ static bool is_abandoned(uint64_t state)
            (broodi_process_phase_of(of_worker) == BROODI_PROCESS_LIVE && has_ended(slot));
 }
 
-// Whether the slot, which has no living parent, belongs to a process that has ended or will never
-// begin. A STARTING process whose parent has ended will never begin; a process that took its own
-// slot has no parent, and is about to begin.
+// Whether the slot, whose parent has no slot any more, belongs to a process that has ended or will
+// never begin; for a DYING slot, whether its worker has ended. If the parent of a STARTING process
+// has no slot any more, the process will never begin, since it finds the slot changed. A process
+// that took its own slot has no parent, and is about to begin.
 static bool is_gone(const struct broodi_process_slot *slot, uint64_t state)
 {
     switch (broodi_process_phase_of(state)) {
@@ -194,7 +220,8 @@ static bool is_gone(const struct broodi_process_slot *slot, uint64_t state)
     }
 }
 
-// A slot whose parent has a slot is left to the parent, which reads the exit record first.
+// A slot whose parent has a slot is kept for the parent, which reads the exit record first. A DYING
+// slot is its worker's, whoever the parent is.
 bool broodi_process_is_left(const struct broodi_process_slot *slot, uint64_t state)
 {
     const bool is_kept = broodi_process_phase_of(state) != BROODI_PROCESS_DYING && has_parent(slot);

@@ -10,8 +10,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-// The thread count of a process slot: `count` before a thread of the process takes a slot; `note`
-// when it has taken `thread`; `discount` when it could not take one or has freed it.
+// The count of a process's thread slots. The thread that takes or frees one calls `count` before it
+// takes a slot, `note` when it has taken `thread`, and `discount` when it could not take one or has
+// freed it. So the count is never too low. Release: pairs with the acquire in bury_threads().
 void broodi_process_slot_count(uint32_t process);
 void broodi_process_slot_note(uint32_t process, uint32_t thread);
 void broodi_process_slot_discount(uint32_t process);
@@ -24,37 +25,42 @@ struct broodi_process_facts {
     bool daemon;
 };
 
-// Takes a slot for a process, which is STARTING then. Fails as broodi_slot_allocate.
+// Takes a slot for a process and fills it; it is STARTING when the function returns. If the caller
+// is killed before that, the slot is DYING with the caller as the worker. Fails as
+// broodi_slot_allocate.
 brood_status broodi_process_slot_allocate(const struct broodi_process_facts *facts,
                                           uint32_t *out_index);
 
 // The phase in a slot's state; DYING for a free slot.
 enum broodi_process_phase broodi_process_phase_of(uint64_t state);
 
-// Called by the process itself: STARTING becomes LIVE, and `pid` is stored. `live` is the state
-// that broodi_process_slot_live returned to the parent. False when the slot was freed meanwhile,
-// because the parent has died or has given up the start.
+// Called by the process itself: stores `pid`, then changes STARTING to LIVE. `live` is the state
+// that broodi_process_slot_live returned to the parent. False when the slot is not STARTING in that
+// generation any more, because the parent has given up the start, or has no slot any more.
 bool broodi_process_slot_begin(uint32_t index, uint64_t live, int64_t pid);
 
-// Called by a process that will later call broodi_process_slot_begin for the slot: stores `pid`, so
-// that broodi_report_write finds the slot if the process ends before that.
+// Called by a process that will later call broodi_process_slot_begin for the slot: stores `pid`
+// while the slot is STARTING. So the parent can kill the process if it does not get that far, until
+// broodi_report_write has cleared the pid again.
 void broodi_process_slot_announce(uint32_t index, uint64_t live, int64_t pid);
 
 // The state LIVE with the slot's present generation.
 uint64_t broodi_process_slot_live(uint32_t index);
 
-// Whether the process is not STARTING any more.
+// Whether the slot is not STARTING any more. The caller is the parent and has not freed the slot.
 bool broodi_process_slot_has_begun(uint32_t index);
 
-// Whether `pid` in the slot is a number of this process's namespace. If not, the number means no
-// process here, or an unrelated one.
+// Whether `pid` in the slot is a pid of this process's namespace. If not, no process here has it,
+// or an unrelated one has. Meaningful once `pid` is not 0.
 bool broodi_process_has_number(const struct broodi_process_slot *slot);
 
-// For burial.c. The low word of the phase DYING, with this process as the worker.
+// For burial.c. The low word of the phase DYING, with this process as the worker; without a worker
+// if this process has no slot or is a guest.
 uint32_t broodi_process_low_dying(void);
 
-// For burial.c. Whether the slot with this state is taken, its process has ended or will never
-// begin, and no living process is responsible for it.
+// For burial.c. Whether a sweep may make the slot with this state DYING and free it. It is taken;
+// and either its parent has no slot any more, and its process has ended or will never begin, or it
+// is DYING and its worker has ended.
 bool broodi_process_is_left(const struct broodi_process_slot *slot, uint64_t state);
 
 #endif
