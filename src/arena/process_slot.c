@@ -17,7 +17,7 @@
 // Invariants:
 //
 // 1. The process that stores DYING is the worker, and DYING names it by its process slot. While the
-// worker lives no other process changes the slot. If it is killed, a sweep becomes the worker in
+// worker lives no other process changes the state. If it is killed, a sweep becomes the worker in
 // its place. A worker without a slot of its own, and any guest, is named 0: if it is killed, the
 // slot stays DYING until the family ends.
 //

@@ -12,8 +12,8 @@ static struct broodi_process_slot *process_at(uint32_t index)
     return broodi_slot(BROODI_PROCESS, index);
 }
 
-// A report beside the phase ENDED: kind, crash, and the system's code, which has 8 bits on systems
-// with fork servers.
+// The low word is {native 16, crash 4, kind 4, phase 2}. The native code has 8 bits on systems with
+// fork servers.
 
 enum { KIND_AT = 2, CRASH_AT = 6, NATIVE_AT = 10, FIELD = 15, NATIVE_FIELD = 0xffff };
 
@@ -34,9 +34,9 @@ static brood_exit unpack(uint32_t low)
     return seen;
 }
 
-// Whether the process in this slot is a child of the calling fork server, as far as the slot tells:
-// it came from a fork server, and has the server's own parent. The number alone would not do, since
-// an earlier process with the same number may still have a slot.
+// Whether the process in this slot may be a child of the calling fork server: a fork server has
+// forked it, and its parent is the server's requester. The pid alone would not do, since an earlier
+// process with the same pid may still have a slot.
 static bool is_served(const struct broodi_process_slot *slot)
 {
     const struct broodi_process_slot *own = process_at(broodi_here.process);
@@ -58,7 +58,7 @@ void broodi_report_write(int64_t pid, brood_exit seen)
             (!is_announced && phase != BROODI_PROCESS_LIVE) || !broodi_process_has_number(slot) ||
             !is_served(slot))
             continue;
-        if (is_announced) // it ended before it began: the number is not its own any more
+        if (is_announced) // once it is reaped, another process may get the pid
             atomic_store_explicit(&slot->pid, 0, memory_order_relaxed);
         else if (broodi_word_swap(&slot->state, state, pack(seen)))
             broodi_changed(BROODI_PROCESS, &slot->state, BROODI_ALL);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
-// Burial: what becomes of the slots of dead threads and processes. thread_slot.c and process_slot.c
-// describe the phases of the slots.
+// Burial: freeing the slots of threads and processes that have ended. thread_slot.c and
+// process_slot.c describe the phases of the slots. A thread is buried by the worker of its process,
+// and by a sweep of the table of threads; a process by its parent, and by a sweep of the table of
+// processes. A sweep is run by a thread that allocates a slot of that table and finds it filled.
 #include "process/burial.h"
 
 #include "arena/allocator.h"
@@ -32,9 +34,10 @@ static bool pass_on_wake(uint32_t index, uint64_t state)
     return true;
 }
 
-// Breaks the barriers that name the thread, which has ended, if it was killed. Clearing
-// `barrier_generation` makes sure that this is decided once: a lock may keep the thread's slot
-// longer than its process's, and then the record that the next process writes there must not count.
+// Breaks the barriers that name the thread, which has ended, if it was killed. Then clears
+// `barrier_generation`, so that no later burial decides this again: a lock may keep the thread's
+// slot longer than its process has one, and the exit record of the next process in that slot must
+// not count. If two threads do this at the same time, each breaks the barriers before it clears.
 static bool break_barriers(uint32_t index, uint64_t state)
 {
     uint32_t generation = broodi_generation(state);
@@ -46,6 +49,8 @@ static bool break_barriers(uint32_t index, uint64_t state)
     return true;
 }
 
+// `held` is only stored by the thread, which has ended, and is never below the number of locks that
+// name the thread.
 static bool is_released(uint32_t index, uint64_t state)
 {
     (void)state;
@@ -53,12 +58,13 @@ static bool is_released(uint32_t index, uint64_t state)
            !broodi_lock_names(index);
 }
 
-// What is done for a dead thread, in this order. Each may be repeated. False: an object still names
-// the slot, which is not freed.
+// What is done for a dead thread, in this order. Each may be repeated, also by several threads at
+// the same time. False: a lock still names the slot, which is not freed.
 static bool (*const on_death[])(uint32_t index, uint64_t state) = { pass_on_wake, break_barriers,
                                                                     is_released };
 
-// Buries the thread in the slot, if that is DEAD.
+// Buries the thread in the slot, if that is DEAD. All is done for the generation in `state`. If the
+// slot is reused meanwhile, at most a wake of the next thread is passed on once more.
 static void bury(uint32_t index)
 {
     const uint64_t state =
@@ -73,7 +79,8 @@ static void bury(uint32_t index)
     (void)broodi_slot_free(BROODI_THREAD, index, state);
 }
 
-// Buries the thread in the slot if it belongs to this process, which has ended.
+// Buries the thread in the slot if it belongs to this process, which has ended. False if it does
+// not.
 static bool bury_of(uint32_t process, uint32_t index)
 {
     const uint64_t state =
@@ -87,13 +94,12 @@ static bool bury_of(uint32_t process, uint32_t index)
     return true;
 }
 
-// Buries the threads of a process that has ended: marks their slots DEAD, passes on the wakes that
-// they had received, breaks the barriers that name them if the process was killed, and frees the
-// slots that no lock names.
+// Buries the threads of a process that has ended, also those that are STARTING. Slots that a lock
+// names stay DEAD; a sweep buries them later.
 //
-// The process has ended, so its thread count does not change any more. A scan does not stop after
-// `count` threads: a DEAD thread that a lock keeps may name this process slot for the process that
-// had it before.
+// The process has ended, so its thread count does not change any more. If the first thread slot is
+// the only one that is counted, no scan is made. A scan does not stop after `count` threads: a DEAD
+// thread that a lock keeps may name this process slot for the process that had it before.
 static void bury_threads(uint32_t process)
 {
     const struct broodi_process_slot *slot = process_at(process);
@@ -120,8 +126,9 @@ static void sweep_threads(void)
     }
 }
 
-// Frees the slot and buries its threads; false when the state has changed. The process that stores
-// DYING does the rest alone.
+// Makes this process the worker of the slot, buries the threads and frees the slot; false when the
+// state is not `state` any more. No other process changes the state after the first step, unless
+// this one is killed: then a sweep repeats all steps.
 static bool end_process(uint32_t index, uint64_t state)
 {
     const uint32_t low = broodi_process_low_dying();
@@ -133,7 +140,8 @@ static bool end_process(uint32_t index, uint64_t state)
     return true;
 }
 
-// Repeated when the state has changed: the fork server may report at the same time.
+// Repeated when the state has changed: the process may begin, or the fork server may report, at the
+// same time.
 void broodi_process_slot_end(uint32_t index)
 {
     uint64_t state;
@@ -142,8 +150,8 @@ void broodi_process_slot_end(uint32_t index)
     while (broodi_process_phase_of(state) != BROODI_PROCESS_DYING && !end_process(index, state));
 }
 
-// A slot that this sweep frees may have been the parent of others; they are freed by the next
-// sweep.
+// A slot that this sweep frees may be that of the parent of others. Those with a lower index are
+// freed by the next sweep.
 static void sweep_processes(void)
 {
     const uint32_t limit = broodi_slot_limit(BROODI_PROCESS);

@@ -10,7 +10,9 @@
 // The sweep of each kind, for broodi_kinds_prepare.
 extern const broodi_sweep broodi_sweeps[BROODI_KINDS];
 
-// Frees the slot and buries the threads of its process, unless another process does so already.
+// Buries the threads of the process in this slot and frees the slot, unless another process does so
+// already. The caller is the parent; the process has ended or will never begin, or is a fork
+// server.
 void broodi_process_slot_end(uint32_t index);
 
 #endif
