@@ -40,7 +40,7 @@ struct broodi_self *broodi_self(void)
         return self;
     self = brood_os_self_get();
     struct broodi_self fresh = { .serial = broodi_here.serial, .slot = BROODI_NONE, .name = "" };
-    // Copied by a fork: the locals of this thread stay, the slot and the id were the parent's.
+    // Copied by a fork: the values of the locals stay; the slot and the id are the parent's.
     if (self) {
         fresh.locals = self->locals;
         fresh.local_count = self->local_count;
@@ -78,6 +78,10 @@ uint64_t broodi_thread_number(void)
            1;
 }
 
+// Fills the slot that the calling thread has just taken, begins its life, and changes the phase
+// from STARTING to LIVE; false, with the slot freed, if the life cannot begin. Until LIVE is stored
+// no other thread acts on the fields but `waiting`: a waker may still claim a key of the thread
+// that had the slot before.
 static bool begin_slot(struct broodi_self *self, uint32_t process, uint32_t index)
 {
     struct broodi_thread_slot *slot = broodi_slot(BROODI_THREAD, index);
@@ -182,9 +186,10 @@ uint32_t broodi_self_process(void)
     return process;
 }
 
-// The phase changes before the life ends, so that an orderly end is not mistaken for a death: with
-// STARTING no other thread asks for the life. With DEAD, because the thread holds a lock, waiters
-// for the lock find at once that it has ended.
+// The phase changes before the life ends, so that no other thread mistakes an orderly end for a
+// death: while STARTING the life is not checked. If the thread holds a lock the phase becomes DEAD
+// instead, and waiters for the lock find that the holder has ended. The thread's last store to
+// `held` and the clearing of `barrier_generation` precede the swap, which is a release.
 static void end_slot(uint32_t index)
 {
     struct broodi_thread_slot *slot = broodi_slot(BROODI_THREAD, index);
@@ -222,7 +227,8 @@ brood_status broodi_self_admit_start(void)
     return hooks->admit_start();
 }
 
-// Runs first in the child of any fork, in its only thread.
+// Runs in the child of any fork, in its only thread, before any other function of the core. The
+// child of a start by fork is a guest, too, until become() in init.c has made it a child.
 static void become_guest(void)
 {
     const int64_t parent = broodi_here.pid;

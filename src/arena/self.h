@@ -12,12 +12,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-// The private state of a thread.
+// The private state of a thread. Only the thread loads and stores it; `*asked` is shared.
 struct broodi_self {
-    uint64_t serial; // of the process; another one: the rest was copied by a fork
-    uint32_t slot;   // BROODI_NONE until the thread uses a shared object
-    uint32_t turn;   // of the slot
-    uint64_t id;
+    // The value of broodi_here.serial when the rest was stored. If that has another value by now, a
+    // fork has copied the rest.
+    uint64_t serial;
+    uint32_t slot; // BROODI_NONE until the thread has taken a slot, for its first shared object
+    uint32_t turn; // of the slot
+    uint64_t id;   // the number of the thread; 0: none yet
     // Of a thread that brood started; NULL, "", false and NULL for another one.
     struct brood_thread *thread;
     const char *name;
@@ -45,7 +47,7 @@ static inline struct broodi_self *broodi_self_known(void)
 }
 
 // The slot of the calling thread, which the first call takes. BROODI_NONE, with a message, when
-// there is none.
+// none can be taken; the next call tries again.
 uint32_t broodi_self_take_slot(void);
 
 static inline uint32_t broodi_self_slot(void)
@@ -54,7 +56,7 @@ static inline uint32_t broodi_self_slot(void)
     return self && self->slot != BROODI_NONE ? self->slot : broodi_self_take_slot();
 }
 
-// The state of the calling thread, with a slot; NULL when there is none.
+// The state of the calling thread, with a slot; NULL when none can be taken.
 static inline const struct broodi_self *broodi_self_with_slot(void)
 {
     const struct broodi_self *self = broodi_self_known();
@@ -70,10 +72,11 @@ static inline const struct broodi_self *broodi_self_with_slot(void)
 uint64_t broodi_self_block(enum broodi_waits kind, uint64_t number);
 void broodi_self_unblock(uint64_t before);
 
-// The slot of this process. A guest takes one at the first call; BROODI_NONE when there is none.
+// The slot of this process. A guest takes one at the first call; BROODI_NONE when it cannot.
 uint32_t broodi_self_process(void);
 
-// The end of the calling thread: calls the hooks, and frees its slot and `self`.
+// The orderly end of the calling thread: calls the hooks, frees `self`, and ends the thread's life.
+// Frees its slot too, unless it holds a lock: the slot is DEAD then.
 void broodi_self_end(void *self);
 
 // Called before each start of a thread or child: calls the hook.
@@ -88,15 +91,16 @@ uint64_t broodi_thread_number(void);
 
 // What brood_init passes in, since it is implemented in layers above this one.
 struct broodi_self_hooks {
-    // The calling thread ends, and still has its state.
+    // Called when the calling thread ends, while it still has its state.
     void (*leave)(struct broodi_self *self);
-    // The state and the slot of the calling thread are freed. Not called in a thread that brood did
-    // not start, and not in a copy of the thread by fork().
+    // Called last, when the state of the calling thread is freed and its slot is free or DEAD. Not
+    // called in a thread that brood did not start, and not in a copy of the thread by fork().
     void (*complete)(struct brood_thread *thread);
     // Whether the calling thread may start a thread or a child. Fails with BROOD_WRONG_STATE,
     // BROOD_NO_MEMORY.
     brood_status (*admit_start)(void);
-    // Called in the child of any fork, in its only thread: forgets what is the parent's.
+    // Called in the child of any fork, in its only thread: resets what describes the parent's
+    // threads and children.
     void (*forget)(void);
 };
 
