@@ -1,15 +1,26 @@
 // SPDX-License-Identifier: MIT
 // Semaphores.
 //
-// The low word of the state is the value and one flag, WAITERS: threads wait, or may wait. A
-// thread waits while the value is zero. The release that finds the flag clears it and wakes as
-// many waiters as it adds units. A thread that has waited sets the flag again when it takes a
-// unit or times out, because others may still sleep. Until then releases see no flag: so a thread
-// that leaves units behind wakes the next waiter, which does the same. If it is killed in
-// between, the others notice the units within a second, when their broodi_wait returns.
+// The low word of the state is {WAITERS 1, value 31}. WAITERS says that threads wait, or may wait.
+// A thread waits while the value is zero. The changes of the low word:
 //
-// A destroyed semaphore leaves its value in the free slot: those units were released for the
-// threads that waited then, which take them from there while any are left.
+//   value       WAITERS   by
+//   plus n      cleared   a release of n units; if the flag was set, wakes up to n waiters
+//   minus one   kept      an acquire that has not waited
+//   minus one   set       an acquire that has waited; if it leaves units, wakes one waiter
+//   stays 0     set       an acquire before each wait, and one that has waited and times out
+//
+// Invariant: when a thread sleeps, WAITERS is set; or a release that has cleared it has yet to wake
+// waiters, or a woken thread has yet to set it again. That thread cannot know whether others sleep,
+// so it always does. Until then releases see no flag: hence the wake by an acquire that leaves
+// units. If the releaser or the woken thread is killed in between, the other waiters load the state
+// within a second, when their broodi_wait returns.
+//
+// Each change is one acq_rel swap of the state: what precedes a release in its thread happens
+// before what follows an acquire that takes a unit later.
+//
+// A destroyed semaphore leaves its value in the free slot. Those units are for the threads that
+// were waiting when it was destroyed: they take them from there while any are left.
 #include "arena/allocator.h"
 #include "arena/blocking.h"
 #include "arena/race.h"
@@ -67,8 +78,8 @@ brood_status brood_semaphore_destroy(brood_semaphore semaphore)
                          broodi_object_destroy(BROODI_SEMAPHORE, semaphore.id, "semaphore"));
 }
 
-// Takes one of the units that the semaphore had when it was destroyed, for a caller that waited
-// then. False if there are none.
+// Takes one of the units that the destroyed semaphore has left, for a caller that has waited. False
+// if none is left, or if the slot has been reused.
 static bool take_from_ended(broodi_word *word, uint64_t id, uint64_t state)
 {
     while (broodi_object_has_ended(id, state) && (broodi_low(state) & VALUE)) {
@@ -81,6 +92,8 @@ static bool take_from_ended(broodi_word *word, uint64_t id, uint64_t state)
     return false;
 }
 
+// Takes one unit from `state`, in which the value is above zero; false if the state has changed.
+// `flag` is WAITERS if the caller has waited, otherwise 0.
 static bool take(broodi_word *word, uint64_t state, uint32_t flag)
 {
     const uint32_t left = broodi_low(state) - 1;
@@ -92,10 +105,10 @@ static bool take(broodi_word *word, uint64_t state, uint32_t flag)
     return true;
 }
 
-// For a caller that found the value zero.
+// For a caller that found the value zero and has called broodi_object_block.
 static brood_status acquire_late(broodi_word *word, uint64_t id, int64_t deadline)
 {
-    uint32_t flag = 0; // WAITERS once this call has waited: others may wait too
+    uint32_t flag = 0; // WAITERS once this call has waited
     for (;;) {
         const uint64_t state = broodi_word_load(word);
         const uint32_t low = broodi_low(state);
@@ -152,7 +165,8 @@ brood_status brood_semaphore_release(brood_semaphore semaphore, uint32_t count)
         return BROOD_INVALID;
     broodi_race_release(slot);
     for (;;) {
-        // The maximum belongs to this semaphore if the state, which is loaded after it, does.
+        // The maximum is this semaphore's if the state, which is loaded after it, is: the maximum
+        // of the next semaphore in the slot is stored, with release, after its state.
         const uint32_t maximum = atomic_load_explicit(&slot->maximum, memory_order_acquire);
         const uint64_t state = broodi_word_load(&slot->state);
         const uint32_t value = broodi_low(state) & VALUE;
