@@ -20,9 +20,14 @@ typedef struct brood_os_module {
 // the address is in no module or is not code; BROOD_NO_MEMORY.
 brood_status brood_os_module_find(void (*code)(void), brood_os_module *out);
 
-// Finds the code in this process, and loads the module if it is not loaded yet. Fails with
-// BROOD_NOT_FOUND if it cannot be loaded; BROOD_MISMATCH, with a sentence that names both builds,
-// if it is not the same module.
+// Finds the code in this process, and loads the module if it is not loaded yet. If that succeeds
+// the module stays loaded for the life of the process. Fails with BROOD_NOT_FOUND if it cannot be
+// loaded; BROOD_MISMATCH, with a sentence that names both builds, if it is not the same module.
 brood_status brood_os_module_resolve(const brood_os_module *module, void (**out)(void));
+
+// Returns a number that becomes greater, and never equal to an earlier one, when a module is
+// unloaded from this process; it may also change without that. It has changed before another
+// module can be loaded at the address. Makes no system call.
+uint64_t brood_os_module_unloads(void);
 
 #endif

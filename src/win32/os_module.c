@@ -7,6 +7,7 @@
 
 #include "win32/win32.h"
 
+#include "base/atomic.h"
 #include "base/fail.h"
 #include "base/fault.h"
 #include "os/os_error.h"
@@ -138,13 +139,14 @@ brood_status brood_os_module_find(void (*code)(void), brood_os_module *out)
     return BROOD_OK;
 }
 
-// The last attempt also searches the module's own directory for the libraries that it needs.
+// Each way takes a reference, which is kept for the life of the process. The last one also searches
+// the module's own directory for the libraries that it needs.
 static HMODULE load(const wchar_t *path)
 {
     if (broodi_win32_fault())
         return NULL;
-    HMODULE module = GetModuleHandleW(path);
-    if (!module)
+    HMODULE module;
+    if (!GetModuleHandleExW(0, path, &module))
         module = LoadLibraryW(path);
     if (!module)
         module = LoadLibraryExW(path, NULL, LOAD_WITH_ALTERED_SEARCH_PATH);
@@ -210,4 +212,52 @@ brood_status brood_os_module_resolve(const brood_os_module *module, void (**out)
                            *module->path ? module->path : "the program");
     *out = (void (*)(void))((uintptr_t)found + (uintptr_t)module->offset);
     return BROOD_OK;
+}
+
+static _Atomic uint64_t unloads;
+
+// LDR_DLL_NOTIFICATION_REASON_UNLOADED, which the SDK documents but no header defines.
+enum { REASON_UNLOADED = 2 };
+
+static void CALLBACK count_unload(ULONG reason, const void *facts, void *context)
+{
+    (void)facts;
+    (void)context;
+    if (reason == REASON_UNLOADED)
+        (void)atomic_fetch_add(&unloads, 1);
+}
+
+static bool register_counter(void)
+{
+    typedef LONG NTAPI registration(ULONG, void(CALLBACK *)(ULONG, const void *, void *), void *,
+                                    void **);
+    void *cookie;
+    const HMODULE ntdll = GetModuleHandleW(L"ntdll.dll");
+    registration *call =
+        ntdll ? (registration *)(uintptr_t)GetProcAddress(ntdll, "LdrRegisterDllNotification")
+              : NULL;
+    return call && call(0, count_unload, NULL, &cookie) >= 0;
+}
+
+// Registers count_unload. Returns false until that is done: another thread may be doing it, or the
+// system may lack the function. This library is never unloaded (os_thread.c), so neither is the
+// callback.
+static bool counts_unloads(void)
+{
+    enum { UNREGISTERED, REGISTERING, REGISTERED };
+    static _Atomic int state = UNREGISTERED;
+    int seen = atomic_load_explicit(&state, memory_order_acquire);
+    if (seen == UNREGISTERED && atomic_compare_exchange_strong(&state, &seen, REGISTERING) &&
+        register_counter()) {
+        (void)atomic_fetch_add(&unloads, 1); // for those that were not counted
+        atomic_store(&state, REGISTERED);
+        return true;
+    }
+    return seen == REGISTERED;
+}
+
+// As long as unloads are not counted, any number of them may have happened before each call.
+uint64_t brood_os_module_unloads(void)
+{
+    return counts_unloads() ? atomic_load(&unloads) : atomic_fetch_add(&unloads, 1) + 1;
 }

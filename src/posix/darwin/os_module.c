@@ -3,6 +3,7 @@
 // that the linker has given the build.
 #include "os/os_module.h"
 
+#include "base/atomic.h"
 #include "base/fail.h"
 #include "base/fault.h"
 
@@ -188,4 +189,34 @@ brood_status brood_os_module_resolve(const brood_os_module *module, void (**out)
                            module->path[0] ? module->path : "the program");
     *out = (void (*)(void))((uintptr_t)here + (uintptr_t)module->offset);
     return BROOD_OK;
+}
+
+static _Atomic uint64_t unloads;
+
+static void count_unload(const struct mach_header *module, intptr_t slide)
+{
+    (void)module;
+    (void)slide;
+    (void)atomic_fetch_add(&unloads, 1);
+}
+
+// Registers count_unload. Returns false until that is done: another thread may be doing it.
+static bool counts_unloads(void)
+{
+    enum { UNREGISTERED, REGISTERING, REGISTERED };
+    static _Atomic int state = UNREGISTERED;
+    int seen = atomic_load_explicit(&state, memory_order_acquire);
+    if (seen == UNREGISTERED && atomic_compare_exchange_strong(&state, &seen, REGISTERING)) {
+        _dyld_register_func_for_remove_image(count_unload);
+        (void)atomic_fetch_add(&unloads, 1); // for those that were not counted
+        atomic_store(&state, REGISTERED);
+        return true;
+    }
+    return seen == REGISTERED;
+}
+
+// As long as unloads are not counted, any number of them may have happened before each call.
+uint64_t brood_os_module_unloads(void)
+{
+    return counts_unloads() ? atomic_load(&unloads) : atomic_fetch_add(&unloads, 1) + 1;
 }

@@ -260,6 +260,24 @@ static brood_status refuse(const brood_os_module *wanted, const unsigned char *i
                        wanted->path[0] ? wanted->path : "the program");
 }
 
+// Copies the counter of unloads, which is the same for all modules. musl unloads none.
+static int copy_unloads(struct dl_phdr_info *info, size_t size, void *out)
+{
+    (void)size;
+    *(uint64_t *)out = info->dlpi_subs;
+    return 1;
+}
+
+// Under the guard for the same reason as find().
+uint64_t brood_os_module_unloads(void)
+{
+    uint64_t unloads = 0;
+    brood_os_guard_lock();
+    (void)dl_iterate_phdr(copy_unloads, &unloads);
+    brood_os_guard_unlock();
+    return unloads;
+}
+
 brood_status brood_os_module_resolve(const brood_os_module *module, void (**out)(void))
 {
     struct search here = { .found = false };
