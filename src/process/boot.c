@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// The layout of a boot record: a fixed head, three strings with their terminating zeros, and the
-// argument at a multiple of ALIGNMENT. Parent and child run the same image, so numbers keep their
-// native byte order and layout; the head is what a decoder checks that by.
+// The layout of a boot record: a fixed head, the target, two strings with their terminating zeros,
+// and the argument at a multiple of ALIGNMENT. Parent and child run the same image, so numbers keep
+// their native byte order and layout; the head is what a decoder checks that by.
 #include "process/boot.h"
 
 #include "base/fail.h"
@@ -22,9 +22,9 @@ struct head {
     uint64_t size;             // bytes of the whole record
     uint64_t checksum;         // of the whole record, with this field zero
     struct broodi_boot fields; // with NULL for the pointers
-    uint64_t name_at;          // offsets from the start of the record
+    uint64_t target_at;        // offsets from the start of the record
+    uint64_t name_at;
     uint64_t identity_at;
-    uint64_t path_at;
     uint64_t arg_at;
 };
 
@@ -72,10 +72,10 @@ unsigned char *broodi_boot_encode(const struct broodi_boot *boot, size_t *out_si
         .magic = MAGIC, .version = VERSION, .library = BROOD_VERSION_NUMBER, .fields = *boot
     };
     head.head_size = sizeof head;
-    head.name_at = sizeof head;
+    head.target_at = sizeof head;
+    head.name_at = head.target_at + boot->target->size;
     head.identity_at = head.name_at + strlen(boot->name) + 1;
-    head.path_at = head.identity_at + strlen(boot->identity) + 1;
-    const uint64_t texts_end = head.path_at + strlen(boot->target.path) + 1;
+    const uint64_t texts_end = head.identity_at + strlen(boot->identity) + 1;
     head.arg_at = (texts_end + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
     head.size = head.arg_at + boot->arg_size;
     if (head.size > PTRDIFF_MAX || head.size < boot->arg_size)
@@ -85,13 +85,13 @@ unsigned char *broodi_boot_encode(const struct broodi_boot *boot, size_t *out_si
         return NULL;
     head.fields.name = NULL;
     head.fields.identity = NULL;
-    head.fields.target.path = NULL;
+    head.fields.target = NULL;
     head.fields.arg = NULL;
     memset(record, 0, (size_t)head.arg_at);
     memcpy(record, &head, sizeof head);
+    memcpy(record + head.target_at, boot->target, (size_t)boot->target->size);
     memcpy(record + head.name_at, boot->name, strlen(boot->name));
     memcpy(record + head.identity_at, boot->identity, strlen(boot->identity));
-    memcpy(record + head.path_at, boot->target.path, strlen(boot->target.path));
     if (boot->arg_size > 0)
         memcpy(record + head.arg_at, boot->arg, (size_t)boot->arg_size);
     broodi_boot_seal(record, (size_t)head.size);
@@ -110,6 +110,16 @@ static const char *text_at(const unsigned char *record, const struct head *head,
         if (record[end] == 0)
             return (const char *)record + at;
     return NULL;
+}
+
+// Returns the target at the offset `at` if it lies within the record, else NULL.
+static const struct broodi_target *target_at(const unsigned char *record, const struct head *head,
+                                             uint64_t at)
+{
+    if (at < sizeof *head || at > head->size || at % sizeof(uint64_t) != 0)
+        return NULL;
+    const void *target = record + at;
+    return broodi_target_is_whole(target, head->size - at) ? target : NULL;
 }
 
 brood_status broodi_boot_decode(const unsigned char *record, size_t size, uint64_t token,
@@ -131,10 +141,10 @@ brood_status broodi_boot_decode(const unsigned char *record, size_t size, uint64
     if (head.fields.token != token)
         return broodi_fail(BROOD_INVALID, "the boot record is for another child");
     *out = head.fields;
+    out->target = target_at(record, &head, head.target_at);
     out->name = text_at(record, &head, head.name_at);
     out->identity = text_at(record, &head, head.identity_at);
-    out->target.path = (char *)(uintptr_t)text_at(record, &head, head.path_at);
-    if (!out->name || !out->identity || !out->target.path || head.arg_at < sizeof head ||
+    if (!out->target || !out->name || !out->identity || head.arg_at < sizeof head ||
         head.arg_at % ALIGNMENT != 0 || head.arg_at > size || out->arg_size != size - head.arg_at)
         return broodi_fail(BROOD_INVALID, "the boot record is damaged");
     out->arg = out->arg_size ? record + head.arg_at : NULL;

@@ -3,7 +3,7 @@
 #ifndef BOOT_H
 #define BOOT_H
 
-#include "os/os_module.h"
+#include "process/target.h"
 
 #include <brood/status.h>
 #include <stddef.h>
@@ -26,7 +26,7 @@ struct broodi_boot {
     uint64_t parent_space; // the PID namespace of `parent_pid`: brood_os_pid_namespace
     const char *name;
     const char *identity;
-    brood_os_module target;
+    const struct broodi_target *target;
     const void *arg; // aligned for any type if the record is aligned to 64
     uint64_t arg_size;
 };

@@ -10,7 +10,7 @@
 //    6  the child's brood_init takes the announcement, once           brood_os_boot_take
 //    7  it checks the record before it uses it                        broodi_boot_decode
 //    8  it opens the family's arena and becomes a member              become
-//    9  it finds the target in the same build of the same module      brood_os_module_resolve
+//    9  it finds the target in the same build of the same module      broodi_target_resolve
 //   10  it replies: ready, or the cause of the failure                brood_os_boot_reply
 //   11  the target runs                                               run
 //   12  exit(): threads, children, handlers, exit record, streams     broodi_ending_of_child
@@ -92,18 +92,17 @@ static void become(const struct broodi_boot *boot, const brood_resource *resourc
 }
 
 // Steps 10 to 12
-_Noreturn static void run(const struct broodi_boot *boot, intptr_t channel, void (*target)(void))
+_Noreturn static void run(const struct broodi_boot *boot, intptr_t channel, brood_target target)
 {
     // If the reply cannot be sent, the parent no longer waits for this child.
     if (!brood_os_boot_reply(channel, BROOD_OK, ""))
         brood_os_process_exit(70);
-    const brood_target fn = (brood_target)target;
-    broodi_ending_of_child(fn((void *)(uintptr_t)boot->arg));
+    broodi_ending_of_child(target((void *)(uintptr_t)boot->arg));
 }
 
 _Noreturn void broodi_child_of_fork(const struct broodi_boot *boot, intptr_t channel,
                                     const brood_resource *resources, size_t count,
-                                    void (*target)(void))
+                                    brood_target target)
 {
     become(boot, resources, count);
     run(boot, channel, target);
@@ -112,14 +111,14 @@ _Noreturn void broodi_child_of_fork(const struct broodi_boot *boot, intptr_t cha
 // Steps 10 to 12 in a fresh image or in a fork of the fork server's: it runs no code of the program
 // but this child's.
 _Noreturn static void run_fresh(const struct broodi_boot *boot, intptr_t channel,
-                                void (*target)(void))
+                                brood_target target)
 {
     broodi_here.is_fresh = true;
     run(boot, channel, target);
 }
 
 // Steps 7 to 9. `out` is complete on BROOD_OK only.
-static brood_status enter(const brood_os_boot *boot, struct broodi_boot *out, void (**target)(void))
+static brood_status enter(const brood_os_boot *boot, struct broodi_boot *out, brood_target *target)
 {
     brood_status status = broodi_boot_decode(boot->record, boot->size, boot->token, out);
     if (status == BROOD_OK)
@@ -131,7 +130,7 @@ static brood_status enter(const brood_os_boot *boot, struct broodi_boot *out, vo
     if (status != BROOD_OK)
         return status;
     become(out, boot->resources, boot->resource_count);
-    return brood_os_module_resolve(&out->target, target);
+    return broodi_target_resolve(out->target, target);
 }
 
 // Ends a child whose start has failed. The cause goes to the parent, where brood_process_start
@@ -148,13 +147,13 @@ _Noreturn static void begin_served(const brood_os_boot *boot, brood_status statu
                                    uint64_t parent_birth)
 {
     struct broodi_boot decoded;
-    void (*target)(void) = NULL;
+    brood_target target = NULL;
     if (status == BROOD_OK)
         status = broodi_boot_decode(boot->record, boot->size, boot->token, &decoded);
     if (status == BROOD_OK) {
         decoded.parent_birth = parent_birth;
         become(&decoded, boot->resources, boot->resource_count);
-        status = brood_os_module_resolve(&decoded.target, &target);
+        status = broodi_target_resolve(decoded.target, &target);
     }
     if (status != BROOD_OK)
         reject(boot->channel, status);
@@ -186,7 +185,7 @@ _Noreturn static void begin_child(int (*executable_atexit)(void (*)(void)))
 {
     brood_os_boot boot = { .channel = -1 };
     struct broodi_boot decoded;
-    void (*target)(void) = NULL;
+    brood_target target = NULL;
     brood_status status = brood_os_boot_take(&boot);
     if (boot.channel == -1)
         refuse("brood_init: announced as a child", status);

@@ -12,7 +12,7 @@
 // and ends the process. The child keeps `resources`.
 _Noreturn void broodi_child_of_fork(const struct broodi_boot *boot, intptr_t channel,
                                     const brood_resource *resources, size_t count,
-                                    void (*target)(void));
+                                    brood_target target);
 
 // The target of a fork server. It returns in no process: each child of the server becomes a child
 // of the server's requester, as above, and the server itself ends.

@@ -8,7 +8,6 @@
 #include "base/fail.h"
 #include "base/fault.h"
 #include "os/os_boot.h"
-#include "os/os_module.h"
 #include "os/os_process.h"
 #include "os/os_random.h"
 #include "process/burial.h"
@@ -142,6 +141,7 @@ static brood_status make_record(struct broodi_start *start)
     boot->parent_birth = broodi_self_birth();
     boot->name = start->process->member.name;
     boot->identity = start->identity;
+    boot->target = start->encoded;
     boot->arg = start->arg;
     boot->arg_size = start->size;
     start->record = broodi_boot_encode(boot, &start->record_size);
@@ -177,7 +177,7 @@ brood_status broodi_plan(struct broodi_start *start)
     if (status == BROOD_OK)
         status = copy_resources(start);
     if (status == BROOD_OK)
-        status = brood_os_module_find((void (*)(void))start->target, &start->boot.target);
+        status = broodi_target_encode(start->target, &start->encoded);
     return status == BROOD_OK ? make_record(start) : status;
 }
 

@@ -21,11 +21,12 @@ struct broodi_start {
     const brood_process_options *options;
     broodi_server_start *start_server; // for the method FORKSERVER
     brood_start_method method;
-    brood_os_circumstances now; // for the fork server
-    char *identity;             // such as "1:2"
-    const char **merged;        // the environment; a forked child keeps using it
-    char **merged_storage;      // the strings of `merged`; a forked child keeps using them
-    brood_resource *kept;       // a copy of the resources, which a forked child keeps using
+    brood_os_circumstances now;    // for the fork server
+    char *identity;                // such as "1:2"
+    const char **merged;           // the environment; a forked child keeps using it
+    char **merged_storage;         // the strings of `merged`; a forked child keeps using them
+    brood_resource *kept;          // a copy of the resources, which a forked child keeps using
+    struct broodi_target *encoded; // `target`
     struct broodi_boot boot;
     unsigned char *record; // `boot`, encoded
     size_t record_size;

@@ -42,7 +42,7 @@ static void enter_fork(void *arg, intptr_t channel)
     broodi_here.forked_with_threads |= start->beside_threads;
     broodi_member_inherit(&start->process->member); // the parent's object for this child
     broodi_child_of_fork(&boot, channel, start->kept, start->options->resource_count,
-                         (void (*)(void))start->target);
+                         start->target);
 }
 
 static brood_status launch_by(const struct broodi_start *start, const brood_os_plan *plan)
@@ -151,7 +151,7 @@ static void discard(struct broodi_start *start, brood_status status)
             broodi_process_slot_end(start->process->slot);
         brood_process_drop(start->process);
     }
-    free(start->boot.target.path);
+    free(start->encoded);
     free(start->identity);
     free((void *)start->merged);
     free(start->merged_storage);

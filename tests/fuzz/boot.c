@@ -34,7 +34,8 @@ static void demand_within(const struct broodi_boot *boot, const unsigned char *r
 {
     demand_text(boot->name, record, size);
     demand_text(boot->identity, record, size);
-    demand_text(boot->target.path, record, size);
+    demand_text(boot->target->path, record, size);
+    DEMAND((size_t)((const unsigned char *)boot->target - record) % sizeof(uint64_t) == 0);
     DEMAND((boot->arg == NULL) == (boot->arg_size == 0));
     DEMAND(boot->arg_size < size);
     if (!boot->arg)
@@ -51,8 +52,8 @@ static void demand_same(const struct broodi_boot *a, const struct broodi_boot *b
     DEMAND(a->daemon == b->daemon && a->method == b->method);
     DEMAND(a->parent_pid == b->parent_pid && a->parent_birth == b->parent_birth);
     DEMAND(strcmp(a->name, b->name) == 0 && strcmp(a->identity, b->identity) == 0);
-    DEMAND(strcmp(a->target.path, b->target.path) == 0 && a->target.offset == b->target.offset);
-    DEMAND(memcmp(a->target.identity, b->target.identity, sizeof a->target.identity) == 0);
+    DEMAND(a->target->size == b->target->size);
+    DEMAND(memcmp(a->target, b->target, (size_t)a->target->size) == 0);
     DEMAND(a->arg_size == b->arg_size);
     DEMAND(a->arg_size == 0 || memcmp(a->arg, b->arg, (size_t)a->arg_size) == 0);
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "fuzz.h"
 
+#include "../encoded.h"
 #include "process/boot.h"
 
 #include <stdlib.h>
@@ -9,7 +10,7 @@
 static const struct {
     const char *name;
     const char *identity;
-    char path[32];
+    const char *path;
     size_t arg_size;
 } rows[FUZZ_SEEDS / 2] = {
     { "", "", "", 0 },
@@ -22,7 +23,8 @@ size_t fuzz_seed(unsigned number, uint8_t *buffer)
     static unsigned char arg[700];
     size_t size = 0;
     const size_t row = number % (FUZZ_SEEDS / 2);
-    struct broodi_boot boot = {
+    struct broodi_target *target = encoded_by_hand(rows[row].path);
+    const struct broodi_boot boot = {
         .token = FUZZ_TOKEN,
         .family = { 11, 22 },
         .window = UINT64_C(1) << 34,
@@ -31,7 +33,7 @@ size_t fuzz_seed(unsigned number, uint8_t *buffer)
         .parent_birth = UINT64_C(99999999999),
         .name = rows[row].name,
         .identity = rows[row].identity,
-        .target = { .path = (char *)(uintptr_t)rows[row].path, .offset = 0x1234 },
+        .target = target,
         .arg = rows[row].arg_size ? arg : NULL,
         .arg_size = rows[row].arg_size,
     };
@@ -41,5 +43,6 @@ size_t fuzz_seed(unsigned number, uint8_t *buffer)
     buffer[0] = number < FUZZ_SEEDS / 2 ? FUZZ_AS_IT_IS : FUZZ_SEALED;
     memcpy(buffer + 1, record, size);
     free(record);
+    free(target);
     return size + 1;
 }

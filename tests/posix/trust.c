@@ -9,7 +9,6 @@
 
 #include "arena/family.h"
 #include "arena/process_slot.h"
-#include "os/os_module.h"
 #include "posix/channel.h"
 #include "process/boot.h"
 
@@ -77,7 +76,9 @@ static void forge_record(void)
                                                 .origin = BROODI_ORIGIN_SPAWN,
                                                 .name = "forged" };
     memcpy(boot.family, broodi_family.header->family, sizeof boot.family);
-    assert_status(brood_os_module_find((void (*)(void))be_target, &boot.target), BROOD_OK);
+    struct broodi_target *target;
+    assert_status(broodi_target_encode(be_target, &target), BROOD_OK);
+    boot.target = target;
     assert_status(broodi_process_slot_allocate(&facts, &boot.process), BROOD_OK);
     boot.live = broodi_process_slot_live(boot.process);
     boot.live = broodi_process_slot_live(boot.process);
@@ -85,7 +86,7 @@ static void forge_record(void)
     forger.record = broodi_boot_encode(&boot, &forger.size);
     assert_non_null(forger.record);
     forger.arena = (int)broodi_family.arena.object;
-    free(boot.target.path);
+    free(target);
 }
 
 static void make_pair(int ends[2])

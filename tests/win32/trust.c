@@ -10,7 +10,6 @@
 
 #include "arena/family.h"
 #include "arena/process_slot.h"
-#include "os/os_module.h"
 #include "process/boot.h"
 #include "win32/channel.h"
 
@@ -92,12 +91,14 @@ static unsigned char *made_record(size_t *size)
                                                 .origin = BROODI_ORIGIN_SPAWN,
                                                 .name = "forged" };
     memcpy(boot.family, broodi_family.header->family, sizeof boot.family);
-    assert_status(brood_os_module_find((void (*)(void))be_target, &boot.target), BROOD_OK);
+    struct broodi_target *target;
+    assert_status(broodi_target_encode(be_target, &target), BROOD_OK);
+    boot.target = target;
     assert_status(broodi_process_slot_allocate(&facts, &boot.process), BROOD_OK);
     boot.live = broodi_process_slot_live(boot.process);
     unsigned char *record = broodi_boot_encode(&boot, size);
     assert_non_null(record);
-    free(boot.target.path);
+    free(target);
     return record;
 }
 
