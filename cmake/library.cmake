@@ -18,7 +18,7 @@ set(BROOD_CORE_SOURCES
   process/boot.c process/burial.c process/child.c process/children.c process/copy.c
   process/ending.c process/environment.c process/init.c process/method.c process/plan.c
   process/process.c process/served.c process/server.c process/standard.c process/start.c
-  process/target.c
+  process/target.c process/target_cache.c
   insight/dump.c insight/snapshot.c)
 
 # The ports. Those for Linux and for macOS have src/posix in common.

@@ -39,13 +39,16 @@ typedef struct foreign_fiber foreign_fiber;
 foreign_fiber *foreign_fiber_run(void (*fn)(void *), void *arg);
 void foreign_fiber_delete(foreign_fiber *fiber);
 
-// Opens a library by its path at run time; it stays open. NULL if it cannot be opened.
+// Opens a library by its path at run time. NULL if it cannot be opened.
 void *foreign_library_open(const char *path);
+
+// Closes it: the system unloads it, unless it is in use otherwise or the system unloads nothing.
+void foreign_library_close(void *library);
 
 // Returns a function of the library.
 void (*foreign_library_function(void *library, const char *name))(void);
 
-// The base address of the module that contains the function.
+// The base address of the module that contains the function; NULL if it is in none.
 const void *foreign_module_base(void (*code)(void));
 
 // Reserves the page at this address, so that nothing else is mapped there. No error if it is in

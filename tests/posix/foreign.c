@@ -120,6 +120,12 @@ void *foreign_library_open(const char *path)
     return dlopen(path, RTLD_NOW | RTLD_LOCAL);
 }
 
+void foreign_library_close(void *library)
+{
+    if (dlclose(library) != 0)
+        give_up("dlclose");
+}
+
 void (*foreign_library_function(void *library, const char *name))(void)
 {
     // ISO C has no conversion from the result of dlsym() to a function.

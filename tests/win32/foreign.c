@@ -129,6 +129,12 @@ void *foreign_library_open(const char *path)
     return LoadLibraryW(buffer);
 }
 
+void foreign_library_close(void *library)
+{
+    if (!FreeLibrary(library))
+        give_up("FreeLibrary");
+}
+
 void (*foreign_library_function(void *library, const char *name))(void)
 {
     return (void (*)(void))(uintptr_t)GetProcAddress(library, name);
