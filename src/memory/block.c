@@ -272,7 +272,7 @@ static brood_status find_data(brood_block block, void **out)
 {
     const struct broodi_block_slot *slot = broodi_object_find(BROODI_BLOCK, block.id);
     if (!slot)
-        return broodi_object_not_found("block");
+        return broodi_object_not_found(BROODI_BLOCK);
     const uint64_t state = broodi_word_load(&slot->state);
     if (!broodi_block_is_whole_in(state, block.id))
         return BROOD_STALE;
@@ -298,7 +298,8 @@ size_t brood_block_size(brood_block block)
     const uint64_t size = slot ? broodi_block_size_of(slot) : 0;
     if (slot && broodi_block_is_whole(block.id))
         return (size_t)size;
-    (void)broodi_answer("brood_block_size", slot ? BROOD_STALE : broodi_object_not_found("block"));
+    (void)broodi_answer("brood_block_size",
+                        slot ? BROOD_STALE : broodi_object_not_found(BROODI_BLOCK));
     return 0;
 }
 
@@ -334,7 +335,7 @@ static brood_status destroy(brood_block block)
 {
     struct broodi_block_slot *slot = broodi_object_find(BROODI_BLOCK, block.id);
     if (!slot)
-        return broodi_object_not_found("block");
+        return broodi_object_not_found(BROODI_BLOCK);
     if (!broodi_block_is_whole(block.id))
         return BROOD_STALE;
     brood_status status = lock_heap();
@@ -411,11 +412,11 @@ static bool sweep_locked(void)
 
 static brood_status create(brood_block *out, size_t size, bool lazy)
 {
-    brood_status status = broodi_ready();
+    brood_status status = broodi_object_check_out(out);
     if (status != BROOD_OK)
         return status;
-    if (!out || size == 0)
-        return broodi_fail(BROOD_INVALID, out ? "size is 0" : "out is NULL");
+    if (size == 0)
+        return broodi_fail(BROOD_INVALID, "size is 0");
     status = make(out, size, lazy);
     return status == BROOD_NO_MEMORY && sweep_locked() ? make(out, size, lazy) : status;
 }

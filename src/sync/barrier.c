@@ -47,16 +47,6 @@ _Static_assert(COUNT == BROOD_BARRIER_MAX, "the count holds every number of part
 _Static_assert(BROODI_ROUND_AT == 16 && BROODI_ROUND_BITS == 15,
                "count, round and BROKEN fill the low word");
 
-static struct broodi_barrier_slot *find(brood_barrier barrier)
-{
-    return broodi_object_find(BROODI_BARRIER, barrier.id);
-}
-
-static brood_status not_found(void)
-{
-    return broodi_object_not_found("barrier");
-}
-
 static uint32_t count_of(uint64_t state)
 {
     return broodi_low(state) & COUNT;
@@ -86,16 +76,16 @@ static bool break_round(struct broodi_barrier_slot *slot, uint64_t state)
 
 static brood_status make(brood_barrier *out, uint32_t parties)
 {
-    uint32_t index;
-    brood_status status = broodi_object_allocate(BROODI_BARRIER, 0, &index);
+    uint64_t id;
+    brood_status status = broodi_object_create(BROODI_BARRIER, 0, &id);
     if (status != BROOD_OK)
         return status;
-    struct broodi_barrier_slot *slot = broodi_slot(BROODI_BARRIER, index);
-    const uint64_t id = broodi_handle_of(BROODI_BARRIER, index);
+    struct broodi_barrier_slot *slot = broodi_object_find(BROODI_BARRIER, id);
     broodi_step(BROODI_STEP_BARRIER_TAKEN);
     status = broodi_parties_add(slot, id, parties);
     if (status != BROOD_OK) {
-        (void)broodi_slot_free(BROODI_BARRIER, index, broodi_word_load(&slot->state));
+        (void)broodi_slot_free(BROODI_BARRIER, broodi_handle_unpack(id).slot,
+                               broodi_word_load(&slot->state));
         return status;
     }
     atomic_store_explicit(&slot->parties, parties, memory_order_release);
@@ -105,11 +95,9 @@ static brood_status make(brood_barrier *out, uint32_t parties)
 
 static brood_status create(brood_barrier *out, uint32_t parties)
 {
-    const brood_status status = broodi_ready();
+    const brood_status status = broodi_object_check_out(out);
     if (status != BROOD_OK)
         return status;
-    if (!out)
-        return broodi_fail(BROOD_INVALID, "out is NULL");
     if (parties == 0 || parties > BROOD_BARRIER_MAX)
         return broodi_fail(BROOD_INVALID, "invalid number of parties: %u", (unsigned)parties);
     return make(out, parties);
@@ -122,10 +110,10 @@ brood_status brood_barrier_create(brood_barrier *out, uint32_t parties)
 
 static brood_status destroy(brood_barrier barrier)
 {
-    const struct broodi_barrier_slot *slot = find(barrier);
+    const struct broodi_barrier_slot *slot = broodi_object_find(BROODI_BARRIER, barrier.id);
     const uint32_t first =
         slot ? atomic_load_explicit(&slot->first, memory_order_acquire) : BROODI_NONE;
-    const brood_status status = broodi_object_destroy(BROODI_BARRIER, barrier.id, "barrier");
+    const brood_status status = broodi_object_destroy(BROODI_BARRIER, barrier.id);
     if (status == BROOD_OK)
         broodi_parties_free(barrier.id, first);
     return status;
@@ -142,7 +130,7 @@ brood_status brood_barrier_destroy(brood_barrier barrier)
 static void break_for(const struct broodi_party_slot *party, uint64_t id, uint32_t thread,
                       uint32_t generation)
 {
-    struct broodi_barrier_slot *slot = find((brood_barrier){ id });
+    struct broodi_barrier_slot *slot = broodi_object_find(BROODI_BARRIER, id);
     while (slot) {
         const uint64_t state = broodi_word_load(&slot->state);
         if (!broodi_party_names(party, broodi_round_of(state), thread, generation) ||
@@ -299,14 +287,15 @@ static brood_status name_self(struct broodi_participant *self)
 static brood_status wait_for_all(brood_barrier barrier, brood_duration timeout, uint32_t *out_index)
 {
     uint32_t number = 0;
-    struct waiter waiter = { .self = { .barrier = barrier.id, .slot = find(barrier) },
+    struct waiter waiter = { .self = { .barrier = barrier.id,
+                                       .slot = broodi_object_find(BROODI_BARRIER, barrier.id) },
                              .deadline = broodi_deadline(timeout) };
     if (!waiter.self.slot)
-        return not_found();
+        return broodi_object_not_found(BROODI_BARRIER);
     const brood_status named = name_self(&waiter.self);
     if (named != BROOD_OK)
         return named;
-    const uint64_t before = broodi_object_block(barrier.id, waiter.self.slot);
+    const uint64_t before = broodi_object_wait_begin(barrier.id, waiter.self.slot);
     broodi_race_release(waiter.self.slot);
     const brood_status status = join(&waiter, &number);
     broodi_race_acquire(waiter.self.slot);
@@ -323,39 +312,26 @@ brood_status brood_barrier_wait(brood_barrier barrier, brood_duration timeout, u
 
 // Reset, abort, queries
 
-// Finds the slot of the barrier and loads its state.
-static brood_status load_state(brood_barrier barrier, struct broodi_barrier_slot **out_slot,
-                               uint64_t *out_state)
-{
-    *out_slot = find(barrier);
-    if (!*out_slot)
-        return not_found();
-    *out_state = broodi_word_load(&(*out_slot)->state);
-    return broodi_handle_is_current(barrier.id, *out_state) ? BROOD_OK : BROOD_STALE;
-}
-
 // The new round is open from the compare-and-swap on. The names that broodi_parties_reset() changes
 // are of the epoch before, so they do not count in the new round.
-static bool try_reset(struct broodi_barrier_slot *slot, uint64_t id, uint64_t state)
+static bool try_reset(const struct broodi_object *barrier)
 {
-    const uint32_t round = broodi_round_of(state);
-    if (!broodi_word_swap(&slot->state, state, next_epoch(round) << BROODI_ROUND_AT))
+    const uint32_t round = broodi_round_of(barrier->state);
+    if (!broodi_object_swap(barrier, next_epoch(round) << BROODI_ROUND_AT))
         return false;
     broodi_step(BROODI_STEP_BARRIER_RESET);
-    broodi_changed(BROODI_BARRIER, &slot->state, BROODI_ALL);
+    broodi_changed(BROODI_BARRIER, barrier->slot, BROODI_ALL);
     broodi_step(BROODI_STEP_BARRIER_RESET_WOKEN);
-    broodi_parties_reset(slot, id, round);
+    broodi_parties_reset(barrier->slot, barrier->id, round);
     return true;
 }
 
 static brood_status reset(brood_barrier barrier)
 {
-    struct broodi_barrier_slot *slot;
-    uint64_t state = 0;
-    brood_status status;
-    do
-        status = load_state(barrier, &slot, &state);
-    while (status == BROOD_OK && !try_reset(slot, barrier.id, state));
+    struct broodi_object object;
+    brood_status status = broodi_object_open(BROODI_BARRIER, barrier.id, &object);
+    while (status == BROOD_OK && !try_reset(&object))
+        status = broodi_object_load(&object);
     return status;
 }
 
@@ -366,12 +342,11 @@ brood_status brood_barrier_reset(brood_barrier barrier)
 
 static brood_status break_current(brood_barrier barrier)
 {
-    struct broodi_barrier_slot *slot;
-    uint64_t state = 0;
-    brood_status status;
-    do
-        status = load_state(barrier, &slot, &state);
-    while (status == BROOD_OK && !(broodi_low(state) & BROKEN) && !break_round(slot, state));
+    struct broodi_object object;
+    brood_status status = broodi_object_open(BROODI_BARRIER, barrier.id, &object);
+    while (status == BROOD_OK && !(broodi_low(object.state) & BROKEN) &&
+           !break_round(object.slot, object.state))
+        status = broodi_object_load(&object);
     return status;
 }
 
@@ -380,28 +355,20 @@ brood_status brood_barrier_abort(brood_barrier barrier)
     return broodi_answer("brood_barrier_abort", break_current(barrier));
 }
 
-static brood_status query(brood_barrier barrier, const void *out, uint64_t *out_state)
-{
-    struct broodi_barrier_slot *slot;
-    if (find(barrier) && !out)
-        return broodi_fail(BROOD_INVALID, "out is NULL");
-    return load_state(barrier, &slot, out_state);
-}
-
 brood_status brood_barrier_is_broken(brood_barrier barrier, bool *out)
 {
-    uint64_t state = 0;
-    const brood_status status = query(barrier, out, &state);
+    struct broodi_object object;
+    const brood_status status = broodi_object_query(BROODI_BARRIER, barrier.id, out, &object);
     if (status == BROOD_OK)
-        *out = broodi_low(state) & BROKEN;
+        *out = broodi_low(object.state) & BROKEN;
     return broodi_answer("brood_barrier_is_broken", status);
 }
 
 brood_status brood_barrier_waiting(brood_barrier barrier, uint32_t *out)
 {
-    uint64_t state = 0;
-    const brood_status status = query(barrier, out, &state);
+    struct broodi_object object;
+    const brood_status status = broodi_object_query(BROODI_BARRIER, barrier.id, out, &object);
     if (status == BROOD_OK)
-        *out = count_of(state);
+        *out = count_of(object.state);
     return broodi_answer("brood_barrier_waiting", status);
 }

@@ -38,30 +38,12 @@
 #define WAITERS UINT32_C(1)
 #define ONE_TICKET (UINT32_C(1) << BROODI_TICKET_AT)
 
-static struct broodi_condition_slot *find(brood_condition condition)
-{
-    return broodi_object_find(BROODI_CONDITION, condition.id);
-}
-
-static brood_status not_found(void)
-{
-    return broodi_object_not_found("condition");
-}
-
 // Creating and destroying
 
 static brood_status create(brood_condition *out)
 {
-    uint32_t index;
-    brood_status status = broodi_ready();
-    if (status != BROOD_OK)
-        return status;
-    if (!out)
-        return broodi_fail(BROOD_INVALID, "out is NULL");
-    status = broodi_object_allocate(BROODI_CONDITION, 0, &index);
-    if (status == BROOD_OK)
-        out->id = broodi_handle_of(BROODI_CONDITION, index);
-    return status;
+    const brood_status status = broodi_object_check_out(out);
+    return status == BROOD_OK ? broodi_object_create(BROODI_CONDITION, 0, &out->id) : status;
 }
 
 brood_status brood_condition_create(brood_condition *out)
@@ -75,12 +57,12 @@ static brood_status destroy(brood_condition condition)
 {
     uint64_t word;
     struct broodi_seat *seat;
-    const struct broodi_condition_slot *slot = find(condition);
-    const brood_status status = broodi_object_destroy(BROODI_CONDITION, condition.id, "condition");
+    const broodi_word *slot = broodi_object_find(BROODI_CONDITION, condition.id);
+    const brood_status status = broodi_object_destroy(BROODI_CONDITION, condition.id);
     if (status != BROOD_OK)
         return status;
     broodi_step(BROODI_STEP_CONDITION_ENDED);
-    const uint64_t state = broodi_word_load(&slot->state);
+    const uint64_t state = broodi_word_load(slot);
     // If the slot has been reused, no waiter was left.
     if (!broodi_object_has_ended(condition.id, state))
         return BROOD_OK;
@@ -100,80 +82,77 @@ brood_status brood_condition_destroy(brood_condition condition)
 // Notifying
 
 // Ends a search that found no waiter to choose, and clears WAITERS if no thread waits at all.
-// False if a ticket was taken or an epoch begun since `state` was loaded: then there may be a
+// False if a ticket was taken or an epoch begun since the state was loaded: then there may be a
 // waiter to choose.
-static bool end_search(broodi_word *condition, uint64_t state, bool empty)
+static bool end_search(const struct broodi_object *condition, bool empty)
 {
     broodi_step(BROODI_STEP_CONDITION_EMPTY);
-    return empty ? broodi_word_swap(condition, state, broodi_low(state) & ~WAITERS)
-                 : broodi_word_load(condition) == state;
+    return empty ? broodi_object_swap(condition, broodi_low(condition->state) & ~WAITERS)
+                 : broodi_word_load(condition->slot) == condition->state;
 }
 
 // Chooses up to `count` waiters, or claims them if there is a notifier.
-static void choose_some(broodi_word *condition, uint64_t id, uint32_t count, uint32_t notifier)
+static void choose_some(struct broodi_object *condition, uint32_t count, uint32_t notifier)
 {
-    while (count > 0) {
+    while (count > 0 && broodi_object_load(condition) == BROOD_OK &&
+           (broodi_low(condition->state) & WAITERS)) {
         uint64_t word;
         bool empty;
-        const uint64_t state = broodi_word_load(condition);
-        if (!broodi_handle_is_current(id, state) || !(broodi_low(state) & WAITERS))
-            return;
-        struct broodi_seat *seat = broodi_seat_first(id, state, &word, &empty);
-        if (!seat && end_search(condition, state, empty))
+        struct broodi_seat *seat =
+            broodi_seat_first(condition->id, condition->state, &word, &empty);
+        if (!seat && end_search(condition, empty))
             return;
         if (!seat)
             continue;
         if (broodi_seat_is_abandoned(seat))
             (void)broodi_seat_change(seat, word, 0);
         else
-            count -= broodi_seat_claim(seat, word, id, notifier);
+            count -= broodi_seat_claim(seat, word, condition->id, notifier);
     }
 }
 
-static void notify_some(broodi_word *condition, uint64_t id, uint32_t count)
+static void notify_some(struct broodi_object *condition, uint32_t count)
 {
     const uint32_t notifier = count > 1 ? broodi_seat_claimant() : 0;
-    choose_some(condition, id, count, notifier);
+    choose_some(condition, count, notifier);
     if (notifier)
-        broodi_seat_choose_claimed(id, notifier);
+        broodi_seat_choose_claimed(condition->id, notifier);
 }
 
-// False if the state was not `state` any more.
-static bool notify_all(broodi_word *condition, uint64_t id, uint64_t state)
+// False if the state is not the one that was loaded any more.
+static bool notify_all(const struct broodi_object *condition)
 {
     uint64_t word;
+    broodi_word *slot = condition->slot;
+    uint64_t state = condition->state;
     struct broodi_seat *seat;
     const uint32_t epoch = (broodi_epoch(state) + 1) & BROODI_EPOCH;
     const uint32_t low = broodi_last_ticket(state) << BROODI_TICKET_AT | epoch << BROODI_EPOCH_AT;
     const uint64_t released = broodi_state(broodi_generation(state), low);
-    uint64_t seen = state;
-    if (!atomic_compare_exchange_strong_explicit(&condition->state, &seen, released,
+    if (!atomic_compare_exchange_strong_explicit(&slot->state, &state, released,
                                                  memory_order_seq_cst, memory_order_relaxed))
         return false;
     broodi_step(BROODI_STEP_CONDITION_RELEASED);
-    for (uint32_t index = 0; (seat = broodi_seat_next(id, &index, &word)) != NULL;)
-        broodi_seat_choose_released(seat, word, id, released);
+    for (uint32_t index = 0; (seat = broodi_seat_next(condition->id, &index, &word)) != NULL;)
+        broodi_seat_choose_released(seat, word, condition->id, released);
     return true;
 }
 
 static brood_status notify(brood_condition condition, uint32_t count)
 {
-    struct broodi_condition_slot *slot = find(condition);
-    if (!slot)
-        return not_found();
-    broodi_race_release(slot);
-    for (;;) {
-        const uint64_t state = broodi_word_load(&slot->state);
-        if (!broodi_handle_is_current(condition.id, state))
-            return BROOD_STALE;
-        if (!(broodi_low(state) & WAITERS))
+    struct broodi_object object;
+    brood_status status = broodi_object_open(BROODI_CONDITION, condition.id, &object);
+    for (; status == BROOD_OK; status = broodi_object_load(&object)) {
+        broodi_race_release(object.slot);
+        if (!(broodi_low(object.state) & WAITERS))
             return BROOD_OK;
         if (count < BROODI_ALL)
-            notify_some(&slot->state, condition.id, count);
-        else if (!notify_all(&slot->state, condition.id, state))
+            notify_some(&object, count);
+        else if (!notify_all(&object))
             continue;
         return BROOD_OK;
     }
+    return status;
 }
 
 brood_status brood_condition_notify(brood_condition condition, uint32_t count)
@@ -191,9 +170,8 @@ brood_status brood_condition_notify_all(brood_condition condition)
 // Waiting
 
 struct waiting {
-    brood_condition condition;
+    struct broodi_object condition;
     brood_lock lock;
-    broodi_word *word; // of the condition
     struct broodi_seat *seat;
     uint32_t epoch; // of the ticket
     int64_t deadline;
@@ -249,13 +227,11 @@ static brood_status take_ticket(struct waiting *waiting)
                           broodi_seat_word(waiting->condition.id, 0, BROODI_SEAT_ENTERING),
                           memory_order_release);
     broodi_step(BROODI_STEP_CONDITION_ENTERED);
-    for (;;) {
-        const uint64_t state = broodi_word_load(waiting->word);
+    while (broodi_object_load(&waiting->condition) == BROOD_OK) {
+        const uint64_t state = waiting->condition.state;
         const uint32_t low = (broodi_low(state) + ONE_TICKET) | WAITERS;
         const uint64_t own = broodi_state(broodi_generation(state), low);
-        if (!broodi_handle_is_current(waiting->condition.id, state))
-            return BROOD_STALE;
-        if (!broodi_word_swap(waiting->word, state, low))
+        if (!broodi_object_swap(&waiting->condition, low))
             continue;
         broodi_step(BROODI_STEP_CONDITION_TICKET);
         if ((broodi_low(state) & WAITERS) && check_others(waiting, own))
@@ -264,6 +240,7 @@ static brood_status take_ticket(struct waiting *waiting)
         write_ticket(waiting, own);
         return BROOD_OK;
     }
+    return BROOD_STALE;
 }
 
 // The result, in this state of the condition, of the wait of a waiter that is neither claimed nor
@@ -281,6 +258,7 @@ static brood_status judge(const struct waiting *waiting, uint64_t state)
 
 static brood_status await(const struct waiting *waiting)
 {
+    const broodi_word *condition = waiting->condition.slot;
     broodi_word *word = &waiting->seat->state;
     for (;;) {
         const uint64_t seen = broodi_word_load(word);
@@ -293,7 +271,7 @@ static brood_status await(const struct waiting *waiting)
             continue;
         }
         const brood_status status =
-            judge(waiting, atomic_load_explicit(&waiting->word->state, memory_order_seq_cst));
+            judge(waiting, atomic_load_explicit(&condition->state, memory_order_seq_cst));
         if (status == BROOD_BUSY)
             broodi_block_on(BROODI_WAITS_OBJECT, waiting->condition.id, word, seen, BROODI_NONE,
                             waiting->deadline);
@@ -326,10 +304,11 @@ static brood_status wait_unlocked(struct waiting *waiting, uint32_t *out_depth)
 static brood_status release_and_wait(struct waiting *waiting)
 {
     uint32_t depth = 0; // of the lock before its release
-    const uint64_t before = broodi_object_block(waiting->condition.id, waiting->word);
+    const uint64_t before =
+        broodi_object_wait_begin(waiting->condition.id, waiting->condition.slot);
     const brood_status status = wait_unlocked(waiting, &depth);
     broodi_self_unblock(before);
-    broodi_race_acquire(waiting->word);
+    broodi_race_acquire(waiting->condition.slot);
     if (depth == 0 || status == BROOD_STALE)
         return status;
     const brood_status taken = broodi_lock_reacquire(waiting->lock, depth);
@@ -338,22 +317,21 @@ static brood_status release_and_wait(struct waiting *waiting)
 
 static brood_status prepare(struct waiting *waiting)
 {
-    struct broodi_condition_slot *slot = find(waiting->condition);
-    if (!slot)
-        return not_found();
+    waiting->condition.slot = broodi_object_find(BROODI_CONDITION, waiting->condition.id);
+    if (!waiting->condition.slot)
+        return broodi_object_not_found(BROODI_CONDITION);
     brood_status status = broodi_lock_is_held(waiting->lock);
     if (status != BROOD_OK)
         return status;
     const uint32_t self = broodi_self_slot(); // exists: the thread holds a lock
     status = broodi_slot_commit(BROODI_SEAT, self);
-    waiting->word = &slot->state;
     waiting->seat = broodi_seat_at(self);
     return status;
 }
 
 static brood_status wait_until(brood_condition condition, brood_lock lock, int64_t deadline)
 {
-    struct waiting waiting = { .condition = condition, .lock = lock, .deadline = deadline };
+    struct waiting waiting = { .condition.id = condition.id, .lock = lock, .deadline = deadline };
     const brood_status status = prepare(&waiting);
     return status == BROOD_OK ? release_and_wait(&waiting) : status;
 }
@@ -369,7 +347,7 @@ static brood_status wait_for(brood_condition condition, brood_lock lock, bool (*
                              void *arg, brood_duration timeout)
 {
     const int64_t deadline = broodi_deadline(timeout);
-    struct waiting waiting = { .condition = condition, .lock = lock };
+    struct waiting waiting = { .condition.id = condition.id, .lock = lock };
     if (!predicate)
         return broodi_fail(BROOD_INVALID, "predicate is NULL");
     brood_status status = prepare(&waiting);

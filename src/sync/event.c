@@ -8,7 +8,6 @@
 //
 // A wait begins when the waiter has set its flag in the word. Every later set grants that wait,
 // also if the event is destroyed afterwards: the free slot keeps the low word with the count.
-#include "arena/allocator.h"
 #include "arena/blocking.h"
 #include "arena/race.h"
 #include "base/deadline.h"
@@ -24,29 +23,10 @@
 #define ONCE UINT32_C(4) // one set in the count
 #define COUNT (~(SET | WAITERS))
 
-static broodi_word *find(brood_event event)
-{
-    struct broodi_event_slot *slot = broodi_object_find(BROODI_EVENT, event.id);
-    return slot ? &slot->state : NULL;
-}
-
-static brood_status not_found(void)
-{
-    return broodi_object_not_found("event");
-}
-
 static brood_status create(brood_event *out)
 {
-    uint32_t index;
-    brood_status status = broodi_ready();
-    if (status != BROOD_OK)
-        return status;
-    if (!out)
-        return broodi_fail(BROOD_INVALID, "out is NULL");
-    status = broodi_object_allocate(BROODI_EVENT, 0, &index);
-    if (status == BROOD_OK)
-        out->id = broodi_handle_of(BROODI_EVENT, index);
-    return status;
+    const brood_status status = broodi_object_check_out(out);
+    return status == BROOD_OK ? broodi_object_create(BROODI_EVENT, 0, &out->id) : status;
 }
 
 brood_status brood_event_create(brood_event *out)
@@ -56,8 +36,7 @@ brood_status brood_event_create(brood_event *out)
 
 brood_status brood_event_destroy(brood_event event)
 {
-    return broodi_answer("brood_event_destroy",
-                         broodi_object_destroy(BROODI_EVENT, event.id, "event"));
+    return broodi_answer("brood_event_destroy", broodi_object_destroy(BROODI_EVENT, event.id));
 }
 
 // brood_event_set and brood_event_clear may be called in a signal handler, so they leave no error
@@ -65,51 +44,40 @@ brood_status brood_event_destroy(brood_event event)
 
 brood_status brood_event_set(brood_event event)
 {
-    broodi_word *word = find(event);
-    if (!word)
-        return broodi_object_not_found_quietly();
-    broodi_race_release(word);
-    for (;;) {
-        const uint64_t state = broodi_word_load(word);
-        const uint32_t low = broodi_low(state);
-        if (!broodi_handle_is_current(event.id, state))
-            return BROOD_STALE;
+    struct broodi_object object;
+    brood_status status = broodi_object_open_quietly(BROODI_EVENT, event.id, &object);
+    for (; status == BROOD_OK; status = broodi_object_load(&object)) {
+        const uint32_t low = broodi_low(object.state);
+        broodi_race_release(object.slot);
         if (low & SET)
             return BROOD_OK;
-        if (!broodi_word_swap(word, state, ((low & COUNT) + ONCE) | SET))
+        if (!broodi_object_swap(&object, ((low & COUNT) + ONCE) | SET))
             continue;
         broodi_step(BROODI_STEP_EVENT_SET);
-        broodi_changed(BROODI_EVENT, word, (low & WAITERS) ? BROODI_ALL : 0);
+        broodi_changed(BROODI_EVENT, object.slot, (low & WAITERS) ? BROODI_ALL : 0);
         return BROOD_OK;
     }
+    return status;
 }
 
 brood_status brood_event_clear(brood_event event)
 {
-    broodi_word *word = find(event);
-    if (!word)
-        return broodi_object_not_found_quietly();
-    for (;;) {
-        const uint64_t state = broodi_word_load(word);
-        if (!broodi_handle_is_current(event.id, state))
-            return BROOD_STALE;
-        if (!(broodi_low(state) & SET) || broodi_word_swap(word, state, broodi_low(state) & ~SET))
-            return BROOD_OK;
-    }
+    struct broodi_object object;
+    brood_status status = broodi_object_open_quietly(BROODI_EVENT, event.id, &object);
+    while (status == BROOD_OK && (broodi_low(object.state) & SET) &&
+           !broodi_object_swap(&object, broodi_low(object.state) & ~SET))
+        status = broodi_object_load(&object);
+    return status;
 }
 
 static brood_status get_is_set(brood_event event, bool *out)
 {
-    const broodi_word *word = find(event);
-    if (!word)
-        return not_found();
-    if (!out)
-        return broodi_fail(BROOD_INVALID, "out is NULL");
-    const uint64_t state = broodi_word_load(word);
-    if (!broodi_handle_is_current(event.id, state))
-        return BROOD_STALE;
-    *out = broodi_low(state) & SET;
-    broodi_race_acquire(word);
+    struct broodi_object object;
+    const brood_status status = broodi_object_query(BROODI_EVENT, event.id, out, &object);
+    if (status != BROOD_OK)
+        return status;
+    *out = broodi_low(object.state) & SET;
+    broodi_race_acquire(object.slot);
     return BROOD_OK;
 }
 
@@ -122,65 +90,70 @@ brood_status brood_event_is_set(brood_event event, bool *out)
 
 // Begins the wait by setting WAITERS in the word, unless the event is set or the time is over.
 // `*out_count` is then how often the event had been set.
-static brood_status begin(broodi_word *word, uint64_t id, int64_t deadline, uint32_t *out_count)
+static brood_status begin(struct broodi_object *event, int64_t deadline, uint32_t *out_count)
 {
-    for (;;) {
-        const uint64_t state = broodi_word_load(word);
-        if (!broodi_handle_is_current(id, state))
-            return BROOD_STALE;
-        if (broodi_low(state) & SET)
+    while (broodi_object_load(event) == BROOD_OK) {
+        const uint32_t low = broodi_low(event->state);
+        if (low & SET)
             return BROOD_OK;
         if (brood_os_clock() >= deadline)
             return BROOD_TIMEOUT;
-        *out_count = broodi_low(state) & COUNT;
-        if (broodi_word_swap(word, state, broodi_low(state) | WAITERS))
+        *out_count = low & COUNT;
+        if (broodi_object_swap(event, low | WAITERS))
             return BROOD_BUSY;
     }
+    return BROOD_STALE;
 }
 
-// The result, in this state, of a wait that began when the event had been set `count` times.
-static brood_status judge(uint64_t state, uint64_t id, uint32_t count)
+// The result, in the state that was loaded last, of a wait that began when the event had been set
+// `count` times.
+static brood_status judge(const struct broodi_object *event, uint32_t count)
 {
-    const bool current = broodi_handle_is_current(id, state);
-    if ((current || broodi_object_has_ended(id, state)) && (broodi_low(state) & COUNT) != count)
+    const bool current = broodi_handle_is_current(event->id, event->state);
+    if ((current || broodi_object_has_ended(event->id, event->state)) &&
+        (broodi_low(event->state) & COUNT) != count)
         return BROOD_OK;
     return current ? BROOD_BUSY : BROOD_STALE;
 }
 
-static brood_status continue_wait(broodi_word *word, uint64_t id, int64_t deadline, uint32_t count)
+static brood_status continue_wait(struct broodi_object *event, int64_t deadline, uint32_t count)
 {
     for (;;) {
-        const uint64_t state = broodi_word_load(word);
-        const brood_status status = judge(state, id, count);
+        (void)broodi_object_load(event);
+        const brood_status status = judge(event, count);
         if (status != BROOD_BUSY)
             return status;
         if (brood_os_clock() >= deadline)
             return BROOD_TIMEOUT;
-        (void)broodi_object_wait(id, word, state, WAITERS, deadline);
+        (void)broodi_object_wait(event, WAITERS, deadline);
     }
+}
+
+// For a caller that found the event not set. It has a copy of `event`, so that the fast path keeps
+// the original in registers.
+static brood_status wait_late(struct broodi_object event, brood_duration timeout)
+{
+    uint32_t count = 0;
+    const int64_t deadline = broodi_deadline(timeout);
+    const uint64_t before = broodi_object_wait_begin(event.id, event.slot);
+    brood_status status = begin(&event, deadline, &count);
+    if (status == BROOD_BUSY)
+        status = continue_wait(&event, deadline, count);
+    broodi_self_unblock(before);
+    broodi_race_acquire(event.slot);
+    return status;
 }
 
 static brood_status wait_until_set(brood_event event, brood_duration timeout)
 {
-    uint32_t count = 0;
-    broodi_word *word = find(event);
-    if (!word)
-        return not_found();
-    const uint64_t state = broodi_word_load(word);
-    if (broodi_handle_is_current(event.id, state) && (broodi_low(state) & SET)) {
-        broodi_race_acquire(word);
-        return BROOD_OK;
-    }
-    if (timeout <= 0)
-        return broodi_handle_is_current(event.id, state) ? BROOD_TIMEOUT : BROOD_STALE;
-    const int64_t deadline = broodi_deadline(timeout);
-    const uint64_t before = broodi_object_block(event.id, word);
-    brood_status status = begin(word, event.id, deadline, &count);
-    if (status == BROOD_BUSY)
-        status = continue_wait(word, event.id, deadline, count);
-    broodi_self_unblock(before);
-    broodi_race_acquire(word);
-    return status;
+    struct broodi_object object;
+    const brood_status status = broodi_object_open(BROODI_EVENT, event.id, &object);
+    if (status != BROOD_OK)
+        return status;
+    if (!(broodi_low(object.state) & SET))
+        return timeout <= 0 ? BROOD_TIMEOUT : wait_late(object, timeout);
+    broodi_race_acquire(object.slot);
+    return BROOD_OK;
 }
 
 brood_status brood_event_wait(brood_event event, brood_duration timeout)

@@ -110,11 +110,6 @@ static struct broodi_lock_slot *find(brood_lock lock)
     return broodi_object_find(BROODI_LOCK, lock.id);
 }
 
-static brood_status not_found(void)
-{
-    return broodi_object_not_found("lock");
-}
-
 // Acquiring
 
 static brood_status add_level(struct broodi_lock_slot *lock)
@@ -221,8 +216,7 @@ static brood_status persist(struct attempt *attempt)
     if (attempt->deadline > 0)
         spin(attempt);
     for (;;) {
-        const uint64_t state =
-            atomic_load_explicit(&attempt->lock->state.state, memory_order_acquire);
+        const uint64_t state = broodi_word_load(&attempt->lock->state);
         const uint32_t low = broodi_low(state);
         if (!broodi_handle_is_current(attempt->id, state))
             return BROOD_STALE;
@@ -286,7 +280,7 @@ static brood_status acquire_slot(uint64_t id, struct broodi_lock_slot *slot, bro
 static brood_status acquire(brood_lock lock, brood_duration timeout)
 {
     struct broodi_lock_slot *slot = find(lock);
-    return slot ? acquire_slot(lock.id, slot, timeout) : not_found();
+    return slot ? acquire_slot(lock.id, slot, timeout) : broodi_object_not_found(BROODI_LOCK);
 }
 
 brood_status brood_lock_acquire(brood_lock lock, brood_duration timeout)
@@ -319,7 +313,7 @@ static brood_status find_held(brood_lock lock, struct broodi_lock_slot **out)
 {
     struct broodi_lock_slot *slot = find(lock);
     if (!slot)
-        return not_found();
+        return broodi_object_not_found(BROODI_LOCK);
     const uint32_t self = find_self();
     const uint64_t state = atomic_load_explicit(&slot->state.state, memory_order_relaxed);
     if (!broodi_handle_is_current(lock.id, state))

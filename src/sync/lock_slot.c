@@ -34,10 +34,8 @@ brood_status broodi_own_lock_make(uint64_t *out_id)
 
 static brood_status create(brood_lock *out, bool recursive)
 {
-    const brood_status status = broodi_ready();
-    if (status != BROOD_OK)
-        return status;
-    return out ? make(BROODI_LOCK, &out->id, recursive) : broodi_fail(BROOD_INVALID, "out is NULL");
+    const brood_status status = broodi_object_check_out(out);
+    return status == BROOD_OK ? make(BROODI_LOCK, &out->id, recursive) : status;
 }
 
 brood_status brood_lock_create(brood_lock *out)
@@ -52,17 +50,14 @@ brood_status brood_lock_create_recursive(brood_lock *out)
 
 static brood_status destroy(brood_lock lock)
 {
-    struct broodi_lock_slot *slot = broodi_object_find(BROODI_LOCK, lock.id);
-    if (!slot)
-        return broodi_object_not_found("lock");
-    for (;;) {
-        const uint64_t state = atomic_load_explicit(&slot->state.state, memory_order_acquire);
-        const uint32_t holder = broodi_low(state) & BROODI_HOLDER;
-        if (!broodi_handle_is_current(lock.id, state))
-            return BROOD_STALE;
+    struct broodi_object object;
+    brood_status status = broodi_object_open(BROODI_LOCK, lock.id, &object);
+    for (; status == BROOD_OK; status = broodi_object_load(&object)) {
+        const struct broodi_lock_slot *slot = object.slot;
+        const uint32_t holder = broodi_low(object.state) & BROODI_HOLDER;
         if (holder && !broodi_holder_is_over(holder))
             return broodi_fail(BROOD_BUSY, "the lock is held");
-        if (!broodi_object_end(lock.id, &slot->state, state, 0))
+        if (!broodi_object_end(&object, 0))
             continue;
         // If the destroyer is killed here, each waiter notices the end of the lock within a
         // second.
@@ -70,6 +65,7 @@ static brood_status destroy(brood_lock lock)
             broodi_seats_end_waits(lock.id);
         return BROOD_OK;
     }
+    return status;
 }
 
 brood_status brood_lock_destroy(brood_lock lock)
@@ -83,7 +79,7 @@ bool broodi_lock_next(enum broodi_kind kind, uint32_t thread, uint32_t *index, u
     const uint32_t holder = broodi_holder_of(thread, broodi_thread_turn(thread));
     while ((*index = broodi_slot_next(kind, *index, limit)) < limit) {
         const struct broodi_lock_slot *lock = broodi_slot(kind, *index);
-        const uint64_t state = atomic_load_explicit(&lock->state.state, memory_order_acquire);
+        const uint64_t state = broodi_word_load(&lock->state);
         const uint32_t at = (*index)++;
         if (!broodi_slot_is_live(state) || (broodi_low(state) & BROODI_HOLDER) != holder)
             continue;
@@ -121,7 +117,7 @@ bool broodi_lock_holder(uint64_t id, uint32_t *out_thread)
         lock = broodi_handle_slot(BROODI_OWN_LOCK, id);
     if (!lock)
         return false;
-    const uint64_t state = atomic_load_explicit(&lock->state.state, memory_order_acquire);
+    const uint64_t state = broodi_word_load(&lock->state);
     const uint32_t holder = broodi_low(state) & BROODI_HOLDER;
     if (!broodi_handle_is_current(id, state) || !holder)
         return false;
