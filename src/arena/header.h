@@ -54,7 +54,7 @@ struct broodi_space {
 };
 
 // See groups.h.
-enum { BROODI_GROUPS = 3137 }; // of all scanned tables together: see groups.c
+enum { BROODI_GROUPS = 3137 }; // of all tables that have groups: see groups.c
 
 struct broodi_groups {
     _Atomic uint32_t words[BROODI_GROUPS];
@@ -63,7 +63,7 @@ struct broodi_groups {
 // The map of the heap. The lock guards all of it.
 struct broodi_heap {
     uint64_t lock;      // the handle of that lock, one of the library's own
-    uint32_t chunks;    // how many have a slot
+    uint32_t chunks;    // chunks with an index below this have a slot and a bit in `free`
     uint32_t spare;     // chunks that are free and committed
     uint32_t unchecked; // bytes committed since the last check of the memory left, see heap.c
 
@@ -74,8 +74,8 @@ struct broodi_heap {
     uint64_t gap;
     uint64_t gap_length;
 
-    // gap.c: a search for a gap of so many bytes has failed, and no section has ended since; 0:
-    // none has failed.
+    // gap.c: the number of bytes for which a search for a gap has failed; 0: none has failed since
+    // a section ended.
     uint64_t hopeless;
 
     uint32_t swept;                         // block.c: the slot that was checked last

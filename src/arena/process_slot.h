@@ -25,9 +25,9 @@ struct broodi_process_facts {
     bool daemon;
 };
 
-// Takes a slot for a process and fills it; it is STARTING when the function returns. If the caller
-// is killed before that, the slot is DYING with the caller as the worker. Fails as
-// broodi_slot_allocate.
+// Takes a slot for a process and fills it; the slot is STARTING when the function returns. If the
+// caller is killed before that, the slot is DYING, with the caller as the worker if it has a slot
+// and is no guest. Fails as broodi_slot_allocate.
 brood_status broodi_process_slot_allocate(const struct broodi_process_facts *facts,
                                           uint32_t *out_index);
 

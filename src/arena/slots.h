@@ -55,7 +55,8 @@ struct broodi_process_slot {
 };
 
 enum broodi_process_phase {
-    // A process fills the slot, or frees it. The low word names that process: the worker.
+    // A process fills the slot, or frees it. The low word names that process, the worker; or 0 if a
+    // sweep may not take its place (process_slot.c).
     BROODI_PROCESS_DYING,
     // The process has begun. Whether it has ended is not stored.
     BROODI_PROCESS_LIVE,
