@@ -28,6 +28,7 @@
 #include "arena/race.h"
 #include "base/deadline.h"
 #include "base/fail.h"
+#include "base/invariant.h"
 #include "base/step.h"
 #include "os/os_clock.h"
 #include "sync/object.h"
@@ -60,6 +61,7 @@ static uint32_t next_epoch(uint32_t round)
 // Stores `low` and wakes all waiters; false when the state is not `state` any more.
 static bool end_round(struct broodi_barrier_slot *slot, uint64_t state, uint32_t low)
 {
+    broodi_assert((low & COUNT) == 0);
     if (!broodi_word_swap(&slot->state, state, low))
         return false;
     broodi_step(BROODI_STEP_BARRIER_ENDED);
@@ -170,6 +172,7 @@ static bool count_in(const struct broodi_participant *self, uint32_t round, uint
             broodi_round_of(state) != round)
             return false;
         *out_number = count_of(state);
+        broodi_assert(*out_number < parties);
         if (*out_number + 1 >= parties
                 ? end_round(self->slot, state, broodi_round_add(round, 1) << BROODI_ROUND_AT)
                 : broodi_word_swap(&self->slot->state, state, broodi_low(state) + 1))
@@ -280,6 +283,7 @@ static brood_status name_self(struct broodi_participant *self)
     struct broodi_thread_slot *thread = broodi_slot(BROODI_THREAD, self->thread);
     self->generation =
         broodi_generation(atomic_load_explicit(&thread->state.state, memory_order_relaxed));
+    broodi_assert(self->generation & 1);
     atomic_store_explicit(&thread->barrier_generation, self->generation, memory_order_relaxed);
     return BROOD_OK;
 }

@@ -27,6 +27,7 @@
 #include "arena/thread_slot.h"
 #include "base/deadline.h"
 #include "base/fail.h"
+#include "base/invariant.h"
 #include "base/step.h"
 #include "os/os_clock.h"
 #include "sync/lock.h"
@@ -205,11 +206,17 @@ static bool check_others(const struct waiting *waiting, uint64_t state)
     return differ;
 }
 
+static enum broodi_seat_phase phase_of(const struct broodi_seat *seat)
+{
+    return broodi_seat_phase_of(broodi_word_load(&seat->state));
+}
+
 // `state` is the one that the ticket of the calling thread made.
 static void write_ticket(struct waiting *waiting, uint64_t state)
 {
     const uint64_t word =
         broodi_seat_word(waiting->condition.id, broodi_last_ticket(state), BROODI_SEAT_WAITING);
+    broodi_assert(phase_of(waiting->seat) == BROODI_SEAT_ENTERING);
     waiting->epoch = broodi_epoch(state);
     broodi_seat_set_lock(waiting->seat, waiting->lock.id, waiting->epoch);
     // seq_cst, as are the load of the state in await, the swap in notify_all and the loads of the
@@ -222,6 +229,7 @@ static void write_ticket(struct waiting *waiting, uint64_t state)
 // the seat.
 static brood_status take_ticket(struct waiting *waiting)
 {
+    broodi_assert(broodi_word_load(&waiting->seat->state) == 0);
     broodi_seat_set_lock(waiting->seat, waiting->lock.id, 0);
     atomic_store_explicit(&waiting->seat->state.state,
                           broodi_seat_word(waiting->condition.id, 0, BROODI_SEAT_ENTERING),
@@ -270,6 +278,7 @@ static brood_status await(const struct waiting *waiting)
             broodi_seat_await_claim(waiting->seat, seen, waiting->condition.id);
             continue;
         }
+        broodi_assert(broodi_seat_is_waiting(seen));
         const brood_status status =
             judge(waiting, atomic_load_explicit(&condition->state, memory_order_seq_cst));
         if (status == BROOD_BUSY)
@@ -323,7 +332,8 @@ static brood_status prepare(struct waiting *waiting)
     brood_status status = broodi_lock_is_held(waiting->lock);
     if (status != BROOD_OK)
         return status;
-    const uint32_t self = broodi_self_slot(); // exists: the thread holds a lock
+    const uint32_t self = broodi_self_slot();
+    broodi_assert(self != BROODI_NONE); // the thread holds a lock
     status = broodi_slot_commit(BROODI_SEAT, self);
     waiting->seat = broodi_seat_at(self);
     return status;

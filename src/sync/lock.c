@@ -32,6 +32,7 @@
 #include "arena/thread_slot.h"
 #include "base/deadline.h"
 #include "base/fail.h"
+#include "base/invariant.h"
 #include "base/step.h"
 #include "os/os_clock.h"
 #include "os/os_thread.h"
@@ -75,6 +76,7 @@ static struct broodi_thread_slot *thread_of(uint32_t self)
 static uint32_t find_self(void)
 {
     const struct broodi_self *self = broodi_self_with_slot();
+    broodi_assert(!self || self->turn == broodi_thread_turn(self->slot));
     return self ? broodi_holder_of(self->slot, self->turn) : 0;
 }
 
@@ -82,6 +84,7 @@ static void count_held(uint32_t self, uint32_t change)
 {
     struct broodi_thread_slot *slot = thread_of(self);
     const uint32_t held = atomic_load_explicit(&slot->held, memory_order_relaxed);
+    broodi_assert(change == 1 || held > 0);
     atomic_store_explicit(&slot->held, held + change, memory_order_relaxed);
 }
 
@@ -327,6 +330,7 @@ static brood_status find_held(brood_lock lock, struct broodi_lock_slot **out)
 static void release_held(struct broodi_lock_slot *slot)
 {
     const uint64_t state = atomic_load_explicit(&slot->state.state, memory_order_relaxed);
+    broodi_assert((broodi_low(state) & BROODI_HOLDER) == find_self());
     release_last(slot, state);
     broodi_step(BROODI_STEP_LOCK_RELEASED);
     count_held(broodi_low(state) & BROODI_HOLDER, UINT32_MAX);
@@ -339,6 +343,7 @@ static brood_status release(brood_lock lock)
     if (status != BROOD_OK)
         return status;
     const uint32_t depth = depth_of(slot);
+    broodi_assert(depth > 0);
     if (depth > 1)
         set_depth(slot, depth - 1);
     else
@@ -360,11 +365,19 @@ brood_status broodi_own_lock_acquire(uint64_t id)
 {
     const brood_status status =
         acquire_slot(id, broodi_handle_slot(BROODI_OWN_LOCK, id), broodi_own_lock_patience);
+    broodi_assert(status != BROOD_DEADLOCK && status != BROOD_STALE);
     return status == BROOD_TIMEOUT
                ? broodi_fail(
                      status,
                      "the library's lock is held by a thread that is stopped or does not run")
                : status;
+}
+
+bool broodi_own_lock_is_held(uint64_t id)
+{
+    const struct broodi_lock_slot *slot = broodi_handle_slot(BROODI_OWN_LOCK, id);
+    const uint32_t self = find_self();
+    return self && (broodi_low(broodi_word_load(&slot->state)) & BROODI_HOLDER) == self;
 }
 
 void broodi_own_lock_release(uint64_t id)
@@ -384,6 +397,7 @@ uint32_t broodi_lock_release_all(brood_lock lock)
 {
     struct broodi_lock_slot *slot = find(lock);
     const uint32_t depth = depth_of(slot);
+    broodi_assert(depth > 0);
     atomic_store_explicit(&slot->given_up, 1, memory_order_relaxed);
     release_held(slot);
     return depth;
@@ -391,6 +405,7 @@ uint32_t broodi_lock_release_all(brood_lock lock)
 
 brood_status broodi_lock_reacquire(brood_lock lock, uint32_t depth)
 {
+    broodi_assert(depth > 0);
     const brood_status status = acquire(lock, BROOD_FOREVER);
     if (brood_status_acquired(status))
         set_depth(find(lock), depth);

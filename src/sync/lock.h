@@ -17,6 +17,9 @@ brood_status broodi_own_lock_make(uint64_t *out_id);
 brood_status broodi_own_lock_acquire(uint64_t id);
 void broodi_own_lock_release(uint64_t id);
 
+// Whether the calling thread holds the lock. For assertions.
+bool broodi_own_lock_is_held(uint64_t id);
+
 // For condition.c. BROOD_OK if the calling thread holds the lock; otherwise the status that
 // brood_lock_release would return.
 brood_status broodi_lock_is_held(brood_lock lock);

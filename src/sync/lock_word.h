@@ -6,6 +6,7 @@
 #define LOCK_WORD_H
 
 #include "arena/thread_slot.h"
+#include "base/invariant.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -17,6 +18,7 @@ enum { BROODI_HOLDER_TURN_AT = 21 };
 
 static inline uint32_t broodi_holder_of(uint32_t slot, uint32_t turn)
 {
+    broodi_assert(slot < BROODI_HOLDER_SLOT && turn >> BROODI_THREAD_TURN_BITS == 0);
     return turn << BROODI_HOLDER_TURN_AT | (slot + 1);
 }
 

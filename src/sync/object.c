@@ -4,6 +4,7 @@
 #include "arena/allocator.h"
 #include "arena/blocking.h"
 #include "arena/kinds.h"
+#include "base/invariant.h"
 #include "base/step.h"
 
 brood_status broodi_object_not_found(enum broodi_kind kind)
@@ -59,6 +60,7 @@ brood_status broodi_object_create(enum broodi_kind kind, uint32_t low, uint64_t 
 bool broodi_object_end(const struct broodi_object *object, uint32_t kept)
 {
     const struct broodi_handle handle = broodi_handle_unpack(object->id);
+    broodi_assert(broodi_handle_is_current(object->id, object->state));
     const enum broodi_kind kind = (enum broodi_kind)handle.kind;
     if (!broodi_slot_free_keeping(kind, handle.slot, object->state, kept))
         return false;

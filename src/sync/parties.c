@@ -45,6 +45,7 @@
 #include "arena/allocator.h"
 #include "arena/groups.h"
 #include "arena/thread_slot.h"
+#include "base/invariant.h"
 #include "base/step.h"
 #include "sync/object.h"
 
@@ -64,6 +65,7 @@ enum { THREAD_BITS = 21, LEFT_AT = THREAD_BITS + BROODI_ROUND_BITS, BAD_AT, GENE
 
 static uint64_t entry_word(uint32_t thread, uint32_t generation, uint32_t round)
 {
+    broodi_assert(round <= BROODI_ROUND && (uint64_t)thread + 1 < UINT64_C(1) << THREAD_BITS);
     return (uint64_t)generation << GENERATION_AT | (uint64_t)round << THREAD_BITS | (thread + 1);
 }
 
@@ -268,8 +270,10 @@ _Atomic uint64_t *broodi_entry_take(const struct broodi_participant *participant
 // entry may belong to another barrier and name another thread.
 static bool is_own(const struct broodi_participant *participant, uint64_t word, uint32_t round)
 {
-    return word && round_named(word) == round &&
-           is_thread(word, participant->thread, participant->generation);
+    const bool own = word && round_named(word) == round &&
+                     is_thread(word, participant->thread, participant->generation);
+    broodi_assert(!own || !(word & LEFT)); // the participant itself stores LEFT, and is here once
+    return own;
 }
 
 bool broodi_entry_is_bad(const struct broodi_participant *participant, uint32_t round,

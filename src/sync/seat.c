@@ -5,6 +5,7 @@
 #include "arena/groups.h"
 #include "arena/self.h"
 #include "arena/thread_slot.h"
+#include "base/invariant.h"
 #include "base/step.h"
 
 // Tickets older than this are renewed.
@@ -44,6 +45,8 @@ struct broodi_seat *broodi_seat_next(uint64_t id, uint32_t *index, uint64_t *out
 // Changes the word to CHOSEN and wakes the waiter. False if the word was not `word` any more.
 static bool choose(struct broodi_seat *seat, uint64_t word)
 {
+    broodi_assert(broodi_seat_is_waiting(word) ||
+                  broodi_seat_phase_of(word) == BROODI_SEAT_CLAIMED);
     const uint64_t chosen = (word & ~BROODI_SEAT_PHASE) | BROODI_SEAT_CHOSEN;
     if (!broodi_seat_change(seat, word, chosen))
         return false;
@@ -125,6 +128,7 @@ uint32_t broodi_seat_claimant(void)
 
 bool broodi_seat_claim(struct broodi_seat *seat, uint64_t word, uint64_t id, uint32_t notifier)
 {
+    broodi_assert(broodi_seat_is_waiting(word) && broodi_seat_is_for(word, id));
     if (notifier == 0)
         return choose(seat, word);
     if (!broodi_seat_change(seat, word, broodi_seat_word(id, notifier, BROODI_SEAT_CLAIMED)))
@@ -146,6 +150,7 @@ void broodi_seat_choose_claimed(uint64_t id, uint32_t notifier)
 
 void broodi_seat_await_claim(struct broodi_seat *seat, uint64_t seen, uint64_t id)
 {
+    broodi_assert(broodi_seat_phase_of(seen) == BROODI_SEAT_CLAIMED);
     const uint32_t notifier = broodi_seat_ticket(seen);
     const uint32_t slot = (notifier & ((UINT32_C(1) << BROODI_CLAIM_SLOT_BITS) - 1)) - 1;
     const uint32_t turn = notifier >> BROODI_CLAIM_SLOT_BITS;

@@ -25,6 +25,7 @@
 #include "arena/race.h"
 #include "base/deadline.h"
 #include "base/fail.h"
+#include "base/invariant.h"
 #include "base/step.h"
 #include "os/os_clock.h"
 #include "sync/object.h"
@@ -89,6 +90,7 @@ static bool take_from_ended(struct broodi_object *semaphore)
 // changed. `flag` is WAITERS if the caller has waited, otherwise 0.
 static bool take(const struct broodi_object *semaphore, uint32_t flag)
 {
+    broodi_assert(broodi_low(semaphore->state) & VALUE);
     const uint32_t left = broodi_low(semaphore->state) - 1;
     if (!broodi_object_swap(semaphore, left | flag))
         return false;
