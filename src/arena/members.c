@@ -5,6 +5,7 @@
 #include "arena/self.h"
 #include "base/fail.h"
 #include "base/fault.h"
+#include "base/invariant.h"
 #include "os/os_guard.h"
 
 #include <stdlib.h>
@@ -34,7 +35,9 @@ void *broodi_member_new(size_t size, const char *name)
 
 void broodi_member_retain(struct broodi_member *member)
 {
-    atomic_fetch_add_explicit(&member->references, 1, memory_order_relaxed);
+    const uint32_t before = atomic_fetch_add_explicit(&member->references, 1, memory_order_relaxed);
+    broodi_assert(before > 0);
+    (void)before;
 }
 
 bool broodi_member_release(void *reference)
@@ -46,6 +49,7 @@ bool broodi_member_release(void *reference)
     if (atomic_fetch_sub_explicit(&member->references, 1, memory_order_acq_rel) > 1)
         return false;
     broodi_race_acquire(member);
+    broodi_assert(member->added == 0); // a list holds a reference
     return true;
 }
 
@@ -81,6 +85,7 @@ const char *broodi_member_name(const void *reference)
 
 bool broodi_members_add(struct broodi_members *list, struct broodi_member *member)
 {
+    broodi_assert(brood_os_guard_is_held() && member->added == 0);
     if (list->closed)
         return false;
     broodi_member_retain(member);
@@ -95,8 +100,11 @@ bool broodi_members_add(struct broodi_members *list, struct broodi_member *membe
 
 bool broodi_members_remove(struct broodi_members *list, struct broodi_member *member)
 {
+    broodi_assert(brood_os_guard_is_held());
     if (member->added == 0)
         return false;
+    broodi_assert((member->previous ? member->previous->next : list->first) == member);
+    broodi_assert((member->next ? member->next->previous : list->last) == member);
     *(member->previous ? &member->previous->next : &list->first) = member->next;
     *(member->next ? &member->next->previous : &list->last) = member->previous;
     if (list->next_turn == member)
@@ -108,6 +116,7 @@ bool broodi_members_remove(struct broodi_members *list, struct broodi_member *me
 
 struct broodi_member *broodi_members_turn(struct broodi_members *list)
 {
+    broodi_assert(brood_os_guard_is_held() && list->count > 0);
     struct broodi_member *member = list->next_turn ? list->next_turn : list->first;
     list->next_turn = member->next;
     return member;

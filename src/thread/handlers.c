@@ -8,6 +8,7 @@
 #include "base/deadline.h"
 #include "base/fail.h"
 #include "base/fault.h"
+#include "base/invariant.h"
 #include "os/os_guard.h"
 
 #include <brood/brood.h>
@@ -50,9 +51,15 @@ static struct handler *pop_handler(uint64_t *out_running)
     return handler;
 }
 
+static uint64_t running_now(void)
+{
+    return atomic_load_explicit(&handlers.running.state, memory_order_relaxed);
+}
+
 // Says that the calling thread has left `count` handlers.
 static void leave_handlers(unsigned count)
 {
+    broodi_assert(count <= inside && inside <= running_now());
     inside -= count;
     atomic_fetch_sub_explicit(&handlers.running.state, count, memory_order_seq_cst);
     broodi_changed(BROODI_PRIVATE, &handlers.running, BROODI_ALL);
@@ -71,6 +78,7 @@ static void run_handler(struct handler *handler, void (*before_each)(void))
     before_each();
     inside++;
     (void)broodi_self(); // so that the end of the thread calls broodi_handlers_end_of_thread
+    broodi_assert(!brood_os_guard_is_held());
     own.fn(own.arg);
     if (inside > 0) // 0 in a fork that the handler has made
         leave_handlers(1);

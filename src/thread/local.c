@@ -10,6 +10,7 @@
 #include "base/atomic.h"
 #include "base/fail.h"
 #include "base/fault.h"
+#include "base/invariant.h"
 #include "os/os_guard.h"
 #include "os/os_thread.h"
 
@@ -71,6 +72,7 @@ static bool is_alive(const struct entry *entry, uint32_t expected)
 // the guard.
 static struct entry *find_free(uint32_t *out_index)
 {
+    broodi_assert(brood_os_guard_is_held());
     for (uint32_t index = 0; index < used; index++) {
         struct entry *entry = entry_at(index);
         *out_index = index;
@@ -196,6 +198,7 @@ static bool end_value(struct broodi_self *self, uint32_t index)
     brood_os_guard_unlock();
     if (!destructor)
         return false;
+    broodi_assert(!brood_os_guard_is_held());
     destructor(was.value);
     return true;
 }

@@ -19,6 +19,7 @@
 #include "base/deadline.h"
 #include "base/fail.h"
 #include "base/fault.h"
+#include "base/invariant.h"
 #include "os/os_guard.h"
 #include "os/os_thread.h"
 #include "thread/stop.h"
@@ -186,6 +187,7 @@ brood_status brood_thread_start(brood_thread **out, brood_target target, const v
 
 void broodi_thread_complete(brood_thread *thread)
 {
+    broodi_assert(state_of(thread) <= LEAVING);
     broodi_race_release(thread);
     set_state(thread, ENDED);
     brood_thread_drop(thread);
@@ -209,6 +211,7 @@ static void reap(brood_thread *thread, int64_t deadline)
                                                  memory_order_acq_rel, memory_order_acquire))
         return;
     const bool joined = brood_os_thread_join(thread->thread, deadline) == BROOD_OK;
+    broodi_assert(state_of(thread) == REAPING);
     set_state(thread, joined ? REAPED : ENDED);
     if (joined && remove_thread(thread))
         brood_thread_drop(thread);
