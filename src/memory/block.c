@@ -22,6 +22,7 @@
 #include "arena/thread_slot.h"
 #include "base/deadline.h"
 #include "base/fail.h"
+#include "base/invariant.h"
 #include "base/step.h"
 #include "memory/block_slot.h"
 #include "memory/gap.h"
@@ -37,6 +38,12 @@
 static struct broodi_heap *heap(void)
 {
     return &broodi_family.header->heap;
+}
+
+// For assertions: whether the calling thread holds the lock.
+static bool holds_heap(void)
+{
+    return broodi_own_lock_is_held(heap()->lock);
 }
 
 static bool is_unfinished(uint64_t state)
@@ -109,6 +116,7 @@ static bool is_abandoned(const struct broodi_block_slot *block)
 // has read the place of a cell that was still this block's.
 static void free_cell(uint32_t index)
 {
+    broodi_assert(holds_heap());
     const uint64_t place = broodi_block_place_of(broodi_block_at(index));
     const size_t size = (size_t)broodi_block_size_of(broodi_block_at(index));
     free_slot(index);
@@ -130,6 +138,7 @@ static void free_abandoned(uint32_t index, uint64_t state)
 // blocks; returns whether there were any.
 static bool sweep_some(uint32_t *index, uint32_t count)
 {
+    broodi_assert(holds_heap());
     bool any = false;
     const uint32_t limit = broodi_slot_limit(BROODI_BLOCK);
     for (uint32_t n = 0; n < count && n < limit; n++) {
@@ -172,10 +181,16 @@ static uint32_t in_phase(uint32_t phase, bool section)
     return phase | (section ? BROODI_BLOCK_SECTION : 0);
 }
 
+static uint32_t phase_of(const struct broodi_block_slot *block)
+{
+    return broodi_block_phase_of(broodi_word_load(&block->state));
+}
+
 // NEW becomes MAKING.
 static void record_place(const struct making *making, uint64_t place)
 {
     struct broodi_block_slot *block = making->block;
+    broodi_assert(phase_of(block) == BROODI_BLOCK_NEW);
     broodi_block_set_worker(block);
     atomic_store_explicit(&block->name, 0, memory_order_release);
     atomic_store_explicit(&block->place, place, memory_order_release);
@@ -190,6 +205,7 @@ static void record_place(const struct making *making, uint64_t place)
 // Allocates a slot and a place. The caller holds the lock.
 static brood_status reserve(struct making *making)
 {
+    broodi_assert(holds_heap());
     uint64_t place = 0;
     brood_status status = broodi_slot_allocate(BROODI_BLOCK, BROODI_BLOCK_NEW, &making->index);
     if (status != BROOD_OK)
@@ -308,6 +324,7 @@ size_t brood_block_size(brood_block block)
 static brood_status begin_ending(brood_block block, struct broodi_block_slot *slot,
                                  bool *out_section)
 {
+    broodi_assert(holds_heap());
     const uint64_t state = broodi_word_load(&slot->state);
     if (!broodi_block_is_whole_in(state, block.id))
         return BROOD_STALE;
@@ -324,6 +341,7 @@ static brood_status begin_ending(brood_block block, struct broodi_block_slot *sl
 // Destroys the section of a large block that is ENDING, then frees its slot and place.
 static void end_large(brood_block block, struct broodi_block_slot *slot)
 {
+    broodi_assert(phase_of(slot) == BROODI_BLOCK_ENDING && !holds_heap());
     broodi_step(BROODI_STEP_BLOCK_ENDING);
     broodi_mapping_forget(block.id);
     broodi_section_destroy(slot);
@@ -375,6 +393,7 @@ static brood_status map_at_once(brood_block created, struct broodi_block_slot *b
 static brood_status finish(brood_block *out, const struct making *making)
 {
     struct broodi_block_slot *block = making->block;
+    broodi_assert(phase_of(block) == BROODI_BLOCK_MAKING);
     (void)broodi_word_swap(&block->state, broodi_word_load(&block->state),
                            in_phase(BROODI_BLOCK_WHOLE, making->section));
     broodi_step(BROODI_STEP_BLOCK_WHOLE);

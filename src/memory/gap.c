@@ -4,7 +4,9 @@
 #include "arena/groups.h"
 #include "arena/space.h"
 #include "base/fault.h"
+#include "base/invariant.h"
 #include "memory/block_slot.h"
+#include "sync/lock.h"
 
 #include <stdlib.h>
 
@@ -16,6 +18,8 @@ static struct broodi_heap *heap(void)
 // Resets `hopeless`, since a search that failed before may now find this range.
 void broodi_gap_add(uint64_t place, uint64_t length)
 {
+    broodi_assert(broodi_own_lock_is_held(heap()->lock));
+    broodi_assert(place % BROODI_HEAP_CHUNK == 0 && length % BROODI_HEAP_CHUNK == 0);
     heap()->gap = place;
     heap()->gap_length = length;
     heap()->hopeless = 0;
@@ -96,8 +100,10 @@ static bool find_gap(const struct range *ranges, size_t count, uint64_t length, 
                      uint64_t *out_place)
 {
     uint64_t at = 0;
-    for (size_t i = 0; i < count && ranges[i].from < at + length; i++)
+    for (size_t i = 0; i < count && ranges[i].from < at + length; i++) {
+        broodi_assert(i == 0 || ranges[i - 1].to <= ranges[i].from); // none overlaps another
         at = ranges[i].to > at ? ranges[i].to : at;
+    }
     *out_place = at;
     return length <= end && at <= end - length;
 }
@@ -131,6 +137,8 @@ static bool search_gap(uint64_t length, uint64_t limit, uint64_t *out_place)
 
 bool broodi_gap_allocate(uint64_t length, uint64_t limit, uint64_t *out_place)
 {
+    broodi_assert(broodi_own_lock_is_held(heap()->lock));
+    broodi_assert(length > 0 && length % BROODI_HEAP_CHUNK == 0);
     return use_gap(length, limit, out_place) || search_gap(length, limit, out_place) ||
            broodi_space_append(length, limit, out_place);
 }

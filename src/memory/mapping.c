@@ -2,6 +2,7 @@
 #include "memory/mapping.h"
 
 #include "base/fault.h"
+#include "base/invariant.h"
 #include "os/os_guard.h"
 #include "os/os_memory.h"
 
@@ -27,6 +28,7 @@ static struct mapping **list_of(uint64_t id)
 // The caller holds the guard.
 static struct mapping *find_mapping(uint64_t id)
 {
+    broodi_assert(brood_os_guard_is_held());
     struct mapping *mapping = *list_of(id);
     while (mapping && mapping->id != id)
         mapping = mapping->next;
@@ -37,6 +39,7 @@ static struct mapping *find_mapping(uint64_t id)
 // guard.
 static void unlink_ended(struct mapping **list, struct mapping **out)
 {
+    broodi_assert(brood_os_guard_is_held());
     while (*list) {
         struct mapping *mapping = *list;
         if (broodi_block_is_whole(mapping->id)) {
@@ -51,6 +54,7 @@ static void unlink_ended(struct mapping **list, struct mapping **out)
 
 static void unmap_all(struct mapping *mapping)
 {
+    broodi_assert(!brood_os_guard_is_held()); // an unmapping takes long
     while (mapping) {
         struct mapping *next = mapping->next;
         brood_os_section_unmap(mapping->address, mapping->length);

@@ -12,6 +12,7 @@
 #include "arena/race.h"
 #include "arena/self.h"
 #include "base/fail.h"
+#include "base/invariant.h"
 #include "base/label.h"
 #include "base/step.h"
 #include "sync/lock.h"
@@ -24,6 +25,12 @@ enum { WHOLE = 1, WORDS = (BROOD_REGISTRY_NAME_MAX + 1) / sizeof(uint64_t) };
 brood_status broodi_registry_prepare(void)
 {
     return broodi_own_lock_make(&broodi_family.header->names);
+}
+
+// For assertions: whether the calling thread holds the lock.
+static bool holds_names(void)
+{
+    return broodi_own_lock_is_held(broodi_family.header->names);
 }
 
 static struct broodi_name_slot *name_at(uint32_t index)
@@ -63,6 +70,7 @@ static bool find(const char *name, size_t length, uint32_t *out_index, uint64_t 
 
 static brood_status add(const char *name, size_t length, uint64_t id)
 {
+    broodi_assert(holds_names() && length <= BROOD_REGISTRY_NAME_MAX);
     uint32_t index;
     const brood_status status = broodi_slot_allocate(BROODI_NAME, 0, &index);
     if (status != BROOD_OK)
@@ -82,6 +90,7 @@ static brood_status add(const char *name, size_t length, uint64_t id)
 // The caller holds the lock, so an entry that is taken and not WHOLE is one of a setter that died.
 static void free_unfinished(void)
 {
+    broodi_assert(holds_names());
     const uint32_t limit = broodi_slot_limit(BROODI_NAME);
     for (uint32_t index = 0; (index = broodi_slot_next(BROODI_NAME, index, limit)) < limit;
          index++) {

@@ -8,6 +8,8 @@
 #include "arena/process_slot.h"
 #include "arena/report.h"
 #include "arena/self.h"
+#include "base/invariant.h"
+#include "os/os_guard.h"
 #include "process/burial.h"
 #include "process/served.h"
 
@@ -152,6 +154,7 @@ brood_status broodi_child_end(const brood_process *process, bool hard)
 
 brood_status broodi_child_end_if_alive(brood_process *process, bool hard)
 {
+    broodi_assert(brood_os_guard_is_held());
     brood_exit seen;
     if (process->ended || brood_os_process_await_end(&process->child, 0) == BROOD_OK ||
         (process->server && broodi_report_read(process->slot, &seen)))

@@ -6,6 +6,7 @@
 #include "arena/family.h"
 #include "arena/self.h"
 #include "base/deadline.h"
+#include "base/invariant.h"
 #include "os/os_guard.h"
 #include "process/burial.h"
 #include "process/child.h"
@@ -40,6 +41,7 @@ static bool remove_child(brood_process *process)
 // the caller owes a release_reaped().
 static bool reap(brood_process *process)
 {
+    broodi_assert(brood_os_guard_is_held());
     if (process->ended || !broodi_child_see(process, &process->end))
         return false;
     process->ended = true;
@@ -52,6 +54,7 @@ static bool reap(brood_process *process)
 // guard.
 static void release_reaped(brood_process *process)
 {
+    broodi_assert(process->ended && process->member.added == 0 && !brood_os_guard_is_held());
     broodi_process_slot_end(process->slot);
     brood_process_drop(process);
 }

@@ -9,6 +9,7 @@
 #include "base/deadline.h"
 #include "base/fail.h"
 #include "base/fault.h"
+#include "base/invariant.h"
 #include "os/os_guard.h"
 #include "os/os_stdio.h"
 #include "os/os_thread.h"
@@ -244,6 +245,7 @@ static void end_at_exit(void)
 
 static brood_status at_executables_exit(void (*handler)(void))
 {
+    broodi_assert(at_exit.executable_atexit); // broodi_ending_prepare has stored it
     if (broodi_fault() || at_exit.executable_atexit(handler) != 0)
         return broodi_fail(BROOD_NO_MEMORY, "atexit");
     return BROOD_OK;
@@ -279,6 +281,7 @@ brood_status broodi_ending_admit_start(void)
 // handlers are the parent's.
 _Noreturn static void end_copy(int code)
 {
+    broodi_assert(!broodi_here.is_fresh);
     if (broodi_here.role != BROODI_GUEST)
         (void)end_all(INT64_MAX);
     (void)flush_streams();

@@ -25,6 +25,7 @@
 #include "arena/self.h"
 #include "base/fail.h"
 #include "base/fault.h"
+#include "base/invariant.h"
 #include "memory/block.h"
 #include "memory/registry.h"
 #include "os/os_boot.h"
@@ -94,6 +95,7 @@ static void become(const struct broodi_boot *boot, const brood_resource *resourc
 // Steps 10 to 12
 _Noreturn static void run(const struct broodi_boot *boot, intptr_t channel, brood_target target)
 {
+    broodi_assert(broodi_here.initialized && target);
     // If the reply cannot be sent, the parent no longer waits for this child.
     if (!brood_os_boot_reply(channel, BROOD_OK, ""))
         brood_os_process_exit(70);
