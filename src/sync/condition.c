@@ -335,7 +335,8 @@ static brood_status prepare(struct waiting *waiting)
     const uint32_t self = broodi_self_slot();
     broodi_assert(self != BROODI_NONE); // the thread holds a lock
     status = broodi_slot_commit(BROODI_SEAT, self);
-    waiting->seat = broodi_seat_at(self);
+    if (status == BROOD_OK)
+        waiting->seat = broodi_seat_at(self);
     return status;
 }
 
