@@ -181,16 +181,11 @@ static uint32_t in_phase(uint32_t phase, bool section)
     return phase | (section ? BROODI_BLOCK_SECTION : 0);
 }
 
-static uint32_t phase_of(const struct broodi_block_slot *block)
-{
-    return broodi_block_phase_of(broodi_word_load(&block->state));
-}
-
 // NEW becomes MAKING.
 static void record_place(const struct making *making, uint64_t place)
 {
     struct broodi_block_slot *block = making->block;
-    broodi_assert(phase_of(block) == BROODI_BLOCK_NEW);
+    broodi_assert(broodi_block_is_in(block, BROODI_BLOCK_NEW));
     broodi_block_set_worker(block);
     atomic_store_explicit(&block->name, 0, memory_order_release);
     atomic_store_explicit(&block->place, place, memory_order_release);
@@ -341,7 +336,7 @@ static brood_status begin_ending(brood_block block, struct broodi_block_slot *sl
 // Destroys the section of a large block that is ENDING, then frees its slot and place.
 static void end_large(brood_block block, struct broodi_block_slot *slot)
 {
-    broodi_assert(phase_of(slot) == BROODI_BLOCK_ENDING && !holds_heap());
+    broodi_assert(broodi_block_is_in(slot, BROODI_BLOCK_ENDING) && !holds_heap());
     broodi_step(BROODI_STEP_BLOCK_ENDING);
     broodi_mapping_forget(block.id);
     broodi_section_destroy(slot);
@@ -393,7 +388,7 @@ static brood_status map_at_once(brood_block created, struct broodi_block_slot *b
 static brood_status finish(brood_block *out, const struct making *making)
 {
     struct broodi_block_slot *block = making->block;
-    broodi_assert(phase_of(block) == BROODI_BLOCK_MAKING);
+    broodi_assert(broodi_block_is_in(block, BROODI_BLOCK_MAKING));
     (void)broodi_word_swap(&block->state, broodi_word_load(&block->state),
                            in_phase(BROODI_BLOCK_WHOLE, making->section));
     broodi_step(BROODI_STEP_BLOCK_WHOLE);

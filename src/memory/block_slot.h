@@ -32,6 +32,12 @@ static inline uint32_t broodi_block_phase_of(uint64_t state)
     return broodi_low(state) & BROODI_BLOCK_PHASE;
 }
 
+// For assertions: whether the block is in this phase now.
+static inline bool broodi_block_is_in(const struct broodi_block_slot *block, uint32_t phase)
+{
+    return broodi_block_phase_of(broodi_word_load(&block->state)) == phase;
+}
+
 static inline bool broodi_block_is_section(uint64_t state)
 {
     return broodi_low(state) & BROODI_BLOCK_SECTION;
