@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The plan of a start: all that is checked and allocated before the child is made.
+// The plan of a start: all that is checked and allocated before the child is made. broodi_plan, at
+// the end, has the order.
 #include "process/plan.h"
 
 #include "arena/family.h"
@@ -32,7 +33,7 @@ static brood_status check_resources(const brood_process_options *options)
     return status;
 }
 
-static brood_status check(const struct broodi_start *start)
+static brood_status check(struct broodi_start *start)
 {
     const brood_process_options *options = start->options;
     brood_status status = broodi_start_check_target(start->target);
@@ -52,6 +53,16 @@ static brood_status check(const struct broodi_start *start)
     if (status == BROOD_OK)
         status = broodi_environment_check(options->environment);
     return status == BROOD_OK ? broodi_self_admit_start() : status;
+}
+
+static brood_status choose_method(struct broodi_start *start)
+{
+    const brood_status status = broodi_method_resolve(
+        start->options->method, start->options->fork_with_threads, &start->method);
+    if (status == BROOD_OK && start->method != BROOD_START_FORK && brood_os_boot_is_privileged())
+        return broodi_fail(BROOD_DENIED,
+                           "a program with raised privileges can start children by fork only");
+    return status;
 }
 
 // Returns the default name, such as "Process-1:2"; the identity, "1:2", is the part that begins at
@@ -81,7 +92,18 @@ static brood_status make_child(struct broodi_start *start)
         start->process->detached = start->detached;
     memmove(name, name + identity_at, strlen(name + identity_at) + 1);
     start->identity = name;
-    return start->process ? BROOD_OK : broodi_fail(BROOD_NO_MEMORY, "the process object");
+    if (!start->process)
+        return broodi_fail(BROOD_NO_MEMORY, "the process object");
+    if (start->process->daemon && options->survive_parent)
+        return broodi_fail(BROOD_INVALID, "survive_parent is set for a daemon");
+    return BROOD_OK;
+}
+
+static brood_status find_server(struct broodi_start *start)
+{
+    return start->method == BROOD_START_FORKSERVER
+               ? broodi_server_get(start->start_server, &start->now, &start->process->server)
+               : BROOD_OK;
 }
 
 static brood_status make_environment(struct broodi_start *start)
@@ -120,16 +142,10 @@ static brood_status take_slot(struct broodi_start *start)
     return broodi_process_slot_allocate(&facts, &start->process->slot);
 }
 
-static brood_status make_record(struct broodi_start *start)
+static void fill_boot(struct broodi_start *start)
 {
     const struct broodi_header *header = broodi_family.header;
     struct broodi_boot *boot = &start->boot;
-    brood_status status = brood_os_random(&boot->token, sizeof boot->token);
-    if (status == BROOD_OK)
-        status = take_slot(start);
-    if (status != BROOD_OK)
-        return status;
-    start->process->live_state = broodi_process_slot_live(start->process->slot);
     memcpy(boot->family, header->family, sizeof boot->family);
     boot->window = header->window;
     boot->process = start->process->slot;
@@ -144,41 +160,45 @@ static brood_status make_record(struct broodi_start *start)
     boot->target = start->encoded;
     boot->arg = start->arg;
     boot->arg_size = start->size;
-    start->record = broodi_boot_encode(boot, &start->record_size);
+}
+
+// A record is for one slot and one token, so for one attempt.
+static brood_status make_record(struct broodi_start *start)
+{
+    brood_status status = brood_os_random(&start->boot.token, sizeof start->boot.token);
+    if (status == BROOD_OK)
+        status = take_slot(start);
+    if (status != BROOD_OK)
+        return status;
+    start->process->live_state = broodi_process_slot_live(start->process->slot);
+    fill_boot(start);
+    start->record = broodi_boot_encode(&start->boot, &start->record_size);
     return start->record ? BROOD_OK
                          : broodi_fail(BROOD_NO_MEMORY,
                                        "a boot record for an argument of %zu bytes", start->size);
 }
 
-static brood_status find_server(struct broodi_start *start)
+static brood_status encode_target(struct broodi_start *start)
 {
-    return start->method == BROOD_START_FORKSERVER
-               ? broodi_server_get(start->start_server, &start->now, &start->process->server)
-               : BROOD_OK;
+    return broodi_target_encode(start->target, &start->encoded);
 }
 
 brood_status broodi_plan(struct broodi_start *start)
 {
-    brood_status status = check(start);
-    if (status == BROOD_OK)
-        status = broodi_method_resolve(start->options->method, start->options->fork_with_threads,
-                                       &start->method);
-    if (status == BROOD_OK && start->method != BROOD_START_FORK && brood_os_boot_is_privileged())
-        status = broodi_fail(BROOD_DENIED,
-                             "a program with raised privileges can start children by fork only");
-    if (status == BROOD_OK)
-        status = make_child(start);
-    if (status == BROOD_OK && start->process->daemon && start->options->survive_parent)
-        status = broodi_fail(BROOD_INVALID, "survive_parent is set for a daemon");
-    if (status == BROOD_OK)
-        status = find_server(start);
-    if (status == BROOD_OK)
-        status = make_environment(start);
-    if (status == BROOD_OK)
-        status = copy_resources(start);
-    if (status == BROOD_OK)
-        status = broodi_target_encode(start->target, &start->encoded);
-    return status == BROOD_OK ? make_record(start) : status;
+    static brood_status (*const steps[])(struct broodi_start *) = {
+        check,            // what the caller has passed
+        choose_method,    // `method`
+        make_child,       // `process`, `identity`
+        find_server,      // `process->server`, `now`
+        make_environment, // `merged`
+        copy_resources,   // `kept`
+        encode_target,    // `encoded`
+        make_record,      // `process->slot`, `boot`, `record`
+    };
+    brood_status status = BROOD_OK;
+    for (size_t i = 0; status == BROOD_OK && i < sizeof steps / sizeof steps[0]; i++)
+        status = steps[i](start);
+    return status;
 }
 
 brood_status broodi_plan_again(struct broodi_start *start)

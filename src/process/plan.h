@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // A start that is under way, and its plan. One struct owns everything that a start allocates;
-// discard() in start.c releases what has not been moved out of it.
+// discard() in start.c frees it at every end of the start.
 #ifndef PLAN_H
 #define PLAN_H
 
@@ -13,32 +13,44 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+// What the parent knows of the child's reply.
+enum broodi_reply {
+    BROODI_REPLY_NONE,    // it has not arrived
+    BROODI_REPLY_FAILURE, // the child cannot run its target, and ends by itself
+    BROODI_REPLY_READY,   // the child runs its target
+};
+
 struct broodi_start {
-    bool detached; // starts the fork server of this process instead of a child
+    // What is to be started. Constant.
     brood_target target;
     const void *arg;
     size_t size;
     const brood_process_options *options;
+    bool detached;                     // a fork server of this process, not a child
     broodi_server_start *start_server; // for the method FORKSERVER
-    brood_start_method method;
+    int protection; // what brood_os_thread_protect returned for the caller's thread
+
+    // The plan.
+    brood_start_method method;     // never DEFAULT
     brood_os_circumstances now;    // for the fork server
     char *identity;                // such as "1:2"
-    const char **merged;           // the environment; a forked child keeps using it
-    char **merged_storage;         // the strings of `merged`; a forked child keeps using them
-    brood_resource *kept;          // a copy of the resources, which a forked child keeps using
+    const char **merged;           // the environment
+    char **merged_storage;         // the strings of `merged`
+    brood_resource *kept;          // a copy of the resources, for a forked child
     struct broodi_target *encoded; // `target`
-    struct broodi_boot boot;
-    unsigned char *record; // `boot`, encoded
+    struct broodi_boot boot;       // points to `identity` and `encoded`, and to the caller's `arg`
+    unsigned char *record;         // `boot`, encoded
     size_t record_size;
-    brood_process *process; // the child, also before it is launched
-    bool beside_threads;    // the start is a fork while other threads run
-    bool launched;
-    bool replied;
-    int protection; // what brood_os_thread_protect returned for the caller's thread
+    brood_process *process; // the child, with its slot and, for FORKSERVER, its server
+
+    // How far the start has come.
+    bool beside_threads; // the child is forked while other threads run
+    bool launched;       // the child was made
+    enum broodi_reply reply;
 };
 
-// Checks the arguments and options of the start, chooses its method, and fills the rest of the
-// struct up to `process`. What it has allocated also belongs to the struct when it fails.
+// Checks the arguments and options of the start, chooses its method, and fills the plan. What it
+// has allocated also belongs to the struct when it fails. No process is made, except a fork server.
 brood_status broodi_plan(struct broodi_start *start);
 
 // Plans another attempt of a served start, with another slot, because the first child may already

@@ -108,7 +108,7 @@ static bool await_how(const brood_process *process)
 }
 
 // The short wait lets a server that is just dying be seen as dead by the next attempt.
-bool broodi_served_can_begin_again(const brood_process *process)
+bool broodi_served_can_repeat(const brood_process *process)
 {
     if (broodi_process_slot_has_begun(process->slot))
         return !await_how(process);

@@ -26,6 +26,6 @@ void broodi_served_load_pid(brood_process *process);
 
 // Whether a child that ended without a reply did not end by itself: it ended with its server, or as
 // a spare, before it became this child. Then the target has not run, and the start can be repeated.
-bool broodi_served_can_begin_again(const brood_process *process);
+bool broodi_served_can_repeat(const brood_process *process);
 
 #endif

@@ -1,9 +1,24 @@
 // SPDX-License-Identifier: MIT
-// brood_process_start: plan -> method -> launch -> boot record -> handshake. The child's half is in
-// init.c.
+// brood_process_start: the parent's half of a start. The child's half is in init.c, whose head
+// lists the steps of both.
 //
-// One function, discard(), releases what has not been moved out of the struct of a start, whichever
-// stage the start has reached.
+//    plan          checks, allocates, writes the boot record              broodi_plan, in plan.c
+//    launch        makes the process
+//    await_reply   waits until the child is about to run its target
+//    enlist        adds the child to the children of this process
+//    discard       frees what the plan has allocated; after a failure also ends the child
+//
+// Invariants:
+// - A child runs its target only after it has sent the reply READY. A start is repeated, with
+//   another slot and record, only if the child has ended and had not sent it
+//   (broodi_served_can_repeat).
+// - Until enlist has succeeded, the start owns the child: its object, its slot and its life. If the
+//   start fails, discard ends all three. A child that has replied READY, or may yet do so, is
+//   killed; one that has replied with a failure ends by itself.
+// - After enlist the list of children owns the slot, and the start one reference to the object,
+//   which becomes the caller's. No later step can fail.
+// - A fork server is detached: it is not enlisted, and its slot is freed with its last reference.
+// - The calling thread cannot be cancelled between the plan and discard.
 #include "process/plan.h"
 
 #include "arena/family.h"
@@ -28,8 +43,9 @@
 
 // Launch
 
-// Runs in a forked child. The child decodes the record although it has the parent's memory: the
-// argument in the record is aligned for any type.
+// Runs in a forked child, and does not return. So nothing of `start` is freed there: the child
+// keeps using `record`, `merged` and `kept`. It decodes the record although it has the parent's
+// memory: the argument in the record is aligned for any type.
 static void enter_fork(void *arg, intptr_t channel)
 {
     const struct broodi_start *start = arg;
@@ -84,7 +100,7 @@ static brood_status launch(struct broodi_start *start)
     return status;
 }
 
-// Handshake
+// Reply
 
 // Fails a start whose child has not replied in time. A server from which no child has taken the
 // request is not used again.
@@ -96,47 +112,101 @@ static brood_status fail_late(const brood_process *process)
     return broodi_fail(BROOD_TIMEOUT, "the fork server did not make a child in time");
 }
 
-static brood_status handshake(struct broodi_start *start)
+// Returns BROOD_OK if the child is about to run its target.
+static brood_status await_reply(struct broodi_start *start)
 {
     brood_os_reply reply = { .status = BROOD_SYSTEM };
     brood_process *process = start->process;
     const int64_t deadline = broodi_deadline(broodi_start_timeout);
     if (process->server)
         brood_os_server_await(&process->server->child, &process->child, deadline);
-    brood_status status = brood_os_process_await_ready(&process->child, deadline, &reply);
-    start->replied = status == BROOD_OK;
-    if (!start->replied && process->server)
+    const brood_status status = brood_os_process_await_ready(&process->child, deadline, &reply);
+    if (status == BROOD_OK)
+        start->reply = reply.status == BROOD_OK ? BROODI_REPLY_READY : BROODI_REPLY_FAILURE;
+    else if (process->server)
         broodi_served_load_pid(process);
     if (status == BROOD_TIMEOUT)
         return fail_late(process);
-    if (status == BROOD_OK && reply.status != BROOD_OK)
-        return broodi_fail(reply.status, "%s", reply.text);
-    if (status == BROOD_OK && !start->detached && !broodi_children_add(start->process))
-        return broodi_fail(BROOD_WRONG_STATE, "the process is ending");
+    return start->reply == BROODI_REPLY_FAILURE ? broodi_fail(reply.status, "%s", reply.text)
+                                                : status;
+}
+
+static brood_status enlist(struct broodi_start *start)
+{
+    if (start->detached || broodi_children_add(start->process))
+        return BROOD_OK;
+    return broodi_fail(BROOD_WRONG_STATE, "the process is ending");
+}
+
+// Attempts
+
+static brood_status attempt(struct broodi_start *start)
+{
+    brood_status status = launch(start);
+    if (status == BROOD_OK)
+        status = await_reply(start);
+    return status == BROOD_OK ? enlist(start) : status;
+}
+
+// Whether a served child ended without a reply, for a reason that was not its own.
+static bool can_repeat(const struct broodi_start *start, brood_status status)
+{
+    return status == BROOD_SYSTEM && start->reply == BROODI_REPLY_NONE && start->process->server &&
+           broodi_served_can_repeat(start->process);
+}
+
+static brood_status attempt_again(struct broodi_start *start)
+{
+    const brood_status status = broodi_plan_again(start);
+    return status == BROOD_OK ? attempt(start) : status;
+}
+
+static brood_status attempt_repeatedly(struct broodi_start *start)
+{
+    enum { TRIES = 10 };
+    brood_status status = attempt(start);
+    for (int i = 1; i < TRIES && can_repeat(start, status); i++)
+        status = attempt_again(start);
     return status;
 }
 
-// Ends the child of a failed start, and reaps it unless it is detached or served. A child that
-// replied with a failure ends by itself.
+// Discard
+
+// Whether another process reaps the child: the fork server reaps a served child, and the system's
+// first process a detached fork server.
+static bool is_reaped_elsewhere(const struct broodi_start *start)
+{
+    return start->detached || start->process->server;
+}
+
+// Also kills a child that ends by itself if this process reaps it: reap() then does not wait long.
+static void kill_child(const struct broodi_start *start)
+{
+    const bool ends_soon = is_reaped_elsewhere(start) && start->reply == BROODI_REPLY_FAILURE;
+    if (!ends_soon && start->process->child.pid > 0)
+        (void)broodi_child_end(start->process, true);
+}
+
+static void reap(const brood_os_child *child, brood_exit *out)
+{
+    (void)brood_os_process_await_end(child, INT64_MAX);
+    while (!brood_os_process_reap(child, out))
+        brood_os_thread_yield();
+}
+
+// Ends the child of a failed start, and adds to the error text how it ended if it did so before its
+// reply.
 static void undo_launch(struct broodi_start *start, brood_status status)
 {
     brood_exit end;
     char text[128];
-    brood_os_child *child = &start->process->child;
-    const bool reaped_elsewhere = start->detached || start->process->server;
-    // Kill a child that has not replied, which could still run its target without a handle in the
-    // program; one that runs but could not be listed (BROOD_WRONG_STATE); and any child that this
-    // process reaps, so that the wait below is short.
-    if ((!reaped_elsewhere || !start->replied || status == BROOD_WRONG_STATE) && child->pid > 0)
-        (void)broodi_child_end(start->process, true);
-    if (!reaped_elsewhere) {
-        (void)brood_os_process_await_end(child, INT64_MAX);
-        while (!brood_os_process_reap(child, &end))
-            brood_os_thread_yield();
-    }
-    if (start->replied || status != BROOD_SYSTEM)
-        return;
-    if (reaped_elsewhere && !broodi_report_read(start->process->slot, &end))
+    bool is_known = true; // how the child ended
+    kill_child(start);
+    if (is_reaped_elsewhere(start))
+        is_known = broodi_report_read(start->process->slot, &end);
+    else
+        reap(&start->process->child, &end);
+    if (!is_known || start->reply != BROODI_REPLY_NONE || status != BROOD_SYSTEM)
         return;
     (void)brood_exit_text(end, text, sizeof text);
     (void)broodi_fail(status, "the child ended before it reached its target: %s", text);
@@ -159,39 +229,14 @@ static void discard(struct broodi_start *start, brood_status status)
     free(start->record);
 }
 
-static brood_status begin(struct broodi_start *start)
-{
-    const brood_status status = launch(start);
-    return status == BROOD_OK ? handshake(start) : status;
-}
-
-static bool can_begin_again(const struct broodi_start *start, brood_status status)
-{
-    return status == BROOD_SYSTEM && !start->replied && start->process->server &&
-           broodi_served_can_begin_again(start->process);
-}
-
-static brood_status begin_again(struct broodi_start *start)
-{
-    const brood_status status = broodi_plan_again(start);
-    return status == BROOD_OK ? begin(start) : status;
-}
-
-static brood_status begin_repeatedly(struct broodi_start *start)
-{
-    enum { TRIES = 10 };
-    brood_status status = begin(start);
-    for (int i = 1; i < TRIES && can_begin_again(start, status); i++)
-        status = begin_again(start);
-    return status;
-}
+// The start
 
 static brood_status run_protected(struct broodi_start *start, brood_process **out)
 {
     brood_status status = broodi_plan(start);
     if (status == BROOD_OK) {
         broodi_children_reap_some();
-        status = begin_repeatedly(start);
+        status = attempt_repeatedly(start);
     }
     discard(start, status);
     if (status == BROOD_OK && out)
