@@ -2,18 +2,28 @@
 // brood_init, and the child's half of a start. The life of a started child, of which steps 1 to 3
 // are in plan.c, 4 and 5 in start.c:
 //
-//    1  the parent checks and plans: name, environment, slot, target  broodi_plan
-//    2  it chooses the start method                                   broodi_method_resolve
-//    3  it encodes the boot record                                    broodi_boot_encode
-//    4  the child is made, and tied to its parent's life              brood_os_process_spawn, _fork
-//    5  the record is sent; the parent awaits the reply               brood_os_process_await_ready
-//    6  the child's brood_init takes the announcement, once           brood_os_boot_take
-//    7  it checks the record before it uses it                        broodi_boot_decode
-//    8  it opens the family's arena and becomes a member              become
-//    9  it finds the target in the same build of the same module      broodi_target_resolve
-//   10  it replies: ready, or the cause of the failure                brood_os_boot_reply
-//   11  the target runs                                               run
-//   12  exit(): threads, children, handlers, exit record, streams     broodi_ending_of_child
+//    1  the parent checks and plans: name, environment, target, slot   broodi_plan
+//    2  it chooses the start method                                    broodi_method_resolve
+//    3  it encodes the boot record                                     broodi_boot_encode
+//    4  the child is made, and tied to its parent's life               launch
+//    5  the record is sent; the parent awaits the reply                await_reply
+//    6  the child's brood_init takes the announcement, once            brood_os_boot_take
+//    7  it checks the record before it uses it                         broodi_boot_decode
+//    8  it opens the family's arena and becomes a member               broodi_family_open, become
+//    9  it finds the target in the same build of the same module       broodi_target_resolve
+//   10  it replies: ready, or the cause of the failure                 brood_os_boot_reply
+//   11  the target runs                                                run_target
+//   12  exit(): threads, children, handlers, exit record, streams      broodi_ending_of_child
+//
+// A fresh image begins with step 6. A child of the fork server begins with step 7: it was a spare,
+// which has received what step 6 would take, and has the server's arena. A forked child begins with
+// step 7, in enter_fork of start.c, and skips step 9: it has its parent's arena and target.
+//
+// Invariants:
+// - brood_init does not return in a child.
+// - A child sends at most one reply. It runs its target only after it has sent the reply ready.
+// - A failure is printed if no letter has arrived yet; later ones are reported by the reply.
+// - A child ends without a reply if its parent has freed its slot (step 8).
 #include "process/init.h"
 
 #include "arena/arena.h"
@@ -73,7 +83,9 @@ static const struct broodi_self_hooks hooks = { .leave = leave_thread,
                                                 .admit_start = broodi_ending_admit_start,
                                                 .forget = broodi_copy_forget };
 
-// Step 8
+// Steps that all children take
+
+// Step 8, in a process that has the arena open.
 static void become(const struct broodi_boot *boot, const brood_resource *resources, size_t count)
 {
     broodi_here.resources = resources;
@@ -92,8 +104,18 @@ static void become(const struct broodi_boot *boot, const brood_resource *resourc
     broodi_here.initialized = true;
 }
 
+// Step 10 of a child that cannot run its target: brood_process_start returns the cause in the
+// parent. Nothing is printed.
+_Noreturn static void reject(intptr_t channel, brood_status status)
+{
+    (void)broodi_answer("in the child", status);
+    (void)brood_os_boot_reply(channel, status, brood_last_error());
+    brood_os_process_exit(70);
+}
+
 // Steps 10 to 12
-_Noreturn static void run(const struct broodi_boot *boot, intptr_t channel, brood_target target)
+_Noreturn static void run_target(const struct broodi_boot *boot, intptr_t channel,
+                                 brood_target target)
 {
     broodi_assert(broodi_here.initialized && target);
     // If the reply cannot be sent, the parent no longer waits for this child.
@@ -102,49 +124,28 @@ _Noreturn static void run(const struct broodi_boot *boot, intptr_t channel, broo
     broodi_ending_of_child(target((void *)(uintptr_t)boot->arg));
 }
 
-_Noreturn void broodi_child_of_fork(const struct broodi_boot *boot, intptr_t channel,
-                                    const brood_resource *resources, size_t count,
-                                    brood_target target)
-{
-    become(boot, resources, count);
-    run(boot, channel, target);
-}
-
 // Steps 10 to 12 in a fresh image or in a fork of the fork server's: it runs no code of the program
 // but this child's.
 _Noreturn static void run_fresh(const struct broodi_boot *boot, intptr_t channel,
                                 brood_target target)
 {
     broodi_here.is_fresh = true;
-    run(boot, channel, target);
+    run_target(boot, channel, target);
 }
 
-// Steps 7 to 9. `out` is complete on BROOD_OK only.
-static brood_status enter(const brood_os_boot *boot, struct broodi_boot *out, brood_target *target)
+// A forked child
+
+_Noreturn void broodi_child_of_fork(const struct broodi_boot *boot, intptr_t channel,
+                                    const brood_resource *resources, size_t count,
+                                    brood_target target)
 {
-    brood_status status = broodi_boot_decode(boot->record, boot->size, boot->token, out);
-    if (status == BROOD_OK)
-        status = broodi_family_open(boot->arena, out->window, out->family);
-    if (status != BROOD_OK)
-        return status;
-    brood_os_pid_namespace_offer(out->parent_space, out->parent_pid);
-    status = broodi_self_prepare(&hooks);
-    if (status != BROOD_OK)
-        return status;
-    become(out, boot->resources, boot->resource_count);
-    return broodi_target_resolve(out->target, target);
+    become(boot, resources, count);
+    run_target(boot, channel, target);
 }
 
-// Ends a child whose start has failed. The cause goes to the parent, where brood_process_start
-// returns it; nothing is printed.
-_Noreturn static void reject(intptr_t channel, brood_status status)
-{
-    (void)broodi_answer("in the child", status);
-    (void)brood_os_boot_reply(channel, status, brood_last_error());
-    brood_os_process_exit(70);
-}
+// A child of the fork server
 
-// Steps 7 to 12. The spare has done step 6, and its copy of the fork server's arena is open.
+// Steps 7 to 12, after a step 6 that returned `status`.
 _Noreturn static void begin_served(const brood_os_boot *boot, brood_status status,
                                    uint64_t parent_birth)
 {
@@ -183,6 +184,24 @@ int broodi_serve(void *unused)
     begin_served(&boot, status, parent_birth);
 }
 
+// A fresh image
+
+// Steps 7 and 8. `out` is complete on BROOD_OK only.
+static brood_status join_family(const brood_os_boot *boot, struct broodi_boot *out)
+{
+    brood_status status = broodi_boot_decode(boot->record, boot->size, boot->token, out);
+    if (status == BROOD_OK)
+        status = broodi_family_open(boot->arena, out->window, out->family);
+    if (status != BROOD_OK)
+        return status;
+    brood_os_pid_namespace_offer(out->parent_space, out->parent_pid);
+    status = broodi_self_prepare(&hooks);
+    if (status == BROOD_OK)
+        become(out, boot->resources, boot->resource_count);
+    return status;
+}
+
+// Steps 6 to 12
 _Noreturn static void begin_child(int (*executable_atexit)(void (*)(void)))
 {
     brood_os_boot boot = { .channel = -1 };
@@ -192,13 +211,17 @@ _Noreturn static void begin_child(int (*executable_atexit)(void (*)(void)))
     if (boot.channel == -1)
         refuse("brood_init: announced as a child", status);
     if (status == BROOD_OK)
-        status = enter(&boot, &decoded, &target);
+        status = join_family(&boot, &decoded);
+    if (status == BROOD_OK)
+        status = broodi_target_resolve(decoded.target, &target);
     if (status == BROOD_OK)
         status = broodi_ending_prepare(executable_atexit);
     if (status != BROOD_OK)
         reject(boot.channel, status);
     run_fresh(&decoded, boot.channel, target);
 }
+
+// A main process
 
 static void begin_main(int (*executable_atexit)(void (*)(void)))
 {
@@ -225,17 +248,22 @@ static void begin_main(int (*executable_atexit)(void (*)(void)))
     broodi_here.initialized = true;
 }
 
+// Ends a program that was built with headers of another version of the library.
+static void check_version(uint32_t header_version)
+{
+    char line[160];
+    if (header_version / 1000000 == BROOD_VERSION_MAJOR && header_version <= BROOD_VERSION_NUMBER)
+        return;
+    (void)snprintf(line, sizeof line,
+                   "brood_init: the program was built for version %u.%u.%u, the library is %s",
+                   (unsigned)(header_version / 1000000), (unsigned)(header_version / 1000 % 1000),
+                   (unsigned)(header_version % 1000), brood_version());
+    brood_os_process_refuse(line);
+}
+
 void brood_init_with(uint32_t header_version, int (*executable_atexit)(void (*)(void)))
 {
-    if (header_version / 1000000 != BROOD_VERSION_MAJOR || header_version > BROOD_VERSION_NUMBER) {
-        char line[160];
-        (void)snprintf(line, sizeof line,
-                       "brood_init: the program was built for version %u.%u.%u, the library is %s",
-                       (unsigned)(header_version / 1000000),
-                       (unsigned)(header_version / 1000 % 1000), (unsigned)(header_version % 1000),
-                       brood_version());
-        brood_os_process_refuse(line);
-    }
+    check_version(header_version);
     if (broodi_here.initialized)
         return;
     broodi_here.race_checked = brood_os_race_is_checked();
