@@ -35,8 +35,11 @@ bool brood_os_boot_is_announced(void);
 brood_status brood_os_boot_take(brood_os_boot *out);
 
 // Replies to the parent: BROOD_OK when the target is about to run, otherwise the status and its
-// sentence. Called once; closes the channel. Returns false if the parent no longer receives: then
-// the target must not run.
+// sentence. Called once; closes the channel. Returns false if the reply could not be sent, because
+// the parent has ended or no longer receives: then the target must not run. Where a reply is a
+// store into shared memory, which cannot fail, it returns true in these cases too. There a parent
+// that has ended counts as one that ended after the reply: a tied child is ended with it, another
+// one runs. A parent that no longer receives kills the child.
 bool brood_os_boot_reply(intptr_t channel, brood_status status, const char *text);
 
 // Returns whether the program runs with raised privileges, so that it must neither accept nor

@@ -230,7 +230,7 @@ bool brood_os_boot_reply(intptr_t to, brood_status status, const char *text)
     (void)SetEvent(reply->event);
     CloseHandle(reply->event);
     *reply = (struct channel){ NULL, NULL };
-    return true; // always: a tied child ends with its parent, an untied one runs without it
+    return true; // always: the letter is shared memory
 }
 
 // A child runs with its parent's rights, and no program of another user can pass it handles.
