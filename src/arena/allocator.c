@@ -4,8 +4,9 @@
 #include "arena/family.h"
 #include "arena/groups.h"
 #include "arena/kinds.h"
+#include "arena/owner.h"
+#include "arena/slots.h"
 #include "arena/space.h"
-#include "arena/thread_slot.h"
 #include "base/invariant.h"
 #include "base/step.h"
 
@@ -50,15 +51,60 @@ static bool is_spent(enum broodi_kind kind, uint32_t index, uint64_t state)
            atomic_load_explicit(&broodi_family.header->tables[kind].laps, memory_order_relaxed);
 }
 
+static bool waits_for(uint32_t thread, uint64_t what)
+{
+    const struct broodi_thread_slot *slot = broodi_slot(BROODI_THREAD, thread);
+    return atomic_load_explicit(&slot->waits, memory_order_acquire) == what &&
+           broodi_owner_state(broodi_owner_at(BROODI_THREAD, thread)) == BROODI_OWNER_LIVES;
+}
+
+// Whether waiters read in the free slot how their waits ended. Decided by the kind and not by the
+// kept word, since 0 may be an answer, too: that of a barrier after a complete round, and that of
+// an event whose count has wrapped around.
+static bool leaves_answer(enum broodi_kind kind)
+{
+    return kind == BROODI_SEMAPHORE || kind == BROODI_EVENT || kind == BROODI_CONDITION ||
+           kind == BROODI_BARRIER;
+}
+
+// Whether a living thread waited for the last object in this free slot, and has not read yet how
+// its wait ended. `state` is the slot's state, loaded with acquire. False for kinds without struct
+// broodi_awaited_slot.
+//
+// Relaxed: the waiter sets `awaited` before it swaps the object's state, and the caller has loaded
+// a later state with acquire. The acquire in waits_for() pairs with the release by which the waiter
+// erases the handle, so what the waiter has read in the slot is not overwritten before.
+static bool is_awaited(enum broodi_kind kind, uint32_t index, uint64_t state)
+{
+    broodi_assert(!broodi_slot_is_live(state));
+    if (!leaves_answer(kind))
+        return false;
+    const struct broodi_awaited_slot *slot = broodi_slot(kind, index);
+    if (!atomic_load_explicit(&slot->awaited, memory_order_relaxed))
+        return false;
+    const uint64_t id =
+        broodi_handle_pack((struct broodi_handle){ .tag = broodi_family.tag,
+                                                   .kind = (uint32_t)kind,
+                                                   .generation = broodi_generation(state) - 1,
+                                                   .slot = index });
+    const uint64_t what = broodi_waits_for(BROODI_WAITS_OBJECT, id);
+    const uint32_t limit = broodi_slot_limit(BROODI_THREAD);
+    for (uint32_t thread = 0; (thread = broodi_slot_next(BROODI_THREAD, thread, limit)) < limit;
+         thread++)
+        if (waits_for(thread, what))
+            return true;
+    return false;
+}
+
 static bool may_take(enum broodi_kind kind, uint32_t index, uint64_t state)
 {
     return !broodi_slot_is_live(state) && !is_spent(kind, index, state) &&
-           !broodi_slot_is_awaited(kind, index, state);
+           !is_awaited(kind, index, state);
 }
 
 // The state is loaded with acquire: every thread that waited for the slot's last object has stored
-// that in its thread slot before it swapped a state that precedes this one. So
-// broodi_slot_is_awaited() finds it.
+// that in its thread slot before it swapped a state that precedes this one. So is_awaited() finds
+// it.
 static bool take_at(enum broodi_kind kind, uint32_t index, uint32_t low)
 {
     broodi_word *word = word_of(kind, index);

@@ -9,7 +9,7 @@
 // there.
 //
 // A free slot may be taken unless it is spent (allocator.c) or awaited: a slot is awaited while a
-// living thread has yet to read there how its wait ended (broodi_slot_is_awaited).
+// living thread has yet to read there how its wait ended.
 #ifndef ALLOCATOR_H
 #define ALLOCATOR_H
 

@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 #define BROODI_ARENA_MAGIC UINT64_C(0x616e657261646f62) // "bodarena"
-#define BROODI_ARENA_LAYOUT 4
+#define BROODI_ARENA_LAYOUT 5
 
 enum {
     BROODI_HEAP_CHUNK = 65536,

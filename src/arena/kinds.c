@@ -16,6 +16,8 @@ enum {
     NARROW_CHUNKS = BROODI_HEAP_CHUNKS < 1 << 14 ? BROODI_HEAP_CHUNKS : 1 << 14,
 };
 
+_Static_assert(THREADS <= 1 << BROODI_OWNER_SLOT_BITS && PROCESSES <= THREADS,
+               "an owner can name every thread and every process");
 _Static_assert(OBJECTS <= 1 << BROODI_SLOT_BITS, "a handle can name every slot");
 
 // The bytes of the window that are accessible from the start.

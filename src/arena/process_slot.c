@@ -103,7 +103,7 @@ brood_status broodi_process_slot_allocate(const struct broodi_process_facts *fac
     atomic_store_explicit(&slot->parent, facts->parent, memory_order_relaxed);
     atomic_store_explicit(&slot->code, 0, memory_order_relaxed);
     atomic_store_explicit(&slot->stop.state, 0, memory_order_relaxed);
-    // Release: pairs with the acquire in ended_in_order() of thread_slot.c. A thread that loads
+    // Release: pairs with the acquire in was_in_order() of parties.c. A thread that loads
     // this value, of the slot's next process, then finds `barrier_generation` cleared in the
     // threads of the last one.
     atomic_store_explicit(&slot->record, BROODI_RECORD_NONE, memory_order_release);

@@ -39,7 +39,7 @@ struct broodi_self *broodi_self(void)
     if (self)
         return self;
     self = brood_os_self_get();
-    struct broodi_self fresh = { .serial = broodi_here.serial, .slot = BROODI_NONE, .name = "" };
+    struct broodi_self fresh = { .serial = broodi_here.serial, .name = "" };
     // Copied by a fork: the values of the locals stay; the slot and the id are the parent's.
     if (self) {
         fresh.locals = self->locals;
@@ -86,7 +86,8 @@ static bool begin_slot(struct broodi_self *self, uint32_t process, uint32_t inde
 {
     struct broodi_thread_slot *slot = broodi_slot(BROODI_THREAD, index);
     const uint64_t state = atomic_load_explicit(&slot->state.state, memory_order_relaxed);
-    const brood_os_life_id id = broodi_life_id(index);
+    const broodi_owner owner = broodi_owner_of(index, state);
+    const brood_os_life_id id = broodi_owner_life_id(owner);
     broodi_step(BROODI_STEP_THREAD_TAKEN);
     atomic_store_explicit(&slot->waiting, 0, memory_order_relaxed);
     atomic_store_explicit(&slot->held, 0, memory_order_relaxed);
@@ -107,8 +108,7 @@ static bool begin_slot(struct broodi_self *self, uint32_t process, uint32_t inde
     const uint32_t live = broodi_thread_low(BROODI_THREAD_LIVE, process);
     atomic_store_explicit(&slot->state.state, broodi_state(broodi_generation(state), live),
                           memory_order_release);
-    self->slot = index;
-    self->turn = broodi_thread_turn(index);
+    self->owner = owner;
     return true;
 }
 
@@ -147,19 +147,19 @@ void broodi_self_unblock(uint64_t before)
     (void)set_waits(before);
 }
 
-uint32_t broodi_self_take_slot(void)
+broodi_owner broodi_self_take_slot(void)
 {
     struct broodi_self *self = broodi_self();
     if (!self)
-        return BROODI_NONE;
-    if (self->slot != BROODI_NONE)
-        return self->slot;
+        return 0;
+    if (self->owner)
+        return self->owner;
     const int error = errno;
     const uint32_t process = broodi_self_process();
     if (process == BROODI_NONE || !take_slot(self, process))
-        return BROODI_NONE;
+        return 0;
     errno = error;
-    return self->slot;
+    return self->owner;
 }
 
 static uint32_t begin_guest(void)
@@ -216,8 +216,8 @@ void broodi_self_end(void *arg)
     free(self);
     if (was.serial != broodi_here.serial)
         return;
-    if (was.slot != BROODI_NONE)
-        end_slot(was.slot);
+    if (was.owner)
+        end_slot(broodi_owner_slot(was.owner));
     if (was.thread)
         hooks->complete(was.thread);
 }

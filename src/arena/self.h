@@ -17,9 +17,8 @@ struct broodi_self {
     // The value of broodi_here.serial when the rest was stored. If that has another value by now, a
     // fork has copied the rest.
     uint64_t serial;
-    uint32_t slot; // BROODI_NONE until the thread has taken a slot, for its first shared object
-    uint32_t turn; // of the slot
-    uint64_t id;   // the number of the thread; 0: none yet
+    broodi_owner owner; // 0 until the thread has taken a slot, for its first shared object
+    uint64_t id;        // the number of the thread; 0: none yet
     // Of a thread that brood started; NULL, "", false and NULL for another one.
     struct brood_thread *thread;
     const char *name;
@@ -46,29 +45,29 @@ static inline struct broodi_self *broodi_self_known(void)
     return self && self->serial == broodi_here.serial ? self : NULL;
 }
 
-// The slot of the calling thread, which the first call takes. BROODI_NONE, with a message, when
-// none can be taken; the next call tries again.
-uint32_t broodi_self_take_slot(void);
+// Takes a slot for the calling thread if it has none, and returns the thread as an owner. 0, with a
+// message, when none can be taken; the next call tries again.
+broodi_owner broodi_self_take_slot(void);
 
-static inline uint32_t broodi_self_slot(void)
+// The calling thread as an owner; the first call takes its slot. 0, with a message, when there is
+// none.
+static inline broodi_owner broodi_owner_self(void)
 {
     const struct broodi_self *self = broodi_self_known();
-    return self && self->slot != BROODI_NONE ? self->slot : broodi_self_take_slot();
+    return self && self->owner ? self->owner : broodi_self_take_slot();
 }
 
-// The state of the calling thread, with a slot; NULL when none can be taken.
-static inline const struct broodi_self *broodi_self_with_slot(void)
+// The slot of the calling thread; BROODI_NONE, with a message, when there is none.
+static inline uint32_t broodi_self_slot(void)
 {
-    const struct broodi_self *self = broodi_self_known();
-    if (self && self->slot != BROODI_NONE)
-        return self;
-    return broodi_self_take_slot() == BROODI_NONE ? NULL : broodi_self_known();
+    const broodi_owner self = broodi_owner_self();
+    return self ? broodi_owner_slot(self) : BROODI_NONE;
 }
 
 // Bracket a wait of the calling thread: in between, its slot says what the thread blocks on, for
-// brood_dump and broodi_slot_is_awaited. The first returns what the slot said before, for the
-// second. Brackets may nest; the inner one must name the same object as the outer one, if that is
-// an object.
+// brood_dump and the allocator. The first returns what the slot said before, for the second.
+// Brackets may nest; the inner one must name the same object as the outer one, if that is an
+// object.
 uint64_t broodi_self_block(enum broodi_waits kind, uint64_t number);
 void broodi_self_unblock(uint64_t before);
 

@@ -8,6 +8,7 @@
 #ifndef SLOTS_H
 #define SLOTS_H
 
+#include "arena/owner.h"
 #include "base/handle.h"
 #include "base/word.h"
 #include "os/os_life.h"
@@ -35,7 +36,7 @@ struct broodi_process_slot {
     // The exit record. The process itself stores it, as late in its end as it can (ending.c): first
     // `code`, then `record` with release. Loaded with acquire by the parent when it reaps the
     // process, and by threads that decide whether the process's threads were killed
-    // (thread_slot.c).
+    // (parties.c).
     _Atomic uint32_t record; // enum broodi_record
     _Atomic int32_t code;
     broodi_word stop; // see stop.h
@@ -103,7 +104,7 @@ struct broodi_thread_slot {
     _Atomic uint32_t barrier_generation;
     brood_os_life life; // by which any process can check whether the thread lives: os_life.h
     // What the thread is blocked on: broodi_waits_for(). For brood_dump and, if it is an object,
-    // for broodi_slot_is_awaited().
+    // for the allocator.
     _Atomic uint64_t waits;
     // For brood_dump; truncated. Empty: brood did not start the thread.
     _Atomic uint64_t name[BROODI_LABEL];
@@ -212,9 +213,7 @@ struct broodi_block_slot {
     _Atomic uint64_t size;  // bytes, as requested
     _Atomic uint64_t name;  // the name of its section, and the process that keeps the section
     _Atomic int64_t keeper;
-    // The thread that creates or destroys the block: its slot and the slot's generation.
-    _Atomic uint32_t worker;
-    _Atomic uint32_t worker_generation;
+    _Atomic broodi_owner worker; // the thread that creates or destroys the block; 0: abandoned
     // Bytes of the section that are committed while the block is created; the rest is promised.
     _Atomic uint64_t committed;
     uint64_t reserved[1];

@@ -60,7 +60,10 @@ static void await(struct broodi_thread_slot *own, uint32_t holder, int64_t timeo
         brood_os_bell_await(&own->life, NULL, NULL, timeout);
         return;
     }
-    const brood_os_life_id id = broodi_life_id(holder);
+    const broodi_owner owner = broodi_owner_at(BROODI_THREAD, holder);
+    if (!owner) // it has ended
+        return;
+    const brood_os_life_id id = broodi_owner_life_id(owner);
     brood_os_bell_await(&own->life, &slot_at(holder)->life, &id, timeout);
 }
 
@@ -111,6 +114,16 @@ static bool claim(struct broodi_thread_slot *slot, uint64_t key)
                                                    memory_order_seq_cst, memory_order_relaxed);
 }
 
+// Rings the bell of the thread that has the slot now: if the slot was reused before the claim, that
+// thread is the one that was claimed.
+static void ring(uint32_t index)
+{
+    const broodi_owner owner = broodi_owner_at(BROODI_THREAD, index);
+    const brood_os_life_id id = broodi_owner_life_id(owner);
+    if (owner)
+        brood_os_bell_ring(&slot_at(index)->life, &id);
+}
+
 // Claims the slot if its thread waits for the key, and rings. True if the wake will be acted on,
 // by the thread or at its burial.
 static bool wake_slot(uint32_t index, uint64_t key)
@@ -120,8 +133,7 @@ static bool wake_slot(uint32_t index, uint64_t key)
     if (!claim(slot, key))
         return false;
     broodi_step(BROODI_STEP_WAKE_CLAIMED);
-    const brood_os_life_id id = broodi_life_id(index);
-    brood_os_bell_ring(&slot->life, &id);
+    ring(index);
     // Pairs with the fence of broodi_wait_bury.
     return broodi_thread_phase_of(state) == BROODI_THREAD_LIVE &&
            atomic_load_explicit(&slot->state.state, memory_order_seq_cst) == state;

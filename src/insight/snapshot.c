@@ -167,12 +167,12 @@ static bool is_listed(uint64_t state, uint32_t process)
            broodi_thread_process_of(state) == process;
 }
 
-// Whether the slot still has the thread of `state`. broodi_thread_has_ended() may have changed LIVE
-// to DEAD.
+// Whether the slot still has the thread of `state`. broodi_owner_state() may have changed LIVE to
+// DEAD.
 static bool is_unchanged(const struct broodi_snapshot_thread *thread, uint64_t state)
 {
-    const uint64_t now = broodi_word_load(&thread_at(thread->slot)->state);
-    return thread->has_ended ? broodi_generation(now) == thread->generation : now == state;
+    const uint64_t now = broodi_word_load(&thread_at(broodi_owner_slot(thread->owner))->state);
+    return thread->has_ended ? broodi_owner_has_slot(thread->owner, now) : now == state;
 }
 
 // False if it is no thread of the process, or if the slot was freed meanwhile.
@@ -182,14 +182,13 @@ static bool copy_thread(uint32_t process, uint32_t index, struct broodi_snapshot
     const uint64_t state = broodi_word_load(&slot->state);
     if (!is_listed(state, process))
         return false;
-    out->slot = index;
-    out->generation = broodi_generation(state);
+    out->owner = broodi_owner_of(index, state);
     out->process = process;
     out->id = atomic_load_explicit(&slot->id, memory_order_acquire);
     out->may_hold = atomic_load_explicit(&slot->held, memory_order_acquire) > 0;
     const uint64_t waits = atomic_load_explicit(&slot->waits, memory_order_acquire);
     broodi_label_read(slot->name, BROODI_LABEL, out->name);
-    out->has_ended = broodi_thread_has_ended(index, state);
+    out->has_ended = broodi_owner_state(out->owner) == BROODI_OWNER_DEAD;
     if (!is_unchanged(out, state))
         return false;
     describe_wait(out->has_ended ? 0 : waits, &out->wait);
@@ -207,12 +206,11 @@ bool broodi_snapshot_thread(uint32_t process, uint32_t *index, struct broodi_sna
 
 // Locks
 
-// A lock names its holder by the slot and by a few bits of the generation: a slot that was freed
-// may have another thread, whose locks these are.
+// A lock names its holder by a short owner: a slot that was freed may have another thread, with the
+// same short owner, whose locks these are.
 static bool is_current(const struct broodi_snapshot_thread *thread)
 {
-    return broodi_generation(broodi_word_load(&thread_at(thread->slot)->state)) ==
-           thread->generation;
+    return broodi_owner_at(BROODI_THREAD, broodi_owner_slot(thread->owner)) == thread->owner;
 }
 
 bool broodi_snapshot_lock(const struct broodi_snapshot_thread *thread,
@@ -222,7 +220,7 @@ bool broodi_snapshot_lock(const struct broodi_snapshot_thread *thread,
     uint64_t id;
     if (!thread->may_hold)
         return false;
-    while (!broodi_lock_next(position->is_own ? BROODI_OWN_LOCK : BROODI_LOCK, thread->slot,
+    while (!broodi_lock_next(position->is_own ? BROODI_OWN_LOCK : BROODI_LOCK, thread->owner,
                              &position->index, &id)) {
         if (position->is_own)
             return false;

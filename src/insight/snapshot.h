@@ -79,9 +79,8 @@ struct broodi_snapshot_wait {
 };
 
 struct broodi_snapshot_thread {
-    uint32_t slot;
-    uint32_t generation;
-    uint32_t process; // the slot of its process
+    broodi_owner owner; // the thread itself
+    uint32_t process;   // the slot of its process
     uint64_t id;
     bool has_ended; // its slot is kept because a lock may name it
     bool may_hold;  // false: it holds no lock

@@ -19,7 +19,6 @@
 #include "arena/allocator.h"
 #include "arena/groups.h"
 #include "arena/heap.h"
-#include "arena/thread_slot.h"
 #include "base/deadline.h"
 #include "base/fail.h"
 #include "base/invariant.h"

@@ -9,8 +9,8 @@
 #define BLOCK_SLOT_H
 
 #include "arena/family.h"
+#include "arena/owner.h"
 #include "arena/self.h"
-#include "arena/thread_slot.h"
 #include "os/os_memory.h"
 #include "sync/object.h"
 
@@ -85,28 +85,23 @@ static inline brood_os_section broodi_section_of(const struct broodi_block_slot 
     };
 }
 
-// Makes the calling thread the worker.
+// Makes the calling thread, which has a slot since it has held the lock, the worker. The swap of
+// the state to MAKING or ENDING that follows publishes the worker.
 static inline void broodi_block_set_worker(struct broodi_block_slot *block)
 {
-    const uint32_t self = broodi_self_slot(); // it has a slot, since it has held the lock
-    atomic_store_explicit(&block->worker, self, memory_order_relaxed);
-    atomic_store_explicit(&block->worker_generation, broodi_life_id(self).generation,
-                          memory_order_relaxed);
+    atomic_store_explicit(&block->worker, broodi_owner_self(), memory_order_relaxed);
 }
 
-// Leaves an unfinished block to the next sweep.
+// Leaves an unfinished block to the next sweep. Release: the sweep sees what the worker has done.
 static inline void broodi_block_abandon(struct broodi_block_slot *block)
 {
-    atomic_store_explicit(&block->worker, BROODI_NONE, memory_order_release);
+    atomic_store_explicit(&block->worker, 0, memory_order_release);
 }
 
 static inline bool broodi_block_has_worker(const struct broodi_block_slot *block)
 {
-    const uint32_t worker = atomic_load_explicit(&block->worker, memory_order_acquire);
-    const uint32_t generation =
-        atomic_load_explicit(&block->worker_generation, memory_order_relaxed);
-    return worker != BROODI_NONE &&
-           broodi_thread_fate(worker, generation, UINT32_MAX) == BROODI_FATE_LIVES;
+    const broodi_owner worker = atomic_load_explicit(&block->worker, memory_order_acquire);
+    return broodi_owner_state(worker) == BROODI_OWNER_LIVES;
 }
 
 #endif

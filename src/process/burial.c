@@ -27,41 +27,33 @@ static struct broodi_process_slot *process_at(uint32_t index)
     return broodi_slot(BROODI_PROCESS, index);
 }
 
-static bool pass_on_wake(uint32_t index, uint64_t state)
+static bool pass_on_wake(broodi_owner thread)
 {
-    (void)state;
-    broodi_wait_bury(thread_at(index));
+    broodi_wait_bury(thread_at(broodi_owner_slot(thread)));
     return true;
 }
 
-// Breaks the barriers that name the thread, which has ended, if it was killed. Then clears
-// `barrier_generation`, so that no later burial decides this again: a lock may keep the thread's
-// slot longer than its process has one, and the exit record of the next process in that slot must
-// not count. If two threads do this at the same time, each breaks the barriers before it clears.
-static bool break_barriers(uint32_t index, uint64_t state)
+static bool break_barriers(broodi_owner thread)
 {
-    uint32_t generation = broodi_generation(state);
-    if (broodi_thread_breaks_barriers(index, state))
-        broodi_barriers_break_for(index, generation);
-    (void)atomic_compare_exchange_strong_explicit(&thread_at(index)->barrier_generation,
-                                                  &generation, 0, memory_order_acq_rel,
-                                                  memory_order_relaxed);
+    broodi_barriers_bury(thread);
     return true;
 }
 
 // `held` is only stored by the thread, which has ended, and is never below the number of locks that
 // name the thread.
-static bool is_released(uint32_t index, uint64_t state)
+static bool is_released(broodi_owner thread)
 {
-    (void)state;
-    return atomic_load_explicit(&thread_at(index)->held, memory_order_relaxed) == 0 ||
-           !broodi_lock_names(index);
+    const struct broodi_thread_slot *slot = thread_at(broodi_owner_slot(thread));
+    return atomic_load_explicit(&slot->held, memory_order_relaxed) == 0 ||
+           !broodi_lock_names(thread);
 }
 
-// What is done for a dead thread, in this order. Each may be repeated, also by several threads at
-// the same time. False: a lock still names the slot, which is not freed.
-static bool (*const on_death[])(uint32_t index, uint64_t state) = { pass_on_wake, break_barriers,
-                                                                    is_released };
+// What is done for a dead thread, in this order. A kind of object that names threads, and that is
+// to be repaired or to keep their slots, has one row here. Its function may be called again, and by
+// several threads at the same time. It returns false while an object names the thread and needs its
+// slot to find that it has died: then the slot stays in quarantine, and a later sweep tries again.
+static bool (*const on_death[])(broodi_owner thread) = { pass_on_wake, break_barriers,
+                                                         is_released };
 
 // Buries the thread in the slot, if that is DEAD. All is done for the generation in `state`. If the
 // slot is reused meanwhile, at most a wake of the next thread is passed on once more.
@@ -71,10 +63,11 @@ static void bury(uint32_t index)
         atomic_load_explicit(&thread_at(index)->state.state, memory_order_acquire);
     if (broodi_thread_phase_of(state) != BROODI_THREAD_DEAD)
         return;
+    const broodi_owner thread = broodi_owner_of(index, state);
     for (size_t i = 0; i < sizeof on_death / sizeof on_death[0]; i++)
-        if (!on_death[i](index, state))
+        if (!on_death[i](thread))
             return;
-    const brood_os_life_id id = broodi_life_id_of(index, state);
+    const brood_os_life_id id = broodi_owner_life_id(thread);
     brood_os_life_forget(&id);
     (void)broodi_slot_free(BROODI_THREAD, index, state);
 }
@@ -118,12 +111,9 @@ static void sweep_threads(void)
 {
     const uint32_t limit = broodi_slot_limit(BROODI_THREAD);
     for (uint32_t index = 0; (index = broodi_slot_next(BROODI_THREAD, index, limit)) < limit;
-         index++) {
-        const uint64_t state =
-            atomic_load_explicit(&thread_at(index)->state.state, memory_order_acquire);
-        if (broodi_thread_has_ended(index, state))
+         index++)
+        if (broodi_owner_state(broodi_owner_at(BROODI_THREAD, index)) == BROODI_OWNER_DEAD)
             bury(index);
-    }
 }
 
 // Makes this process the worker of the slot, buries the threads and frees the slot; false when the

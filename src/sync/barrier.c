@@ -129,20 +129,19 @@ brood_status brood_barrier_destroy(brood_barrier barrier)
 // Deaths
 
 // Breaks the barrier if this party slot names the thread, for the current round or the one before.
-static void break_for(const struct broodi_party_slot *party, uint64_t id, uint32_t thread,
-                      uint32_t generation)
+static void break_for(const struct broodi_party_slot *party, uint64_t id, broodi_owner thread)
 {
     struct broodi_barrier_slot *slot = broodi_object_find(BROODI_BARRIER, id);
     while (slot) {
         const uint64_t state = broodi_word_load(&slot->state);
-        if (!broodi_party_names(party, broodi_round_of(state), thread, generation) ||
+        if (!broodi_party_names(party, broodi_round_of(state), thread) ||
             !broodi_handle_is_current(id, state) || (broodi_low(state) & BROKEN) ||
             break_round(slot, state))
             return;
     }
 }
 
-void broodi_barriers_break_for(uint32_t thread, uint32_t generation)
+static void break_all_for(broodi_owner thread)
 {
     const uint32_t limit = broodi_slot_limit(BROODI_PARTY);
     for (uint32_t index = 0; (index = broodi_slot_next(BROODI_PARTY, index, limit)) < limit;
@@ -150,8 +149,22 @@ void broodi_barriers_break_for(uint32_t thread, uint32_t generation)
         const struct broodi_party_slot *party = broodi_slot(BROODI_PARTY, index);
         const uint64_t id = atomic_load_explicit(&party->barrier, memory_order_acquire);
         if (id)
-            break_for(party, id, thread, generation);
+            break_for(party, id, thread);
     }
+}
+
+// Clears `barrier_generation` at the end, so that no later burial decides this again: a lock may
+// keep the thread's slot longer than its process has one, and the exit record of the next process
+// in that slot must not count. If two threads do this at the same time, each breaks the barriers
+// before it clears.
+void broodi_barriers_bury(broodi_owner thread)
+{
+    struct broodi_thread_slot *slot = broodi_slot(BROODI_THREAD, broodi_owner_slot(thread));
+    uint32_t generation = broodi_owner_generation(thread);
+    if (broodi_participant_was_killed(thread))
+        break_all_for(thread);
+    (void)atomic_compare_exchange_strong_explicit(&slot->barrier_generation, &generation, 0,
+                                                  memory_order_acq_rel, memory_order_relaxed);
 }
 
 // Waiting
@@ -277,14 +290,12 @@ static brood_status join(const struct waiter *waiter, uint32_t *out_number)
 // Sets the calling thread, and notes in its slot that the thread has waited for a barrier.
 static brood_status name_self(struct broodi_participant *self)
 {
-    self->thread = broodi_self_slot();
-    if (self->thread == BROODI_NONE)
+    self->thread = broodi_owner_self();
+    if (!self->thread)
         return BROOD_NO_RESOURCES;
-    struct broodi_thread_slot *thread = broodi_slot(BROODI_THREAD, self->thread);
-    self->generation =
-        broodi_generation(atomic_load_explicit(&thread->state.state, memory_order_relaxed));
-    broodi_assert(self->generation & 1);
-    atomic_store_explicit(&thread->barrier_generation, self->generation, memory_order_relaxed);
+    struct broodi_thread_slot *slot = broodi_slot(BROODI_THREAD, broodi_owner_slot(self->thread));
+    atomic_store_explicit(&slot->barrier_generation, broodi_owner_generation(self->thread),
+                          memory_order_relaxed);
     return BROOD_OK;
 }
 

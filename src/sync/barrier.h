@@ -2,10 +2,10 @@
 #ifndef BARRIER_H
 #define BARRIER_H
 
-#include <stdint.h>
+#include "arena/owner.h"
 
-// Breaks every barrier that has a name of this dead thread for its current round or the one before.
-// To be called before the thread's slot, and with it the generation, is freed.
-void broodi_barriers_break_for(uint32_t thread, uint32_t generation);
+// If the thread, which is dead, was killed, breaks every barrier that names it for its current
+// round or the one before. Called before the thread's slot is freed.
+void broodi_barriers_bury(broodi_owner thread);
 
 #endif

@@ -24,7 +24,7 @@
 #include "arena/allocator.h"
 #include "arena/blocking.h"
 #include "arena/race.h"
-#include "arena/thread_slot.h"
+#include "arena/self.h"
 #include "base/deadline.h"
 #include "base/fail.h"
 #include "base/invariant.h"
@@ -93,7 +93,7 @@ static bool end_search(const struct broodi_object *condition, bool empty)
 }
 
 // Chooses up to `count` waiters, or claims them if there is a notifier.
-static void choose_some(struct broodi_object *condition, uint32_t count, uint32_t notifier)
+static void choose_some(struct broodi_object *condition, uint32_t count, broodi_owner notifier)
 {
     while (count > 0 && broodi_object_load(condition) == BROOD_OK &&
            (broodi_low(condition->state) & WAITERS)) {
@@ -114,7 +114,7 @@ static void choose_some(struct broodi_object *condition, uint32_t count, uint32_
 
 static void notify_some(struct broodi_object *condition, uint32_t count)
 {
-    const uint32_t notifier = count > 1 ? broodi_seat_claimant() : 0;
+    const broodi_owner notifier = count > 1 ? broodi_owner_self() : 0;
     choose_some(condition, count, notifier);
     if (notifier)
         broodi_seat_choose_claimed(condition->id, notifier);

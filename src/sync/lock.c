@@ -29,7 +29,6 @@
 #include "arena/blocking.h"
 #include "arena/race.h"
 #include "arena/self.h"
-#include "arena/thread_slot.h"
 #include "base/deadline.h"
 #include "base/fail.h"
 #include "base/invariant.h"
@@ -69,15 +68,15 @@ struct attempt {
 
 static struct broodi_thread_slot *thread_of(uint32_t self)
 {
-    return broodi_slot(BROODI_THREAD, broodi_holder_slot(self));
+    return broodi_slot(BROODI_THREAD, broodi_owner_slot(self));
 }
 
 // The calling thread as a holder; 0 if it has no slot and none can be taken.
 static uint32_t find_self(void)
 {
-    const struct broodi_self *self = broodi_self_with_slot();
-    broodi_assert(!self || self->turn == broodi_thread_turn(self->slot));
-    return self ? broodi_holder_of(self->slot, self->turn) : 0;
+    const broodi_owner self = broodi_owner_self();
+    broodi_assert(!self || self == broodi_owner_at(BROODI_THREAD, broodi_owner_slot(self)));
+    return broodi_holder_of(self);
 }
 
 static void count_held(uint32_t self, uint32_t change)
@@ -198,7 +197,7 @@ static void wait_once(struct attempt *attempt, uint64_t state, int64_t now)
     const int64_t span = !holder ? STARVES_AFTER : settled ? LONG_WAIT : SHORT_WAIT;
     broodi_block_on(BROODI_WAITS_OBJECT, attempt->id, &attempt->lock->state,
                     broodi_state(broodi_generation(state), low),
-                    holder ? broodi_holder_slot(holder) : BROODI_NONE,
+                    holder ? broodi_owner_slot(holder) : BROODI_NONE,
                     broodi_until(attempt->deadline, now, span));
     broodi_step(BROODI_STEP_LOCK_WAITED);
     attempt->waited = true;

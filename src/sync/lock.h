@@ -2,6 +2,7 @@
 #ifndef LOCK_H
 #define LOCK_H
 
+#include "arena/owner.h"
 #include "base/handle.h"
 
 #include <brood/lock.h>
@@ -31,12 +32,13 @@ uint32_t broodi_lock_release_all(brood_lock lock);
 // brood_lock_acquire.
 brood_status broodi_lock_reacquire(brood_lock lock, uint32_t depth);
 
-// Whether any lock names the thread in this slot as its holder.
-bool broodi_lock_names(uint32_t thread);
+// Whether any lock names the thread as its holder.
+bool broodi_lock_names(broodi_owner thread);
 
 // Finds the next lock of the kind, BROODI_LOCK or BROODI_OWN_LOCK, from `*index` on, whose holder
-// is the thread in this slot, and moves `*index` past it. False if there is none.
-bool broodi_lock_next(enum broodi_kind kind, uint32_t thread, uint32_t *index, uint64_t *out_id);
+// is the thread, and moves `*index` past it. False if there is none.
+bool broodi_lock_next(enum broodi_kind kind, broodi_owner thread, uint32_t *index,
+                      uint64_t *out_id);
 
 // Whether a lock exists whose handle has this generation and slot, given in the lowest
 // BROODI_KIND_AT bits of `low_id`.

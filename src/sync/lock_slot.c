@@ -5,7 +5,6 @@
 
 #include "arena/allocator.h"
 #include "arena/groups.h"
-#include "arena/thread_slot.h"
 #include "base/fail.h"
 #include "base/step.h"
 #include "sync/lock_word.h"
@@ -73,10 +72,10 @@ brood_status brood_lock_destroy(brood_lock lock)
     return broodi_answer("brood_lock_destroy", destroy(lock));
 }
 
-bool broodi_lock_next(enum broodi_kind kind, uint32_t thread, uint32_t *index, uint64_t *out_id)
+bool broodi_lock_next(enum broodi_kind kind, broodi_owner thread, uint32_t *index, uint64_t *out_id)
 {
     const uint32_t limit = broodi_slot_limit(kind);
-    const uint32_t holder = broodi_holder_of(thread, broodi_thread_turn(thread));
+    const uint32_t holder = broodi_holder_of(thread);
     while ((*index = broodi_slot_next(kind, *index, limit)) < limit) {
         const struct broodi_lock_slot *lock = broodi_slot(kind, *index);
         const uint64_t state = broodi_word_load(&lock->state);
@@ -89,14 +88,14 @@ bool broodi_lock_next(enum broodi_kind kind, uint32_t thread, uint32_t *index, u
     return false;
 }
 
-static bool names_in(enum broodi_kind kind, uint32_t thread)
+static bool names_in(enum broodi_kind kind, broodi_owner thread)
 {
     uint32_t index = 0;
     uint64_t id;
     return broodi_lock_next(kind, thread, &index, &id);
 }
 
-bool broodi_lock_names(uint32_t thread)
+bool broodi_lock_names(broodi_owner thread)
 {
     return names_in(BROODI_OWN_LOCK, thread) || names_in(BROODI_LOCK, thread);
 }
@@ -121,6 +120,6 @@ bool broodi_lock_holder(uint64_t id, uint32_t *out_thread)
     const uint32_t holder = broodi_low(state) & BROODI_HOLDER;
     if (!broodi_handle_is_current(id, state) || !holder)
         return false;
-    *out_thread = broodi_holder_slot(holder);
+    *out_thread = broodi_owner_slot(holder);
     return true;
 }

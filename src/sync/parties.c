@@ -54,19 +54,20 @@ static struct broodi_party_slot *party_at(uint32_t index)
     return broodi_slot(BROODI_PARTY, index);
 }
 
-// The word of an entry: {generation of the thread's slot 26, BAD, LEFT, round 15, slot + 1 21}; 0
-// for EMPTY. NAMED has neither BAD nor LEFT.
+// The word of an entry: {BAD, LEFT, round 15, short owner 47}; 0 for EMPTY. NAMED has neither BAD
+// nor LEFT.
 
-enum { THREAD_BITS = 21, LEFT_AT = THREAD_BITS + BROODI_ROUND_BITS, BAD_AT, GENERATION_AT };
+enum { OWNER_BITS = 47, LEFT_AT = OWNER_BITS + BROODI_ROUND_BITS, BAD_AT };
+
+_Static_assert(BAD_AT == 63, "owner, round and flags fill the word of an entry");
 
 #define LEFT (UINT64_C(1) << LEFT_AT)
 #define BAD (UINT64_C(1) << BAD_AT)
-#define GENERATION_MASK ((UINT32_C(1) << (64 - GENERATION_AT)) - 1)
 
-static uint64_t entry_word(uint32_t thread, uint32_t generation, uint32_t round)
+static uint64_t entry_word(broodi_owner thread, uint32_t round)
 {
-    broodi_assert(round <= BROODI_ROUND && (uint64_t)thread + 1 < UINT64_C(1) << THREAD_BITS);
-    return (uint64_t)generation << GENERATION_AT | (uint64_t)round << THREAD_BITS | (thread + 1);
+    broodi_assert(round <= BROODI_ROUND && thread);
+    return (uint64_t)round << OWNER_BITS | broodi_owner_shorten(thread, OWNER_BITS);
 }
 
 static uint32_t round_before(uint32_t round)
@@ -76,7 +77,7 @@ static uint32_t round_before(uint32_t round)
 
 static uint32_t round_named(uint64_t word)
 {
-    return (uint32_t)(word >> THREAD_BITS) & BROODI_ROUND;
+    return (uint32_t)(word >> OWNER_BITS) & BROODI_ROUND;
 }
 
 // True for LEFT, too: the death of a participant that has left still breaks the barrier.
@@ -85,29 +86,52 @@ static bool is_of_round(uint64_t word, uint32_t round)
     return word && !(word & BAD) && round_named(word) == round;
 }
 
-static uint32_t thread_of(uint64_t word)
+static bool is_thread(uint64_t word, broodi_owner thread)
 {
-    return ((uint32_t)word & ((1U << THREAD_BITS) - 1)) - 1;
+    return broodi_owner_shorten(word ^ thread, OWNER_BITS) == 0;
 }
 
-static bool is_thread(uint64_t word, uint32_t thread, uint32_t generation)
+// The thread that the entry names; 0 if it is buried.
+static broodi_owner thread_of(uint64_t word)
 {
-    return thread_of(word) == thread && word >> GENERATION_AT == (generation & GENERATION_MASK);
+    return broodi_owner_complete(BROODI_THREAD, broodi_owner_shorten(word, OWNER_BITS), OWNER_BITS);
 }
 
-// The state of the thread that the entry names.
-static enum broodi_thread_fate fate_of(uint64_t word)
+static bool is_living(uint64_t word)
 {
-    const uint32_t thread = thread_of(word);
-    if (thread >= broodi_slot_limit(BROODI_THREAD))
-        return BROODI_FATE_GONE;
-    return broodi_thread_fate(thread, (uint32_t)(word >> GENERATION_AT), GENERATION_MASK);
+    return broodi_owner_state(thread_of(word)) == BROODI_OWNER_LIVES;
 }
 
-// Whether that thread was killed and is not buried yet.
+// Whether the process in this slot has stored its exit record: then it has ended in order, and its
+// threads with it. Acquire: pairs with the release of that store (ending.c), and with that of NONE
+// for the next process in the slot (process_slot.c).
+static bool was_in_order(uint32_t process)
+{
+    return process >= broodi_slot_limit(BROODI_PROCESS) ||
+           atomic_load_explicit(
+               &((const struct broodi_process_slot *)broodi_slot(BROODI_PROCESS, process))->record,
+               memory_order_acquire) != BROODI_RECORD_NONE;
+}
+
+// The record of the process is loaded first. If `barrier_generation` is still set afterwards, the
+// thread was not buried when the record was loaded, so the slot of the process was still that of
+// the thread's own process: the worker that frees that slot has cleared `barrier_generation`
+// before.
+bool broodi_participant_was_killed(broodi_owner thread)
+{
+    if (broodi_owner_state(thread) != BROODI_OWNER_DEAD)
+        return false;
+    const struct broodi_thread_slot *slot = broodi_slot(BROODI_THREAD, broodi_owner_slot(thread));
+    const uint64_t state = broodi_word_load(&slot->state);
+    const bool in_order = was_in_order(broodi_thread_process_of(state));
+    const uint32_t barrier_generation =
+        atomic_load_explicit(&slot->barrier_generation, memory_order_acquire);
+    return barrier_generation == broodi_owner_generation(thread) && !in_order;
+}
+
 static bool has_died(uint64_t word)
 {
-    return fate_of(word) == BROODI_FATE_DIED;
+    return broodi_participant_was_killed(thread_of(word));
 }
 
 static uint64_t load_entry(const struct broodi_party_slot *party, uint32_t round)
@@ -115,14 +139,13 @@ static uint64_t load_entry(const struct broodi_party_slot *party, uint32_t round
     return atomic_load_explicit(&party->entries[round & 1], memory_order_acquire);
 }
 
-bool broodi_party_names(const struct broodi_party_slot *party, uint32_t round, uint32_t thread,
-                        uint32_t generation)
+bool broodi_party_names(const struct broodi_party_slot *party, uint32_t round, broodi_owner thread)
 {
     const uint32_t before = round_before(round);
     const uint64_t now = load_entry(party, round);
     const uint64_t then = load_entry(party, before);
-    return (is_of_round(now, round) && is_thread(now, thread, generation)) ||
-           (is_of_round(then, before) && is_thread(then, thread, generation));
+    return (is_of_round(now, round) && is_thread(now, thread)) ||
+           (is_of_round(then, before) && is_thread(then, thread));
 }
 
 // Whether the party slot names a dead thread, for this round or for the one before.
@@ -223,15 +246,14 @@ void broodi_parties_sweep(void)
 // another round by a thread that has ended.
 static bool is_free(uint64_t word, uint32_t round)
 {
-    return !word || (word & LEFT) ||
-           (!is_of_round(word, round) && fate_of(word) != BROODI_FATE_LIVES);
+    return !word || (word & LEFT) || (!is_of_round(word, round) && !is_living(word));
 }
 
 // Whether the entry names, for this very round, a thread that has ended without breaking the
 // barrier: by its return, or with its process in order. It will not mark the entry LEFT.
 static bool is_abandoned(uint64_t word, uint32_t round)
 {
-    return is_of_round(word, round) && fate_of(word) == BROODI_FATE_GONE;
+    return is_of_round(word, round) && !is_living(word) && !has_died(word);
 }
 
 // Writes the participant's name into a free entry of this round or, with `abandoned`, into an
@@ -252,9 +274,9 @@ static _Atomic uint64_t *take_entry(const struct broodi_participant *participant
         // completed before the name was written; the participant is not counted then, and the name
         // is erased.
         if (broodi_round_of(broodi_word_load(&participant->slot->state)) == round &&
-            atomic_compare_exchange_strong_explicit(
-                entry, &word, entry_word(participant->thread, participant->generation, round),
-                memory_order_acq_rel, memory_order_relaxed))
+            atomic_compare_exchange_strong_explicit(entry, &word,
+                                                    entry_word(participant->thread, round),
+                                                    memory_order_acq_rel, memory_order_relaxed))
             return entry;
     }
     return NULL;
@@ -270,8 +292,7 @@ _Atomic uint64_t *broodi_entry_take(const struct broodi_participant *participant
 // entry may belong to another barrier and name another thread.
 static bool is_own(const struct broodi_participant *participant, uint64_t word, uint32_t round)
 {
-    const bool own = word && round_named(word) == round &&
-                     is_thread(word, participant->thread, participant->generation);
+    const bool own = word && round_named(word) == round && is_thread(word, participant->thread);
     broodi_assert(!own || !(word & LEFT)); // the participant itself stores LEFT, and is here once
     return own;
 }

@@ -38,8 +38,7 @@ static inline uint32_t broodi_round_add(uint32_t round, uint32_t turns)
 struct broodi_participant {
     uint64_t barrier; // the handle
     struct broodi_barrier_slot *slot;
-    uint32_t thread;     // the slot of the thread
-    uint32_t generation; // of that slot
+    broodi_owner thread;
 };
 
 // Adds `parties` party slots to the barrier, which has none yet. If that fails, the barrier has
@@ -67,8 +66,11 @@ void broodi_entry_leave(const struct broodi_participant *participant, uint32_t r
                         _Atomic uint64_t *entry, bool erase);
 
 // Whether the party slot names the thread, for this round or for the one before.
-bool broodi_party_names(const struct broodi_party_slot *party, uint32_t round, uint32_t thread,
-                        uint32_t generation);
+bool broodi_party_names(const struct broodi_party_slot *party, uint32_t round, broodi_owner thread);
+
+// Whether the thread was killed, has waited for a barrier, and its burial has not broken the
+// barriers that name it yet.
+bool broodi_participant_was_killed(broodi_owner thread);
 
 // Whether an entry names, for this round or for the one before, a thread that was killed and is not
 // buried yet.

@@ -3,8 +3,8 @@
 
 #include "arena/blocking.h"
 #include "arena/groups.h"
+#include "arena/owner.h"
 #include "arena/self.h"
-#include "arena/thread_slot.h"
 #include "base/invariant.h"
 #include "base/step.h"
 
@@ -20,7 +20,8 @@ uint32_t broodi_seat_limit(void)
 
 bool broodi_seat_is_abandoned(const struct broodi_seat *seat)
 {
-    return !broodi_thread_is_alive(broodi_slot_index(BROODI_SEAT, seat));
+    const uint32_t thread = broodi_slot_index(BROODI_SEAT, seat);
+    return broodi_owner_state(broodi_owner_at(BROODI_THREAD, thread)) != BROODI_OWNER_LIVES;
 }
 
 struct broodi_seat *broodi_seat_next(uint64_t id, uint32_t *index, uint64_t *out_word)
@@ -118,28 +119,31 @@ struct broodi_seat *broodi_seat_first(uint64_t id, uint64_t state, uint64_t *out
     return first;
 }
 
-uint32_t broodi_seat_claimant(void)
+// A claimed seat has no room for the lowest bit of a short owner, which is always 1.
+enum { CLAIM_BITS = BROODI_TICKET_BITS + 1 };
+
+_Static_assert((int)CLAIM_BITS > (int)BROODI_OWNER_GENERATION_AT,
+               "a claimed seat tells a notifier from the next thread in its slot");
+
+static uint64_t claimed_word(uint64_t id, broodi_owner notifier)
 {
-    const uint32_t slot = broodi_self_slot();
-    if (slot == BROODI_NONE || slot + 1 >= UINT32_C(1) << BROODI_CLAIM_SLOT_BITS)
-        return 0;
-    return (broodi_thread_turn(slot) << BROODI_CLAIM_SLOT_BITS | (slot + 1)) & BROODI_TICKET;
+    return broodi_seat_word(id, (uint32_t)(notifier >> 1), BROODI_SEAT_CLAIMED);
 }
 
-bool broodi_seat_claim(struct broodi_seat *seat, uint64_t word, uint64_t id, uint32_t notifier)
+bool broodi_seat_claim(struct broodi_seat *seat, uint64_t word, uint64_t id, broodi_owner notifier)
 {
     broodi_assert(broodi_seat_is_waiting(word) && broodi_seat_is_for(word, id));
     if (notifier == 0)
         return choose(seat, word);
-    if (!broodi_seat_change(seat, word, broodi_seat_word(id, notifier, BROODI_SEAT_CLAIMED)))
+    if (!broodi_seat_change(seat, word, claimed_word(id, notifier)))
         return false;
     broodi_step(BROODI_STEP_CONDITION_CLAIMED);
     return true;
 }
 
-void broodi_seat_choose_claimed(uint64_t id, uint32_t notifier)
+void broodi_seat_choose_claimed(uint64_t id, broodi_owner notifier)
 {
-    const uint64_t claimed = broodi_seat_word(id, notifier, BROODI_SEAT_CLAIMED);
+    const uint64_t claimed = claimed_word(id, notifier);
     const uint32_t limit = broodi_seat_limit();
     for (uint32_t index = 0; index < limit; index++) {
         struct broodi_seat *seat = broodi_seat_at(index);
@@ -151,11 +155,10 @@ void broodi_seat_choose_claimed(uint64_t id, uint32_t notifier)
 void broodi_seat_await_claim(struct broodi_seat *seat, uint64_t seen, uint64_t id)
 {
     broodi_assert(broodi_seat_phase_of(seen) == BROODI_SEAT_CLAIMED);
-    const uint32_t notifier = broodi_seat_ticket(seen);
-    const uint32_t slot = (notifier & ((UINT32_C(1) << BROODI_CLAIM_SLOT_BITS) - 1)) - 1;
-    const uint32_t turn = notifier >> BROODI_CLAIM_SLOT_BITS;
-    const uint32_t mask = ((UINT32_C(1) << BROODI_CLAIM_TURN_BITS) - 1) << 1;
-    broodi_block_on(BROODI_WAITS_OBJECT, id, &seat->state, seen, slot, INT64_MAX);
-    if (broodi_thread_fate(slot, turn << 1, mask) != BROODI_FATE_LIVES)
+    const uint64_t notifier = (uint64_t)broodi_seat_ticket(seen) << 1 | 1;
+    broodi_block_on(BROODI_WAITS_OBJECT, id, &seat->state, seen, broodi_owner_slot(notifier),
+                    INT64_MAX);
+    if (broodi_owner_state(broodi_owner_complete(BROODI_THREAD, notifier, CLAIM_BITS)) !=
+        BROODI_OWNER_LIVES)
         (void)broodi_seat_change(seat, seen, (seen & ~BROODI_SEAT_PHASE) | BROODI_SEAT_CHOSEN);
 }

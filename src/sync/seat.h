@@ -36,10 +36,6 @@ enum {
     BROODI_SEAT_HANDLE_AT = BROODI_SEAT_PHASE_BITS + BROODI_TICKET_BITS,
     BROODI_EPOCH_AT = 1,
     BROODI_TICKET_AT = BROODI_EPOCH_AT + BROODI_EPOCH_BITS,
-    // The notifier in the word of a claimed seat: its slot plus one, and above it the bits of the
-    // slot's generation that follow the lowest one, which is always 1.
-    BROODI_CLAIM_SLOT_BITS = 17,
-    BROODI_CLAIM_TURN_BITS = BROODI_TICKET_BITS - BROODI_CLAIM_SLOT_BITS,
 };
 
 _Static_assert(BROODI_SEAT_HANDLE_AT + BROODI_SEAT_HANDLE_BITS == 64,
@@ -164,16 +160,12 @@ void broodi_seat_renew_ticket(struct broodi_seat *seat, uint64_t word, uint64_t 
 struct broodi_seat *broodi_seat_first(uint64_t id, uint64_t state, uint64_t *out_word,
                                       bool *out_empty);
 
-// The calling thread in the form that replaces the ticket of a claimed seat. 0 if it has no slot,
-// or the last one that there can be, which does not fit.
-uint32_t broodi_seat_claimant(void);
-
-// Claims the seat for the notifier; a notifier without that form, 0, chooses the waiter at once.
+// Claims the seat for the notifier, the calling thread; without one, 0, chooses the waiter at once.
 // False if the word was not `word` any more.
-bool broodi_seat_claim(struct broodi_seat *seat, uint64_t word, uint64_t id, uint32_t notifier);
+bool broodi_seat_claim(struct broodi_seat *seat, uint64_t word, uint64_t id, broodi_owner notifier);
 
 // Chooses all waiters that the notifier has claimed.
-void broodi_seat_choose_claimed(uint64_t id, uint32_t notifier);
+void broodi_seat_choose_claimed(uint64_t id, broodi_owner notifier);
 
 // Waits, as the waiter in this claimed seat, until the notifier has claimed the rest and chosen
 // all, or until the notifier has ended. `seen` is the word of the seat, `id` the condition.

@@ -10,7 +10,6 @@
 #include "arena/heap.h"
 #include "arena/self.h"
 #include "arena/space.h"
-#include "arena/thread_slot.h"
 #include "base/fault.h"
 #include "base/step.h"
 #include "memory/block.h"
@@ -483,22 +482,19 @@ static void a_thread_that_dies_with_the_lock_leaves_nothing(void **state)
 
 enum { MAKING = 1, WHOLE, ENDING };
 
-static int report_identity(void *arg)
+static int report_owner(void *arg)
 {
-    _Atomic uint64_t *identity = *(_Atomic uint64_t **)arg;
-    const uint32_t slot = broodi_self_slot();
-    atomic_store(identity, (uint64_t)broodi_life_id(slot).generation << 32 | slot);
+    atomic_store(*(_Atomic broodi_owner **)arg, broodi_owner_self());
     return 0;
 }
 
 // A block whose slot names a worker.
-static brood_block made_with(uint64_t worker, uint32_t phase)
+static brood_block made_with(broodi_owner worker, uint32_t phase)
 {
     brood_block block;
     assert_status(brood_block_create(&block, 1000), BROOD_OK);
     struct broodi_block_slot *slot = broodi_slot(BROODI_BLOCK, broodi_handle_unpack(block.id).slot);
-    atomic_store(&slot->worker, (uint32_t)worker);
-    atomic_store(&slot->worker_generation, (uint32_t)(worker >> 32));
+    atomic_store(&slot->worker, worker);
     assert_true(broodi_word_swap(&slot->state, broodi_word_load(&slot->state), phase));
     return block;
 }
@@ -520,17 +516,16 @@ static bool is_swept(brood_block block)
 static void only_blocks_with_a_dead_worker_are_swept(void **state)
 {
     (void)state;
-    _Atomic uint64_t dead = 0;
-    _Atomic uint64_t *out = &dead;
+    _Atomic broodi_owner dead = 0;
+    _Atomic broodi_owner *out = &dead;
     const uint32_t before = blocks_live();
-    assert_thread_ends(started_thread(report_identity, &out, sizeof out), 0);
-    const uint32_t slot = broodi_self_slot();
-    const uint64_t self = (uint64_t)broodi_life_id(slot).generation << 32 | slot;
+    assert_thread_ends(started_thread(report_owner, &out, sizeof out), 0);
+    const broodi_owner self = broodi_owner_self();
     assert_true(is_swept(made_with(atomic_load(&dead), MAKING)));
     assert_true(is_swept(made_with(atomic_load(&dead), ENDING)));
-    assert_true(is_swept(made_with(BROODI_NONE, MAKING))); // abandoned
-    assert_true(is_swept(made_with(BROODI_NONE, ENDING)));
-    assert_false(is_swept(made_with(BROODI_NONE, WHOLE)));
+    assert_true(is_swept(made_with(0, MAKING))); // abandoned
+    assert_true(is_swept(made_with(0, ENDING)));
+    assert_false(is_swept(made_with(0, WHOLE)));
     assert_false(is_swept(made_with(atomic_load(&dead), WHOLE)));
     assert_false(is_swept(made_with(self, MAKING)));
     assert_false(is_swept(made_with(self, ENDING)));

@@ -5,6 +5,7 @@
 #include "arena/family.h"
 #include "arena/self.h"
 #include "insight/snapshot.h"
+#include "sync/lock_word.h"
 
 #include <string.h>
 
@@ -101,7 +102,7 @@ static void a_thread_is_described_with_its_locks(void **state)
     assert_status(brood_lock_acquire(lock, BROOD_NOW), BROOD_OK);
     assert_status(brood_registry_set("the printer", lock.id), BROOD_OK);
     assert_true(find_thread(brood_self_thread_id(), &thread));
-    assert_int_equal(thread.slot, broodi_self_slot());
+    assert_int_equal(thread.owner, broodi_owner_self());
     assert_int_equal(thread.process, broodi_here.process);
     assert_true(thread.may_hold && !thread.has_ended);
     assert_int_equal(thread.wait.kind, BROODI_WAITS_NOT);
@@ -153,7 +154,7 @@ static void the_locks_of_a_freed_slot_are_not_listed(void **state)
     const brood_lock lock = new_lock();
     assert_status(brood_lock_acquire(lock, BROOD_NOW), BROOD_OK);
     assert_true(find_thread(brood_self_thread_id(), &thread));
-    thread.generation -= 2; // as if another thread had had the slot
+    thread.owner ^= UINT64_C(1) << BROODI_HOLDER_BITS; // an earlier thread that the lock may name
     assert_false(broodi_snapshot_lock(&thread, &position, &object));
     assert_status(brood_lock_release(lock), BROOD_OK);
     assert_status(brood_lock_destroy(lock), BROOD_OK);

@@ -7,11 +7,11 @@
 #include "../foreign.h"
 #include "arena/allocator.h"
 #include "arena/family.h"
+#include "arena/owner.h"
 #include "arena/self.h"
 #include "arena/wait.h"
 #include "os/os_thread.h"
 
-#include "arena/thread_slot.h"
 #include "base/atomic.h"
 
 #include <errno.h>
@@ -302,6 +302,11 @@ static void bury(struct mortal mortal)
     assert_status(brood_lock_destroy(mortal.lock), BROOD_OK);
 }
 
+static bool is_over(uint32_t thread)
+{
+    return broodi_owner_state(broodi_owner_at(BROODI_THREAD, thread)) == BROODI_OWNER_DEAD;
+}
+
 // A wait may return early, but not so often that it spins.
 static void assert_wait_blocks(uint32_t holder)
 {
@@ -313,7 +318,7 @@ static void assert_wait_blocks(uint32_t holder)
         waits++;
     }
     assert_true(waits < 60);
-    assert_false(broodi_thread_is_over(holder, broodi_thread_turn(holder)));
+    assert_false(is_over(holder));
 }
 
 // Returns how long the end took to be noticed.
@@ -321,12 +326,11 @@ static int64_t assert_wait_returns(uint32_t holder)
 {
     static broodi_word word;
     const int64_t before = brood_clock();
-    while (!broodi_thread_is_over(holder, broodi_thread_turn(holder)) &&
-           brood_clock() - before < BROOD_SECONDS(10))
+    while (!is_over(holder) && brood_clock() - before < BROOD_SECONDS(10))
         broodi_wait(&word, 0, holder, INT64_MAX);
     broodi_wait(&word, 0, holder, INT64_MAX); // the thread is dead already
     const int64_t took = brood_clock() - before;
-    assert_true(broodi_thread_is_over(holder, broodi_thread_turn(holder)));
+    assert_true(is_over(holder));
     return took;
 }
 
@@ -385,9 +389,9 @@ static int watch(void *arg)
 {
     const uint32_t holder = *(uint32_t *)arg;
     const int64_t limit = brood_clock() + BROOD_SECONDS(10);
-    while (!broodi_thread_is_over(holder, broodi_thread_turn(holder)) && brood_clock() < limit)
+    while (!is_over(holder) && brood_clock() < limit)
         broodi_wait(&watched_word, 0, holder, INT64_MAX);
-    CHECK(broodi_thread_is_over(holder, broodi_thread_turn(holder)));
+    CHECK(is_over(holder));
     atomic_fetch_add(&watchers_done, 1);
     return 0;
 }

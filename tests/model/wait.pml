@@ -8,7 +8,7 @@
 //            checks the word before and after
 //   wake     wake_key, wake_slot: slot by slot; the thread's state, the claim, the ring, the state
 //            again
-//   bury     broodi_thread_mark_dead of src/arena/thread_slot.c, then bury of src/process/burial.c
+//   bury     broodi_owner_state of src/arena/owner.c, then bury of src/process/burial.c
 // A new waiter takes a freed slot (begin_slot), TURNS times in all.
 //
 // Left out: time. No wait ends by a timeout, so a waiter that depends on the fallback poll of one

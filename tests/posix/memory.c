@@ -10,7 +10,6 @@
 #include "arena/family.h"
 #include "arena/self.h"
 #include "arena/space.h"
-#include "arena/thread_slot.h"
 #include "sync/lock.h"
 
 #include <dirent.h>
@@ -445,13 +444,11 @@ static void no_process_is_killed_when_several_allocate_at_once(void **state)
 // A creator that is stopped delays others for a limited time, and one that was killed does not
 // delay them.
 
-static void set_promised(brood_block block, uint32_t worker)
+static void set_promised(brood_block block, broodi_owner worker)
 {
     enum { MAKING = 1, SECTION = 4 };
     struct broodi_block_slot *slot = broodi_slot(BROODI_BLOCK, broodi_handle_unpack(block.id).slot);
     atomic_store(&slot->worker, worker);
-    atomic_store(&slot->worker_generation,
-                 worker == BROODI_NONE ? 0 : broodi_life_id(worker).generation);
     assert_true(broodi_word_swap(&slot->state, broodi_word_load(&slot->state), MAKING | SECTION));
 }
 
@@ -467,7 +464,7 @@ static void memory_promised_to_others_is_refused_after_a_while(void **state)
         broodi_slot(BROODI_BLOCK, broodi_handle_unpack(promised.id).slot);
     atomic_store(&slot->size, UINT64_C(1) << 50); // more than any machine has
     atomic_store(&slot->committed, 0);
-    set_promised(promised, broodi_self_slot());
+    set_promised(promised, broodi_owner_self());
     broodi_own_lock_patience = BROOD_MILLISECONDS(20);
     const int64_t before = brood_clock();
     assert_status(brood_block_create(&block, 2 * MIB), BROOD_NO_MEMORY);
