@@ -77,7 +77,8 @@ enum broodi_owner_state {
     BROODI_OWNER_GONE
 };
 
-// The state of a thread. If it is found ended here, its slot becomes DEAD.
+// The state of a thread. If it is found ended here, its slot becomes DEAD. For a process see
+// broodi_process_state().
 enum broodi_owner_state broodi_owner_state(broodi_owner thread);
 
 // The identity of a thread for the port.

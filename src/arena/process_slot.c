@@ -16,7 +16,7 @@
 //
 // Invariants:
 //
-// 1. The process that stores DYING is the worker, and DYING names it by its process slot. While the
+// 1. The process that stores DYING is the worker, and DYING names it as a short owner. While the
 // worker lives no other process changes the state. If it is killed, a sweep becomes the worker in
 // its place. A worker without a slot of its own, and any guest, is named 0: if it is killed, the
 // slot stays DYING until the family ends.
@@ -40,7 +40,7 @@
 #include "base/step.h"
 #include "os/os_process.h"
 
-enum { PHASE_BITS = 2, PHASE_MASK = 3 };
+enum { PHASE_BITS = 2, PHASE_MASK = 3, WORKER_BITS = 32 - PHASE_BITS };
 
 static struct broodi_process_slot *process_at(uint32_t index)
 {
@@ -77,13 +77,15 @@ static bool set_process(uint32_t index, uint64_t state, uint32_t low)
     return broodi_word_swap(&process_at(index)->state, state, low);
 }
 
-// The worker is the slot of this process plus one. 0, which no sweep takes over, in a process that
-// has no slot yet, and in a guest, whose threads may load and store `broodi_here.process` only with
-// the guard held.
+// The worker is this process. None, so that no sweep takes the slot over, in a process that has no
+// slot yet, and in a guest, whose threads may load and store `broodi_here.process` only with the
+// guard held.
 uint32_t broodi_process_low_dying(void)
 {
-    const uint32_t self = broodi_here.role == BROODI_GUEST ? BROODI_NONE : broodi_here.process;
-    return (self + 1) << PHASE_BITS | BROODI_PROCESS_DYING;
+    const broodi_owner self =
+        broodi_here.role == BROODI_GUEST ? 0 : broodi_owner_at(BROODI_PROCESS, broodi_here.process);
+    const uint32_t worker = (uint32_t)broodi_owner_shorten(self, WORKER_BITS);
+    return worker << PHASE_BITS | BROODI_PROCESS_DYING;
 }
 
 brood_status broodi_process_slot_allocate(const struct broodi_process_facts *facts,
@@ -95,17 +97,14 @@ brood_status broodi_process_slot_allocate(const struct broodi_process_facts *fac
         return status;
     broodi_step(BROODI_STEP_PROCESS_TAKEN);
     struct broodi_process_slot *slot = process_at(*out_index);
-    uint64_t state = 0;
-    if (facts->parent != BROODI_NONE)
-        state = atomic_load_explicit(&process_at(facts->parent)->state.state, memory_order_relaxed);
     atomic_store_explicit(&slot->pid, 0, memory_order_relaxed);
-    atomic_store_explicit(&slot->parent_generation, broodi_generation(state), memory_order_relaxed);
-    atomic_store_explicit(&slot->parent, facts->parent, memory_order_relaxed);
+    atomic_store_explicit(&slot->parent, broodi_owner_at(BROODI_PROCESS, facts->parent),
+                          memory_order_relaxed);
     atomic_store_explicit(&slot->code, 0, memory_order_relaxed);
     atomic_store_explicit(&slot->stop.state, 0, memory_order_relaxed);
-    // Release: pairs with the acquire in was_in_order() of parties.c. A thread that loads
-    // this value, of the slot's next process, then finds `barrier_generation` cleared in the
-    // threads of the last one.
+    // Release: pairs with the acquire in was_in_order() of parties.c. A thread that loads this
+    // value, of the slot's next process, then finds `barrier_generation` cleared in the threads of
+    // the last one.
     atomic_store_explicit(&slot->record, BROODI_RECORD_NONE, memory_order_release);
     atomic_store_explicit(&slot->origin, (uint32_t)facts->origin, memory_order_relaxed);
     atomic_store_explicit(&slot->daemon, facts->daemon, memory_order_relaxed);
@@ -113,7 +112,7 @@ brood_status broodi_process_slot_allocate(const struct broodi_process_facts *fac
     atomic_store_explicit(&slot->first_thread, BROODI_NONE, memory_order_relaxed);
     broodi_label_fit(slot->name, BROODI_LABEL, facts->name);
     // The slot is filled, except for `pid` and `space`: from now on other processes read it.
-    state = atomic_load_explicit(&slot->state.state, memory_order_relaxed);
+    const uint64_t state = atomic_load_explicit(&slot->state.state, memory_order_relaxed);
     broodi_assert(broodi_slot_is_live(state) &&
                   broodi_process_phase_of(state) == BROODI_PROCESS_DYING);
     const uint32_t generation = broodi_generation(state);
@@ -167,14 +166,8 @@ bool broodi_process_slot_has_begun(uint32_t index)
 // Whether the parent that took the slot still has its own slot, be it alive or dead.
 static bool has_parent(const struct broodi_process_slot *slot)
 {
-    const uint32_t parent = atomic_load_explicit(&slot->parent, memory_order_relaxed);
-    if (parent == BROODI_NONE)
-        return false;
-    const uint64_t state =
-        atomic_load_explicit(&process_at(parent)->state.state, memory_order_relaxed);
-    return broodi_slot_is_live(state) &&
-           broodi_generation(state) ==
-               atomic_load_explicit(&slot->parent_generation, memory_order_relaxed);
+    const broodi_owner parent = atomic_load_explicit(&slot->parent, memory_order_relaxed);
+    return parent && broodi_owner_at(BROODI_PROCESS, broodi_owner_slot(parent)) == parent;
 }
 
 bool broodi_process_has_number(const struct broodi_process_slot *slot)
@@ -190,18 +183,30 @@ static bool has_ended(const struct broodi_process_slot *slot)
            brood_os_process_birth(atomic_load_explicit(&slot->pid, memory_order_relaxed)) == 0;
 }
 
-// Whether the worker of a DYING slot is known to have ended. False while its slot is ENDED or DYING
-// itself, until that is freed; and while another process has the worker's slot, until that process
-// has ended. Both keep the DYING slot longer.
+enum broodi_owner_state broodi_process_state(broodi_owner process)
+{
+    const uint32_t index = broodi_owner_slot(process);
+    if (broodi_owner_at(BROODI_PROCESS, index) != process)
+        return BROODI_OWNER_GONE;
+    const struct broodi_process_slot *slot = process_at(index);
+    switch (broodi_process_phase_of(broodi_word_load(&slot->state))) {
+    case BROODI_PROCESS_STARTING:
+        return BROODI_OWNER_LIVES;
+    case BROODI_PROCESS_LIVE:
+        return has_ended(slot) ? BROODI_OWNER_DEAD : BROODI_OWNER_LIVES;
+    case BROODI_PROCESS_ENDED:
+        return BROODI_OWNER_DEAD;
+    default:
+        return BROODI_OWNER_GONE;
+    }
+}
+
+// Whether the worker of a DYING slot is known to have ended.
 static bool is_abandoned(uint64_t state)
 {
     const uint32_t worker = broodi_low(state) >> PHASE_BITS;
-    if (worker == 0)
-        return false;
-    const struct broodi_process_slot *slot = process_at(worker - 1);
-    const uint64_t of_worker = atomic_load_explicit(&slot->state.state, memory_order_acquire);
-    return !broodi_slot_is_live(of_worker) ||
-           (broodi_process_phase_of(of_worker) == BROODI_PROCESS_LIVE && has_ended(slot));
+    return worker && broodi_process_state(broodi_owner_complete(BROODI_PROCESS, worker,
+                                                                WORKER_BITS)) != BROODI_OWNER_LIVES;
 }
 
 // Whether the slot, whose parent has no slot any more, belongs to a process that has ended or will
@@ -214,7 +219,7 @@ static bool is_gone(const struct broodi_process_slot *slot, uint64_t state)
     case BROODI_PROCESS_DYING:
         return is_abandoned(state);
     case BROODI_PROCESS_STARTING:
-        return atomic_load_explicit(&slot->parent, memory_order_relaxed) != BROODI_NONE;
+        return atomic_load_explicit(&slot->parent, memory_order_relaxed) != 0;
     default:
         return has_ended(slot);
     }

@@ -54,6 +54,10 @@ bool broodi_process_slot_has_begun(uint32_t index);
 // or an unrelated one has. Meaningful once `pid` is not 0.
 bool broodi_process_has_number(const struct broodi_process_slot *slot);
 
+// The state of a process as an owner. LIVES also while it is not known to have ended, because its
+// number is of another namespace or was reused. A system call or a few, so not for fast paths.
+enum broodi_owner_state broodi_process_state(broodi_owner process);
+
 // For burial.c. The low word of the phase DYING, with this process as the worker; without a worker
 // if this process has no slot or is a guest.
 uint32_t broodi_process_low_dying(void);

@@ -23,16 +23,13 @@ enum { BROODI_LABEL = 7 }; // words of 8 bytes in a name
 // child has ended; the main process and a guest take their own. If the parent has no slot any more,
 // a sweep frees the slot once the process has ended. process_slot.c lists the changes of phase.
 struct broodi_process_slot {
-    // Low: enum broodi_process_phase in two bits. Above it, with DYING: the worker's process slot
-    // plus one, or 0; with ENDED: how the fork server saw the process end (report.c).
+    // Low: enum broodi_process_phase in two bits. Above it, with DYING: the worker, a short owner,
+    // or 0; with ENDED: how the fork server saw the process end (report.c).
     broodi_word state;
     // Stored by the process itself while STARTING; 0 before that, and again when a fork server
     // reports the end of a process that never became LIVE.
     _Atomic int64_t pid;
-    // Slot of the parent, and the generation of that slot. BROODI_NONE and 0 for the main process
-    // and for a guest.
-    _Atomic uint32_t parent;
-    _Atomic uint32_t parent_generation;
+    _Atomic broodi_owner parent; // 0 for the main process and for a guest
     // The exit record. The process itself stores it, as late in its end as it can (ending.c): first
     // `code`, then `record` with release. Loaded with acquire by the parent when it reaps the
     // process, and by threads that decide whether the process's threads were killed

@@ -56,15 +56,11 @@ void broodi_snapshot_family(struct broodi_snapshot_family *out)
 // Returns the pid of the parent; 0 if there is none, or the parent's slot was freed.
 static int64_t parent_of(const struct broodi_process_slot *slot)
 {
-    const uint32_t parent = atomic_load_explicit(&slot->parent, memory_order_acquire);
-    if (parent == BROODI_NONE)
+    const broodi_owner parent = atomic_load_explicit(&slot->parent, memory_order_acquire);
+    const uint32_t index = broodi_owner_slot(parent);
+    if (!parent || broodi_owner_at(BROODI_PROCESS, index) != parent)
         return 0;
-    const uint64_t state = broodi_word_load(&process_at(parent)->state);
-    if (!broodi_slot_is_live(state) ||
-        broodi_generation(state) !=
-            atomic_load_explicit(&slot->parent_generation, memory_order_acquire))
-        return 0;
-    return atomic_load_explicit(&process_at(parent)->pid, memory_order_relaxed);
+    return atomic_load_explicit(&process_at(index)->pid, memory_order_relaxed);
 }
 
 static enum broodi_origin origin_of(const struct broodi_process_slot *slot)

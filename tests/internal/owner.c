@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
-// Owners: their encoding, short owners, and the states of threads.
+// Owners: their encoding, short owners, and the states of threads and processes.
 #include "../meeting.h"
 
 #include "arena/family.h"
 #include "arena/kinds.h"
 #include "arena/owner.h"
+#include "arena/process_slot.h"
 #include "arena/self.h"
 
 enum { SHORT = 29 };
@@ -109,6 +110,33 @@ static void a_thread_that_ended_with_a_lock_is_dead_until_an_heir_releases_it(vo
     assert_int_equal(broodi_owner_state(dead), BROODI_OWNER_GONE);
 }
 
+static int stay(void *unused)
+{
+    (void)unused;
+    note("slot", (uint64_t)broodi_here.process + 1);
+    return brood_stop_wait(MEETING_PATIENCE) == BROOD_OK ? 0 : 1;
+}
+
+static void a_killed_process_is_dead_until_it_is_joined(void **state)
+{
+    (void)state;
+    note("slot", 0);
+    brood_process *process = started_process(stay, NULL, 0);
+    assert_true(await_note("slot", 1));
+    const broodi_owner child = broodi_owner_at(BROODI_PROCESS, (uint32_t)noted("slot") - 1);
+    assert_int_equal(broodi_process_state(child), BROODI_OWNER_LIVES);
+    assert_status(brood_process_kill(process), BROOD_OK);
+    const int64_t deadline = brood_clock() + MEETING_PATIENCE;
+    while (broodi_process_state(child) == BROODI_OWNER_LIVES && brood_clock() < deadline)
+        brood_sleep(BROOD_MILLISECONDS(1));
+    assert_int_equal(broodi_process_state(child), BROODI_OWNER_DEAD);
+    assert_status(brood_process_join(process, MEETING_PATIENCE, NULL), BROOD_OK);
+    assert_int_equal(broodi_process_state(child), BROODI_OWNER_GONE);
+    assert_int_equal(broodi_process_state(this_process()), BROODI_OWNER_LIVES);
+    assert_int_equal(broodi_process_state(0), BROODI_OWNER_GONE);
+    brood_process_drop(process);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -117,6 +145,7 @@ int main(void)
         cmocka_unit_test(a_slot_that_is_free_or_does_not_exist_has_no_owner),
         cmocka_unit_test(a_thread_lives_until_it_ends),
         cmocka_unit_test(a_thread_that_ended_with_a_lock_is_dead_until_an_heir_releases_it),
+        cmocka_unit_test(a_killed_process_is_dead_until_it_is_joined),
     };
     brood_init();
     return cmocka_run_group_tests(tests, NULL, NULL);
