@@ -186,24 +186,29 @@ uint32_t broodi_self_process(void)
     return process;
 }
 
-// The phase changes before the life ends, so that no other thread mistakes an orderly end for a
-// death: while STARTING the life is not checked. If the thread holds a lock the phase becomes DEAD
-// instead, and waiters for the lock find that the holder has ended. The thread's last store to
-// `held` and the clearing of `barrier_generation` precede the swap, which is a release.
+// If the thread holds no lock, the phase changes before the life ends, so that no other thread
+// mistakes the orderly end for a death: while STARTING the life is not checked. If it holds a lock,
+// the slot stays LIVE until the life has ended, which waiters for the lock find. Were it DEAD
+// before, another thread could have the slot when this one ends the life in it. The thread's last
+// store to `held` and the clearing of `barrier_generation` precede the swap and the end of the
+// life, both of which are releases.
 static void end_slot(uint32_t index)
 {
     struct broodi_thread_slot *slot = broodi_slot(BROODI_THREAD, index);
-    const uint64_t state = atomic_load_explicit(&slot->state.state, memory_order_relaxed);
+    uint64_t state = atomic_load_explicit(&slot->state.state, memory_order_relaxed);
+    const uint32_t process = broodi_thread_process_of(state);
+    const uint32_t low = broodi_thread_low(BROODI_THREAD_STARTING, process);
     const bool holds = atomic_load_explicit(&slot->held, memory_order_relaxed) > 0;
-    const enum broodi_thread_phase phase = holds ? BROODI_THREAD_DEAD : BROODI_THREAD_STARTING;
-    const uint32_t low = broodi_thread_low(phase, broodi_thread_process_of(state));
     atomic_store_explicit(&slot->barrier_generation, 0, memory_order_relaxed);
-    (void)broodi_word_swap(&slot->state, state, low);
+    if (!holds && broodi_word_swap(&slot->state, state, low))
+        state = broodi_state(broodi_generation(state), low);
+    broodi_step(BROODI_STEP_THREAD_ENDING);
     brood_os_life_end(&slot->life);
     broodi_step(BROODI_STEP_THREAD_ENDED);
-    if (!holds &&
-        broodi_slot_free(BROODI_THREAD, index, broodi_state(broodi_generation(state), low)))
-        broodi_process_slot_discount(broodi_thread_process_of(state));
+    if (holds)
+        (void)broodi_thread_mark_dead(index, state);
+    else if (broodi_slot_free(BROODI_THREAD, index, state))
+        broodi_process_slot_discount(process);
 }
 
 // The thread object is completed last: then a thread that joins this one finds the rest done.

@@ -114,8 +114,8 @@ enum broodi_thread_phase {
     BROODI_THREAD_STARTING = 1,
     // The thread lives, or has ended and no thread has found that yet.
     BROODI_THREAD_LIVE,
-    // The thread has ended, or is ending and uses no shared object any more. The slot is in
-    // quarantine: it is not freed while a lock names it.
+    // The thread's life has ended. The slot is in quarantine: it is not freed while a lock names
+    // it.
     BROODI_THREAD_DEAD,
 };
 

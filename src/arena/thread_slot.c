@@ -7,7 +7,7 @@
 //   STARTING         free       the same thread, if its life could not begin
 //   LIVE             STARTING   the same thread at its orderly end, if `held` is 0
 //   STARTING         free       the same thread, when its life has ended
-//   LIVE             DEAD       the same thread at its orderly end, if `held` is not 0
+//   LIVE             DEAD       the same thread, when its life has ended, if `held` is not 0
 //   LIVE             DEAD       any thread that finds that the life is over
 //   STARTING, LIVE   DEAD       the worker of the thread's process, which has ended (burial.c)
 //   DEAD             free       any thread that buries it, if no lock names the slot
@@ -31,8 +31,8 @@
 // the same time, and a burial that is interrupted anywhere is done again from the start.
 //
 // If the thread is killed while the slot is LIVE, any thread finds that by the life. While it is
-// STARTING no thread checks that, and the slot becomes DEAD when its process is buried. A thread
-// that stores DEAD itself ends its life just after that.
+// STARTING no thread checks that, and the slot becomes DEAD when its process is buried. No
+// slot is DEAD before its thread's life has ended.
 #include "arena/thread_slot.h"
 
 #include "arena/family.h"

@@ -14,6 +14,7 @@
     STEP(SLOT_FREED, "a slot was freed, and not counted")                                          \
     STEP(THREAD_TAKEN, "a thread took its slot, and its liveness cannot be checked yet")           \
     STEP(THREAD_BEGUN, "a thread's liveness can be checked, and its slot is not LIVE yet")         \
+    STEP(THREAD_ENDING, "a thread ends in order, and its liveness has not ended")                  \
     STEP(THREAD_ENDED, "a thread's liveness ended, and its slot is not freed")                     \
     STEP(PROCESS_TAKEN, "a process's slot was taken, and not filled")                              \
     STEP(PROCESS_DYING, "a process's slot is being freed, and its threads are not buried")         \

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: MIT
+// The slots of threads and processes at the ends of their lives. Tests stop a thread at a step, or
+// write what a process that was stopped or killed there would have left.
+#include "../meeting.h"
+
+#include "arena/family.h"
+#include "arena/kinds.h"
+#include "arena/self.h"
+#include "arena/slots.h"
+#include "base/atomic.h"
+#include "base/step.h"
+
+static uint32_t slots_taken(enum broodi_kind kind)
+{
+    uint32_t taken = 0;
+    for (uint32_t i = 0; i < broodi_slot_limit(kind); i++) {
+        const broodi_word *word = broodi_slot(kind, i); // every slot begins with its state
+        taken += broodi_slot_is_live(atomic_load(&word->state));
+    }
+    return taken;
+}
+
+static brood_lock new_lock(void)
+{
+    brood_lock lock;
+    assert_status(brood_lock_create(&lock), BROOD_OK);
+    return lock;
+}
+
+// A thread that stops at a step
+
+static enum broodi_step wanted;
+static _Atomic uint32_t held_up; // 1: a thread has stopped; 2: it may continue
+
+static void hold_up(enum broodi_step step)
+{
+    uint32_t none = 0;
+    if (step != wanted || !atomic_compare_exchange_strong(&held_up, &none, 1))
+        return;
+    while (atomic_load(&held_up) != 2)
+        brood_sleep(BROOD_MILLISECONDS(1));
+}
+
+static void stop_at(enum broodi_step step)
+{
+    wanted = step;
+    atomic_store(&held_up, 0);
+    broodi_step_hook = hold_up;
+}
+
+static void await_stop(void)
+{
+    while (atomic_load(&held_up) == 0)
+        brood_sleep(BROOD_MILLISECONDS(1));
+}
+
+static void let_go(void)
+{
+    broodi_step_hook = NULL;
+    atomic_store(&held_up, 2);
+}
+
+// Threads
+
+static int leave_locked(void *arg)
+{
+    return (int)brood_lock_acquire(*(brood_lock *)arg, MEETING_PATIENCE);
+}
+
+static void a_slot_is_not_reused_while_its_thread_ends(void **state)
+{
+    (void)state;
+    const brood_lock lock = new_lock();
+    stop_at(BROODI_STEP_THREAD_ENDING);
+    brood_thread *thread = started_thread(leave_locked, &lock, sizeof lock);
+    await_stop();
+    const uint32_t taken = slots_taken(BROODI_THREAD);
+    const brood_status early = brood_lock_acquire(lock, BROOD_MILLISECONDS(200));
+    broodi_kind_sweep(BROODI_THREAD);
+    const uint32_t left = slots_taken(BROODI_THREAD);
+    let_go();
+    assert_thread_ends(thread, BROOD_OK);
+    assert_status(early, BROOD_TIMEOUT);
+    assert_int_equal(left, taken);
+    assert_status(brood_lock_acquire(lock, MEETING_PATIENCE), BROOD_OWNER_DIED);
+    broodi_kind_sweep(BROODI_THREAD);
+    assert_int_equal(slots_taken(BROODI_THREAD), taken - 1);
+    assert_status(brood_lock_release(lock), BROOD_OK);
+    assert_status(brood_lock_destroy(lock), BROOD_OK);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_slot_is_not_reused_while_its_thread_ends),
+    };
+    brood_init();
+    (void)broodi_self_slot();
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
