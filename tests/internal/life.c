@@ -3,6 +3,7 @@
 // write what a process that was stopped or killed there would have left.
 #include "../meeting.h"
 
+#include "../foreign.h"
 #include "arena/family.h"
 #include "arena/kinds.h"
 #include "arena/self.h"
@@ -89,10 +90,37 @@ static void a_slot_is_not_reused_while_its_thread_ends(void **state)
     assert_status(brood_lock_destroy(lock), BROOD_OK);
 }
 
+static brood_local local;
+
+static void use_lock(void *value)
+{
+    const brood_lock *lock = value;
+    assert_status(brood_lock_acquire(*lock, MEETING_PATIENCE), BROOD_OK);
+    assert_status(brood_lock_release(*lock), BROOD_OK);
+}
+
+static void leave_value(void *value)
+{
+    assert_status(brood_local_set(local, value), BROOD_OK);
+}
+
+static void a_slot_that_a_destructor_takes_is_freed(void **state)
+{
+    (void)state;
+    brood_lock lock = new_lock();
+    assert_status(brood_local_create(&local, use_lock), BROOD_OK);
+    const uint32_t taken = slots_taken(BROODI_THREAD);
+    foreign_thread_join(foreign_thread_start(leave_value, &lock));
+    assert_int_equal(slots_taken(BROODI_THREAD), taken);
+    brood_local_destroy(local);
+    assert_status(brood_lock_destroy(lock), BROOD_OK);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_slot_is_not_reused_while_its_thread_ends),
+        cmocka_unit_test(a_slot_that_a_destructor_takes_is_freed),
     };
     brood_init();
     (void)broodi_self_slot();
