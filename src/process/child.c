@@ -93,8 +93,9 @@ static brood_exit conclude(const brood_process *process, brood_exit seen)
     if (seen.kind == BROOD_TERMINATED && !was_ended_by_brood(process, seen))
         seen =
             (brood_exit){ .kind = BROOD_EXITED, .code = seen.code, .native = (uint32_t)seen.code };
+    const uint32_t record = broodi_child_record(slot); // before `code`, which was stored before it
     const int32_t code = atomic_load_explicit(&slot->code, memory_order_relaxed);
-    switch (broodi_child_record(slot)) {
+    switch (record) {
     case BROODI_RECORD_RETURNED:
         if (!agrees(code, seen))
             break;
