@@ -19,7 +19,7 @@ void broodi_process_slot_discount(uint32_t process);
 
 // What is known of a process before it begins.
 struct broodi_process_facts {
-    uint32_t parent; // slot, or BROODI_NONE
+    uint32_t parent; // slot; BROODI_NONE for the main process and a guest
     enum broodi_origin origin;
     const char *name;
     bool daemon;

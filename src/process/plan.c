@@ -133,8 +133,11 @@ static brood_status take_slot(struct broodi_start *start)
                                                   [BROOD_START_FORKSERVER] =
                                                       BROODI_ORIGIN_FORKSERVER,
                                                   [BROOD_START_FORK] = BROODI_ORIGIN_FORK };
+    const uint32_t parent = broodi_self_process();
+    if (parent == BROODI_NONE) // a guest: a sweep would take the slot for that of an orphan
+        return BROOD_NO_RESOURCES;
     const struct broodi_process_facts facts = {
-        .parent = broodi_self_process(),
+        .parent = parent,
         .origin = start->detached ? BROODI_ORIGIN_SERVER : origins[start->method],
         .name = start->process->member.name,
         .daemon = start->process->daemon,
