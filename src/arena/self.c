@@ -190,8 +190,8 @@ uint32_t broodi_self_process(void)
 // mistakes the orderly end for a death: while STARTING the life is not checked. If it holds a lock,
 // the slot stays LIVE until the life has ended, which waiters for the lock find. Were it DEAD
 // before, another thread could have the slot when this one ends the life in it. The thread's last
-// store to `held` and the clearing of `barrier_generation` precede the swap and the end of the life,
-// both of which are releases.
+// store to `held` and the clearing of `barrier_generation` precede the swap and the end of the
+// life, both of which are releases.
 static void end_slot(uint32_t index)
 {
     struct broodi_thread_slot *slot = broodi_slot(BROODI_THREAD, index);

@@ -70,17 +70,26 @@ brood_status broodi_served_await_end(const brood_process *process, int64_t deadl
 
 // A child without a handle is known by its pid, which cannot be reused as long as its server
 // lives and has not reported its end. So open a handle of the pid first: if both hold after that,
-// the handle is the child's, and not that of a process which got the pid later.
-brood_status broodi_served_end(const brood_process *process, bool hard)
+// the handle is the child's, and not that of a process which got the pid later. False if the pid
+// may not be the child's any more; otherwise the caller releases `out`, which may have no handle.
+static bool open_child(const brood_process *process, brood_os_child *out)
 {
     brood_exit seen;
-    brood_os_child child = process->child;
-    const bool held = brood_os_process_open(&child);
-    brood_status status = BROOD_OK;
+    *out = process->child;
+    (void)brood_os_process_open(out);
     if (server_lives(process) && !broodi_report_read(process->slot, &seen))
-        status = brood_os_process_end(&child, hard);
-    if (held)
-        brood_os_process_release(&child);
+        return true;
+    brood_os_process_release(out);
+    return false;
+}
+
+brood_status broodi_served_end(const brood_process *process, bool hard)
+{
+    brood_os_child child;
+    if (!open_child(process, &child))
+        return BROOD_OK;
+    const brood_status status = brood_os_process_end(&child, hard);
+    brood_os_process_release(&child);
     return status;
 }
 
@@ -105,6 +114,27 @@ static bool await_how(const brood_process *process)
         brood_os_server_continue(&process->server->child);
     }
     return broodi_report_read(process->slot, &seen);
+}
+
+// Without a handle the server's report is awaited, which only a child that has begun gets. The slot
+// of another child is still STARTING, so that the child has no threads in the family.
+static void kill_and_await(const brood_process *process, const brood_os_child *child)
+{
+    (void)brood_os_process_end(child, true);
+    if (brood_os_process_await_end(child, INT64_MAX) != BROOD_OK &&
+        broodi_process_slot_has_begun(process->slot))
+        (void)await_how(process);
+}
+
+void broodi_served_kill(const brood_process *process)
+{
+    brood_os_child child;
+    if (process->child.handle >= 0) {
+        kill_and_await(process, &process->child);
+    } else if (process->child.pid > 0 && open_child(process, &child)) {
+        kill_and_await(process, &child);
+        brood_os_process_release(&child);
+    }
 }
 
 // The short wait lets a server that is just dying be seen as dead by the next attempt.

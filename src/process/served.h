@@ -24,6 +24,10 @@ brood_status broodi_served_end(const brood_process *process, bool hard);
 // otherwise the target could still run, in a child that the program has no handle of.
 void broodi_served_load_pid(brood_process *process);
 
+// Kills the child of a failed start, and waits until it has ended: its slot is freed then, and with
+// it its threads are buried. Does nothing if the child is not known by a handle or by its pid.
+void broodi_served_kill(const brood_process *process);
+
 // Whether a child that ended without a reply did not end by itself: it ended with its server, or as
 // a spare, before it became this child. Then the target has not run, and the start can be repeated.
 bool broodi_served_can_repeat(const brood_process *process);

@@ -13,8 +13,8 @@
 //   another slot and record, only if the child has ended and had not sent it
 //   (broodi_served_can_repeat).
 // - Until enlist has succeeded, the start owns the child: its object, its slot and its life. If the
-//   start fails, discard ends all three. A child that has replied READY, or may yet do so, is
-//   killed; one that has replied with a failure ends by itself.
+//   start fails, discard ends all three: it kills the child, and frees the slot when the child has
+//   ended.
 // - After enlist the list of children owns the slot, and the start one reference to the object,
 //   which becomes the caller's. No later step can fail.
 // - A fork server is detached: it is not enlisted, and its slot is freed with its last reference.
@@ -172,21 +172,6 @@ static brood_status attempt_repeatedly(struct broodi_start *start)
 
 // Discard
 
-// Whether another process reaps the child: the fork server reaps a served child, and the system's
-// first process a detached fork server.
-static bool is_reaped_elsewhere(const struct broodi_start *start)
-{
-    return start->detached || start->process->server;
-}
-
-// Also kills a child that ends by itself if this process reaps it: reap() then does not wait long.
-static void kill_child(const struct broodi_start *start)
-{
-    const bool ends_soon = is_reaped_elsewhere(start) && start->reply == BROODI_REPLY_FAILURE;
-    if (!ends_soon && start->process->child.pid > 0)
-        (void)broodi_child_end(start->process, true);
-}
-
 static void reap(const brood_os_child *child, brood_exit *out)
 {
     (void)brood_os_process_await_end(child, INT64_MAX);
@@ -194,19 +179,30 @@ static void reap(const brood_os_child *child, brood_exit *out)
         brood_os_thread_yield();
 }
 
+// Kills the child of a failed start, and waits until it has ended, since its slot is freed next. A
+// fork server has no threads in the family, and one that has replied with a failure ends by itself.
+// Returns whether `out` is how the child ended.
+static bool end_child(const struct broodi_start *start, brood_exit *out)
+{
+    const brood_process *process = start->process;
+    if (process->server) {
+        broodi_served_kill(process);
+        return broodi_report_read(process->slot, out);
+    }
+    if (process->child.pid > 0 && !(start->detached && start->reply == BROODI_REPLY_FAILURE))
+        (void)broodi_child_end(process, true);
+    if (!start->detached)
+        reap(&process->child, out);
+    return !start->detached;
+}
+
 // Ends the child of a failed start, and adds to the error text how it ended if it did so before its
 // reply.
-static void undo_launch(struct broodi_start *start, brood_status status)
+static void undo_launch(const struct broodi_start *start, brood_status status)
 {
     brood_exit end;
     char text[128];
-    bool is_known = true; // how the child ended
-    kill_child(start);
-    if (is_reaped_elsewhere(start))
-        is_known = broodi_report_read(start->process->slot, &end);
-    else
-        reap(&start->process->child, &end);
-    if (!is_known || start->reply != BROODI_REPLY_NONE || status != BROOD_SYSTEM)
+    if (!end_child(start, &end) || start->reply != BROODI_REPLY_NONE || status != BROOD_SYSTEM)
         return;
     (void)brood_exit_text(end, text, sizeof text);
     (void)broodi_fail(status, "the child ended before it reached its target: %s", text);
