@@ -111,7 +111,7 @@ static struct entry *find_same(bucket *list, brood_target function,
 }
 
 // Makes the entry of the function with this encoding valid, or adds it.
-static brood_status encode(bucket *list, brood_target function, const struct entry **out)
+static brood_status encode(bucket *list, brood_target function, const struct broodi_target **out)
 {
     const uint64_t unloads = brood_os_module_unloads(); // before the search: see is_valid
     struct broodi_target *target;
@@ -128,7 +128,7 @@ static brood_status encode(bucket *list, brood_target function, const struct ent
             return broodi_fail(BROOD_NO_MEMORY, "a cached target");
         add(list, entry);
     }
-    *out = entry;
+    *out = entry->target;
     return BROOD_OK;
 }
 
@@ -136,10 +136,10 @@ brood_status broodi_target_encode_cached(brood_target function, const struct bro
 {
     bucket *list = bucket_of(encoded, (uintptr_t)function);
     const struct entry *entry = find_valid(list, function);
-    const brood_status status = entry ? BROOD_OK : encode(list, function, &entry);
-    if (status == BROOD_OK)
-        *out = entry->target;
-    return status;
+    if (!entry)
+        return encode(list, function, out);
+    *out = entry->target;
+    return BROOD_OK;
 }
 
 // Resolving
