@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "os/os_guard.h"
 
+#include "win32/win32.h"
+
 #include "base/atomic.h"
 
 #include <windows.h>
