@@ -8,13 +8,14 @@ include(CheckCCompilerFlag)
 
 set(BROOD_CORE_SOURCES
   base/cpu.c base/exit.c base/invariant.c base/status.c base/time.c
-  arena/allocator.c arena/arena.c arena/blocking.c arena/groups.c arena/heap.c arena/here.c
-  arena/kinds.c arena/members.c arena/owner.c arena/process_slot.c arena/report.c arena/self.c
-  arena/space.c arena/thread_slot.c
+  arena/allocator.c arena/arena.c arena/blocking.c arena/chunk.c arena/groups.c arena/heap.c
+  arena/here.c arena/kinds.c arena/members.c arena/owner.c arena/process_slot.c arena/report.c
+  arena/self.c arena/space.c arena/thread_slot.c
   sync/barrier.c sync/condition.c sync/event.c sync/lock.c sync/lock_slot.c sync/object.c
   sync/once.c sync/parties.c sync/seat.c sync/semaphore.c
   thread/handlers.c thread/local.c thread/stop.c thread/thread.c
-  memory/block.c memory/gap.c memory/mapping.c memory/registry.c memory/section.c
+  memory/block.c memory/gap.c memory/heap_lock.c memory/mapping.c memory/registry.c
+  memory/section.c memory/sweep.c
   process/boot.c process/burial.c process/child.c process/children.c process/copy.c
   process/ending.c process/environment.c process/init.c process/method.c process/plan.c
   process/process.c process/served.c process/server.c process/standard.c process/start.c

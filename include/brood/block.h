@@ -98,9 +98,9 @@ BROOD_API size_t brood_block_size(brood_block block);
  * @brief Destroys the block: every copy of the handle is stale from now on, and the memory is
  * freed.
  *
- * Memory of blocks of up to 1 MiB is kept for later blocks, in a modest amount (on Windows: all of
- * it). A larger block's memory is returned to the system at once; on Windows as soon as no process
- * has it mapped.
+ * Memory of blocks of up to 1 MiB is kept for later blocks: up to 64 MiB while blocks are created,
+ * and 1 MiB from the first call on that follows a second without (on Windows: all of it). A larger
+ * block's memory is returned to the system at once; on Windows as soon as no process has it mapped.
  *
  * @param block  the block.
  * @retval BROOD_STALE            the block was destroyed before.

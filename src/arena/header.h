@@ -62,10 +62,12 @@ struct broodi_groups {
 
 // The map of the heap. The lock guards all of it.
 struct broodi_heap {
-    uint64_t lock;      // the handle of that lock, one of the library's own
-    uint32_t chunks;    // chunks with an index below this have a slot and a bit in `free`
-    uint32_t spare;     // chunks that are free and committed
-    uint32_t unchecked; // bytes committed since the last check of the memory left, see heap.c
+    uint64_t lock;           // the handle of that lock, one of the library's own
+    uint32_t chunks;         // chunks with an index below this have a slot and a bit in `free`
+    uint32_t spare;          // chunks that are free and committed
+    uint32_t lowest;         // no chunk below it is free
+    uint32_t unchecked;      // bytes committed since the last check of the memory left, see chunk.c
+    _Atomic int64_t trim_at; // chunk.c: when free chunks are to be decommitted; 0: never
 
     // The heads of one list for each class: a chunk in which a cell is free, plus one; 0: none.
     uint32_t room[BROODI_HEAP_CLASSES];
@@ -78,17 +80,17 @@ struct broodi_heap {
     // a section ended.
     uint64_t hopeless;
 
-    uint32_t swept;                         // block.c: the slot that was checked last
+    uint32_t swept;                         // sweep.c: the slot that was checked last
     uint64_t free[BROODI_HEAP_CHUNKS / 64]; // a bit for each chunk
 };
 
 // The slot of a chunk. The heap's lock guards all but `object_at`.
 struct broodi_chunk {
-    uint32_t use;       // 0: free; the class of its cells plus one; or RUN, see heap.c
+    uint32_t use;       // 0: free; its list plus one; or RUN, see heap.c
     uint32_t taken;     // how many cells are allocated
-    uint32_t next;      // in the list of its class: a chunk plus one; 0: none
+    uint32_t next;      // in its list: a chunk plus one; 0: none
     uint32_t previous;  // the same
-    uint32_t committed; // see heap.c
+    uint32_t committed; // see chunk.c
     uint32_t used;      // whether its bytes may be other than zero
 
     // In the first chunk of a group: where the group lies in the object; 0: not claimed.

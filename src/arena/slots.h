@@ -203,14 +203,22 @@ struct broodi_party_slot {
     uint32_t reserved[7];
 };
 
+// How the slot of a block begins: what records memory. See memory_slot.h.
+struct broodi_memory_slot {
+    broodi_word state;       // low: see memory_slot.h
+    _Atomic uint64_t place;  // offset in the window; in the memory object, for a section
+    _Atomic uint64_t size;   // bytes, as requested
+    _Atomic broodi_owner worker; // the thread that creates or destroys it; 0: abandoned
+};
+
 // A block of shared memory.
 struct broodi_block_slot {
-    broodi_word state;      // low: see block_slot.h
-    _Atomic uint64_t place; // offset in the window; in the memory object, for a section
-    _Atomic uint64_t size;  // bytes, as requested
-    _Atomic uint64_t name;  // the name of its section, and the process that keeps the section
+    broodi_word state;
+    _Atomic uint64_t place;
+    _Atomic uint64_t size;
+    _Atomic broodi_owner worker;
+    _Atomic uint64_t name; // the name of its section, and the process that keeps the section
     _Atomic int64_t keeper;
-    _Atomic broodi_owner worker; // the thread that creates or destroys the block; 0: abandoned
     // Bytes of the section that are committed while the block is created; the rest is promised.
     _Atomic uint64_t committed;
     uint64_t reserved[1];

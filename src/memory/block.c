@@ -4,29 +4,24 @@
 // A block's slot records where its memory is; the map of the heap (heap.h) is derived from the
 // slots. A block is a cell of the heap or, if it is larger than BROODI_HEAP_LARGEST, a section
 // (os_memory.h). Its place is the offset of a cell in the window, or of a section in the memory
-// object. The low word of the state is a phase, and a flag for sections (block_slot.h):
+// object. The phases of its life are in memory_slot.h.
 //
-//   NEW --place--> MAKING --ready--> WHOLE --destroy--> ENDING --> free
-//
-// A place is allocated and freed under the heap's lock, and only a holder of that lock sees NEW.
-// Committing and destroying a section take long and are done without the lock. A block that is
-// MAKING or ENDING names its worker, the thread that creates or destroys it, in its slot: if the
-// worker has died, a sweep frees the block. A worker that cannot acquire the lock in time, because
-// the holder is stopped, abandons the block, with the same result. The heir of a holder that died
-// frees each NEW block and rebuilds the map of the heap.
-#include "memory/block.h"
-
+// Committing and destroying a section take long and are done without the heap's lock. A worker that
+// cannot acquire the lock in time, because the holder is stopped, abandons the block: the next
+// sweep frees it. The heir of a holder that died frees each NEW block and rebuilds the map of the
+// heap (heap_lock.h).
 #include "arena/allocator.h"
-#include "arena/groups.h"
 #include "arena/heap.h"
 #include "base/deadline.h"
 #include "base/fail.h"
 #include "base/invariant.h"
 #include "base/step.h"
 #include "memory/block_slot.h"
-#include "memory/gap.h"
+#include "memory/heap_lock.h"
 #include "memory/mapping.h"
+#include "memory/memory_slot.h"
 #include "memory/section.h"
+#include "memory/sweep.h"
 #include "os/os_clock.h"
 #include "sync/lock.h"
 #include "sync/object.h"
@@ -34,127 +29,20 @@
 #include <brood/block.h>
 #include <string.h>
 
-static struct broodi_heap *heap(void)
+static struct broodi_memory_slot *memory_at(uint32_t index)
 {
-    return &broodi_family.header->heap;
+    return broodi_memory_at(BROODI_BLOCK, index);
 }
-
-// For assertions: whether the calling thread holds the lock.
-static bool holds_heap(void)
-{
-    return broodi_own_lock_is_held(heap()->lock);
-}
-
-static bool is_unfinished(uint64_t state)
-{
-    const uint32_t phase = broodi_block_phase_of(state);
-    return phase == BROODI_BLOCK_MAKING || phase == BROODI_BLOCK_ENDING;
-}
-
-// The lock
 
 static void free_slot(uint32_t index)
 {
     (void)broodi_slot_free(BROODI_BLOCK, index, broodi_word_load(&broodi_block_at(index)->state));
 }
 
-static void free_section(uint32_t index)
-{
-    const struct broodi_block_slot *block = broodi_block_at(index);
-    broodi_gap_add(broodi_block_place_of(block), broodi_section_length_of(block));
-    free_slot(index);
-}
-
-static void rebuild_map(void)
-{
-    const uint32_t limit = broodi_slot_limit(BROODI_BLOCK);
-    broodi_heap_forget();
-    broodi_step(BROODI_STEP_HEAP_FORGOTTEN);
-    broodi_gaps_forget(); // the dead holder may have stored only a part of its change
-    for (uint32_t index = 0; (index = broodi_slot_next(BROODI_BLOCK, index, limit)) < limit;
-         index++) {
-        const struct broodi_block_slot *block = broodi_block_at(index);
-        const uint64_t state = broodi_word_load(&block->state);
-        if (!broodi_slot_is_live(state))
-            continue;
-        if (broodi_block_phase_of(state) == BROODI_BLOCK_NEW)
-            free_slot(index);
-        else if (!broodi_block_is_section(state))
-            broodi_heap_mark(broodi_block_place_of(block), (size_t)broodi_block_size_of(block));
-    }
-    broodi_heap_trim();
-}
-
-static brood_status lock_heap(void)
-{
-    const brood_status status = broodi_own_lock_acquire(heap()->lock);
-    if (status != BROOD_OWNER_DIED)
-        return status;
-    rebuild_map();
-    return BROOD_OK;
-}
-
-static void unlock_heap(void)
-{
-    broodi_own_lock_release(heap()->lock);
-}
-
-brood_status broodi_blocks_prepare(void)
-{
-    return broodi_own_lock_make(&heap()->lock);
-}
-
-// Loads the phase again after the worker was found ended: it may have finished just before.
-static bool is_abandoned(const struct broodi_block_slot *block)
-{
-    return is_unfinished(broodi_word_load(&block->state)) && !broodi_block_has_worker(block) &&
-           is_unfinished(broodi_word_load(&block->state));
-}
-
-// Frees the slot before the cell: a reader of the place that finds the state unchanged afterwards
-// has read the place of a cell that was still this block's.
 static void free_cell(uint32_t index)
 {
-    broodi_assert(holds_heap());
-    const uint64_t place = broodi_block_place_of(broodi_block_at(index));
-    const size_t size = (size_t)broodi_block_size_of(broodi_block_at(index));
-    free_slot(index);
-    broodi_step(BROODI_STEP_BLOCK_FREED);
-    broodi_heap_free(place, size);
-}
-
-static void free_abandoned(uint32_t index, uint64_t state)
-{
-    if (!broodi_block_is_section(state)) {
-        free_cell(index);
-        return;
-    }
-    broodi_section_destroy(broodi_block_at(index));
-    free_section(index);
-}
-
-// Checks `count` slots behind `*index`, around the end of the table, and frees the abandoned
-// blocks; returns whether there were any.
-static bool sweep_some(uint32_t *index, uint32_t count)
-{
-    broodi_assert(holds_heap());
-    bool any = false;
-    const uint32_t limit = broodi_slot_limit(BROODI_BLOCK);
-    for (uint32_t n = 0; n < count && n < limit; n++) {
-        *index = *index + 1 < limit ? *index + 1 : 0;
-        const uint64_t state = broodi_word_load(&broodi_block_at(*index)->state);
-        if (!broodi_slot_is_live(state) || !is_abandoned(broodi_block_at(*index)))
-            continue;
-        free_abandoned(*index, state);
-        any = true;
-    }
-    return any;
-}
-
-bool broodi_blocks_sweep(void)
-{
-    uint32_t index = 0;
-    return sweep_some(&index, UINT32_MAX);
+    (void)broodi_memory_free_cell(BROODI_BLOCK, index,
+                                  broodi_word_load(&broodi_block_at(index)->state));
 }
 
 // Making
@@ -177,15 +65,15 @@ static brood_status allocate_place(struct making *making, uint64_t *out_place)
 
 static uint32_t in_phase(uint32_t phase, bool section)
 {
-    return phase | (section ? BROODI_BLOCK_SECTION : 0);
+    return phase | (section ? BROODI_MEMORY_SECTION : 0);
 }
 
 // NEW becomes MAKING.
 static void record_place(const struct making *making, uint64_t place)
 {
     struct broodi_block_slot *block = making->block;
-    broodi_assert(broodi_block_is_in(block, BROODI_BLOCK_NEW));
-    broodi_block_set_worker(block);
+    broodi_assert(broodi_memory_is_in(memory_at(making->index), BROODI_MEMORY_NEW));
+    broodi_memory_set_worker(memory_at(making->index));
     atomic_store_explicit(&block->name, 0, memory_order_release);
     atomic_store_explicit(&block->place, place, memory_order_release);
     atomic_store_explicit(&block->size, making->size, memory_order_release);
@@ -193,15 +81,15 @@ static void record_place(const struct making *making, uint64_t place)
                           memory_order_relaxed);
     broodi_step(BROODI_STEP_BLOCK_WRITTEN);
     (void)broodi_word_swap(&block->state, broodi_word_load(&block->state),
-                           in_phase(BROODI_BLOCK_MAKING, making->section));
+                           in_phase(BROODI_MEMORY_MAKING, making->section));
 }
 
 // Allocates a slot and a place. The caller holds the lock.
 static brood_status reserve(struct making *making)
 {
-    broodi_assert(holds_heap());
+    broodi_assert(broodi_heap_is_locked());
     uint64_t place = 0;
-    brood_status status = broodi_slot_allocate(BROODI_BLOCK, BROODI_BLOCK_NEW, &making->index);
+    brood_status status = broodi_slot_allocate(BROODI_BLOCK, BROODI_MEMORY_NEW, &making->index);
     if (status != BROOD_OK)
         return status;
     making->block = broodi_block_at(making->index);
@@ -219,14 +107,13 @@ static brood_status reserve(struct making *making)
 // Each request for a large block also sweeps a part of the table for abandoned blocks.
 static brood_status reserve_now(struct making *making)
 {
-    enum { AT_ONCE = 1024 };
-    brood_status status = lock_heap();
+    brood_status status = broodi_heap_lock();
     if (status != BROOD_OK)
         return status;
     if (making->section)
-        (void)sweep_some(&heap()->swept, AT_ONCE);
+        broodi_blocks_sweep_some();
     status = reserve(making);
-    unlock_heap();
+    broodi_heap_unlock();
     return status;
 }
 
@@ -265,15 +152,15 @@ static brood_status make_ready(const struct making *making)
 // the block.
 static void discard(uint32_t index, bool section)
 {
-    if (lock_heap() != BROOD_OK) {
-        broodi_block_abandon(broodi_block_at(index));
+    if (broodi_heap_lock() != BROOD_OK) {
+        broodi_memory_abandon(memory_at(index));
         return;
     }
     if (section)
-        free_section(index);
+        broodi_memory_free_range(index);
     else
         free_cell(index);
-    unlock_heap();
+    broodi_heap_unlock();
 }
 
 // Using and destroying
@@ -286,7 +173,7 @@ static brood_status find_data(brood_block block, void **out)
     const uint64_t state = broodi_word_load(&slot->state);
     if (!broodi_block_is_whole_in(state, block.id))
         return BROOD_STALE;
-    if (broodi_block_is_section(state))
+    if (broodi_memory_is_section(state))
         return broodi_mapping_find(block.id, slot, out);
     const uint64_t place = broodi_block_place_of(slot);
     const uint64_t size = broodi_block_size_of(slot);
@@ -318,29 +205,32 @@ size_t brood_block_size(brood_block block)
 static brood_status begin_ending(brood_block block, struct broodi_block_slot *slot,
                                  bool *out_section)
 {
-    broodi_assert(holds_heap());
+    broodi_assert(broodi_heap_is_locked());
     const uint64_t state = broodi_word_load(&slot->state);
     if (!broodi_block_is_whole_in(state, block.id))
         return BROOD_STALE;
-    *out_section = broodi_block_is_section(state);
+    const uint32_t index = broodi_handle_unpack(block.id).slot;
+    *out_section = broodi_memory_is_section(state);
     if (!*out_section) {
-        free_cell(broodi_handle_unpack(block.id).slot);
+        free_cell(index);
         return BROOD_OK;
     }
-    broodi_block_set_worker(slot);
-    (void)broodi_word_swap(&slot->state, state, BROODI_BLOCK_ENDING | BROODI_BLOCK_SECTION);
+    broodi_memory_set_worker(memory_at(index));
+    (void)broodi_word_swap(&slot->state, state, BROODI_MEMORY_ENDING | BROODI_MEMORY_SECTION);
     return BROOD_OK;
 }
 
 // Destroys the section of a large block that is ENDING, then frees its slot and place.
 static void end_large(brood_block block, struct broodi_block_slot *slot)
 {
-    broodi_assert(broodi_block_is_in(slot, BROODI_BLOCK_ENDING) && !holds_heap());
+    const uint32_t index = broodi_handle_unpack(block.id).slot;
+    broodi_assert(broodi_memory_is_in(memory_at(index), BROODI_MEMORY_ENDING));
+    broodi_assert(!broodi_heap_is_locked());
     broodi_step(BROODI_STEP_BLOCK_ENDING);
     broodi_mapping_forget(block.id);
     broodi_section_destroy(slot);
     broodi_step(BROODI_STEP_BLOCK_EMPTIED);
-    discard(broodi_handle_unpack(block.id).slot, true);
+    discard(index, true);
 }
 
 static brood_status destroy(brood_block block)
@@ -350,12 +240,12 @@ static brood_status destroy(brood_block block)
         return broodi_object_not_found(BROODI_BLOCK);
     if (!broodi_block_is_whole(block.id))
         return BROOD_STALE;
-    brood_status status = lock_heap();
+    brood_status status = broodi_heap_lock();
     if (status != BROOD_OK)
         return status;
     bool section = false;
     status = begin_ending(block, slot, &section);
-    unlock_heap();
+    broodi_heap_unlock();
     if (section)
         end_large(block, slot);
     return status;
@@ -377,9 +267,9 @@ static brood_status map_at_once(brood_block created, struct broodi_block_slot *b
     const brood_status status = broodi_mapping_add(created.id, block, &address);
     if (status == BROOD_OK)
         return status;
-    broodi_block_set_worker(block);
+    broodi_memory_set_worker(memory_at(broodi_handle_unpack(created.id).slot));
     if (broodi_word_swap(&block->state, broodi_word_load(&block->state),
-                         BROODI_BLOCK_ENDING | BROODI_BLOCK_SECTION))
+                         BROODI_MEMORY_ENDING | BROODI_MEMORY_SECTION))
         end_large(created, block);
     return status;
 }
@@ -387,9 +277,9 @@ static brood_status map_at_once(brood_block created, struct broodi_block_slot *b
 static brood_status finish(brood_block *out, const struct making *making)
 {
     struct broodi_block_slot *block = making->block;
-    broodi_assert(broodi_block_is_in(block, BROODI_BLOCK_MAKING));
+    broodi_assert(broodi_memory_is_in(memory_at(making->index), BROODI_MEMORY_MAKING));
     (void)broodi_word_swap(&block->state, broodi_word_load(&block->state),
-                           in_phase(BROODI_BLOCK_WHOLE, making->section));
+                           in_phase(BROODI_MEMORY_WHOLE, making->section));
     broodi_step(BROODI_STEP_BLOCK_WHOLE);
     const brood_block created = { broodi_handle_of(BROODI_BLOCK, making->index) };
     const brood_status status = making->section ? map_at_once(created, block) : BROOD_OK;
@@ -413,16 +303,6 @@ static brood_status make(brood_block *out, size_t size, bool lazy)
     return status;
 }
 
-// Frees all abandoned blocks; returns whether there were any, so that a retry may find memory.
-static bool sweep_locked(void)
-{
-    if (lock_heap() != BROOD_OK)
-        return false;
-    const bool any = broodi_blocks_sweep();
-    unlock_heap();
-    return any;
-}
-
 static brood_status create(brood_block *out, size_t size, bool lazy)
 {
     brood_status status = broodi_object_check_out(out);
@@ -431,7 +311,7 @@ static brood_status create(brood_block *out, size_t size, bool lazy)
     if (size == 0)
         return broodi_fail(BROOD_INVALID, "size is 0");
     status = make(out, size, lazy);
-    return status == BROOD_NO_MEMORY && sweep_locked() ? make(out, size, lazy) : status;
+    return status == BROOD_NO_MEMORY && broodi_memory_sweep() ? make(out, size, lazy) : status;
 }
 
 brood_status brood_block_create(brood_block *out, size_t size)

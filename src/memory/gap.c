@@ -46,7 +46,7 @@ static int compare(const void *a, const void *b)
 static bool is_live_section(uint32_t index)
 {
     const uint64_t state = broodi_word_load(&broodi_block_at(index)->state);
-    return broodi_slot_is_live(state) && broodi_block_is_section(state);
+    return broodi_slot_is_live(state) && broodi_memory_is_section(state);
 }
 
 static size_t add_extents(struct range *ranges)

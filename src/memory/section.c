@@ -17,12 +17,13 @@ static uint64_t promised(void)
          index++) {
         const struct broodi_block_slot *block = broodi_block_at(index);
         const uint64_t state = broodi_word_load(&block->state);
-        if (!broodi_slot_is_live(state) || broodi_block_phase_of(state) != BROODI_BLOCK_MAKING ||
-            !broodi_block_is_section(state))
+        if (!broodi_slot_is_live(state) || broodi_memory_phase_of(state) != BROODI_MEMORY_MAKING ||
+            !broodi_memory_is_section(state))
             continue;
         const uint64_t length = broodi_section_length_of(block);
         const uint64_t committed = atomic_load_explicit(&block->committed, memory_order_relaxed);
-        bytes += committed < length && broodi_block_has_worker(block) ? length - committed : 0;
+        if (committed < length && broodi_memory_has_worker(broodi_memory_at(BROODI_BLOCK, index)))
+            bytes += length - committed;
     }
     return bytes;
 }

@@ -12,7 +12,7 @@
 #include "arena/thread_slot.h"
 #include "arena/wait.h"
 #include "base/step.h"
-#include "memory/block.h"
+#include "memory/sweep.h"
 #include "sync/barrier.h"
 #include "sync/lock.h"
 #include "sync/parties.h"

@@ -36,7 +36,7 @@
 #include "base/fail.h"
 #include "base/fault.h"
 #include "base/invariant.h"
-#include "memory/block.h"
+#include "memory/heap_lock.h"
 #include "memory/registry.h"
 #include "os/os_boot.h"
 #include "os/os_process.h"
@@ -232,7 +232,7 @@ static void begin_main(int (*executable_atexit)(void (*)(void)))
     if (status == BROOD_OK)
         status = broodi_registry_prepare();
     if (status == BROOD_OK)
-        status = broodi_blocks_prepare();
+        status = broodi_heap_prepare();
     if (status == BROOD_OK)
         status = broodi_self_prepare(&hooks);
     if (status == BROOD_OK)

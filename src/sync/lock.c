@@ -372,6 +372,11 @@ brood_status broodi_own_lock_acquire(uint64_t id)
                : status;
 }
 
+brood_status broodi_own_lock_try(uint64_t id)
+{
+    return acquire_slot(id, broodi_handle_slot(BROODI_OWN_LOCK, id), BROOD_NOW);
+}
+
 bool broodi_own_lock_is_held(uint64_t id)
 {
     const struct broodi_lock_slot *slot = broodi_handle_slot(BROODI_OWN_LOCK, id);

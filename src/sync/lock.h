@@ -16,6 +16,7 @@
 extern brood_duration broodi_own_lock_patience;
 brood_status broodi_own_lock_make(uint64_t *out_id);
 brood_status broodi_own_lock_acquire(uint64_t id);
+brood_status broodi_own_lock_try(uint64_t id); // does not wait
 void broodi_own_lock_release(uint64_t id);
 
 // Whether the calling thread holds the lock. For assertions.

@@ -6,16 +6,18 @@
 #include "../foreign.h"
 #include "../platform.h"
 #include "arena/allocator.h"
+#include "arena/chunk.h"
 #include "arena/family.h"
 #include "arena/heap.h"
 #include "arena/self.h"
 #include "arena/space.h"
 #include "base/fault.h"
 #include "base/step.h"
-#include "memory/block.h"
+#include "memory/heap_lock.h"
+#include "memory/sweep.h"
 #include "sync/lock.h"
 
-enum { CHUNK = BROODI_HEAP_CHUNK, UNIT = BROODI_HEAP_UNIT, SPARE = 16 };
+enum { CHUNK = BROODI_HEAP_CHUNK, UNIT = BROODI_HEAP_UNIT, SPARE = 16, KEPT = 1024 };
 
 static struct broodi_heap *heap(void)
 {
@@ -148,16 +150,27 @@ static void assert_account(void)
         assert_int_equal(seen, memory_kept());
 }
 
+// Lets the next call of the heap find that no chunk was allocated for a second.
+static void rest(void)
+{
+    if (atomic_load(&heap()->trim_at))
+        atomic_store(&heap()->trim_at, 1);
+}
+
+// Also: all of the memory is decommitted after a rest, if this system can do that.
 static void assert_empty(bool shrunk)
 {
     uint32_t spare = 0;
+    assert_true(heap()->spare <= KEPT || !shrunk);
+    rest();
+    broodi_chunks_trim_if_due();
     for (uint32_t index = 0; index < heap()->chunks; index++) {
         assert_int_equal(chunk_at(index)->use, 0);
         assert_true(heap()->free[index / 64] >> (index % 64) & 1);
         spare += chunk_at(index)->committed;
     }
-    for (uint32_t class = 0; class < BROODI_HEAP_CLASSES; class ++)
-        assert_int_equal(heap()->room[class], 0);
+    for (uint32_t list = 0; list < BROODI_HEAP_CLASSES; list++)
+        assert_int_equal(heap()->room[list], 0);
     assert_int_equal(heap()->spare, spare);
     assert_true(spare <= SPARE || !shrunk);
     assert_account();
@@ -275,10 +288,10 @@ struct picture {
     uint32_t spare;
 };
 
-static uint32_t length_of(uint32_t class)
+static uint32_t length_of(uint32_t list)
 {
     uint32_t length = 0;
-    for (uint32_t next = heap()->room[class]; next; next = chunk_at(next - 1)->next)
+    for (uint32_t next = heap()->room[list]; next; next = chunk_at(next - 1)->next)
         length++;
     return length;
 }
@@ -290,14 +303,15 @@ static void draw(struct picture *picture)
     picture->spare = heap()->spare;
     for (uint32_t index = 0; index < heap()->chunks; index++)
         picture->taken += chunk_at(index)->use ? chunk_at(index)->taken : 0;
-    for (uint32_t class = 0; class < BROODI_HEAP_CLASSES; class ++)
-        picture->room[class] = length_of(class);
+    for (uint32_t list = 0; list < BROODI_HEAP_CLASSES; list++)
+        picture->room[list] = length_of(list);
 }
 
 // Spoils the map as a process that dies with the lock may leave it.
 static void spoil(void)
 {
     heap()->spare = 12345;
+    heap()->lowest = 99999;
     memset(heap()->room, 7, sizeof heap()->room);
     memset(heap()->free, 0, sizeof heap()->free);
     for (uint32_t index = 0; index < heap()->chunks; index++) {
@@ -315,6 +329,7 @@ static void a_rebuilt_map_is_the_same(void **state)
     uint64_t seed = 4711;
     for (int turn = 0; turn < 20; turn++) {
         exchange(&seed, 700);
+        (void)broodi_chunks_trim();
         draw(&before);
         if (turn % 2)
             spoil();
@@ -322,7 +337,7 @@ static void a_rebuilt_map_is_the_same(void **state)
         for (size_t i = 0; i < HELD; i++)
             if (held[i].size)
                 broodi_heap_mark(held[i].place, held[i].size);
-        broodi_heap_trim();
+        (void)broodi_chunks_trim();
         draw(&after);
         assert_memory_equal(&before, &after, sizeof before);
     }
@@ -337,8 +352,87 @@ static void memory_left_committed_by_a_death_is_decommitted(void **state)
     for (size_t i = 0; i < 8; i++)
         assert_status(take(&runs[i], BROODI_HEAP_LARGEST), BROOD_OK);
     broodi_heap_forget();
-    broodi_heap_trim();
+    (void)broodi_chunks_trim();
     assert_empty(can_decommit());
+}
+
+// More chunks than stay committed at rest, fewer than stay so while the heap is used.
+enum { MANY = 200 };
+
+static void free_many(void)
+{
+    struct cell runs[MANY];
+    for (size_t i = 0; i < MANY; i++)
+        assert_status(take(&runs[i], CHUNK), BROOD_OK);
+    for (size_t i = 0; i < MANY; i++)
+        free_cell(&runs[i]);
+}
+
+static void chunks_stay_committed_while_the_heap_is_used(void **state)
+{
+    (void)state;
+    struct cell small;
+    free_many();
+    assert_in_range(heap()->spare, MANY, KEPT);
+    assert_account();
+    free_many();
+    assert_in_range(heap()->spare, MANY, KEPT);
+    rest();
+    assert_status(take(&small, 100), BROOD_OK);
+    assert_true(heap()->spare <= SPARE || !can_decommit());
+    free_cell(&small);
+    assert_account();
+}
+
+static void no_more_than_64_mib_stay_committed(void **state)
+{
+    (void)state;
+    enum { MOST = KEPT + 100 };
+    static struct cell runs[MOST];
+    for (size_t i = 0; i < MOST; i++)
+        if (take(&runs[i], CHUNK) != BROOD_OK)
+            runs[i].size = 0;
+    for (size_t i = 0; i < MOST; i++)
+        if (runs[i].size)
+            free_cell(&runs[i]);
+    assert_true(heap()->spare <= KEPT || !can_decommit());
+    assert_account();
+    assert_empty(can_decommit());
+}
+
+static void a_run_may_be_larger_than_a_group(void **state)
+{
+    (void)state;
+    struct cell run;
+    assert_status(take(&run, 5 * BROODI_HEAP_LARGEST + 3), BROOD_OK);
+    free_cell(&run);
+    assert_status(take(&run, broodi_family.arena.size + 1), BROOD_NO_MEMORY);
+    const uint32_t chunks = heap()->chunks;
+    assert_status(take(&run, broodi_family.arena.size), BROOD_NO_MEMORY);
+    assert_int_equal(heap()->chunks, chunks);
+    assert_empty(can_decommit());
+}
+
+// Without the lock: a thread that waits.
+static void free_memory_is_returned_after_a_second_of_rest(void **state)
+{
+    (void)state;
+    assert_int_equal(enter(NULL), 0);
+    free_many();
+    assert_int_equal(leave(NULL), 0);
+    broodi_heap_rest();
+    if (!can_decommit()) {
+        print_message("this system does not decommit memory of the window\n");
+        skip();
+    }
+    const int64_t deadline = brood_clock() + MEETING_PATIENCE;
+    while (heap()->spare > SPARE) {
+        assert_true(brood_clock() < deadline);
+        brood_sleep(BROOD_MILLISECONDS(20));
+        broodi_heap_rest();
+    }
+    assert_int_equal(atomic_load(&heap()->trim_at), 0);
+    assert_account();
 }
 
 // Large blocks
@@ -728,6 +822,10 @@ int main(void)
         locked_test(the_last_of_the_window_is_used),
         locked_test(a_rebuilt_map_is_the_same),
         locked_test(memory_left_committed_by_a_death_is_decommitted),
+        locked_test(chunks_stay_committed_while_the_heap_is_used),
+        locked_test(no_more_than_64_mib_stay_committed),
+        locked_test(a_run_may_be_larger_than_a_group),
+        cmocka_unit_test(free_memory_is_returned_after_a_second_of_rest),
         cmocka_unit_test(a_search_that_runs_out_of_memory_does_not_hide_a_gap),
         cmocka_unit_test(large_blocks_do_not_overlap),
         cmocka_unit_test(the_ranges_of_large_blocks_are_reused),

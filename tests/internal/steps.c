@@ -14,7 +14,6 @@
 #include "arena/slots.h"
 #include "base/atomic.h"
 #include "base/step.h"
-#include "memory/block.h"
 
 enum {
     COMPANIONS = 3,  // two threads and a process
@@ -233,6 +232,20 @@ static int use_block(struct member *member)
     return 0;
 }
 
+// Frees more chunks than stay committed at rest. The next call of the heap finds that no chunk was
+// allocated for a second.
+static int let_the_heap_rest(struct member *member)
+{
+    brood_block blocks[3];
+    for (int i = 0; i < 3; i++)
+        CHECK(brood_block_create(&blocks[i], MIB) == BROOD_OK);
+    for (int i = 0; i < 3; i++)
+        CHECK(brood_block_destroy(blocks[i]) == BROOD_OK);
+    if (atomic_load(&broodi_family.header->heap.trim_at))
+        atomic_store(&broodi_family.header->heap.trim_at, 1);
+    return use_block(member);
+}
+
 static int take_and_end(void *arg)
 {
     struct member *member = *(struct member **)arg;
@@ -295,7 +308,8 @@ static int (*const acts[])(struct member *) = {
     use_semaphore, use_event,          notify,
     meet,          use_what_may_go,    make_and_destroy,
     use_block,     use_name,           wait_for_what_may_go,
-    start_thread,  start_process,      hoard,
+    start_thread,  let_the_heap_rest,  start_process,
+    hoard,
 };
 
 enum {

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: MIT
+// The lock of the heap, which every thread holds that allocates or frees the memory of a
+// block.
+#ifndef HEAP_LOCK_H
+#define HEAP_LOCK_H
+
+#include <brood/status.h>
+#include <stdbool.h>
+
+// Creates the lock. Called once, during brood_init.
+brood_status broodi_heap_prepare(void);
+
+// Acquires the lock. If its holder has died, rebuilds the map of the heap from the slots first.
+// Fails as broodi_own_lock_acquire.
+brood_status broodi_heap_lock(void);
+void broodi_heap_unlock(void);
+
+// For assertions: whether the calling thread holds the lock.
+bool broodi_heap_is_locked(void);
+
+// For threads that wait, about once a second: returns free memory to the system if no memory was
+// allocated for a second. Costs one load if there is nothing to return. Does not wait for the lock.
+void broodi_heap_rest(void);
+
+#endif

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: MIT
+#include "memory/sweep.h"
+
+#include "arena/allocator.h"
+#include "arena/chunk.h"
+#include "arena/groups.h"
+#include "arena/heap.h"
+#include "base/invariant.h"
+#include "base/step.h"
+#include "memory/block_slot.h"
+#include "memory/gap.h"
+#include "memory/heap_lock.h"
+#include "memory/memory_slot.h"
+#include "memory/section.h"
+
+// Frees the slot before the cell: a reader of the place that finds the state unchanged afterwards
+// has read the place of a cell that was still this slot's.
+bool broodi_memory_free_cell(enum broodi_kind kind, uint32_t index, uint64_t state)
+{
+    broodi_assert(broodi_heap_is_locked());
+    const uint64_t place = broodi_memory_place_of(broodi_memory_at(kind, index));
+    const size_t size = (size_t)broodi_memory_size_of(broodi_memory_at(kind, index));
+    if (!broodi_slot_free(kind, index, state))
+        return false;
+    broodi_step(BROODI_STEP_BLOCK_FREED);
+    broodi_heap_free(place, size);
+    return true;
+}
+
+void broodi_memory_free_range(uint32_t index)
+{
+    const struct broodi_block_slot *block = broodi_block_at(index);
+    broodi_gap_add(broodi_block_place_of(block), broodi_section_length_of(block));
+    (void)broodi_slot_free(BROODI_BLOCK, index, broodi_word_load(&block->state));
+}
+
+// Blocks
+
+// Frees the block if it is abandoned; returns whether it was.
+static bool sweep_block(uint32_t index)
+{
+    broodi_assert(broodi_heap_is_locked());
+    const uint64_t state = broodi_word_load(&broodi_block_at(index)->state);
+    if (!broodi_memory_is_abandoned(broodi_memory_at(BROODI_BLOCK, index)))
+        return false;
+    if (!broodi_memory_is_section(state))
+        return broodi_memory_free_cell(BROODI_BLOCK, index, state);
+    broodi_section_destroy(broodi_block_at(index));
+    broodi_memory_free_range(index);
+    return true;
+}
+
+bool broodi_blocks_sweep(void)
+{
+    bool any = false;
+    const uint32_t limit = broodi_slot_limit(BROODI_BLOCK);
+    for (uint32_t index = 0; (index = broodi_slot_next(BROODI_BLOCK, index, limit)) < limit;
+         index++)
+        any |= sweep_block(index);
+    return any;
+}
+
+void broodi_blocks_sweep_some(void)
+{
+    enum { AT_ONCE = 1024 };
+    uint32_t *index = &broodi_family.header->heap.swept;
+    const uint32_t limit = broodi_slot_limit(BROODI_BLOCK);
+    for (uint32_t n = 0; n < AT_ONCE && n < limit; n++) {
+        *index = *index + 1 < limit ? *index + 1 : 0;
+        (void)sweep_block(*index);
+    }
+}
+
+bool broodi_memory_sweep(void)
+{
+    if (broodi_heap_lock() != BROOD_OK)
+        return false;
+    bool any = broodi_blocks_sweep();
+    any |= broodi_chunks_trim();
+    broodi_heap_unlock();
+    return any;
+}
