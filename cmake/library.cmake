@@ -14,8 +14,8 @@ set(BROOD_CORE_SOURCES
   sync/barrier.c sync/condition.c sync/event.c sync/lock.c sync/lock_slot.c sync/object.c
   sync/once.c sync/parties.c sync/seat.c sync/semaphore.c
   thread/handlers.c thread/local.c thread/stop.c thread/thread.c
-  memory/block.c memory/gap.c memory/heap_lock.c memory/mapping.c memory/registry.c
-  memory/section.c memory/sweep.c
+  memory/block.c memory/gap.c memory/heap_lock.c memory/mapping.c memory/piece.c
+  memory/registry.c memory/section.c memory/sweep.c
   process/boot.c process/burial.c process/child.c process/children.c process/copy.c
   process/ending.c process/environment.c process/init.c process/method.c process/plan.c
   process/process.c process/served.c process/server.c process/standard.c process/start.c

@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 #define BROODI_ARENA_MAGIC UINT64_C(0x616e657261646f62) // "bodarena"
-#define BROODI_ARENA_LAYOUT 5
+#define BROODI_ARENA_LAYOUT 6
 
 enum {
     BROODI_HEAP_CHUNK = 65536,
@@ -18,14 +18,15 @@ enum {
     BROODI_HEAP_GROUP = 16, // chunks that are contiguous in the object, too: an extent (space.h)
     BROODI_HEAP_UNIT = 64,  // bytes: a cache line
     BROODI_HEAP_CLASSES = 32,
-    BROODI_HEAP_LARGEST = 1 << 20, // bytes; a larger block is a section
+    BROODI_HEAP_LISTS = 2 * BROODI_HEAP_CLASSES, // for each class, one for each user (heap.h)
+    BROODI_HEAP_LARGEST = 1 << 20,               // bytes; a larger block is a section
 };
 
 enum {
     // Slots of each table behind the header.
     BROODI_FIRST = 64,
     // Bytes of the window that are committed and accessible from the start.
-    BROODI_BOOT = 2 * BROODI_HEAP_CHUNK,
+    BROODI_BOOT = 3 * BROODI_HEAP_CHUNK,
 };
 
 struct broodi_table_state {
@@ -54,7 +55,7 @@ struct broodi_space {
 };
 
 // See groups.h.
-enum { BROODI_GROUPS = 3137 }; // of all tables that have groups: see groups.c
+enum { BROODI_GROUPS = 3649 }; // of all tables that have groups: see groups.c
 
 struct broodi_groups {
     _Atomic uint32_t words[BROODI_GROUPS];
@@ -69,8 +70,8 @@ struct broodi_heap {
     uint32_t unchecked;      // bytes committed since the last check of the memory left, see chunk.c
     _Atomic int64_t trim_at; // chunk.c: when free chunks are to be decommitted; 0: never
 
-    // The heads of one list for each class: a chunk in which a cell is free, plus one; 0: none.
-    uint32_t room[BROODI_HEAP_CLASSES];
+    // The heads of the lists: a chunk in which a cell is free, plus one; 0: none.
+    uint32_t room[BROODI_HEAP_LISTS];
 
     // gap.c: a range between sections that is known to be free.
     uint64_t gap;

@@ -12,11 +12,17 @@
 #include <string.h>
 
 // What a chunk is used for: the number of its list plus one, or RUN.
-enum { RUN = BROODI_HEAP_CLASSES + 1 };
+enum { RUN = BROODI_HEAP_LISTS + 1 };
 
 static struct broodi_heap *heap(void)
 {
     return &broodi_family.header->heap;
+}
+
+// The list of the chunks that have cells of this class for this user.
+static uint32_t list_of(enum broodi_heap_user user, uint32_t class)
+{
+    return (uint32_t)user * BROODI_HEAP_CLASSES + class;
 }
 
 // Lists of chunks that have a free cell
@@ -73,7 +79,7 @@ static bool is_allocated(const struct broodi_chunk *chunk, uint32_t cell)
 static uint32_t class_in(const struct broodi_chunk *chunk)
 {
     broodi_assert(chunk->use > 0 && chunk->use < RUN);
-    return chunk->use - 1;
+    return (chunk->use - 1) % BROODI_HEAP_CLASSES;
 }
 
 static void allocate_cell(uint32_t index, uint32_t cell)
@@ -149,7 +155,8 @@ static brood_status allocate_run(uint32_t count, uint64_t *out_place, bool *out_
     return BROOD_OK;
 }
 
-brood_status broodi_heap_allocate(size_t size, uint64_t *out_place, bool *out_zero)
+brood_status broodi_heap_allocate(enum broodi_heap_user user, size_t size, uint64_t *out_place,
+                                  bool *out_zero)
 {
     *out_zero = false;
     if (size > broodi_family.arena.size)
@@ -157,7 +164,7 @@ brood_status broodi_heap_allocate(size_t size, uint64_t *out_place, bool *out_ze
                            broodi_family.arena.size);
     return broodi_cell_is_run(size)
                ? allocate_run(broodi_cell_run_length(size), out_place, out_zero)
-               : allocate_small(broodi_cell_class_of(size), out_place);
+               : allocate_small(list_of(user, broodi_cell_class_of(size)), out_place);
 }
 
 // Access. In each group, chunks become accessible from the first one on, up to the last that this
@@ -236,10 +243,10 @@ void broodi_heap_forget(void)
     broodi_chunks_forget();
 }
 
-void broodi_heap_mark(uint64_t place, size_t size)
+void broodi_heap_mark(enum broodi_heap_user user, uint64_t place, size_t size)
 {
     const uint32_t first = broodi_chunk_of(place);
-    const uint32_t list = broodi_cell_class_of(size);
+    const uint32_t list = list_of(user, broodi_cell_class_of(size));
     if (broodi_cell_is_run(size)) {
         for (uint32_t index = first; index < first + broodi_cell_run_length(size); index++)
             broodi_chunk_occupy(index, RUN);

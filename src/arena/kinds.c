@@ -11,6 +11,7 @@ enum {
     THREADS = 1 << 17,
     NAMES = 1 << 12,
     OWN_LOCKS = 1 << 10,
+    PIECES = 1 << 18,
     OBJECTS = 1 << 20, // for each of the other kinds
     NARROW_BITS = 4,
     NARROW_CHUNKS = BROODI_HEAP_CHUNKS < 1 << 14 ? BROODI_HEAP_CHUNKS : 1 << 14,
@@ -33,6 +34,7 @@ struct boot {
     struct broodi_barrier_slot barriers[BROODI_FIRST];
     struct broodi_party_slot parties[BROODI_FIRST];
     struct broodi_block_slot blocks[BROODI_FIRST];
+    struct broodi_piece_slot pieces[BROODI_FIRST];
     struct broodi_name_slot names[BROODI_FIRST];
     struct broodi_seat seats[BROODI_FIRST];
     struct broodi_chunk chunks[BROODI_FIRST];
@@ -59,6 +61,7 @@ const struct broodi_kind_row broodi_kinds[BROODI_KINDS] = {
     [BROODI_BARRIER] = ROW("barrier", barriers, OBJECTS, OBJECTS >> NARROW_BITS),
     [BROODI_PARTY] = ROW("party", parties, OBJECTS, OBJECTS >> NARROW_BITS),
     [BROODI_BLOCK] = ROW("block", blocks, OBJECTS, OBJECTS >> NARROW_BITS),
+    [BROODI_PIECE] = ROW("piece of memory", pieces, PIECES, PIECES >> NARROW_BITS),
     [BROODI_CHUNK] = ROW("chunk", chunks, BROODI_HEAP_CHUNKS, NARROW_CHUNKS),
 };
 

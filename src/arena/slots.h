@@ -203,11 +203,11 @@ struct broodi_party_slot {
     uint32_t reserved[7];
 };
 
-// How the slot of a block begins: what records memory. See memory_slot.h.
+// How the slots of blocks and pieces begin: what records memory. See memory_slot.h.
 struct broodi_memory_slot {
-    broodi_word state;       // low: see memory_slot.h
-    _Atomic uint64_t place;  // offset in the window; in the memory object, for a section
-    _Atomic uint64_t size;   // bytes, as requested
+    broodi_word state;           // low: see memory_slot.h
+    _Atomic uint64_t place;      // offset in the window; in the memory object, for a section
+    _Atomic uint64_t size;       // bytes, as requested
     _Atomic broodi_owner worker; // the thread that creates or destroys it; 0: abandoned
 };
 
@@ -221,6 +221,19 @@ struct broodi_block_slot {
     _Atomic int64_t keeper;
     // Bytes of the section that are committed while the block is created; the rest is promised.
     _Atomic uint64_t committed;
+    uint64_t reserved[1];
+};
+
+// A piece of memory for the library's own use, which belongs to an object; see piece.h.
+struct broodi_piece_slot {
+    broodi_word state;
+    _Atomic uint64_t place;
+    _Atomic uint64_t size;
+    _Atomic broodi_owner worker;
+    _Atomic uint64_t object; // the handle of the object
+    _Atomic uint64_t data;   // for the user of the piece, as `next`
+    _Atomic uint32_t next;
+    uint32_t unused;
     uint64_t reserved[1];
 };
 

@@ -72,6 +72,13 @@
     STEP(BLOCK_ENDING, "a large block is being destroyed, and its memory not freed")               \
     STEP(BLOCK_UNNAMED, "a section's name was removed from its slot, and the section not ended")   \
     STEP(BLOCK_EMPTIED, "a large block's memory was freed, and its slot not")                      \
+    STEP(PIECE_TAKEN, "a piece's slot was taken, and no memory")                                   \
+    STEP(PIECE_PLACED, "a piece has memory, and its slot does not record it")                      \
+    STEP(PIECE_WRITTEN, "a piece's slot records its memory, and not that the record is complete")  \
+    STEP(PIECE_MAKING, "a piece is being created, and not complete")                               \
+    STEP(PIECE_WHOLE, "a piece is complete, and still names its worker")                           \
+    STEP(PIECE_CLAIMED, "a piece names who claims it, and is not ENDING")                          \
+    STEP(PIECE_FREED, "a piece's slot was freed, and its memory not")                              \
     STEP(HEAP_FORGOTTEN, "the map of the heap was discarded, and not rebuilt")                     \
     STEP(HEAP_GROWN, "chunks' slots were committed, and the chunks not added to the map")          \
     STEP(HEAP_COMMITTED, "a chunk was committed, and the map does not say so")                     \

@@ -60,7 +60,8 @@ struct making {
 static brood_status allocate_place(struct making *making, uint64_t *out_place)
 {
     return making->section ? broodi_section_allocate(making->size, making->lazy, out_place)
-                           : broodi_heap_allocate((size_t)making->size, out_place, &making->zero);
+                           : broodi_heap_allocate(BROODI_HEAP_BLOCKS, (size_t)making->size,
+                                                  out_place, &making->zero);
 }
 
 static uint32_t in_phase(uint32_t phase, bool section)

@@ -22,7 +22,7 @@ brood_status broodi_heap_prepare(void)
 }
 
 // Frees the NEW slots of a kind and marks the cells of the others.
-static void rebuild(enum broodi_kind kind)
+static void rebuild(enum broodi_kind kind, enum broodi_heap_user user)
 {
     const uint32_t limit = broodi_slot_limit(kind);
     for (uint32_t index = 0; (index = broodi_slot_next(kind, index, limit)) < limit; index++) {
@@ -33,7 +33,8 @@ static void rebuild(enum broodi_kind kind)
         if (broodi_memory_phase_of(state) == BROODI_MEMORY_NEW)
             (void)broodi_slot_free(kind, index, state);
         else if (!broodi_memory_is_section(state))
-            broodi_heap_mark(broodi_memory_place_of(slot), (size_t)broodi_memory_size_of(slot));
+            broodi_heap_mark(user, broodi_memory_place_of(slot),
+                             (size_t)broodi_memory_size_of(slot));
     }
 }
 
@@ -42,7 +43,8 @@ static void rebuild_map(void)
     broodi_heap_forget();
     broodi_step(BROODI_STEP_HEAP_FORGOTTEN);
     broodi_gaps_forget(); // the dead holder may have stored only a part of its change
-    rebuild(BROODI_BLOCK);
+    rebuild(BROODI_BLOCK, BROODI_HEAP_BLOCKS);
+    rebuild(BROODI_PIECE, BROODI_HEAP_PIECES);
     (void)broodi_chunks_trim();
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The lock of the heap, which every thread holds that allocates or frees the memory of a
-// block.
+// The lock of the heap, which every thread holds that allocates or frees the memory of a block or a
+// piece.
 #ifndef HEAP_LOCK_H
 #define HEAP_LOCK_H
 

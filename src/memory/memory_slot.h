@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What the slot of a block records of its memory: its place, and who creates or frees it.
+// What the slots of blocks and of pieces have in common: they record memory, and who creates or
+// frees it.
 //
 // The low word of the state is a phase, and a flag for blocks that are sections:
 //
@@ -28,7 +29,7 @@ enum {
 #define BROODI_MEMORY_PHASE UINT32_C(3)
 #define BROODI_MEMORY_SECTION UINT32_C(4)
 
-// A slot that begins with struct broodi_memory_slot.
+// The slot of a block or a piece.
 static inline struct broodi_memory_slot *broodi_memory_at(enum broodi_kind kind, uint32_t index)
 {
     return broodi_slot(kind, index);
@@ -67,8 +68,8 @@ static inline uint64_t broodi_memory_size_of(const struct broodi_memory_slot *sl
     return atomic_load_explicit(&slot->size, memory_order_acquire);
 }
 
-// Makes the calling thread, which has a slot since it has held the heap's lock, the worker. The swap
-// of the state that follows publishes that.
+// Makes the calling thread, which has a slot since it has held the heap's lock, the worker. The
+// swap of the state that follows publishes that.
 static inline void broodi_memory_set_worker(struct broodi_memory_slot *slot)
 {
     atomic_store_explicit(&slot->worker, broodi_owner_self(), memory_order_relaxed);

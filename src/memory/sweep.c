@@ -22,7 +22,7 @@ bool broodi_memory_free_cell(enum broodi_kind kind, uint32_t index, uint64_t sta
     const size_t size = (size_t)broodi_memory_size_of(broodi_memory_at(kind, index));
     if (!broodi_slot_free(kind, index, state))
         return false;
-    broodi_step(BROODI_STEP_BLOCK_FREED);
+    broodi_step(kind == BROODI_PIECE ? BROODI_STEP_PIECE_FREED : BROODI_STEP_BLOCK_FREED);
     broodi_heap_free(place, size);
     return true;
 }
@@ -71,11 +71,50 @@ void broodi_blocks_sweep_some(void)
     }
 }
 
+// Pieces
+
+// Whether the object was destroyed. False if its table cannot be mapped.
+static bool has_ended(uint64_t object)
+{
+    const broodi_word *word =
+        broodi_handle_slot((enum broodi_kind)broodi_handle_unpack(object).kind, object);
+    return word && !broodi_handle_is_current(object, broodi_word_load(word));
+}
+
+// A thread that is the worker may be using the memory, also after the end of the object: then the
+// worker frees the piece, or dies.
+static bool is_left(const struct broodi_piece_slot *piece, uint64_t state)
+{
+    return broodi_slot_is_live(state) && broodi_memory_phase_of(state) == BROODI_MEMORY_WHOLE &&
+           has_ended(atomic_load_explicit(&piece->object, memory_order_acquire));
+}
+
+// Frees the piece unless it was changed since its state was loaded.
+static bool sweep_piece(uint32_t index)
+{
+    const struct broodi_piece_slot *piece = broodi_slot(BROODI_PIECE, index);
+    const uint64_t state = broodi_word_load(&piece->state);
+    return (is_left(piece, state) ||
+            broodi_memory_is_abandoned(broodi_memory_at(BROODI_PIECE, index))) &&
+           broodi_memory_free_cell(BROODI_PIECE, index, state);
+}
+
+bool broodi_pieces_sweep(void)
+{
+    bool any = false;
+    const uint32_t limit = broodi_slot_limit(BROODI_PIECE);
+    for (uint32_t index = 0; (index = broodi_slot_next(BROODI_PIECE, index, limit)) < limit;
+         index++)
+        any |= sweep_piece(index);
+    return any;
+}
+
 bool broodi_memory_sweep(void)
 {
     if (broodi_heap_lock() != BROOD_OK)
         return false;
     bool any = broodi_blocks_sweep();
+    any |= broodi_pieces_sweep();
     any |= broodi_chunks_trim();
     broodi_heap_unlock();
     return any;

@@ -159,7 +159,13 @@ static void sweep_blocks(void)
     (void)broodi_blocks_sweep();
 }
 
+static void sweep_pieces(void)
+{
+    (void)broodi_pieces_sweep();
+}
+
 const broodi_sweep broodi_sweeps[BROODI_KINDS] = { [BROODI_THREAD] = sweep_threads,
                                                    [BROODI_PROCESS] = sweep_processes,
                                                    [BROODI_PARTY] = broodi_parties_sweep,
-                                                   [BROODI_BLOCK] = sweep_blocks };
+                                                   [BROODI_BLOCK] = sweep_blocks,
+                                                   [BROODI_PIECE] = sweep_pieces };

@@ -79,7 +79,7 @@ static bool is_zero(const struct cell *cell)
 static brood_status take(struct cell *cell, size_t size)
 {
     bool zero = true;
-    const brood_status status = broodi_heap_allocate(size, &cell->place, &zero);
+    const brood_status status = broodi_heap_allocate(BROODI_HEAP_BLOCKS, size, &cell->place, &zero);
     if (status != BROOD_OK)
         return status;
     cell->size = size;
@@ -169,7 +169,7 @@ static void assert_empty(bool shrunk)
         assert_true(heap()->free[index / 64] >> (index % 64) & 1);
         spare += chunk_at(index)->committed;
     }
-    for (uint32_t list = 0; list < BROODI_HEAP_CLASSES; list++)
+    for (uint32_t list = 0; list < BROODI_HEAP_LISTS; list++)
         assert_int_equal(heap()->room[list], 0);
     assert_int_equal(heap()->spare, spare);
     assert_true(spare <= SPARE || !shrunk);
@@ -284,7 +284,7 @@ static void the_last_of_the_window_is_used(void **state)
 struct picture {
     uint64_t free[BROODI_HEAP_CHUNKS / 64];
     uint32_t taken;
-    uint32_t room[BROODI_HEAP_CLASSES];
+    uint32_t room[BROODI_HEAP_LISTS];
     uint32_t spare;
 };
 
@@ -303,7 +303,7 @@ static void draw(struct picture *picture)
     picture->spare = heap()->spare;
     for (uint32_t index = 0; index < heap()->chunks; index++)
         picture->taken += chunk_at(index)->use ? chunk_at(index)->taken : 0;
-    for (uint32_t list = 0; list < BROODI_HEAP_CLASSES; list++)
+    for (uint32_t list = 0; list < BROODI_HEAP_LISTS; list++)
         picture->room[list] = length_of(list);
 }
 
@@ -336,7 +336,7 @@ static void a_rebuilt_map_is_the_same(void **state)
         broodi_heap_forget();
         for (size_t i = 0; i < HELD; i++)
             if (held[i].size)
-                broodi_heap_mark(held[i].place, held[i].size);
+                broodi_heap_mark(BROODI_HEAP_BLOCKS, held[i].place, held[i].size);
         (void)broodi_chunks_trim();
         draw(&after);
         assert_memory_equal(&before, &after, sizeof before);
@@ -546,8 +546,8 @@ static int end_with_the_lock(void *arg)
     (void)arg;
     CHECK(broodi_own_lock_acquire(heap()->lock) == BROOD_OK);
     CHECK(broodi_slot_allocate(BROODI_BLOCK, 0, &index) == BROOD_OK);
-    CHECK(broodi_heap_allocate(100000, &place, &zero) == BROOD_OK);
-    CHECK(broodi_heap_allocate(100, &place, &zero) == BROOD_OK);
+    CHECK(broodi_heap_allocate(BROODI_HEAP_BLOCKS, 100000, &place, &zero) == BROOD_OK);
+    CHECK(broodi_heap_allocate(BROODI_HEAP_BLOCKS, 100, &place, &zero) == BROOD_OK);
     heap()->gap = 1; // half of a pair
     heap()->gap_length = 1 << 30;
     return 0;

@@ -14,6 +14,8 @@
 #include "arena/slots.h"
 #include "base/atomic.h"
 #include "base/step.h"
+#include "memory/piece.h"
+#include "memory/sweep.h"
 
 enum {
     COMPANIONS = 3,  // two threads and a process
@@ -246,6 +248,27 @@ static int let_the_heap_rest(struct member *member)
     return use_block(member);
 }
 
+// A piece of memory that is freed in any of its phases.
+static int use_piece(struct member *member)
+{
+    static const uint32_t limits[] = { 200, 30000, 200000, 3 * MIB };
+    const size_t size =
+        1 + number_below(member, limits[number_below(member, sizeof limits / sizeof limits[0])]);
+    uint32_t index;
+    CHECK(broodi_piece_allocate(member->family.event.id, size, &index) == BROOD_OK);
+    unsigned char *data = broodi_piece_data(index);
+    CHECK(data);
+    memset(data, (int)member->number + 1, size);
+    const uint32_t what = number_below(member, 4);
+    if (what > 0)
+        broodi_piece_complete(index);
+    if (what > 1)
+        CHECK(broodi_piece_claim(index));
+    CHECK(data[0] == member->number + 1 && memcmp(data, data + 1, size - 1) == 0);
+    broodi_piece_free(index);
+    return 0;
+}
+
 static int take_and_end(void *arg)
 {
     struct member *member = *(struct member **)arg;
@@ -304,11 +327,22 @@ static int hoard(struct member *member)
 }
 
 static int (*const acts[])(struct member *) = {
-    use_lock,      use_recursive_lock, wait_for_condition,
-    use_semaphore, use_event,          notify,
-    meet,          use_what_may_go,    make_and_destroy,
-    use_block,     use_name,           wait_for_what_may_go,
-    start_thread,  let_the_heap_rest,  start_process,
+    use_lock,
+    use_recursive_lock,
+    wait_for_condition,
+    use_semaphore,
+    use_event,
+    notify,
+    meet,
+    use_what_may_go,
+    make_and_destroy,
+    use_block,
+    use_name,
+    wait_for_what_may_go,
+    start_thread,
+    use_piece,
+    let_the_heap_rest,
+    start_process,
     hoard,
 };
 
@@ -381,6 +415,17 @@ static int take_part_and_stop(void *arg)
 }
 
 // The test
+
+// Those of which the worker was killed are freed by a sweep, and the others since their object has
+// ended.
+static uint32_t pieces_left(void)
+{
+    uint32_t live = 0;
+    (void)broodi_memory_sweep();
+    for (uint32_t i = 0; i < broodi_slot_limit(BROODI_PIECE); i++)
+        live += broodi_slot_is_live(broodi_word_load(&broodi_piece_at(i)->state));
+    return live;
+}
 
 static const struct {
     const char *name;
@@ -600,6 +645,7 @@ static void the_others_continue_when_one_is_killed_at_any_step(void **state)
     assert_true(!event.id || brood_event_destroy(event) == BROOD_OK);
     assert_true(!condition.id || brood_condition_destroy(condition) == BROOD_OK);
     destroy_family(&member.family);
+    assert_int_equal(pieces_left(), 0);
 }
 
 // Unfinished work of a killed process

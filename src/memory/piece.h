@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: MIT
+// Pieces: memory of the heap for the library's own use, as the rings and the large messages of
+// queues. No page that holds a piece holds a part of a block.
+//
+// A piece belongs to an object, and is named by the index of its slot. It is not shared by itself:
+// who may use it is decided by its object. While a piece is MAKING or ENDING it belongs to its
+// worker: the thread that allocated or claimed it. If that dies, the piece is freed. While it is
+// WHOLE it belongs to the object, whoever made it dies: it is freed when the object has ended.
+//
+// So an index stays valid while the caller is the worker, and for a WHOLE piece while the object
+// exists. Whoever ends the object first claims or frees its pieces, or leaves them to the sweep.
+#ifndef PIECE_H
+#define PIECE_H
+
+#include "arena/slots.h"
+
+#include <brood/status.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+// Allocates a piece of `size` bytes, which are not zero, for the object with this handle. It is
+// MAKING and accessible in this process; its `data` is 0 and its `next` is BROODI_NONE. A size that
+// is a power of two up to 64 KiB is aligned as heap.h says. Fails with BROOD_NO_MEMORY;
+// BROOD_NO_RESOURCES if all slots are taken; as broodi_heap_lock.
+brood_status broodi_piece_allocate(uint64_t object, size_t size, uint32_t *out_index);
+
+// The address of the bytes, which are accessible afterwards; NULL, with a message, if they cannot
+// be mapped.
+void *broodi_piece_data(uint32_t index);
+
+// MAKING becomes WHOLE. The caller is the worker.
+void broodi_piece_complete(uint32_t index);
+
+// WHOLE becomes ENDING, with the calling thread as the worker; false if another thread was first.
+bool broodi_piece_claim(uint32_t index);
+
+// Frees a piece of which the caller is the worker, or which is WHOLE. If the heap's lock cannot be
+// acquired, a later sweep frees it.
+void broodi_piece_free(uint32_t index);
+
+// The slot, for `data`, `next` and `size`.
+struct broodi_piece_slot *broodi_piece_at(uint32_t index);
+
+#endif
