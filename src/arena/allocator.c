@@ -102,6 +102,17 @@ static bool may_take(enum broodi_kind kind, uint32_t index, uint64_t state)
            !is_awaited(kind, index, state);
 }
 
+// Raises the end of the slots that were ever taken, if this one lies behind it.
+static void include(enum broodi_kind kind, uint32_t index)
+{
+    _Atomic uint32_t *end = &broodi_family.header->tables[kind].end;
+    uint32_t known = atomic_load_explicit(end, memory_order_relaxed);
+    while (known <= index &&
+           !atomic_compare_exchange_weak_explicit(end, &known, index + 1, memory_order_acq_rel,
+                                                  memory_order_relaxed))
+        continue;
+}
+
 // The state is loaded with acquire: every thread that waited for the slot's last object has stored
 // that in its thread slot before it swapped a state that precedes this one. So is_awaited() finds
 // it.
@@ -113,6 +124,7 @@ static bool take_at(enum broodi_kind kind, uint32_t index, uint32_t low)
     if (!may_take(kind, index, state))
         return false;
     broodi_assert(broodi_slot_is_live(broodi_state(next, low)));
+    include(kind, index);
     broodi_groups_expect(kind, index);
     return atomic_compare_exchange_strong_explicit(&word->state, &state, broodi_state(next, low),
                                                    memory_order_acq_rel, memory_order_relaxed);

@@ -105,6 +105,17 @@ static inline uint32_t broodi_slot_limit(enum broodi_kind kind)
     return limit;
 }
 
+// The end of the slots of the kind that were ever taken, for scans: so a family with few objects
+// has a short scan, whatever is committed. All of them are accessible afterwards.
+static inline uint32_t broodi_slot_end(enum broodi_kind kind)
+{
+    const uint32_t end =
+        atomic_load_explicit(&broodi_family.header->tables[kind].end, memory_order_acquire);
+    if (end > 0 && !broodi_view_has(kind, end - 1))
+        broodi_view_need(kind);
+    return end;
+}
+
 // Whether the slot is taken: its generation is odd then. That says nothing of whether the thread or
 // process that has the slot lives.
 static inline bool broodi_slot_is_live(uint64_t state)

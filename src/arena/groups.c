@@ -71,8 +71,9 @@ static bool is_taken(enum broodi_kind kind, uint32_t index)
 }
 
 // Whether the group that begins at `first` may have a taken slot; clears ANY if it has none. The
-// limit of the table is loaded after the word, whose load is an acquire: a slot's taker has seen a
-// limit above the slot before it changed the word, so this function loads one above the slot, too.
+// end of the table is loaded after the word, whose load is an acquire: a slot's taker has raised
+// the end above the slot, or seen that it is, before it changed the word, so this function loads
+// one above the slot, too.
 static bool has_any(enum broodi_kind kind, uint32_t first)
 {
     broodi_assert((first & broodi_group_masks[kind]) == 0);
@@ -80,9 +81,9 @@ static bool has_any(enum broodi_kind kind, uint32_t first)
     uint32_t seen = atomic_load_explicit(word, memory_order_acquire);
     if (!(seen & ANY))
         return false;
-    const uint32_t limit = broodi_slot_limit(kind);
+    const uint32_t end = broodi_slot_end(kind);
     const uint32_t last = first | broodi_group_masks[kind];
-    for (uint32_t index = first; index <= last && index < limit; index++)
+    for (uint32_t index = first; index <= last && index < end; index++)
         if (is_taken(kind, index))
             return true;
     return !atomic_compare_exchange_strong_explicit(word, &seen, (seen + ONE_CHANGE) & ~ANY,

@@ -33,6 +33,8 @@ struct broodi_table_state {
     // Slots with an index below this are committed; only grows. Raised with release once they are,
     // and loaded with acquire: see space.c.
     _Atomic uint32_t limit;
+    // The end of the slots that were ever taken; only grows. It is raised before a slot is taken.
+    _Atomic uint32_t end;
     // Where the next search for a free slot begins, modulo `limit`, so that slots are reused first
     // in, first out. A hint.
     _Atomic uint32_t cursor;
