@@ -88,8 +88,8 @@ static bool is_awaited(enum broodi_kind kind, uint32_t index, uint64_t state)
                                                    .generation = broodi_generation(state) - 1,
                                                    .slot = index });
     const uint64_t what = broodi_waits_for(BROODI_WAITS_OBJECT, id);
-    const uint32_t limit = broodi_slot_limit(BROODI_THREAD);
-    for (uint32_t thread = 0; (thread = broodi_slot_next(BROODI_THREAD, thread, limit)) < limit;
+    const uint32_t end = broodi_slot_end(BROODI_THREAD);
+    for (uint32_t thread = 0; (thread = broodi_slot_next(BROODI_THREAD, thread, end)) < end;
          thread++)
         if (waits_for(thread, what))
             return true;

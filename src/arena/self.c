@@ -89,12 +89,13 @@ static bool begin_slot(struct broodi_self *self, uint32_t process, uint32_t inde
     const broodi_owner owner = broodi_owner_of(index, state);
     const brood_os_life_id id = broodi_owner_life_id(owner);
     broodi_step(BROODI_STEP_THREAD_TAKEN);
-    atomic_store_explicit(&slot->waiting, 0, memory_order_relaxed);
     atomic_store_explicit(&slot->held, 0, memory_order_relaxed);
     atomic_store_explicit(&slot->barrier_generation, 0, memory_order_relaxed);
     broodi_process_slot_note(process, index);
     if (index < broodi_slot_limit(BROODI_SEAT))
         broodi_seat_clear(broodi_slot(BROODI_SEAT, index));
+    if (index < broodi_slot_limit(BROODI_KEY))
+        broodi_key_clear(broodi_slot(BROODI_KEY, index));
     atomic_store_explicit(&slot->waits, 0, memory_order_relaxed);
     broodi_label_fit(slot->name, BROODI_LABEL, self->name);
     if (brood_os_life_begin(&slot->life, &id) != BROOD_OK) {

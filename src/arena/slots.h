@@ -89,8 +89,6 @@ enum broodi_record {
 // thread_slot.c lists the changes of phase.
 struct broodi_thread_slot {
     broodi_word state; // low: phase in two bits, the slot of its process above
-    // wait_portable.c: the key of the word that the thread waits for, or was claimed for; 0: none.
-    _Atomic uint64_t waiting;
     _Atomic uint64_t id;
     // An upper bound of the number of locks that name the thread, stored by the thread alone: it is
     // raised before a lock is acquired and lowered after it is released.
@@ -105,6 +103,7 @@ struct broodi_thread_slot {
     _Atomic uint64_t waits;
     // For brood_dump; truncated. Empty: brood did not start the thread.
     _Atomic uint64_t name[BROODI_LABEL];
+    uint64_t reserved[1];
 };
 
 // 0 is no phase of a taken slot: functions that return the phase of a slot return 0 if it is free.
@@ -184,6 +183,12 @@ struct broodi_seat {
     _Atomic uint64_t lock; // the lock that the thread has released, and the epoch of its ticket
 };
 
+// The key of the word that a thread waits for (wait_portable.c). It has the number of the thread's
+// slot, and a table of its own, so that a waker's scan touches little memory.
+struct broodi_key {
+    _Atomic uint64_t value; // what the thread waits for, or was claimed for; 0: nothing
+};
+
 struct broodi_barrier_slot {
     broodi_word state; // low: see barrier.c
     _Atomic uint32_t awaited;
@@ -240,6 +245,11 @@ struct broodi_piece_slot {
 static inline void broodi_seat_clear(struct broodi_seat *seat)
 {
     atomic_store_explicit(&seat->state.state, 0, memory_order_release);
+}
+
+static inline void broodi_key_clear(struct broodi_key *key)
+{
+    atomic_store_explicit(&key->value, 0, memory_order_relaxed);
 }
 
 struct broodi_name_slot {

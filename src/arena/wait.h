@@ -27,7 +27,7 @@ void broodi_wake(broodi_word *word, uint32_t count);
 
 #define BROODI_ALL UINT32_MAX
 
-// For the burial of a thread: passes on a wake that the dead thread had received.
-void broodi_wait_bury(struct broodi_thread_slot *slot);
+// For the burial of the thread in this slot: passes on a wake that the dead thread had received.
+void broodi_wait_bury(uint32_t thread);
 
 #endif

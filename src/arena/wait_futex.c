@@ -40,7 +40,7 @@ void broodi_wake(broodi_word *word, uint32_t count)
 
 // The kernel does not keep a wake for a thread that has died; the limit of a second in
 // broodi_wait covers that.
-void broodi_wait_bury(struct broodi_thread_slot *slot)
+void broodi_wait_bury(uint32_t thread)
 {
-    (void)slot;
+    (void)thread;
 }

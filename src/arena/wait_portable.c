@@ -2,26 +2,28 @@
 // Waiting with one doorbell for each thread, for systems whose own waits do not work between
 // processes.
 //
-// A waiter publishes the key of the word in its slot, loads the word again, and waits for its
-// doorbell. A waker, which has changed the word, scans the slots, claims those with the key by
-// compare-and-swap, and rings their doorbells. Both store before they load, in one total order
-// (seq_cst): either the waiter sees the new word, or the waker sees the key.
+// The keys of all threads have a table of their own. A waiter publishes the key of the word there,
+// loads the word again, and waits for its doorbell. A waker, which has changed the word, scans the
+// table, claims the keys that it searches by compare-and-swap, and rings the doorbells. Both store
+// before they load, in one total order (seq_cst): either the waiter sees the new word, or the waker
+// sees the key.
 //
 //   0 --publish--> key --leave--> 0
 //                  key --claim--> key|CLAIMED --the next publish--> key
 //
 // A wake is never lost. A wake that claims a waiter which is just leaving has still woken it,
 // since that waiter loads the word again. If the claimed thread dies before that load, the burial
-// of its slot wakes the key again. Therefore a claim stays in the slot when its waiter leaves,
+// of its slot wakes the key again. Therefore a claim stays in the table when its waiter leaves,
 // until the next wait; if the thread dies in between, the burial wakes a thread without need.
 //
-// The key of a thread that died unclaimed stays in its slot. A claim counts only if the slot
+// The key of a thread that died unclaimed stays in the table. A claim counts only if the slot
 // belonged to the same living thread before and after it: then the claim came before the burial,
 // which finds it.
 #include "arena/groups.h"
 #include "arena/thread_slot.h"
 #include "arena/wait.h"
 
+#include "arena/allocator.h"
 #include "arena/family.h"
 #include "arena/self.h"
 #include "base/deadline.h"
@@ -54,6 +56,11 @@ static struct broodi_thread_slot *slot_at(uint32_t index)
     return broodi_slot(BROODI_THREAD, index);
 }
 
+static _Atomic uint64_t *key_at(uint32_t index)
+{
+    return &((struct broodi_key *)broodi_slot(BROODI_KEY, index))->value;
+}
+
 static void await(struct broodi_thread_slot *own, uint32_t holder, int64_t timeout)
 {
     if (holder == BROODI_NONE) {
@@ -67,11 +74,20 @@ static void await(struct broodi_thread_slot *own, uint32_t holder, int64_t timeo
     brood_os_bell_await(&own->life, &slot_at(holder)->life, &id, timeout);
 }
 
-// Whether the calling thread, whose slot has this key, may publish another: it waits for nothing. A
-// claim of its last wait may have stayed.
+// Whether the calling thread, which has this key in the table, may publish another: it waits for
+// nothing. A claim of its last wait may have stayed.
 static bool may_publish(uint64_t waiting)
 {
     return waiting == 0 || (waiting & CLAIMED);
+}
+
+// For a thread that has no slot, so no doorbell, or no place for a key. The sleep is short, since
+// nothing ends it early.
+static void sleep_briefly(int64_t until, int64_t now)
+{
+    const int before = brood_os_thread_protect();
+    brood_os_sleep_until(broodi_until(until, now, 1000000));
+    brood_os_thread_unprotect(before);
 }
 
 static void wait_here(broodi_word *word, uint64_t expected, uint32_t holder, int64_t deadline)
@@ -81,21 +97,19 @@ static void wait_here(broodi_word *word, uint64_t expected, uint32_t holder, int
     const uint32_t self = broodi_self_slot();
     if (until <= now)
         return;
-    if (self == BROODI_NONE) { // no slot, so no doorbell: sleep briefly
-        const int before = brood_os_thread_protect();
-        brood_os_sleep_until(broodi_until(until, now, 1000000));
-        brood_os_thread_unprotect(before);
+    if (self == BROODI_NONE || broodi_slot_commit(BROODI_KEY, self) != BROOD_OK) {
+        sleep_briefly(until, now);
         return;
     }
-    struct broodi_thread_slot *own = slot_at(self);
+    _Atomic uint64_t *own = key_at(self);
     uint64_t key = key_of(word);
-    broodi_assert(may_publish(atomic_load_explicit(&own->waiting, memory_order_relaxed)));
-    atomic_store_explicit(&own->waiting, key, memory_order_seq_cst);
+    broodi_assert(may_publish(atomic_load_explicit(own, memory_order_relaxed)));
+    atomic_store_explicit(own, key, memory_order_seq_cst);
     broodi_step(BROODI_STEP_WAIT_PUBLISHED);
     if (atomic_load_explicit(&word->state, memory_order_seq_cst) == expected)
-        await(own, holder, until - now);
+        await(slot_at(self), holder, until - now);
     broodi_step(BROODI_STEP_WAIT_RUNG);
-    (void)atomic_compare_exchange_strong_explicit(&own->waiting, &key, 0, memory_order_acq_rel,
+    (void)atomic_compare_exchange_strong_explicit(own, &key, 0, memory_order_acq_rel,
                                                   memory_order_relaxed);
 }
 
@@ -106,11 +120,10 @@ void broodi_wait(broodi_word *word, uint64_t expected, uint32_t holder, int64_t 
     errno = error;
 }
 
-static bool claim(struct broodi_thread_slot *slot, uint64_t key)
+static bool claim(uint32_t index, uint64_t key)
 {
     uint64_t seen = key;
-    return atomic_load_explicit(&slot->waiting, memory_order_seq_cst) == key &&
-           atomic_compare_exchange_strong_explicit(&slot->waiting, &seen, key | CLAIMED,
+    return atomic_compare_exchange_strong_explicit(key_at(index), &seen, key | CLAIMED,
                                                    memory_order_seq_cst, memory_order_relaxed);
 }
 
@@ -124,13 +137,13 @@ static void ring(uint32_t index)
         brood_os_bell_ring(&slot_at(index)->life, &id);
 }
 
-// Claims the slot if its thread waits for the key, and rings. True if the wake will be acted on,
-// by the thread or at its burial.
-static bool wake_slot(uint32_t index, uint64_t key)
+// Claims the thread if it waits for the key, and rings. True if the wake will be acted on, by the
+// thread or at its burial.
+static bool wake_thread(uint32_t index, uint64_t key)
 {
     struct broodi_thread_slot *slot = slot_at(index);
     const uint64_t state = atomic_load_explicit(&slot->state.state, memory_order_acquire);
-    if (!claim(slot, key))
+    if (!claim(index, key))
         return false;
     broodi_step(BROODI_STEP_WAKE_CLAIMED);
     ring(index);
@@ -139,29 +152,57 @@ static bool wake_slot(uint32_t index, uint64_t key)
            atomic_load_explicit(&slot->state.state, memory_order_seq_cst) == state;
 }
 
-static _Atomic uint32_t last_woken; // the slot that this process woke last: a hint
-
-// Claims up to `count` of the threads in these slots; returns how many of `count` are left.
-static uint32_t wake_range(uint64_t key, uint32_t count, uint32_t index, uint32_t limit)
+// The end of the keys that are contiguous with the one at `index` and belong to the same group.
+static uint32_t end_of_run(uint32_t index, uint32_t end)
 {
-    for (; count > 0 && (index = broodi_slot_next(BROODI_THREAD, index, limit)) < limit; index++)
-        if (wake_slot(index, key)) {
+    const uint32_t group = (index | broodi_group_masks[BROODI_THREAD]) + 1;
+    const uint32_t run = index < BROODI_FIRST && group > BROODI_FIRST ? BROODI_FIRST : group;
+    return run < end ? run : end;
+}
+
+// The first thread from `index` on that waits for the key; `end` if there is none before `end`.
+static uint32_t find_waiter(uint64_t key, uint32_t index, uint32_t end)
+{
+    while ((index = broodi_slot_next(BROODI_THREAD, index, end)) < end) {
+        const _Atomic uint64_t *at = key_at(index);
+        for (const uint32_t run = end_of_run(index, end); index < run; index++, at++)
+            if (atomic_load_explicit(at, memory_order_relaxed) == key)
+                return index;
+    }
+    return end;
+}
+
+static _Atomic uint32_t last_woken; // the thread that this process woke last: a hint
+
+// Claims up to `count` of these threads; returns how many of `count` are left.
+static uint32_t wake_range(uint64_t key, uint32_t count, uint32_t index, uint32_t end)
+{
+    for (; count > 0 && (index = find_waiter(key, index, end)) < end; index++)
+        if (wake_thread(index, key)) {
             count--;
             atomic_store_explicit(&last_woken, index, memory_order_relaxed);
         }
     return count;
 }
 
-// Starts after the slot that was woken last: otherwise two threads in low slots that take turns
+// The end of the keys that a thread may have published.
+static uint32_t end_of_keys(void)
+{
+    const uint32_t threads = broodi_slot_end(BROODI_THREAD);
+    const uint32_t keys = broodi_slot_limit(BROODI_KEY);
+    return threads < keys ? threads : keys;
+}
+
+// Starts after the thread that was woken last: otherwise two threads in low slots that take turns
 // would starve those in higher slots.
 static void wake_key(uint64_t key, uint32_t count)
 {
-    // Orders the caller's change of the word before the loads of the slots and of their number.
+    // Orders the caller's change of the word before the loads of the keys and of their number.
     atomic_thread_fence(memory_order_seq_cst);
-    const uint32_t limit = broodi_slot_limit(BROODI_THREAD);
+    const uint32_t end = end_of_keys();
     const uint32_t first = atomic_load_explicit(&last_woken, memory_order_relaxed) + 1;
-    count = wake_range(key, count, first, limit);
-    (void)wake_range(key, count, 0, first < limit ? first : limit);
+    count = wake_range(key, count, first, end);
+    (void)wake_range(key, count, 0, first < end ? first : end);
 }
 
 void broodi_wake(broodi_word *word, uint32_t count)
@@ -171,13 +212,15 @@ void broodi_wake(broodi_word *word, uint32_t count)
     errno = error;
 }
 
-void broodi_wait_bury(struct broodi_thread_slot *slot)
+void broodi_wait_bury(uint32_t thread)
 {
     atomic_thread_fence(memory_order_seq_cst); // DEAD is stored before the load of the claim
+    if (thread >= broodi_slot_limit(BROODI_KEY))
+        return;
     // Only a claim is removed: the slot may belong to another thread by now.
-    uint64_t waiting = atomic_load_explicit(&slot->waiting, memory_order_acquire);
-    if ((waiting & CLAIMED) &&
-        atomic_compare_exchange_strong_explicit(&slot->waiting, &waiting, 0, memory_order_acq_rel,
-                                                memory_order_relaxed))
+    _Atomic uint64_t *key = key_at(thread);
+    uint64_t waiting = atomic_load_explicit(key, memory_order_acquire);
+    if ((waiting & CLAIMED) && atomic_compare_exchange_strong_explicit(
+                                   key, &waiting, 0, memory_order_acq_rel, memory_order_relaxed))
         wake_key(waiting & ~CLAIMED, 1);
 }

@@ -23,6 +23,7 @@ enum broodi_kind {
     BROODI_THREAD,
     BROODI_NAME,
     BROODI_SEAT,  // belongs to a thread
+    BROODI_KEY,   // belongs to a thread
     BROODI_PARTY, // belongs to a barrier
     BROODI_PIECE, // memory that belongs to an object, for the library's own use
     BROODI_CHUNK, // of the heap

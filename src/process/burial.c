@@ -29,7 +29,7 @@ static struct broodi_process_slot *process_at(uint32_t index)
 
 static bool pass_on_wake(broodi_owner thread)
 {
-    broodi_wait_bury(thread_at(broodi_owner_slot(thread)));
+    broodi_wait_bury(broodi_owner_slot(thread));
     return true;
 }
 

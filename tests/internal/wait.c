@@ -9,6 +9,7 @@
 #include "arena/family.h"
 #include "arena/owner.h"
 #include "arena/self.h"
+#include "arena/thread_slot.h"
 #include "arena/wait.h"
 #include "os/os_thread.h"
 
@@ -227,6 +228,38 @@ static void a_wake_wakes_the_given_number(void **state)
     }
 }
 
+// The keys of threads behind the first slots lie in a part of their table that is committed later.
+
+static _Atomic int with_slot;
+
+static int wait_for_one(void *arg)
+{
+    CHECK(broodi_self_slot() != BROODI_NONE);
+    atomic_fetch_add(&with_slot, 1);
+    broodi_word *word = broodi_slot(BROODI_LOCK, *(uint32_t *)arg);
+    return (int)wait_for(word, 1);
+}
+
+static void threads_behind_the_first_slots_lose_no_wake(void **state)
+{
+    (void)state;
+    enum { THREADS = BROODI_FIRST + 6 };
+    brood_thread *threads[THREADS];
+    uint32_t index;
+    broodi_word *word = arena_word(&index);
+    atomic_store(&with_slot, 0);
+    for (int i = 0; i < THREADS; i++)
+        threads[i] = started_thread(wait_for_one, &index, sizeof index);
+    while (atomic_load(&with_slot) < THREADS)
+        brood_sleep(BROOD_MILLISECONDS(1));
+    brood_sleep(BROOD_MILLISECONDS(20)); // makes it likely that they wait
+    set_low(word, 1, BROODI_ALL);
+    for (int i = 0; i < THREADS; i++)
+        assert_thread_ends(threads[i], 0);
+    assert_true(broodi_slot_end(BROODI_THREAD) >= THREADS);
+    free_word(index);
+}
+
 // Ends of waits
 
 static void a_wait_for_a_word_that_has_changed_does_not_block(void **state)
@@ -431,6 +464,32 @@ static int nap(void *arg)
     return brood_clock() - before >= POLL;
 }
 
+static struct broodi_key *key_slot(uint32_t thread)
+{
+    return broodi_slot(BROODI_KEY, thread);
+}
+
+// The key of the thread; 0 if it has none, as with futexes.
+static uint64_t key_at(uint32_t thread)
+{
+    return thread < broodi_slot_limit(BROODI_KEY) ? atomic_load(&key_slot(thread)->value) : 0;
+}
+
+// The slot of a thread in quarantine, which no thread has.
+static uint32_t dead_thread(void)
+{
+    uint32_t index;
+    const uint32_t dead = broodi_thread_low(BROODI_THREAD_DEAD, broodi_self_process());
+    assert_status(broodi_slot_allocate(BROODI_THREAD, dead, &index), BROOD_OK);
+    return index;
+}
+
+static void free_thread(uint32_t index)
+{
+    const struct broodi_thread_slot *slot = broodi_slot(BROODI_THREAD, index);
+    assert_true(broodi_slot_free(BROODI_THREAD, index, atomic_load(&slot->state.state)));
+}
+
 // A wake that was given to a thread that died passes to the next waiter. Only the portable
 // provider keeps wakes.
 static void a_wake_of_the_dead_is_passed_on(void **state)
@@ -440,24 +499,23 @@ static void a_wake_of_the_dead_is_passed_on(void **state)
     atomic_store(&napper, BROODI_NONE);
     atomic_store(&nap_done, 0);
     brood_thread *thread = started_thread(nap, NULL, 0);
-    struct broodi_thread_slot dead = { .held = 0 };
-    while (atomic_load(&nap_done) == 0 && atomic_load(&dead.waiting) == 0) {
+    uint64_t key = 0;
+    while (atomic_load(&nap_done) == 0 && key == 0) {
         const uint32_t slot = atomic_load(&napper);
         if (slot != BROODI_NONE)
-            atomic_store(
-                &dead.waiting,
-                atomic_load(
-                    &((struct broodi_thread_slot *)broodi_slot(BROODI_THREAD, slot))->waiting));
+            key = key_at(slot);
     }
-    if (atomic_load(&dead.waiting) == 0) {
+    if (key == 0) {
         assert_status(brood_thread_join(thread, MEETING_PATIENCE, NULL), BROOD_OK);
         brood_thread_drop(thread);
         return;
     }
-    atomic_fetch_or(&dead.waiting, UINT64_C(1) << CLAIMED_BIT);
-    broodi_wait_bury(&dead);
+    const uint32_t dead = dead_thread();
+    atomic_store(&key_slot(dead)->value, key | UINT64_C(1) << CLAIMED_BIT);
+    broodi_wait_bury(dead);
     assert_thread_ends(thread, 0);
-    assert_int_equal(atomic_load(&dead.waiting), 0);
+    assert_true(key_at(dead) == 0);
+    free_thread(dead);
 }
 
 // Two processes wait for a word, and the first to be woken dies unclaimed. Its slot must not take
@@ -477,12 +535,6 @@ static void change(broodi_word *word)
 {
     note("changed", (uint64_t)brood_clock());
     set_low(word, 1, 1);
-}
-
-static uint64_t key_at(uint32_t slot)
-{
-    const struct broodi_thread_slot *thread = broodi_slot(BROODI_THREAD, slot);
-    return atomic_load(&thread->waiting);
 }
 
 // Waits until the thread waits. With futexes this does not show; then waits a while.
@@ -638,6 +690,7 @@ int main(void)
         cmocka_unit_test(two_processes_lose_no_wake),
         cmocka_unit_test(private_words_of_two_processes_are_independent),
         cmocka_unit_test(a_wake_wakes_the_given_number),
+        cmocka_unit_test(threads_behind_the_first_slots_lose_no_wake),
         cmocka_unit_test(a_wait_for_a_word_that_has_changed_does_not_block),
         cmocka_unit_test(a_wait_ends_at_its_deadline),
         cmocka_unit_test(a_wait_ends_with_the_thread_that_it_watches),

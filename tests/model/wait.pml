@@ -6,8 +6,8 @@
 // takes one or waits. Step for step:
 //   waiter   broodi_wait: publish the key, check the word again, await the bell, leave; the caller
 //            checks the word before and after
-//   wake     wake_key, wake_slot: slot by slot; the thread's state, the claim, the ring, the state
-//            again
+//   wake     wake_key, wake_thread: thread by thread; the thread's state, the claim, the ring, the
+//            state again
 //   bury     broodi_owner_state of src/arena/owner.c, then bury of src/process/burial.c
 // A new waiter takes a freed slot (begin_slot), TURNS times in all.
 //
@@ -47,7 +47,7 @@
 #define TURNS 1 // new waiters in the slots of others
 #endif
 
-#define NOTHING 0 // in `waiting`
+#define NOTHING 0 // in `key`
 #define KEY 1
 #define CLAIMED 2
 
@@ -60,7 +60,7 @@
 byte word; // tokens
 // Of the slots.
 byte state[2];
-byte waiting[2];
+byte key[2];
 bool bell[2]; // rung
 bool over[2]; // the thread has ended
 // For the properties.
@@ -78,7 +78,7 @@ byte taken;
 #define LOOK_AGAIN d_step { word == 0 -> asleep[me] = true }
 #endif
 
-// wake_key(KEY, 1). The load of `waiting` before the claim is one step with it: it only avoids a
+// wake_key(KEY, 1). The load of `key` before the claim is one step with it: it only avoids a
 // claim that fails.
 inline wake()
 {
@@ -86,8 +86,8 @@ inline wake()
     :: index < 2 ->
         seen = state[index];
         if
-        :: d_step { waiting[index] != KEY -> index++; seen = 0 }
-        :: d_step { waiting[index] == KEY -> waiting[index] = CLAIMED }
+        :: d_step { key[index] != KEY -> index++; seen = 0 }
+        :: d_step { key[index] == KEY -> key[index] = CLAIMED }
             RING;
             if
 #ifdef COUNTS_DEAD
@@ -111,7 +111,7 @@ begin: // begin_slot has returned
         :: d_step { word > 0 -> word-- }
             break
         :: d_step { word == 0 -> skip }
-            waiting[me] = KEY;
+            key[me] = KEY;
             if
 #ifdef NO_RECHECK
             :: d_step { true -> asleep[me] = true }
@@ -124,9 +124,9 @@ begin: // begin_slot has returned
             fi;
             // Leaves. A claim stays until the next wait, for the burial of the slot.
 #ifdef CLEARS_CLAIM
-            waiting[me] = NOTHING
+            key[me] = NOTHING
 #else
-            waiting[me] = (waiting[me] == KEY -> NOTHING : waiting[me])
+            key[me] = (key[me] == KEY -> NOTHING : key[me])
 #endif
         od
     } unless { over[me] -> goto end_over };
@@ -139,7 +139,7 @@ end_over: // a new thread takes the slot
         PHASE(state[me]) == FREE && taken < TURNS ->
             taken++;
             state[me] = state[me] + NEXT + LIVE;
-            waiting[me] = NOTHING;
+            key[me] = NOTHING;
             over[me] = false
     }
         goto begin
@@ -178,7 +178,7 @@ inline bury(slot_)
     }
 #ifndef NO_PASS_ON
     if
-    :: d_step { waiting[slot] == CLAIMED -> waiting[slot] = NOTHING }
+    :: d_step { key[slot] == CLAIMED -> key[slot] = NOTHING }
 #ifdef NET_BURIER
         if
         :: goto died
@@ -186,7 +186,7 @@ inline bury(slot_)
         fi;
 #endif
         wake()
-    :: d_step { waiting[slot] != CLAIMED -> skip }
+    :: d_step { key[slot] != CLAIMED -> skip }
     fi;
 #endif
     atomic {
