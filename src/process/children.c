@@ -266,7 +266,7 @@ size_t brood_active_children(brood_process **out, size_t capacity)
     brood_os_guard_lock();
     const size_t count = list_of(false)->count + list_of(true)->count;
     struct broodi_member *next[2] = { list_of(false)->first, list_of(true)->first };
-    for (size_t i = 0; out && i < count && i < capacity; i++) {
+    for (size_t i = 0; out && i < capacity && (next[0] || next[1]); i++) {
         struct broodi_member **older = &next[is_older(next[1], next[0])];
         broodi_member_retain(*older);
         out[i] = child_of(*older);
