@@ -31,9 +31,9 @@ enum { BROODI_OWNER_SLOT_BITS = 17, BROODI_OWNER_GENERATION_AT = 1 + BROODI_OWNE
 // The owner of a taken slot with this state.
 static inline broodi_owner broodi_owner_of(uint32_t slot, uint64_t state)
 {
-    const uint64_t generation = broodi_generation(state);
-    broodi_assert((generation & 1) && slot >> BROODI_OWNER_SLOT_BITS == 0);
-    return generation >> 1 << BROODI_OWNER_GENERATION_AT | (uint64_t)slot << 1 | 1;
+    broodi_assert((broodi_generation(state) & 1) && slot >> BROODI_OWNER_SLOT_BITS == 0);
+    return (uint64_t)(broodi_generation(state) >> 1) << BROODI_OWNER_GENERATION_AT |
+           (uint64_t)slot << 1 | 1;
 }
 
 // The slot of an owner, or of a short owner.
@@ -71,9 +71,9 @@ enum broodi_owner_state {
     BROODI_OWNER_LIVES,
     // The owner has ended, and still has its slot: what it owns may be taken over or repaired.
     BROODI_OWNER_DEAD,
-    // The owner does not have the slot any more, or it ends in order. So it owns nothing that keeps
-    // a slot: a lock that seems to name it has changed since the caller loaded the lock's word.
-    // 0, no owner, is GONE as well.
+    // The owner does not have the slot any more, or it begins or ends in order. Also for 0. No lock
+    // names such an owner: the lock's word has changed since it was loaded. Anything else that it
+    // owns may be taken over or repaired.
     BROODI_OWNER_GONE
 };
 

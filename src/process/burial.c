@@ -48,10 +48,11 @@ static bool is_released(broodi_owner thread)
            !broodi_lock_names(thread);
 }
 
-// What is done for a dead thread, in this order. A kind of object that names threads, and that is
-// to be repaired or to keep their slots, has one row here. Its function may be called again, and by
-// several threads at the same time. It returns false while an object names the thread and needs its
-// slot to find that it has died: then the slot stays in quarantine, and a later sweep tries again.
+// What is done for a dead thread, in this order. A kind of object that acts at the burial of a
+// thread, or keeps its slot, adds one row. (A kind that names a full owner, and checks it when it
+// needs the object, needs none.) The function may be called again for the same thread, also by
+// several threads at the same time. False: an object still names the thread by a short owner and
+// depends on its slot being DEAD. The slot is not freed then, and a later sweep tries again.
 static bool (*const on_death[])(broodi_owner thread) = { pass_on_wake, break_barriers,
                                                          is_released };
 
