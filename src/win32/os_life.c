@@ -35,16 +35,24 @@ enum {
 #define LIFE L'l'
 #define BELL L'b'
 
-// Handles of other threads' objects that this process keeps open, by slot: a use costs one system
-// call instead of three.
+// The open mutex of another thread. It is closed with the last reference: one is that of the table
+// below, and each wait for the end of the thread has one, since it may last longer than the table
+// keeps the mutex.
+struct watch {
+    HANDLE mutex;
+    LONG references;
+};
+
+// What of other threads this process keeps open, by slot: a use costs one system call instead of
+// three.
 static struct known {
     HANDLE bell; // NULL: not opened
-    HANDLE mutex;
+    struct watch *watch;
     uint32_t generation;
 } * known_threads;
 static uint32_t known_count;
 // Guards both. A user of a handle holds it in shared mode, so that the handle is not closed
-// meanwhile.
+// meanwhile, or has a reference.
 static SRWLOCK known_guard = SRWLOCK_INIT;
 
 static wchar_t *put_hex(wchar_t *at, uint64_t value, int digits)
@@ -148,6 +156,31 @@ static HANDLE open_mutex(const brood_os_life_id *id)
     return broodi_win32_fault() ? NULL : OpenMutexW(SYNCHRONIZE | MUTEX_MODIFY_STATE, FALSE, name);
 }
 
+// Opens the mutex, with one reference. NULL, with the system's error, if that fails.
+static struct watch *open_watch(const brood_os_life_id *id)
+{
+    struct watch *watch = broodi_fault() ? NULL : malloc(sizeof *watch);
+    if (!watch) {
+        SetLastError(ERROR_NOT_ENOUGH_MEMORY);
+        return NULL;
+    }
+    *watch = (struct watch){ .mutex = open_mutex(id), .references = 1 };
+    if (watch->mutex)
+        return watch;
+    const DWORD error = GetLastError();
+    free(watch);
+    SetLastError(error);
+    return NULL;
+}
+
+static void drop_watch(struct watch *watch)
+{
+    if (InterlockedDecrement(&watch->references) > 0)
+        return;
+    CloseHandle(watch->mutex);
+    free(watch);
+}
+
 // Called with the guard held. NULL if no handle of this thread is kept.
 static struct known *find_known(const brood_os_life_id *id)
 {
@@ -179,29 +212,29 @@ static void close_all(const struct known *known)
 {
     if (known->bell)
         CloseHandle(known->bell);
-    if (known->mutex)
-        CloseHandle(known->mutex);
+    if (known->watch)
+        drop_watch(known->watch);
 }
 
-// Keeps one handle (the other argument is NULL). Closes handles of the slot that it replaces or
-// that belong to another generation.
-static void keep(const brood_os_life_id *id, HANDLE bell, HANDLE mutex)
+// Keeps a bell, or a reference to a watch (the other argument is NULL). Closes what it replaces in
+// the slot and what belongs to another generation.
+static void keep(const brood_os_life_id *id, HANDLE bell, struct watch *watch)
 {
-    struct known spare = { .bell = bell, .mutex = mutex };
+    struct known spare = { .bell = bell, .watch = watch };
     AcquireSRWLockExclusive(&known_guard);
     if (make_room(id->slot)) {
         struct known *known = &known_threads[id->slot];
         const bool same = known->generation == id->generation;
         const struct known fresh = {
             .bell = bell || !same ? bell : known->bell,
-            .mutex = mutex || !same ? mutex : known->mutex,
+            .watch = watch || !same ? watch : known->watch,
             .generation = id->generation,
         };
         spare = *known;
         if (spare.bell == fresh.bell)
             spare.bell = NULL;
-        if (spare.mutex == fresh.mutex)
-            spare.mutex = NULL;
+        if (spare.watch == fresh.watch)
+            spare.watch = NULL;
         *known = fresh;
     }
     ReleaseSRWLockExclusive(&known_guard);
@@ -235,11 +268,11 @@ static bool ask_known(const brood_os_life_id *id, bool *out_over)
 {
     AcquireSRWLockShared(&known_guard);
     const struct known *known = find_known(id);
-    HANDLE mutex = known ? known->mutex : NULL;
-    if (mutex)
-        *out_over = is_free(mutex);
+    const struct watch *watch = known ? known->watch : NULL;
+    if (watch)
+        *out_over = is_free(watch->mutex);
     ReleaseSRWLockShared(&known_guard);
-    return mutex != NULL;
+    return watch != NULL;
 }
 
 // A mutex that no process has open does not exist any more. A process that has asked before may
@@ -252,14 +285,14 @@ bool brood_os_life_is_over(brood_os_life *life, const brood_os_life_id *id)
         return false;
     if (ask_known(id, &over))
         return over;
-    HANDLE mutex = open_mutex(id);
-    if (!mutex)
+    struct watch *watch = open_watch(id);
+    if (!watch)
         return GetLastError() == ERROR_FILE_NOT_FOUND;
-    over = is_free(mutex);
+    over = is_free(watch->mutex);
     if (over)
-        CloseHandle(mutex);
+        drop_watch(watch);
     else
-        keep(id, NULL, mutex);
+        keep(id, NULL, watch);
     return over;
 }
 
@@ -288,6 +321,33 @@ void brood_os_bell_ring(brood_os_life *life, const brood_os_life_id *id)
     keep(id, bell, NULL);
 }
 
+// A new reference to the watch that is kept; NULL if none is.
+static struct watch *known_watch(const brood_os_life_id *id)
+{
+    AcquireSRWLockShared(&known_guard);
+    const struct known *known = find_known(id);
+    struct watch *watch = known ? known->watch : NULL;
+    if (watch)
+        InterlockedIncrement(&watch->references);
+    ReleaseSRWLockShared(&known_guard);
+    return watch;
+}
+
+// A reference to a watch of the thread, which is kept for the next wait. NULL, with the system's
+// error, if its mutex cannot be opened.
+static struct watch *find_watch(const brood_os_life_id *id)
+{
+    struct watch *watch = known_watch(id);
+    if (watch)
+        return watch;
+    watch = open_watch(id);
+    if (!watch)
+        return NULL;
+    InterlockedIncrement(&watch->references);
+    keep(id, NULL, watch);
+    return watch;
+}
+
 static void await_with_holder(HANDLE bell, HANDLE holder, DWORD timeout)
 {
     const HANDLE both[] = { bell, holder };
@@ -305,10 +365,10 @@ void brood_os_bell_await(brood_os_life *own, brood_os_life *holder,
         (void)WaitForSingleObject(bell, limit);
         return;
     }
-    HANDLE mutex = open_mutex(holder_id);
-    if (mutex) {
-        await_with_holder(bell, mutex, limit);
-        CloseHandle(mutex);
+    struct watch *watch = find_watch(holder_id);
+    if (watch) {
+        await_with_holder(bell, watch->mutex, limit);
+        drop_watch(watch);
         return;
     }
     // A holder whose mutex does not exist has ended. After any other error its end cannot be

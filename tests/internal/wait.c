@@ -448,6 +448,26 @@ static void all_watchers_of_a_thread_notice_its_end(void **state)
     bury(mortal);
 }
 
+// What a process keeps open to watch a thread may be closed while another thread waits with it.
+static void a_wait_ends_with_a_thread_that_is_forgotten_meanwhile(void **state)
+{
+    (void)state;
+    const struct mortal mortal = made_mortal();
+    brood_process *process = started_process(die_slowly, &mortal, sizeof mortal);
+    const uint32_t slot = slot_of_mortal();
+    const brood_os_life_id id = broodi_owner_life_id(broodi_owner_at(BROODI_THREAD, slot));
+    atomic_store(&watchers_done, 0);
+    assert_false(is_over(slot)); // this opens what the watcher uses
+    brood_thread *watcher = started_thread(watch, &slot, sizeof slot);
+    brood_sleep(BROOD_MILLISECONDS(30)); // makes it likely that it waits
+    brood_os_life_forget(&id);
+    assert_false(is_over(slot));
+    assert_int_equal(atomic_load(&watchers_done), 0);
+    kill_process(process);
+    assert_thread_ends(watcher, 0);
+    bury(mortal);
+}
+
 // Burial
 
 static _Atomic uint32_t napper;
@@ -696,6 +716,7 @@ int main(void)
         cmocka_unit_test(a_wait_ends_with_the_thread_that_it_watches),
         cmocka_unit_test(a_wait_ends_with_the_process_that_it_watches),
         cmocka_unit_test(all_watchers_of_a_thread_notice_its_end),
+        cmocka_unit_test(a_wait_ends_with_a_thread_that_is_forgotten_meanwhile),
         cmocka_unit_test(a_wake_of_the_dead_is_passed_on),
         cmocka_unit_test(a_slot_whose_thread_died_waiting_takes_no_wake),
         cmocka_unit_test(a_wake_is_kept_until_the_burial_of_its_receiver),
