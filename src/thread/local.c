@@ -90,6 +90,7 @@ static struct entry *find_free(uint32_t *out_index)
             if (!entries)
                 return NULL;
             memset(entries, 0, size * sizeof *entries);
+            // Release: pairs with the acquire in entry_at(), which returns cleared entries.
             atomic_store_explicit(&parts[part], (uintptr_t)entries, memory_order_release);
         }
         return entry_at(used++);
@@ -179,7 +180,7 @@ void brood_local_destroy(brood_local local)
     struct entry *entry = local.id ? entry_at(index_of(local)) : NULL;
     brood_os_guard_lock();
     if (is_alive(entry, generation_of(local)))
-        atomic_store_explicit(&entry->generation, 0, memory_order_release);
+        atomic_store_explicit(&entry->generation, 0, memory_order_relaxed);
     brood_os_guard_unlock();
 }
 

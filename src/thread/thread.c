@@ -256,10 +256,11 @@ static bool is_self(const brood_thread *thread)
 static BROODI_THREAD_LOCAL bool leaving; // the calling thread is on the list, and has called exit()
 
 // Whether the thread and the caller have both called exit(), which joins all threads: they would
-// wait for each other.
+// wait for each other. seq_cst, as is the store in broodi_thread_leaves(): of two threads that call
+// exit() at the same time, at least one loads true.
 static bool leaves_beside_caller(const brood_thread *thread)
 {
-    return leaving && atomic_load_explicit(&thread->leaves, memory_order_acquire);
+    return leaving && atomic_load_explicit(&thread->leaves, memory_order_seq_cst);
 }
 
 static bool is_caller(const struct broodi_member *member)
@@ -326,6 +327,7 @@ static brood_status request_stop(brood_thread *thread)
     if (status != BROOD_OK)
         return status;
     broodi_race_release(&thread->asked);
+    // Release: pairs with the acquire in thread_is_asked() of stop.c.
     atomic_store_explicit(&thread->asked, true, memory_order_release);
     broodi_stop_notify_threads();
     return BROOD_OK;
