@@ -98,8 +98,9 @@ brood_status broodi_family_create(void)
     header->window = arena.size;
     attach(&arena, arena.size);
     broodi_space_prepare(BROODI_BOOT);
+    // Relaxed: no other process has the arena yet.
     for (int kind = 1; kind < BROODI_KINDS; kind++)
-        atomic_store_explicit(&header->tables[kind].limit, BROODI_FIRST, memory_order_release);
+        atomic_store_explicit(&header->tables[kind].limit, BROODI_FIRST, memory_order_relaxed);
     return BROOD_OK;
 }
 

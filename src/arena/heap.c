@@ -186,6 +186,7 @@ static bool map_chunks(uint32_t group, uint32_t chunks)
     if (!brood_os_arena_access(&broodi_family.arena, &range))
         return false;
     broodi_race_release(&accessible[group]);
+    // Release: pairs with the acquire load in access_group(): the chunks are mapped before.
     return atomic_compare_exchange_strong_explicit(&accessible[group], &known, chunks,
                                                    memory_order_release, memory_order_relaxed);
 }

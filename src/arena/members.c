@@ -46,6 +46,8 @@ bool broodi_member_release(void *reference)
     if (!member)
         return false;
     broodi_race_release(member);
+    // Each release of a reference pairs with the acquire in the release of the last one: all uses
+    // of the object come before it is freed.
     if (atomic_fetch_sub_explicit(&member->references, 1, memory_order_acq_rel) > 1)
         return false;
     broodi_race_acquire(member);

@@ -47,6 +47,8 @@ static struct broodi_process_slot *process_at(uint32_t index)
     return broodi_slot(BROODI_PROCESS, index);
 }
 
+// Release, in these three: pairs with the acquire loads in bury_threads() of burial.c, which finds
+// the slot of a thread that is not counted any more free, and the first slot taken.
 void broodi_process_slot_count(uint32_t process)
 {
     atomic_fetch_add_explicit(&process_at(process)->threads, 1, memory_order_release);
@@ -97,17 +99,19 @@ brood_status broodi_process_slot_allocate(const struct broodi_process_facts *fac
         return status;
     broodi_step(BROODI_STEP_PROCESS_TAKEN);
     struct broodi_process_slot *slot = process_at(*out_index);
-    atomic_store_explicit(&slot->pid, 0, memory_order_relaxed);
+    // Release, in the stores of what snapshot.c copies: pairs with its acquire loads. A thread that
+    // has copied a member of this process finds another state than that of the last one.
+    atomic_store_explicit(&slot->pid, 0, memory_order_release);
     atomic_store_explicit(&slot->parent, broodi_owner_at(BROODI_PROCESS, facts->parent),
-                          memory_order_relaxed);
+                          memory_order_release);
     atomic_store_explicit(&slot->code, 0, memory_order_relaxed);
-    atomic_store_explicit(&slot->stop.state, 0, memory_order_relaxed);
+    atomic_store_explicit(&slot->stop.state, 0, memory_order_release);
     // Release: pairs with the acquire in was_in_order() of parties.c. A thread that loads this
     // value, of the slot's next process, then finds `barrier_generation` cleared in the threads of
     // the last one.
     atomic_store_explicit(&slot->record, BROODI_RECORD_NONE, memory_order_release);
-    atomic_store_explicit(&slot->origin, (uint32_t)facts->origin, memory_order_relaxed);
-    atomic_store_explicit(&slot->daemon, facts->daemon, memory_order_relaxed);
+    atomic_store_explicit(&slot->origin, (uint32_t)facts->origin, memory_order_release);
+    atomic_store_explicit(&slot->daemon, facts->daemon, memory_order_release);
     atomic_store_explicit(&slot->threads, 0, memory_order_relaxed);
     atomic_store_explicit(&slot->first_thread, BROODI_NONE, memory_order_relaxed);
     broodi_label_fit(slot->name, BROODI_LABEL, facts->name);
@@ -134,8 +138,8 @@ void broodi_process_slot_announce(uint32_t index, uint64_t live, int64_t pid)
     struct broodi_process_slot *slot = process_at(index);
     if (atomic_load_explicit(&slot->state.state, memory_order_acquire) != starting(live))
         return;
-    atomic_store_explicit(&slot->pid, pid, memory_order_relaxed);
-    atomic_store_explicit(&slot->space, broodi_here.space, memory_order_relaxed);
+    atomic_store_explicit(&slot->pid, pid, memory_order_release);
+    atomic_store_explicit(&slot->space, broodi_here.space, memory_order_release);
 }
 
 bool broodi_process_slot_begin(uint32_t index, uint64_t live, int64_t pid)
@@ -144,8 +148,8 @@ bool broodi_process_slot_begin(uint32_t index, uint64_t live, int64_t pid)
     const uint64_t state = atomic_load_explicit(&slot->state.state, memory_order_acquire);
     if (state != starting(live))
         return false;
-    atomic_store_explicit(&slot->pid, pid, memory_order_relaxed);
-    atomic_store_explicit(&slot->space, broodi_here.space, memory_order_relaxed);
+    atomic_store_explicit(&slot->pid, pid, memory_order_release);
+    atomic_store_explicit(&slot->space, broodi_here.space, memory_order_release);
     return set_process(index, state, BROODI_PROCESS_LIVE);
 }
 

@@ -89,14 +89,16 @@ static bool begin_slot(struct broodi_self *self, uint32_t process, uint32_t inde
     const broodi_owner owner = broodi_owner_of(index, state);
     const brood_os_life_id id = broodi_owner_life_id(owner);
     broodi_step(BROODI_STEP_THREAD_TAKEN);
-    atomic_store_explicit(&slot->held, 0, memory_order_relaxed);
+    // Release, here and for `waits` and `id`: pairs with the acquire loads in snapshot.c. A thread
+    // that has copied one of them finds another state than that of the slot's last thread.
+    atomic_store_explicit(&slot->held, 0, memory_order_release);
     atomic_store_explicit(&slot->barrier_generation, 0, memory_order_relaxed);
     broodi_process_slot_note(process, index);
     if (index < broodi_slot_limit(BROODI_SEAT))
         broodi_seat_clear(broodi_slot(BROODI_SEAT, index));
     if (index < broodi_slot_limit(BROODI_KEY))
         broodi_key_clear(broodi_slot(BROODI_KEY, index));
-    atomic_store_explicit(&slot->waits, 0, memory_order_relaxed);
+    atomic_store_explicit(&slot->waits, 0, memory_order_release);
     broodi_label_fit(slot->name, BROODI_LABEL, self->name);
     if (brood_os_life_begin(&slot->life, &id) != BROOD_OK) {
         (void)broodi_slot_free(BROODI_THREAD, index, state);
@@ -104,7 +106,7 @@ static bool begin_slot(struct broodi_self *self, uint32_t process, uint32_t inde
     }
     if (self->id == 0)
         self->id = broodi_thread_number();
-    atomic_store_explicit(&slot->id, self->id, memory_order_relaxed);
+    atomic_store_explicit(&slot->id, self->id, memory_order_release);
     broodi_step(BROODI_STEP_THREAD_BEGUN);
     const uint32_t live = broodi_thread_low(BROODI_THREAD_LIVE, process);
     atomic_store_explicit(&slot->state.state, broodi_state(broodi_generation(state), live),
@@ -134,6 +136,7 @@ static uint64_t set_waits(uint64_t waits)
     struct broodi_thread_slot *slot = broodi_slot(BROODI_THREAD, index);
     const uint64_t before = atomic_load_explicit(&slot->waits, memory_order_relaxed);
     // Release: the caller's loads of the object are done before its slot stops naming the object.
+    // Pairs with the acquire in waits_for() of thread_slot.c.
     atomic_store_explicit(&slot->waits, waits, memory_order_release);
     return before;
 }

@@ -71,7 +71,8 @@ static struct broodi_space *space(void)
 void broodi_space_prepare(uint64_t used)
 {
     broodi_assert(used % CHUNK == 0);
-    atomic_store_explicit(&space()->top, used / CHUNK << CLAIM_BITS, memory_order_release);
+    // Relaxed: no other process has the arena yet.
+    atomic_store_explicit(&space()->top, used / CHUNK << CLAIM_BITS, memory_order_relaxed);
 }
 
 static uint64_t end_of(uint64_t top)
@@ -124,6 +125,8 @@ static void record(uint64_t top)
 
 // Claims `length` bytes at the end and records them, unless `top` is not `from` any more. The
 // caller has called record(from).
+// Release: pairs with the acquire loads of `top` in this file. A thread that loads the new `top`
+// finds the records of all earlier claims, since the caller has called record() before.
 static bool move_top(uint64_t from, uint64_t length, uint32_t claim)
 {
     broodi_assert(length > 0 && length % CHUNK == 0 && claim <= CLAIM);
@@ -223,6 +226,10 @@ static brood_os_range range_of(enum broodi_kind kind, uint32_t step)
     };
 }
 
+// Release: pairs with the acquire loads of the limits, of which most are in family.h. A thread that
+// loads the new limit finds the position of the step recorded or, for the limit of this process,
+// the step mapped.
+//
 // Raises `limit` to at least `to`. Other threads may do so at the same time. Release: pairs with
 // the acquire loads of the limit, after which the slots below it are committed (for the limit of a
 // view: mapped).

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
-// Copies of slots. Other threads write a slot while it is copied: each member is loaded with
-// acquire, so the state that is loaded last is no older than any of them. If it is the state that
-// was loaded first, all members are of one process or thread.
+// Copies of slots. Other threads write a slot while it is copied. Each member is loaded with
+// acquire, which pairs with the first store of the member by the slot's next process or thread
+// (process_slot.c, self.c): the state that is loaded last is then no older than any member. If it
+// is the state that was loaded first, all members are of one process or thread.
 #include "insight/snapshot.h"
 
 #include "arena/family.h"
