@@ -136,7 +136,7 @@ static uint64_t set_waits(uint64_t waits)
     struct broodi_thread_slot *slot = broodi_slot(BROODI_THREAD, index);
     const uint64_t before = atomic_load_explicit(&slot->waits, memory_order_relaxed);
     // Release: the caller's loads of the object are done before its slot stops naming the object.
-    // Pairs with the acquire in waits_for() of thread_slot.c.
+    // Pairs with the acquire in waits_for() of allocator.c.
     atomic_store_explicit(&slot->waits, waits, memory_order_release);
     return before;
 }

@@ -28,6 +28,9 @@ static inline bool broodi_block_is_whole(uint64_t id)
     return block && broodi_block_is_whole_in(broodi_word_load(&block->state), id);
 }
 
+// Acquire, here and below: pairs with the release stores in record_place() of block.c and in
+// broodi_section_create(). What the caller loads next, such as the state, is no older: if the state
+// is still that of the block, so is what was loaded before.
 static inline uint64_t broodi_block_place_of(const struct broodi_block_slot *block)
 {
     return atomic_load_explicit(&block->place, memory_order_acquire);

@@ -86,6 +86,7 @@ static void register_for_rest(void)
 static brood_status begin_end(int64_t deadline)
 {
     brood_os_stdio_flush(false);
+    // Release, here and for `closed`: pairs with the acquire loads in refuses().
     atomic_store_explicit(&ending.begun, true, memory_order_release);
     return join_threads(deadline);
 }
@@ -299,6 +300,7 @@ _Noreturn void broodi_ending_of_child(int code)
     (void)begin_end(INT64_MAX);
     brood_os_thread_unprotect(before);
     at_exit.code = code;
+    // Release: pairs with the acquire in record_at_exit(), which may run in another thread.
     atomic_store_explicit(&at_exit.returned, true, memory_order_release);
     exit(code);
 }

@@ -90,6 +90,8 @@ static brood_status make(brood_barrier *out, uint32_t parties)
                                broodi_word_load(&slot->state));
         return status;
     }
+    // Release: pairs with the acquire in count_in(). The number belongs to this barrier if the
+    // state, which is loaded after it, does.
     atomic_store_explicit(&slot->parties, parties, memory_order_release);
     out->id = id;
     return BROOD_OK;

@@ -116,7 +116,8 @@ static bool was_in_order(uint32_t process)
 // The record of the process is loaded first. If `barrier_generation` is still set afterwards, the
 // thread was not buried when the record was loaded, so the slot of the process was still that of
 // the thread's own process: the worker that frees that slot has cleared `barrier_generation`
-// before.
+// before. Acquire: pairs with the clearing in the burial. A thread that loads 0 finds the barriers
+// broken.
 bool broodi_participant_was_killed(broodi_owner thread)
 {
     if (broodi_owner_state(thread) != BROODI_OWNER_DEAD)
@@ -213,8 +214,12 @@ static brood_status add_party(struct broodi_barrier_slot *slot, uint64_t id)
         atomic_store_explicit(&party->entries[i], 0, memory_order_relaxed);
     atomic_store_explicit(&party->next, atomic_load_explicit(&slot->first, memory_order_relaxed),
                           memory_order_relaxed);
+    // Release: pairs with the acquire loads in next_party() and broodi_barriers_break_for(), which
+    // find the entries empty and `next` set.
     atomic_store_explicit(&party->barrier, id, memory_order_release);
     broodi_step(BROODI_STEP_PARTY_TIED);
+    // Release: pairs with the acquire in destroy() of barrier.c. The other loads are relaxed: their
+    // callers got the handle from the creator, after this.
     atomic_store_explicit(&slot->first, index, memory_order_release);
     return BROOD_OK;
 }

@@ -43,6 +43,7 @@ static brood_status make(brood_semaphore *out, uint32_t initial, uint32_t maximu
         return status;
     struct broodi_semaphore_slot *slot = broodi_object_find(BROODI_SEMAPHORE, id);
     broodi_step(BROODI_STEP_SEMAPHORE_MADE);
+    // Release: pairs with the acquire in brood_semaphore_release().
     atomic_store_explicit(&slot->maximum, maximum, memory_order_release);
     out->id = id;
     return BROOD_OK;

@@ -184,6 +184,7 @@ void broodi_cgroup_each(const char *controller, void (*visit)(int directory, voi
     if (paths &&
         broodi_file_read(AT_FDCWD, "/proc/self/cgroup", paths->groups, sizeof paths->groups))
         climb_all(paths, controller, visit, user);
+    // Release: pairs with the acquire in get_paths() of the next user. Acquire: of the one freed.
     free(atomic_exchange_explicit(&cached, paths, memory_order_acq_rel));
     brood_os_thread_unprotect(before);
 }

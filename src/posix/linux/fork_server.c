@@ -108,6 +108,7 @@ static brood_status wait_for_job(int number, brood_os_boot *out)
     broodi_spare_discard_signals();
     if (server.group > 0 && (broodi_posix_fault(ENOMEM) || setpgid(0, server.group) != 0))
         broodi_channel_give_up(descriptors[0], errno, "setpgid");
+    // Release: pairs with the acquire in is_idle(), in the server's process.
     atomic_store_explicit(&server.flags[number], 1, memory_order_release);
     (void)!write(server.taken, &one, sizeof one);
     close(server.taken);

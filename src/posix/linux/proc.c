@@ -221,6 +221,7 @@ char **broodi_proc_arguments(void)
     if (known)
         return known;
     char **argv = read_arguments();
+    // Release: pairs with the acquire above, or in another thread's call.
     if (!argv || atomic_compare_exchange_strong_explicit(
                      &cached, &known, argv, memory_order_acq_rel, memory_order_acquire))
         return argv;
