@@ -214,8 +214,8 @@ static brood_status add_party(struct broodi_barrier_slot *slot, uint64_t id)
         atomic_store_explicit(&party->entries[i], 0, memory_order_relaxed);
     atomic_store_explicit(&party->next, atomic_load_explicit(&slot->first, memory_order_relaxed),
                           memory_order_relaxed);
-    // Release: pairs with the acquire loads in next_party() and broodi_barriers_break_for(), which
-    // find the entries empty and `next` set.
+    // Release: pairs with the acquire loads in next_party() and in break_all_for() of barrier.c,
+    // which find the entries empty and `next` set.
     atomic_store_explicit(&party->barrier, id, memory_order_release);
     broodi_step(BROODI_STEP_PARTY_TIED);
     // Release: pairs with the acquire in destroy() of barrier.c. The other loads are relaxed: their
