@@ -7,7 +7,8 @@
 // taker is between the compare-and-swap that takes the slot and the return of broodi_groups_add().
 // No scan needs to find the slot before that return: its taker has not used it. If the taker is
 // killed there, ANY is usually set all the same, by broodi_groups_expect(); otherwise the next
-// count of the table (allocator.c) sets it.
+// count of the table (allocator.c) sets it. The burial of a process finds the slot without ANY
+// (burial.c).
 //
 // The taker sets ANY and counts a change, after it has taken the slot. A scan that finds no taken
 // slot in a group clears ANY by compare-and-swap from the word that it loaded before it checked the

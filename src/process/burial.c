@@ -93,18 +93,22 @@ static bool bury_of(uint32_t process, uint32_t index)
 //
 // The process has ended, so its thread count does not change any more. If the first thread slot is
 // the only one that is counted, no scan is made. A scan does not stop after `count` threads: a DEAD
-// thread that a lock keeps may name this process slot for the process that had it before.
+// thread that a lock keeps may name this process slot for the process that had it before. A scan
+// that finds fewer is repeated in all groups: a thread may have been killed before its group was
+// marked. (But usually threads that are counted and not found have been buried before.)
 static void bury_threads(uint32_t process)
 {
     const struct broodi_process_slot *slot = process_at(process);
     const uint32_t limit = broodi_slot_limit(BROODI_THREAD);
     const uint32_t count = atomic_load_explicit(&slot->threads, memory_order_acquire);
     const uint32_t first = atomic_load_explicit(&slot->first_thread, memory_order_acquire);
-    const bool known = first < limit && bury_of(process, first);
-    if (count == known)
+    uint32_t found = first < limit && bury_of(process, first);
+    if (found == count)
         return;
     for (uint32_t index = 0; (index = broodi_slot_next(BROODI_THREAD, index, limit)) < limit;
          index++)
+        found += index != first && bury_of(process, index);
+    for (uint32_t index = 0; found < count && index < limit; index++)
         (void)bury_of(process, index);
 }
 

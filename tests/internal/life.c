@@ -4,12 +4,16 @@
 #include "../meeting.h"
 
 #include "../foreign.h"
+#include "arena/allocator.h"
 #include "arena/family.h"
+#include "arena/groups.h"
 #include "arena/kinds.h"
+#include "arena/process_slot.h"
 #include "arena/self.h"
-#include "arena/slots.h"
+#include "arena/thread_slot.h"
 #include "base/atomic.h"
 #include "base/step.h"
+#include "process/burial.h"
 
 static uint32_t slots_taken(enum broodi_kind kind)
 {
@@ -116,11 +120,41 @@ static void a_slot_that_a_destructor_takes_is_freed(void **state)
     assert_status(brood_lock_destroy(lock), BROOD_OK);
 }
 
+// Processes
+
+// The slot of a process that does not exist; it is STARTING.
+static uint32_t new_process(void)
+{
+    const struct broodi_process_facts facts = { .parent = broodi_here.process, .name = "none" };
+    uint32_t process = BROODI_NONE;
+    assert_status(broodi_process_slot_allocate(&facts, &process), BROOD_OK);
+    return process;
+}
+
+// As if the thread had been killed before it marked the group of its slot, and a scan had cleared
+// the mark in between.
+static void a_thread_in_a_group_without_a_mark_is_buried(void **state)
+{
+    (void)state;
+    const uint32_t process = new_process();
+    const uint32_t taken = slots_taken(BROODI_THREAD);
+    const uint32_t low = broodi_thread_low(BROODI_THREAD_STARTING, process);
+    uint32_t thread;
+    broodi_process_slot_count(process);
+    assert_status(broodi_slot_allocate(BROODI_THREAD, low, &thread), BROOD_OK);
+    assert_in_range(thread, 0, broodi_group_masks[BROODI_THREAD]);
+    atomic_store(&broodi_family.header->groups.words[0], 0); // of this test's own thread, too
+    broodi_process_slot_end(process);
+    broodi_groups_add(BROODI_THREAD, thread);
+    assert_int_equal(slots_taken(BROODI_THREAD), taken);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_slot_is_not_reused_while_its_thread_ends),
         cmocka_unit_test(a_slot_that_a_destructor_takes_is_freed),
+        cmocka_unit_test(a_thread_in_a_group_without_a_mark_is_buried),
     };
     brood_init();
     (void)broodi_self_slot();
