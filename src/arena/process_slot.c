@@ -27,6 +27,9 @@
 // 3. A slot becomes free only when the burial of the threads that name it has decided for each
 // whether barriers are broken. Threads that a lock names may keep their slots longer.
 //
+// 4. A process that finds its slot given up, however late, has changed nothing in it that belongs
+// to the slot's next process: `pid` and `space` are swapped in its own generation only.
+//
 // A process that is killed while STARTING or LIVE leaves the phase as it is. The parent learns of
 // the end from the system, a sweep by `pid`. The slot of a fork server is freed when its requester
 // drops the server, which may then still run: it has no thread slots.
@@ -99,9 +102,15 @@ brood_status broodi_process_slot_allocate(const struct broodi_process_facts *fac
         return status;
     broodi_step(BROODI_STEP_PROCESS_TAKEN);
     struct broodi_process_slot *slot = process_at(*out_index);
+    const uint64_t state = atomic_load_explicit(&slot->state.state, memory_order_relaxed);
+    broodi_assert(broodi_slot_is_live(state) &&
+                  broodi_process_phase_of(state) == BROODI_PROCESS_DYING);
+    const uint32_t generation = broodi_generation(state);
+    const uint64_t none = broodi_state(generation, 0);
     // Release, in the stores of what snapshot.c copies: pairs with its acquire loads. A thread that
     // has copied a member of this process finds another state than that of the last one.
-    atomic_store_explicit(&slot->pid, 0, memory_order_release);
+    atomic_store_explicit(&slot->space.state, none, memory_order_release);
+    atomic_store_explicit(&slot->pid.state, none, memory_order_release);
     atomic_store_explicit(&slot->parent, broodi_owner_at(BROODI_PROCESS, facts->parent),
                           memory_order_release);
     atomic_store_explicit(&slot->code, 0, memory_order_relaxed);
@@ -116,19 +125,18 @@ brood_status broodi_process_slot_allocate(const struct broodi_process_facts *fac
     atomic_store_explicit(&slot->first_thread, BROODI_NONE, memory_order_relaxed);
     broodi_label_fit(slot->name, BROODI_LABEL, facts->name);
     // The slot is filled, except for `pid` and `space`: from now on other processes read it.
-    const uint64_t state = atomic_load_explicit(&slot->state.state, memory_order_relaxed);
-    broodi_assert(broodi_slot_is_live(state) &&
-                  broodi_process_phase_of(state) == BROODI_PROCESS_DYING);
-    const uint32_t generation = broodi_generation(state);
     atomic_store_explicit(&slot->state.state, broodi_state(generation, BROODI_PROCESS_STARTING),
                           memory_order_release);
     return BROOD_OK;
 }
 
-// The state STARTING with the generation of `live`.
-static uint64_t starting(uint64_t live)
+// Stores the low word if the word still has the generation of `state`. In that generation only the
+// process itself stores `pid` and `space`, and later its fork server.
+static void store_low(broodi_word *word, uint64_t state, uint32_t low)
 {
-    return broodi_state(broodi_generation(live), BROODI_PROCESS_STARTING);
+    const uint64_t seen = broodi_word_load(word);
+    if (broodi_generation(seen) == broodi_generation(state))
+        (void)broodi_word_swap(word, seen, low);
 }
 
 void broodi_process_slot_announce(uint32_t index, uint64_t live, int64_t pid)
@@ -136,21 +144,21 @@ void broodi_process_slot_announce(uint32_t index, uint64_t live, int64_t pid)
     if (index >= broodi_slot_limit(BROODI_PROCESS)) // the request names no slot
         return;
     struct broodi_process_slot *slot = process_at(index);
-    if (atomic_load_explicit(&slot->state.state, memory_order_acquire) != starting(live))
-        return;
-    atomic_store_explicit(&slot->pid, pid, memory_order_release);
-    atomic_store_explicit(&slot->space, broodi_here.space, memory_order_release);
+    store_low(&slot->space, live, (uint32_t)broodi_here.space);
+    store_low(&slot->pid, live, (uint32_t)pid);
+}
+
+void broodi_process_slot_retract(uint32_t index, uint64_t state)
+{
+    store_low(&process_at(index)->pid, state, 0);
 }
 
 bool broodi_process_slot_begin(uint32_t index, uint64_t live, int64_t pid)
 {
-    struct broodi_process_slot *slot = process_at(index);
-    const uint64_t state = atomic_load_explicit(&slot->state.state, memory_order_acquire);
-    if (state != starting(live))
-        return false;
-    atomic_store_explicit(&slot->pid, pid, memory_order_release);
-    atomic_store_explicit(&slot->space, broodi_here.space, memory_order_release);
-    return set_process(index, state, BROODI_PROCESS_LIVE);
+    const uint32_t generation = broodi_generation(live);
+    broodi_process_slot_announce(index, live, pid);
+    return set_process(index, broodi_state(generation, BROODI_PROCESS_STARTING),
+                       BROODI_PROCESS_LIVE);
 }
 
 uint64_t broodi_process_slot_live(uint32_t index)
@@ -174,17 +182,26 @@ static bool has_parent(const struct broodi_process_slot *slot)
     return parent && broodi_owner_at(BROODI_PROCESS, broodi_owner_slot(parent)) == parent;
 }
 
-bool broodi_process_has_number(const struct broodi_process_slot *slot)
+int64_t broodi_process_pid(const struct broodi_process_slot *slot)
 {
-    return atomic_load_explicit(&slot->space, memory_order_relaxed) == broodi_here.space;
+    return broodi_low(broodi_word_load(&slot->pid));
+}
+
+// Acquire: the swap of `pid` is a release, so a `space` of the same generation as a pid is the
+// pid's.
+int64_t broodi_process_pid_here(const struct broodi_process_slot *slot)
+{
+    const uint64_t pid = broodi_word_load(&slot->pid);
+    const uint64_t here = broodi_state(broodi_generation(pid), (uint32_t)broodi_here.space);
+    return broodi_word_load(&slot->space) == here ? broodi_low(pid) : 0;
 }
 
 // Whether the process of a LIVE or ENDED slot is known to have ended. False if its pid is of
 // another namespace, and while another process has the pid: both keep the slot longer.
 static bool has_ended(const struct broodi_process_slot *slot)
 {
-    return broodi_process_has_number(slot) &&
-           brood_os_process_birth(atomic_load_explicit(&slot->pid, memory_order_relaxed)) == 0;
+    const int64_t pid = broodi_process_pid_here(slot);
+    return pid != 0 && brood_os_process_birth(pid) == 0;
 }
 
 enum broodi_owner_state broodi_process_state(broodi_owner process)

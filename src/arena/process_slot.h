@@ -34,15 +34,17 @@ brood_status broodi_process_slot_allocate(const struct broodi_process_facts *fac
 // The phase in a slot's state; DYING for a free slot.
 enum broodi_process_phase broodi_process_phase_of(uint64_t state);
 
-// Called by the process itself: stores `pid`, then changes STARTING to LIVE. `live` is the state
+// Called by the process itself: stores its pid, then changes STARTING to LIVE. `live` is the state
 // that broodi_process_slot_live returned to the parent. False when the slot is not STARTING in that
-// generation any more, because the parent has given up the start, or has no slot any more.
+// generation any more, because the parent has given up the start, or has no slot any more; then a
+// later process's pid is not changed.
 bool broodi_process_slot_begin(uint32_t index, uint64_t live, int64_t pid);
 
-// Called by a process that will later call broodi_process_slot_begin for the slot: stores `pid`
-// while the slot is STARTING. So the parent can kill the process if it does not get that far, until
-// broodi_report_write has cleared the pid again.
+// Called by a process that will later call broodi_process_slot_begin for the slot: stores its pid,
+// if the slot still has that generation. So the parent can kill the process if it does not get that
+// far, until broodi_report_write has called retract, which clears the pid again.
 void broodi_process_slot_announce(uint32_t index, uint64_t live, int64_t pid);
+void broodi_process_slot_retract(uint32_t index, uint64_t state);
 
 // The state LIVE with the slot's present generation.
 uint64_t broodi_process_slot_live(uint32_t index);
@@ -50,9 +52,12 @@ uint64_t broodi_process_slot_live(uint32_t index);
 // Whether the slot is not STARTING any more. The caller is the parent and has not freed the slot.
 bool broodi_process_slot_has_begun(uint32_t index);
 
-// Whether `pid` in the slot is a pid of this process's namespace. If not, no process here has it,
-// or an unrelated one has. Meaningful once `pid` is not 0.
-bool broodi_process_has_number(const struct broodi_process_slot *slot);
+// The pid in the slot; 0 while none is stored.
+int64_t broodi_process_pid(const struct broodi_process_slot *slot);
+
+// The same, but 0 also if it is a pid of another namespace than this process's: then no process
+// here has it, or an unrelated one has.
+int64_t broodi_process_pid_here(const struct broodi_process_slot *slot);
 
 // The state of a process as an owner. LIVES also while it is not known to have ended, because its
 // number is of another namespace or was reused. A system call or a few, so not for fast paths.

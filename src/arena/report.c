@@ -54,12 +54,11 @@ void broodi_report_write(int64_t pid, brood_exit seen)
         const uint64_t state = atomic_load_explicit(&slot->state.state, memory_order_acquire);
         const enum broodi_process_phase phase = broodi_process_phase_of(state);
         const bool is_announced = phase == BROODI_PROCESS_STARTING;
-        if (atomic_load_explicit(&slot->pid, memory_order_relaxed) != pid ||
-            (!is_announced && phase != BROODI_PROCESS_LIVE) || !broodi_process_has_number(slot) ||
-            !is_served(slot))
+        if (broodi_process_pid_here(slot) != pid ||
+            (!is_announced && phase != BROODI_PROCESS_LIVE) || !is_served(slot))
             continue;
         if (is_announced) // once it is reaped, another process may get the pid
-            atomic_store_explicit(&slot->pid, 0, memory_order_relaxed);
+            broodi_process_slot_retract(index, state);
         else if (broodi_word_swap(&slot->state, state, pack(seen)))
             broodi_changed(BROODI_PROCESS, &slot->state, BROODI_ALL);
         return;

@@ -26,9 +26,11 @@ struct broodi_process_slot {
     // Low: enum broodi_process_phase in two bits. Above it, with DYING: the worker, a short owner,
     // or 0; with ENDED: how the fork server saw the process end (report.c).
     broodi_word state;
-    // Stored by the process itself while STARTING; 0 before that, and again when a fork server
-    // reports the end of a process that never became LIVE.
-    _Atomic int64_t pid;
+    // Low: the pid. Stored by the process itself while STARTING, after `space`; 0 before that, and
+    // again when a fork server reports the end of a process that never became LIVE. The generation
+    // of both is that of `state`, so that a process that stores them late, when the slot belongs to
+    // another one, does not change that one's.
+    broodi_word pid;
     _Atomic broodi_owner parent; // 0 for the main process and for a guest
     // The exit record. The process itself stores it, as late in its end as it can (ending.c): first
     // `code`, then `record` with release. Loaded with acquire by the parent when it reaps the
@@ -41,7 +43,8 @@ struct broodi_process_slot {
     _Atomic uint32_t origin; // enum broodi_origin
     _Atomic uint32_t daemon;
     _Atomic uint64_t name[BROODI_LABEL]; // truncated
-    _Atomic uint64_t space;              // the namespace of `pid`: brood_os_pid_namespace
+    // Low: the lowest bits of the namespace of `pid`, brood_os_pid_namespace.
+    broodi_word space;
     // `threads` is an upper bound of the number of thread slots that the process has: it is raised
     // before a thread takes a slot, and lowered after the thread itself has freed it. A thread that
     // is killed, or ends while it holds a lock, stays counted. `first_thread` is the first thread

@@ -61,7 +61,7 @@ static int64_t parent_of(const struct broodi_process_slot *slot)
     const uint32_t index = broodi_owner_slot(parent);
     if (!parent || broodi_owner_at(BROODI_PROCESS, index) != parent)
         return 0;
-    return atomic_load_explicit(&process_at(index)->pid, memory_order_relaxed);
+    return broodi_process_pid(process_at(index));
 }
 
 static enum broodi_origin origin_of(const struct broodi_process_slot *slot)
@@ -87,9 +87,8 @@ static bool copy_process(uint32_t index, struct broodi_snapshot_process *out)
         return false;
     out->slot = index;
     out->generation = broodi_generation(state);
-    out->pid = atomic_load_explicit(&slot->pid, memory_order_acquire);
-    out->is_elsewhere =
-        atomic_load_explicit(&slot->space, memory_order_acquire) != broodi_here.space;
+    out->pid = broodi_process_pid(slot);
+    out->is_elsewhere = out->pid != broodi_process_pid_here(slot);
     out->parent = parent_of(slot);
     out->origin = origin_of(slot);
     out->daemon = atomic_load_explicit(&slot->daemon, memory_order_acquire);
@@ -134,7 +133,7 @@ static void find_holder(struct broodi_snapshot_wait *wait)
         return;
     wait->is_held = true;
     wait->holder = atomic_load_explicit(&thread->id, memory_order_relaxed);
-    wait->holder_pid = atomic_load_explicit(&process_at(process)->pid, memory_order_relaxed);
+    wait->holder_pid = broodi_process_pid(process_at(process));
 }
 
 // Threads

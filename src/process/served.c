@@ -99,9 +99,9 @@ brood_status broodi_served_end(const brood_process *process, bool hard)
 // have been reused as long as the server lives and has not reported the child's end.
 void broodi_served_load_pid(brood_process *process)
 {
-    const struct broodi_process_slot *slot = broodi_slot(BROODI_PROCESS, process->slot);
-    if (broodi_process_has_number(slot))
-        process->child.pid = atomic_load_explicit(&slot->pid, memory_order_relaxed);
+    const int64_t pid = broodi_process_pid_here(broodi_slot(BROODI_PROCESS, process->slot));
+    if (pid != 0)
+        process->child.pid = pid;
 }
 
 // Waits until the server of a child that has ended reports how. Returns false if the server ends

@@ -131,6 +131,56 @@ static uint32_t new_process(void)
     return process;
 }
 
+static const struct broodi_process_slot *process_at(uint32_t index)
+{
+    return broodi_slot(BROODI_PROCESS, index);
+}
+
+// Ends the process, and returns when another one has its slot.
+static void replace(uint32_t process)
+{
+    uint32_t next = new_process();
+    broodi_process_slot_end(process);
+    while (next != process) {
+        broodi_process_slot_end(next);
+        next = new_process();
+    }
+}
+
+static void a_late_process_does_not_change_the_pid_of_the_next_one(void **state)
+{
+    (void)state;
+    const uint32_t process = new_process();
+    const uint64_t live = broodi_process_slot_live(process);
+    broodi_process_slot_announce(process, live, 4711);
+    assert_int_equal(broodi_process_pid_here(process_at(process)), 4711);
+    replace(process);
+    const uint64_t next = broodi_process_slot_live(process);
+    for (int64_t pid = 0; pid < 2; pid++) {
+        broodi_process_slot_announce(process, next, pid);
+        broodi_process_slot_announce(process, live, 4711);
+        assert_false(broodi_process_slot_begin(process, live, 4711));
+        broodi_process_slot_retract(process, live);
+        assert_int_equal(broodi_process_pid(process_at(process)), pid);
+    }
+    broodi_process_slot_end(process);
+}
+
+static void a_pid_is_not_paired_with_the_namespace_of_the_process_before(void **state)
+{
+    (void)state;
+    const uint64_t space = broodi_here.space;
+    const uint32_t process = new_process();
+    broodi_process_slot_announce(process, broodi_process_slot_live(process), 4711);
+    replace(process);
+    broodi_here.space = space + 1;
+    broodi_process_slot_announce(process, broodi_process_slot_live(process), 4712);
+    broodi_here.space = space;
+    assert_int_equal(broodi_process_pid(process_at(process)), 4712);
+    assert_int_equal(broodi_process_pid_here(process_at(process)), 0);
+    broodi_process_slot_end(process);
+}
+
 // As if the thread had been killed before it marked the group of its slot, and a scan had cleared
 // the mark in between.
 static void a_thread_in_a_group_without_a_mark_is_buried(void **state)
@@ -154,6 +204,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_slot_is_not_reused_while_its_thread_ends),
         cmocka_unit_test(a_slot_that_a_destructor_takes_is_freed),
+        cmocka_unit_test(a_late_process_does_not_change_the_pid_of_the_next_one),
+        cmocka_unit_test(a_pid_is_not_paired_with_the_namespace_of_the_process_before),
         cmocka_unit_test(a_thread_in_a_group_without_a_mark_is_buried),
     };
     brood_init();
