@@ -3,6 +3,8 @@
 #ifndef HERE_H
 #define HERE_H
 
+#include "base/atomic.h"
+
 #include <brood/process.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -18,7 +20,7 @@ enum broodi_role {
 };
 
 // This process. Stored by brood_init and in the child of a fork, while there is one thread;
-// constant otherwise.
+// constant otherwise, except for `process`.
 struct broodi_process_self {
     bool initialized;
     // os/os_race.h: a checker of data races runs the process. Stored before everything else.
@@ -27,7 +29,8 @@ struct broodi_process_self {
     // The number of this image among those that it was forked from. An object with another serial
     // was created by an ancestor.
     uint64_t serial;
-    uint32_t process; // slot; BROODI_NONE for a guest that has not needed one yet
+    // The slot, for broodi_here_process(). A guest's is stored by the first thread that needs it.
+    _Atomic uint32_t process;
     bool daemon;
     // This is a child in an image that was executed for it or for its fork server, so the handlers
     // of exit() are its own. False in every copy that fork() makes of a process that runs the
@@ -47,5 +50,12 @@ struct broodi_process_self {
 };
 
 extern struct broodi_process_self broodi_here;
+
+// The slot of this process; BROODI_NONE in a guest that has not needed one yet. Acquire: pairs with
+// the release by the thread of a guest that has taken it.
+static inline uint32_t broodi_here_process(void)
+{
+    return atomic_load_explicit(&broodi_here.process, memory_order_acquire);
+}
 
 #endif

@@ -18,8 +18,8 @@
 //
 // 1. The process that stores DYING is the worker, and DYING names it as a short owner. While the
 // worker lives no other process changes the state. If it is killed, a sweep becomes the worker in
-// its place. A worker without a slot of its own, and any guest, is named 0: if it is killed, the
-// slot stays DYING until the family ends.
+// its place. A worker without a slot of its own is named 0: if it is killed, the slot stays DYING
+// until the family ends.
 //
 // 2. While the parent has a slot, only the parent makes the slot DYING. (It may be dead: its own
 // slot is then freed first, by its parent or a sweep.)
@@ -82,13 +82,10 @@ static bool set_process(uint32_t index, uint64_t state, uint32_t low)
     return broodi_word_swap(&process_at(index)->state, state, low);
 }
 
-// The worker is this process. None, so that no sweep takes the slot over, in a process that has no
-// slot yet, and in a guest, whose threads may load and store `broodi_here.process` only with the
-// guard held.
+// The worker is this process; none, so that no sweep takes the slot over, if it has no slot yet.
 uint32_t broodi_process_low_dying(void)
 {
-    const broodi_owner self =
-        broodi_here.role == BROODI_GUEST ? 0 : broodi_owner_at(BROODI_PROCESS, broodi_here.process);
+    const broodi_owner self = broodi_owner_at(BROODI_PROCESS, broodi_here_process());
     const uint32_t worker = (uint32_t)broodi_owner_shorten(self, WORKER_BITS);
     return worker << PHASE_BITS | BROODI_PROCESS_DYING;
 }

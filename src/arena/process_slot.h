@@ -26,8 +26,8 @@ struct broodi_process_facts {
 };
 
 // Takes a slot for a process and fills it; the slot is STARTING when the function returns. If the
-// caller is killed before that, the slot is DYING, with the caller as the worker if it has a slot
-// and is no guest. Fails as broodi_slot_allocate.
+// caller is killed before that, the slot is DYING, with the caller as the worker if it has a slot.
+// Fails as broodi_slot_allocate.
 brood_status broodi_process_slot_allocate(const struct broodi_process_facts *facts,
                                           uint32_t *out_index);
 
@@ -64,7 +64,7 @@ int64_t broodi_process_pid_here(const struct broodi_process_slot *slot);
 enum broodi_owner_state broodi_process_state(broodi_owner process);
 
 // For burial.c. The low word of the phase DYING, with this process as the worker; without a worker
-// if this process has no slot or is a guest.
+// if this process has no slot.
 uint32_t broodi_process_low_dying(void);
 
 // For burial.c. Whether a sweep may make the slot with this state DYING and free it. It is taken;

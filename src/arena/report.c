@@ -39,7 +39,7 @@ static brood_exit unpack(uint32_t low)
 // process with the same pid may still have a slot.
 static bool is_served(const struct broodi_process_slot *slot)
 {
-    const struct broodi_process_slot *own = process_at(broodi_here.process);
+    const struct broodi_process_slot *own = process_at(broodi_here_process());
     return atomic_load_explicit(&slot->origin, memory_order_relaxed) == BROODI_ORIGIN_FORKSERVER &&
            atomic_load_explicit(&slot->parent, memory_order_relaxed) ==
                atomic_load_explicit(&own->parent, memory_order_relaxed);

@@ -178,14 +178,24 @@ static uint32_t begin_guest(void)
     return index;
 }
 
+// With the guard held.
+static uint32_t take_process(void)
+{
+    uint32_t process = broodi_here_process();
+    if (process == BROODI_NONE) {
+        process = begin_guest();
+        atomic_store_explicit(&broodi_here.process, process, memory_order_release);
+    }
+    return process;
+}
+
 uint32_t broodi_self_process(void)
 {
-    if (broodi_here.role != BROODI_GUEST)
-        return broodi_here.process;
+    uint32_t process = broodi_here_process();
+    if (process != BROODI_NONE || broodi_here.role != BROODI_GUEST)
+        return process;
     brood_os_guard_lock();
-    if (broodi_here.process == BROODI_NONE)
-        broodi_here.process = begin_guest();
-    const uint32_t process = broodi_here.process;
+    process = take_process();
     brood_os_guard_unlock();
     return process;
 }
@@ -245,7 +255,7 @@ static void become_guest(void)
     broodi_here.serial++;
     broodi_here.role = BROODI_GUEST;
     broodi_here.is_fresh = false;
-    broodi_here.process = BROODI_NONE;
+    atomic_store_explicit(&broodi_here.process, BROODI_NONE, memory_order_relaxed);
     broodi_here.resources = NULL;
     broodi_here.resource_count = 0;
     broodi_here.parent_pid = parent;

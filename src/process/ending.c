@@ -137,23 +137,11 @@ brood_status brood_shutdown(brood_duration timeout)
 
 // Ends
 
-// Any thread of a guest may take the guest's slot, when it first needs one: so read it under the
-// guard.
-static uint32_t slot_of_process(void)
-{
-    if (broodi_here.role != BROODI_GUEST)
-        return broodi_here.process;
-    brood_os_guard_lock();
-    const uint32_t process = broodi_here.process;
-    brood_os_guard_unlock();
-    return process;
-}
-
 // Writes the exit record for the parent, and for the barriers that the process took part in, which
 // need it also of a guest and of the main process.
 static void record(enum broodi_record what, int code)
 {
-    const uint32_t process = slot_of_process();
+    const uint32_t process = broodi_here_process();
     if (process == BROODI_NONE || broodi_here.role == BROODI_SERVER)
         return;
     struct broodi_process_slot *slot = broodi_slot(BROODI_PROCESS, process);

@@ -91,7 +91,7 @@ static void become(const struct broodi_boot *boot, const brood_resource *resourc
     broodi_here.resources = resources;
     broodi_here.resource_count = count;
     broodi_here.role = BROODI_CHILD;
-    broodi_here.process = boot->process;
+    atomic_store_explicit(&broodi_here.process, boot->process, memory_order_relaxed);
     broodi_here.daemon = boot->daemon;
     broodi_here.name = boot->name;
     broodi_here.identity = boot->identity;
@@ -99,7 +99,7 @@ static void become(const struct broodi_boot *boot, const brood_resource *resourc
     broodi_here.parent_birth = boot->parent_birth;
     broodi_method_inherit((brood_start_method)boot->method);
     // The slot may have been freed: the parent is dead or has given up this start.
-    if (!broodi_process_slot_begin(broodi_here.process, boot->live, broodi_here.pid))
+    if (!broodi_process_slot_begin(boot->process, boot->live, broodi_here.pid))
         brood_os_process_exit(70);
     broodi_here.initialized = true;
 }
@@ -228,6 +228,7 @@ static void begin_main(int (*executable_atexit)(void (*)(void)))
     const struct broodi_process_facts facts = { .parent = BROODI_NONE,
                                                 .origin = BROODI_ORIGIN_MAIN,
                                                 .name = broodi_here.name };
+    uint32_t process = BROODI_NONE;
     brood_status status = broodi_family_create();
     if (status == BROOD_OK)
         status = broodi_registry_prepare();
@@ -236,15 +237,15 @@ static void begin_main(int (*executable_atexit)(void (*)(void)))
     if (status == BROOD_OK)
         status = broodi_self_prepare(&hooks);
     if (status == BROOD_OK)
-        status = broodi_process_slot_allocate(&facts, &broodi_here.process);
+        status = broodi_process_slot_allocate(&facts, &process);
     if (status == BROOD_OK)
         status = broodi_ending_prepare(executable_atexit);
     if (status != BROOD_OK)
         refuse("brood_init", status);
     atomic_store_explicit(&broodi_family.header->keeper, brood_os_section_keeper(),
                           memory_order_relaxed);
-    (void)broodi_process_slot_begin(broodi_here.process,
-                                    broodi_process_slot_live(broodi_here.process), broodi_here.pid);
+    atomic_store_explicit(&broodi_here.process, process, memory_order_relaxed);
+    (void)broodi_process_slot_begin(process, broodi_process_slot_live(process), broodi_here.pid);
     broodi_here.initialized = true;
 }
 

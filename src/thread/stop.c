@@ -52,7 +52,7 @@ static bool is_asked(uint64_t state)
 
 bool brood_stop_requested(void)
 {
-    const uint32_t process = broodi_here.process;
+    const uint32_t process = broodi_here_process();
     if (!broodi_here.initialized)
         return false;
     return is_asked(process == BROODI_NONE

@@ -4,6 +4,7 @@
 #include "../meeting.h"
 
 #include "../foreign.h"
+#include "../platform.h"
 #include "arena/allocator.h"
 #include "arena/family.h"
 #include "arena/groups.h"
@@ -125,7 +126,7 @@ static void a_slot_that_a_destructor_takes_is_freed(void **state)
 // The slot of a process that does not exist; it is STARTING.
 static uint32_t new_process(void)
 {
-    const struct broodi_process_facts facts = { .parent = broodi_here.process, .name = "none" };
+    const struct broodi_process_facts facts = { .parent = broodi_self_process(), .name = "none" };
     uint32_t process = BROODI_NONE;
     assert_status(broodi_process_slot_allocate(&facts, &process), BROOD_OK);
     return process;
@@ -181,6 +182,38 @@ static void a_pid_is_not_paired_with_the_namespace_of_the_process_before(void **
     broodi_process_slot_end(process);
 }
 
+static void die(enum broodi_step step)
+{
+    if (step == wanted)
+        platform_process_kill(brood_self_pid());
+}
+
+static int die_as_worker(void *arg)
+{
+    wanted = *(enum broodi_step *)arg;
+    if (broodi_self_process() == BROODI_NONE)
+        return 1;
+    broodi_step_hook = die;
+    broodi_process_slot_end(new_process());
+    return 2;
+}
+
+static void a_slot_whose_worker_was_a_guest_is_swept(void **state)
+{
+    (void)state;
+    static const enum broodi_step some[] = { BROODI_STEP_PROCESS_TAKEN, BROODI_STEP_PROCESS_DYING };
+    const uint32_t taken = slots_taken(BROODI_PROCESS);
+    if (!platform_has_fork())
+        skip();
+    for (size_t i = 0; i < 2; i++) {
+        enum broodi_step step = some[i];
+        assert_int_equal(platform_guest_end(platform_guest_start(die_as_worker, &step)), -2);
+        broodi_kind_sweep(BROODI_PROCESS);
+        broodi_kind_sweep(BROODI_PROCESS);
+        assert_int_equal(slots_taken(BROODI_PROCESS), taken);
+    }
+}
+
 // As if the thread had been killed before it marked the group of its slot, and a scan had cleared
 // the mark in between.
 static void a_thread_in_a_group_without_a_mark_is_buried(void **state)
@@ -206,6 +239,7 @@ int main(void)
         cmocka_unit_test(a_slot_that_a_destructor_takes_is_freed),
         cmocka_unit_test(a_late_process_does_not_change_the_pid_of_the_next_one),
         cmocka_unit_test(a_pid_is_not_paired_with_the_namespace_of_the_process_before),
+        cmocka_unit_test(a_slot_whose_worker_was_a_guest_is_swept),
         cmocka_unit_test(a_thread_in_a_group_without_a_mark_is_buried),
     };
     brood_init();
