@@ -261,6 +261,13 @@ static bool is_abandoned(uint64_t word, uint32_t round)
     return is_of_round(word, round) && !is_living(word) && !has_died(word);
 }
 
+// Whether the barrier still exists, and its round is this one.
+static bool is_current(const struct broodi_participant *participant, uint32_t round)
+{
+    const uint64_t state = broodi_word_load(&participant->slot->state);
+    return broodi_handle_is_current(participant->barrier, state) && broodi_round_of(state) == round;
+}
+
 // Writes the participant's name into a free entry of this round or, with `abandoned`, into an
 // abandoned one; NULL when there is none.
 static _Atomic uint64_t *take_entry(const struct broodi_participant *participant, uint32_t round,
@@ -277,8 +284,9 @@ static _Atomic uint64_t *take_entry(const struct broodi_participant *participant
         // without it: if the round is still the current one, it stays incomplete until the entry
         // changes, and then the compare-and-swap fails. With an abandoned entry the round may have
         // completed before the name was written; the participant is not counted then, and the name
-        // is erased.
-        if (broodi_round_of(broodi_word_load(&participant->slot->state)) == round &&
+        // is erased. So it is if the barrier has been destroyed meanwhile and the entry is an EMPTY
+        // one of the next barrier; only a participant that is killed just there may break that.
+        if (is_current(participant, round) &&
             atomic_compare_exchange_strong_explicit(entry, &word,
                                                     entry_word(participant->thread, round),
                                                     memory_order_acq_rel, memory_order_relaxed))
