@@ -25,6 +25,10 @@ struct broodi_self {
     bool daemon;
     atomic_bool *asked; // in the thread object: whether the thread was requested to stop
 
+    // spin.c. How often the thread has polled; and for how many ns it polls, 0: not known yet.
+    uint32_t spins;
+    uint32_t spin_budget;
+
     struct broodi_local_value *locals; // local.c
     uint32_t local_count;
 };

@@ -29,16 +29,14 @@
 #include "arena/blocking.h"
 #include "arena/race.h"
 #include "arena/self.h"
+#include "arena/spin.h"
 #include "base/deadline.h"
 #include "base/fail.h"
 #include "base/invariant.h"
 #include "base/step.h"
 #include "os/os_clock.h"
-#include "os/os_thread.h"
 #include "sync/lock_word.h"
 #include "sync/object.h"
-
-#include <brood/cpu.h>
 
 #define WAITERS (UINT32_C(1) << 31)
 #define SETTLED (UINT32_C(1) << 30)
@@ -48,10 +46,10 @@ enum {
     STARVES_AFTER = 1000000, // ns
     SHORT_WAIT = 50000000,
     LONG_WAIT = 1000000000,
-    // Pauses between the loads before the first wait, while a holder on another processor may
-    // release the lock; each pause is twice as long as the one before.
-    FIRST_PAUSE = 32,
-    LAST_PAUSE = 128,
+    // ns between the loads before the first wait, while a holder on another processor may release
+    // the lock.
+    FIRST_LOAD = 768,
+    LAST_LOAD = 3072,
 };
 
 // A call of acquire that did not succeed at once.
@@ -124,32 +122,16 @@ static brood_status add_level(struct broodi_lock_slot *lock)
     return BROOD_OK;
 }
 
-static unsigned last_pause(void)
-{
-    static _Atomic unsigned known; // the result plus one; every thread computes the same
-    unsigned value = atomic_load_explicit(&known, memory_order_relaxed);
-    if (value == 0) {
-        broodi_race_ignore(&known, sizeof known);
-        value = (brood_cpu_usable() > 1 ? LAST_PAUSE : 0) + 1;
-        atomic_store_explicit(&known, value, memory_order_relaxed);
-    }
-    return value - 1;
-}
-
-// Polls for a short time, in case the holder is about to release. A load takes the cache line
-// away from threads that acquire and release the lock meanwhile, which costs more than a few
-// pauses: so the loads are far apart from the start.
+// Polls for a short time, in case the holder is about to release; not if threads sleep already,
+// since the release wakes one of them.
 static void spin(const struct attempt *attempt)
 {
-    const unsigned last = last_pause();
-    for (unsigned pause = FIRST_PAUSE; pause <= last; pause *= 2) {
-        const uint64_t state =
-            atomic_load_explicit(&attempt->lock->state.state, memory_order_relaxed);
-        if (!(broodi_low(state) & BROODI_HOLDER) || (broodi_low(state) & WAITERS))
-            return;
-        for (unsigned i = 0; i < pause; i++)
-            brood_os_thread_pause();
-    }
+    struct broodi_spin spin = broodi_spin_begin(FIRST_LOAD, LAST_LOAD);
+    uint32_t low;
+    do
+        low = broodi_low(atomic_load_explicit(&attempt->lock->state.state, memory_order_relaxed));
+    while ((low & BROODI_HOLDER) && !(low & WAITERS) && broodi_spin_wait(&spin));
+    broodi_spin_end(&spin, !(low & BROODI_HOLDER));
 }
 
 // A newcomer may take a free lock with STARVING only if its time is over, since it will not try

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: MIT
+#include "arena/spin.h"
+
+#include "arena/race.h"
+#include "base/atomic.h"
+#include "base/invariant.h"
+#include "os/os_clock.h"
+#include "os/os_thread.h"
+
+#include <brood/cpu.h>
+
+enum {
+    ASK_EVERY = 1 << 14, // calls of begin by one thread between two questions to the system
+    SAMPLES = 4,
+    SAMPLE = 64, // pauses
+};
+
+_Atomic unsigned broodi_spin_processors;
+
+static unsigned ask_processors(void)
+{
+    broodi_race_ignore(&broodi_spin_processors, sizeof broodi_spin_processors);
+    const unsigned usable = brood_cpu_usable();
+    atomic_store_explicit(&broodi_spin_processors, usable, memory_order_relaxed);
+    return usable;
+}
+
+// Whether a thread on another processor may run while this one polls. The answer may change while
+// the process runs, so each thread asks again once in a while.
+static bool may_pause(struct broodi_self *self)
+{
+    const unsigned known = atomic_load_explicit(&broodi_spin_processors, memory_order_relaxed);
+    const bool again = self && ++self->spins % ASK_EVERY == 0;
+    return (known == 0 || again ? ask_processors() : known) > 1;
+}
+
+// The shortest of several samples: in the others the thread may have been preempted.
+static uint32_t measure_pause(void)
+{
+    int64_t shortest = INT64_MAX;
+    for (int sample = 0; sample < SAMPLES; sample++) {
+        const int64_t begin = brood_os_clock();
+        for (int i = 0; i < SAMPLE; i++)
+            brood_os_thread_pause();
+        const int64_t took = brood_os_clock() - begin;
+        if (took < shortest)
+            shortest = took;
+    }
+    return shortest < SAMPLE ? 1 : (uint32_t)(shortest / SAMPLE);
+}
+
+// How many ns a pause takes: 4 to 40 on processors of the last years. At least 1.
+static uint32_t pause_time(void)
+{
+    static _Atomic uint32_t known; // 0: not measured. Any thread's result will do.
+    uint32_t value = atomic_load_explicit(&known, memory_order_relaxed);
+    if (value == 0) {
+        broodi_race_ignore(&known, sizeof known);
+        value = measure_pause();
+        atomic_store_explicit(&known, value, memory_order_relaxed);
+    }
+    return value;
+}
+
+static void pause_for(uint32_t span)
+{
+    for (uint32_t pauses = span / pause_time() + 1; pauses > 0; pauses--)
+        brood_os_thread_pause();
+}
+
+static uint32_t budget_of(const struct broodi_self *self)
+{
+    return self && self->spin_budget ? self->spin_budget : BROODI_SPIN_MOST;
+}
+
+struct broodi_spin broodi_spin_begin(uint32_t first, uint32_t last)
+{
+    broodi_assert(first > 0 && first <= last);
+    struct broodi_self *self = broodi_self_known();
+    const bool pauses = may_pause(self);
+    return (struct broodi_spin){
+        .self = pauses ? self : NULL,
+        .interval = first,
+        .last = last,
+        .left = pauses ? budget_of(self) : 0,
+        .yields = BROODI_SPIN_YIELDS,
+    };
+}
+
+static uint32_t lesser(uint32_t one, uint32_t other)
+{
+    return one < other ? one : other;
+}
+
+bool broodi_spin_wait(struct broodi_spin *spin)
+{
+    if (spin->left > 0) {
+        const uint32_t span = lesser(spin->interval, spin->left);
+        pause_for(span);
+        spin->left -= span;
+        spin->interval = lesser(spin->interval * 2, spin->last);
+        return true;
+    }
+    if (spin->yields == 0)
+        return false;
+    spin->yields--;
+    brood_os_thread_yield();
+    return true;
+}
+
+void broodi_spin_end(const struct broodi_spin *spin, bool found)
+{
+    if (!spin->self)
+        return;
+    const uint32_t budget = budget_of(spin->self);
+    if (found && spin->left < budget && spin->yields == BROODI_SPIN_YIELDS)
+        spin->self->spin_budget = lesser(budget * 2, BROODI_SPIN_MOST);
+    else if (!found && spin->yields == 0)
+        spin->self->spin_budget = budget / 2 > BROODI_SPIN_LEAST ? budget / 2 : BROODI_SPIN_LEAST;
+}

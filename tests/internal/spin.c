@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: MIT
+// Polling before a thread blocks: how long, and what a thread learns from it.
+#include "../meeting.h"
+
+#include "arena/self.h"
+#include "arena/spin.h"
+
+enum { FIRST = 200 };
+
+static void set_processors(unsigned count)
+{
+    atomic_store(&broodi_spin_processors, count);
+}
+
+static uint32_t budget(void)
+{
+    return broodi_self()->spin_budget;
+}
+
+// Polls until the loop gives up; returns how often it let time pass.
+static unsigned poll_in_vain(void)
+{
+    struct broodi_spin spin = broodi_spin_begin(FIRST, FIRST);
+    unsigned waits = 0;
+    while (broodi_spin_wait(&spin))
+        waits++;
+    broodi_spin_end(&spin, false);
+    return waits;
+}
+
+static void poll_with_success(void)
+{
+    struct broodi_spin spin = broodi_spin_begin(FIRST, FIRST);
+    assert_true(broodi_spin_wait(&spin));
+    broodi_spin_end(&spin, true);
+}
+
+static void one_processor_only_yields(void **state)
+{
+    (void)state;
+    set_processors(1);
+    assert_int_equal(poll_in_vain(), BROODI_SPIN_YIELDS);
+    assert_int_equal(budget(), 0); // nothing was learned
+}
+
+static void polling_in_vain_halves_the_budget(void **state)
+{
+    (void)state;
+    set_processors(2);
+    const unsigned most = poll_in_vain();
+    assert_true(most >= BROODI_SPIN_MOST / FIRST + BROODI_SPIN_YIELDS);
+    assert_int_equal(budget(), BROODI_SPIN_MOST / 2);
+    assert_true(poll_in_vain() < most);
+    for (int i = 0; i < 20; i++)
+        (void)poll_in_vain();
+    assert_int_equal(budget(), BROODI_SPIN_LEAST);
+}
+
+static void a_pause_that_was_enough_doubles_the_budget(void **state)
+{
+    (void)state;
+    set_processors(2);
+    while (budget() != BROODI_SPIN_LEAST)
+        (void)poll_in_vain();
+    poll_with_success();
+    assert_int_equal(budget(), 2 * BROODI_SPIN_LEAST);
+    for (int i = 0; i < 20; i++)
+        poll_with_success();
+    assert_int_equal(budget(), BROODI_SPIN_MOST);
+}
+
+static void success_without_a_pause_or_only_after_yields_changes_nothing(void **state)
+{
+    (void)state;
+    set_processors(2);
+    (void)poll_in_vain();
+    const uint32_t before = budget();
+    struct broodi_spin spin = broodi_spin_begin(FIRST, FIRST);
+    broodi_spin_end(&spin, true);
+    assert_int_equal(budget(), before);
+    spin = broodi_spin_begin(FIRST, FIRST);
+    while (spin.yields == BROODI_SPIN_YIELDS)
+        assert_true(broodi_spin_wait(&spin));
+    broodi_spin_end(&spin, true);
+    assert_int_equal(budget(), before);
+}
+
+// The best of many: on a busy machine some take longer.
+static void a_poll_takes_about_as_long_as_its_budget(void **state)
+{
+    (void)state;
+    int64_t best = INT64_MAX;
+    set_processors(2);
+    for (int i = 0; i < 100; i++) {
+        broodi_self()->spin_budget = BROODI_SPIN_MOST;
+        struct broodi_spin spin = broodi_spin_begin(FIRST, FIRST);
+        const int64_t begin = brood_clock();
+        while (spin.left > 0)
+            (void)broodi_spin_wait(&spin);
+        const int64_t took = brood_clock() - begin;
+        if (took < best)
+            best = took;
+    }
+    assert_true(best > BROODI_SPIN_MOST / 4 && best < BROOD_MILLISECONDS(1));
+}
+
+static void the_number_of_processors_is_asked_for(void **state)
+{
+    (void)state;
+    set_processors(0);
+    (void)poll_in_vain();
+    assert_int_equal(atomic_load(&broodi_spin_processors), brood_cpu_usable());
+}
+
+static void the_number_of_processors_is_asked_for_again(void **state)
+{
+    (void)state;
+    enum { WRONG = 1000000 };
+    set_processors(WRONG);
+    for (int i = 0; i < 1 << 14; i++)
+        (void)broodi_spin_begin(FIRST, FIRST);
+    assert_int_equal(atomic_load(&broodi_spin_processors), brood_cpu_usable());
+}
+
+int main(void)
+{
+    brood_init();
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(one_processor_only_yields),
+        cmocka_unit_test(polling_in_vain_halves_the_budget),
+        cmocka_unit_test(a_pause_that_was_enough_doubles_the_budget),
+        cmocka_unit_test(success_without_a_pause_or_only_after_yields_changes_nothing),
+        cmocka_unit_test(a_poll_takes_about_as_long_as_its_budget),
+        cmocka_unit_test(the_number_of_processors_is_asked_for),
+        cmocka_unit_test(the_number_of_processors_is_asked_for_again),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
