@@ -14,7 +14,7 @@
 uint32_t broodi_seat_limit(void)
 {
     const uint32_t seats = broodi_slot_limit(BROODI_SEAT);
-    const uint32_t threads = broodi_slot_limit(BROODI_THREAD);
+    const uint32_t threads = broodi_slot_end(BROODI_THREAD);
     return seats < threads ? seats : threads;
 }
 
