@@ -15,6 +15,8 @@
 #include "base/atomic.h"
 #include "base/step.h"
 #include "process/burial.h"
+#include "process/child.h"
+#include "process/served.h"
 
 static uint32_t slots_taken(enum broodi_kind kind)
 {
@@ -182,6 +184,35 @@ static void a_pid_is_not_paired_with_the_namespace_of_the_process_before(void **
     broodi_process_slot_end(process);
 }
 
+static int stay(void *arg)
+{
+    (void)arg;
+    brood_sleep(MEETING_PATIENCE);
+    return 0;
+}
+
+// With a handle, and known by its pid alone.
+static void a_killed_served_child_has_ended(void **state)
+{
+    (void)state;
+    const brood_process_options options = { .method = BROOD_START_FORKSERVER };
+    if (!platform_has_fork())
+        skip();
+    for (int with_handle = 0; with_handle < 2; with_handle++) {
+        brood_process *process;
+        brood_exit ended;
+        assert_status(brood_process_start(&process, stay, NULL, 0, &options), BROOD_OK);
+        brood_process known = *process;
+        if (!with_handle)
+            known.child.handle = -1;
+        broodi_served_kill(&known);
+        assert_false(platform_process_lives(brood_process_pid(process)));
+        assert_status(brood_process_join(process, MEETING_PATIENCE, &ended), BROOD_OK);
+        assert_int_equal(ended.kind, BROOD_SIGNALLED);
+        brood_process_drop(process);
+    }
+}
+
 static void die(enum broodi_step step)
 {
     if (step == wanted)
@@ -239,6 +270,7 @@ int main(void)
         cmocka_unit_test(a_slot_that_a_destructor_takes_is_freed),
         cmocka_unit_test(a_late_process_does_not_change_the_pid_of_the_next_one),
         cmocka_unit_test(a_pid_is_not_paired_with_the_namespace_of_the_process_before),
+        cmocka_unit_test(a_killed_served_child_has_ended),
         cmocka_unit_test(a_slot_whose_worker_was_a_guest_is_swept),
         cmocka_unit_test(a_thread_in_a_group_without_a_mark_is_buried),
     };
