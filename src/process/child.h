@@ -4,10 +4,7 @@
 #ifndef CHILD_H
 #define CHILD_H
 
-#include "arena/members.h"
-#include "arena/slots.h"
-#include "base/atomic.h"
-#include "os/os_process.h"
+#include "process/child_object.h"
 
 #include <brood/process.h>
 #include <stdbool.h>
@@ -16,23 +13,6 @@
 // How long a start waits for the child's reply, and for a fork server to become ready. Tests
 // shorten it.
 extern brood_duration broodi_start_timeout;
-
-// A child, or the fork server of this process, which is on no list.
-struct brood_process {
-    struct broodi_member member;
-    uint32_t slot;       // in the arena; valid until the child is reaped
-    uint64_t live_state; // state word of the slot while the child lives and its server has not
-                         // reported its end
-    bool daemon;
-    bool detached;        // the fork server: its slot is freed with the last reference
-    brood_os_child child; // its descriptors stay open until the last reference is dropped
-    // A reference to the fork server that made the child and reaps it; NULL if this process does.
-    brood_process *server;
-    // Guarded by the guard.
-    uint32_t signals_sent; // by brood, one bit each
-    bool ended;
-    brood_exit end;
-};
 
 // Allocates the object of a child that is about to be started, with one reference. Returns NULL
 // when out of memory.
@@ -53,12 +33,5 @@ brood_status broodi_child_end(const brood_process *process, bool hard);
 // ended already does not count as ended by brood. The caller holds the guard, so that the child is
 // not reaped meanwhile and its pid is not reused.
 brood_status broodi_child_end_if_alive(brood_process *process, bool hard);
-
-// Returns the exit record that a process has left in its slot.
-static inline uint32_t broodi_child_record(const struct broodi_process_slot *slot)
-{
-    // Acquire: pairs with the release in record() of ending.c.
-    return atomic_load_explicit(&slot->record, memory_order_acquire);
-}
 
 #endif

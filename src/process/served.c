@@ -10,7 +10,7 @@
 #include "arena/report.h"
 #include "base/deadline.h"
 #include "os/os_server.h"
-#include "process/child.h"
+#include "process/child_object.h"
 
 static bool server_lives(const brood_process *process)
 {

@@ -15,7 +15,7 @@
 // it nor stays pending in a spare; it blocks all signals, and a spare that gets a job discards
 // those that were pending. If it is stopped nevertheless, a requester that is not served
 // continues it, and it continues its spares.
-#include "posix/linux/fork_server.h"
+#include "posix/linux/server_protocol.h"
 
 #include "posix/channel.h"
 #include "posix/descriptor.h"

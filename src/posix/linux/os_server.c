@@ -10,7 +10,7 @@
 #include "posix/channel.h"
 #include "posix/descriptor.h"
 #include "posix/launch.h"
-#include "posix/linux/fork_server.h"
+#include "posix/linux/server_protocol.h"
 #include "posix/posix.h"
 #include "posix/proc.h"
 

@@ -5,7 +5,7 @@
 #define POSIX_SPARE_H
 
 #include "posix/channel.h"
-#include "posix/linux/fork_server.h"
+#include "posix/linux/server_protocol.h"
 
 // Does once, while no requester waits, some of what each child does after it has received a job,
 // so that the pages are present by then.

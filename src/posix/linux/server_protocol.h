@@ -6,8 +6,8 @@
 // output and error as far as `standard` says. Over the channel follow: the resources, in messages
 // with up to CHANNEL_MOST_DESCRIPTORS descriptors and one byte; the texts, which are the
 // directory to change to, or "", and the entries of the environment; the letter.
-#ifndef POSIX_FORK_SERVER_H
-#define POSIX_FORK_SERVER_H
+#ifndef POSIX_SERVER_PROTOCOL_H
+#define POSIX_SERVER_PROTOCOL_H
 
 #include <stdint.h>
 
