@@ -82,6 +82,7 @@
 #include <brood/lock.h>
 #include <brood/once.h>
 #include <brood/process.h>
+#include <brood/queue.h>
 #include <brood/registry.h>
 #include <brood/self.h>
 #include <brood/semaphore.h>

@@ -246,6 +246,18 @@ brood_status broodi_slot_commit(enum broodi_kind kind, uint32_t index)
     return status;
 }
 
+brood_status broodi_slot_allocate_at(enum broodi_kind kind, uint32_t index)
+{
+    const brood_status status = broodi_slot_commit(kind, index);
+    if (status == BROOD_OK && !broodi_slot_is_live(state_at(kind, index)) &&
+        take_at(kind, index, 0)) {
+        broodi_groups_add(kind, index);
+        atomic_fetch_add_explicit(&broodi_family.header->tables[kind].live, 1,
+                                  memory_order_relaxed);
+    }
+    return status;
+}
+
 bool broodi_slot_free_keeping(enum broodi_kind kind, uint32_t index, uint64_t state, uint32_t kept)
 {
     broodi_assert(broodi_slot_is_live(state));

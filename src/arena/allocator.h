@@ -29,6 +29,10 @@ brood_status broodi_slot_allocate(enum broodi_kind kind, uint32_t low, uint32_t 
 // thread slots, and chunks. Fails with BROOD_NO_MEMORY, BROOD_NO_RESOURCES.
 brood_status broodi_slot_commit(enum broodi_kind kind, uint32_t index);
 
+// Takes the slot at `index`, which is never freed, unless it is taken: for kinds whose slots belong
+// to the slots of another kind. Fails with BROOD_NO_MEMORY, BROOD_NO_RESOURCES.
+brood_status broodi_slot_allocate_at(enum broodi_kind kind, uint32_t index);
+
 // Frees a slot whose state is exactly `state`, and stores 0 as its low word; false when the state
 // has changed. Wakes no waiters.
 bool broodi_slot_free(enum broodi_kind kind, uint32_t index, uint64_t state);

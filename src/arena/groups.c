@@ -12,10 +12,11 @@ static const struct {
     uint32_t at;
     uint32_t count;
 } groups_of[BROODI_KINDS] = {
-    [BROODI_THREAD] = { 0, 1024 },   [BROODI_PROCESS] = { 1024, 512 },
-    [BROODI_LOCK] = { 1536, 512 },   [BROODI_BLOCK] = { 2048, 512 },
-    [BROODI_PARTY] = { 2560, 512 },  [BROODI_NAME] = { 3072, 64 },
-    [BROODI_OWN_LOCK] = { 3136, 1 }, [BROODI_PIECE] = { 3137, 512 },
+    [BROODI_THREAD] = { 0, 1024 },       [BROODI_PROCESS] = { 1024, 512 },
+    [BROODI_LOCK] = { 1536, 512 },       [BROODI_BLOCK] = { 2048, 512 },
+    [BROODI_PARTY] = { 2560, 512 },      [BROODI_NAME] = { 3072, 64 },
+    [BROODI_OWN_LOCK] = { 3136, 1 },     [BROODI_PIECE] = { 3137, 512 },
+    [BROODI_QUEUE_LOCK] = { 3649, 512 },
 };
 
 uint32_t broodi_group_masks[BROODI_KINDS];

@@ -2,6 +2,7 @@
 #include "arena/kinds.h"
 
 #include "arena/family.h"
+#include "arena/owner.h"
 #include "arena/slots.h"
 #include "base/invariant.h"
 
@@ -11,6 +12,7 @@ enum {
     THREADS = 1 << 17,
     NAMES = 1 << 12,
     OWN_LOCKS = 1 << 10,
+    QUEUES = 1 << 16,
     PIECES = 1 << 18,
     OBJECTS = 1 << 20, // for each of the other kinds
     NARROW_BITS = 4,
@@ -34,6 +36,8 @@ struct boot {
     struct broodi_barrier_slot barriers[BROODI_FIRST];
     struct broodi_party_slot parties[BROODI_FIRST];
     struct broodi_block_slot blocks[BROODI_FIRST];
+    struct broodi_queue_slot queues[BROODI_FIRST];
+    struct broodi_lock_slot queue_locks[BROODI_FIRST];
     struct broodi_piece_slot pieces[BROODI_FIRST];
     struct broodi_name_slot names[BROODI_FIRST];
     struct broodi_seat seats[BROODI_FIRST];
@@ -63,6 +67,9 @@ const struct broodi_kind_row broodi_kinds[BROODI_KINDS] = {
     [BROODI_BARRIER] = ROW("barrier", barriers, OBJECTS, OBJECTS >> NARROW_BITS),
     [BROODI_PARTY] = ROW("party", parties, OBJECTS, OBJECTS >> NARROW_BITS),
     [BROODI_BLOCK] = ROW("block", blocks, OBJECTS, OBJECTS >> NARROW_BITS),
+    [BROODI_QUEUE] = ROW("queue", queues, QUEUES, QUEUES >> NARROW_BITS),
+    [BROODI_QUEUE_LOCK] =
+        ROW("lock of a queue", queue_locks, 2 * QUEUES, 2 * QUEUES >> NARROW_BITS),
     [BROODI_PIECE] = ROW("piece of memory", pieces, PIECES, PIECES >> NARROW_BITS),
     [BROODI_CHUNK] = ROW("chunk", chunks, BROODI_HEAP_CHUNKS, NARROW_CHUNKS),
 };

@@ -24,8 +24,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-typedef uint64_t broodi_owner;
-
 enum { BROODI_OWNER_SLOT_BITS = 17, BROODI_OWNER_GENERATION_AT = 1 + BROODI_OWNER_SLOT_BITS };
 
 // The owner of a taken slot with this state.

@@ -38,6 +38,7 @@
 #include "arena/allocator.h"
 #include "arena/family.h"
 #include "arena/here.h"
+#include "arena/owner.h"
 #include "base/invariant.h"
 #include "base/label.h"
 #include "base/step.h"

@@ -3,6 +3,7 @@
 #ifndef PROCESS_SLOT_H
 #define PROCESS_SLOT_H
 
+#include "arena/owner.h"
 #include "arena/slots.h"
 
 #include <brood/process.h>

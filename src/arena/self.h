@@ -4,6 +4,7 @@
 #define SELF_H
 
 #include "arena/here.h"
+#include "arena/owner.h"
 #include "arena/slots.h"
 #include "base/atomic.h"
 #include "os/os_thread.h"

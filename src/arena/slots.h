@@ -8,7 +8,6 @@
 #ifndef SLOTS_H
 #define SLOTS_H
 
-#include "arena/owner.h"
 #include "base/handle.h"
 #include "base/word.h"
 #include "os/os_life.h"
@@ -239,10 +238,40 @@ struct broodi_piece_slot {
     _Atomic uint64_t size;
     _Atomic broodi_owner worker;
     _Atomic uint64_t object; // the handle of the object
-    _Atomic uint64_t data;   // for the user of the piece, as `next`
-    _Atomic uint32_t next;
+    // For the object. A queue: which thread has the piece in its hands, the next one in the same
+    // list, and the bytes of the message.
+    _Atomic uint64_t data;
+    _Atomic uint64_t next;
+    _Atomic uint64_t length;
+};
+
+// A queue; see chain.h for what its fields are. Each group of fields has a cache line of its own:
+// those that stay the same, those of producers, those of consumers, and the words to wait for.
+struct broodi_queue_slot {
+    broodi_word state;         // low: see queue.c
+    _Atomic uint64_t largest;  // bytes of the largest message
+    _Atomic uint32_t capacity; // messages
+    _Atomic uint32_t segment;  // bytes
+    uint64_t reserved_sizes[5];
+
+    _Atomic uint64_t head;
+    _Atomic uint64_t first; // the place of the first record of all
+    _Atomic uint64_t added;
+    _Atomic uint64_t added_at;
+    _Atomic uint64_t reserved; // a list of pieces, and how many they are
+    _Atomic uint32_t reservations;
     uint32_t unused;
-    uint64_t reserved[1];
+    uint64_t reserved_head[2];
+
+    _Atomic uint64_t tail;
+    _Atomic uint64_t removed;
+    _Atomic uint64_t removed_at;
+    _Atomic uint64_t taken; // a list of pieces
+    uint64_t reserved_tail[4];
+
+    broodi_word items;
+    broodi_word room;
+    uint64_t reserved_words[6];
 };
 
 static inline void broodi_seat_clear(struct broodi_seat *seat)

@@ -17,7 +17,9 @@ enum broodi_kind {
     BROODI_CONDITION,
     BROODI_BARRIER,
     BROODI_BLOCK,
-    BROODI_OWN_LOCK, // the library's own locks: no public call accepts this kind
+    BROODI_QUEUE,
+    BROODI_QUEUE_LOCK, // two for each queue: no public call accepts this kind
+    BROODI_OWN_LOCK,   // the library's own locks: no public call accepts this kind
     BROODI_HANDLE_KINDS,
     BROODI_PROCESS = BROODI_HANDLE_KINDS,
     BROODI_THREAD,
@@ -55,6 +57,9 @@ struct broodi_handle {
     uint32_t generation; // the low bits of the slot's generation
     uint32_t slot;
 };
+
+// Which thread or process a thing belongs to: see arena/owner.h. 0: none.
+typedef uint64_t broodi_owner;
 
 static inline uint64_t broodi_handle_pack(struct broodi_handle handle)
 {

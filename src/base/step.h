@@ -62,6 +62,23 @@
     STEP(BARRIER_RESET_WOKEN, "a reset barrier woke its waiters, and its entries are not cleared") \
     STEP(NAME_TAKEN, "a name's slot was taken, and not written")                                   \
     STEP(NAME_WRITTEN, "a name was written, and is not visible yet")                               \
+    STEP(QUEUE_MADE, "a queue's slot was taken, and its sizes not stored")                         \
+    STEP(QUEUE_ADDING, "a producer noted which piece it adds, and has not linked it")              \
+    STEP(QUEUE_CLEARED, "the next header is 0, and the message is not copied")                     \
+    STEP(QUEUE_COPIED, "a message was copied, and is not published")                               \
+    STEP(QUEUE_PUBLISHED, "a message was published, and the head not moved")                       \
+    STEP(QUEUE_COUNTED, "the head was moved, and no consumer woken")                               \
+    STEP(QUEUE_LINKED, "a segment was linked, and the head not moved into it")                     \
+    STEP(QUEUE_REMOVING, "a consumer noted which piece it removes, and has not moved the tail")    \
+    STEP(QUEUE_LEFT, "the tail was moved into the next segment, and the last one not freed")       \
+    STEP(QUEUE_READ, "messages were copied, and not removed")                                      \
+    STEP(QUEUE_REMOVED, "the tail was moved, and no producer woken")                               \
+    STEP(QUEUE_TAKEN, "a consumer has taken a piece, and has not moved the tail")                  \
+    STEP(QUEUE_UNLINKED, "a released piece was unlinked, and not freed")                           \
+    STEP(QUEUE_ANNOUNCED, "a waiter for a queue set its flag, and does not wait yet")              \
+    STEP(QUEUE_TOLD, "a waiter's flag was cleared, and the waiter not woken")                      \
+    STEP(QUEUE_CLOSED, "a queue was closed, and its waiters not woken")                            \
+    STEP(QUEUE_ENDING, "a queue was destroyed, and its waiters not woken")                         \
     STEP(BLOCK_TAKEN, "a block's slot was taken, and no memory")                                   \
     STEP(BLOCK_PLACED, "a block has memory, and its slot does not record it")                      \
     STEP(BLOCK_WRITTEN, "a block's slot records its memory, and not that the record is complete")  \

@@ -36,6 +36,15 @@ static inline uint64_t broodi_word_load(const broodi_word *word)
     return atomic_load_explicit(&word->state, memory_order_acquire);
 }
 
+// Orders the swap of a word before the loads that follow, also of other words. On x86 a swap orders
+// them anyway.
+static inline void broodi_fence_after_swap(void)
+{
+#if !defined(__x86_64__) && !defined(__i386__) && !defined(_M_X64) && !defined(_M_IX86)
+    atomic_thread_fence(memory_order_seq_cst);
+#endif
+}
+
 // Replaces the low word, in the same generation. False if the state is not `state` any more.
 static inline bool broodi_word_swap(broodi_word *word, uint64_t state, uint32_t low)
 {

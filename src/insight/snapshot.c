@@ -9,6 +9,7 @@
 #include "arena/groups.h"
 #include "arena/here.h"
 #include "arena/kinds.h"
+#include "arena/owner.h"
 #include "arena/process_slot.h"
 #include "arena/space.h"
 #include "arena/thread_slot.h"

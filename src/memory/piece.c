@@ -3,6 +3,7 @@
 
 #include "arena/allocator.h"
 #include "arena/heap.h"
+#include "arena/owner.h"
 #include "base/invariant.h"
 #include "base/step.h"
 #include "memory/heap_lock.h"
@@ -39,7 +40,7 @@ static void record(uint32_t index, uint64_t object, uint64_t place, size_t size)
     atomic_store_explicit(&piece->size, size, memory_order_release);
     atomic_store_explicit(&piece->object, object, memory_order_release);
     atomic_store_explicit(&piece->data, 0, memory_order_relaxed);
-    atomic_store_explicit(&piece->next, BROODI_NONE, memory_order_relaxed);
+    atomic_store_explicit(&piece->next, 0, memory_order_relaxed);
     broodi_step(BROODI_STEP_PIECE_WRITTEN);
     (void)broodi_word_swap(&piece->state, state_of(index), BROODI_MEMORY_MAKING);
 }

@@ -20,7 +20,7 @@
 #include <stdint.h>
 
 // Allocates a piece of `size` bytes, which are not zero, for the object with this handle. It is
-// MAKING and accessible in this process; its `data` is 0 and its `next` is BROODI_NONE. A size that
+// MAKING and accessible in this process; its `data` and its `next` are 0. A size that
 // is a power of two up to 64 KiB is aligned as heap.h says. Fails with BROOD_NO_MEMORY;
 // BROOD_NO_RESOURCES if all slots are taken; as broodi_heap_lock.
 brood_status broodi_piece_allocate(uint64_t object, size_t size, uint32_t *out_index);

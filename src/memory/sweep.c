@@ -5,6 +5,7 @@
 #include "arena/chunk.h"
 #include "arena/groups.h"
 #include "arena/heap.h"
+#include "arena/kinds.h"
 #include "base/invariant.h"
 #include "base/step.h"
 #include "memory/block_slot.h"
@@ -111,6 +112,7 @@ bool broodi_pieces_sweep(void)
 
 bool broodi_memory_sweep(void)
 {
+    broodi_kind_sweep(BROODI_QUEUE); // their pieces
     if (broodi_heap_lock() != BROOD_OK)
         return false;
     bool any = broodi_blocks_sweep();

@@ -8,11 +8,13 @@
 #include "arena/allocator.h"
 #include "arena/family.h"
 #include "arena/groups.h"
+#include "arena/owner.h"
 #include "arena/process_slot.h"
 #include "arena/thread_slot.h"
 #include "arena/wait.h"
 #include "base/step.h"
 #include "memory/sweep.h"
+#include "message/queue.h"
 #include "sync/barrier.h"
 #include "sync/lock.h"
 #include "sync/parties.h"
@@ -169,8 +171,8 @@ static void sweep_pieces(void)
     (void)broodi_pieces_sweep();
 }
 
-const broodi_sweep broodi_sweeps[BROODI_KINDS] = { [BROODI_THREAD] = sweep_threads,
-                                                   [BROODI_PROCESS] = sweep_processes,
-                                                   [BROODI_PARTY] = broodi_parties_sweep,
-                                                   [BROODI_BLOCK] = sweep_blocks,
-                                                   [BROODI_PIECE] = sweep_pieces };
+const broodi_sweep broodi_sweeps[BROODI_KINDS] = {
+    [BROODI_THREAD] = sweep_threads,       [BROODI_PROCESS] = sweep_processes,
+    [BROODI_PARTY] = broodi_parties_sweep, [BROODI_BLOCK] = sweep_blocks,
+    [BROODI_QUEUE] = broodi_queues_sweep,  [BROODI_PIECE] = sweep_pieces
+};

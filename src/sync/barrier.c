@@ -25,6 +25,7 @@
 #include "arena/allocator.h"
 #include "arena/blocking.h"
 #include "arena/groups.h"
+#include "arena/owner.h"
 #include "arena/race.h"
 #include "base/deadline.h"
 #include "base/fail.h"

@@ -26,6 +26,7 @@
 // count of zero.
 #include "sync/lock.h"
 
+#include "arena/allocator.h"
 #include "arena/blocking.h"
 #include "arena/race.h"
 #include "arena/self.h"
@@ -369,6 +370,30 @@ bool broodi_own_lock_is_held(uint64_t id)
 void broodi_own_lock_release(uint64_t id)
 {
     release_held(broodi_handle_slot(BROODI_OWN_LOCK, id));
+}
+
+static uint32_t queue_lock(uint32_t queue, uint32_t side)
+{
+    return 2 * queue + side;
+}
+
+brood_status broodi_queue_locks_make(uint32_t queue)
+{
+    const brood_status status = broodi_slot_allocate_at(BROODI_QUEUE_LOCK, queue_lock(queue, 0));
+    return status == BROOD_OK ? broodi_slot_allocate_at(BROODI_QUEUE_LOCK, queue_lock(queue, 1))
+                              : status;
+}
+
+brood_status broodi_queue_lock_acquire(uint32_t queue, uint32_t side, brood_duration timeout)
+{
+    const uint32_t index = queue_lock(queue, side);
+    return acquire_slot(broodi_handle_of(BROODI_QUEUE_LOCK, index),
+                        broodi_slot(BROODI_QUEUE_LOCK, index), timeout);
+}
+
+void broodi_queue_lock_release(uint32_t queue, uint32_t side)
+{
+    release_held(broodi_slot(BROODI_QUEUE_LOCK, queue_lock(queue, side)));
 }
 
 // For condition.c

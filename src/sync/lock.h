@@ -22,6 +22,12 @@ void broodi_own_lock_release(uint64_t id);
 // Whether the calling thread holds the lock. For assertions.
 bool broodi_own_lock_is_held(uint64_t id);
 
+// The two locks of a queue's slot, which exist for as long as the table does. Their handles have a
+// kind of their own too. broodi_queue_lock_acquire returns the statuses of brood_lock_acquire.
+brood_status broodi_queue_locks_make(uint32_t queue);
+brood_status broodi_queue_lock_acquire(uint32_t queue, uint32_t side, brood_duration timeout);
+void broodi_queue_lock_release(uint32_t queue, uint32_t side);
+
 // For condition.c. BROOD_OK if the calling thread holds the lock; otherwise the status that
 // brood_lock_release would return.
 brood_status broodi_lock_is_held(brood_lock lock);
@@ -36,7 +42,8 @@ brood_status broodi_lock_reacquire(brood_lock lock, uint32_t depth);
 // Whether any lock names the thread as its holder.
 bool broodi_lock_names(broodi_owner thread);
 
-// Finds the next lock of the kind, BROODI_LOCK or BROODI_OWN_LOCK, from `*index` on, whose holder
+// Finds the next lock of the kind, BROODI_LOCK, BROODI_OWN_LOCK or
+// BROODI_QUEUE_LOCK, from `*index` on, whose holder
 // is the thread, and moves `*index` past it. False if there is none.
 bool broodi_lock_next(enum broodi_kind kind, broodi_owner thread, uint32_t *index,
                       uint64_t *out_id);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The slots of locks: creating and destroying a lock, and finding out who holds it. lock.c acquires
 // and releases locks.
+#include "arena/owner.h"
 #include "sync/lock.h"
 
 #include "arena/allocator.h"
@@ -97,7 +98,8 @@ static bool names_in(enum broodi_kind kind, broodi_owner thread)
 
 bool broodi_lock_names(broodi_owner thread)
 {
-    return names_in(BROODI_OWN_LOCK, thread) || names_in(BROODI_LOCK, thread);
+    return names_in(BROODI_OWN_LOCK, thread) || names_in(BROODI_LOCK, thread) ||
+           names_in(BROODI_QUEUE_LOCK, thread);
 }
 
 bool broodi_lock_exists(uint64_t low_id)

@@ -44,6 +44,7 @@
 
 #include "arena/allocator.h"
 #include "arena/groups.h"
+#include "arena/owner.h"
 #include "arena/thread_slot.h"
 #include "base/invariant.h"
 #include "base/step.h"

@@ -70,7 +70,7 @@ static void a_piece_has_its_sizes_bytes_in_every_process(void **state)
         const struct broodi_piece_slot *piece = broodi_piece_at(index);
         assert_int_equal(atomic_load(&piece->size), sizes[i]);
         assert_int_equal(atomic_load(&piece->data), 0);
-        assert_int_equal(atomic_load(&piece->next), BROODI_NONE);
+        assert_int_equal(atomic_load(&piece->next), 0);
         broodi_piece_complete(index);
         assert_process_ends(started_process(check_piece, &index, sizeof index), 0);
         broodi_piece_free(index);

@@ -9,6 +9,7 @@
 #include "../foreign.h"
 #include "../platform.h"
 #include "../random.h"
+#include "arena/allocator.h"
 #include "arena/family.h"
 #include "arena/kinds.h"
 #include "arena/slots.h"
@@ -37,6 +38,7 @@ struct board {
     _Atomic uint32_t inherited; // how many acquisitions returned BROOD_OWNER_DIED
     _Atomic uint64_t event;     // this and the next are replaced repeatedly
     _Atomic uint64_t condition;
+    _Atomic uint64_t queue;
 };
 
 struct family {
@@ -47,6 +49,7 @@ struct family {
     brood_event event;
     brood_condition condition;
     brood_barrier barrier;
+    brood_queue queue;
 };
 
 // A member of the family, and what it needs.
@@ -269,6 +272,111 @@ static int use_piece(struct member *member)
     return 0;
 }
 
+// Messages: all bytes of one are the same, and say how large it is.
+
+enum { LARGEST = 50000 };
+
+static void write_message(unsigned char *data, size_t size)
+{
+    memset(data, (int)(size % 251), size);
+}
+
+static bool is_whole(const unsigned char *data, size_t size)
+{
+    return size == 0 ||
+           (size <= LARGEST && data[0] == size % 251 && memcmp(data, data + 1, size - 1) == 0);
+}
+
+static bool is_moved(brood_status status)
+{
+    return status == BROOD_OK || status == BROOD_TIMEOUT;
+}
+
+static int put_in_place(struct member *member, size_t size)
+{
+    brood_message message;
+    const brood_status status =
+        brood_queue_reserve(member->family.queue, size, &message, patience(member));
+    CHECK(is_moved(status));
+    if (status != BROOD_OK)
+        return 0;
+    write_message(message.data, size);
+    if (number_below(member, 3) == 0)
+        brood_queue_abort(member->family.queue, &message);
+    else
+        CHECK(is_moved(brood_queue_commit(member->family.queue, &message, size)));
+    brood_queue_abort(member->family.queue, &message);
+    return 0;
+}
+
+static int put_message(struct member *member)
+{
+    static const uint32_t limits[] = { 2, 100, 8185, LARGEST };
+    unsigned char data[LARGEST];
+    const size_t size = number_below(member, limits[number_below(member, 4)]);
+    const uint32_t what = number_below(member, 4);
+    if (what == 0)
+        return put_in_place(member, size);
+    write_message(data, size < 1000 && what == 1 ? 3 * size : size);
+    if (what == 1 && size < 1000) {
+        for (int i = 0; i < 3; i++)
+            write_message(data + (size_t)i * size, size);
+        CHECK(is_moved(
+            brood_queue_put_many(member->family.queue, data, size, 3, NULL, patience(member))));
+        return 0;
+    }
+    CHECK(is_moved(brood_queue_put(member->family.queue, data, size, patience(member))));
+    return 0;
+}
+
+static int get_in_place(struct member *member)
+{
+    brood_message message;
+    const brood_status status = brood_queue_take(member->family.queue, &message, patience(member));
+    CHECK(is_moved(status));
+    if (status != BROOD_OK)
+        return 0;
+    CHECK(is_whole(message.data, message.size));
+    brood_queue_release(member->family.queue, &message);
+    return 0;
+}
+
+static int get_message(struct member *member)
+{
+    unsigned char data[2 * LARGEST];
+    size_t sizes[2];
+    size_t count = 0;
+    if (number_below(member, 3) == 0)
+        return get_in_place(member);
+    CHECK(is_moved(brood_queue_get_many(member->family.queue, data, LARGEST, 2, sizes, &count,
+                                        patience(member))));
+    for (size_t i = 0; i < count; i++)
+        CHECK(is_whole(data + i * LARGEST, sizes[i]));
+    return 0;
+}
+
+// A queue may be closed and destroyed while other members use it.
+static int use_queue_that_may_go(struct member *member)
+{
+    char byte = 0;
+    brood_queue fresh;
+    const brood_queue queue = { atomic_load(&member->board->queue) };
+    const brood_status put = brood_queue_put(queue, &byte, 1, SHORT);
+    CHECK(is_fit(put) || put == BROOD_CLOSED);
+    const brood_status got = brood_queue_get(queue, &byte, 1, NULL, SHORT);
+    CHECK(is_fit(got) || got == BROOD_CLOSED);
+    if (number_below(member, 3))
+        return 0;
+    CHECK(brood_queue_create(&fresh, 3, 8) == BROOD_OK);
+    const brood_queue old = { atomic_exchange(&member->board->queue, fresh.id) };
+    if (!old.id)
+        return 0;
+    CHECK(is_fit(brood_queue_close(old)));
+    const brood_status destroyed = brood_queue_destroy(old);
+    CHECK(destroyed == BROOD_OK || destroyed == BROOD_TIMEOUT);
+    return 0;
+}
+
 static int take_and_end(void *arg)
 {
     struct member *member = *(struct member **)arg;
@@ -342,6 +450,9 @@ static int (*const acts[])(struct member *) = {
     start_thread,
     use_piece,
     let_the_heap_rest,
+    put_message,
+    get_message,
+    use_queue_that_may_go,
     start_process,
     hoard,
 };
@@ -416,11 +527,22 @@ static int take_part_and_stop(void *arg)
 
 // The test
 
+// Destroys the queues whose handles the victims have taken along.
+static void destroy_lost_queues(void)
+{
+    for (uint32_t i = 0; i < broodi_slot_limit(BROODI_QUEUE); i++) {
+        const struct broodi_queue_slot *slot = broodi_slot(BROODI_QUEUE, i);
+        if (broodi_slot_is_live(broodi_word_load(&slot->state)))
+            (void)brood_queue_destroy((brood_queue){ broodi_handle_of(BROODI_QUEUE, i) });
+    }
+}
+
 // Those of which the worker was killed are freed by a sweep, and the others since their object has
 // ended.
 static uint32_t pieces_left(void)
 {
     uint32_t live = 0;
+    destroy_lost_queues();
     (void)broodi_memory_sweep();
     for (uint32_t i = 0; i < broodi_slot_limit(BROODI_PIECE); i++)
         live += broodi_slot_is_live(broodi_word_load(&broodi_piece_at(i)->state));
@@ -478,11 +600,13 @@ static struct family made_family(void)
     assert_status(brood_event_create(&family.event), BROOD_OK);
     assert_status(brood_condition_create(&family.condition), BROOD_OK);
     assert_status(brood_barrier_create(&family.barrier, 2), BROOD_OK);
+    assert_status(brood_queue_create(&family.queue, 4, LARGEST), BROOD_OK);
     return family;
 }
 
 static void destroy_family(const struct family *family)
 {
+    assert_status(brood_queue_destroy(family->queue), BROOD_OK);
     assert_status(brood_barrier_destroy(family->barrier), BROOD_OK);
     assert_status(brood_condition_destroy(family->condition), BROOD_OK);
     assert_status(brood_event_destroy(family->event), BROOD_OK);
@@ -644,6 +768,8 @@ static void the_others_continue_when_one_is_killed_at_any_step(void **state)
     const brood_condition condition = { atomic_load(&board->condition) };
     assert_true(!event.id || brood_event_destroy(event) == BROOD_OK);
     assert_true(!condition.id || brood_condition_destroy(condition) == BROOD_OK);
+    const brood_queue queue = { atomic_load(&board->queue) };
+    assert_true(!queue.id || brood_queue_destroy(queue) == BROOD_OK);
     destroy_family(&member.family);
     assert_int_equal(pieces_left(), 0);
 }

@@ -1,0 +1,264 @@
+// SPDX-License-Identifier: MIT
+#include "message/call.h"
+
+#include "arena/allocator.h"
+#include "arena/blocking.h"
+#include "base/deadline.h"
+#include "base/fail.h"
+#include "base/step.h"
+#include "memory/heap_lock.h"
+#include "message/chain.h"
+#include "os/os_clock.h"
+#include "sync/lock.h"
+#include "sync/object.h"
+
+#define WAITERS UINT32_C(1)
+#define ONE_CHANGE UINT32_C(2)
+
+static struct broodi_queue_slot *find(brood_queue queue)
+{
+    return broodi_object_find(BROODI_QUEUE, queue.id);
+}
+
+brood_status broodi_call_begin(struct broodi_call *call, brood_queue queue, brood_duration timeout)
+{
+    *call = (struct broodi_call){ .id = queue.id, .queue = find(queue), .timeout = timeout };
+    return call->queue ? BROOD_OK : broodi_object_not_found(BROODI_QUEUE);
+}
+
+// The locks
+
+static uint32_t index_of(const struct broodi_queue_slot *queue)
+{
+    return broodi_slot_index(BROODI_QUEUE, queue);
+}
+
+// A call that must not wait for the queue still waits this long for a lock.
+static const brood_duration grace = BROOD_MILLISECONDS(20);
+
+brood_status broodi_queue_acquire(struct broodi_queue_slot *queue, enum broodi_side side,
+                                  brood_duration timeout)
+{
+    const brood_status status =
+        broodi_queue_lock_acquire(index_of(queue), side, timeout > grace ? timeout : grace);
+    if (status != BROOD_OWNER_DIED)
+        return status;
+    if (side == BROODI_PRODUCERS)
+        broodi_chain_repair_head(queue);
+    else
+        broodi_chain_repair_tail(queue);
+    return BROOD_OK;
+}
+
+void broodi_queue_release(struct broodi_queue_slot *queue, enum broodi_side side)
+{
+    broodi_queue_lock_release(index_of(queue), side);
+}
+
+void broodi_call_leave(const struct broodi_call *call, enum broodi_side side)
+{
+    broodi_queue_release(call->queue, side);
+}
+
+bool broodi_call_is_current(const struct broodi_call *call)
+{
+    const uint64_t state = broodi_word_load(&call->queue->state);
+    return broodi_handle_is_current(call->id, state) && !(broodi_low(state) & BROODI_QUEUE_ENDING);
+}
+
+bool broodi_queue_is_closed(const struct broodi_queue_slot *queue)
+{
+    return broodi_low(broodi_word_load(&queue->state)) & BROODI_QUEUE_CLOSED;
+}
+
+// The end of a destroyed queue
+
+static void finish_locked(struct broodi_queue_slot *queue)
+{
+    const uint64_t state = broodi_word_load(&queue->state);
+    if (broodi_slot_is_live(state) && (broodi_low(state) & BROODI_QUEUE_ENDING) &&
+        broodi_chain_free(queue) == BROOD_OK)
+        (void)broodi_slot_free(BROODI_QUEUE, broodi_slot_index(BROODI_QUEUE, queue), state);
+}
+
+void broodi_queue_finish(struct broodi_queue_slot *queue)
+{
+    if (!(broodi_low(broodi_word_load(&queue->state)) & BROODI_QUEUE_ENDING) ||
+        broodi_queue_acquire(queue, BROODI_PRODUCERS, grace) != BROOD_OK)
+        return;
+    if (broodi_queue_acquire(queue, BROODI_CONSUMERS, grace) == BROOD_OK) {
+        finish_locked(queue);
+        broodi_queue_release(queue, BROODI_CONSUMERS);
+    }
+    broodi_queue_release(queue, BROODI_PRODUCERS);
+}
+
+brood_status broodi_call_enter(const struct broodi_call *call, enum broodi_side side)
+{
+    const brood_status status = broodi_queue_acquire(call->queue, side, call->timeout);
+    if (status != BROOD_OK || broodi_call_is_current(call))
+        return status;
+    broodi_call_leave(call, side);
+    broodi_queue_finish(call->queue);
+    return BROOD_STALE;
+}
+
+// Waiting and waking
+
+static broodi_word *word_of(struct broodi_queue_slot *queue, enum broodi_side side)
+{
+    return side == BROODI_PRODUCERS ? &queue->room : &queue->items;
+}
+
+// Sets WAITERS; returns the state with it.
+static uint64_t announce(broodi_word *word)
+{
+    uint64_t state = broodi_word_load(word);
+    while (!broodi_word_swap(word, state, broodi_low(state) | WAITERS))
+        state = broodi_word_load(word);
+    broodi_fence_after_swap();
+    return broodi_state(broodi_generation(state), broodi_low(state) | WAITERS);
+}
+
+static void notify(broodi_word *word, uint32_t count)
+{
+    broodi_fence_after_swap();
+    uint64_t state = broodi_word_load(word);
+    while (broodi_low(state) & WAITERS) {
+        if (broodi_word_swap(word, state, (broodi_low(state) & ~WAITERS) + ONE_CHANGE)) {
+            broodi_step(BROODI_STEP_QUEUE_TOLD);
+            broodi_changed(BROODI_QUEUE, word, count);
+            return;
+        }
+        state = broodi_word_load(word);
+    }
+    broodi_changed(BROODI_QUEUE, word, 0);
+}
+
+void broodi_queue_notify(struct broodi_queue_slot *queue, enum broodi_side side, uint32_t count)
+{
+    notify(word_of(queue, side), count);
+}
+
+void broodi_queue_notify_all(struct broodi_queue_slot *queue)
+{
+    for (enum broodi_side side = BROODI_PRODUCERS; side <= BROODI_CONSUMERS; side++) {
+        (void)announce(word_of(queue, side)); // so that the word changes in any case
+        notify(word_of(queue, side), BROODI_ALL);
+    }
+}
+
+static uint32_t capacity_of(const struct broodi_queue_slot *queue)
+{
+    return atomic_load_explicit(&queue->capacity, memory_order_relaxed);
+}
+
+uint32_t broodi_queue_reservations(const struct broodi_queue_slot *queue)
+{
+    return atomic_load_explicit(&queue->reservations, memory_order_acquire);
+}
+
+bool broodi_queue_has_room(const struct broodi_queue_slot *queue)
+{
+    return (uint64_t)broodi_chain_count(queue) + broodi_queue_reservations(queue) <
+           capacity_of(queue);
+}
+
+// Whether a call on this side would not wait, as far as can be seen without the lock.
+static bool is_ready(const struct broodi_call *call, enum broodi_side side)
+{
+    if (!broodi_call_is_current(call) || broodi_queue_is_closed(call->queue))
+        return true;
+    return side == BROODI_PRODUCERS ? broodi_queue_has_room(call->queue)
+                                    : broodi_chain_count(call->queue) > 0;
+}
+
+// Waits, after an attempt without success, until another one is worth while. BROOD_TIMEOUT when the
+// time is over.
+static brood_status wait_for(struct broodi_call *call, enum broodi_side side)
+{
+    broodi_word *word = word_of(call->queue, side);
+    if (call->deadline == 0)
+        call->deadline = broodi_deadline(call->timeout);
+    const int64_t now = brood_os_clock();
+    if (now >= call->deadline)
+        return BROOD_TIMEOUT;
+    if (call->deadline != INT64_MAX)
+        call->timeout = call->deadline - now;
+    const uint64_t state = announce(word);
+    broodi_step(BROODI_STEP_QUEUE_ANNOUNCED);
+    call->waited = true;
+    if (is_ready(call, side))
+        return BROOD_OK;
+    broodi_block_on(BROODI_WAITS_OBJECT, call->id, word, state, BROODI_NONE, call->deadline);
+    broodi_heap_rest();
+    return BROOD_OK;
+}
+
+// For a call that has waited: lets another one go on.
+static void pass_on(const struct broodi_call *call, enum broodi_side side)
+{
+    if (!call->waited)
+        return;
+    (void)announce(word_of(call->queue, side));
+    if (is_ready(call, side))
+        notify(word_of(call->queue, side), 1);
+}
+
+// Repeats an attempt until it does not return BROOD_NOT_FOUND, which says that the queue is full or
+// empty.
+brood_status broodi_call_repeat(struct broodi_call *call, enum broodi_side side,
+                                brood_status (*attempt)(struct broodi_call *call, void *arg),
+                                void *arg)
+{
+    brood_status status;
+    while ((status = attempt(call, arg)) == BROOD_NOT_FOUND) {
+        status = wait_for(call, side);
+        if (status != BROOD_OK)
+            break;
+    }
+    pass_on(call, side);
+    return status;
+}
+
+// The holder of a lock
+
+bool broodi_queue_is_full(struct broodi_queue_slot *queue)
+{
+    if (broodi_queue_has_room(queue))
+        return false;
+    if (broodi_queue_reservations(queue) == 0)
+        return true;
+    atomic_store_explicit(&queue->reservations, broodi_chain_reserved(queue), memory_order_release);
+    return !broodi_queue_has_room(queue);
+}
+
+brood_status broodi_queue_check_size(const struct broodi_call *call, size_t size)
+{
+    const uint64_t most = atomic_load_explicit(&call->queue->largest, memory_order_relaxed);
+    if (!broodi_call_is_current(call))
+        return BROOD_STALE;
+    return size <= most ? BROOD_OK
+                        : broodi_fail(BROOD_TOO_LARGE, "a message of %zu bytes, at most %llu fit",
+                                      size, (unsigned long long)most);
+}
+
+brood_status broodi_queue_first(const struct broodi_call *call, struct broodi_item *out)
+{
+    const bool closed = broodi_queue_is_closed(call->queue);
+    broodi_chain_collect(call->queue);
+    const brood_status status = broodi_chain_first(call->queue, out);
+    if (status != BROOD_NOT_FOUND)
+        return status;
+    if (broodi_chain_adopt(call->queue, out))
+        return BROOD_OK;
+    return closed ? BROOD_CLOSED : BROOD_NOT_FOUND;
+}
+
+void broodi_queue_collect(const struct broodi_call *call)
+{
+    if (broodi_call_enter(call, BROODI_CONSUMERS) != BROOD_OK)
+        return;
+    broodi_chain_collect(call->queue);
+    broodi_call_leave(call, BROODI_CONSUMERS);
+}

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: MIT
+// A call for a queue: its locks, waiting and waking.
+//
+// The slot of a queue has a chain of messages (chain.h) and two locks, for producers and for
+// consumers. The locks belong to the slot and not to the queue in it: whoever has acquired one
+// checks that the queue still exists. The low word of the state has one flag, CLOSED, which is set
+// under the producers' lock: so a consumer that sees it, and an empty chain after it, has seen the
+// end.
+//
+// Two words are there to wait for: `items`, for consumers of an empty queue, and `room`, for
+// producers of a full one. The low half of each is {changes 31, WAITERS 1}.
+//
+//   waiter:  sets WAITERS, then checks the chain again, then waits while the word stays the same
+//   other:   changes the chain, then loads the word; if WAITERS is set, it clears the flag, counts
+//            a change and wakes as many as it has made room or items for
+//
+// So either the waiter's check finds the change, or the other finds the flag. A waiter that has
+// been woken may be the only one that knows of the others, since the flag is clear: before it
+// returns it sets the flag again, and wakes the next if there is something left. A thread that is
+// killed between its change and its wake, or after it was woken, is made good by the second for
+// which broodi_wait waits at most.
+#ifndef CALL_H
+#define CALL_H
+
+#include "arena/slots.h"
+
+#include <brood/queue.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+// In the low word of a queue's state.
+#define BROODI_QUEUE_CLOSED UINT32_C(1)
+#define BROODI_QUEUE_ENDING UINT32_C(2) // the queue is destroyed, and its memory is being freed
+#define BROODI_QUEUE_NEW UINT32_C(4)    // the queue is being created
+
+// Who waits for what: producers for room, consumers for items. Each side has a lock of its own.
+enum broodi_side { BROODI_PRODUCERS, BROODI_CONSUMERS };
+
+struct broodi_call {
+    uint64_t id;
+    struct broodi_queue_slot *queue;
+    brood_duration timeout;
+    int64_t deadline; // 0 until the call has to wait
+    bool waited;
+};
+
+// Finds the queue. Fails with BROOD_INVALID, BROOD_NOT_INITIALIZED, BROOD_NO_MEMORY.
+brood_status broodi_call_begin(struct broodi_call *call, brood_queue queue, brood_duration timeout);
+
+// Whether the queue still exists.
+bool broodi_call_is_current(const struct broodi_call *call);
+
+// Acquires the lock of this side; if its holder has died, the chain is repaired. Also fails with
+// BROOD_STALE, BROOD_TIMEOUT, BROOD_DEADLOCK, BROOD_NO_RESOURCES.
+brood_status broodi_call_enter(const struct broodi_call *call, enum broodi_side side);
+void broodi_call_leave(const struct broodi_call *call, enum broodi_side side);
+
+// The same lock, for whichever queue has the slot.
+brood_status broodi_queue_acquire(struct broodi_queue_slot *queue, enum broodi_side side,
+                                  brood_duration timeout);
+void broodi_queue_release(struct broodi_queue_slot *queue, enum broodi_side side);
+
+// Frees the memory and the slot of a queue that is ENDING; does nothing for any other one. If a
+// lock cannot be acquired, the next call of any thread does so.
+void broodi_queue_finish(struct broodi_queue_slot *queue);
+
+// Calls `attempt` until it does not return BROOD_NOT_FOUND, and waits before each repetition until
+// the queue is not empty or not full any more. BROOD_TIMEOUT when the time is over.
+brood_status broodi_call_repeat(struct broodi_call *call, enum broodi_side side,
+                                brood_status (*attempt)(struct broodi_call *call, void *arg),
+                                void *arg);
+
+bool broodi_queue_is_closed(const struct broodi_queue_slot *queue);
+
+// Whether there is room for one more message; reservations count as messages.
+bool broodi_queue_has_room(const struct broodi_queue_slot *queue);
+uint32_t broodi_queue_reservations(const struct broodi_queue_slot *queue);
+
+// Wakes up to `count` of the threads of this side that wait. The caller has changed the chain, and
+// has released the lock since.
+void broodi_queue_notify(struct broodi_queue_slot *queue, enum broodi_side side, uint32_t count);
+
+// Wakes all that wait: the queue was closed or destroyed.
+void broodi_queue_notify_all(struct broodi_queue_slot *queue);
+
+// Whether the queue is full. The caller holds the producers' lock; reservations of dead threads are
+// freed.
+bool broodi_queue_is_full(struct broodi_queue_slot *queue);
+
+// Fails with BROOD_TOO_LARGE, BROOD_STALE.
+brood_status broodi_queue_check_size(const struct broodi_call *call, size_t size);
+
+// Finds the first message: of the chain, or, if the chain is empty, one that a dead consumer had
+// taken; that one is the calling thread's then, and its place is 0. The caller holds the consumers'
+// lock. BROOD_NOT_FOUND: there is none; BROOD_CLOSED: and there will be none.
+struct broodi_item;
+brood_status broodi_queue_first(const struct broodi_call *call, struct broodi_item *out);
+
+// Frees what consumers have released. If the lock cannot be acquired, the next consumer does so.
+void broodi_queue_collect(const struct broodi_call *call);
+
+#endif

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: MIT
+// The chain as a whole; see chain.h.
+#include "message/chain.h"
+
+#include "base/step.h"
+#include "message/item.h"
+
+enum { LEAST_SEGMENT = 1024, MOST_SEGMENT = BROODI_HEAP_CHUNK };
+
+// The sizes of a queue
+
+// The size of a segment with room for `items` items of this length.
+static uint32_t segment_for(uint64_t items, uint64_t length)
+{
+    uint32_t size = LEAST_SEGMENT;
+    while (size < MOST_SEGMENT &&
+           (size - BROODI_SEGMENT_HEADER - BROODI_LINK_SIZE) / length < items)
+        size *= 2;
+    return size;
+}
+
+void broodi_chain_prepare(struct broodi_queue_slot *queue, uint32_t capacity, uint64_t largest)
+{
+    const uint64_t bytes =
+        broodi_item_rounded(largest < BROODI_INLINE_MOST ? largest : BROODI_INLINE_MOST);
+    const uint64_t length =
+        BROODI_ITEM_HEADER + (bytes > BROODI_ITEM_UNIT ? bytes : BROODI_ITEM_UNIT);
+    atomic_store_explicit(&queue->segment, segment_for(capacity, length), memory_order_relaxed);
+    atomic_store_explicit(&queue->capacity, capacity, memory_order_relaxed);
+    atomic_store_explicit(&queue->largest, largest, memory_order_relaxed);
+    atomic_store_explicit(&queue->reservations, 0, memory_order_relaxed);
+}
+
+bool broodi_chain_is_inline(size_t size)
+{
+    return size <= BROODI_INLINE_MOST;
+}
+
+uint32_t broodi_chain_count(const struct broodi_queue_slot *queue)
+{
+    // The tail first: it is never ahead of a head that is loaded later, except by a message that a
+    // dead producer has not counted.
+    const uint32_t removed = broodi_position_count(broodi_chain_load(&queue->tail));
+    const uint32_t count = broodi_position_count(broodi_chain_load(&queue->head)) - removed;
+    return count > UINT32_MAX / 2 ? 0 : count;
+}
+
+// Destroying
+
+// Frees the last segment, in which no item is left. The tail becomes 0 last: until then a heir
+// finds the segment by it.
+static void free_last_segment(struct broodi_queue_slot *queue)
+{
+    const uint64_t place = broodi_position_place(broodi_chain_load(&queue->tail));
+    if (place == 0)
+        return;
+    const uint64_t segment = broodi_item_load(broodi_segment_at(queue, place));
+    broodi_chain_begin_removing(queue, segment);
+    broodi_chain_store(&queue->first, 0);
+    broodi_chain_store(&queue->head, 0);
+    broodi_chain_store(&queue->tail, 0);
+    broodi_reference_free(segment);
+    broodi_chain_end_removing(queue);
+}
+
+brood_status broodi_chain_free(struct broodi_queue_slot *queue)
+{
+    struct broodi_item item;
+    uint64_t piece;
+    brood_status status;
+    while ((status = broodi_chain_first(queue, &item)) == BROOD_OK)
+        broodi_chain_remove(queue, &item, 1);
+    if (status != BROOD_NOT_FOUND)
+        return status;
+    free_last_segment(queue);
+    while ((piece = broodi_chain_load(&queue->taken)) != 0)
+        broodi_chain_free_taken(queue, piece);
+    while ((piece = broodi_chain_load(&queue->reserved)) != 0)
+        (void)broodi_chain_cancel(queue, piece);
+    return BROOD_OK;
+}

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: MIT
+// The messages of a queue: a chain of segments in shared memory, into which producers write items
+// and from which consumers remove them.
+//
+//   tail -> | item | item | LINK | -> | item | item | <- head
+//
+// A segment is a piece of memory (piece.h) of a size that is a power of two, aligned to it. A
+// item is a header of 8 bytes, {size 56, kind 8}, and its bytes: the message itself; or, for a
+// larger one, the reference of a piece that contains it, its body; or, at the end of a segment, the
+// place of the next one. The header behind the last item is 0.
+//
+// A position in the chain is one word {place / 8, messages}: where the next item begins, and how
+// many messages went past it so far. So one store moves the head or the tail together with its
+// count, and head - tail is the number of messages.
+//
+// Producers change the chain under the queue's producer lock, consumers under its consumer lock; no
+// function here takes a lock. The two sides share nothing but the headers: a header is stored last,
+// with release, and loaded first, with acquire. An item is in the queue from that store on.
+//
+// Deaths. A producer may be killed between any two stores; broodi_chain_repair_head, called by the
+// next holder of the lock, finishes what was published and frees what was not:
+//
+//   1. `added` names the piece that is about to be linked, `added_at` the count of the head
+//   2. 0 is stored into the header behind the item, then its bytes are written
+//   3. the header is stored: the item is in the queue
+//   4. the head moves
+//   5. `added` is cleared
+//
+// Likewise a consumer and broodi_chain_repair_tail, with `removed` and `removed_at`:
+//
+//   1. `removed` names the piece that the consumer is about to keep or to free
+//   2. a kept piece is added to the list `taken`
+//   3. the tail moves: the item is no longer in the queue
+//   4. a piece that is not kept is freed
+//   5. `removed` is cleared
+#ifndef CHAIN_H
+#define CHAIN_H
+
+#include "arena/slots.h"
+
+#include <brood/status.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+// Sets the queue's sizes. The chain of a free slot is empty.
+void broodi_chain_prepare(struct broodi_queue_slot *queue, uint32_t capacity, uint64_t largest);
+
+// The number of messages in the chain. Needs no lock; then it may be out of date, and too small by
+// a message that a producer has published and not counted yet.
+uint32_t broodi_chain_count(const struct broodi_queue_slot *queue);
+
+// The producer's side.
+
+// Whether a message of this size is written into a segment. If not, the caller allocates a piece
+// for it.
+bool broodi_chain_is_inline(size_t size);
+
+// Appends a message. Fails, with nothing changed, with BROOD_NO_MEMORY, BROOD_NO_RESOURCES.
+brood_status broodi_chain_append(struct broodi_queue_slot *queue, uint64_t id, const void *data,
+                                 size_t size);
+
+// Appends a message that is in a piece, which is not the caller's any more if the call succeeds.
+// It fails as broodi_chain_append.
+brood_status broodi_chain_append_piece(struct broodi_queue_slot *queue, uint64_t id,
+                                       uint64_t reference, size_t size);
+
+void broodi_chain_repair_head(struct broodi_queue_slot *queue);
+
+// Reservations: pieces of producers that will be appended, or canceled. Adds one of the calling
+// thread, for a message of up to `size` bytes; the piece is not the caller's any more.
+void broodi_chain_reserve(struct broodi_queue_slot *queue, uint64_t reference, uint64_t size);
+
+// Whether the piece is reserved by `owner`.
+bool broodi_chain_is_reserved(struct broodi_queue_slot *queue, uint64_t reference, uint64_t owner);
+
+// Frees a reserved piece. False if it is not reserved.
+bool broodi_chain_cancel(struct broodi_queue_slot *queue, uint64_t reference);
+
+// The number of reservations; those of dead threads are freed.
+uint32_t broodi_chain_reserved(struct broodi_queue_slot *queue);
+
+// The consumer's side.
+
+// The first message of the chain.
+struct broodi_item {
+    uint64_t place; // of the header
+    uint64_t size;  // of the message
+    uint64_t piece; // the reference of its body; 0: it is behind the header
+};
+
+// Finds the first message. BROOD_NOT_FOUND: the chain is empty. Frees segments that are behind the
+// consumers. Fails with BROOD_NO_MEMORY if the message cannot be mapped.
+brood_status broodi_chain_first(struct broodi_queue_slot *queue, struct broodi_item *out);
+
+// The message, in this process; NULL if it cannot be mapped.
+const void *broodi_chain_data(const struct broodi_item *item);
+
+// Finds the message behind this one, if both are in one segment.
+bool broodi_chain_next(const struct broodi_item *item, struct broodi_item *out);
+
+// Removes the first `count` messages, of which `last` is the last one and none has a body; or the
+// first message, with its body, which is freed.
+void broodi_chain_remove(struct broodi_queue_slot *queue, const struct broodi_item *last,
+                         uint32_t count);
+
+// Removes the first message, and adds its body, or the piece `copy` that contains it, to the list
+// of those that were taken, as one of the calling thread.
+void broodi_chain_take(struct broodi_queue_slot *queue, const struct broodi_item *item,
+                       uint64_t copy);
+
+// Finds a message that was taken by a thread which has died, and gives it to the calling thread. It
+// stays in the list of those that were taken. False if there is none.
+bool broodi_chain_adopt(struct broodi_queue_slot *queue, struct broodi_item *out);
+
+// Ends the use of a message that was taken, if it still belongs to `owner`. Needs no lock. The next
+// call of broodi_chain_collect frees it.
+bool broodi_chain_release(uint64_t id, uint64_t reference, uint64_t owner);
+void broodi_chain_collect(struct broodi_queue_slot *queue);
+
+void broodi_chain_repair_tail(struct broodi_queue_slot *queue);
+
+// Frees all that the queue has. The caller holds both locks. If the call fails, with
+// BROOD_NO_MEMORY, or its thread is killed, another call frees the rest.
+brood_status broodi_chain_free(struct broodi_queue_slot *queue);
+
+#endif

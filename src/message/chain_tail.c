@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: MIT
+// The consumers' side of a chain; see chain.h.
+#include "message/chain.h"
+
+#include "base/step.h"
+#include "message/item.h"
+
+void broodi_chain_begin_removing(struct broodi_queue_slot *queue, uint64_t reference)
+{
+    broodi_chain_store(&queue->removed_at, broodi_chain_load(&queue->tail));
+    broodi_chain_store(&queue->removed, reference);
+    broodi_step(BROODI_STEP_QUEUE_REMOVING);
+}
+
+void broodi_chain_end_removing(struct broodi_queue_slot *queue)
+{
+    broodi_chain_store(&queue->removed, 0);
+}
+
+// Moves the tail into the next segment, and frees the one that it leaves.
+static void leave_segment(struct broodi_queue_slot *queue, uint64_t place)
+{
+    const uint64_t segment = broodi_item_load(broodi_segment_at(queue, place));
+    broodi_chain_begin_removing(queue, segment);
+    broodi_chain_store(&queue->tail,
+                       broodi_position(broodi_item_load(place + BROODI_ITEM_HEADER),
+                                       broodi_position_count(broodi_chain_load(&queue->tail))));
+    broodi_step(BROODI_STEP_QUEUE_LEFT);
+    broodi_reference_free(segment);
+    broodi_chain_end_removing(queue);
+}
+
+// The item at this place.
+static struct broodi_item record_at(uint64_t place, uint64_t header)
+{
+    return (struct broodi_item){
+        .place = place,
+        .size = header >> 8,
+        .piece = broodi_item_kind_of(header) == BROODI_ITEM_BODY
+                     ? broodi_item_load(place + BROODI_ITEM_HEADER)
+                     : 0,
+    };
+}
+
+brood_status broodi_chain_first(struct broodi_queue_slot *queue, struct broodi_item *out)
+{
+    for (;;) {
+        const uint64_t tail = broodi_chain_load(&queue->tail);
+        const uint64_t place = broodi_position_place(tail) ? broodi_position_place(tail)
+                                                           : broodi_chain_load(&queue->first);
+        if (place == 0)
+            return BROOD_NOT_FOUND;
+        const brood_status status = broodi_segment_access(queue, place);
+        if (status != BROOD_OK)
+            return status;
+        const uint64_t header = broodi_item_load(place);
+        if (header == 0)
+            return BROOD_NOT_FOUND;
+        if (broodi_position_place(tail) == 0)
+            broodi_chain_store(&queue->tail, broodi_position(place, broodi_position_count(tail)));
+        if (broodi_item_kind_of(header) != BROODI_ITEM_LINK) {
+            *out = record_at(place, header);
+            return BROOD_OK;
+        }
+        leave_segment(queue, place);
+    }
+}
+
+bool broodi_chain_next(const struct broodi_item *item, struct broodi_item *out)
+{
+    const uint64_t place = item->place + broodi_item_length(broodi_item_load(item->place));
+    const uint64_t header = broodi_item_load(place);
+    if (header == 0 || broodi_item_kind_of(header) == BROODI_ITEM_LINK)
+        return false;
+    *out = record_at(place, header);
+    return true;
+}
+
+const void *broodi_chain_data(const struct broodi_item *item)
+{
+    return item->piece ? broodi_reference_data(item->piece)
+                       : broodi_item_bytes(item->place + BROODI_ITEM_HEADER);
+}
+
+static void move_tail(struct broodi_queue_slot *queue, const struct broodi_item *last,
+                      uint32_t count)
+{
+    const uint64_t header = broodi_item_load(last->place);
+    broodi_assert(header != 0 && broodi_item_kind_of(header) != BROODI_ITEM_LINK);
+    broodi_chain_store(
+        &queue->tail,
+        broodi_position(last->place + broodi_item_length(header),
+                        broodi_position_count(broodi_chain_load(&queue->tail)) + count));
+    broodi_step(BROODI_STEP_QUEUE_REMOVED);
+}
+
+void broodi_chain_remove(struct broodi_queue_slot *queue, const struct broodi_item *last,
+                         uint32_t count)
+{
+    broodi_assert(!last->piece || count == 1);
+    if (!last->piece) {
+        move_tail(queue, last, count);
+        return;
+    }
+    broodi_chain_begin_removing(queue, last->piece);
+    move_tail(queue, last, 1);
+    broodi_reference_free(last->piece);
+    broodi_chain_end_removing(queue);
+}
+
+void broodi_chain_take(struct broodi_queue_slot *queue, const struct broodi_item *item,
+                       uint64_t copy)
+{
+    const uint64_t piece = item->piece ? item->piece : copy;
+    broodi_chain_begin_removing(queue, piece);
+    if (copy)
+        broodi_reference_complete(copy);
+    broodi_pieces_push(&queue->taken, piece, item->size);
+    broodi_step(BROODI_STEP_QUEUE_TAKEN);
+    move_tail(queue, item, 1);
+    broodi_chain_end_removing(queue);
+}
+
+bool broodi_chain_release(uint64_t id, uint64_t reference, uint64_t owner)
+{
+    return broodi_reference_is_current(reference) &&
+           broodi_chain_load(&broodi_reference_slot(reference)->object) == id &&
+           atomic_compare_exchange_strong_explicit(&broodi_reference_slot(reference)->data, &owner,
+                                                   0, memory_order_acq_rel, memory_order_relaxed);
+}
+
+void broodi_chain_free_taken(struct broodi_queue_slot *queue, uint64_t reference)
+{
+    broodi_chain_begin_removing(queue, reference);
+    broodi_chain_store(&queue->removed_at, 0); // the tail stays, and is never 0 here
+    (void)broodi_pieces_unlink(&queue->taken, reference);
+    broodi_step(BROODI_STEP_QUEUE_UNLINKED);
+    broodi_reference_free(reference);
+    broodi_chain_end_removing(queue);
+}
+
+void broodi_chain_collect(struct broodi_queue_slot *queue)
+{
+    uint64_t next;
+    for (uint64_t piece = broodi_chain_load(&queue->taken); piece != 0; piece = next) {
+        next = broodi_chain_load(&broodi_reference_slot(piece)->next);
+        if (broodi_chain_load(&broodi_reference_slot(piece)->data) == 0)
+            broodi_chain_free_taken(queue, piece);
+    }
+}
+
+bool broodi_chain_adopt(struct broodi_queue_slot *queue, struct broodi_item *out)
+{
+    for (uint64_t piece = broodi_chain_load(&queue->taken); piece != 0;
+         piece = broodi_chain_load(&broodi_reference_slot(piece)->next)) {
+        if (!broodi_piece_is_orphan(broodi_reference_slot(piece)))
+            continue;
+        broodi_chain_store(&broodi_reference_slot(piece)->data, broodi_owner_self());
+        *out =
+            (struct broodi_item){ .size = broodi_chain_load(&broodi_reference_slot(piece)->length),
+                                  .piece = piece };
+        return true;
+    }
+    return false;
+}
+
+// Whether the chain itself has the piece: as the segment of the tail, or as the first message's
+// body.
+static bool is_in_chain(const struct broodi_queue_slot *queue, uint64_t reference)
+{
+    const uint64_t place = broodi_position_place(broodi_chain_load(&queue->tail));
+    if (place == 0 || broodi_segment_access(queue, place) != BROOD_OK)
+        return true; // it cannot be known: the piece is freed with the queue
+    const uint64_t header = broodi_item_load(place);
+    return broodi_item_load(broodi_segment_at(queue, place)) == reference ||
+           (broodi_item_kind_of(header) == BROODI_ITEM_BODY &&
+            broodi_item_load(place + BROODI_ITEM_HEADER) == reference);
+}
+
+// If the tail has not moved, the dead consumer's removal is undone, otherwise completed.
+static bool is_left(struct broodi_queue_slot *queue, uint64_t reference)
+{
+    if (broodi_chain_load(&queue->tail) != broodi_chain_load(&queue->removed_at))
+        return !broodi_pieces_find(&queue->taken, reference);
+    (void)broodi_pieces_unlink(&queue->taken, reference);
+    return !is_in_chain(queue, reference);
+}
+
+void broodi_chain_repair_tail(struct broodi_queue_slot *queue)
+{
+    const uint64_t removed = broodi_chain_load(&queue->removed);
+    if (removed != 0 && broodi_reference_is_current(removed) && is_left(queue, removed))
+        broodi_reference_free(removed);
+    broodi_chain_store(&queue->removed, 0);
+}
