@@ -20,6 +20,9 @@
 // there. The answer would be wrong if 16 rounds were complete, or 2048 resets done, before the
 // participant loads the state. The entries prevent that: parties.c describes them. A participant
 // writes its name into an entry before it counts itself.
+//
+// The count only says how many threads have counted themselves. If one of them ends, it is not
+// lowered: a thread that is killed breaks the round, and one that ends in order stays counted.
 #include "sync/barrier.h"
 
 #include "arena/allocator.h"
@@ -177,8 +180,8 @@ struct waiter {
     int64_t deadline;
 };
 
-// Counts the caller, which has an entry, and returns its number in the round; false when the round
-// has ended before.
+// Counts the caller, which has an entry, and stores its number in the round, from 0. The last one
+// completes the round. False if the round has ended before: then the caller is not counted.
 static bool count_in(const struct broodi_participant *self, uint32_t round, uint32_t *out_number)
 {
     const uint32_t parties = atomic_load_explicit(&self->slot->parties, memory_order_acquire);
@@ -214,7 +217,9 @@ static brood_status check_and_wait(const struct waiter *waiter, uint64_t state, 
 }
 
 // How the round ended for the caller, which was counted in it; BROOD_BUSY while it has not ended.
-// `bad` is whether the caller's entry was BAD before `state` was loaded.
+// `bad` is whether the caller's entry was BAD before `state` was loaded. If it becomes BAD after
+// that, and the number of the round comes again before `state` is loaded, this returns BROOD_BUSY,
+// and the next check finds BAD.
 static brood_status outcome(const struct broodi_participant *self, uint64_t state, uint32_t round,
                             bool bad)
 {
@@ -290,7 +295,8 @@ static brood_status join(const struct waiter *waiter, uint32_t *out_number)
     return status;
 }
 
-// Sets the calling thread, and notes in its slot that the thread has waited for a barrier.
+// Sets `thread` to the calling thread, and notes in its slot that it has waited for a barrier.
+// Relaxed: the swap that writes the thread's name into an entry comes later, and is a release.
 static brood_status name_self(struct broodi_participant *self)
 {
     self->thread = broodi_owner_self();

@@ -15,11 +15,14 @@
 //   NAMED(other)    NAMED(round)    the same, when the named thread has ended
 //   BAD             NAMED(round)    the same, when the named thread has ended
 //   NAMED(round)    NAMED(round)    the same, when the entry is abandoned (invariant 3)
-//   NAMED(round)    EMPTY           its participant: the round had ended before it counted itself
+//   NAMED or BAD    EMPTY           its participant: the round had ended before it counted itself
 //   NAMED(round)    LEFT            its participant, when it has read how the round ended
 //   BAD             LEFT            its participant, likewise; BAD stays set beside LEFT
 //   NAMED(round)    BAD             the reset of that round
 //   LEFT            EMPTY           a reset in the epoch of the name
+//
+// Each change is a compare-and-swap of the entry's word. A participant that is killed leaves the
+// entry as it is: NAMED, if it was killed before it has left.
 //
 // Invariants:
 //
@@ -30,13 +33,16 @@
 // complete: the participant reads t, t + 1 or t + 2, whatever number of resets comes between.
 //
 // 3. An entry is abandoned when it names, for the current round, a thread that has ended without
-// breaking the barrier. Whether it has counted itself is unknown, so the entry is taken only when
-// no other is free. If it had, one round of the half completes with one entry fewer. Turns would
-// be mistaken only if that happened in seven rounds of the half while one participant does not run.
+// breaking the barrier. Whether that thread has counted itself is unknown, so the entry is taken
+// only when no other is free. If the thread had, the round completes although one entry of the half
+// is still that of a participant of two turns before. Turns would be mistaken only if that happened
+// in seven rounds of the half while that participant does not run.
 //
 // 4. The names of the current round and of the one before are in the entries, since those rounds
-// have different halves. When a thread that they name is killed, the barrier is broken: waiters
-// check this once a second, and the burial of a thread checks it for that thread.
+// have different halves. When a thread that they name is killed, the barrier is broken, also if the
+// thread has LEFT: waiters check this once a second, and the burial of a thread does so for that
+// thread. The death of a participant of the round before counts because the current round usually
+// waits for the same threads.
 //
 // 5. The number of a round comes again after 2048 resets. A participant that had not read how its
 // round ended then finds BAD, and the names of those that had left are EMPTY.
@@ -136,6 +142,8 @@ static bool has_died(uint64_t word)
     return broodi_participant_was_killed(thread_of(word));
 }
 
+// Acquire: pairs with the swap that wrote the name. A thread that loads the name finds the thread's
+// `barrier_generation` set.
 static uint64_t load_entry(const struct broodi_party_slot *party, uint32_t round)
 {
     return atomic_load_explicit(&party->entries[round & 1], memory_order_acquire);
@@ -281,12 +289,14 @@ static _Atomic uint64_t *take_entry(const struct broodi_participant *participant
         uint64_t word = atomic_load_explicit(entry, memory_order_acquire);
         if (!(abandoned ? is_abandoned(word, round) : is_free(word, round)))
             continue;
-        // The state is loaded after the entry. A free entry implies that the round cannot complete
-        // without it: if the round is still the current one, it stays incomplete until the entry
-        // changes, and then the compare-and-swap fails. With an abandoned entry the round may have
-        // completed before the name was written; the participant is not counted then, and the name
-        // is erased. So it is if the barrier has been destroyed meanwhile and the entry is an EMPTY
-        // one of the next barrier; only a participant that is killed just there may break that.
+        // The state is loaded after the entry. The round cannot complete without a free entry: if
+        // it is still the current round, it stays incomplete until the entry changes, and then the
+        // compare-and-swap fails. In three cases the name is written although the round has ended;
+        // then the participant is not counted, and erases the name. The round may have been broken
+        // or reset; with an abandoned entry it may have completed; and the barrier may have been
+        // destroyed, so that the entry is an EMPTY one of the next barrier in the party slot. In
+        // that last case a participant that is killed before it erases its name breaks a barrier
+        // that it does not wait for.
         if (is_current(participant, round) &&
             atomic_compare_exchange_strong_explicit(entry, &word,
                                                     entry_word(participant->thread, round),

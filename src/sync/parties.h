@@ -68,12 +68,12 @@ void broodi_entry_leave(const struct broodi_participant *participant, uint32_t r
 // Whether the party slot names the thread, for this round or for the one before.
 bool broodi_party_names(const struct broodi_party_slot *party, uint32_t round, broodi_owner thread);
 
-// Whether the thread was killed, has waited for a barrier, and its burial has not broken the
-// barriers that name it yet.
+// Whether the thread was killed after it had waited for a barrier, and its burial has not yet
+// broken the barriers that name it. False for a thread that is buried.
 bool broodi_participant_was_killed(broodi_owner thread);
 
-// Whether an entry names, for this round or for the one before, a thread that was killed and is not
-// buried yet.
+// Whether an entry names, for this round or for the one before, a participant that was killed, as
+// broodi_participant_was_killed says.
 bool broodi_parties_have_dead(const struct broodi_barrier_slot *slot, uint64_t id, uint32_t round);
 
 // Changes the entries after the reset that has ended `round`: LEFT becomes EMPTY, and NAMED becomes
