@@ -212,10 +212,11 @@ struct broodi_party_slot {
 
 // How the slots of blocks and pieces begin: what records memory. See memory_slot.h.
 struct broodi_memory_slot {
-    broodi_word state;           // low: see memory_slot.h
-    _Atomic uint64_t place;      // offset in the window; in the memory object, for a section
-    _Atomic uint64_t size;       // bytes, as requested
-    _Atomic broodi_owner worker; // the thread that creates or destroys it; 0: abandoned
+    broodi_word state;      // low: see memory_slot.h
+    _Atomic uint64_t place; // offset in the window; in the memory object, for a section
+    _Atomic uint64_t size;  // bytes, as requested
+    // While MAKING or ENDING: the thread that creates or frees it; 0: abandoned.
+    _Atomic broodi_owner worker;
 };
 
 // A block of shared memory.

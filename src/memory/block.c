@@ -9,7 +9,9 @@
 // Committing and destroying a section take long and are done without the heap's lock. A worker that
 // cannot acquire the lock in time, because the holder is stopped, abandons the block: the next
 // sweep frees it. The heir of a holder that died frees each NEW block and rebuilds the map of the
-// heap (heap_lock.h).
+// heap (heap_lock.h). So a thread may be killed at any point: a NEW block is freed by the heir, one
+// that is MAKING or ENDING by a sweep. A WHOLE block stays; if the thread was killed before it has
+// returned the handle, until the family ends.
 #include "arena/allocator.h"
 #include "arena/heap.h"
 #include "base/deadline.h"
@@ -201,8 +203,8 @@ size_t brood_block_size(brood_block block)
     return 0;
 }
 
-// Makes the handle stale for a small block, which is freed at once; a large one becomes ENDING. The
-// caller holds the lock.
+// Makes the handle stale: a small block is freed at once, a large one becomes ENDING. The caller
+// holds the lock.
 static brood_status begin_ending(brood_block block, struct broodi_block_slot *slot,
                                  bool *out_section)
 {

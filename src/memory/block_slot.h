@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What the slot of a block records: where its memory is, and what names its section.
+// What the slot of a block records: where its memory is, and the name and keeper of its section.
 #ifndef BLOCK_SLOT_H
 #define BLOCK_SLOT_H
 
@@ -29,8 +29,9 @@ static inline bool broodi_block_is_whole(uint64_t id)
 }
 
 // Acquire, here and below: pairs with the release stores in record_place() of block.c and in
-// broodi_section_create(). What the caller loads next, such as the state, is no older: if the state
-// is still that of the block, so is what was loaded before.
+// broodi_section_create(). The next block in the slot changes the state before it stores these. So
+// a caller that loads the state afterwards, and finds it still that of its block, has loaded what
+// belongs to that block.
 static inline uint64_t broodi_block_place_of(const struct broodi_block_slot *block)
 {
     return atomic_load_explicit(&block->place, memory_order_acquire);

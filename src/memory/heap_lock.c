@@ -38,6 +38,8 @@ static void rebuild(enum broodi_kind kind, enum broodi_heap_user user)
     }
 }
 
+// Rebuilds the map of the heap from the slots. An heir that is killed in here leaves the lock to
+// another heir, which begins again.
 static void rebuild_map(void)
 {
     broodi_heap_forget();

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The sections that this process has mapped. The process that creates a section maps it at once,
 // any other process at its first use. The guard guards the list, which is private to the process.
+// When another process destroys the block, the mapping stays until this process next adds one.
 #ifndef MAPPING_H
 #define MAPPING_H
 

@@ -4,11 +4,26 @@
 //
 // The low word of the state is a phase, and a flag for blocks that are sections:
 //
-//   NEW --place--> MAKING --ready--> WHOLE --claimed--> ENDING --> free
+//   from           to        by
+//   free           NEW       a thread that holds the heap's lock
+//   NEW            MAKING    the same thread, now the worker, when place and size are stored
+//   NEW            free      the same thread, if it finds no place; the heir of the lock
+//   MAKING         WHOLE     the worker, when the memory is accessible and, of a block, zero
+//   MAKING         free      the worker, if that fails; a sweep
+//   WHOLE          ENDING    a large block: the thread that destroys it, now the worker
+//   WHOLE          ENDING    a piece: the thread that claims it, now the worker
+//   WHOLE          free      a small block: the thread that destroys it
+//   WHOLE          free      a piece: the thread that frees it; a sweep, when its object has ended
+//   MAKING, WHOLE  ENDING    a piece: the thread that frees it, if it cannot acquire the lock
+//   ENDING         free      the worker; a sweep
 //
-// A place is allocated and freed under the heap's lock, and only a holder of that lock sees NEW. A
-// slot that is MAKING or ENDING names its worker, the thread that creates or frees it: if the
-// worker has died, a sweep frees the slot and its memory.
+// Each change is a compare-and-swap, and each to `free` is made under the heap's lock. A slot is
+// NEW only while one thread holds that lock, or has died with it.
+//
+// `worker` counts only while the slot is MAKING or ENDING: then it is the thread that creates or
+// frees it, or 0. If the worker has ended, or is 0, the slot is abandoned: a sweep frees the slot
+// and its memory. A WHOLE block still names its creator. A WHOLE piece names no thread, except one
+// that is just completing or claiming it, or was killed there.
 #ifndef MEMORY_SLOT_H
 #define MEMORY_SLOT_H
 
@@ -58,6 +73,8 @@ static inline bool broodi_memory_is_unfinished(uint64_t state)
            (phase == BROODI_MEMORY_MAKING || phase == BROODI_MEMORY_ENDING);
 }
 
+// Acquire, in these two: pairs with the release stores of the thread that made the slot NEW, as in
+// block_slot.h.
 static inline uint64_t broodi_memory_place_of(const struct broodi_memory_slot *slot)
 {
     return atomic_load_explicit(&slot->place, memory_order_acquire);
@@ -75,7 +92,8 @@ static inline void broodi_memory_set_worker(struct broodi_memory_slot *slot)
     atomic_store_explicit(&slot->worker, broodi_owner_self(), memory_order_relaxed);
 }
 
-// Leaves an unfinished slot to the next sweep, which sees what the worker has done until now.
+// Leaves an unfinished slot to the next sweep. Release: pairs with the acquire in
+// broodi_memory_has_worker(), so the sweep finds what the worker has done until now.
 static inline void broodi_memory_abandon(struct broodi_memory_slot *slot)
 {
     atomic_store_explicit(&slot->worker, 0, memory_order_release);

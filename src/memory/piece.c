@@ -36,6 +36,7 @@ static void record(uint32_t index, uint64_t object, uint64_t place, size_t size)
     broodi_assert(broodi_memory_is_in(memory_at(index), BROODI_MEMORY_NEW));
     struct broodi_piece_slot *piece = broodi_piece_at(index);
     broodi_memory_set_worker(memory_at(index));
+    // Release: pairs with the acquire loads in memory_slot.h, and with that of `object` in sweep.c.
     atomic_store_explicit(&piece->place, place, memory_order_release);
     atomic_store_explicit(&piece->size, size, memory_order_release);
     atomic_store_explicit(&piece->object, object, memory_order_release);
@@ -106,7 +107,8 @@ void *broodi_piece_data(uint32_t index)
     return broodi_family.arena.base + broodi_memory_place_of(memory_at(index));
 }
 
-// The calling thread is not the worker any more.
+// The calling thread is not the worker any more. Release: pairs with the acquire in become_worker()
+// and in broodi_memory_has_worker(), which find the phase that was stored before.
 static void resign(struct broodi_piece_slot *piece)
 {
     broodi_owner self = broodi_owner_self();
@@ -126,9 +128,9 @@ void broodi_piece_complete(uint32_t index)
     resign(piece);
 }
 
-// Claiming. Of several threads the one that makes itself the worker of the WHOLE piece is the
-// first; a worker that has died, in the claim or at the end of broodi_piece_complete(), is
-// replaced.
+// Claiming. Of several threads, the one whose compare-and-swap makes it the worker of the WHOLE
+// piece is the first. A WHOLE piece may name a worker that was killed, in its claim or at the end
+// of broodi_piece_complete(): the next claim replaces that.
 
 static bool become_worker(struct broodi_piece_slot *piece)
 {
@@ -151,7 +153,8 @@ bool broodi_piece_claim(uint32_t index)
     return false;
 }
 
-// Leaves the piece to a sweep: makes it ENDING, without a worker.
+// Leaves the piece to a sweep: makes it ENDING, without a worker. A caller that is killed between
+// the two leaves a WHOLE piece to its object; any other piece is abandoned by then.
 static void abandon(uint32_t index)
 {
     const uint64_t state = state_of(index);

@@ -8,7 +8,8 @@
 #include "os/os_memory.h"
 
 // Returns how many bytes are promised to large blocks that are MAKING, and not yet committed. A
-// block whose worker has ended counts no more.
+// block whose worker has ended counts no more. Relaxed, for `committed`: a value that is too old
+// counts bytes twice that were just committed, and the request is repeated.
 static uint64_t promised(void)
 {
     uint64_t bytes = 0;

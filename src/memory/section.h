@@ -19,7 +19,8 @@ brood_status broodi_section_allocate(uint64_t size, bool lazy, uint64_t *out_pla
 // brood_os_section_create.
 brood_status broodi_section_create(struct broodi_block_slot *block, bool lazy);
 
-// Frees the memory of the section.
+// Frees the memory of the section of an abandoned block, or of one that is ENDING and whose worker
+// is the caller. May be repeated: a worker that was killed in here may have freed it already.
 void broodi_section_destroy(struct broodi_block_slot *block);
 
 #endif

@@ -15,7 +15,8 @@
 #include "memory/section.h"
 
 // Frees the slot before the cell: a reader of the place that finds the state unchanged afterwards
-// has read the place of a cell that was still this slot's.
+// has read the place of a cell that was still this slot's. A caller that is killed between the two
+// dies with the lock, so the heir rebuilds the map without the cell.
 bool broodi_memory_free_cell(enum broodi_kind kind, uint32_t index, uint64_t state)
 {
     broodi_assert(broodi_heap_is_locked());
@@ -28,6 +29,8 @@ bool broodi_memory_free_cell(enum broodi_kind kind, uint32_t index, uint64_t sta
     return true;
 }
 
+// A caller that is killed between the two steps dies with the lock: the heir forgets the gap, and
+// a sweep frees the slot.
 void broodi_memory_free_range(uint32_t index)
 {
     const struct broodi_block_slot *block = broodi_block_at(index);
@@ -82,8 +85,8 @@ static bool has_ended(uint64_t object)
     return word && !broodi_handle_is_current(object, broodi_word_load(word));
 }
 
-// A thread that is the worker may be using the memory, also after the end of the object: then the
-// worker frees the piece, or dies.
+// Whether the piece is WHOLE, and its object has ended. A MAKING or ENDING piece of such an object
+// is left to its worker, which may be using the memory: the worker frees it, or dies.
 static bool is_left(const struct broodi_piece_slot *piece, uint64_t state)
 {
     return broodi_slot_is_live(state) && broodi_memory_phase_of(state) == BROODI_MEMORY_WHOLE &&
@@ -112,7 +115,7 @@ bool broodi_pieces_sweep(void)
 
 bool broodi_memory_sweep(void)
 {
-    broodi_kind_sweep(BROODI_QUEUE); // their pieces
+    broodi_kind_sweep(BROODI_QUEUE); // frees the pieces of destroyed queues; takes queues' locks
     if (broodi_heap_lock() != BROOD_OK)
         return false;
     bool any = broodi_blocks_sweep();

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Freeing the memory of blocks and pieces: by their worker, or by a sweep if that has died.
+// Freeing the memory of blocks and pieces: by a thread that frees one, or by a sweep if its worker
+// has ended or abandoned it. memory_slot.h has the phases.
 //
 // The caller of these functions holds the heap's lock, except for broodi_memory_sweep().
 #ifndef SWEEP_H
@@ -16,18 +17,18 @@ bool broodi_memory_free_cell(enum broodi_kind kind, uint32_t index, uint64_t sta
 // Frees the slot of a large block and its range, after its section was destroyed.
 void broodi_memory_free_range(uint32_t index);
 
-// Frees the blocks whose worker has died or has abandoned them, and the pieces of which that is
-// true or whose object has ended; returns whether there were any. As the sweep of a kind, these are
-// called when a slot is allocated, for which the caller holds the lock as well.
+// Free the abandoned blocks; the abandoned pieces, and the WHOLE ones whose object has ended.
+// Return whether there were any. They are also the sweeps of their kinds (kinds.h):
+// broodi_slot_allocate() calls them then, whose caller holds the heap's lock for these two kinds.
 bool broodi_blocks_sweep(void);
 bool broodi_pieces_sweep(void);
 
-// Does so for the next blocks of the table, a limited number. Called with each request for a large
-// block.
+// Frees those of the next 1024 blocks of the table, in turn, that are abandoned. Called with each
+// request for a large block.
 void broodi_blocks_sweep_some(void);
 
-// When memory is short: acquires the lock, sweeps blocks and pieces, and trims the heap; returns
-// whether that freed any memory, so that a retry may find some.
+// When memory is short: frees destroyed queues, acquires the lock, sweeps blocks and pieces, and
+// trims the heap; returns whether that freed any memory, so that a retry may find some.
 bool broodi_memory_sweep(void);
 
 #endif
