@@ -14,8 +14,9 @@
 // removed as before. So a list that is closed and empty stays empty.
 //
 // Forks. The child of a fork has copies of its parent's objects. Their serial differs from the
-// child's, so calls with them fail. The child forgets its lists: they become empty and open, and
-// the copies stay reachable, because the program may hold references to them.
+// child's, so calls with them fail. The child forgets its lists: they become empty and open. The
+// program may hold references to the copies, so they are not freed; they are kept in a list of
+// their own, so that a leak checker finds them.
 #ifndef MEMBERS_H
 #define MEMBERS_H
 

@@ -89,11 +89,13 @@ static brood_exit conclude(const brood_process *process, brood_exit seen)
 {
     const struct broodi_process_slot *slot = broodi_slot(BROODI_PROCESS, process->slot);
     const bool all_are_codes = !brood_os_process_can_fork();
-    // An exit code that stands for a termination, but comes from the program itself.
+    // An exit code that stands for a termination by brood, which brood has not caused: the program
+    // itself has passed it to exit().
     if (seen.kind == BROOD_TERMINATED && !was_ended_by_brood(process, seen))
         seen =
             (brood_exit){ .kind = BROOD_EXITED, .code = seen.code, .native = (uint32_t)seen.code };
-    const uint32_t record = broodi_child_record(slot); // before `code`, which was stored before it
+    // The record is loaded before `code`, which was stored before the record.
+    const uint32_t record = broodi_child_record(slot);
     const int32_t code = atomic_load_explicit(&slot->code, memory_order_relaxed);
     switch (record) {
     case BROODI_RECORD_RETURNED:

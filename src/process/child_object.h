@@ -15,17 +15,19 @@
 // A child, or the fork server of this process, which is on no list.
 struct brood_process {
     struct broodi_member member;
-    uint32_t slot;       // in the arena; valid until the child is reaped
-    uint64_t live_state; // state word of the slot while the child lives and its server has not
-                         // reported its end
+    // In the arena. The child's until it is reaped; of a fork server, until its last reference is
+    // dropped. BROODI_NONE before the slot is allocated.
+    uint32_t slot;
+    // The state word of the slot while the child lives and its server has not reported its end.
+    uint64_t live_state;
     bool daemon;
     bool detached;        // the fork server: its slot is freed with the last reference
     brood_os_child child; // its descriptors stay open until the last reference is dropped
     // A reference to the fork server that made the child and reaps it; NULL if this process does.
     brood_process *server;
-    // Guarded by the guard.
+    // Guarded by the guard. `end` is constant once `ended` is set.
     uint32_t signals_sent; // by brood, one bit each
-    bool ended;
+    bool ended;            // the child was reaped
     brood_exit end;
 };
 

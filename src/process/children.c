@@ -38,20 +38,22 @@ static bool remove_child(brood_process *process)
 // Reaping
 
 // Reaps the child if it has ended. The caller holds the guard. True if this call reaped it: then
-// the caller owes a release_reaped().
+// the caller has a reference, and calls release_reaped() when it has released the guard.
 static bool reap(brood_process *process)
 {
     broodi_assert(brood_os_guard_is_held());
     if (process->ended || !broodi_child_see(process, &process->end))
         return false;
     process->ended = true;
-    if (!remove_child(process))                 // kill_daemon() has given it up:
-        broodi_member_retain(&process->member); // release_reaped() drops this one, not the list's
+    // The list's reference passes to the caller. If kill_daemon() has given the child up, the list
+    // has none any more: then another one is made for the caller.
+    if (!remove_child(process))
+        broodi_member_retain(&process->member);
     return true;
 }
 
-// Frees the slot of a reaped child and drops the list's reference. The caller does not hold the
-// guard.
+// Frees the slot of a reaped child, and drops the reference that reap() has passed on. The caller
+// does not hold the guard.
 static void release_reaped(brood_process *process)
 {
     broodi_assert(process->ended && process->member.added == 0 && !brood_os_guard_is_held());

@@ -41,7 +41,9 @@ struct broodi_start {
     struct broodi_boot boot;       // points to `identity` and `encoded`, and to the caller's `arg`
     unsigned char *record;         // `boot`, encoded
     size_t record_size;
-    brood_process *process; // the child, with its slot and, for FORKSERVER, its server
+    // The child, with its slot and, for FORKSERVER, a reference to its server. The start owns the
+    // first reference to it, which becomes the caller's.
+    brood_process *process;
 
     // How far the start has come.
     bool beside_threads; // the child is forked while other threads run
@@ -49,12 +51,13 @@ struct broodi_start {
     enum broodi_reply reply;
 };
 
-// Checks the arguments and options of the start, chooses its method, and fills the plan. What it
-// has allocated also belongs to the struct when it fails. No process is made, except a fork server.
+// Checks the arguments and options of the start, chooses its method, and fills the plan. Also when
+// it fails, what it has allocated belongs to the struct. No process is made, except a fork server.
 brood_status broodi_plan(struct broodi_start *start);
 
-// Plans another attempt of a served start, with another slot, because the first child may already
-// have stored its pid in the old one. The server may be another one, too.
+// Plans another attempt of a served start, after the child of the last one has ended without a
+// reply. The slot is another one, because that child may have stored its pid in the old one, which
+// is freed. The server may be another one, too.
 brood_status broodi_plan_again(struct broodi_start *start);
 
 #endif

@@ -20,7 +20,8 @@ static bool server_lives(const brood_process *process)
 // Ends
 
 // The system reports that a child has ended, and the exit record how. Without a record the server
-// reports how, unless it ends before.
+// reports how, unless it ends before. `has_server` is loaded before the report is read again: a
+// server that had ended by then has stored its last report.
 bool broodi_served_see(const brood_process *process, brood_exit *seen)
 {
     const struct broodi_process_slot *slot = broodi_slot(BROODI_PROCESS, process->slot);

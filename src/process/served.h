@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 // Returns whether the child has ended; then `seen` is what its server or the system reports. False
-// while the child runs, and while the report is still to come.
+// while the child runs, and while its server has yet to report how it ended.
 bool broodi_served_see(const brood_process *process, brood_exit *seen);
 
 // Returns BROOD_OK when the child may have ended, so that the caller checks it; BROOD_TIMEOUT.
@@ -24,8 +24,9 @@ brood_status broodi_served_end(const brood_process *process, bool hard);
 // otherwise the target could still run, in a child that the program has no handle of.
 void broodi_served_load_pid(brood_process *process);
 
-// Kills the child of a failed start, and waits until it has ended: its slot is freed then, and with
-// it its threads are buried. Does nothing if the child is not known by a handle or by its pid.
+// Kills the child of a failed start, and waits until it has ended: the caller then frees its slot
+// and so buries its threads. Does nothing if the child is known neither by a handle nor by its pid,
+// or only by its pid when its server has ended or has reported its end.
 void broodi_served_kill(const brood_process *process);
 
 // Whether a child that ended without a reply did not end by itself: it ended with its server, or as

@@ -14,11 +14,15 @@
 //   (broodi_served_can_repeat).
 // - Until enlist has succeeded, the start owns the child: its object, its slot and its life. If the
 //   start fails, discard ends all three: it kills the child, and frees the slot when the child has
-//   ended.
+//   ended. (A served child may be unknown: it has stored no pid and sent no reply. It is not
+//   killed, but finds the slot changed when it begins, and ends.)
 // - After enlist the list of children owns the slot, and the start one reference to the object,
 //   which becomes the caller's. No later step can fail.
 // - A fork server is detached: it is not enlisted, and its slot is freed with its last reference.
-// - The calling thread cannot be cancelled between the plan and discard.
+// - The calling thread cannot be cancelled from the plan to the end of discard.
+//
+// If the parent is killed before it has sent the whole record, the child ends. Later the system
+// kills a child that is tied, and another one runs. A sweep frees the slot of either (burial.c).
 #include "process/plan.h"
 
 #include "arena/family.h"
@@ -180,8 +184,9 @@ static void reap(const brood_os_child *child, brood_exit *out)
 }
 
 // Kills the child of a failed start, and waits until it has ended, since its slot is freed next. A
-// fork server has no threads in the family, and one that has replied with a failure ends by itself.
-// Returns whether `out` is how the child ended.
+// fork server is not waited for, since it has no threads in the family; and one that has replied
+// with a failure is not killed, since it ends by itself. Returns whether `out` is how the child
+// ended.
 static bool end_child(const struct broodi_start *start, brood_exit *out)
 {
     const brood_process *process = start->process;
