@@ -319,6 +319,8 @@ static brood_status wait_for_all(brood_barrier barrier, brood_duration timeout, 
     const brood_status named = name_self(&waiter.self);
     if (named != BROOD_OK)
         return named;
+    // The swap that broodi_object_wait_begin() demands is that of count_in(). A thread that is
+    // never counted reads no answer in a free slot.
     const uint64_t before = broodi_object_wait_begin(barrier.id, waiter.self.slot);
     broodi_race_release(waiter.self.slot);
     const brood_status status = join(&waiter, &number);
