@@ -122,7 +122,7 @@ static brood_exit conclude(const brood_process *process, brood_exit seen)
 }
 
 // Whether the child has ended; then `seen` is what the system or the server reports. Reaps a child
-// of this process.
+// that is not served.
 static bool see(const brood_process *process, brood_exit *seen)
 {
     return process->server ? broodi_served_see(process, seen)

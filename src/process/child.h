@@ -18,8 +18,8 @@ extern brood_duration broodi_start_timeout;
 // when out of memory.
 brood_process *broodi_child_new(const char *name, bool daemon);
 
-// Returns whether the child, which has not been reaped, has ended; then `out` is how. Reaps a child
-// of this process. The caller holds the guard.
+// Returns whether the child, for which this has not returned true before, has ended; then `out` is
+// how. Reaps the child, except a served one, which its server reaps. The caller holds the guard.
 bool broodi_child_see(const brood_process *process, brood_exit *out);
 
 // Returns BROOD_OK when the child may have ended, so that the caller checks it; BROOD_TIMEOUT.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The children of this process. Two lists, of daemons and of the others, hold a reference to each
-// child that has not been reaped.
+// child that is not known to have ended, and was not given up at the end of this process.
+// "Reaping" a served child, here, is reading the report of its server, which reaps it.
 #ifndef CHILDREN_H
 #define CHILDREN_H
 
