@@ -42,9 +42,8 @@ brood_status broodi_lock_reacquire(brood_lock lock, uint32_t depth);
 // Whether any lock names the thread as its holder.
 bool broodi_lock_names(broodi_owner thread);
 
-// Finds the next lock of the kind, BROODI_LOCK, BROODI_OWN_LOCK or
-// BROODI_QUEUE_LOCK, from `*index` on, whose holder
-// is the thread, and moves `*index` past it. False if there is none.
+// Finds the next lock of the kind, BROODI_LOCK, BROODI_OWN_LOCK or BROODI_QUEUE_LOCK, from `*index`
+// on, whose holder is the thread, and moves `*index` past it. False if there is none.
 bool broodi_lock_next(enum broodi_kind kind, broodi_owner thread, uint32_t *index,
                       uint64_t *out_id);
 
