@@ -31,6 +31,9 @@ static struct {
     brood_barrier barrier;
     brood_block block;
     brood_block large;
+    brood_queue queue; // one message is in it, one reserved, and one taken: it is full
+    brood_message reserved;
+    brood_message taken;
     brood_process *process;
     brood_thread *thread;
     brood_local local;
@@ -107,6 +110,22 @@ static void make_block(void)
     (void)!brood_block_create(&on.large, LARGE);
 }
 
+static unsigned char data[LARGE];
+
+static void make_queue(void)
+{
+    (void)!brood_queue_create(&on.queue, 2, LARGE);
+    (void)!brood_queue_put(on.queue, "taken", 5, BROOD_NOW);
+    (void)!brood_queue_take(on.queue, &on.taken, BROOD_NOW);
+    (void)!brood_queue_reserve(on.queue, 100, &on.reserved, BROOD_NOW);
+    (void)!brood_queue_put(on.queue, data, LARGE, BROOD_NOW);
+}
+
+static void make_empty_queue(void)
+{
+    (void)!brood_queue_create(&on.queue, MANY, LARGE);
+}
+
 static void make_process(void)
 {
     (void)!brood_process_start(&on.process, wait_to_stop, NULL, 0, NULL);
@@ -175,6 +194,15 @@ static bool create_conditions(void)
     brood_condition condition;
     for (int i = 0; i < MANY; i++)
         if (brood_condition_create(&condition) != BROOD_OK)
+            return false;
+    return true;
+}
+
+static bool create_queues(void)
+{
+    brood_queue queue;
+    for (int i = 0; i < MANY; i++)
+        if (brood_queue_create(&queue, 1, 1) != BROOD_OK)
             return false;
     return true;
 }
@@ -265,6 +293,7 @@ static brood_exit ended;
 static int code;
 static bool yes;
 static uint32_t number;
+static size_t size;
 static uint64_t id;
 static intptr_t native;
 static brood_resource resource;
@@ -322,6 +351,22 @@ CALL(process_start_forkserver, start_by(BROOD_START_FORKSERVER))
 CALL(process_start_fork, start_by(BROOD_START_FORK))
 CALL(process_stop, brood_process_stop(on.process, MEETING_PATIENCE, &ended) == BROOD_OK)
 CALL(process_terminate, brood_process_terminate(on.process) == BROOD_OK)
+CALL(queue_abort, (brood_queue_abort(on.queue, &on.reserved), true))
+CALL(queue_clear, brood_queue_clear(on.queue, NULL) == BROOD_OK)
+CALL(queue_close, brood_queue_close(on.queue) == BROOD_OK)
+CALL(queue_commit, brood_queue_commit(on.queue, &on.reserved, 100) == BROOD_OK)
+CALL(queue_count, brood_queue_count(on.queue, &size) == BROOD_OK)
+CALL(queue_destroy, brood_queue_destroy(on.queue) == BROOD_OK)
+CALL(queue_get, brood_queue_get(on.queue, data, LARGE, &size, BROOD_NOW) == BROOD_OK)
+CALL(queue_get_empty, brood_queue_get(on.queue, data, LARGE, &size, SOON) == BROOD_TIMEOUT)
+CALL(queue_get_many,
+     brood_queue_get_many(on.queue, data, LARGE, 1, NULL, &size, BROOD_NOW) == BROOD_OK)
+CALL(queue_put, brood_queue_put(on.queue, data, LARGE, BROOD_NOW) == BROOD_OK)
+CALL(queue_put_full, brood_queue_put(on.queue, data, LARGE, SOON) == BROOD_TIMEOUT)
+CALL(queue_put_many, brood_queue_put_many(on.queue, data, 1000, MANY, NULL, BROOD_NOW) == BROOD_OK)
+CALL(queue_release, (brood_queue_release(on.queue, &on.taken), true))
+CALL(queue_reserve, brood_queue_reserve(on.queue, LARGE, &on.reserved, BROOD_NOW) == BROOD_OK)
+CALL(queue_take, brood_queue_take(on.queue, &on.taken, BROOD_NOW) == BROOD_OK)
 CALL(registry_get, brood_registry_get("nothing", &id) == BROOD_NOT_FOUND)
 CALL(self_name, brood_self_name())
 CALL(self_pid, brood_self_pid() > 0)
@@ -417,6 +462,22 @@ static const struct call {
     { "process_start (fork)", NULL, call_process_start_fork },
     { "process_stop", make_process, call_process_stop },
     { "process_terminate", make_process, call_process_terminate },
+    { "queue_abort", make_queue, call_queue_abort },
+    { "queue_clear", make_queue, call_queue_clear },
+    { "queue_close", make_queue, call_queue_close },
+    { "queue_commit", make_queue, call_queue_commit },
+    { "queue_count", make_queue, call_queue_count },
+    { "queue_create", NULL, create_queues },
+    { "queue_destroy", make_queue, call_queue_destroy },
+    { "queue_get", make_queue, call_queue_get },
+    { "queue_get (empty)", make_empty_queue, call_queue_get_empty },
+    { "queue_get_many", make_queue, call_queue_get_many },
+    { "queue_put", make_empty_queue, call_queue_put },
+    { "queue_put (full)", make_queue, call_queue_put_full },
+    { "queue_put_many", make_empty_queue, call_queue_put_many },
+    { "queue_release", make_queue, call_queue_release },
+    { "queue_reserve", make_empty_queue, call_queue_reserve },
+    { "queue_take", make_queue, call_queue_take },
     { "registry_get", NULL, call_registry_get },
     { "registry_set", NULL, set_names },
     { "self_name", NULL, call_self_name },
