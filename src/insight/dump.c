@@ -170,8 +170,8 @@ static void dump_family(struct dump *dump)
     } counts[] = { { BROODI_PROCESS, " processes" }, { BROODI_THREAD, ", threads" },
                    { BROODI_LOCK, ", locks" },       { BROODI_SEMAPHORE, ", semaphores" },
                    { BROODI_EVENT, ", events" },     { BROODI_CONDITION, ", conditions" },
-                   { BROODI_BARRIER, ", barriers" }, { BROODI_BLOCK, ", blocks" },
-                   { BROODI_NAME, ", names" } };
+                   { BROODI_BARRIER, ", barriers" }, { BROODI_QUEUE, ", queues" },
+                   { BROODI_BLOCK, ", blocks" },     { BROODI_NAME, ", names" } };
     struct broodi_snapshot_family family;
     broodi_snapshot_family(&family);
     add(dump, "family %016" PRIx64 ":", family.family[0]);
