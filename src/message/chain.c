@@ -38,10 +38,15 @@ bool broodi_chain_is_inline(size_t size)
 
 uint32_t broodi_chain_count(const struct broodi_queue_slot *queue)
 {
-    // The tail first: it is never ahead of a head that is loaded later, except by a message that a
-    // dead producer has not counted.
-    const uint32_t removed = broodi_position_count(broodi_chain_load(&queue->tail));
-    const uint32_t count = broodi_position_count(broodi_chain_load(&queue->head)) - removed;
+    // Until the tail is the same before and after the head was loaded: so both were valid at one
+    // time. The tail is ahead of the head by a message that a producer has not counted yet.
+    uint64_t tail;
+    uint64_t head;
+    do {
+        tail = broodi_chain_load(&queue->tail);
+        head = broodi_chain_load(&queue->head);
+    } while (broodi_chain_load(&queue->tail) != tail);
+    const uint32_t count = broodi_position_count(head) - broodi_position_count(tail);
     return count > UINT32_MAX / 2 ? 0 : count;
 }
 
