@@ -660,6 +660,53 @@ static void what_a_killed_producer_had_reserved_is_free_again(void **state)
     assert_status(brood_queue_destroy(queue), BROOD_OK);
 }
 
+// A thread that returns
+
+static int take_and_return(void *arg)
+{
+    brood_message message;
+    return (int)brood_queue_take(*(brood_queue *)arg, &message, BROOD_NOW);
+}
+
+static void what_an_ended_thread_had_taken_stays_first_until_it_is_got(void **state)
+{
+    static const size_t sizes[] = { 100, 30000 };
+    static unsigned char data[30000];
+    (void)state;
+    const brood_queue queue = made_queue(3, sizeof data);
+    for (size_t i = 0; i < 2; i++) {
+        size_t size = 0;
+        fill(data, sizes[i], i);
+        assert_status(brood_queue_put(queue, data, sizes[i], BROOD_NOW), BROOD_OK);
+        assert_thread_ends(started_thread(take_and_return, &queue, sizeof queue), BROOD_OK);
+        for (int again = 0; again < 2; again++)
+            assert_status(brood_queue_get(queue, data, sizes[i] - 1, &size, BROOD_NOW),
+                          BROOD_TOO_SMALL);
+        assert_int_equal(size, sizes[i]);
+        memset(data, 0, sizeof data);
+        assert_status(brood_queue_get(queue, data, sizeof data, &size, BROOD_NOW), BROOD_OK);
+        assert_true(size == sizes[i] && is_filled(data, size, i));
+        assert_status(brood_queue_get(queue, data, sizeof data, &size, BROOD_NOW), BROOD_TIMEOUT);
+    }
+    assert_status(brood_queue_destroy(queue), BROOD_OK);
+}
+
+static int reserve_and_return(void *arg)
+{
+    brood_message message;
+    return (int)brood_queue_reserve(*(brood_queue *)arg, 1, &message, BROOD_NOW);
+}
+
+static void what_an_ended_thread_had_reserved_is_free_again(void **state)
+{
+    (void)state;
+    const brood_queue queue = made_queue(1, 1);
+    assert_thread_ends(started_thread(reserve_and_return, &queue, sizeof queue), BROOD_OK);
+    assert_status(brood_queue_put(queue, "a", 1, BROOD_NOW), BROOD_OK);
+    assert_int_equal(count_of(queue), 1);
+    assert_status(brood_queue_destroy(queue), BROOD_OK);
+}
+
 static int produce_for_ever(void *arg)
 {
     static unsigned char data[10000];
@@ -724,6 +771,8 @@ int main(void)
         cmocka_unit_test(destroying_wakes_all_waiters),
         cmocka_unit_test(what_a_killed_consumer_had_taken_is_delivered_again),
         cmocka_unit_test(what_a_killed_producer_had_reserved_is_free_again),
+        cmocka_unit_test(what_an_ended_thread_had_taken_stays_first_until_it_is_got),
+        cmocka_unit_test(what_an_ended_thread_had_reserved_is_free_again),
         cmocka_unit_test(a_killed_producer_leaves_whole_messages),
     };
     brood_init();

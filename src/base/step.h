@@ -72,6 +72,7 @@
     STEP(QUEUE_REMOVING, "a consumer noted which piece it removes, and has not moved the tail")    \
     STEP(QUEUE_LEFT, "the tail was moved into the next segment, and the last one not freed")       \
     STEP(QUEUE_READ, "messages were copied, and not removed")                                      \
+    STEP(QUEUE_BODY_READ, "a body was copied, and is not released")                                \
     STEP(QUEUE_REMOVED, "the tail was moved, and no producer woken")                               \
     STEP(QUEUE_TAKEN, "a consumer has taken a piece, and has not moved the tail")                  \
     STEP(QUEUE_UNLINKED, "a released piece was unlinked, and not freed")                           \

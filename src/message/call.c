@@ -250,15 +250,15 @@ brood_status broodi_queue_first(const struct broodi_call *call, struct broodi_it
     const brood_status status = broodi_chain_first(call->queue, out);
     if (status != BROOD_NOT_FOUND)
         return status;
-    if (broodi_chain_adopt(call->queue, out))
+    if (broodi_chain_find_left(call->queue, out))
         return BROOD_OK;
     return closed ? BROOD_CLOSED : BROOD_NOT_FOUND;
 }
 
-void broodi_queue_collect(const struct broodi_call *call)
+void broodi_queue_collect(struct broodi_queue_slot *queue)
 {
-    if (broodi_call_enter(call, BROODI_CONSUMERS) != BROOD_OK)
+    if (broodi_queue_acquire(queue, BROODI_CONSUMERS, grace) != BROOD_OK)
         return;
-    broodi_chain_collect(call->queue);
-    broodi_call_leave(call, BROODI_CONSUMERS);
+    broodi_chain_collect(queue);
+    broodi_queue_release(queue, BROODI_CONSUMERS);
 }

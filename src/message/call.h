@@ -91,12 +91,13 @@ bool broodi_queue_is_full(struct broodi_queue_slot *queue);
 brood_status broodi_queue_check_size(const struct broodi_call *call, size_t size);
 
 // Finds the first message: of the chain, or, if the chain is empty, one that a dead consumer had
-// taken; that one is the calling thread's then, and its place is 0. The caller holds the consumers'
-// lock. BROOD_NOT_FOUND: there is none; BROOD_CLOSED: and there will be none.
+// taken, whose place is 0. It stays the first one until broodi_chain_take. The caller holds the
+// consumers' lock. BROOD_NOT_FOUND: there is none; BROOD_CLOSED: and there will be none.
 struct broodi_item;
 brood_status broodi_queue_first(const struct broodi_call *call, struct broodi_item *out);
 
-// Frees what consumers have released. If the lock cannot be acquired, the next consumer does so.
-void broodi_queue_collect(const struct broodi_call *call);
+// Frees what consumers have released, of whichever queue has the slot. If the lock cannot be
+// acquired soon, the next consumer does so.
+void broodi_queue_collect(struct broodi_queue_slot *queue);
 
 #endif

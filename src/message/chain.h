@@ -26,6 +26,9 @@
 //   4. the head moves
 //   5. `added` is cleared
 //
+// The heir reads the chain from the head on. So a consumer leaves a segment only when the head is
+// in a later one; no item is behind the LINK before.
+//
 // Likewise a consumer and broodi_chain_repair_tail, with `removed` and `removed_at`:
 //
 //   1. `removed` names the piece that the consumer is about to keep or to free
@@ -105,13 +108,13 @@ void broodi_chain_remove(struct broodi_queue_slot *queue, const struct broodi_it
                          uint32_t count);
 
 // Removes the first message, and adds its body, or the piece `copy` that contains it, to the list
-// of those that were taken, as one of the calling thread.
+// of those that were taken, as one of the calling thread. A message whose place is 0 is in that
+// list already, and only becomes one of the calling thread.
 void broodi_chain_take(struct broodi_queue_slot *queue, const struct broodi_item *item,
                        uint64_t copy);
 
-// Finds a message that was taken by a thread which has died, and gives it to the calling thread. It
-// stays in the list of those that were taken. False if there is none.
-bool broodi_chain_adopt(struct broodi_queue_slot *queue, struct broodi_item *out);
+// Finds a message that was taken by a thread which has died. False if there is none.
+bool broodi_chain_find_left(struct broodi_queue_slot *queue, struct broodi_item *out);
 
 // Ends the use of a message that was taken, if it still belongs to `owner`. Needs no lock. The next
 // call of broodi_chain_collect frees it.

@@ -17,7 +17,8 @@ void broodi_chain_end_removing(struct broodi_queue_slot *queue)
     broodi_chain_store(&queue->removed, 0);
 }
 
-// Moves the tail into the next segment, and frees the one that it leaves.
+// Moves the tail into the next segment, and frees the one that it leaves. The head has left it
+// before: an heir of the producers' lock follows the chain from the head on.
 static void leave_segment(struct broodi_queue_slot *queue, uint64_t place)
 {
     const uint64_t segment = broodi_item_load(broodi_segment_at(queue, place));
@@ -54,14 +55,16 @@ brood_status broodi_chain_first(struct broodi_queue_slot *queue, struct broodi_i
         if (status != BROOD_OK)
             return status;
         const uint64_t header = broodi_item_load(place);
-        if (header == 0)
-            return BROOD_NOT_FOUND;
         if (broodi_position_place(tail) == 0)
             broodi_chain_store(&queue->tail, broodi_position(place, broodi_position_count(tail)));
+        if (header == 0)
+            return BROOD_NOT_FOUND;
         if (broodi_item_kind_of(header) != BROODI_ITEM_LINK) {
             *out = record_at(place, header);
             return BROOD_OK;
         }
+        if (broodi_position_place(broodi_chain_load(&queue->head)) == place)
+            return BROOD_NOT_FOUND;
         leave_segment(queue, place);
     }
 }
@@ -112,6 +115,10 @@ void broodi_chain_take(struct broodi_queue_slot *queue, const struct broodi_item
                        uint64_t copy)
 {
     const uint64_t piece = item->piece ? item->piece : copy;
+    if (item->place == 0) {
+        broodi_chain_store(&broodi_reference_slot(piece)->data, broodi_owner_self());
+        return;
+    }
     broodi_chain_begin_removing(queue, piece);
     if (copy)
         broodi_reference_complete(copy);
@@ -149,13 +156,12 @@ void broodi_chain_collect(struct broodi_queue_slot *queue)
     }
 }
 
-bool broodi_chain_adopt(struct broodi_queue_slot *queue, struct broodi_item *out)
+bool broodi_chain_find_left(struct broodi_queue_slot *queue, struct broodi_item *out)
 {
     for (uint64_t piece = broodi_chain_load(&queue->taken); piece != 0;
          piece = broodi_chain_load(&broodi_reference_slot(piece)->next)) {
         if (!broodi_piece_is_orphan(broodi_reference_slot(piece)))
             continue;
-        broodi_chain_store(&broodi_reference_slot(piece)->data, broodi_owner_self());
         *out =
             (struct broodi_item){ .size = broodi_chain_load(&broodi_reference_slot(piece)->length),
                                   .piece = piece };

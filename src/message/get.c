@@ -19,22 +19,13 @@ struct getting {
     size_t done;
     size_t size;             // of the last message, also of one that was too large
     struct broodi_item item; // of a message with a body, which the thread has taken
+    const void *body;        // its bytes
 };
 
-// Takes the first message, as one of the calling thread: a message of the chain, or one that a dead
-// consumer had taken. `copy` is the piece for a message that has no body.
-static void take_first(struct broodi_queue_slot *queue, const struct broodi_item *item,
-                       uint64_t copy)
-{
-    if (item->place != 0)
-        broodi_chain_take(queue, item, copy);
-}
-
-static void copy_out(struct getting *getting, const struct broodi_item *item)
+static void copy_out(struct getting *getting, const struct broodi_item *item, const void *data)
 {
     if (item->size > 0)
-        memcpy(getting->buffer + getting->done * getting->stride, broodi_chain_data(item),
-               (size_t)item->size);
+        memcpy(getting->buffer + getting->done * getting->stride, data, (size_t)item->size);
     if (getting->sizes)
         getting->sizes[getting->done] = (size_t)item->size;
     getting->done++;
@@ -46,11 +37,11 @@ static void get_inline(const struct broodi_call *call, struct getting *getting,
 {
     struct broodi_item last = *first;
     struct broodi_item next;
-    copy_out(getting, first);
+    copy_out(getting, first, broodi_chain_data(first));
     while (getting->done < getting->most && broodi_chain_next(&last, &next) && !next.piece &&
            next.size <= getting->stride) {
         last = next;
-        copy_out(getting, &last);
+        copy_out(getting, &last, broodi_chain_data(&last));
     }
     broodi_step(BROODI_STEP_QUEUE_READ);
     broodi_chain_remove(call->queue, &last, (uint32_t)getting->done);
@@ -70,18 +61,28 @@ static brood_status get_locked(const struct broodi_call *call, struct getting *g
         get_inline(call, getting, &item);
         return BROOD_OK;
     }
-    if (!broodi_chain_data(&item))
+    getting->body = broodi_chain_data(&item);
+    if (!getting->body)
         return broodi_fail(BROOD_NO_MEMORY, "the message cannot be mapped");
-    take_first(call->queue, &item, 0);
+    broodi_chain_take(call->queue, &item, 0);
     getting->item = item;
     return BROOD_OK;
 }
 
-static void get_body(const struct broodi_call *call, struct getting *getting)
+// The caller holds no lock: if the queue is destroyed meanwhile, the bytes may be those of another
+// piece. The release fails then. The fence orders the loads of the bytes before it; the partner is
+// the release of the heap's lock by the thread that frees the piece.
+static brood_status get_body(const struct broodi_call *call, struct getting *getting)
 {
-    copy_out(getting, &getting->item);
-    (void)broodi_chain_release(call->id, getting->item.piece, broodi_owner_self());
-    broodi_queue_collect(call);
+    copy_out(getting, &getting->item, getting->body);
+    broodi_step(BROODI_STEP_QUEUE_BODY_READ);
+    atomic_thread_fence(memory_order_acquire);
+    if (!broodi_chain_release(call->id, getting->item.piece, broodi_owner_self())) {
+        getting->done = 0;
+        return BROOD_STALE;
+    }
+    broodi_queue_collect(call->queue);
+    return BROOD_OK;
 }
 
 static brood_status get_some(struct broodi_call *call, void *arg)
@@ -95,9 +96,10 @@ static brood_status get_some(struct broodi_call *call, void *arg)
     if (status != BROOD_OK)
         return status;
     if (getting->item.piece)
-        get_body(call, getting);
-    broodi_queue_notify(call->queue, BROODI_PRODUCERS, (uint32_t)getting->done);
-    return BROOD_OK;
+        status = get_body(call, getting);
+    if (status == BROOD_OK)
+        broodi_queue_notify(call->queue, BROODI_PRODUCERS, (uint32_t)getting->done);
+    return status;
 }
 
 static brood_status get(brood_queue queue, struct getting *getting, brood_duration timeout)

@@ -172,8 +172,7 @@ static brood_status take_locked(const struct broodi_call *call, brood_message *o
         return take_copy(call, &item, out);
     if (!broodi_chain_data(&item))
         return broodi_fail(BROOD_NO_MEMORY, "the message cannot be mapped");
-    if (item.place != 0)
-        broodi_chain_take(call->queue, &item, 0);
+    broodi_chain_take(call->queue, &item, 0);
     fill(out, item.piece, (size_t)item.size);
     return BROOD_OK;
 }
@@ -212,6 +211,6 @@ void brood_queue_release(brood_queue queue, brood_message *message)
         return;
     if (broodi_call_begin(&call, queue, BROOD_NOW) == BROOD_OK &&
         broodi_chain_release(queue.id, message->internal[REFERENCE], message->internal[OWNER]))
-        broodi_queue_collect(&call);
+        broodi_queue_collect(call.queue);
     memset(message, 0, sizeof *message);
 }

@@ -1,0 +1,409 @@
+// SPDX-License-Identifier: MIT
+// Queues whose users are killed at each step of each call, or held up at the worst moment.
+#include "../meeting.h"
+
+#include "../platform.h"
+#include "arena/allocator.h"
+#include "arena/family.h"
+#include "arena/heap.h"
+#include "base/atomic.h"
+#include "base/step.h"
+#include "memory/piece.h"
+#include "memory/sweep.h"
+
+enum { SMALL = 2000, LARGE = 9000, PUT = 77, LAST = 99 };
+
+struct message {
+    uint64_t number;
+    uint64_t size;
+    unsigned char data[LARGE - 2 * sizeof(uint64_t)];
+};
+
+static void fill(struct message *message, uint64_t number, size_t size)
+{
+    message->number = number;
+    message->size = size;
+    memset(message->data, (int)number, size - offsetof(struct message, data));
+}
+
+static bool is_whole(const struct message *message, size_t size)
+{
+    const size_t length = size - offsetof(struct message, data);
+    return size == message->size && message->data[0] == message->number &&
+           memcmp(message->data, message->data + 1, length - 1) == 0;
+}
+
+static uint32_t pieces_live(void)
+{
+    uint32_t live = 0;
+    for (uint32_t i = 0; i < broodi_slot_limit(BROODI_PIECE); i++)
+        live += broodi_slot_is_live(broodi_word_load(&broodi_piece_at(i)->state));
+    return live;
+}
+
+static brood_queue made_queue(void)
+{
+    brood_queue queue = { 0 };
+    assert_status(brood_queue_create(&queue, 8, LARGE), BROOD_OK);
+    return queue;
+}
+
+static brood_status put(brood_queue queue, uint64_t number, size_t size)
+{
+    struct message message;
+    fill(&message, number, size);
+    return brood_queue_put(queue, &message, size, BROOD_SECONDS(10));
+}
+
+// The calls in which a process is killed
+
+static int do_put(brood_queue queue)
+{
+    return put(queue, PUT, SMALL) != BROOD_OK;
+}
+
+static int do_put_large(brood_queue queue)
+{
+    return put(queue, PUT, LARGE) != BROOD_OK;
+}
+
+static int do_put_many(brood_queue queue)
+{
+    struct message messages[3];
+    for (int i = 0; i < 3; i++)
+        fill(&messages[i], PUT, sizeof messages[i]);
+    return brood_queue_put_many(queue, messages, sizeof messages[0], 3, NULL, BROOD_NOW) !=
+           BROOD_OK;
+}
+
+static int do_commit(brood_queue queue)
+{
+    brood_message message;
+    CHECK(brood_queue_reserve(queue, LARGE, &message, BROOD_NOW) == BROOD_OK);
+    fill(message.data, PUT, SMALL);
+    CHECK(brood_queue_commit(queue, &message, SMALL) == BROOD_OK);
+    return 0;
+}
+
+static int do_abort(brood_queue queue)
+{
+    brood_message message;
+    CHECK(brood_queue_reserve(queue, LARGE, &message, BROOD_NOW) == BROOD_OK);
+    brood_queue_abort(queue, &message);
+    return 0;
+}
+
+static int do_get(brood_queue queue)
+{
+    struct message message;
+    const brood_status status = brood_queue_get(queue, &message, sizeof message, NULL, BROOD_NOW);
+    return status != BROOD_OK && status != BROOD_TIMEOUT;
+}
+
+static int do_take(brood_queue queue)
+{
+    brood_message message = { 0 };
+    const brood_status status = brood_queue_take(queue, &message, BROOD_NOW);
+    brood_queue_release(queue, &message);
+    return status != BROOD_OK && status != BROOD_TIMEOUT;
+}
+
+static int do_clear(brood_queue queue)
+{
+    return brood_queue_clear(queue, NULL) != BROOD_OK;
+}
+
+static int do_close(brood_queue queue)
+{
+    return brood_queue_close(queue) != BROOD_OK;
+}
+
+static int do_destroy(brood_queue queue)
+{
+    return brood_queue_destroy(queue) != BROOD_OK;
+}
+
+// What a call may do to the messages that were in the queue.
+static const struct call {
+    const char *name;
+    int (*run)(brood_queue queue);
+    unsigned gets; // messages at most
+    bool ends;
+} calls[] = {
+    { "put", do_put, 0, false },
+    { "put of a large message", do_put_large, 0, false },
+    { "put of several", do_put_many, 0, false },
+    { "commit", do_commit, 0, false },
+    { "abort", do_abort, 0, false },
+    { "get", do_get, 1, false },
+    { "take", do_take, 1, false },
+    { "clear", do_clear, 2, false },
+    { "close", do_close, 0, true },
+    { "destroy", do_destroy, 2, true },
+};
+enum { CALLS = sizeof calls / sizeof calls[0] };
+
+struct plan {
+    brood_queue queue;
+    unsigned call;
+    unsigned steps; // the process is killed at this one
+};
+
+static _Atomic unsigned steps_left;
+
+static void die_at_last(enum broodi_step step)
+{
+    (void)step;
+    if (atomic_fetch_sub(&steps_left, 1) == 1)
+        platform_process_kill(brood_self_pid());
+}
+
+static int run_and_die(void *arg)
+{
+    const struct plan *plan = arg;
+    struct brood_event event;
+    CHECK(brood_event_create(&event) == BROOD_OK); // so that the thread has a slot
+    CHECK(brood_event_destroy(event) == BROOD_OK);
+    atomic_store(&steps_left, plan->steps);
+    broodi_step_hook = die_at_last;
+    const int line = calls[plan->call].run(plan->queue);
+    broodi_step_hook = NULL;
+    return line;
+}
+
+// False if the call has returned before.
+static bool kill_at_step(const struct plan *plan)
+{
+    brood_exit ended = { .kind = BROOD_RUNNING };
+    brood_process *process = started_process(run_and_die, plan, sizeof *plan);
+    assert_status(brood_process_join(process, MEETING_PATIENCE, &ended), BROOD_OK);
+    brood_process_drop(process);
+    if (ended.kind == BROOD_EXITED)
+        assert_int_equal(ended.code, 0);
+    return ended.kind != BROOD_EXITED;
+}
+
+// What is in the queue before the call
+
+enum { FRESH, WORN, WORN_AND_FILLED, FILLED, FILLINGS };
+
+// Leaves no room for a small message in the first segment.
+static void wear(brood_queue queue)
+{
+    static unsigned char data[8000];
+    for (int i = 0; i < 8; i++) {
+        assert_status(brood_queue_put(queue, data, sizeof data, BROOD_NOW), BROOD_OK);
+        assert_status(brood_queue_get(queue, data, sizeof data, NULL, BROOD_NOW), BROOD_OK);
+    }
+}
+
+static void prepare(brood_queue queue, int filling)
+{
+    if (filling == WORN || filling == WORN_AND_FILLED)
+        wear(queue);
+    if (filling == WORN_AND_FILLED || filling == FILLED) {
+        assert_status(put(queue, 1, filling == FILLED ? LARGE : SMALL), BROOD_OK);
+        assert_status(put(queue, 2, filling == FILLED ? SMALL : LARGE), BROOD_OK);
+    }
+}
+
+// Gets all messages; each is whole, and those of before the call come once each. Returns how many
+// these are.
+static unsigned drain(brood_queue queue)
+{
+    static struct message message;
+    bool seen[LAST + 1] = { false };
+    size_t size;
+    brood_status status;
+    while ((status = brood_queue_get(queue, &message, sizeof message, &size, BROOD_NOW)) ==
+           BROOD_OK) {
+        assert_true(is_whole(&message, size));
+        assert_true(message.number <= LAST && (message.number == PUT || !seen[message.number]));
+        seen[message.number] = true;
+    }
+    assert_true(status == BROOD_TIMEOUT || status == BROOD_CLOSED || status == BROOD_STALE);
+    return (unsigned)seen[1] + (unsigned)seen[2] + 100 * (unsigned)seen[LAST];
+}
+
+// Overwrites what was freed.
+static void overwrite(brood_queue queue)
+{
+    enum { PIECES = 4 };
+    static const size_t sizes[] = { BROODI_HEAP_CHUNK, LARGE };
+    uint32_t pieces[PIECES];
+    for (int i = 0; i < PIECES; i++) {
+        const size_t size = sizes[i % 2];
+        assert_status(broodi_piece_allocate(queue.id, size, &pieces[i]), BROOD_OK);
+        memset(broodi_piece_data(pieces[i]), 0xff, size);
+    }
+    for (int i = 0; i < PIECES; i++)
+        broodi_piece_free(pieces[i]);
+}
+
+// What the others do first after the death.
+enum { PUT_FIRST, GET_FIRST, DESTROY, ORDERS };
+
+static void check_queue(const struct plan *plan, int filling, int order)
+{
+    const struct call *call = &calls[plan->call];
+    const unsigned before = filling >= WORN_AND_FILLED ? 2 : 0;
+    size_t count = 0;
+    unsigned got = order == GET_FIRST ? drain(plan->queue) : 0;
+    overwrite(plan->queue);
+    const brood_status status = put(plan->queue, LAST, SMALL);
+    if (!call->ends)
+        assert_status(status, BROOD_OK);
+    got += drain(plan->queue);
+    assert_int_equal(got / 100, status == BROOD_OK);
+    assert_true(got % 100 + call->gets >= before);
+    if (brood_queue_count(plan->queue, &count) == BROOD_OK)
+        assert_int_equal(count, 0);
+}
+
+// Nothing of a destroyed queue is left for the next one in its slot.
+static void check_end(brood_queue queue, uint32_t index)
+{
+    const struct broodi_queue_slot *slot = broodi_slot(BROODI_QUEUE, index);
+    const brood_status status = brood_queue_destroy(queue);
+    assert_true(status == BROOD_OK || status == BROOD_STALE);
+    assert_false(broodi_slot_is_live(broodi_word_load(&slot->state)));
+    assert_int_equal(atomic_load(&slot->head), 0);
+    assert_int_equal(atomic_load(&slot->first), 0);
+    assert_int_equal(atomic_load(&slot->added), 0);
+    assert_int_equal(atomic_load(&slot->reserved), 0);
+    assert_int_equal(atomic_load(&slot->tail), 0);
+    assert_int_equal(atomic_load(&slot->removed), 0);
+    assert_int_equal(atomic_load(&slot->taken), 0);
+    (void)broodi_memory_sweep();
+    assert_int_equal(pieces_live(), 0);
+}
+
+// Kills a process at the first step of the call, at the second and so on; returns how many there
+// are.
+static unsigned kill_at_each_step(unsigned call, int filling, int order)
+{
+    struct plan plan = { .call = call };
+    bool killed;
+    do {
+        plan.queue = made_queue();
+        plan.steps++;
+        prepare(plan.queue, filling);
+        killed = kill_at_step(&plan);
+        if (order != DESTROY)
+            check_queue(&plan, filling, order);
+        check_end(plan.queue, (uint32_t)plan.queue.id & BROODI_SLOT_MASK);
+    } while (killed);
+    return plan.steps - 1;
+}
+
+static void a_death_at_any_step_leaves_a_whole_queue(void **state)
+{
+    (void)state;
+    for (unsigned call = 0; call < CALLS; call++) {
+        unsigned deaths = 0;
+        for (int filling = 0; filling < FILLINGS; filling++)
+            for (int order = 0; order < ORDERS; order++)
+                deaths += kill_at_each_step(call, filling, order);
+        print_message("%s: %u deaths\n", calls[call].name, deaths);
+    }
+}
+
+// Threads that are held up
+
+// Up to two, each at a step of its own.
+
+enum { FREE, WANTED, STOPPED };
+
+static _Atomic int stops[2]; // FREE, or WANTED until a thread is STOPPED
+static enum broodi_step stop_steps[2];
+
+static void hold_up(enum broodi_step step)
+{
+    for (int i = 0; i < 2; i++) {
+        int expected = WANTED;
+        if (step != stop_steps[i] || !atomic_compare_exchange_strong(&stops[i], &expected, STOPPED))
+            continue;
+        while (atomic_load(&stops[i]) == STOPPED)
+            brood_sleep(BROOD_MILLISECONDS(1));
+    }
+}
+
+// The next thread that comes to the step is held up.
+static void stop_at(int stop, enum broodi_step step)
+{
+    stop_steps[stop] = step;
+    atomic_store(&stops[stop], WANTED);
+    broodi_step_hook = hold_up;
+}
+
+static void await_stop(int stop)
+{
+    while (atomic_load(&stops[stop]) != STOPPED)
+        brood_sleep(BROOD_MILLISECONDS(1));
+}
+
+static void let_go(int stop)
+{
+    atomic_store(&stops[stop], FREE);
+}
+
+static int get_one(void *arg)
+{
+    struct message message;
+    size_t size = 0;
+    const brood_status status =
+        brood_queue_get(*(brood_queue *)arg, &message, sizeof message, &size, BROOD_FOREVER);
+    return status == BROOD_OK && !is_whole(&message, size) ? -1 : (int)status;
+}
+
+static void a_get_during_which_the_queue_is_destroyed_fails(void **state)
+{
+    (void)state;
+    const brood_queue queue = made_queue();
+    assert_status(put(queue, 1, LARGE), BROOD_OK);
+    stop_at(0, BROODI_STEP_QUEUE_BODY_READ);
+    brood_thread *thread = started_thread(get_one, &queue, sizeof queue);
+    await_stop(0);
+    assert_status(brood_queue_destroy(queue), BROOD_OK);
+    let_go(0);
+    assert_thread_ends(thread, BROOD_STALE);
+    broodi_step_hook = NULL;
+    assert_int_equal(pieces_live(), 0);
+}
+
+// One consumer has its message and only has to release it, and another one is stopped with the
+// lock.
+static void a_stopped_consumer_does_not_block_one_that_has_its_message(void **state)
+{
+    (void)state;
+    const brood_queue queue = made_queue();
+    assert_status(put(queue, 1, LARGE), BROOD_OK);
+    assert_status(put(queue, 2, SMALL), BROOD_OK);
+    stop_at(0, BROODI_STEP_QUEUE_BODY_READ);
+    brood_thread *first = started_thread(get_one, &queue, sizeof queue);
+    await_stop(0);
+    stop_at(1, BROODI_STEP_QUEUE_READ);
+    brood_thread *second = started_thread(get_one, &queue, sizeof queue);
+    await_stop(1);
+    struct message message;
+    assert_status(brood_queue_get(queue, &message, sizeof message, NULL, BROOD_NOW), BROOD_TIMEOUT);
+    assert_status(brood_queue_destroy(queue), BROOD_TIMEOUT);
+    let_go(0);
+    assert_thread_ends(first, BROOD_OK);
+    let_go(1);
+    assert_thread_ends(second, BROOD_OK);
+    broodi_step_hook = NULL;
+    assert_status(brood_queue_destroy(queue), BROOD_OK);
+    assert_int_equal(pieces_live(), 0);
+}
+
+int main(void)
+{
+    static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_get_during_which_the_queue_is_destroyed_fails),
+        cmocka_unit_test(a_stopped_consumer_does_not_block_one_that_has_its_message),
+        cmocka_unit_test(a_death_at_any_step_leaves_a_whole_queue),
+    };
+    brood_init();
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
