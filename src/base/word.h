@@ -45,6 +45,14 @@ static inline void broodi_fence_after_swap(void)
 #endif
 }
 
+// Orders the loads before it, also of plain memory, before those that follow. x86 does so anyway.
+static inline void broodi_fence_loads(void)
+{
+#if !defined(__x86_64__) && !defined(__i386__) && !defined(_M_X64) && !defined(_M_IX86)
+    atomic_thread_fence(memory_order_acquire);
+#endif
+}
+
 // Replaces the low word, in the same generation. False if the state is not `state` any more.
 static inline bool broodi_word_swap(broodi_word *word, uint64_t state, uint32_t low)
 {

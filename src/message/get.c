@@ -76,7 +76,7 @@ static brood_status get_body(const struct broodi_call *call, struct getting *get
 {
     copy_out(getting, &getting->item, getting->body);
     broodi_step(BROODI_STEP_QUEUE_BODY_READ);
-    atomic_thread_fence(memory_order_acquire);
+    broodi_fence_loads();
     if (!broodi_chain_release(call->id, getting->item.piece, broodi_owner_self())) {
         getting->done = 0;
         return BROOD_STALE;
