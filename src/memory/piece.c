@@ -155,21 +155,26 @@ bool broodi_piece_claim(uint32_t index)
 
 // Leaves the piece to a sweep: makes it ENDING, without a worker. A caller that is killed between
 // the two leaves a WHOLE piece to its object; any other piece is abandoned by then.
-static void abandon(uint32_t index)
+static void abandon(uint32_t index, uint64_t state)
 {
-    const uint64_t state = state_of(index);
     broodi_memory_abandon(memory_at(index));
     (void)broodi_word_swap(&broodi_piece_at(index)->state, state, BROODI_MEMORY_ENDING);
 }
 
+void broodi_piece_free_if(uint32_t index, uint32_t generation)
+{
+    const bool locked = broodi_heap_lock() == BROOD_OK;
+    const uint64_t state = state_of(index);
+    const bool exists = broodi_slot_is_live(state) && broodi_generation(state) == generation;
+    if (exists && locked)
+        (void)broodi_memory_free_cell(BROODI_PIECE, index, state);
+    else if (exists)
+        abandon(index, state);
+    if (locked)
+        broodi_heap_unlock();
+}
+
 void broodi_piece_free(uint32_t index)
 {
-    if (broodi_heap_lock() != BROOD_OK) {
-        abandon(index);
-        return;
-    }
-    const uint64_t state = state_of(index);
-    if (broodi_slot_is_live(state))
-        (void)broodi_memory_free_cell(BROODI_PIECE, index, state);
-    broodi_heap_unlock();
+    broodi_piece_free_if(index, broodi_generation(state_of(index)));
 }

@@ -46,6 +46,10 @@ bool broodi_piece_claim(uint32_t index);
 // without a worker, and a later sweep frees it.
 void broodi_piece_free(uint32_t index);
 
+// The same for a piece that another thread may free at the same time: does nothing if the slot has
+// no piece of this generation any more.
+void broodi_piece_free_if(uint32_t index, uint32_t generation);
+
 // The slot, for `data`, `next` and `size`.
 struct broodi_piece_slot *broodi_piece_at(uint32_t index);
 

@@ -63,7 +63,7 @@ static inline void broodi_reference_complete(broodi_reference reference)
 static inline void broodi_reference_free(broodi_reference reference)
 {
     if (broodi_reference_is_current(reference))
-        broodi_piece_free((uint32_t)reference);
+        broodi_piece_free_if((uint32_t)reference, broodi_generation(reference));
 }
 
 #endif
