@@ -235,6 +235,7 @@ BROOD_API brood_status brood_queue_count(brood_queue queue, size_t *out);
  *
  * @param queue  the queue.
  * @retval BROOD_TIMEOUT          a producer is stopped inside a put.
+ * @retval BROOD_NO_MEMORY        the queue cannot be mapped into this process.
  * @retval BROOD_STALE            the queue was destroyed.
  * @retval BROOD_INVALID          `queue` is not a queue of this family.
  * @retval BROOD_NOT_INITIALIZED  brood_init() has not run.
@@ -258,6 +259,7 @@ BROOD_API brood_status brood_queue_clear(brood_queue queue, size_t *out_count);
  * @param queue  the queue.
  * @retval BROOD_TIMEOUT          a thread is stopped inside a call for the queue. The queue is
  *                                unchanged.
+ * @retval BROOD_NO_MEMORY        the queue cannot be mapped into this process; it is unchanged.
  * @retval BROOD_STALE            the queue was destroyed before.
  * @retval BROOD_INVALID          `queue` is not a queue of this family.
  * @retval BROOD_NO_RESOURCES     the calling thread is new to brood, and there is no slot for it.

@@ -261,7 +261,7 @@ struct broodi_queue_slot {
     _Atomic uint64_t added_at;
     _Atomic uint64_t reserved; // a list of pieces, and how many they are
     _Atomic uint32_t reservations;
-    uint32_t unused;
+    _Atomic uint32_t damaged; // 1: the head is to be repaired
     uint64_t reserved_head[2];
 
     _Atomic uint64_t tail;

@@ -36,18 +36,27 @@ static uint32_t index_of(const struct broodi_queue_slot *queue)
 // A call that must not wait for the queue still waits this long for a lock.
 static const brood_duration grace = BROOD_MILLISECONDS(20);
 
+static brood_status repair(struct broodi_queue_slot *queue, enum broodi_side side)
+{
+    if (side == BROODI_PRODUCERS)
+        return broodi_chain_repair_head(queue);
+    broodi_chain_repair_tail(queue);
+    return BROOD_OK;
+}
+
 brood_status broodi_queue_acquire(struct broodi_queue_slot *queue, enum broodi_side side,
                                   brood_duration timeout)
 {
-    const brood_status status =
+    brood_status status =
         broodi_queue_lock_acquire(index_of(queue), side, timeout > grace ? timeout : grace);
-    if (status != BROOD_OWNER_DIED)
+    const bool died = status == BROOD_OWNER_DIED;
+    if (!died &&
+        (status != BROOD_OK || side == BROODI_CONSUMERS || !broodi_chain_is_damaged(queue)))
         return status;
-    if (side == BROODI_PRODUCERS)
-        broodi_chain_repair_head(queue);
-    else
-        broodi_chain_repair_tail(queue);
-    return BROOD_OK;
+    status = repair(queue, side);
+    if (status != BROOD_OK)
+        broodi_queue_release(queue, side);
+    return status;
 }
 
 void broodi_queue_release(struct broodi_queue_slot *queue, enum broodi_side side)

@@ -55,7 +55,8 @@ bool broodi_call_is_current(const struct broodi_call *call);
 brood_status broodi_call_enter(const struct broodi_call *call, enum broodi_side side);
 void broodi_call_leave(const struct broodi_call *call, enum broodi_side side);
 
-// The same lock, for whichever queue has the slot.
+// The same lock, for whichever queue has the slot. Also fails with BROOD_NO_MEMORY, if the chain
+// cannot be repaired in this process.
 brood_status broodi_queue_acquire(struct broodi_queue_slot *queue, enum broodi_side side,
                                   brood_duration timeout);
 void broodi_queue_release(struct broodi_queue_slot *queue, enum broodi_side side);

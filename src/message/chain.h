@@ -68,7 +68,10 @@ brood_status broodi_chain_append(struct broodi_queue_slot *queue, uint64_t id, c
 brood_status broodi_chain_append_piece(struct broodi_queue_slot *queue, uint64_t id,
                                        uint64_t reference, size_t size);
 
-void broodi_chain_repair_head(struct broodi_queue_slot *queue);
+// Fails with BROOD_NO_MEMORY if the chain cannot be mapped into this process; then it stays
+// damaged, and another holder of the lock repairs it.
+brood_status broodi_chain_repair_head(struct broodi_queue_slot *queue);
+bool broodi_chain_is_damaged(const struct broodi_queue_slot *queue);
 
 // Reservations: pieces of producers that will be appended, or canceled. Adds one of the calling
 // thread, for a message of up to `size` bytes; the piece is not the caller's any more.

@@ -119,15 +119,17 @@ brood_status broodi_chain_append_piece(struct broodi_queue_slot *queue, uint64_t
 
 // Moves the head past what the dead producer had published: past at most one message, since the
 // header behind it is 0.
-static void complete_head(struct broodi_queue_slot *queue)
+static brood_status complete_head(struct broodi_queue_slot *queue)
 {
     const uint64_t first = broodi_chain_load(&queue->first);
     uint64_t head = broodi_chain_load(&queue->head);
     if (broodi_position_place(head) == 0 && first != 0)
         head = broodi_position(first, broodi_position_count(head));
-    while (broodi_position_place(head) != 0 &&
-           broodi_segment_access(queue, broodi_position_place(head)) == BROOD_OK) {
+    while (broodi_position_place(head) != 0) {
         const uint64_t place = broodi_position_place(head);
+        const brood_status status = broodi_segment_access(queue, place);
+        if (status != BROOD_OK)
+            return status;
         const uint64_t header = broodi_item_load(place);
         if (header == 0)
             break;
@@ -138,6 +140,7 @@ static void complete_head(struct broodi_queue_slot *queue)
                                      broodi_position_count(head) + 1);
     }
     broodi_chain_store(&queue->head, head);
+    return BROOD_OK;
 }
 
 // Whether the piece that the dead producer was about to link is the segment of the head, or the
@@ -151,14 +154,23 @@ static bool was_added(const struct broodi_queue_slot *queue, uint64_t reference)
                 broodi_segment_at(queue, broodi_position_place(head)));
 }
 
-void broodi_chain_repair_head(struct broodi_queue_slot *queue)
+brood_status broodi_chain_repair_head(struct broodi_queue_slot *queue)
 {
     const uint64_t added = broodi_chain_load(&queue->added);
-    complete_head(queue);
+    const brood_status status = complete_head(queue);
+    atomic_store_explicit(&queue->damaged, status != BROOD_OK, memory_order_relaxed);
+    if (status != BROOD_OK)
+        return status;
     if (added != 0 && broodi_reference_is_current(added) && !was_added(queue, added) &&
         !broodi_pieces_find(&queue->reserved, added))
         broodi_reference_free(added);
     broodi_chain_store(&queue->added, 0);
+    return BROOD_OK;
+}
+
+bool broodi_chain_is_damaged(const struct broodi_queue_slot *queue)
+{
+    return atomic_load_explicit(&queue->damaged, memory_order_relaxed) != 0;
 }
 
 // Reservations

@@ -10,6 +10,7 @@
 #include "arena/self.h"
 #include "arena/space.h"
 #include "base/fault.h"
+#include "base/step.h"
 #include "process/child.h"
 #include "process/server.h"
 
@@ -44,6 +45,7 @@ static struct holdings take_stock(void)
         now.live[kind] = atomic_load(&broodi_family.header->tables[kind].live);
         now.memory -= broodi_table_size((enum broodi_kind)kind);
     }
+    now.live[BROODI_QUEUE_LOCK] = 0; // they stay with the slots of queues
     return now;
 }
 
@@ -727,6 +729,163 @@ static void a_block_that_cannot_be_mapped_can_be_later(void **state)
     assert_status(brood_block_destroy(block), BROOD_OK);
 }
 
+// Queues
+
+enum { MESSAGE = 3 << 20 };
+
+static brood_status put_and_get(brood_queue queue, unsigned char *data, size_t size)
+{
+    size_t got = 0;
+    data[0] = data[size - 1] = 7;
+    brood_status status = brood_queue_put(queue, data, size, BROOD_NOW);
+    if (status != BROOD_OK)
+        return status;
+    memset(data, 0, size);
+    status = brood_queue_get(queue, data, size, &got, BROOD_NOW);
+    if (status != BROOD_OK) // then the message is still there
+        assert_status(brood_queue_get(queue, data, size, &got, BROOD_NOW), BROOD_OK);
+    assert_true(got == size && data[0] == 7 && data[size - 1] == 7);
+    return status;
+}
+
+static brood_status pass_in_place(brood_queue queue, size_t size)
+{
+    brood_message message = { 0 };
+    brood_status status = brood_queue_reserve(queue, size, &message, BROOD_NOW);
+    if (status != BROOD_OK)
+        return status;
+    status = brood_queue_commit(queue, &message, size);
+    brood_queue_abort(queue, &message);
+    if (status == BROOD_OK)
+        status = brood_queue_take(queue, &message, BROOD_NOW);
+    brood_queue_release(queue, &message);
+    return status;
+}
+
+static brood_status take_small(brood_queue queue)
+{
+    brood_message message = { 0 };
+    brood_status status = brood_queue_put(queue, "small", 5, BROOD_NOW);
+    if (status != BROOD_OK)
+        return status;
+    status = brood_queue_take(queue, &message, BROOD_NOW);
+    if (status != BROOD_OK)
+        assert_status(brood_queue_take(queue, &message, BROOD_NOW), BROOD_OK);
+    assert_memory_equal(message.data, "small", 5);
+    brood_queue_release(queue, &message);
+    return status;
+}
+
+static brood_status use_queue(void)
+{
+    static unsigned char data[MESSAGE];
+    static const size_t sizes[] = { 100, 100000, sizeof data };
+    brood_queue queue = { 0 };
+    brood_status status = brood_queue_create(&queue, 10, sizeof data);
+    if (status != BROOD_OK)
+        return status;
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0] && status == BROOD_OK; i++) {
+        status = put_and_get(queue, data, sizes[i]);
+        if (status == BROOD_OK)
+            status = pass_in_place(queue, sizes[i]);
+    }
+    if (status == BROOD_OK)
+        status = take_small(queue);
+    assert_status(brood_queue_destroy(queue), BROOD_OK);
+    return status;
+}
+
+static brood_status use_queue_elsewhere(void)
+{
+    return in_fresh_thread(use_queue);
+}
+
+static void a_queue_that_fails_leaves_nothing(void **state)
+{
+    (void)state;
+    const struct scenario scenarios[] = {
+        { .name = "queues", .run = use_queue, .allowed = { BROOD_NO_MEMORY } },
+        { .name = "queues of a new thread",
+          .run = use_queue_elsewhere,
+          .allowed = { BROOD_NO_MEMORY, BROOD_NO_RESOURCES } },
+    };
+    for (size_t i = 0; i < sizeof scenarios / sizeof scenarios[0]; i++)
+        walk_twice(&scenarios[i]);
+}
+
+// In a child: calls with the first fault, the second and so on, until one succeeds.
+static int get_with_faults(void *arg)
+{
+    static unsigned char data[MESSAGE];
+    const brood_queue queue = *(const brood_queue *)arg;
+    size_t size = 0;
+    brood_status status = BROOD_NO_MEMORY;
+    for (unsigned n = 1; status != BROOD_OK && n < MOST; n++) {
+        broodi_fault_set(n);
+        status = brood_queue_get(queue, data, sizeof data, &size, BROOD_NOW);
+        broodi_fault_set(0);
+        CHECK(status == BROOD_OK || status == BROOD_NO_MEMORY || status == BROOD_NO_RESOURCES);
+    }
+    CHECK(status == BROOD_OK && size == sizeof data && data[0] == 1 && data[size - 1] == 1);
+    return 0;
+}
+
+static void a_message_that_cannot_be_mapped_stays(void **state)
+{
+    static unsigned char data[MESSAGE];
+    (void)state;
+    brood_queue queue;
+    assert_status(brood_queue_create(&queue, 1, sizeof data), BROOD_OK);
+    data[0] = data[sizeof data - 1] = 1;
+    assert_status(brood_queue_put(queue, data, sizeof data, BROOD_NOW), BROOD_OK);
+    assert_process_ends(started_process(get_with_faults, &queue, sizeof queue), 0);
+    assert_status(brood_queue_destroy(queue), BROOD_OK);
+}
+
+static void die_when_published(enum broodi_step step)
+{
+    if (step == BROODI_STEP_QUEUE_PUBLISHED)
+        platform_process_kill(brood_self_pid());
+}
+
+static int put_and_die(void *arg)
+{
+    static const unsigned char data[100000] = { 1 };
+    broodi_step_hook = die_when_published;
+    return (int)brood_queue_put(*(brood_queue *)arg, data, sizeof data, BROOD_NOW);
+}
+
+static int put_small_with_faults(void *arg)
+{
+    const brood_queue queue = *(const brood_queue *)arg;
+    const unsigned char byte = 2;
+    brood_status status = BROOD_NO_MEMORY;
+    for (unsigned n = 1; status != BROOD_OK && n < MOST; n++) {
+        broodi_fault_set(n);
+        status = brood_queue_put(queue, &byte, 1, BROOD_NOW);
+        broodi_fault_set(0);
+        CHECK(status == BROOD_OK || status == BROOD_NO_MEMORY || status == BROOD_NO_RESOURCES);
+    }
+    return (int)status;
+}
+
+static void an_heir_that_cannot_repair_leaves_that_to_the_next(void **state)
+{
+    static unsigned char data[100000];
+    (void)state;
+    brood_queue queue;
+    assert_status(brood_queue_create(&queue, 2, sizeof data), BROOD_OK);
+    brood_process *process = started_process(put_and_die, &queue, sizeof queue);
+    assert_status(brood_process_join(process, MEETING_PATIENCE, NULL), BROOD_OK);
+    brood_process_drop(process);
+    assert_process_ends(started_process(put_small_with_faults, &queue, sizeof queue), BROOD_OK);
+    for (unsigned char i = 1; i <= 2; i++) {
+        assert_status(brood_queue_get(queue, data, sizeof data, NULL, BROOD_NOW), BROOD_OK);
+        assert_int_equal(data[0], i);
+    }
+    assert_status(brood_queue_destroy(queue), BROOD_OK);
+}
+
 // Locals
 
 enum { LOCALS = 100 };
@@ -844,6 +1003,9 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_table_that_cannot_grow_stays_whole),
         cmocka_unit_test(a_block_that_fails_leaves_nothing),
         cmocka_unit_test(a_block_that_cannot_be_mapped_can_be_later),
+        cmocka_unit_test(a_queue_that_fails_leaves_nothing),
+        cmocka_unit_test(a_message_that_cannot_be_mapped_stays),
+        cmocka_unit_test(an_heir_that_cannot_repair_leaves_that_to_the_next),
         cmocka_unit_test(locals_that_fail_leave_nothing),
         cmocka_unit_test(the_registry_fails_as_documented),
         cmocka_unit_test(a_handler_is_registered_or_is_not),
