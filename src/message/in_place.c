@@ -60,9 +60,9 @@ static brood_status reserve(brood_queue queue, size_t size, brood_message *out,
 {
     struct broodi_call call;
     struct reserving reserving = { .size = size };
+    if (!out)
+        return broodi_fail(BROOD_INVALID, "out is NULL");
     brood_status status = broodi_call_begin(&call, queue, timeout);
-    if (status == BROOD_OK && !out)
-        status = broodi_fail(BROOD_INVALID, "out is NULL");
     if (status == BROOD_OK)
         status = broodi_queue_check_size(&call, size);
     if (status == BROOD_OK)
@@ -95,13 +95,14 @@ static brood_status commit_locked(const struct broodi_call *call, const brood_me
     return BROOD_CLOSED;
 }
 
-static brood_status commit(brood_queue queue, brood_message *message, size_t size)
+static brood_status commit(brood_queue queue, const brood_message *message, size_t size)
 {
     struct broodi_call call;
+    if (!message)
+        return broodi_fail(BROOD_INVALID, "message is NULL");
     brood_status status = broodi_call_begin(&call, queue, BROOD_SECONDS(1));
-    if (status == BROOD_OK && (!message || size > message->size))
-        status = broodi_fail(BROOD_INVALID,
-                             message ? "size is above that of the reservation" : "message is NULL");
+    if (status == BROOD_OK && size > message->size)
+        status = broodi_fail(BROOD_INVALID, "size is above that of the reservation");
     if (status == BROOD_OK)
         status = broodi_call_enter(&call, BROODI_PRODUCERS);
     if (status != BROOD_OK)
@@ -192,9 +193,9 @@ static brood_status take_once(struct broodi_call *call, void *arg)
 static brood_status take(brood_queue queue, brood_message *out, brood_duration timeout)
 {
     struct broodi_call call;
-    brood_status status = broodi_call_begin(&call, queue, timeout);
-    if (status == BROOD_OK && !out)
-        status = broodi_fail(BROOD_INVALID, "out is NULL");
+    if (!out)
+        return broodi_fail(BROOD_INVALID, "out is NULL");
+    const brood_status status = broodi_call_begin(&call, queue, timeout);
     return status == BROOD_OK ? broodi_call_repeat(&call, BROODI_CONSUMERS, take_once, out)
                               : status;
 }

@@ -14,6 +14,7 @@
 #include "memory/memory_slot.h"
 #include "memory/piece.h"
 #include "memory/sweep.h"
+#include "message/reference.h"
 #include "sync/lock.h"
 
 enum { CHUNK = BROODI_HEAP_CHUNK, UNIT = BROODI_HEAP_UNIT, MIB = 1 << 20 };
@@ -432,6 +433,59 @@ static void the_slots_of_ended_objects_are_reused(void **state)
     assert_int_equal(pieces_live(), 0);
 }
 
+// The heir of a producer's log frees a piece, whose maker has died, while a sweep frees it too and
+// the slot gets the next piece.
+
+static uint64_t left_reference;
+
+static int leave_unfinished(void *arg)
+{
+    const brood_event object = *(brood_event *)arg;
+    return broodi_reference_allocate(object.id, 3000, &left_reference) == BROOD_OK ? 0 : 1;
+}
+
+static int free_what_was_left(void *arg)
+{
+    (void)arg;
+    broodi_reference_free(left_reference);
+    return 0;
+}
+
+// Takes slots until this one is taken, and makes it a piece as broodi_piece_allocate does. The
+// caller holds the heap's lock.
+static void take_slot(uint32_t wanted, brood_event object)
+{
+    uint64_t place = 0;
+    bool zero;
+    uint32_t index;
+    do
+        assert_status(broodi_slot_allocate(BROODI_PIECE, BROODI_MEMORY_NEW, &index), BROOD_OK);
+    while (index != wanted);
+    struct broodi_piece_slot *piece = broodi_piece_at(index);
+    assert_status(broodi_heap_allocate(BROODI_HEAP_PIECES, 3000, &place, &zero), BROOD_OK);
+    broodi_memory_set_worker(broodi_memory_at(BROODI_PIECE, index));
+    atomic_store(&piece->place, place);
+    atomic_store(&piece->size, 3000);
+    atomic_store(&piece->object, object.id);
+    (void)broodi_word_swap(&piece->state, broodi_word_load(&piece->state), BROODI_MEMORY_MAKING);
+}
+
+static void a_late_free_does_not_free_the_next_piece(void **state)
+{
+    (void)state;
+    brood_event object = new_object();
+    assert_thread_ends(started_thread(leave_unfinished, &object, sizeof object), 0);
+    assert_status(broodi_heap_lock(), BROOD_OK);
+    brood_thread *heir = started_thread(free_what_was_left, NULL, 0);
+    brood_sleep(BROOD_MILLISECONDS(300)); // it waits for the lock by then
+    (void)broodi_pieces_sweep();
+    assert_false(broodi_reference_is_current(left_reference));
+    take_slot((uint32_t)left_reference, object);
+    broodi_heap_unlock();
+    assert_thread_ends(heir, 0);
+    assert_true(is_in_phase((uint32_t)left_reference, BROODI_MEMORY_MAKING));
+}
+
 int main(void)
 {
     brood_init();
@@ -448,6 +502,7 @@ int main(void)
         cmocka_unit_test(a_piece_that_cannot_be_freed_in_time_is_swept),
         cmocka_unit_test(a_process_killed_at_any_moment_leaves_nothing),
         cmocka_unit_test(the_slots_of_ended_objects_are_reused),
+        cmocka_unit_test(a_late_free_does_not_free_the_next_piece),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
