@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Python's part of the benchmarks: peers.py MEGABYTES. The protocol is in posix/helper.c."""
+"""Python's part of the benchmarks: peers.py MEGABYTES. The protocol is in posix/runner.c."""
 
 import mmap
 import multiprocessing

@@ -9,8 +9,8 @@
 // have goals.
 
 #include "command.h"
-#include "helper.h"
 #include "peers.h"
+#include "runner.h"
 #include "table.h"
 
 #include <brood/brood.h>
@@ -128,29 +128,29 @@ struct source {
     int base;
     brood_status (*run)(void); // of brood
     enum peer peer;            // of the system
-    enum helper helper;        // of a helper, and its name for the task
+    enum runner runner;        // of a runner, and its name for the task
     const char *task;
 };
 
 static const struct source sources[ROWS] = {
     [RAW_IMAGE] = { .base = RAW_IMAGE, .peer = PEER_IMAGE },
     [RAW_LAUNCH] = { .base = RAW_IMAGE, .peer = PEER_LAUNCH },
-    [UV_PROCESS] = { "uv_spawn", RAW_IMAGE, .helper = HELPER_UV, .task = "process" },
-    [GLIB_PROCESS] = { "g_spawn_async", RAW_IMAGE, .helper = HELPER_GLIB, .task = "process" },
-    [GLIB_OPEN] = { "g_spawn_async, descriptors open", RAW_IMAGE, .helper = HELPER_GLIB,
+    [UV_PROCESS] = { "uv_spawn", RAW_IMAGE, .runner = RUNNER_UV, .task = "process" },
+    [GLIB_PROCESS] = { "g_spawn_async", RAW_IMAGE, .runner = RUNNER_GLIB, .task = "process" },
+    [GLIB_OPEN] = { "g_spawn_async, descriptors open", RAW_IMAGE, .runner = RUNNER_GLIB,
                     .task = "open" },
-    [PYTHON_SPAWN] = { "Python, spawn", RAW_IMAGE, .helper = HELPER_PYTHON, .task = "spawn" },
+    [PYTHON_SPAWN] = { "Python, spawn", RAW_IMAGE, .runner = RUNNER_PYTHON, .task = "spawn" },
     [BROOD_SPAWN] = { "brood, spawn", RAW_IMAGE, .run = run_spawn },
     [RAW_COPY] = { .base = RAW_COPY, .peer = PEER_COPY },
-    [PYTHON_FORKSERVER] = { "Python, forkserver", RAW_COPY, .helper = HELPER_PYTHON,
+    [PYTHON_FORKSERVER] = { "Python, forkserver", RAW_COPY, .runner = RUNNER_PYTHON,
                             .task = "forkserver" },
     [BROOD_FORKSERVER] = { "brood, forkserver", RAW_COPY, .run = run_forkserver },
-    [PYTHON_FORK] = { "Python, fork", RAW_COPY, .helper = HELPER_PYTHON, .task = "fork" },
+    [PYTHON_FORK] = { "Python, fork", RAW_COPY, .runner = RUNNER_PYTHON, .task = "fork" },
     [BROOD_FORK] = { "brood, fork", RAW_COPY, .run = run_fork },
     [RAW_THREAD] = { .base = RAW_THREAD, .peer = PEER_THREAD },
-    [UV_THREAD] = { "uv_thread_create", RAW_THREAD, .helper = HELPER_UV, .task = "thread" },
-    [GLIB_THREAD] = { "g_thread_new", RAW_THREAD, .helper = HELPER_GLIB, .task = "thread" },
-    [PYTHON_THREAD] = { "Python, thread", RAW_THREAD, .helper = HELPER_PYTHON, .task = "thread" },
+    [UV_THREAD] = { "uv_thread_create", RAW_THREAD, .runner = RUNNER_UV, .task = "thread" },
+    [GLIB_THREAD] = { "g_thread_new", RAW_THREAD, .runner = RUNNER_GLIB, .task = "thread" },
+    [PYTHON_THREAD] = { "Python, thread", RAW_THREAD, .runner = RUNNER_PYTHON, .task = "thread" },
     [BROOD_THREAD] = { "brood, thread", RAW_THREAD, .run = run_thread },
 };
 
@@ -174,10 +174,10 @@ static double sample_peer(const void *source, const struct quota *quota)
     return sample(start_peer, source, quota);
 }
 
-static double sample_helper(const void *source, const struct quota *quota)
+static double sample_runner(const void *source, const struct quota *quota)
 {
     const struct source *of = source;
-    return helper_ask(of->helper, of->task, quota);
+    return runner_ask(of->runner, of->task, quota);
 }
 
 static struct row row_of(const struct source *source)
@@ -185,7 +185,7 @@ static struct row row_of(const struct source *source)
     struct row row = { .name = source->name, .base = source->base, .what = source };
     row.ours = source->run != NULL;
     if (source->task)
-        row.sample = sample_helper;
+        row.sample = sample_runner;
     else if (!source->run && (row.name = peer_name(source->peer)) != NULL)
         row.sample = sample_peer;
     else if (source->run && source->run() != BROOD_UNSUPPORTED)
@@ -215,11 +215,11 @@ static void make_table(const struct plan *plan, int megabytes)
         rows[i] = row_of(&sources[i]);
     if (!peer_touch(megabytes))
         command_fail("--memory", "not enough memory");
-    for (int i = 0; i < HELPERS; i++)
-        helper_open((enum helper)i, megabytes);
+    for (int i = 0; i < RUNNERS; i++)
+        runner_open((enum runner)i, megabytes);
     table_measure(&table);
-    for (int i = 0; i < HELPERS; i++)
-        helper_close((enum helper)i);
+    for (int i = 0; i < RUNNERS; i++)
+        runner_close((enum runner)i);
     print_table(&table, megabytes);
     table_free(&table);
 }

@@ -12,8 +12,8 @@
 // contains the word.
 
 #include "command.h"
-#include "helper.h"
 #include "party.h"
+#include "runner.h"
 #include "table.h"
 
 #include <brood/brood.h>
@@ -86,7 +86,7 @@ static double sample_death(const void *plan, const struct quota *quota)
 
 static double sample_python(const void *task, const struct quota *quota)
 {
-    return helper_ask(HELPER_PYTHON, task, quota);
+    return runner_ask(RUNNER_PYTHON, task, quota);
 }
 
 // The rows of a table
@@ -212,12 +212,12 @@ int main(int argc, char **argv)
     }
     if (!party_prepare())
         command_fail("sync", "no shared memory");
-    helper_open(HELPER_PYTHON, 1);
+    runner_open(RUNNER_PYTHON, 1);
     print_machine("before", BROOD_MILLISECONDS(plan.span));
     for (size_t i = 0; i < sizeof tasks / sizeof tasks[0]; i++)
         if (strstr(tasks[i].caption, plan.only))
             make_table(&tasks[i], &plan);
     print_machine("after", BROOD_MILLISECONDS(plan.span));
-    helper_close(HELPER_PYTHON);
+    runner_close(RUNNER_PYTHON);
     return EXIT_SUCCESS;
 }

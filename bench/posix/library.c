@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The helper program of a library, run by helper.c: start_library MEGABYTES IMAGE
+// The runner program of a library, run by runner.c: start_library MEGABYTES IMAGE
 #include "library.h"
 
 #include "../peers.h"

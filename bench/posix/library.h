@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The tasks of a library, for its helper program; the last has no name.
+// The tasks of a library, for its runner program; the last has no name.
 #ifndef BENCH_LIBRARY_H
 #define BENCH_LIBRARY_H
 

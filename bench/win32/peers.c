@@ -73,7 +73,7 @@ bool peer_run(enum peer peer)
     return peers[peer].run && peers[peer].run();
 }
 
-// Only helpers need the path.
+// Only runners need the path.
 const char *peer_image(void)
 {
     return NULL;

@@ -28,7 +28,7 @@ endif()
 set(MANIFEST "${FILES}/vcpkg.json")
 set(helper_configs debug release)
 set(helper_trees "${CURRENT_BUILDTREES_DIR}/${TRIPLET}-dbg" "${CURRENT_BUILDTREES_DIR}/${TRIPLET}-rel")
-include("${helper_dir}/helpers.cmake")
+include("${helper_dir}/functions.cmake")
 include("${helper_dir}/layout.cmake")
 
 layout_portfile("${FILES}/portfile.cmake")

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
-// A helper gets the size of its memory and the path of the benchmark as arguments. Its standard
+// A runner gets the size of its memory and the path of the benchmark as arguments. Its standard
 // input and output are one socket: a request is a line "task starts budget", the reply a line
 // with a number.
 #define _GNU_SOURCE
 
-#include "../helper.h"
+#include "../runner.h"
 
 #include "../peers.h"
 
@@ -24,7 +24,7 @@ enum { ARGUMENTS = 4, LONGEST_LINE = 64 };
 static struct {
     pid_t pid; // 0: not available
     int socket;
-} running[HELPERS];
+} running[RUNNERS];
 
 // The path of a file beside this program.
 static bool beside(const char *name, char *out, size_t capacity)
@@ -35,19 +35,19 @@ static bool beside(const char *name, char *out, size_t capacity)
            snprintf(out, capacity, "%.*s/%s", (int)(end - image), image, name) < (int)capacity;
 }
 
-static bool make_command(enum helper helper, char *file, char *memory, char **argv)
+static bool make_command(enum runner runner, char *file, char *memory, char **argv)
 {
     static const char *const files[] = {
-        [HELPER_UV] = "start_uv", [HELPER_GLIB] = "start_glib", [HELPER_PYTHON] = "peers.py"
+        [RUNNER_UV] = "start_uv", [RUNNER_GLIB] = "start_glib", [RUNNER_PYTHON] = "peers.py"
     };
     static char python[] = "python3";
-    if (!beside(files[helper], file, PATH_MAX))
+    if (!beside(files[runner], file, PATH_MAX))
         return false;
-    if (helper == HELPER_PYTHON)
+    if (runner == RUNNER_PYTHON)
         *argv++ = python;
     *argv++ = file;
     *argv++ = memory;
-    *argv++ = helper == HELPER_PYTHON ? NULL : (char *)(uintptr_t)peer_image();
+    *argv++ = runner == RUNNER_PYTHON ? NULL : (char *)(uintptr_t)peer_image();
     *argv = NULL;
     return true;
 }
@@ -66,20 +66,20 @@ static pid_t start(char **argv, int socket)
     return pid;
 }
 
-void helper_open(enum helper helper, int megabytes)
+void runner_open(enum runner runner, int megabytes)
 {
     int ends[2];
     char file[PATH_MAX];
     char memory[16];
     char *argv[ARGUMENTS + 1];
     (void)snprintf(memory, sizeof memory, "%d", megabytes);
-    if (!make_command(helper, file, memory, argv) ||
+    if (!make_command(runner, file, memory, argv) ||
         socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
         return;
-    running[helper].pid = start(argv, ends[1]);
-    running[helper].socket = ends[0];
+    running[runner].pid = start(argv, ends[1]);
+    running[runner].socket = ends[0];
     close(ends[1]);
-    if (running[helper].pid == 0)
+    if (running[runner].pid == 0)
         close(ends[0]);
 }
 
@@ -94,25 +94,25 @@ static bool receive_line(int socket, char *line, size_t capacity)
     return false;
 }
 
-double helper_ask(enum helper helper, const char *task, const struct quota *quota)
+double runner_ask(enum runner runner, const char *task, const struct quota *quota)
 {
     char line[LONGEST_LINE];
-    if (running[helper].pid == 0)
+    if (running[runner].pid == 0)
         return -1;
     const int length =
         snprintf(line, sizeof line, "%s %d %lld\n", task, quota->starts, (long long)quota->budget);
-    const int socket = running[helper].socket;
+    const int socket = running[runner].socket;
     if (send(socket, line, (size_t)length, MSG_NOSIGNAL) != length ||
         !receive_line(socket, line, sizeof line))
         return -1;
     return strtod(line, NULL);
 }
 
-void helper_close(enum helper helper)
+void runner_close(enum runner runner)
 {
-    if (running[helper].pid == 0)
+    if (running[runner].pid == 0)
         return;
-    close(running[helper].socket);
-    (void)waitpid(running[helper].pid, NULL, 0);
-    running[helper].pid = 0;
+    close(running[runner].socket);
+    (void)waitpid(running[runner].pid, NULL, 0);
+    running[runner].pid = 0;
 }
