@@ -113,7 +113,8 @@ BROOD_API BROOD_NODISCARD brood_status brood_queue_get(brood_queue queue, void *
                                                        brood_duration timeout);
 
 /**
- * @brief Puts several messages of one size, in order, as brood_queue_put() does for one.
+ * @brief Puts several messages of one size, in order, as brood_queue_put() does for one. Returns
+ * the same statuses as brood_queue_put().
  *
  * @param queue      the queue.
  * @param data       the messages, one behind the other; may be NULL if `size` is 0.
@@ -122,7 +123,6 @@ BROOD_API BROOD_NODISCARD brood_status brood_queue_get(brood_queue queue, void *
  * @param out_count  receives how many were put: if the call fails, the first `*out_count` of them
  *                   are in the queue, and no others. Or NULL.
  * @param timeout    how long to wait, in all, while the queue is full.
- * @return The statuses of brood_queue_put().
  */
 BROOD_API BROOD_NODISCARD brood_status brood_queue_put_many(brood_queue queue, const void *data,
                                                             size_t size, size_t count,
@@ -131,6 +131,7 @@ BROOD_API BROOD_NODISCARD brood_status brood_queue_put_many(brood_queue queue, c
 
 /**
  * @brief Waits until the queue is not empty, and moves up to `most` messages that are in it.
+ * Returns the same statuses as brood_queue_get().
  *
  * @param queue      the queue.
  * @param buffer     receives the messages: number i at `buffer + i * stride`.
@@ -141,7 +142,6 @@ BROOD_API BROOD_NODISCARD brood_status brood_queue_put_many(brood_queue queue, c
  * @param timeout    how long to wait while the queue is empty.
  * @retval BROOD_TOO_SMALL  the first message is larger than `stride`; it stays the first one. A
  *                          later message that is larger ends the call with #BROOD_OK before it.
- * @return And the other statuses of brood_queue_get().
  */
 BROOD_API BROOD_NODISCARD brood_status brood_queue_get_many(brood_queue queue, void *buffer,
                                                             size_t stride, size_t most,
@@ -159,6 +159,8 @@ typedef struct brood_message {
  * @brief Reserves memory for a message, which the caller then writes in place, and waits while the
  * queue is full.
  *
+ * Returns the same statuses as brood_queue_put().
+ *
  * The reservation counts against the capacity until brood_queue_commit() or brood_queue_abort(), or
  * until the calling thread ends.
  *
@@ -166,7 +168,6 @@ typedef struct brood_message {
  * @param size     the bytes of the message.
  * @param out      receives the memory, whose contents are undefined.
  * @param timeout  how long to wait while the queue is full.
- * @return The statuses of brood_queue_put().
  */
 BROOD_API BROOD_NODISCARD brood_status brood_queue_reserve(brood_queue queue, size_t size,
                                                            brood_message *out,
@@ -197,6 +198,8 @@ BROOD_API void brood_queue_abort(brood_queue queue, brood_message *message);
 /**
  * @brief Takes the first message without a copy, and waits while the queue is empty.
  *
+ * Returns the same statuses as brood_queue_get(), but for #BROOD_TOO_SMALL.
+ *
  * The message is out of the queue, and belongs to the calling thread until brood_queue_release().
  * If the thread ends before that, the next consumer that finds the queue empty gets the message; so
  * it may be delivered after later ones.
@@ -204,7 +207,6 @@ BROOD_API void brood_queue_abort(brood_queue queue, brood_message *message);
  * @param queue    the queue.
  * @param out      receives the message, which the caller may also change.
  * @param timeout  how long to wait while the queue is empty.
- * @return The statuses of brood_queue_get(), but for #BROOD_TOO_SMALL.
  */
 BROOD_API BROOD_NODISCARD brood_status brood_queue_take(brood_queue queue, brood_message *out,
                                                         brood_duration timeout);
@@ -243,11 +245,11 @@ BROOD_API brood_status brood_queue_count(brood_queue queue, size_t *out);
 BROOD_API brood_status brood_queue_close(brood_queue queue);
 
 /**
- * @brief Throws away the messages that are in the queue.
+ * @brief Throws away the messages that are in the queue. Returns the same statuses as
+ * brood_queue_close().
  *
  * @param queue      the queue.
  * @param out_count  receives how many they were; or NULL.
- * @return The statuses of brood_queue_close().
  */
 BROOD_API brood_status brood_queue_clear(brood_queue queue, size_t *out_count);
 
