@@ -5,6 +5,7 @@
 #include "arena/chunk.h"
 #include "arena/groups.h"
 #include "arena/heap.h"
+#include "arena/race.h"
 #include "base/step.h"
 #include "memory/gap.h"
 #include "memory/memory_slot.h"
@@ -61,11 +62,24 @@ static brood_status repaired(brood_status status)
 
 brood_status broodi_heap_lock(void)
 {
-    return repaired(broodi_own_lock_acquire(heap()->lock));
+    const brood_status status = repaired(broodi_own_lock_acquire(heap()->lock));
+    broodi_heap_take_over();
+    return status;
+}
+
+void broodi_heap_take_over(void)
+{
+    broodi_race_acquire(heap());
+}
+
+void broodi_heap_hand_over(void)
+{
+    broodi_race_release(heap());
 }
 
 void broodi_heap_unlock(void)
 {
+    broodi_heap_hand_over();
     broodi_own_lock_release(heap()->lock);
 }
 

@@ -15,6 +15,13 @@ brood_status broodi_heap_prepare(void);
 brood_status broodi_heap_lock(void);
 void broodi_heap_unlock(void);
 
+// For checkers of data races. Memory may go from one thread of this process to another by way of
+// other processes, which free it, allocate it and fill it. Those order the accesses of both
+// threads, but a checker sees only this process. So a thread calls the first before it lets others
+// free what it has used, and the second before it uses what others may have had.
+void broodi_heap_hand_over(void);
+void broodi_heap_take_over(void);
+
 // For assertions: whether the calling thread holds the lock.
 bool broodi_heap_is_locked(void);
 

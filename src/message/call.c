@@ -49,6 +49,7 @@ brood_status broodi_queue_acquire(struct broodi_queue_slot *queue, enum broodi_s
 {
     brood_status status =
         broodi_queue_lock_acquire(index_of(queue), side, timeout > grace ? timeout : grace);
+    broodi_heap_take_over();
     const bool died = status == BROOD_OWNER_DIED;
     if (!died &&
         (status != BROOD_OK || side == BROODI_CONSUMERS || !broodi_chain_is_damaged(queue)))
@@ -61,6 +62,7 @@ brood_status broodi_queue_acquire(struct broodi_queue_slot *queue, enum broodi_s
 
 void broodi_queue_release(struct broodi_queue_slot *queue, enum broodi_side side)
 {
+    broodi_heap_hand_over();
     broodi_queue_lock_release(index_of(queue), side);
 }
 
