@@ -453,7 +453,7 @@ struct message {
 
 static size_t size_of(uint64_t number)
 {
-    return offsetof(struct message, data) + number * 977 % (number % 7 ? 300 : 20000);
+    return offsetof(struct message, data) + (size_t)(number * 977 % (number % 7 ? 300 : 20000));
 }
 
 struct party {

@@ -47,8 +47,8 @@ static brood_status repair(struct broodi_queue_slot *queue, enum broodi_side sid
 brood_status broodi_queue_acquire(struct broodi_queue_slot *queue, enum broodi_side side,
                                   brood_duration timeout)
 {
-    brood_status status =
-        broodi_queue_lock_acquire(index_of(queue), side, timeout > grace ? timeout : grace);
+    brood_status status = broodi_queue_lock_acquire(index_of(queue), (uint32_t)side,
+                                                    timeout > grace ? timeout : grace);
     broodi_heap_take_over();
     const bool died = status == BROOD_OWNER_DIED;
     if (!died &&
@@ -63,7 +63,7 @@ brood_status broodi_queue_acquire(struct broodi_queue_slot *queue, enum broodi_s
 void broodi_queue_release(struct broodi_queue_slot *queue, enum broodi_side side)
 {
     broodi_heap_hand_over();
-    broodi_queue_lock_release(index_of(queue), side);
+    broodi_queue_lock_release(index_of(queue), (uint32_t)side);
 }
 
 void broodi_call_leave(const struct broodi_call *call, enum broodi_side side)
