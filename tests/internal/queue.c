@@ -2,6 +2,7 @@
 // Queues whose users are killed at each step of each call, or held up at the worst moment.
 #include "../meeting.h"
 
+#include "../foreign.h"
 #include "../platform.h"
 #include "arena/allocator.h"
 #include "arena/family.h"
@@ -281,12 +282,12 @@ static void check_end(brood_queue queue, uint32_t index)
     assert_int_equal(pieces_live(), 0);
 }
 
-// Starts of processes are slow on Windows: there each tenth step or so must do.
-#if defined(_WIN32)
-enum { STRIDE = 11 };
-#else
-enum { STRIDE = 1 };
-#endif
+// How many steps further the next process is killed. Where starts of processes are slow each tenth
+// or so must do.
+static unsigned stride(void)
+{
+    return foreign_is_slow() ? 11 : 1;
+}
 
 // Kills a process at the first step of the call, at the second and so on; returns how many deaths
 // these are.
@@ -297,7 +298,7 @@ static unsigned kill_at_each_step(unsigned call, int filling, int order)
     bool killed;
     do {
         plan.queue = made_queue();
-        plan.steps += deaths ? STRIDE : 1 + (unsigned)(filling + order) % STRIDE;
+        plan.steps += deaths ? stride() : 1 + (unsigned)(filling + order) % stride();
         prepare(plan.queue, filling);
         killed = kill_at_step(&plan);
         deaths += killed;
