@@ -130,6 +130,12 @@ static bool take_at(enum broodi_kind kind, uint32_t index, uint32_t low)
                                                    memory_order_acq_rel, memory_order_relaxed);
 }
 
+static void count_taken(enum broodi_kind kind, uint32_t index)
+{
+    broodi_groups_add(kind, index);
+    atomic_fetch_add_explicit(&broodi_family.header->tables[kind].live, 1, memory_order_relaxed);
+}
+
 // Searches from the cursor once around the table. A caller that is killed after it has taken a slot
 // may leave a count that is too low, and the slot's group without ANY: recount() corrects both.
 static bool search(enum broodi_kind kind, uint32_t low, uint32_t *out_index)
@@ -143,9 +149,8 @@ static bool search(enum broodi_kind kind, uint32_t low, uint32_t *out_index)
         if (!take_at(kind, index, low))
             continue;
         broodi_step(BROODI_STEP_SLOT_TAKEN);
-        broodi_groups_add(kind, index);
+        count_taken(kind, index);
         atomic_store_explicit(&table->cursor, index + 1, memory_order_relaxed);
-        atomic_fetch_add_explicit(&table->live, 1, memory_order_relaxed);
         *out_index = index;
         return true;
     }
@@ -250,11 +255,8 @@ brood_status broodi_slot_allocate_at(enum broodi_kind kind, uint32_t index)
 {
     const brood_status status = broodi_slot_commit(kind, index);
     if (status == BROOD_OK && !broodi_slot_is_live(state_at(kind, index)) &&
-        take_at(kind, index, 0)) {
-        broodi_groups_add(kind, index);
-        atomic_fetch_add_explicit(&broodi_family.header->tables[kind].live, 1,
-                                  memory_order_relaxed);
-    }
+        take_at(kind, index, 0))
+        count_taken(kind, index);
     return status;
 }
 
