@@ -114,6 +114,13 @@ brood_status broodi_call_enter(const struct broodi_call *call, enum broodi_side 
     return BROOD_STALE;
 }
 
+brood_status broodi_call_open(struct broodi_call *call, brood_queue queue, enum broodi_side side,
+                              brood_duration timeout)
+{
+    const brood_status status = broodi_call_begin(call, queue, timeout);
+    return status == BROOD_OK ? broodi_call_enter(call, side) : status;
+}
+
 // Waiting and waking
 
 static broodi_word *word_of(struct broodi_queue_slot *queue, enum broodi_side side)
@@ -240,7 +247,7 @@ bool broodi_queue_is_full(struct broodi_queue_slot *queue)
         return false;
     if (broodi_queue_reservations(queue) == 0)
         return true;
-    atomic_store_explicit(&queue->reservations, broodi_chain_reserved(queue), memory_order_release);
+    broodi_chain_count_reserved(queue);
     return !broodi_queue_has_room(queue);
 }
 

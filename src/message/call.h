@@ -55,6 +55,10 @@ bool broodi_call_is_current(const struct broodi_call *call);
 brood_status broodi_call_enter(const struct broodi_call *call, enum broodi_side side);
 void broodi_call_leave(const struct broodi_call *call, enum broodi_side side);
 
+// Begins the call and enters.
+brood_status broodi_call_open(struct broodi_call *call, brood_queue queue, enum broodi_side side,
+                              brood_duration timeout);
+
 // The same lock, for whichever queue has the slot. Also fails with BROOD_NO_MEMORY, if the chain
 // cannot be repaired in this process.
 brood_status broodi_queue_acquire(struct broodi_queue_slot *queue, enum broodi_side side,

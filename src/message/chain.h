@@ -83,8 +83,8 @@ bool broodi_chain_is_reserved(struct broodi_queue_slot *queue, uint64_t referenc
 // Frees a reserved piece. False if it is not reserved.
 bool broodi_chain_cancel(struct broodi_queue_slot *queue, uint64_t reference);
 
-// The number of reservations; those of dead threads are freed.
-uint32_t broodi_chain_reserved(struct broodi_queue_slot *queue);
+// Frees the reservations of dead threads, and stores in `reservations` how many are left.
+void broodi_chain_count_reserved(struct broodi_queue_slot *queue);
 
 // The consumer's side.
 

@@ -200,7 +200,7 @@ bool broodi_chain_cancel(struct broodi_queue_slot *queue, uint64_t reference)
     return true;
 }
 
-uint32_t broodi_chain_reserved(struct broodi_queue_slot *queue)
+void broodi_chain_count_reserved(struct broodi_queue_slot *queue)
 {
     uint32_t count = 0;
     uint64_t next;
@@ -211,5 +211,5 @@ uint32_t broodi_chain_reserved(struct broodi_queue_slot *queue)
         else
             count++;
     }
-    return count;
+    atomic_store_explicit(&queue->reservations, count, memory_order_release);
 }

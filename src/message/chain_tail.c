@@ -33,7 +33,7 @@ static void leave_segment(struct broodi_queue_slot *queue, uint64_t place)
 }
 
 // The item at this place.
-static struct broodi_item record_at(uint64_t place, uint64_t header)
+static struct broodi_item item_at(uint64_t place, uint64_t header)
 {
     return (struct broodi_item){
         .place = place,
@@ -61,7 +61,7 @@ brood_status broodi_chain_first(struct broodi_queue_slot *queue, struct broodi_i
         if (header == 0)
             return BROOD_NOT_FOUND;
         if (broodi_item_kind_of(header) != BROODI_ITEM_LINK) {
-            *out = record_at(place, header);
+            *out = item_at(place, header);
             return BROOD_OK;
         }
         if (broodi_position_place(broodi_chain_load(&queue->head)) == place)
@@ -76,7 +76,7 @@ bool broodi_chain_next(const struct broodi_item *item, struct broodi_item *out)
     const uint64_t header = broodi_item_load(place);
     if (header == 0 || broodi_item_kind_of(header) == BROODI_ITEM_LINK)
         return false;
-    *out = record_at(place, header);
+    *out = item_at(place, header);
     return true;
 }
 

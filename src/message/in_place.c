@@ -28,11 +28,6 @@ struct reserving {
     uint64_t piece;
 };
 
-static void count_reservations(struct broodi_queue_slot *queue)
-{
-    atomic_store_explicit(&queue->reservations, broodi_chain_reserved(queue), memory_order_release);
-}
-
 static brood_status reserve_locked(const struct broodi_call *call,
                                    const struct reserving *reserving)
 {
@@ -41,7 +36,7 @@ static brood_status reserve_locked(const struct broodi_call *call,
     if (broodi_queue_is_full(call->queue))
         return BROOD_NOT_FOUND;
     broodi_chain_reserve(call->queue, reserving->piece, reserving->size);
-    count_reservations(call->queue);
+    broodi_chain_count_reserved(call->queue);
     return BROOD_OK;
 }
 
@@ -108,7 +103,7 @@ static brood_status commit(brood_queue queue, const brood_message *message, size
     if (status != BROOD_OK)
         return status;
     status = commit_locked(&call, message, size);
-    count_reservations(call.queue);
+    broodi_chain_count_reserved(call.queue);
     broodi_call_leave(&call, BROODI_PRODUCERS);
     if (status == BROOD_OK)
         broodi_queue_notify(call.queue, BROODI_CONSUMERS, 1);
@@ -128,7 +123,7 @@ static void abort_locked(const struct broodi_call *call, const brood_message *me
     const uint64_t reference = message->internal[REFERENCE];
     if (broodi_chain_is_reserved(call->queue, reference, message->internal[OWNER]))
         (void)broodi_chain_cancel(call->queue, reference);
-    count_reservations(call->queue);
+    broodi_chain_count_reserved(call->queue);
 }
 
 void brood_queue_abort(brood_queue queue, brood_message *message)
@@ -136,8 +131,7 @@ void brood_queue_abort(brood_queue queue, brood_message *message)
     struct broodi_call call;
     if (!message || message->internal[REFERENCE] == 0)
         return;
-    if (broodi_call_begin(&call, queue, BROOD_FOREVER) == BROOD_OK &&
-        broodi_call_enter(&call, BROODI_PRODUCERS) == BROOD_OK) {
+    if (broodi_call_open(&call, queue, BROODI_PRODUCERS, BROOD_FOREVER) == BROOD_OK) {
         abort_locked(&call, message);
         broodi_call_leave(&call, BROODI_PRODUCERS);
         broodi_queue_notify(call.queue, BROODI_PRODUCERS, 1);

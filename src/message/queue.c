@@ -102,9 +102,7 @@ brood_status brood_queue_count(brood_queue queue, size_t *out)
 static brood_status close_queue(brood_queue queue)
 {
     struct broodi_call call;
-    brood_status status = broodi_call_begin(&call, queue, patience);
-    if (status == BROOD_OK)
-        status = broodi_call_enter(&call, BROODI_PRODUCERS);
+    const brood_status status = broodi_call_open(&call, queue, BROODI_PRODUCERS, patience);
     if (status != BROOD_OK)
         return status;
     set_flag(call.queue, BROODI_QUEUE_CLOSED);
@@ -135,9 +133,7 @@ static uint32_t remove_all(struct broodi_queue_slot *queue)
 static brood_status clear(brood_queue queue, size_t *out_count)
 {
     struct broodi_call call;
-    brood_status status = broodi_call_begin(&call, queue, patience);
-    if (status == BROOD_OK)
-        status = broodi_call_enter(&call, BROODI_CONSUMERS);
+    const brood_status status = broodi_call_open(&call, queue, BROODI_CONSUMERS, patience);
     if (status != BROOD_OK)
         return status;
     const uint32_t removed = remove_all(call.queue);
@@ -166,9 +162,7 @@ void broodi_queues_sweep(void)
 static brood_status destroy(brood_queue queue)
 {
     struct broodi_call call;
-    brood_status status = broodi_call_begin(&call, queue, patience);
-    if (status == BROOD_OK)
-        status = broodi_call_enter(&call, BROODI_PRODUCERS);
+    brood_status status = broodi_call_open(&call, queue, BROODI_PRODUCERS, patience);
     if (status != BROOD_OK)
         return status;
     status = broodi_call_enter(&call, BROODI_CONSUMERS);
