@@ -14,7 +14,7 @@ enum { SHORT = 29 };
 
 static broodi_owner this_process(void)
 {
-    return broodi_owner_at(BROODI_PROCESS, broodi_here.process);
+    return broodi_owner_at(BROODI_PROCESS, broodi_here_process());
 }
 
 // Starts a thread that reports itself as an owner, and joins it when it has ended in order.
@@ -113,7 +113,7 @@ static void a_thread_that_ended_with_a_lock_is_dead_until_an_heir_releases_it(vo
 static int stay(void *unused)
 {
     (void)unused;
-    note("slot", (uint64_t)broodi_here.process + 1);
+    note("slot", (uint64_t)broodi_here_process() + 1);
     return brood_stop_wait(MEETING_PATIENCE) == BROOD_OK ? 0 : 1;
 }
 

@@ -29,7 +29,7 @@ static struct broodi_snapshot_process this_process(void)
 // The thread of this process with that number; false if there is none.
 static bool find_thread(uint64_t id, struct broodi_snapshot_thread *out)
 {
-    for (uint32_t index = 0; broodi_snapshot_thread(broodi_here.process, &index, out);)
+    for (uint32_t index = 0; broodi_snapshot_thread(broodi_here_process(), &index, out);)
         if (out->id == id)
             return true;
     return false;
@@ -60,7 +60,7 @@ static void this_process_is_described(void **state)
 {
     (void)state;
     const struct broodi_snapshot_process process = this_process();
-    assert_int_equal(process.slot, broodi_here.process);
+    assert_int_equal(process.slot, broodi_here_process());
     assert_true(process.generation & 1);
     assert_int_equal(process.parent, 0);
     assert_int_equal(process.origin, BROODI_ORIGIN_MAIN);
@@ -103,7 +103,7 @@ static void a_thread_is_described_with_its_locks(void **state)
     assert_status(brood_registry_set("the printer", lock.id), BROOD_OK);
     assert_true(find_thread(brood_self_thread_id(), &thread));
     assert_int_equal(thread.owner, broodi_owner_self());
-    assert_int_equal(thread.process, broodi_here.process);
+    assert_int_equal(thread.process, broodi_here_process());
     assert_true(thread.may_hold && !thread.has_ended);
     assert_int_equal(thread.wait.kind, BROODI_WAITS_NOT);
     assert_true(broodi_snapshot_lock(&thread, &position, &object));
@@ -163,7 +163,7 @@ static void the_locks_of_a_freed_slot_are_not_listed(void **state)
 static void an_overwritten_slot_has_known_enumerators(void **state)
 {
     (void)state;
-    struct broodi_process_slot *slot = broodi_slot(BROODI_PROCESS, broodi_here.process);
+    struct broodi_process_slot *slot = broodi_slot(BROODI_PROCESS, broodi_here_process());
     struct broodi_thread_slot *own = broodi_slot(BROODI_THREAD, broodi_self_slot());
     struct broodi_snapshot_thread thread;
     atomic_store(&slot->origin, 77);
