@@ -31,6 +31,7 @@
 #include "arena/race.h"
 #include "arena/self.h"
 #include "arena/spin.h"
+#include "base/compiler.h"
 #include "base/deadline.h"
 #include "base/fail.h"
 #include "base/invariant.h"
@@ -240,7 +241,21 @@ static brood_status acquire_contended(uint64_t id, struct broodi_lock_slot *slot
     return persist(&attempt);
 }
 
-static brood_status acquire_slot(uint64_t id, struct broodi_lock_slot *slot, brood_duration timeout)
+// Acquires a lock that was not free, or whose word has changed meanwhile. Apart, so that the way of
+// a free lock needs few registers.
+static BROODI_NOINLINE brood_status acquire_later(uint64_t id, struct broodi_lock_slot *slot,
+                                                  uint32_t self, brood_duration timeout)
+{
+    const brood_status status = acquire_contended(id, slot, self, timeout);
+    if (!brood_status_acquired(status) || depth_of(slot) > 1)
+        count_held(self, UINT32_MAX);
+    else
+        broodi_race_acquire(slot);
+    return status;
+}
+
+static inline brood_status acquire_slot(uint64_t id, struct broodi_lock_slot *slot,
+                                        brood_duration timeout)
 {
     const uint32_t self = find_self();
     if (!self)
@@ -248,18 +263,12 @@ static brood_status acquire_slot(uint64_t id, struct broodi_lock_slot *slot, bro
     const uint64_t state = atomic_load_explicit(&slot->state.state, memory_order_relaxed);
     count_held(self, 1);
     broodi_step(BROODI_STEP_LOCK_COUNTED);
-    if (broodi_low(state) == 0 && broodi_handle_is_current(id, state) && swap(slot, state, self)) {
-        broodi_step(BROODI_STEP_LOCK_TAKEN);
-        set_depth(slot, 1);
-        broodi_race_acquire(slot);
-        return BROOD_OK;
-    }
-    const brood_status status = acquire_contended(id, slot, self, timeout);
-    if (!brood_status_acquired(status) || depth_of(slot) > 1)
-        count_held(self, UINT32_MAX);
-    else
-        broodi_race_acquire(slot);
-    return status;
+    if (broodi_low(state) != 0 || !broodi_handle_is_current(id, state) || !swap(slot, state, self))
+        return acquire_later(id, slot, self, timeout);
+    broodi_step(BROODI_STEP_LOCK_TAKEN);
+    set_depth(slot, 1);
+    broodi_race_acquire(slot);
+    return BROOD_OK;
 }
 
 static brood_status acquire(brood_lock lock, brood_duration timeout)
@@ -284,7 +293,7 @@ static uint32_t to_wake(uint32_t low)
     return (low & SETTLED) ? BROODI_ALL : 1;
 }
 
-static void release_last(struct broodi_lock_slot *lock, uint64_t state)
+static inline void release_last(struct broodi_lock_slot *lock, uint64_t state)
 {
     broodi_race_release(lock);
     while (!swap(lock, state, broodi_low(state) & STARVING))
@@ -309,7 +318,7 @@ static brood_status find_held(brood_lock lock, struct broodi_lock_slot **out)
     return BROOD_OK;
 }
 
-static void release_held(struct broodi_lock_slot *slot)
+static inline void release_held(struct broodi_lock_slot *slot)
 {
     const uint64_t state = atomic_load_explicit(&slot->state.state, memory_order_relaxed);
     broodi_assert((broodi_low(state) & BROODI_HOLDER) == find_self());
