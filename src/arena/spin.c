@@ -12,7 +12,10 @@
 enum {
     ASK_EVERY = 1 << 14, // calls of begin by one thread between two questions to the system
     SAMPLES = 4,
-    SAMPLE = 64, // pauses
+    FIRST_SAMPLE = 64,   // pauses
+    LEAST_SAMPLE = 2000, // ns; the clock of Windows has steps of 100
+    MOST_PAUSES = 1 << 16,
+    PER_NS = 16, // the unit of the time of a pause: some processors pause for less than a ns
 };
 
 _Atomic unsigned broodi_spin_processors;
@@ -34,22 +37,33 @@ static bool may_pause(struct broodi_self *self)
     return (known == 0 || again ? ask_processors() : known) > 1;
 }
 
-// The shortest of several samples: in the others the thread may have been preempted.
-static uint32_t measure_pause(void)
+// How many ns `pauses` take: the shortest of several samples, since the thread may have been
+// preempted in the others.
+static int64_t sample(uint32_t pauses)
 {
     int64_t shortest = INT64_MAX;
-    for (int sample = 0; sample < SAMPLES; sample++) {
+    for (int i = 0; i < SAMPLES; i++) {
         const int64_t begin = brood_os_clock();
-        for (int i = 0; i < SAMPLE; i++)
+        for (uint32_t pause = 0; pause < pauses; pause++)
             brood_os_thread_pause();
         const int64_t took = brood_os_clock() - begin;
         if (took < shortest)
             shortest = took;
     }
-    return shortest < SAMPLE ? 1 : (uint32_t)(shortest / SAMPLE);
+    return shortest;
 }
 
-// How many ns a pause takes: 4 to 40 on processors of the last years. At least 1.
+static uint32_t measure_pause(void)
+{
+    uint32_t pauses = FIRST_SAMPLE;
+    int64_t took;
+    while ((took = sample(pauses)) < LEAST_SAMPLE && pauses < MOST_PAUSES)
+        pauses *= 2;
+    return (uint32_t)(took * PER_NS / pauses) + 1;
+}
+
+// How long a pause takes, in units of 1 / PER_NS ns; at least 1. On processors of the last years it
+// is 0.5 to 40 ns.
 static uint32_t pause_time(void)
 {
     static _Atomic uint32_t known; // 0: not measured. Any thread's result will do.
@@ -64,7 +78,7 @@ static uint32_t pause_time(void)
 
 static void pause_for(uint32_t span)
 {
-    for (uint32_t pauses = span / pause_time() + 1; pauses > 0; pauses--)
+    for (uint32_t pauses = span * PER_NS / pause_time() + 1; pauses > 0; pauses--)
         brood_os_thread_pause();
 }
 
