@@ -33,7 +33,7 @@ static void free_word(uint32_t index)
     assert_true(broodi_slot_free(BROODI_LOCK, index, atomic_load(&word->state)));
 }
 
-// Waits until the low half is `wanted`; returns the number of waits that the fallback poll ended.
+// Waits until the low half is `wanted`; returns the number of changes that the fallback poll found.
 static unsigned wait_for(broodi_word *word, uint32_t wanted)
 {
     unsigned missed = 0;
@@ -43,7 +43,7 @@ static unsigned wait_for(broodi_word *word, uint32_t wanted)
             return missed;
         const int64_t before = brood_clock();
         broodi_wait(word, state, BROODI_NONE, INT64_MAX);
-        if (brood_clock() - before >= POLL)
+        if (brood_clock() - before >= POLL && atomic_load(&word->state) != state)
             missed++;
     }
 }
