@@ -16,7 +16,7 @@ static const struct {
     [BROODI_LOCK] = { 1536, 512 },       [BROODI_BLOCK] = { 2048, 512 },
     [BROODI_PARTY] = { 2560, 512 },      [BROODI_NAME] = { 3072, 64 },
     [BROODI_OWN_LOCK] = { 3136, 1 },     [BROODI_PIECE] = { 3137, 512 },
-    [BROODI_QUEUE_LOCK] = { 3649, 512 },
+    [BROODI_QUEUE_LOCK] = { 3649, 512 }, [BROODI_USER] = { 4161, 512 },
 };
 
 uint32_t broodi_group_masks[BROODI_KINDS];

@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 #define BROODI_ARENA_MAGIC UINT64_C(0x616e657261646f62) // "bodarena"
-#define BROODI_ARENA_LAYOUT 6
+#define BROODI_ARENA_LAYOUT 7
 
 enum {
     BROODI_HEAP_CHUNK = 65536,
@@ -57,7 +57,7 @@ struct broodi_space {
 };
 
 // See groups.h.
-enum { BROODI_GROUPS = 4161 }; // of all tables that have groups: see groups.c
+enum { BROODI_GROUPS = 4673 }; // of all tables that have groups: see groups.c
 
 struct broodi_groups {
     _Atomic uint32_t words[BROODI_GROUPS];

@@ -13,6 +13,7 @@ enum {
     NAMES = 1 << 12,
     OWN_LOCKS = 1 << 10,
     QUEUES = 1 << 16,
+    USERS = 1 << 18,
     PIECES = 1 << 18,
     OBJECTS = 1 << 20, // for each of the other kinds
     NARROW_BITS = 4,
@@ -35,6 +36,7 @@ struct boot {
     struct broodi_condition_slot conditions[BROODI_FIRST];
     struct broodi_barrier_slot barriers[BROODI_FIRST];
     struct broodi_party_slot parties[BROODI_FIRST];
+    struct broodi_user_slot users[BROODI_FIRST];
     struct broodi_block_slot blocks[BROODI_FIRST];
     struct broodi_queue_slot queues[BROODI_FIRST];
     struct broodi_lock_slot queue_locks[BROODI_FIRST];
@@ -66,6 +68,7 @@ const struct broodi_kind_row broodi_kinds[BROODI_KINDS] = {
     [BROODI_KEY] = ROW("key", keys, THREADS, THREADS >> NARROW_BITS),
     [BROODI_BARRIER] = ROW("barrier", barriers, OBJECTS, OBJECTS >> NARROW_BITS),
     [BROODI_PARTY] = ROW("party", parties, OBJECTS, OBJECTS >> NARROW_BITS),
+    [BROODI_USER] = ROW("user", users, USERS, USERS >> NARROW_BITS),
     [BROODI_BLOCK] = ROW("block", blocks, OBJECTS, OBJECTS >> NARROW_BITS),
     [BROODI_QUEUE] = ROW("queue", queues, QUEUES, QUEUES >> NARROW_BITS),
     [BROODI_QUEUE_LOCK] =

@@ -121,6 +121,7 @@ brood_status broodi_process_slot_allocate(const struct broodi_process_facts *fac
     atomic_store_explicit(&slot->daemon, facts->daemon, memory_order_release);
     atomic_store_explicit(&slot->threads, 0, memory_order_relaxed);
     atomic_store_explicit(&slot->first_thread, BROODI_NONE, memory_order_relaxed);
+    atomic_store_explicit(&slot->uses, 0, memory_order_relaxed);
     broodi_label_fit(slot->name, BROODI_LABEL, facts->name);
     // The slot is filled, except for `pid` and `space`: from now on other processes read it.
     atomic_store_explicit(&slot->state.state, broodi_state(generation, BROODI_PROCESS_STARTING),

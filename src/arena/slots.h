@@ -51,7 +51,8 @@ struct broodi_process_slot {
     // scan of all threads.
     _Atomic uint32_t threads;
     _Atomic uint32_t first_thread;
-    uint64_t reserved[1];
+    _Atomic uint32_t uses; // 1: an entry of a list of users names the process, or did so
+    uint32_t reserved[1];
 };
 
 enum broodi_process_phase {
@@ -208,6 +209,28 @@ struct broodi_party_slot {
     _Atomic uint64_t entries[2]; // for rounds of even and of odd turns
     _Atomic uint32_t next;       // the next party slot of the barrier, or BROODI_NONE
     uint32_t reserved[7];
+};
+
+// A process that uses an object; see message/users.h.
+struct broodi_user_slot {
+    broodi_word state;            // low: see users.c
+    _Atomic uint64_t object;      // the handle of the object; 0: none
+    _Atomic broodi_owner process; // who uses it
+    _Atomic broodi_owner thread;  // one thread of that process; 0: not known
+    // High: a turn, which changes whenever the entry passes to another process or is freed. Low: a
+    // number that is the object's.
+    broodi_word count;
+    _Atomic uint64_t mark;   // the object's
+    _Atomic int64_t gone_at; // when the process was found gone
+    _Atomic uint32_t next;   // the next entry of the list, plus one; 0: none
+    _Atomic uint32_t list;   // which of the object's lists
+};
+
+// A list of users, in the slot of an object. All zero in a slot that had none yet.
+struct broodi_user_list {
+    // The object's handle, in which the first entry, plus one, replaces the bits of the slot.
+    _Atomic uint64_t first;
+    _Atomic int64_t checked; // when it was checked last for processes that have died
 };
 
 // How the slots of blocks and pieces begin: what records memory. See memory_slot.h.
