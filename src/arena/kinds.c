@@ -12,7 +12,8 @@ enum {
     THREADS = 1 << 17,
     NAMES = 1 << 12,
     OWN_LOCKS = 1 << 10,
-    QUEUES = 1 << 16,
+    QUEUES = 1 << 17, // a connection has two of them
+    CONNECTIONS = 1 << 16,
     USERS = 1 << 18,
     PIECES = 1 << 18,
     OBJECTS = 1 << 20, // for each of the other kinds
@@ -39,6 +40,7 @@ struct boot {
     struct broodi_user_slot users[BROODI_FIRST];
     struct broodi_block_slot blocks[BROODI_FIRST];
     struct broodi_queue_slot queues[BROODI_FIRST];
+    struct broodi_connection_slot connections[BROODI_FIRST];
     struct broodi_lock_slot queue_locks[BROODI_FIRST];
     struct broodi_piece_slot pieces[BROODI_FIRST];
     struct broodi_name_slot names[BROODI_FIRST];
@@ -71,6 +73,7 @@ const struct broodi_kind_row broodi_kinds[BROODI_KINDS] = {
     [BROODI_USER] = ROW("user", users, USERS, USERS >> NARROW_BITS),
     [BROODI_BLOCK] = ROW("block", blocks, OBJECTS, OBJECTS >> NARROW_BITS),
     [BROODI_QUEUE] = ROW("queue", queues, QUEUES, QUEUES >> NARROW_BITS),
+    [BROODI_CONNECTION] = ROW("connection", connections, CONNECTIONS, CONNECTIONS >> NARROW_BITS),
     [BROODI_QUEUE_LOCK] =
         ROW("lock of a queue", queue_locks, 2 * QUEUES, 2 * QUEUES >> NARROW_BITS),
     [BROODI_PIECE] = ROW("piece of memory", pieces, PIECES, PIECES >> NARROW_BITS),

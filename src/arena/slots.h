@@ -274,9 +274,13 @@ struct broodi_piece_slot {
 struct broodi_queue_slot {
     broodi_word state;         // low: see queue.c
     _Atomic uint64_t largest;  // bytes of the largest message
-    _Atomic uint32_t capacity; // messages
+    _Atomic uint32_t capacity; // messages, or what they count as
     _Atomic uint32_t segment;  // bytes
-    uint64_t reserved_sizes[5];
+    // The handle of the connection of which the queue is one direction; 0: a queue of the program.
+    _Atomic uint64_t connection;
+    _Atomic uint32_t unit; // 0: a message counts as 1; else as 1 more than its bytes >> unit
+    uint32_t unused;
+    uint64_t reserved_sizes[3];
 
     _Atomic uint64_t head;
     _Atomic uint64_t first; // the place of the first record of all
@@ -296,6 +300,12 @@ struct broodi_queue_slot {
     broodi_word items;
     broodi_word room;
     uint64_t reserved_words[6];
+};
+
+// A connection; see connection.c.
+struct broodi_connection_slot {
+    broodi_word state;
+    uint64_t reserved[7];
 };
 
 static inline void broodi_seat_clear(struct broodi_seat *seat)

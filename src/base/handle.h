@@ -18,6 +18,7 @@ enum broodi_kind {
     BROODI_BARRIER,
     BROODI_BLOCK,
     BROODI_QUEUE,
+    BROODI_CONNECTION,
     BROODI_QUEUE_LOCK, // two for each queue: no public call accepts this kind
     BROODI_OWN_LOCK,   // the library's own locks: no public call accepts this kind
     BROODI_HANDLE_KINDS,

@@ -15,15 +15,23 @@
 #define WAITERS UINT32_C(1)
 #define ONE_CHANGE UINT32_C(2)
 
-static struct broodi_queue_slot *find(brood_queue queue)
+brood_status broodi_call_begin_any(struct broodi_call *call, uint64_t id, brood_duration timeout)
 {
-    return broodi_object_find(BROODI_QUEUE, queue.id);
+    *call = (struct broodi_call){ .id = id,
+                                  .queue = broodi_object_find(BROODI_QUEUE, id),
+                                  .timeout = timeout,
+                                  .holder = BROODI_NONE };
+    return call->queue ? BROOD_OK : broodi_object_not_found(BROODI_QUEUE);
 }
 
 brood_status broodi_call_begin(struct broodi_call *call, brood_queue queue, brood_duration timeout)
 {
-    *call = (struct broodi_call){ .id = queue.id, .queue = find(queue), .timeout = timeout };
-    return call->queue ? BROOD_OK : broodi_object_not_found(BROODI_QUEUE);
+    const brood_status status = broodi_call_begin_any(call, queue.id, timeout);
+    const bool is_private = status == BROOD_OK && atomic_load_explicit(&call->queue->connection,
+                                                                       memory_order_relaxed) != 0;
+    return is_private && broodi_call_is_current(call)
+               ? broodi_fail(BROOD_INVALID, "the queue belongs to a connection")
+               : status;
 }
 
 // The locks
@@ -185,7 +193,8 @@ bool broodi_queue_has_room(const struct broodi_queue_slot *queue)
 // Whether a call on this side would not wait, as far as can be seen without the lock.
 static bool is_ready(const struct broodi_call *call, enum broodi_side side)
 {
-    if (!broodi_call_is_current(call) || broodi_queue_is_closed(call->queue))
+    if (!broodi_call_is_current(call) || broodi_queue_is_closed(call->queue) ||
+        (call->is_over && call->is_over(call)))
         return true;
     return side == BROODI_PRODUCERS ? broodi_queue_has_room(call->queue)
                                     : broodi_chain_count(call->queue) > 0;
@@ -208,7 +217,7 @@ static brood_status wait_for(struct broodi_call *call, enum broodi_side side)
     call->waited = true;
     if (is_ready(call, side))
         return BROOD_OK;
-    broodi_block_on(BROODI_WAITS_OBJECT, call->id, word, state, BROODI_NONE, call->deadline);
+    broodi_block_on(BROODI_WAITS_OBJECT, call->id, word, state, call->holder, call->deadline);
     broodi_heap_rest();
     return BROOD_OK;
 }

@@ -42,10 +42,19 @@ struct broodi_call {
     brood_duration timeout;
     int64_t deadline; // 0 until the call has to wait
     bool waited;
+    // For a direction of a connection. A thread whose end ends a wait, too, or BROODI_NONE; an
+    // attempt sets it before it returns BROOD_NOT_FOUND.
+    uint32_t holder;
+    // For a direction of a connection: whether a call need not wait, for a reason that is not in
+    // the queue. Called between the announcement of the wait and the wait. NULL: there is none.
+    bool (*is_over)(const struct broodi_call *call);
 };
 
-// Finds the queue. Fails with BROOD_INVALID, BROOD_NOT_INITIALIZED, BROOD_NO_MEMORY.
+// Finds a queue of the program. Fails with BROOD_INVALID, BROOD_NOT_INITIALIZED, BROOD_NO_MEMORY.
 brood_status broodi_call_begin(struct broodi_call *call, brood_queue queue, brood_duration timeout);
+
+// The same for any queue: also for a direction of a connection, of which programs have no handle.
+brood_status broodi_call_begin_any(struct broodi_call *call, uint64_t id, brood_duration timeout);
 
 // Whether the queue still exists.
 bool broodi_call_is_current(const struct broodi_call *call);

@@ -19,7 +19,8 @@ static uint32_t segment_for(uint64_t items, uint64_t length)
     return size;
 }
 
-void broodi_chain_prepare(struct broodi_queue_slot *queue, uint32_t capacity, uint64_t largest)
+void broodi_chain_prepare(struct broodi_queue_slot *queue, uint32_t capacity, uint64_t largest,
+                          uint32_t unit)
 {
     const uint64_t bytes =
         broodi_item_rounded(largest < BROODI_INLINE_MOST ? largest : BROODI_INLINE_MOST);
@@ -28,6 +29,7 @@ void broodi_chain_prepare(struct broodi_queue_slot *queue, uint32_t capacity, ui
     atomic_store_explicit(&queue->segment, segment_for(capacity, length), memory_order_relaxed);
     atomic_store_explicit(&queue->capacity, capacity, memory_order_relaxed);
     atomic_store_explicit(&queue->largest, largest, memory_order_relaxed);
+    atomic_store_explicit(&queue->unit, unit, memory_order_relaxed);
     atomic_store_explicit(&queue->reservations, 0, memory_order_relaxed);
 }
 

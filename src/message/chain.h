@@ -11,7 +11,8 @@
 //
 // A position in the chain is one word {place / 8, messages}: where the next item begins, and how
 // many messages went past it so far. So one store moves the head or the tail together with its
-// count, and head - tail is the number of messages.
+// count, and head - tail is the number of messages. In a queue with a `unit` the count is that of
+// units: a message counts as one, and one more for each unit of its bytes.
 //
 // Producers change the chain under the queue's producer lock, consumers under its consumer lock; no
 // function here takes a lock. The two sides share nothing but the headers: a header is stored last,
@@ -46,11 +47,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-// Sets the queue's sizes. The chain of a free slot is empty.
-void broodi_chain_prepare(struct broodi_queue_slot *queue, uint32_t capacity, uint64_t largest);
+// Sets the queue's sizes; `unit` as in struct broodi_queue_slot. The chain of a free slot is empty.
+void broodi_chain_prepare(struct broodi_queue_slot *queue, uint32_t capacity, uint64_t largest,
+                          uint32_t unit);
 
-// The number of messages in the chain. Needs no lock; then it may be out of date, and too small by
-// a message that a producer has published and not counted yet.
+// The number of messages in the chain, or of units. Needs no lock; then it may be out of date, and
+// too small by a message that a producer has published and not counted yet.
 uint32_t broodi_chain_count(const struct broodi_queue_slot *queue);
 
 // The producer's side.

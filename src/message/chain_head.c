@@ -30,7 +30,8 @@ static void publish(struct broodi_queue_slot *queue, uint64_t header)
     broodi_item_store(place, header);
     broodi_step(BROODI_STEP_QUEUE_PUBLISHED);
     broodi_chain_store(&queue->head, broodi_position(place + broodi_item_length(header),
-                                                     broodi_position_count(head) + 1));
+                                                     broodi_position_count(head) +
+                                                         broodi_item_cost(queue, header)));
     broodi_step(BROODI_STEP_QUEUE_COUNTED);
 }
 
@@ -137,7 +138,7 @@ static brood_status complete_head(struct broodi_queue_slot *queue)
                    ? broodi_position(broodi_item_load(place + BROODI_ITEM_HEADER),
                                      broodi_position_count(head))
                    : broodi_position(place + broodi_item_length(header),
-                                     broodi_position_count(head) + 1);
+                                     broodi_position_count(head) + broodi_item_cost(queue, header));
     }
     broodi_chain_store(&queue->head, head);
     return BROOD_OK;

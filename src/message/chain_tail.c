@@ -86,15 +86,17 @@ const void *broodi_chain_data(const struct broodi_item *item)
                        : broodi_item_bytes(item->place + BROODI_ITEM_HEADER);
 }
 
+// Where messages have a cost they are removed one by one.
 static void move_tail(struct broodi_queue_slot *queue, const struct broodi_item *last,
                       uint32_t count)
 {
     const uint64_t header = broodi_item_load(last->place);
+    const uint32_t cost = count == 1 ? broodi_item_cost(queue, header) : count;
     broodi_assert(header != 0 && broodi_item_kind_of(header) != BROODI_ITEM_LINK);
     broodi_chain_store(
         &queue->tail,
         broodi_position(last->place + broodi_item_length(header),
-                        broodi_position_count(broodi_chain_load(&queue->tail)) + count));
+                        broodi_position_count(broodi_chain_load(&queue->tail)) + cost));
     broodi_step(BROODI_STEP_QUEUE_REMOVED);
 }
 

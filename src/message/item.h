@@ -73,6 +73,13 @@ static inline void broodi_item_store(uint64_t place, uint64_t value)
     atomic_store_explicit(broodi_item_word(place), value, memory_order_release);
 }
 
+// What a message counts as, in the positions and the capacity of the queue.
+static inline uint32_t broodi_item_cost(const struct broodi_queue_slot *queue, uint64_t header)
+{
+    const uint32_t unit = atomic_load_explicit(&queue->unit, memory_order_relaxed);
+    return unit ? 1 + (uint32_t)(header >> 8 >> unit) : 1;
+}
+
 // How far behind an item's place the next item is.
 static inline uint64_t broodi_item_length(uint64_t header)
 {

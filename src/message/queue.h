@@ -1,8 +1,34 @@
 // SPDX-License-Identifier: MIT
+// The life of queues, of the program's and of those that are a direction of a connection.
 #ifndef QUEUE_H
 #define QUEUE_H
 
-// Frees the queues whose destroyer has died.
+#include "message/call.h"
+
+#include <brood/status.h>
+#include <stdint.h>
+
+// What a queue is created with; see struct broodi_queue_slot.
+struct broodi_queue_form {
+    uint32_t capacity;
+    uint32_t unit;
+    uint64_t largest;
+    uint64_t connection;
+};
+
+// Creates a queue. Fails as broodi_slot_allocate.
+brood_status broodi_queue_make(const struct broodi_queue_form *form, uint64_t *out_id);
+
+// Ends the queue of the call, and frees it. The caller holds no lock. Fails with BROOD_STALE; and,
+// with nothing changed, with BROOD_TIMEOUT, BROOD_DEADLOCK, BROOD_NO_MEMORY, BROOD_NO_RESOURCES.
+brood_status broodi_queue_end(const struct broodi_call *call);
+
+// Removes all messages that there are at the beginning, and returns how many. The caller holds the
+// consumers' lock.
+uint32_t broodi_queue_remove_all(struct broodi_queue_slot *queue);
+
+// Frees the queues whose creator or destroyer has died, and the directions of connections that do
+// not exist any more.
 void broodi_queues_sweep(void);
 
 #endif
