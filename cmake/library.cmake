@@ -17,7 +17,8 @@ set(BROOD_CORE_SOURCES
   memory/block.c memory/gap.c memory/heap_lock.c memory/mapping.c memory/piece.c
   memory/registry.c memory/section.c memory/sweep.c
   message/call.c message/chain.c message/chain_head.c message/chain_tail.c message/get.c
-  message/in_place.c message/put.c message/queue.c message/queue_life.c
+  message/in_place.c message/put.c message/queue.c message/queue_life.c message/user_entry.c
+  message/users.c message/users_gone.c
   process/boot.c process/burial.c process/child.c process/children.c process/copy.c
   process/ending.c process/environment.c process/init.c process/method.c process/plan.c
   process/process.c process/served.c process/server.c process/standard.c process/start.c

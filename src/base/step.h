@@ -80,6 +80,12 @@
     STEP(QUEUE_TOLD, "a waiter's flag was cleared, and the waiter not woken")                      \
     STEP(QUEUE_CLOSED, "a queue was closed, and its waiters not woken")                            \
     STEP(QUEUE_ENDING, "a queue was destroyed, and its waiters not woken")                         \
+    STEP(USER_TAKEN, "a user's slot was taken, and not filled")                                    \
+    STEP(USER_FILLED, "a user's entry was filled, and not added to the list")                      \
+    STEP(USER_CLAIMED, "an entry of a list was taken over, and not filled")                        \
+    STEP(USER_LEAVING, "the turn of a user ended, and its entry still says that it uses")          \
+    STEP(USER_ENDED, "a list of users was ended, and its entries not freed")                       \
+    STEP(USER_FREED, "a user's entry was detached from its object, and the slot not freed")        \
     STEP(BLOCK_TAKEN, "a block's slot was taken, and no memory")                                   \
     STEP(BLOCK_PLACED, "a block has memory, and its slot does not record it")                      \
     STEP(BLOCK_WRITTEN, "a block's slot records its memory, and not that the record is complete")  \

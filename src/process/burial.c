@@ -15,6 +15,7 @@
 #include "base/step.h"
 #include "memory/sweep.h"
 #include "message/queue.h"
+#include "message/users.h"
 #include "sync/barrier.h"
 #include "sync/lock.h"
 #include "sync/parties.h"
@@ -133,6 +134,7 @@ static bool end_process(uint32_t index, uint64_t state)
         return false;
     broodi_step(BROODI_STEP_PROCESS_DYING);
     bury_threads(index);
+    broodi_users_bury(broodi_owner_of(index, state));
     (void)broodi_slot_free(BROODI_PROCESS, index, broodi_state(broodi_generation(state), low));
     return true;
 }
@@ -174,5 +176,8 @@ static void sweep_pieces(void)
 const broodi_sweep broodi_sweeps[BROODI_KINDS] = {
     [BROODI_THREAD] = sweep_threads,       [BROODI_PROCESS] = sweep_processes,
     [BROODI_PARTY] = broodi_parties_sweep, [BROODI_BLOCK] = sweep_blocks,
-    [BROODI_QUEUE] = broodi_queues_sweep,  [BROODI_PIECE] = sweep_pieces
+    [BROODI_QUEUE] = broodi_queues_sweep,  [BROODI_PIECE] = sweep_pieces,
+    [BROODI_USER] = broodi_users_sweep
 };
+
+const broodi_user_gone broodi_users_gone[BROODI_HANDLE_KINDS] = { NULL };

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "process/copy.h"
 
+#include "message/users.h"
 #include "process/children.h"
 #include "process/ending.h"
 #include "process/server.h"
@@ -14,4 +15,5 @@ void broodi_copy_forget(void)
     broodi_threads_forget();
     broodi_ending_forget();
     broodi_handlers_forget();
+    broodi_users_forget();
 }

@@ -10,6 +10,7 @@
 #include "base/fail.h"
 #include "base/fault.h"
 #include "base/invariant.h"
+#include "message/users.h"
 #include "os/os_guard.h"
 #include "os/os_stdio.h"
 #include "os/os_thread.h"
@@ -138,7 +139,8 @@ brood_status brood_shutdown(brood_duration timeout)
 // Ends
 
 // Writes the exit record for the parent, and for the barriers that the process took part in, which
-// need it also of a guest and of the main process.
+// need it also of a guest and of the main process. Then leaves the lists of users: whoever waits
+// for a message of this process is told at once.
 static void record(enum broodi_record what, int code)
 {
     const uint32_t process = broodi_here_process();
@@ -148,6 +150,7 @@ static void record(enum broodi_record what, int code)
     atomic_store_explicit(&slot->code, code, memory_order_relaxed);
     // Release: pairs with the acquire in broodi_child_record().
     atomic_store_explicit(&slot->record, (uint32_t)what, memory_order_release);
+    broodi_users_leave_all();
 }
 
 static broodi_word flushed; // 1: the helper thread has flushed all streams

@@ -269,6 +269,7 @@ void brood_init_with(uint32_t header_version, int (*executable_atexit)(void (*)(
         return;
     broodi_here.race_checked = brood_os_race_is_checked();
     broodi_kinds_prepare(broodi_sweeps);
+    broodi_users_prepare(broodi_users_gone);
     if (brood_os_boot_is_announced())
         begin_child(executable_atexit);
     begin_main(executable_atexit);

@@ -12,11 +12,14 @@
 #include "arena/allocator.h"
 #include "arena/family.h"
 #include "arena/kinds.h"
+#include "arena/owner.h"
+#include "arena/self.h"
 #include "arena/slots.h"
 #include "base/atomic.h"
 #include "base/step.h"
 #include "memory/piece.h"
 #include "memory/sweep.h"
+#include "message/users.h"
 
 enum {
     COMPANIONS = 3,  // two threads and a process
@@ -377,6 +380,31 @@ static int use_queue_that_may_go(struct member *member)
     return 0;
 }
 
+// A list of users, of an object that this member alone uses.
+static int use_list_of_users(struct member *member)
+{
+    brood_event object;
+    struct broodi_user_list list;
+    struct broodi_user user;
+    const broodi_owner self = broodi_owner_at(BROODI_PROCESS, broodi_self_process());
+    CHECK(brood_event_create(&object) == BROOD_OK);
+    broodi_users_begin(&list, object.id);
+    CHECK(broodi_user_enter_for(&list, object.id, 0, self, &user) == BROOD_OK);
+    broodi_user_undo(&user);
+    CHECK(!broodi_users_look(&list, object.id).had);
+    for (int i = 0; i < 2; i++) {
+        CHECK(broodi_user_enter(&list, object.id, 0, &user) == BROOD_OK);
+        CHECK(broodi_users_look(&list, object.id).live);
+        CHECK(broodi_user_leave(&list, object.id, 0));
+    }
+    if (number_below(member, 2))
+        CHECK(broodi_user_enter(&list, object.id, 0, NULL) == BROOD_OK);
+    CHECK(brood_event_destroy(object) == BROOD_OK);
+    broodi_users_end(&list, object.id);
+    CHECK(!broodi_users_look(&list, object.id).had);
+    return 0;
+}
+
 static int take_and_end(void *arg)
 {
     struct member *member = *(struct member **)arg;
@@ -453,6 +481,7 @@ static int (*const acts[])(struct member *) = {
     put_message,
     get_message,
     use_queue_that_may_go,
+    use_list_of_users,
     start_process,
     hoard,
 };
@@ -546,6 +575,24 @@ static uint32_t pieces_left(void)
     (void)broodi_memory_sweep();
     for (uint32_t i = 0; i < broodi_slot_limit(BROODI_PIECE); i++)
         live += broodi_slot_is_live(broodi_word_load(&broodi_piece_at(i)->state));
+    return live;
+}
+
+// Those of which the process was killed are freed by a sweep, once the objects are destroyed that
+// the victims have taken along.
+static uint32_t users_left(void)
+{
+    uint32_t live = 0;
+    for (uint32_t i = 0; i < broodi_slot_limit(BROODI_EVENT); i++) {
+        const struct broodi_event_slot *slot = broodi_slot(BROODI_EVENT, i);
+        if (broodi_slot_is_live(broodi_word_load(&slot->state)))
+            (void)brood_event_destroy((brood_event){ broodi_handle_of(BROODI_EVENT, i) });
+    }
+    broodi_kind_sweep(BROODI_USER);
+    for (uint32_t i = 0; i < broodi_slot_limit(BROODI_USER); i++) {
+        const struct broodi_user_slot *slot = broodi_slot(BROODI_USER, i);
+        live += broodi_slot_is_live(broodi_word_load(&slot->state));
+    }
     return live;
 }
 
@@ -772,6 +819,7 @@ static void the_others_continue_when_one_is_killed_at_any_step(void **state)
     assert_true(!queue.id || brood_queue_destroy(queue) == BROOD_OK);
     destroy_family(&member.family);
     assert_int_equal(pieces_left(), 0);
+    assert_int_equal(users_left(), 0);
 }
 
 // Unfinished work of a killed process

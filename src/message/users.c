@@ -1,0 +1,387 @@
+// SPDX-License-Identifier: MIT
+// The entries of a list form a chain, to which entries are added in front and from which none is
+// removed while the object exists: an entry whose process has gone is taken by the next one that
+// enters. The phases of an entry:
+//
+//   from                 to             by
+//   free                 MAKING         a process that enters: the worker
+//   LEFT, LOST, UNUSED   MAKING         the same, if the count is 0
+//   MAKING               USING          the worker
+//   USING                LEFT           the process of the entry, when it leaves or ends
+//   USING                LEFT, LOST     any process that has found it dead
+//   USING                UNUSED         its starter, if the start failed
+//   MAKING               LOST           any process that has found the worker dead
+//   any                  MAKING         a process that frees the entry of an object that has ended
+//   MAKING               free           the worker
+//
+// Each change is a compare-and-swap of the state. All other fields are stored by the worker, except
+// `count` and `mark`, which the object changes, and `gone_at`.
+//
+// Invariants:
+//
+// 1. An entry that is taken from its list, by a process of its own or a sweep, is MAKING before any
+// field changes. So an entry that a living process fills is freed by nobody else.
+//
+// 2. The turn in `count` changes before the state does when a use ends. So a thread that has the
+// entry of an earlier turn changes no count of a later one, and a process that is killed between
+// the two leaves an entry that is USING with another turn: that is not the entry of a process any
+// more, and the next check finds its process dead.
+//
+// 3. An entry is complete, and USING, before it is added to the chain. If the worker is killed
+// before that, the entry is in no chain; a sweep frees it once the object has ended.
+//
+// 4. When a list has ended, its first word names no object, so no entry is added. A worker that has
+// taken an entry of the chain checks that word after it has made the entry USING, and frees it; a
+// process that ends the list first changes the word, then frees all entries that are not MAKING. So
+// one of the two frees it.
+#include "message/users.h"
+
+#include "arena/allocator.h"
+#include "arena/self.h"
+#include "arena/thread_slot.h"
+#include "base/fail.h"
+#include "base/invariant.h"
+#include "base/step.h"
+#include "message/user_entry.h"
+#include "os/os_clock.h"
+
+// This process
+
+// Where this process found its entry in a list, plus one: a hint, at the hash of object and list.
+enum { HINTS = 64 };
+
+static _Atomic uint32_t hints[HINTS];
+
+static _Atomic uint32_t *hint_for(uint64_t id, uint32_t number)
+{
+    return &hints[((uint32_t)id + 7 * number) % HINTS];
+}
+
+// Entries of this process
+
+// Whether the entry is that of the process in this list; then stores the turn.
+static bool is_of(const struct broodi_user_slot *slot, uint64_t id, uint32_t number,
+                  broodi_owner process, uint32_t *turn)
+{
+    const uint64_t count = broodi_word_load(&slot->count);
+    const uint64_t state = broodi_word_load(&slot->state);
+    *turn = broodi_generation(count);
+    return broodi_user_is_using(state, count) &&
+           atomic_load_explicit(&slot->object, memory_order_relaxed) == id &&
+           atomic_load_explicit(&slot->list, memory_order_relaxed) == number &&
+           atomic_load_explicit(&slot->process, memory_order_relaxed) == process;
+}
+
+static bool find_hinted(uint64_t id, uint32_t number, broodi_owner self, struct broodi_user *out)
+{
+    const uint32_t hint = atomic_load_explicit(hint_for(id, number), memory_order_relaxed);
+    if (hint == 0 || !broodi_view_has(BROODI_USER, hint - 1))
+        return false;
+    out->slot = broodi_slot_here(BROODI_USER, hint - 1);
+    return is_of(out->slot, id, number, self, &out->turn);
+}
+
+static void remember(const struct broodi_user *user, uint64_t id, uint32_t number)
+{
+    const uint32_t index = broodi_slot_index(BROODI_USER, user->slot);
+    atomic_store_explicit(hint_for(id, number), index + 1, memory_order_relaxed);
+}
+
+// Finds the next entry of this process in the chain, from `*next` on.
+static bool find_own(uint64_t id, uint32_t number, broodi_owner self, uint32_t *next,
+                     struct broodi_user *out)
+{
+    while ((out->slot = broodi_user_next(id, next)) != NULL)
+        if (is_of(out->slot, id, number, self, &out->turn))
+            return true;
+    return false;
+}
+
+// Entering
+
+// Who enters what.
+struct entrant {
+    struct broodi_user_list *list;
+    uint64_t id;
+    uint32_t number;
+    broodi_owner process;
+    broodi_owner thread; // 0: not known
+};
+
+static uint32_t low_making(void)
+{
+    const uint64_t worker = broodi_owner_shorten(broodi_user_self(), BROODI_USER_NAME_BITS);
+    return broodi_user_low(BROODI_USER_MAKING, worker);
+}
+
+// Before an entry names the process: from then on its burial scans the table.
+static void note_use(broodi_owner process)
+{
+    struct broodi_process_slot *slot = broodi_slot(BROODI_PROCESS, broodi_owner_slot(process));
+    atomic_store_explicit(&slot->uses, 1, memory_order_release);
+}
+
+// Fills a MAKING entry and makes it USING. No other process changes the state meanwhile.
+static void fill(struct broodi_user_slot *slot, const struct entrant *entrant, uint32_t *turn)
+{
+    const uint64_t count = broodi_word_load(&slot->count);
+    broodi_assert(broodi_low(count) == 0);
+    *turn = broodi_generation(count);
+    atomic_store_explicit(&slot->list, entrant->number, memory_order_relaxed);
+    atomic_store_explicit(&slot->process, entrant->process, memory_order_relaxed);
+    atomic_store_explicit(&slot->thread, entrant->thread, memory_order_relaxed);
+    atomic_store_explicit(&slot->mark, 0, memory_order_relaxed);
+    atomic_store_explicit(&slot->object, entrant->id, memory_order_release);
+    (void)broodi_word_swap(&slot->state, broodi_word_load(&slot->state),
+                           broodi_user_low(BROODI_USER_USING, *turn));
+}
+
+// Adds the entry in front of the chain; false if the list has ended.
+static bool push(const struct entrant *entrant, struct broodi_user_slot *slot)
+{
+    const uint64_t front =
+        (entrant->id & ~(uint64_t)BROODI_SLOT_MASK) | (broodi_slot_index(BROODI_USER, slot) + 1);
+    uint64_t first = atomic_load_explicit(&entrant->list->first, memory_order_acquire);
+    while (first >> BROODI_SLOT_BITS == entrant->id >> BROODI_SLOT_BITS) {
+        atomic_store_explicit(&slot->next, (uint32_t)first & BROODI_SLOT_MASK,
+                              memory_order_relaxed);
+        // Release: pairs with the acquire in broodi_user_first().
+        if (atomic_compare_exchange_weak_explicit(&entrant->list->first, &first, front,
+                                                  memory_order_acq_rel, memory_order_acquire))
+            return true;
+    }
+    return false;
+}
+
+static brood_status add(const struct entrant *entrant, struct broodi_user *out)
+{
+    uint32_t index;
+    const brood_status status = broodi_slot_allocate(BROODI_USER, low_making(), &index);
+    if (status != BROOD_OK)
+        return status;
+    out->slot = broodi_slot(BROODI_USER, index);
+    broodi_step(BROODI_STEP_USER_TAKEN);
+    fill(out->slot, entrant, &out->turn);
+    broodi_step(BROODI_STEP_USER_FILLED);
+    if (push(entrant, out->slot))
+        return BROOD_OK;
+    broodi_user_free(out->slot, entrant->id);
+    return BROOD_STALE;
+}
+
+// Whether the entry may be taken for another process. For one that has not begun only an UNUSED
+// one: the start may fail, and then the list must tell how the last process went.
+static bool is_free(const struct broodi_user_slot *slot, uint64_t state, bool unused)
+{
+    const enum broodi_user_phase phase = broodi_user_phase_of(state);
+    const bool has_gone = phase == BROODI_USER_LEFT || phase == BROODI_USER_LOST;
+    return (phase == BROODI_USER_UNUSED || (has_gone && !unused)) &&
+           broodi_low(broodi_word_load(&slot->count)) == 0;
+}
+
+// Takes an entry of the chain and makes it MAKING; NULL if there is none.
+static struct broodi_user_slot *claim(const struct entrant *entrant, bool unused)
+{
+    struct broodi_user_slot *slot;
+    uint32_t next = broodi_user_first(entrant->list, entrant->id);
+    while ((slot = broodi_user_next(entrant->id, &next)) != NULL) {
+        const uint64_t state = broodi_word_load(&slot->state);
+        if (is_free(slot, state, unused) && broodi_word_swap(&slot->state, state, low_making()))
+            return slot;
+    }
+    return NULL;
+}
+
+static brood_status enter(const struct entrant *entrant, bool unused, struct broodi_user *out)
+{
+    note_use(entrant->process);
+    out->slot = claim(entrant, unused);
+    if (!out->slot)
+        return add(entrant, out);
+    broodi_step(BROODI_STEP_USER_CLAIMED);
+    fill(out->slot, entrant, &out->turn);
+    broodi_fence_after_swap();
+    if (broodi_user_list_is_of(entrant->list, entrant->id))
+        return BROOD_OK;
+    broodi_user_free(out->slot, entrant->id);
+    return BROOD_STALE;
+}
+
+static brood_status enter_self(struct broodi_user_list *list, uint64_t id, uint32_t number,
+                               struct broodi_user *out)
+{
+    const broodi_owner self = broodi_user_self();
+    uint32_t next = broodi_user_first(list, id);
+    if (find_own(id, number, self, &next, out))
+        return BROOD_OK;
+    const struct entrant entrant = {
+        .list = list, .id = id, .number = number, .process = self, .thread = broodi_owner_self()
+    };
+    return enter(&entrant, false, out);
+}
+
+brood_status broodi_user_enter(struct broodi_user_list *list, uint64_t id, uint32_t number,
+                               struct broodi_user *out)
+{
+    struct broodi_user user;
+    const broodi_owner self = broodi_user_self();
+    brood_status status = self ? BROOD_OK : BROOD_NO_RESOURCES;
+    if (self && !find_hinted(id, number, self, &user)) {
+        status = enter_self(list, id, number, &user);
+        if (status == BROOD_OK)
+            remember(&user, id, number);
+    }
+    if (status == BROOD_OK && out)
+        *out = user;
+    return status;
+}
+
+brood_status broodi_user_enter_for(struct broodi_user_list *list, uint64_t id, uint32_t number,
+                                   broodi_owner process, struct broodi_user *out)
+{
+    const struct entrant entrant = { .list = list, .id = id, .number = number, .process = process };
+    return broodi_user_self() ? enter(&entrant, true, out) : BROOD_NO_RESOURCES;
+}
+
+// Leaving
+
+// Ends the use of this turn.
+static bool depart(const struct broodi_user *user, enum broodi_user_phase phase)
+{
+    const uint64_t state = broodi_word_load(&user->slot->state);
+    return broodi_low(state) == broodi_user_low(BROODI_USER_USING, user->turn) &&
+           broodi_user_depart(user->slot, state, phase);
+}
+
+void broodi_user_undo(const struct broodi_user *user)
+{
+    (void)depart(user, BROODI_USER_UNUSED);
+}
+
+bool broodi_user_leave(struct broodi_user_list *list, uint64_t id, uint32_t number)
+{
+    struct broodi_user user;
+    const broodi_owner self = broodi_user_self();
+    uint32_t next = broodi_user_first(list, id);
+    bool left = false;
+    while (self && find_own(id, number, self, &next, &user))
+        left |= depart(&user, BROODI_USER_LEFT);
+    return left;
+}
+
+// Counts
+
+uint32_t broodi_user_count(const struct broodi_user *user)
+{
+    const uint64_t count = broodi_word_load(&user->slot->count);
+    return broodi_generation(count) == user->turn ? broodi_low(count) : 0;
+}
+
+bool broodi_user_add(const struct broodi_user *user, uint32_t number)
+{
+    uint64_t count = broodi_word_load(&user->slot->count);
+    while (broodi_generation(count) == user->turn && broodi_low(count) <= UINT32_MAX - number)
+        if (broodi_user_count_swap(user->slot, &count, count + number))
+            return true;
+    return false;
+}
+
+static bool subtract(const struct broodi_user *user)
+{
+    uint64_t count = broodi_word_load(&user->slot->count);
+    while (broodi_generation(count) == user->turn && broodi_low(count) > 0)
+        if (broodi_user_count_swap(user->slot, &count, count - 1))
+            return true;
+    return false;
+}
+
+bool broodi_user_subtract(struct broodi_user_list *list, uint64_t id, uint32_t number)
+{
+    struct broodi_user user;
+    const broodi_owner self = broodi_user_self();
+    if (!self)
+        return false;
+    if (find_hinted(id, number, self, &user) && subtract(&user))
+        return true;
+    uint32_t next = broodi_user_first(list, id);
+    while (find_own(id, number, self, &next, &user))
+        if (subtract(&user))
+            return true;
+    return false;
+}
+
+// Looking
+
+// A thread of the process that lives: the one that entered, or else the first that the process had.
+static broodi_owner living_thread(const struct broodi_user_slot *slot)
+{
+    const broodi_owner entered = atomic_load_explicit(&slot->thread, memory_order_relaxed);
+    if (broodi_owner_state(entered) == BROODI_OWNER_LIVES)
+        return entered;
+    const broodi_owner process = atomic_load_explicit(&slot->process, memory_order_relaxed);
+    if (!process || broodi_owner_at(BROODI_PROCESS, broodi_owner_slot(process)) != process)
+        return 0;
+    const struct broodi_process_slot *at = broodi_slot(BROODI_PROCESS, broodi_owner_slot(process));
+    const broodi_owner first = broodi_owner_at(
+        BROODI_THREAD, atomic_load_explicit(&at->first_thread, memory_order_acquire));
+    if (broodi_owner_state(first) != BROODI_OWNER_LIVES)
+        return 0;
+    const struct broodi_thread_slot *thread = broodi_slot(BROODI_THREAD, broodi_owner_slot(first));
+    const uint64_t state = broodi_word_load(&thread->state);
+    const bool is_its = broodi_owner_has_slot(first, state) &&
+                        broodi_thread_process_of(state) == broodi_owner_slot(process) &&
+                        broodi_owner_at(BROODI_PROCESS, broodi_owner_slot(process)) == process;
+    return is_its ? first : 0;
+}
+
+// Adds what an entry tells. `*gone_at` is the time of the last process that went.
+static void look_at(const struct broodi_user_slot *slot, struct broodi_users *users,
+                    int64_t *gone_at)
+{
+    const uint64_t state = broodi_word_load(&slot->state);
+    const enum broodi_user_phase phase = broodi_user_phase_of(state);
+    const uint32_t count = broodi_low(broodi_word_load(&slot->count));
+    if (phase == BROODI_USER_UNUSED)
+        return;
+    users->had = true;
+    if (phase == BROODI_USER_LEFT || phase == BROODI_USER_LOST) {
+        const int64_t at = atomic_load_explicit(&slot->gone_at, memory_order_relaxed);
+        users->lost += count;
+        if (at < *gone_at)
+            return;
+        *gone_at = at;
+        users->killed = phase == BROODI_USER_LOST;
+        return;
+    }
+    users->live = true;
+    users->held += count;
+    if (!users->thread && phase == BROODI_USER_USING)
+        users->thread = living_thread(slot);
+}
+
+struct broodi_users broodi_users_look(const struct broodi_user_list *list, uint64_t id)
+{
+    struct broodi_users users = { .had = false };
+    const struct broodi_user_slot *slot;
+    int64_t gone_at = INT64_MIN;
+    uint32_t next = broodi_user_first(list, id);
+    while ((slot = broodi_user_next(id, &next)) != NULL)
+        look_at(slot, &users, &gone_at);
+    users.killed &= !users.live;
+    return users;
+}
+
+uint64_t broodi_users_take_off(struct broodi_user_list *list, uint64_t id)
+{
+    struct broodi_user_slot *slot;
+    uint64_t sum = 0;
+    uint32_t next = broodi_user_first(list, id);
+    while ((slot = broodi_user_next(id, &next)) != NULL) {
+        const enum broodi_user_phase phase = broodi_user_phase_of(broodi_word_load(&slot->state));
+        uint64_t count = broodi_word_load(&slot->count);
+        if ((phase == BROODI_USER_LEFT || phase == BROODI_USER_LOST) && broodi_low(count) > 0 &&
+            broodi_user_count_swap(slot, &count, broodi_state(broodi_generation(count), 0)))
+            sum += broodi_low(count);
+    }
+    return sum;
+}
