@@ -3,29 +3,24 @@
 
 #include "party.h"
 
-#include "../src/base/atomic.h"
+#include "crew.h"
 #include "place.h"
 
 #include <string.h>
 
-#define PATIENCE BROOD_SECONDS(60)
-
-enum { LINE = 64, SPINS = 2000, FIRST_STEPS = 64, MOST_STEPS = 100 * 1000 * 1000 };
+enum { LINE = 64, FIRST_STEPS = 64, MOST_STEPS = 100 * 1000 * 1000 };
 
 // Shared by all parties.
 struct meeting {
-    _Atomic int arrived;
-    _Atomic bool failed;
-    int64_t begin[MOST_PARTIES];
-    int64_t end[MOST_PARTIES];
+    struct gathering gathering;
     _Alignas(LINE) volatile long touched;
     _Alignas(LINE) unsigned char object[VARIANT_ROOM];
 };
 
 // Argument of one party.
 struct part {
-    struct party_plan plan;
     int party;
+    struct party_plan plan;
 };
 
 static struct meeting *meeting;
@@ -56,30 +51,6 @@ bool party_prepare(void)
 
 // One party
 
-static bool has_failed(void)
-{
-    return atomic_load_explicit(&meeting->failed, memory_order_acquire);
-}
-
-static void set_failed(void)
-{
-    atomic_store_explicit(&meeting->failed, true, memory_order_release);
-}
-
-// With more parties than processors a party must not spin for ever.
-static bool meet(int parties)
-{
-    atomic_fetch_add_explicit(&meeting->arrived, 1, memory_order_acq_rel);
-    for (int polls = 0; atomic_load_explicit(&meeting->arrived, memory_order_acquire) < parties;
-         polls++) {
-        if (has_failed())
-            return false;
-        if (polls >= SPINS)
-            brood_sleep(BROOD_MICROSECONDS(50));
-    }
-    return true;
-}
-
 static bool make_steps(const struct variant *variant, const struct party_plan *plan,
                        const struct visit *visit)
 {
@@ -97,13 +68,14 @@ static int attend(void *arg)
     const struct part *part = arg;
     const struct party_plan *plan = &part->plan;
     const struct visit visit = { part->party, plan->parties, &meeting->touched };
-    if (!meet(plan->parties))
+    struct gathering *gathering = &meeting->gathering;
+    if (!gathering_meet(gathering, plan->parties))
         return 1;
-    meeting->begin[part->party] = brood_clock();
+    gathering->begin[part->party] = brood_clock();
     if (!make_steps(variant_of(plan), plan, &visit))
-        set_failed();
-    meeting->end[part->party] = brood_clock();
-    return has_failed();
+        gathering_fail(gathering);
+    gathering->end[part->party] = brood_clock();
+    return gathering_has_failed(gathering);
 }
 
 static bool enter(const struct party_plan *plan)
@@ -121,7 +93,7 @@ static bool come(const struct party_plan *plan)
         return false;
     if (enter(plan))
         return true;
-    set_failed();
+    gathering_fail(&meeting->gathering);
     return false;
 }
 
@@ -133,48 +105,19 @@ static int attend_as_process(void *arg)
 
 // All parties
 
-static brood_status start_process(brood_process **out, brood_target target, const struct part *part)
+static struct crew crew_of(struct part *part)
 {
-    const brood_process_options options = { .resources = &meeting_resource, .resource_count = 1 };
-    return brood_process_start(out, target, part, sizeof *part, &options);
-}
-
-static bool join_process(brood_process *process)
-{
-    brood_exit ended;
-    const brood_status status = brood_process_join(process, PATIENCE, &ended);
-    brood_process_drop(process);
-    return status == BROOD_OK && brood_exit_number(ended) == 0;
-}
-
-static bool join_thread(brood_thread *thread)
-{
-    int code;
-    const brood_status status = brood_thread_join(thread, PATIENCE, &code);
-    brood_thread_drop(thread);
-    return status == BROOD_OK && code == 0;
-}
-
-// Runs this party and those after it; each joins the next.
-static bool attend_with_others(struct part part)
-{
-    brood_process *process = NULL;
-    brood_thread *thread = NULL;
-    struct part next = part;
-    next.party++;
-    if (next.party == part.plan.parties) {
-        part.party = 0;
-        return attend(&part) == 0;
-    }
-    const brood_status status = part.plan.processes
-                                    ? start_process(&process, attend_as_process, &next)
-                                    : brood_thread_start(&thread, attend, &next, sizeof next, NULL);
-    if (status != BROOD_OK) {
-        set_failed();
-        return false;
-    }
-    const bool done = attend_with_others(next);
-    return (process ? join_process(process) : join_thread(thread)) && done;
+    return (struct crew){
+        .gathering = &meeting->gathering,
+        .parties = part->plan.parties,
+        .as_thread = attend,
+        .as_process = attend_as_process,
+        .processes = part->plan.processes,
+        .resources = &meeting_resource,
+        .resource_count = 1,
+        .part = part,
+        .part_size = sizeof *part,
+    };
 }
 
 static bool open_meeting(const struct party_plan *plan)
@@ -190,27 +133,18 @@ static void close_meeting(const struct party_plan *plan)
         variant->destroy(meeting->object);
 }
 
-static int64_t time_spent(int parties)
-{
-    int64_t begin = meeting->begin[0];
-    int64_t end = meeting->end[0];
-    for (int i = 1; i < parties; i++) {
-        begin = meeting->begin[i] < begin ? meeting->begin[i] : begin;
-        end = meeting->end[i] > end ? meeting->end[i] : end;
-    }
-    return end - begin;
-}
-
 int64_t party_run(const struct party_plan *plan)
 {
     if (!open_meeting(plan))
         return -1;
-    const bool done = attend_with_others((struct part){ .plan = *plan });
+    struct part part = { .plan = *plan };
+    const struct crew crew = crew_of(&part);
+    const bool done = crew_run(&crew);
     close_meeting(plan);
     const long all = (long)plan->parties * plan->steps;
     if (!done || (plan->kind == KIND_LOCK && meeting->touched != all))
         return -1;
-    return time_spent(plan->parties);
+    return gathering_time(&meeting->gathering, plan->parties);
 }
 
 // The shorter of two runs, so that a disturbance does not count as work.
@@ -245,7 +179,7 @@ static int hold(void *arg)
     bool died;
     if (!come(&part->plan) || !variant_of(&part->plan)->inherit(meeting->object, &died))
         return 1;
-    atomic_fetch_add_explicit(&meeting->arrived, 1, memory_order_acq_rel);
+    atomic_fetch_add_explicit(&meeting->gathering.arrived, 1, memory_order_acq_rel);
     brood_sleep(BROOD_FOREVER);
     return 0;
 }
@@ -255,13 +189,13 @@ static int kill_later(void *arg)
 {
     brood_process *const *holder = arg;
     brood_sleep(BROOD_MILLISECONDS(5));
-    meeting->begin[0] = brood_clock();
+    meeting->gathering.begin[0] = brood_clock();
     return brood_process_kill(*holder) != BROOD_OK;
 }
 
 static bool wait_for_holder(brood_process *holder)
 {
-    while (atomic_load_explicit(&meeting->arrived, memory_order_acquire) == 0) {
+    while (atomic_load_explicit(&meeting->gathering.arrived, memory_order_acquire) == 0) {
         if (!brood_process_is_alive(holder))
             return false;
         brood_sleep(BROOD_MICROSECONDS(100));
@@ -276,20 +210,21 @@ static bool outlive(const struct variant *variant, brood_process *holder)
     if (brood_thread_start(&killer, kill_later, &holder, sizeof holder, NULL) != BROOD_OK)
         return false;
     bool done = variant->inherit(meeting->object, &died);
-    meeting->end[0] = brood_clock();
+    meeting->gathering.end[0] = brood_clock();
     done = done && died && variant->release(meeting->object);
-    return join_thread(killer) && done;
+    return crew_join_thread(killer) && done;
 }
 
 int64_t party_bereave(const struct party_plan *plan)
 {
     brood_process *holder;
-    const struct part part = { .plan = *plan };
-    if (!open_meeting(plan) || start_process(&holder, hold, &part) != BROOD_OK)
+    struct part part = { .plan = *plan };
+    const struct crew crew = crew_of(&part);
+    if (!open_meeting(plan) || crew_start(&holder, &crew, hold) != BROOD_OK)
         return -1;
     const bool done = wait_for_holder(holder) && outlive(variant_of(plan), holder);
     (void)brood_process_stop(holder, BROOD_NOW, NULL);
     brood_process_drop(holder);
     close_meeting(plan);
-    return done ? meeting->end[0] - meeting->begin[0] : -1;
+    return done ? meeting->gathering.end[0] - meeting->gathering.begin[0] : -1;
 }

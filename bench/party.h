@@ -7,8 +7,6 @@
 
 #include <stdint.h>
 
-enum { MOST_PARTIES = 4 };
-
 struct party_plan {
     enum kind kind;
     int at;         // index of the variant in the lists of its kind, brood's list first
