@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Common to both benchmarks: measures rows in turn, so that they can be compared, and prints
+// Common to all benchmarks: measures rows in turn, so that they can be compared, and prints
 // them.
 //
 // A round measures every row once; odd rounds in reverse order, so that a machine that gets
@@ -19,8 +19,13 @@ struct row {
     // Returns nanoseconds per start or step; negative on failure. NULL: not available.
     double (*sample)(const void *what, const struct quota *quota);
     const void *what;
-    bool ours;       // must not fail
-    double *samples; // one per round, sorted after the last round; NULL: not available
+    bool ours; // must not fail
+    // Returns the nanoseconds of processor time per start or step of the last sample. NULL: not
+    // shown.
+    double (*effort)(const void *what);
+    const char *note; // shown behind the figures; or NULL
+    double *samples;  // one per round, sorted after the last round; NULL: not available
+    double *efforts;  // the same
 };
 
 struct table {
@@ -38,6 +43,13 @@ void table_measure(const struct table *table);
 // Prints the table under a caption, with times in units of `nanoseconds` nanoseconds.
 void table_print(const struct table *table, const char *caption, const char *unit,
                  double nanoseconds);
+
+// The row with the lowest median of those that are not ours; -1 if none is available.
+int table_best(const struct table *table);
+
+// The median of a row; negative if it is not available.
+double table_median(const struct table *table, int row);
+double table_median_effort(const struct table *table, int row);
 
 // Prints whether the median of row `ours` is at most `most` times that of row `theirs`, if both
 // are available.

@@ -1,0 +1,4 @@
+// SPDX-License-Identifier: MIT
+#include "carriers.h"
+
+const struct carrier boost_carrier = { .name = "Boost message_queue", .survives = "" };
