@@ -10,7 +10,7 @@ set(BROOD_CORE_SOURCES
   base/cpu.c base/exit.c base/invariant.c base/status.c base/time.c
   arena/allocator.c arena/arena.c arena/blocking.c arena/chunk.c arena/groups.c arena/heap.c
   arena/here.c arena/kinds.c arena/members.c arena/owner.c arena/process_slot.c arena/report.c
-  arena/self.c arena/space.c arena/spin.c arena/thread_slot.c
+  arena/self.c arena/space.c arena/spin.c arena/thread_slot.c arena/watch.c
   sync/barrier.c sync/condition.c sync/event.c sync/lock.c sync/lock_slot.c sync/object.c
   sync/once.c sync/parties.c sync/seat.c sync/semaphore.c
   thread/handlers.c thread/local.c thread/stop.c thread/thread.c
@@ -19,10 +19,11 @@ set(BROOD_CORE_SOURCES
   message/call.c message/chain.c message/chain_head.c message/chain_tail.c message/get.c
   message/in_place.c message/put.c message/queue.c message/queue_life.c message/user_entry.c
   message/users.c message/users_gone.c
+  message/wait_any.c message/waitable.c
   process/boot.c process/burial.c process/child.c process/children.c process/copy.c
   process/ending.c process/environment.c process/init.c process/method.c process/plan.c
   process/process.c process/served.c process/server.c process/standard.c process/start.c
-  process/target.c process/target_cache.c
+  process/target.c process/target_cache.c process/waitables.c
   insight/dump.c insight/snapshot.c)
 
 # The ports. Those for Linux and for macOS have src/posix in common.

@@ -90,6 +90,7 @@
 #include <brood/stop.h>
 #include <brood/thread.h>
 #include <brood/time.h>
+#include <brood/wait.h>
 #include <stdint.h>
 #include <stdlib.h>
 

@@ -7,6 +7,7 @@
 
 #include "arena/slots.h"
 #include "arena/wait.h"
+#include "arena/watch.h"
 #include "base/handle.h"
 #include "base/word.h"
 
@@ -24,13 +25,15 @@ void broodi_block_on(enum broodi_waits kind, uint64_t number, broodi_word *word,
 //
 // `kind` is the kind of the slot that contains the word, which broodi_slot_index then finds;
 // BROODI_THREAD also for the word of a struct brood_thread; BROODI_PRIVATE for any other word of
-// this process alone. A wake does not need it: it is there for waits for any of several objects,
-// which do not exist yet.
+// this process alone. By the kind the function knows whether the word can be watched (watch.h),
+// which the compiler then knows too: the rest is a load from a cache line that the caller has just
+// changed.
 static inline void broodi_changed(enum broodi_kind kind, broodi_word *word, uint32_t wake)
 {
-    (void)kind;
     if (wake > 0)
         broodi_wake(word, wake);
+    if (broodi_is_watchable(kind) && broodi_is_watched(word))
+        broodi_watch_notify(word);
 }
 
 #endif

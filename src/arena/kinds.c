@@ -46,6 +46,7 @@ struct boot {
     struct broodi_name_slot names[BROODI_FIRST];
     struct broodi_seat seats[BROODI_FIRST];
     struct broodi_key keys[BROODI_FIRST];
+    struct broodi_watch watches[BROODI_FIRST];
     struct broodi_chunk chunks[BROODI_FIRST];
 };
 
@@ -68,6 +69,7 @@ const struct broodi_kind_row broodi_kinds[BROODI_KINDS] = {
     [BROODI_CONDITION] = ROW("condition", conditions, OBJECTS, OBJECTS >> NARROW_BITS),
     [BROODI_SEAT] = ROW("seat", seats, THREADS, THREADS >> NARROW_BITS),
     [BROODI_KEY] = ROW("key", keys, THREADS, THREADS >> NARROW_BITS),
+    [BROODI_WATCH] = ROW("watch", watches, THREADS, THREADS >> NARROW_BITS),
     [BROODI_BARRIER] = ROW("barrier", barriers, OBJECTS, OBJECTS >> NARROW_BITS),
     [BROODI_PARTY] = ROW("party", parties, OBJECTS, OBJECTS >> NARROW_BITS),
     [BROODI_USER] = ROW("user", users, USERS, USERS >> NARROW_BITS),

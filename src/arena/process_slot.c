@@ -117,8 +117,8 @@ brood_status broodi_process_slot_allocate(const struct broodi_process_facts *fac
     // value, of the slot's next process, then finds `barrier_generation` cleared in the threads of
     // the last one.
     atomic_store_explicit(&slot->record, BROODI_RECORD_NONE, memory_order_release);
-    atomic_store_explicit(&slot->origin, (uint32_t)facts->origin, memory_order_release);
-    atomic_store_explicit(&slot->daemon, facts->daemon, memory_order_release);
+    const uint32_t daemon = facts->daemon ? BROODI_ORIGIN_DAEMON : 0;
+    atomic_store_explicit(&slot->origin, (uint32_t)facts->origin | daemon, memory_order_release);
     atomic_store_explicit(&slot->threads, 0, memory_order_relaxed);
     atomic_store_explicit(&slot->first_thread, BROODI_NONE, memory_order_relaxed);
     atomic_store_explicit(&slot->uses, 0, memory_order_relaxed);

@@ -40,7 +40,8 @@ static brood_exit unpack(uint32_t low)
 static bool is_served(const struct broodi_process_slot *slot)
 {
     const struct broodi_process_slot *own = process_at(broodi_here_process());
-    return atomic_load_explicit(&slot->origin, memory_order_relaxed) == BROODI_ORIGIN_FORKSERVER &&
+    const uint32_t origin = atomic_load_explicit(&slot->origin, memory_order_relaxed);
+    return (origin & BROODI_ORIGIN_MASK) == BROODI_ORIGIN_FORKSERVER &&
            atomic_load_explicit(&slot->parent, memory_order_relaxed) ==
                atomic_load_explicit(&own->parent, memory_order_relaxed);
 }

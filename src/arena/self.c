@@ -98,6 +98,8 @@ static bool begin_slot(struct broodi_self *self, uint32_t process, uint32_t inde
         broodi_seat_clear(broodi_slot(BROODI_SEAT, index));
     if (index < broodi_slot_limit(BROODI_KEY))
         broodi_key_clear(broodi_slot(BROODI_KEY, index));
+    if (index < broodi_slot_limit(BROODI_WATCH))
+        broodi_watch_clear(broodi_slot(BROODI_WATCH, index));
     atomic_store_explicit(&slot->waits, 0, memory_order_release);
     broodi_label_fit(slot->name, BROODI_LABEL, self->name);
     if (brood_os_life_begin(&slot->life, &id) != BROOD_OK) {

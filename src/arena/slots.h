@@ -14,9 +14,23 @@
 
 #include <brood/brood.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 enum { BROODI_LABEL = 7 }; // words of 8 bytes in a name
+
+// Words that threads can watch: how one begins, wherever it is. `watched` has the flags of watch.h,
+// and is in the cache line of the word, so that whoever changes the word finds it there.
+struct broodi_watchable {
+    broodi_word word;
+    _Atomic uint32_t other;
+    _Atomic uint32_t watched;
+};
+
+static inline _Atomic uint32_t *broodi_watched(broodi_word *word)
+{
+    return (void *)((unsigned char *)word + offsetof(struct broodi_watchable, watched));
+}
 
 // A process of the family. The parent takes the slot before the child exists and frees it when the
 // child has ended; the main process and a guest take their own. If the parent has no slot any more,
@@ -25,22 +39,24 @@ struct broodi_process_slot {
     // Low: enum broodi_process_phase in two bits. Above it, with DYING: the worker, a short owner,
     // or 0; with ENDED: how the fork server saw the process end (report.c).
     broodi_word state;
+    // The exit record. The process itself stores it, as late in its end as it can (ending.c): first
+    // `code`, then `record` with release. Loaded with acquire by the parent when it reaps the
+    // process, and by threads that decide whether the process's threads were killed
+    // (parties.c).
+    _Atomic uint32_t record;  // enum broodi_record
+    _Atomic uint32_t watched; // `state` is
     // Low: the pid. Stored by the process itself while STARTING, after `space`; 0 before that, and
     // again when a fork server reports the end of a process that never became LIVE. The generation
     // of both is that of `state`, so that a process that stores them late, when the slot belongs to
     // another one, does not change that one's.
     broodi_word pid;
     _Atomic broodi_owner parent; // 0 for the main process and for a guest
-    // The exit record. The process itself stores it, as late in its end as it can (ending.c): first
-    // `code`, then `record` with release. Loaded with acquire by the parent when it reaps the
-    // process, and by threads that decide whether the process's threads were killed
-    // (parties.c).
-    _Atomic uint32_t record; // enum broodi_record
+    broodi_word stop;            // see stop.h
     _Atomic int32_t code;
-    broodi_word stop; // see stop.h
+    _Atomic uint32_t stop_watched; // `stop` is
     // For brood_dump.
-    _Atomic uint32_t origin; // enum broodi_origin
-    _Atomic uint32_t daemon;
+    _Atomic uint32_t origin; // enum broodi_origin; and BROODI_ORIGIN_DAEMON
+    _Atomic uint32_t uses;   // 1: an entry of a list of users names the process, or did so
     _Atomic uint64_t name[BROODI_LABEL]; // truncated
     // Low: the lowest bits of the namespace of `pid`, brood_os_pid_namespace.
     broodi_word space;
@@ -51,8 +67,6 @@ struct broodi_process_slot {
     // scan of all threads.
     _Atomic uint32_t threads;
     _Atomic uint32_t first_thread;
-    _Atomic uint32_t uses; // 1: an entry of a list of users names the process, or did so
-    uint32_t reserved[1];
 };
 
 enum broodi_process_phase {
@@ -76,6 +90,8 @@ enum broodi_origin {
     BROODI_ORIGIN_SERVER, // spawned, as a fork server
     BROODI_ORIGIN_GUEST   // forked by the program, not by brood
 };
+
+enum { BROODI_ORIGIN_MASK = 0xff, BROODI_ORIGIN_DAEMON = 0x100 };
 
 enum broodi_record {
     BROODI_RECORD_NONE,
@@ -129,7 +145,8 @@ enum broodi_waits {
     BROODI_WAITS_THREAD,  // the end of a thread: its number
     BROODI_WAITS_PARENT,  // the end of the parent
     BROODI_WAITS_STOP,    // a request to stop
-    BROODI_WAITS_ONCE     // the end of a brood_once in its process
+    BROODI_WAITS_ONCE,    // the end of a brood_once in its process
+    BROODI_WAITS_ANY      // one of several things: how many they are
 };
 
 // Kind and number are one word, so that a reader never combines those of two waits.
@@ -146,6 +163,7 @@ static inline uint64_t broodi_waits_for(enum broodi_waits kind, uint64_t number)
 struct broodi_awaited_slot {
     broodi_word state;
     _Atomic uint32_t awaited; // 0 in a new object; 1 once a thread has begun to wait for it
+    _Atomic uint32_t watched; // of events and semaphores
 };
 
 struct broodi_lock_slot {
@@ -161,14 +179,16 @@ struct broodi_lock_slot {
 struct broodi_semaphore_slot {
     broodi_word state; // low: see semaphore.c
     _Atomic uint32_t awaited;
+    _Atomic uint32_t watched;
     _Atomic uint32_t maximum; // stored before the handle is returned
-    uint64_t reserved[6];
+    uint32_t unused;
+    uint64_t reserved[5];
 };
 
 struct broodi_event_slot {
     broodi_word state; // low: see event.c
     _Atomic uint32_t awaited;
-    uint32_t unused;
+    _Atomic uint32_t watched;
     uint64_t reserved[6];
 };
 
@@ -190,6 +210,12 @@ struct broodi_seat {
 // slot, and a table of its own, so that a waker's scan touches little memory.
 struct broodi_key {
     _Atomic uint64_t value; // what the thread waits for, or was claimed for; 0: nothing
+};
+
+// What a thread watches (watch.h). It has the number of the thread's slot, and a table of its own,
+// so that a scan touches little memory.
+struct broodi_watch {
+    _Atomic uint64_t mask; // a bit for each word, by its hash; 0: the thread watches nothing
 };
 
 struct broodi_barrier_slot {
@@ -298,8 +324,12 @@ struct broodi_queue_slot {
     uint64_t reserved_tail[4];
 
     broodi_word items;
+    uint32_t unused_items;
+    _Atomic uint32_t items_watched;
     broodi_word room;
-    uint64_t reserved_words[6];
+    uint32_t unused_room;
+    _Atomic uint32_t room_watched;
+    uint64_t reserved_words[4];
 };
 
 // A connection; see connection.c.
@@ -318,6 +348,11 @@ static inline void broodi_key_clear(struct broodi_key *key)
     atomic_store_explicit(&key->value, 0, memory_order_relaxed);
 }
 
+static inline void broodi_watch_clear(struct broodi_watch *watch)
+{
+    atomic_store_explicit(&watch->mask, 0, memory_order_relaxed);
+}
+
 struct broodi_name_slot {
     broodi_word state; // low: 1 once the rest is complete
     _Atomic uint64_t id;
@@ -325,5 +360,18 @@ struct broodi_name_slot {
     // between, the two states differ.
     _Atomic uint64_t name[(BROOD_REGISTRY_NAME_MAX + 1) / sizeof(uint64_t)]; // padded with zeros
 };
+
+#define BROODI_WATCHABLE(slot, word, flags)                                      \
+    _Static_assert(offsetof(struct slot, flags) - offsetof(struct slot, word) == \
+                       offsetof(struct broodi_watchable, watched),               \
+                   "the word is a broodi_watchable")
+_Static_assert(sizeof(struct broodi_process_slot) == 128, "a process has two cache lines");
+BROODI_WATCHABLE(broodi_process_slot, state, watched);
+BROODI_WATCHABLE(broodi_process_slot, stop, stop_watched);
+BROODI_WATCHABLE(broodi_awaited_slot, state, watched);
+BROODI_WATCHABLE(broodi_semaphore_slot, state, watched);
+BROODI_WATCHABLE(broodi_event_slot, state, watched);
+BROODI_WATCHABLE(broodi_queue_slot, items, items_watched);
+BROODI_WATCHABLE(broodi_queue_slot, room, room_watched);
 
 #endif

@@ -86,6 +86,10 @@
     STEP(USER_LEAVING, "the turn of a user ended, and its entry still says that it uses")          \
     STEP(USER_ENDED, "a list of users was ended, and its entries not freed")                       \
     STEP(USER_FREED, "a user's entry was detached from its object, and the slot not freed")        \
+    STEP(WATCH_MASKED, "a watcher stored its mask, and no object is marked as watched")            \
+    STEP(WATCH_FLAGGED, "a watcher marked the objects, and has not checked them")                  \
+    STEP(WATCH_CLEARED, "a changed object is not marked any more, and no watcher is woken")        \
+    STEP(WATCH_RUNG, "a changed object's watchers were woken, and the caller goes on")             \
     STEP(BLOCK_TAKEN, "a block's slot was taken, and no memory")                                   \
     STEP(BLOCK_PLACED, "a block has memory, and its slot does not record it")                      \
     STEP(BLOCK_WRITTEN, "a block's slot records its memory, and not that the record is complete")  \

@@ -84,6 +84,9 @@ static void add_wait(struct dump *dump, const struct broodi_snapshot_wait *wait)
     case BROODI_WAITS_ONCE:
         add(dump, "    waits for a brood_once of its process");
         break;
+    case BROODI_WAITS_ANY:
+        add(dump, "    waits for any of %" PRIu64, wait->number);
+        break;
     }
     end_line(dump);
 }

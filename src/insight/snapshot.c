@@ -65,10 +65,10 @@ static int64_t parent_of(const struct broodi_process_slot *slot)
     return broodi_process_pid(process_at(index));
 }
 
-static enum broodi_origin origin_of(const struct broodi_process_slot *slot)
+static enum broodi_origin origin_of(uint32_t origin)
 {
-    const uint32_t origin = atomic_load_explicit(&slot->origin, memory_order_acquire);
-    return origin < BROODI_ORIGIN_GUEST ? (enum broodi_origin)origin : BROODI_ORIGIN_GUEST;
+    const uint32_t known = origin & BROODI_ORIGIN_MASK;
+    return known < BROODI_ORIGIN_GUEST ? (enum broodi_origin)known : BROODI_ORIGIN_GUEST;
 }
 
 static bool has_ended(const struct broodi_snapshot_process *process, uint64_t state)
@@ -91,8 +91,9 @@ static bool copy_process(uint32_t index, struct broodi_snapshot_process *out)
     out->pid = broodi_process_pid(slot);
     out->is_elsewhere = out->pid != broodi_process_pid_here(slot);
     out->parent = parent_of(slot);
-    out->origin = origin_of(slot);
-    out->daemon = atomic_load_explicit(&slot->daemon, memory_order_acquire);
+    const uint32_t origin = atomic_load_explicit(&slot->origin, memory_order_acquire);
+    out->origin = origin_of(origin);
+    out->daemon = origin & BROODI_ORIGIN_DAEMON;
     out->asked_to_stop = broodi_stop_is_requested(broodi_word_load(&slot->stop));
     broodi_label_read(slot->name, BROODI_LABEL, out->name);
     if (broodi_word_load(&slot->state) != state)
@@ -149,7 +150,7 @@ static uint64_t object_of(uint64_t number)
 static void describe_wait(uint64_t waits, struct broodi_snapshot_wait *out)
 {
     const uint64_t kind = waits >> BROODI_WAITS_AT;
-    out->kind = kind <= BROODI_WAITS_ONCE ? (enum broodi_waits)kind : BROODI_WAITS_NOT;
+    out->kind = kind <= BROODI_WAITS_ANY ? (enum broodi_waits)kind : BROODI_WAITS_NOT;
     out->number = broodi_waits_for(BROODI_WAITS_NOT, waits);
     if (out->kind != BROODI_WAITS_OBJECT)
         return;

@@ -131,7 +131,7 @@ brood_status broodi_call_open(struct broodi_call *call, brood_queue queue, enum 
 
 // Waiting and waking
 
-static broodi_word *word_of(struct broodi_queue_slot *queue, enum broodi_side side)
+broodi_word *broodi_queue_word(struct broodi_queue_slot *queue, enum broodi_side side)
 {
     return side == BROODI_PRODUCERS ? &queue->room : &queue->items;
 }
@@ -163,14 +163,14 @@ static void notify(broodi_word *word, uint32_t count)
 
 void broodi_queue_notify(struct broodi_queue_slot *queue, enum broodi_side side, uint32_t count)
 {
-    notify(word_of(queue, side), count);
+    notify(broodi_queue_word(queue, side), count);
 }
 
 void broodi_queue_notify_all(struct broodi_queue_slot *queue)
 {
     for (enum broodi_side side = BROODI_PRODUCERS; side <= BROODI_CONSUMERS; side++) {
-        (void)announce(word_of(queue, side)); // so that the word changes in any case
-        notify(word_of(queue, side), BROODI_ALL);
+        (void)announce(broodi_queue_word(queue, side)); // so that the word changes in any case
+        notify(broodi_queue_word(queue, side), BROODI_ALL);
     }
 }
 
@@ -200,11 +200,30 @@ static bool is_ready(const struct broodi_call *call, enum broodi_side side)
                                     : broodi_chain_count(call->queue) > 0;
 }
 
+static bool is_ready_locked(const struct broodi_call *call, enum broodi_side side)
+{
+    struct broodi_item item;
+    return side == BROODI_PRODUCERS ? !broodi_queue_is_full(call->queue)
+                                    : broodi_queue_first(call, &item) != BROOD_NOT_FOUND;
+}
+
+// If a thread holds the lock now, it will announce what it changes.
+bool broodi_queue_is_ready(const struct broodi_call *call, enum broodi_side side, bool thorough)
+{
+    if (is_ready(call, side) || !thorough)
+        return is_ready(call, side);
+    if (broodi_queue_acquire(call->queue, side, BROOD_NOW) != BROOD_OK)
+        return false;
+    const bool ready = is_ready_locked(call, side);
+    broodi_queue_release(call->queue, side);
+    return ready;
+}
+
 // Waits, after an attempt without success, until another one is worth while. BROOD_TIMEOUT when the
 // time is over.
 static brood_status wait_for(struct broodi_call *call, enum broodi_side side)
 {
-    broodi_word *word = word_of(call->queue, side);
+    broodi_word *word = broodi_queue_word(call->queue, side);
     if (call->deadline == 0)
         call->deadline = broodi_deadline(call->timeout);
     const int64_t now = brood_os_clock();
@@ -227,9 +246,9 @@ static void pass_on(const struct broodi_call *call, enum broodi_side side)
 {
     if (!call->waited)
         return;
-    (void)announce(word_of(call->queue, side));
+    (void)announce(broodi_queue_word(call->queue, side));
     if (is_ready(call, side))
-        notify(word_of(call->queue, side), 1);
+        notify(broodi_queue_word(call->queue, side), 1);
 }
 
 // Repeats an attempt until it does not return BROOD_NOT_FOUND, which says that the queue is full or

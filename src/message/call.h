@@ -90,6 +90,13 @@ bool broodi_queue_is_closed(const struct broodi_queue_slot *queue);
 bool broodi_queue_has_room(const struct broodi_queue_slot *queue);
 uint32_t broodi_queue_reservations(const struct broodi_queue_slot *queue);
 
+// Whether a call on this side would not wait. Without `thorough` as far as can be seen without the
+// lock: then a message or room that a dead thread has left may be missed.
+bool broodi_queue_is_ready(const struct broodi_call *call, enum broodi_side side, bool thorough);
+
+// The word whose changes are announced to this side.
+broodi_word *broodi_queue_word(struct broodi_queue_slot *queue, enum broodi_side side);
+
 // Wakes up to `count` of the threads of this side that wait. The caller has changed the chain, and
 // has released the lock since.
 void broodi_queue_notify(struct broodi_queue_slot *queue, enum broodi_side side, uint32_t count);

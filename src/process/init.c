@@ -46,6 +46,7 @@
 #include "process/copy.h"
 #include "process/ending.h"
 #include "process/method.h"
+#include "process/waitables.h"
 #include "thread/handlers.h"
 #include "thread/locals.h"
 #include "thread/threads.h"
@@ -270,6 +271,7 @@ void brood_init_with(uint32_t header_version, int (*executable_atexit)(void (*)(
     broodi_here.race_checked = brood_os_race_is_checked();
     broodi_kinds_prepare(broodi_sweeps);
     broodi_users_prepare(broodi_users_gone);
+    broodi_waitables_prepare(broodi_waitable_rows);
     if (brood_os_boot_is_announced())
         begin_child(executable_atexit);
     begin_main(executable_atexit);

@@ -14,6 +14,7 @@
 #include "base/fail.h"
 #include "base/step.h"
 #include "os/os_clock.h"
+#include "sync/level.h"
 #include "sync/object.h"
 
 #include <brood/event.h>
@@ -84,6 +85,13 @@ static brood_status get_is_set(brood_event event, bool *out)
 brood_status brood_event_is_set(brood_event event, bool *out)
 {
     return broodi_answer("brood_event_is_set", get_is_set(event, out));
+}
+
+bool broodi_event_is_ready(uint64_t id, uint64_t first, uint64_t state)
+{
+    const uint32_t low = broodi_low(state);
+    return !broodi_handle_is_current(id, state) || (low & SET) ||
+           ((low ^ broodi_low(first)) & COUNT) != 0;
 }
 
 // The steps of a wait. Each returns BROOD_BUSY while the wait is not over.

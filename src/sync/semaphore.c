@@ -28,6 +28,7 @@
 #include "base/invariant.h"
 #include "base/step.h"
 #include "os/os_clock.h"
+#include "sync/level.h"
 #include "sync/object.h"
 
 #include <brood/semaphore.h>
@@ -176,6 +177,11 @@ brood_status brood_semaphore_release(brood_semaphore semaphore, uint32_t count)
                        (broodi_low(object.state) & WAITERS) ? count : 0);
         return BROOD_OK;
     }
+}
+
+bool broodi_semaphore_is_ready(uint64_t id, uint64_t state)
+{
+    return !broodi_handle_is_current(id, state) || (broodi_low(state) & VALUE) != 0;
 }
 
 static brood_status get_value(brood_semaphore semaphore, uint32_t *out)

@@ -17,6 +17,12 @@ static broodi_word *word_of(uint32_t process)
     return &((struct broodi_process_slot *)broodi_slot(BROODI_PROCESS, process))->stop;
 }
 
+broodi_word *broodi_stop_word(void)
+{
+    const uint32_t process = broodi_self_process();
+    return process == BROODI_NONE ? NULL : word_of(process);
+}
+
 void broodi_stop_request(uint32_t process)
 {
     atomic_fetch_or_explicit(&word_of(process)->state, ASKED, memory_order_seq_cst);
@@ -25,11 +31,11 @@ void broodi_stop_request(uint32_t process)
 
 void broodi_stop_notify_threads(void)
 {
-    const uint32_t process = broodi_self_process();
-    if (process == BROODI_NONE)
+    broodi_word *word = broodi_stop_word();
+    if (!word)
         return;
-    atomic_fetch_add_explicit(&word_of(process)->state, ONE_MORE, memory_order_seq_cst);
-    broodi_changed(BROODI_PROCESS, word_of(process), BROODI_ALL);
+    atomic_fetch_add_explicit(&word->state, ONE_MORE, memory_order_seq_cst);
+    broodi_changed(BROODI_PROCESS, word, BROODI_ALL);
 }
 
 bool broodi_stop_is_requested(uint64_t state)

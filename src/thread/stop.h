@@ -6,8 +6,13 @@
 #ifndef STOP_H
 #define STOP_H
 
+#include "base/word.h"
+
 #include <stdbool.h>
 #include <stdint.h>
+
+// The word of this process; NULL if it is a guest without a slot, and gets none.
+broodi_word *broodi_stop_word(void);
 
 // Requests the process in this slot to stop.
 void broodi_stop_request(uint32_t process);

@@ -37,17 +37,19 @@ struct brood_thread {
     struct broodi_member member;
     uint64_t id;
     broodi_word state;
+    int code;                 // written before the state becomes ENDED
+    _Atomic uint32_t watched; // `state` is
     brood_os_thread thread;
     brood_target target;
     void *arg;
     void *copy; // of the argument; NULL if the pointer itself was passed
-    int code;   // written before the state becomes ENDED
     bool daemon;
     atomic_bool asked;  // to stop
     atomic_bool leaves; // has called exit(), in its target or in a destructor behind it
 };
 
 _Static_assert(offsetof(struct brood_thread, member) == 0, "a thread begins with its member");
+BROODI_WATCHABLE(brood_thread, state, watched);
 
 static struct broodi_members threads; // that have not been reaped
 
@@ -89,6 +91,7 @@ static brood_thread *create(const char *name, const void *arg, size_t size)
     thread->copy = copy;
     thread->id = broodi_thread_number();
     broodi_race_ignore(&thread->state, sizeof thread->state);
+    broodi_race_ignore(&thread->watched, sizeof thread->watched);
     broodi_race_ignore(&thread->asked, sizeof thread->asked);
     return thread;
 }
@@ -316,14 +319,14 @@ brood_status broodi_thread_join(brood_thread *thread, int64_t deadline)
     }
 }
 
-static brood_status check_ours(const brood_thread *thread)
+brood_status broodi_thread_check(const brood_thread *thread)
 {
     return broodi_member_check(thread, "thread", "thread");
 }
 
 static brood_status request_stop(brood_thread *thread)
 {
-    const brood_status status = check_ours(thread);
+    const brood_status status = broodi_thread_check(thread);
     if (status != BROOD_OK)
         return status;
     broodi_race_release(&thread->asked);
@@ -340,7 +343,7 @@ brood_status brood_thread_request_stop(brood_thread *thread)
 
 static brood_status join(brood_thread *thread, brood_duration timeout, int *out_code)
 {
-    brood_status status = check_ours(thread);
+    brood_status status = broodi_thread_check(thread);
     if (status != BROOD_OK)
         return status;
     if (is_self(thread))
@@ -359,6 +362,16 @@ static brood_status join(brood_thread *thread, brood_duration timeout, int *out_
 brood_status brood_thread_join(brood_thread *thread, brood_duration timeout, int *out_code)
 {
     return broodi_answer("brood_thread_join", join(thread, timeout, out_code));
+}
+
+bool broodi_thread_is_joinable(const brood_thread *thread)
+{
+    return state_of(thread) > LEAVING || is_self(thread) || leaves_beside_caller(thread);
+}
+
+broodi_word *broodi_thread_word(brood_thread *thread)
+{
+    return &thread->state;
 }
 
 bool brood_thread_is_alive(brood_thread *thread)

@@ -4,6 +4,8 @@
 #ifndef THREADS_H
 #define THREADS_H
 
+#include "base/word.h"
+
 #include <brood/thread.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -21,6 +23,14 @@ void broodi_thread_leaves(void);
 // Waits for the thread, without the checks of brood_thread_join. Fails with BROOD_DEADLOCK if the
 // thread and the caller have both called exit().
 brood_status broodi_thread_join(brood_thread *thread, int64_t deadline);
+
+// For waits for any of several things. Whether a join would return at once: the thread has ended,
+// or the join would fail. And the word that changes when it ends.
+bool broodi_thread_is_joinable(const brood_thread *thread);
+broodi_word *broodi_thread_word(brood_thread *thread);
+
+// Fails unless this process has created the thread.
+brood_status broodi_thread_check(const brood_thread *thread);
 
 // From now on no thread can be started.
 void broodi_threads_close(void);

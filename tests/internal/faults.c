@@ -813,6 +813,48 @@ static void a_queue_that_fails_leaves_nothing(void **state)
         walk_twice(&scenarios[i]);
 }
 
+// Waits for more than fit the stack.
+static brood_status wait_for_many(void)
+{
+    enum { COUNT = 20 };
+    brood_waitable waitables[COUNT];
+    bool ready[COUNT];
+    brood_event event = { 0 };
+    brood_status status = brood_event_create(&event);
+    if (status != BROOD_OK)
+        return status;
+    for (int i = 0; i < COUNT; i++)
+        waitables[i] = brood_waitable_event(event);
+    status = brood_wait_any(waitables, COUNT, BROOD_MILLISECONDS(1), ready);
+    if (status == BROOD_TIMEOUT)
+        status = BROOD_OK;
+    if (status == BROOD_OK)
+        status = brood_event_set(event);
+    if (status == BROOD_OK)
+        status = brood_wait_any(waitables, COUNT, BROOD_FOREVER, ready);
+    assert_true(ready[0] == (status == BROOD_OK));
+    assert_status(brood_event_destroy(event), BROOD_OK);
+    return status;
+}
+
+static brood_status wait_for_many_elsewhere(void)
+{
+    return in_fresh_thread(wait_for_many);
+}
+
+static void a_wait_for_many_that_fails_leaves_nothing(void **state)
+{
+    (void)state;
+    const struct scenario scenarios[] = {
+        { .name = "waits for many", .run = wait_for_many, .allowed = { BROOD_NO_MEMORY } },
+        { .name = "waits for many of a new thread",
+          .run = wait_for_many_elsewhere,
+          .allowed = { BROOD_NO_MEMORY, BROOD_NO_RESOURCES } },
+    };
+    for (size_t i = 0; i < sizeof scenarios / sizeof scenarios[0]; i++)
+        walk_twice(&scenarios[i]);
+}
+
 // In a child: calls with the first fault, the second and so on, until one succeeds.
 static int get_with_faults(void *arg)
 {
@@ -1004,6 +1046,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_block_that_fails_leaves_nothing),
         cmocka_unit_test(a_block_that_cannot_be_mapped_can_be_later),
         cmocka_unit_test(a_queue_that_fails_leaves_nothing),
+        cmocka_unit_test(a_wait_for_many_that_fails_leaves_nothing),
         cmocka_unit_test(a_message_that_cannot_be_mapped_stays),
         cmocka_unit_test(an_heir_that_cannot_repair_leaves_that_to_the_next),
         cmocka_unit_test(locals_that_fail_leave_nothing),

@@ -359,6 +359,23 @@ static int get_message(struct member *member)
 }
 
 // A queue may be closed and destroyed while other members use it.
+// Waits, for a short time, for any of the things that the other acts change.
+static int wait_for_any(struct member *member)
+{
+    const brood_waitable all[] = {
+        brood_waitable_event(member->family.event),
+        brood_waitable_semaphore(member->family.semaphore),
+        brood_waitable_queue(member->family.queue),
+        brood_waitable_queue_room(member->family.queue),
+    };
+    bool ready[4];
+    const uint32_t first = number_below(member, 3);
+    const brood_status status = brood_wait_any(&all[first], 1, SHORT, ready);
+    CHECK(status == (ready[0] ? BROOD_OK : BROOD_TIMEOUT));
+    CHECK(brood_wait_any(all, 4, BROOD_SECONDS(60), ready) == BROOD_OK);
+    return 0;
+}
+
 static int use_queue_that_may_go(struct member *member)
 {
     char byte = 0;
@@ -482,6 +499,7 @@ static int (*const acts[])(struct member *) = {
     get_message,
     use_queue_that_may_go,
     use_list_of_users,
+    wait_for_any,
     start_process,
     hoard,
 };

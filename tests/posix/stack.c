@@ -37,6 +37,7 @@ static struct {
     brood_process *process;
     brood_thread *thread;
     brood_local local;
+    brood_waitable waitables[17]; // more than fit the stack
 } on;
 
 static int return_at_once(void *arg)
@@ -108,6 +109,14 @@ static void make_block(void)
 {
     (void)!brood_block_create(&on.block, 1000);
     (void)!brood_block_create(&on.large, LARGE);
+}
+
+static void make_waitables(void)
+{
+    (void)!brood_event_create(&on.event);
+    (void)!brood_queue_create(&on.queue, 2, 8);
+    for (size_t i = 0; i < sizeof on.waitables / sizeof on.waitables[0]; i++)
+        on.waitables[i] = i % 2 ? brood_waitable_event(on.event) : brood_waitable_queue(on.queue);
 }
 
 static unsigned char data[LARGE];
@@ -392,6 +401,13 @@ CALL(thread_join, brood_thread_join(on.thread, MEETING_PATIENCE, &code) == BROOD
 CALL(thread_name, brood_thread_name(on.thread))
 CALL(thread_request_stop, brood_thread_request_stop(on.thread) == BROOD_OK)
 CALL(version, brood_version())
+CALL(wait_any, brood_wait_any(on.waitables, 17, SOON, NULL) == BROOD_TIMEOUT)
+CALL(waitable_event, brood_waitable_event(on.event).kind)
+CALL(waitable_queue, brood_waitable_queue(on.queue).kind)
+CALL(waitable_queue_room, brood_waitable_queue_room(on.queue).kind)
+CALL(waitable_semaphore, brood_waitable_semaphore(on.semaphore).kind)
+CALL(waitable_stop, brood_waitable_stop().kind)
+CALL(waitable_thread, brood_waitable_thread(on.thread).kind)
 
 static const struct call {
     const char *name;
@@ -506,6 +522,13 @@ static const struct call {
     { "thread_request_stop", make_thread, call_thread_request_stop },
     { "thread_start", NULL, thread_start },
     { "version", NULL, call_version },
+    { "wait_any", make_waitables, call_wait_any },
+    { "waitable_event", make_event, call_waitable_event },
+    { "waitable_queue", make_empty_queue, call_waitable_queue },
+    { "waitable_queue_room", make_empty_queue, call_waitable_queue_room },
+    { "waitable_semaphore", make_semaphore, call_waitable_semaphore },
+    { "waitable_stop", NULL, call_waitable_stop },
+    { "waitable_thread", make_thread, call_waitable_thread },
 };
 
 enum { CALLS = sizeof calls / sizeof calls[0] };

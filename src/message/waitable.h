@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: MIT
+// The things that a thread can wait for: one row for each kind. Waits for any of several
+// (wait_any.c) know the kinds only through their rows, which brood_init passes in, since some of
+// them are implemented in layers above this one.
+#ifndef WAITABLE_H
+#define WAITABLE_H
+
+#include "arena/slots.h"
+
+#include <brood/status.h>
+#include <brood/wait.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+// brood_waitable.kind. The numbers are part of the ABI.
+enum broodi_waitable_kind {
+    BROODI_WAITABLE_NONE,
+    BROODI_WAITABLE_PROCESS,
+    BROODI_WAITABLE_THREAD,
+    BROODI_WAITABLE_FUTURE,
+    BROODI_WAITABLE_QUEUE,
+    BROODI_WAITABLE_QUEUE_ROOM,
+    BROODI_WAITABLE_CONNECTION,
+    BROODI_WAITABLE_CONNECTION_ROOM,
+    BROODI_WAITABLE_EVENT,
+    BROODI_WAITABLE_SEMAPHORE,
+    BROODI_WAITABLE_STOP,
+    BROODI_WAITABLE_PARENT,
+    BROODI_WAITABLE_NATIVE,
+    BROODI_WAITABLES
+};
+
+// A waitable, as long as a wait lasts.
+struct broodi_waiting {
+    brood_waitable waitable;
+    const struct broodi_waitable_row *row;
+    void *object;
+    broodi_word *word; // changes whenever the thing becomes ready; NULL: it has none
+    uint64_t first;    // the state when the wait began, for the kinds that need it
+};
+
+// A kind; `open` NULL: there is none with this number.
+struct broodi_waitable_row {
+    // Checks the waitable, and fills `object`, `word` and `first`. BROOD_INVALID for what names
+    // nothing; BROOD_OK for what is stale.
+    brood_status (*open)(struct broodi_waiting *waiting);
+    // Whether the thing is ready. It is not changed; but a `thorough` check may acquire locks to
+    // see what a dead thread has left, and is made once a second.
+    bool (*is_ready)(const struct broodi_waiting *waiting, bool thorough);
+};
+
+void broodi_waitables_prepare(const struct broodi_waitable_row rows[BROODI_WAITABLES]);
+
+// Fills one element. Fails as `open`, or with BROOD_INVALID for a kind that does not exist.
+brood_status broodi_waiting_open(struct broodi_waiting *waiting, brood_waitable waitable);
+
+// Checks all of them, and stores in `ready`, unless it is NULL, which are ready. True if any is.
+bool broodi_waiting_check(const struct broodi_waiting *waiting, size_t count, bool thorough,
+                          bool *ready);
+
+// The mask of their words; and marks them all, for the flag (watch.h).
+uint64_t broodi_waiting_mask(const struct broodi_waiting *waiting, size_t count);
+void broodi_waiting_mark(const struct broodi_waiting *waiting, size_t count, uint32_t flag);
+
+#endif
