@@ -3,6 +3,7 @@
 
 #include "arena/allocator.h"
 #include "arena/blocking.h"
+#include "arena/spin.h"
 #include "base/deadline.h"
 #include "base/fail.h"
 #include "base/step.h"
@@ -14,6 +15,8 @@
 
 #define WAITERS UINT32_C(1)
 #define ONE_CHANGE UINT32_C(2)
+
+enum { POLL = 200 }; // ns between the loads of a thread that polls
 
 brood_status broodi_call_begin_any(struct broodi_call *call, uint64_t id, brood_duration timeout)
 {
@@ -52,20 +55,26 @@ static brood_status repair(struct broodi_queue_slot *queue, enum broodi_side sid
     return BROOD_OK;
 }
 
-brood_status broodi_queue_acquire(struct broodi_queue_slot *queue, enum broodi_side side,
-                                  brood_duration timeout)
+// For the status of an acquisition: repairs the chain if the last holder died in a change of it.
+static brood_status take_over(struct broodi_queue_slot *queue, enum broodi_side side,
+                              brood_status acquired)
 {
-    brood_status status = broodi_queue_lock_acquire(index_of(queue), (uint32_t)side,
-                                                    timeout > grace ? timeout : grace);
     broodi_heap_take_over();
-    const bool died = status == BROOD_OWNER_DIED;
-    if (!died &&
-        (status != BROOD_OK || side == BROODI_CONSUMERS || !broodi_chain_is_damaged(queue)))
-        return status;
-    status = repair(queue, side);
+    if (acquired != BROOD_OWNER_DIED &&
+        (acquired != BROOD_OK || side == BROODI_CONSUMERS || !broodi_chain_is_damaged(queue)))
+        return acquired;
+    const brood_status status = repair(queue, side);
     if (status != BROOD_OK)
         broodi_queue_release(queue, side);
     return status;
+}
+
+brood_status broodi_queue_acquire(struct broodi_queue_slot *queue, enum broodi_side side,
+                                  brood_duration timeout)
+{
+    const brood_status status = broodi_queue_lock_acquire(index_of(queue), (uint32_t)side,
+                                                          timeout > grace ? timeout : grace);
+    return take_over(queue, side, status);
 }
 
 void broodi_queue_release(struct broodi_queue_slot *queue, enum broodi_side side)
@@ -112,9 +121,23 @@ void broodi_queue_finish(struct broodi_queue_slot *queue)
     broodi_queue_release(queue, BROODI_PRODUCERS);
 }
 
-brood_status broodi_call_enter(const struct broodi_call *call, enum broodi_side side)
+// What is left of the timeout. The first call starts the clock; 0 once the time is over.
+static brood_duration time_left(struct broodi_call *call)
 {
-    const brood_status status = broodi_queue_acquire(call->queue, side, call->timeout);
+    if (call->deadline == 0)
+        call->deadline = broodi_deadline(call->timeout);
+    if (call->deadline == 0 || call->deadline == INT64_MAX)
+        return call->deadline;
+    const int64_t now = brood_os_clock();
+    return now < call->deadline ? call->deadline - now : 0;
+}
+
+brood_status broodi_call_enter(struct broodi_call *call, enum broodi_side side)
+{
+    const brood_status status =
+        broodi_queue_lock_take(index_of(call->queue), (uint32_t)side)
+            ? take_over(call->queue, side, BROOD_OK)
+            : broodi_queue_acquire(call->queue, side, time_left(call));
     if (status != BROOD_OK || broodi_call_is_current(call))
         return status;
     broodi_call_leave(call, side);
@@ -193,8 +216,7 @@ bool broodi_queue_has_room(const struct broodi_queue_slot *queue)
 // Whether a call on this side would not wait, as far as can be seen without the lock.
 static bool is_ready(const struct broodi_call *call, enum broodi_side side)
 {
-    if (!broodi_call_is_current(call) || broodi_queue_is_closed(call->queue) ||
-        (call->is_over && call->is_over(call)))
+    if (!broodi_call_is_current(call) || broodi_queue_is_closed(call->queue))
         return true;
     return side == BROODI_PRODUCERS ? broodi_queue_has_room(call->queue)
                                     : broodi_chain_count(call->queue) > 0;
@@ -219,22 +241,30 @@ bool broodi_queue_is_ready(const struct broodi_call *call, enum broodi_side side
     return ready;
 }
 
+// Polls for a short time. Returns whether another attempt is worth while.
+static bool spin(const struct broodi_call *call, enum broodi_side side)
+{
+    struct broodi_spin spin = broodi_spin_begin(POLL, POLL);
+    bool ready;
+    while (!(ready = is_ready(call, side)) && broodi_spin_wait(&spin))
+        continue;
+    broodi_spin_end(&spin, ready);
+    return ready;
+}
+
 // Waits, after an attempt without success, until another one is worth while. BROOD_TIMEOUT when the
 // time is over.
 static brood_status wait_for(struct broodi_call *call, enum broodi_side side)
 {
     broodi_word *word = broodi_queue_word(call->queue, side);
-    if (call->deadline == 0)
-        call->deadline = broodi_deadline(call->timeout);
-    const int64_t now = brood_os_clock();
-    if (now >= call->deadline)
+    if (time_left(call) == 0)
         return BROOD_TIMEOUT;
-    if (call->deadline != INT64_MAX)
-        call->timeout = call->deadline - now;
+    if (spin(call, side))
+        return BROOD_OK;
     const uint64_t state = announce(word);
     broodi_step(BROODI_STEP_QUEUE_ANNOUNCED);
     call->waited = true;
-    if (is_ready(call, side))
+    if (is_ready(call, side) || (call->is_over && call->is_over(call)))
         return BROOD_OK;
     broodi_block_on(BROODI_WAITS_OBJECT, call->id, word, state, call->holder, call->deadline);
     broodi_heap_rest();

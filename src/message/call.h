@@ -10,7 +10,8 @@
 // Two words are there to wait for: `items`, for consumers of an empty queue, and `room`, for
 // producers of a full one. The low half of each is {changes 31, WAITERS 1}.
 //
-//   waiter:  sets WAITERS, then checks the chain again, then waits while the word stays the same
+//   waiter:  polls the chain for a short time (spin.h); then sets WAITERS, checks the chain again,
+//            and waits while the word stays the same
 //   other:   changes the chain, then loads the word; if WAITERS is set, it clears the flag, counts
 //            a change and wakes as many as it has made room or items for
 //
@@ -18,7 +19,8 @@
 // been woken may be the only one that knows of the others, since the flag is clear: before it
 // returns it sets the flag again, and wakes the next if there is something left. A thread that is
 // killed between its change and its wake, or after it was woken, is made good by the second for
-// which broodi_wait waits at most.
+// which broodi_wait waits at most. A thread that polls is not known to others, and costs them no
+// wake.
 #ifndef CALL_H
 #define CALL_H
 
@@ -40,8 +42,8 @@ struct broodi_call {
     uint64_t id;
     struct broodi_queue_slot *queue;
     brood_duration timeout;
-    int64_t deadline; // 0 until the call has to wait
-    bool waited;
+    int64_t deadline; // 0 until the call has to wait: one for all of its waits
+    bool waited;      // the call has set WAITERS
     // For a direction of a connection. A thread whose end ends a wait, too, or BROODI_NONE; an
     // attempt sets it before it returns BROOD_NOT_FOUND.
     uint32_t holder;
@@ -61,7 +63,7 @@ bool broodi_call_is_current(const struct broodi_call *call);
 
 // Acquires the lock of this side; if its holder has died, the chain is repaired. Also fails with
 // BROOD_STALE, BROOD_TIMEOUT, BROOD_DEADLOCK, BROOD_NO_RESOURCES.
-brood_status broodi_call_enter(const struct broodi_call *call, enum broodi_side side);
+brood_status broodi_call_enter(struct broodi_call *call, enum broodi_side side);
 void broodi_call_leave(const struct broodi_call *call, enum broodi_side side);
 
 // Begins the call and enters.

@@ -21,7 +21,7 @@ brood_status broodi_queue_make(const struct broodi_queue_form *form, uint64_t *o
 
 // Ends the queue of the call, and frees it. The caller holds no lock. Fails with BROOD_STALE; and,
 // with nothing changed, with BROOD_TIMEOUT, BROOD_DEADLOCK, BROOD_NO_MEMORY, BROOD_NO_RESOURCES.
-brood_status broodi_queue_end(const struct broodi_call *call);
+brood_status broodi_queue_end(struct broodi_call *call);
 
 // Removes all messages that there are at the beginning, and returns how many. The caller holds the
 // consumers' lock.

@@ -69,7 +69,7 @@ uint32_t broodi_queue_remove_all(struct broodi_queue_slot *queue)
     return removed;
 }
 
-brood_status broodi_queue_end(const struct broodi_call *call)
+brood_status broodi_queue_end(struct broodi_call *call)
 {
     brood_status status = broodi_call_enter(call, BROODI_PRODUCERS);
     if (status != BROOD_OK)

@@ -241,6 +241,18 @@ static brood_status acquire_contended(uint64_t id, struct broodi_lock_slot *slot
     return persist(&attempt);
 }
 
+// Takes the lock if it is free and nobody waits for it.
+static inline bool take_free(uint64_t id, struct broodi_lock_slot *slot, uint32_t self)
+{
+    const uint64_t state = atomic_load_explicit(&slot->state.state, memory_order_relaxed);
+    if (broodi_low(state) != 0 || !broodi_handle_is_current(id, state) || !swap(slot, state, self))
+        return false;
+    broodi_step(BROODI_STEP_LOCK_TAKEN);
+    set_depth(slot, 1);
+    broodi_race_acquire(slot);
+    return true;
+}
+
 // Acquires a lock that was not free, or whose word has changed meanwhile. Apart, so that the way of
 // a free lock needs few registers.
 static BROODI_NOINLINE brood_status acquire_later(uint64_t id, struct broodi_lock_slot *slot,
@@ -260,15 +272,9 @@ static inline brood_status acquire_slot(uint64_t id, struct broodi_lock_slot *sl
     const uint32_t self = find_self();
     if (!self)
         return BROOD_NO_RESOURCES;
-    const uint64_t state = atomic_load_explicit(&slot->state.state, memory_order_relaxed);
     count_held(self, 1);
     broodi_step(BROODI_STEP_LOCK_COUNTED);
-    if (broodi_low(state) != 0 || !broodi_handle_is_current(id, state) || !swap(slot, state, self))
-        return acquire_later(id, slot, self, timeout);
-    broodi_step(BROODI_STEP_LOCK_TAKEN);
-    set_depth(slot, 1);
-    broodi_race_acquire(slot);
-    return BROOD_OK;
+    return take_free(id, slot, self) ? BROOD_OK : acquire_later(id, slot, self, timeout);
 }
 
 static brood_status acquire(brood_lock lock, brood_duration timeout)
@@ -398,6 +404,21 @@ brood_status broodi_queue_lock_acquire(uint32_t queue, uint32_t side, brood_dura
     const uint32_t index = queue_lock(queue, side);
     return acquire_slot(broodi_handle_of(BROODI_QUEUE_LOCK, index),
                         broodi_slot(BROODI_QUEUE_LOCK, index), timeout);
+}
+
+bool broodi_queue_lock_take(uint32_t queue, uint32_t side)
+{
+    const uint32_t self = find_self();
+    const uint32_t index = queue_lock(queue, side);
+    if (!self)
+        return false;
+    count_held(self, 1);
+    broodi_step(BROODI_STEP_LOCK_COUNTED);
+    if (take_free(broodi_handle_of(BROODI_QUEUE_LOCK, index), broodi_slot(BROODI_QUEUE_LOCK, index),
+                  self))
+        return true;
+    count_held(self, UINT32_MAX);
+    return false;
 }
 
 void broodi_queue_lock_release(uint32_t queue, uint32_t side)

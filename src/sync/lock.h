@@ -28,6 +28,9 @@ brood_status broodi_queue_locks_make(uint32_t queue);
 brood_status broodi_queue_lock_acquire(uint32_t queue, uint32_t side, brood_duration timeout);
 void broodi_queue_lock_release(uint32_t queue, uint32_t side);
 
+// Takes the lock if it is free and no thread waits for it; false if not.
+bool broodi_queue_lock_take(uint32_t queue, uint32_t side);
+
 // For condition.c. BROOD_OK if the calling thread holds the lock; otherwise the status that
 // brood_lock_release would return.
 brood_status broodi_lock_is_held(brood_lock lock);
