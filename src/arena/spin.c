@@ -129,6 +129,6 @@ void broodi_spin_end(const struct broodi_spin *spin, bool found)
     const uint32_t budget = budget_of(spin->self);
     if (found && spin->left < budget && spin->yields == BROODI_SPIN_YIELDS)
         spin->self->spin_budget = lesser(budget * 2, BROODI_SPIN_MOST);
-    else if (!found && spin->yields == 0)
+    else if (found ? spin->yields < BROODI_SPIN_YIELDS : spin->yields == 0)
         spin->self->spin_budget = budget / 2 > BROODI_SPIN_LEAST ? budget / 2 : BROODI_SPIN_LEAST;
 }

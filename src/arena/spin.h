@@ -14,8 +14,9 @@
 //
 // With one usable processor nothing changes while a thread pauses, so it yields a few times and
 // blocks. Otherwise it pauses for up to its budget, of 5 us at most, and then yields a few times.
-// Each thread has a budget, which is halved when it has polled in vain, and doubled when a pause
-// was enough.
+// Each thread has a budget, which is halved when it has paused in vain, and doubled when a pause
+// was enough. A pause was in vain, too, if what the thread waits for came only once it had yielded:
+// then the thread that it waits for most likely needed this processor.
 #ifndef SPIN_H
 #define SPIN_H
 
