@@ -4,6 +4,7 @@
 #define OS_STDIO_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 // Flushes stdout and stderr, each unless another thread has it locked. With `all`, then flushes
 // every stream, which blocks as long as another thread has one locked. Without `all` it never
@@ -23,8 +24,11 @@ void brood_os_stdio_discard(void);
 // Ends the process at once with this exit status, without running any handler.
 _Noreturn void brood_os_process_exit(int code);
 
-// Writes "brood: <line>" to stderr in one call. If the reader is gone, the process gets no
-// SIGPIPE.
+// Writes the concatenated parts, 8 at most, and the end of a line to stderr in one call. A very
+// long line may be truncated. If the reader is gone, the process gets no SIGPIPE.
+void brood_os_stdio_write(const char *const *parts, size_t count);
+
+// Writes the line "brood: <line>" to stderr in the same way.
 void brood_os_stdio_print(const char *line);
 
 // Calls brood_os_stdio_print and ends the process with status 70. For a process that cannot go on.

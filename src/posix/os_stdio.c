@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/uio.h>
@@ -63,27 +64,30 @@ static void consume_broken_pipe(const sigset_t *only)
         (void)sigwait(only, &taken);
 }
 
-void brood_os_stdio_print(const char *line)
+void brood_os_stdio_write(const char *const *parts, size_t count)
 {
-    char prefix[] = "brood: ";
-    char end[] = "\n";
-    char text[1024];
-    const size_t length = strnlen(line, sizeof text);
-    memcpy(text, line, length);
-    const struct iovec parts[] = {
-        { prefix, sizeof prefix - 1 },
-        { text, length },
-        { end, 1 },
-    };
+    enum { MOST = 8 };
+    static const char end[] = "\n";
+    struct iovec vector[MOST + 1];
+    const int used = count < MOST ? (int)count : MOST;
+    for (int i = 0; i < used; i++)
+        vector[i] = (struct iovec){ (void *)(uintptr_t)parts[i], strlen(parts[i]) };
+    vector[used] = (struct iovec){ (void *)(uintptr_t)end, 1 };
     sigset_t only;
     sigset_t before;
     sigemptyset(&only);
     sigaddset(&only, SIGPIPE);
     pthread_sigmask(SIG_BLOCK, &only, &before);
     const bool was_pending = is_pending(SIGPIPE);
-    if (writev(STDERR_FILENO, parts, 3) < 0 && errno == EPIPE && !was_pending)
+    if (writev(STDERR_FILENO, vector, used + 1) < 0 && errno == EPIPE && !was_pending)
         consume_broken_pipe(&only);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
+void brood_os_stdio_print(const char *line)
+{
+    const char *const parts[] = { "brood: ", line };
+    brood_os_stdio_write(parts, 2);
 }
 
 _Noreturn void brood_os_process_refuse(const char *line)

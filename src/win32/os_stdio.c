@@ -50,15 +50,22 @@ static size_t append(char *text, size_t at, size_t room, const char *what)
     return at + part;
 }
 
-void brood_os_stdio_print(const char *line)
+void brood_os_stdio_write(const char *const *parts, size_t count)
 {
-    enum { ROOM = 1024, END = 2 };
+    enum { ROOM = 4096, END = 2 };
     char text[ROOM];
-    size_t length = append(text, 0, ROOM - END, "brood: ");
-    length = append(text, length, ROOM - END, line);
+    size_t length = 0;
+    for (size_t i = 0; i < count; i++)
+        length = append(text, length, ROOM - END, parts[i]);
     length = append(text, length, ROOM, "\r\n");
     DWORD written;
     (void)WriteFile(GetStdHandle(STD_ERROR_HANDLE), text, (DWORD)length, &written, NULL);
+}
+
+void brood_os_stdio_print(const char *line)
+{
+    const char *const parts[] = { "brood: ", line };
+    brood_os_stdio_write(parts, 2);
 }
 
 _Noreturn void brood_os_process_refuse(const char *line)
