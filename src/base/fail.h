@@ -30,4 +30,17 @@ brood_status broodi_fail(brood_status status, const char *format, ...) BROODI_PR
 void broodi_keep_errno(void);
 brood_status broodi_answer_to(const char *operation, brood_status status);
 
+// The last failure of a thread. A function of the program that is called in the middle of a call
+// may fail in calls of its own: so the caller saves the failure before, and restores it after.
+struct broodi_failure {
+    const char *operation;
+    brood_status status;
+    int error;                 // errno before the call
+    brood_status cause_status; // the status that `cause` explains; BROOD_OK: none
+    char cause[384];
+};
+
+void broodi_failure_save(struct broodi_failure *out);
+void broodi_failure_restore(const struct broodi_failure *saved);
+
 #endif

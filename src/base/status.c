@@ -21,15 +21,9 @@ static const struct {
 #undef BROOD_STATUS_ROW
 };
 
-// The last failure of a thread. brood_last_error composes the sentence, so failures stay cheap.
-static BROODI_THREAD_LOCAL struct {
-    const char *operation;
-    brood_status status;
-    int error;                 // errno before the call
-    brood_status cause_status; // the status that `cause` explains; BROOD_OK: none
-    char cause[384];
-    char sentence[512];
-} last;
+// brood_last_error composes the sentence, so failures stay cheap.
+static BROODI_THREAD_LOCAL struct broodi_failure last;
+static BROODI_THREAD_LOCAL char sentence[512];
 
 static bool is_status(brood_status status)
 {
@@ -80,13 +74,23 @@ brood_status broodi_answer_to(const char *operation, brood_status status)
     return status;
 }
 
+void broodi_failure_save(struct broodi_failure *out)
+{
+    *out = last;
+}
+
+void broodi_failure_restore(const struct broodi_failure *saved)
+{
+    last = *saved;
+}
+
 const char *brood_last_error(void)
 {
     if (!last.operation)
         return "";
-    (void)snprintf(last.sentence, sizeof last.sentence, "%s: %s%s%s", last.operation,
+    (void)snprintf(sentence, sizeof sentence, "%s: %s%s%s", last.operation,
                    brood_status_text(last.status), last.cause[0] ? ": " : "", last.cause);
-    return last.sentence;
+    return sentence;
 }
 
 #if defined(BROOD_TESTING)
