@@ -9,8 +9,8 @@ include(CheckCCompilerFlag)
 set(BROOD_CORE_SOURCES
   base/cpu.c base/exit.c base/invariant.c base/status.c base/time.c
   arena/allocator.c arena/arena.c arena/blocking.c arena/chunk.c arena/groups.c arena/heap.c
-  arena/here.c arena/kinds.c arena/members.c arena/owner.c arena/process_slot.c arena/report.c
-  arena/self.c arena/space.c arena/spin.c arena/thread_slot.c arena/watch.c
+  arena/here.c arena/kinds.c arena/log.c arena/members.c arena/owner.c arena/process_slot.c
+  arena/report.c arena/self.c arena/space.c arena/spin.c arena/thread_slot.c arena/watch.c
   sync/barrier.c sync/condition.c sync/event.c sync/lock.c sync/lock_slot.c sync/object.c
   sync/once.c sync/parties.c sync/seat.c sync/semaphore.c
   thread/handlers.c thread/local.c thread/stop.c thread/thread.c

@@ -80,6 +80,7 @@
 #include <brood/export.h>
 #include <brood/local.h>
 #include <brood/lock.h>
+#include <brood/log.h>
 #include <brood/once.h>
 #include <brood/process.h>
 #include <brood/queue.h>

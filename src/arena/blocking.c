@@ -1,9 +1,39 @@
 // SPDX-License-Identifier: MIT
 #include "arena/blocking.h"
 
+#include "arena/log.h"
 #include "arena/self.h"
 #include "base/invariant.h"
+#include "os/os_clock.h"
 #include "os/os_guard.h"
+
+enum {
+    LONG_WAIT = 990000000, // ns: a wait that ended by the limit of a second in broodi_wait
+    SAME_WAIT = 10000000,  // at most, between the ends and beginnings of two parts of one wait
+};
+
+// The threads that wait for a lock of the library may hold others.
+static bool is_of_the_library(enum broodi_waits kind, uint64_t number)
+{
+    const uint32_t object = broodi_handle_unpack(number).kind;
+    return kind == BROODI_WAITS_OBJECT &&
+           (object == BROODI_OWN_LOCK || object == BROODI_QUEUE_LOCK);
+}
+
+// A wait that is continued at once has its line already.
+static void log_long_wait(enum broodi_waits kind, uint64_t number, int64_t since)
+{
+    struct broodi_self *self = broodi_self_known();
+    const int64_t now = brood_os_clock();
+    if (!self || now - since < LONG_WAIT || is_of_the_library(kind, number))
+        return;
+    const uint64_t waits = broodi_waits_for(kind, number);
+    const bool is_same = self->reported == waits && since - self->reported_at < SAME_WAIT;
+    if (!is_same)
+        broodi_log_wait(kind, number);
+    self->reported = waits;
+    self->reported_at = brood_os_clock();
+}
 
 void broodi_block_on(enum broodi_waits kind, uint64_t number, broodi_word *word, uint64_t expected,
                      uint32_t holder, int64_t deadline)
@@ -13,7 +43,10 @@ void broodi_block_on(enum broodi_waits kind, uint64_t number, broodi_word *word,
         broodi_wait(word, expected, holder, deadline);
         return;
     }
+    const int64_t since = broodi_log_wants(BROOD_LOG_DEBUG) ? brood_os_clock() : 0;
     const uint64_t before = broodi_self_block(kind, number);
     broodi_wait(word, expected, holder, deadline);
     broodi_self_unblock(before);
+    if (since)
+        log_long_wait(kind, number, since);
 }

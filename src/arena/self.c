@@ -3,6 +3,7 @@
 
 #include "arena/allocator.h"
 #include "arena/family.h"
+#include "arena/log.h"
 #include "arena/process_slot.h"
 #include "arena/thread_slot.h"
 #include "base/deadline.h"
@@ -137,6 +138,9 @@ static uint64_t set_waits(uint64_t waits)
         return 0;
     struct broodi_thread_slot *slot = broodi_slot(BROODI_THREAD, index);
     const uint64_t before = atomic_load_explicit(&slot->waits, memory_order_relaxed);
+    // A thread that handles the line of a wait is still in that wait: the allocator must know it.
+    if (broodi_self_known()->reports_wait)
+        return before;
     // Release: the caller's loads of the object are done before its slot stops naming the object.
     // Pairs with the acquire in waits_for() of allocator.c.
     atomic_store_explicit(&slot->waits, waits, memory_order_release);
@@ -310,8 +314,16 @@ static brood_status await_parent(int64_t deadline)
     if (deadline <= 0)
         return brood_os_parent_await_end(broodi_here.parent_pid, broodi_here.parent_birth, 0);
     const uint64_t before = broodi_self_block(BROODI_WAITS_PARENT, 0);
-    const brood_status status =
-        brood_os_parent_await_end(broodi_here.parent_pid, broodi_here.parent_birth, deadline);
+    brood_status status = BROOD_TIMEOUT;
+    if (broodi_log_wants(BROOD_LOG_DEBUG)) {
+        const int64_t soon = broodi_until(deadline, brood_clock(), BROOD_SECONDS(1));
+        status = brood_os_parent_await_end(broodi_here.parent_pid, broodi_here.parent_birth, soon);
+        if (status == BROOD_TIMEOUT)
+            broodi_log_wait(BROODI_WAITS_PARENT, 0);
+    }
+    if (status == BROOD_TIMEOUT)
+        status =
+            brood_os_parent_await_end(broodi_here.parent_pid, broodi_here.parent_birth, deadline);
     broodi_self_unblock(before);
     return status;
 }

@@ -30,6 +30,14 @@ struct broodi_self {
     uint32_t spins;
     uint32_t spin_budget;
 
+    // log.c. The thread is inside the log's handler, which handles the line of a wait of the
+    // thread: its slot keeps naming that wait.
+    bool reports_wait;
+    // blocking.c. The last wait that has such a line, and the end of its last part:
+    // broodi_waits_for(); 0: none.
+    uint64_t reported;
+    int64_t reported_at;
+
     struct broodi_local_value *locals; // local.c
     uint32_t local_count;
 };

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
-// The layout of a boot record: a fixed head, the target, two strings with their terminating zeros,
-// and the argument at a multiple of ALIGNMENT. Parent and child run the same image, so numbers keep
-// their native byte order and layout; the head is what a decoder checks that by.
+// The layout of a boot record: a fixed head, the target, the log's handler if there is one, two
+// strings with their terminating zeros, and the argument at a multiple of ALIGNMENT. Parent and
+// child run the same image, so numbers keep their native byte order and layout; the head is what a
+// decoder checks that by.
 #include "process/boot.h"
 
 #include "base/fail.h"
@@ -12,7 +13,7 @@
 
 #define MAGIC UINT64_C(0x746f6f62646f7262) // "brodboot"
 
-enum { VERSION = 1, ALIGNMENT = 64 };
+enum { VERSION = 2, ALIGNMENT = 64 };
 
 struct head {
     _Alignas(8) uint64_t magic;
@@ -23,6 +24,7 @@ struct head {
     uint64_t checksum;         // of the whole record, with this field zero
     struct broodi_boot fields; // with NULL for the pointers
     uint64_t target_at;        // offsets from the start of the record
+    uint64_t log_at;           // 0: none
     uint64_t name_at;
     uint64_t identity_at;
     uint64_t arg_at;
@@ -66,18 +68,44 @@ void broodi_boot_seal(unsigned char *record, size_t size)
     memcpy(record, &head, sizeof head);
 }
 
+// Each target begins at a multiple of eight.
+static uint64_t round_up(uint64_t size, uint64_t unit)
+{
+    return (size + unit - 1) / unit * unit;
+}
+
+// Stores where everything but the head begins, and the size of the record.
+static void lay_out(const struct broodi_boot *boot, struct head *head)
+{
+    head->head_size = sizeof *head;
+    head->target_at = sizeof *head;
+    const uint64_t target_end = head->target_at + boot->target->size;
+    head->log_at = boot->log ? round_up(target_end, sizeof(uint64_t)) : 0;
+    head->name_at = boot->log ? head->log_at + boot->log->size : target_end;
+    head->identity_at = head->name_at + strlen(boot->name) + 1;
+    head->arg_at = round_up(head->identity_at + strlen(boot->identity) + 1, ALIGNMENT);
+    head->size = head->arg_at + boot->arg_size;
+}
+
+static void copy(unsigned char *record, const struct broodi_boot *boot, const struct head *head)
+{
+    memset(record, 0, (size_t)head->arg_at);
+    memcpy(record, head, sizeof *head);
+    memcpy(record + head->target_at, boot->target, (size_t)boot->target->size);
+    if (boot->log)
+        memcpy(record + head->log_at, boot->log, (size_t)boot->log->size);
+    memcpy(record + head->name_at, boot->name, strlen(boot->name));
+    memcpy(record + head->identity_at, boot->identity, strlen(boot->identity));
+    if (boot->arg_size > 0)
+        memcpy(record + head->arg_at, boot->arg, (size_t)boot->arg_size);
+}
+
 unsigned char *broodi_boot_encode(const struct broodi_boot *boot, size_t *out_size)
 {
     struct head head = {
         .magic = MAGIC, .version = VERSION, .library = BROOD_VERSION_NUMBER, .fields = *boot
     };
-    head.head_size = sizeof head;
-    head.target_at = sizeof head;
-    head.name_at = head.target_at + boot->target->size;
-    head.identity_at = head.name_at + strlen(boot->name) + 1;
-    const uint64_t texts_end = head.identity_at + strlen(boot->identity) + 1;
-    head.arg_at = (texts_end + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
-    head.size = head.arg_at + boot->arg_size;
+    lay_out(boot, &head);
     if (head.size > PTRDIFF_MAX || head.size < boot->arg_size)
         return NULL;
     unsigned char *record = broodi_alloc((size_t)head.size);
@@ -86,14 +114,9 @@ unsigned char *broodi_boot_encode(const struct broodi_boot *boot, size_t *out_si
     head.fields.name = NULL;
     head.fields.identity = NULL;
     head.fields.target = NULL;
+    head.fields.log = NULL;
     head.fields.arg = NULL;
-    memset(record, 0, (size_t)head.arg_at);
-    memcpy(record, &head, sizeof head);
-    memcpy(record + head.target_at, boot->target, (size_t)boot->target->size);
-    memcpy(record + head.name_at, boot->name, strlen(boot->name));
-    memcpy(record + head.identity_at, boot->identity, strlen(boot->identity));
-    if (boot->arg_size > 0)
-        memcpy(record + head.arg_at, boot->arg, (size_t)boot->arg_size);
+    copy(record, boot, &head);
     broodi_boot_seal(record, (size_t)head.size);
     *out_size = (size_t)head.size;
     return record;
@@ -142,10 +165,12 @@ brood_status broodi_boot_decode(const unsigned char *record, size_t size, uint64
         return broodi_fail(BROOD_INVALID, "the boot record is for another child");
     *out = head.fields;
     out->target = target_at(record, &head, head.target_at);
+    out->log = target_at(record, &head, head.log_at);
     out->name = text_at(record, &head, head.name_at);
     out->identity = text_at(record, &head, head.identity_at);
-    if (!out->target || !out->name || !out->identity || head.arg_at < sizeof head ||
-        head.arg_at % ALIGNMENT != 0 || head.arg_at > size || out->arg_size != size - head.arg_at)
+    if (!out->target || (head.log_at != 0 && !out->log) || !out->name || !out->identity ||
+        head.arg_at < sizeof head || head.arg_at % ALIGNMENT != 0 || head.arg_at > size ||
+        out->arg_size != size - head.arg_at)
         return broodi_fail(BROOD_INVALID, "the boot record is damaged");
     out->arg = out->arg_size ? record + head.arg_at : NULL;
     return BROOD_OK;

@@ -21,13 +21,16 @@ struct broodi_boot {
     // The start method that the parent has chosen as its default; BROOD_START_DEFAULT: none.
     int32_t method;
 
+    int32_t log_level; // of the log's handler
+
     int64_t parent_pid;
     uint64_t parent_birth;
     uint64_t parent_space; // the PID namespace of `parent_pid`: brood_os_pid_namespace
     const char *name;
     const char *identity;
     const struct broodi_target *target;
-    const void *arg; // aligned for any type if the record is aligned to 64
+    const struct broodi_target *log; // the log's handler; NULL: none
+    const void *arg;                 // aligned for any type if the record is aligned to 64
     uint64_t arg_size;
 };
 

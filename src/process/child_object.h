@@ -21,6 +21,7 @@ struct brood_process {
     // The state word of the slot while the child lives and its server has not reported its end.
     uint64_t live_state;
     bool daemon;
+    bool silent;          // its end is not logged: broodi_log_is_silent()
     bool detached;        // the fork server: its slot is freed with the last reference
     brood_os_child child; // its descriptors stay open until the last reference is dropped
     // A reference to the fork server that made the child and reaps it; NULL if this process does.

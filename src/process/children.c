@@ -4,6 +4,7 @@
 #include "process/children.h"
 
 #include "arena/family.h"
+#include "arena/log.h"
 #include "arena/self.h"
 #include "base/deadline.h"
 #include "base/invariant.h"
@@ -12,6 +13,7 @@
 #include "process/child.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stddef.h>
 
 // Guarded by the guard.
@@ -52,10 +54,21 @@ static bool reap(brood_process *process)
     return true;
 }
 
+static void log_end(const brood_process *process)
+{
+    char how[128];
+    if (process->silent || !broodi_log_wants(BROOD_LOG_INFO))
+        return;
+    (void)brood_exit_text(process->end, how, sizeof how);
+    broodi_log_line(BROOD_LOG_INFO, "process %" PRId64 " \"%s\" has ended: %s", process->child.pid,
+                    process->member.name, how);
+}
+
 // Frees the slot of a reaped child, and drops the reference that reap() has passed on. The caller
 // does not hold the guard.
 static void release_reaped(brood_process *process)
 {
+    log_end(process);
     broodi_assert(process->ended && process->member.added == 0 && !brood_os_guard_is_held());
     broodi_process_slot_end(process->slot);
     brood_process_drop(process);
@@ -99,8 +112,16 @@ brood_status broodi_child_join(brood_process *process, int64_t deadline)
         return BROOD_OK;
     if (deadline <= 0)
         return BROOD_TIMEOUT;
-    const uint64_t before = broodi_self_block(BROODI_WAITS_PROCESS, (uint64_t)process->child.pid);
-    const brood_status status = await_and_reap(process, deadline);
+    const uint64_t number = (uint64_t)process->child.pid;
+    const uint64_t before = broodi_self_block(BROODI_WAITS_PROCESS, number);
+    brood_status status = BROOD_TIMEOUT;
+    if (broodi_log_wants(BROOD_LOG_DEBUG)) {
+        status = await_and_reap(process, broodi_until(deadline, brood_clock(), BROOD_SECONDS(1)));
+        if (status == BROOD_TIMEOUT)
+            broodi_log_wait(BROODI_WAITS_PROCESS, number);
+    }
+    if (status == BROOD_TIMEOUT)
+        status = await_and_reap(process, deadline);
     broodi_self_unblock(before);
     return status;
 }
@@ -200,6 +221,16 @@ static int64_t ask_daemons(void)
     return asked;
 }
 
+static void log_kill(const brood_process *process, bool killed)
+{
+    static const char *const ends[] = {
+        "cannot be ended, and goes on",
+        "had to be killed: it still ran a second after it was asked to end",
+    };
+    broodi_log_line(BROOD_LOG_WARNING, "daemon %" PRId64 " \"%s\" %s", process->child.pid,
+                    process->member.name, ends[killed]);
+}
+
 // Kills a daemon and waits for its end. A daemon that this process may not signal, because it has
 // become another user's, is given up: it is not waited for, and the list's reference is dropped.
 // The daemon lives, so its slot stays; a sweep frees it once both processes have ended.
@@ -209,6 +240,7 @@ static brood_status kill_daemon(brood_process *process, int64_t deadline)
     const bool killed = broodi_child_end_if_alive(process, true) == BROOD_OK;
     const bool gives_up = !killed && remove_child(process);
     brood_os_guard_unlock();
+    log_kill(process, killed);
     if (gives_up)
         brood_process_drop(process);
     return killed ? broodi_child_join(process, deadline) : BROOD_OK;

@@ -10,7 +10,7 @@
 //    6  the child's brood_init takes the announcement, once            brood_os_boot_take
 //    7  it checks the record before it uses it                         broodi_boot_decode
 //    8  it opens the family's arena and becomes a member               broodi_family_open, become
-//    9  it finds the target in the same build of the same module       broodi_target_resolve
+//    9  it finds the target in the same build of the same module       find_functions
 //   10  it replies: ready, or the cause of the failure                 brood_os_boot_reply
 //   11  the target runs                                                run_target
 //   12  exit(): threads, children, handlers, exit record, streams      broodi_ending_of_child
@@ -29,6 +29,7 @@
 #include "arena/arena.h"
 #include "arena/family.h"
 #include "arena/kinds.h"
+#include "arena/log.h"
 #include "arena/process_slot.h"
 #include "arena/race.h"
 #include "arena/report.h"
@@ -75,6 +76,7 @@ _Noreturn static void refuse(const char *what, brood_status status)
 
 static void leave_thread(struct broodi_self *self)
 {
+    broodi_thread_log_end(self);
     broodi_locals_end(self);
     broodi_handlers_end_of_thread();
 }
@@ -112,6 +114,21 @@ _Noreturn static void reject(intptr_t channel, brood_status status)
     (void)broodi_answer("in the child", status);
     (void)brood_os_boot_reply(channel, status, brood_last_error());
     brood_os_process_exit(70);
+}
+
+// Step 9, and the handler of the log, which is found in the same way.
+static brood_status find_functions(const struct broodi_boot *boot, brood_target *out)
+{
+    brood_target handler = NULL;
+    brood_status status = BROOD_OK;
+    if (boot->log)
+        status = broodi_target_resolve(boot->log, &handler);
+    if (status == BROOD_OK)
+        status = broodi_target_resolve(boot->target, out);
+    if (status == BROOD_OK)
+        broodi_log_inherit((brood_log_handler)(void (*)(void))handler,
+                           (brood_log_level)boot->log_level);
+    return status;
 }
 
 // Steps 10 to 12
@@ -157,7 +174,7 @@ _Noreturn static void begin_served(const brood_os_boot *boot, brood_status statu
     if (status == BROOD_OK) {
         decoded.parent_birth = parent_birth;
         become(&decoded, boot->resources, boot->resource_count);
-        status = broodi_target_resolve(decoded.target, &target);
+        status = find_functions(&decoded, &target);
     }
     if (status != BROOD_OK)
         reject(boot->channel, status);
@@ -214,7 +231,7 @@ _Noreturn static void begin_child(int (*executable_atexit)(void (*)(void)))
     if (status == BROOD_OK)
         status = join_family(&boot, &decoded);
     if (status == BROOD_OK)
-        status = broodi_target_resolve(decoded.target, &target);
+        status = find_functions(&decoded, &target);
     if (status == BROOD_OK)
         status = broodi_ending_prepare(executable_atexit);
     if (status != BROOD_OK)
@@ -248,6 +265,7 @@ static void begin_main(int (*executable_atexit)(void (*)(void)))
     atomic_store_explicit(&broodi_here.process, process, memory_order_relaxed);
     (void)broodi_process_slot_begin(process, broodi_process_slot_live(process), broodi_here.pid);
     broodi_here.initialized = true;
+    broodi_log_read_environment();
 }
 
 // Ends a program that was built with headers of another version of the library.
@@ -272,6 +290,7 @@ void brood_init_with(uint32_t header_version, int (*executable_atexit)(void (*)(
     broodi_kinds_prepare(broodi_sweeps);
     broodi_users_prepare(broodi_users_gone);
     broodi_waitables_prepare(broodi_waitable_rows);
+    broodi_log_prepare(broodi_registry_name_of);
     if (brood_os_boot_is_announced())
         begin_child(executable_atexit);
     begin_main(executable_atexit);

@@ -4,6 +4,7 @@
 #include "process/plan.h"
 
 #include "arena/family.h"
+#include "arena/log.h"
 #include "arena/process_slot.h"
 #include "arena/self.h"
 #include "base/fail.h"
@@ -90,6 +91,8 @@ static brood_status make_child(struct broodi_start *start)
                                       broodi_start_is_daemon(options->daemon, broodi_here.daemon));
     if (start->process)
         start->process->detached = start->detached;
+    if (start->process)
+        start->process->silent = broodi_log_is_silent();
     memmove(name, name + identity_at, strlen(name + identity_at) + 1);
     start->identity = name;
     if (!start->process)
@@ -161,6 +164,8 @@ static void fill_boot(struct broodi_start *start)
     boot->name = start->process->member.name;
     boot->identity = start->identity;
     boot->target = start->encoded;
+    boot->log = start->encoded_log;
+    boot->log_level = (int32_t)start->log_level;
     boot->arg = start->arg;
     boot->arg_size = start->size;
 }
@@ -186,6 +191,20 @@ static brood_status encode_target(struct broodi_start *start)
     return broodi_target_encode(start->target, &start->encoded);
 }
 
+// The handler must be found in the child like a target. A fork server runs nothing of the program,
+// and gets none.
+static brood_status encode_log(struct broodi_start *start)
+{
+    start->log = start->detached ? NULL : broodi_log_handler_now(&start->log_level);
+    if (!start->log)
+        return BROOD_OK;
+    const brood_status status =
+        broodi_target_encode((brood_target)(void (*)(void))start->log, &start->encoded_log);
+    return status == BROOD_INVALID
+               ? broodi_fail(status, "the handler of the log is in no module, or is not code")
+               : status;
+}
+
 brood_status broodi_plan(struct broodi_start *start)
 {
     static brood_status (*const steps[])(struct broodi_start *) = {
@@ -196,6 +215,7 @@ brood_status broodi_plan(struct broodi_start *start)
         make_environment, // `merged`
         copy_resources,   // `kept`
         encode_target,    // `encoded`
+        encode_log,       // `log`, `log_level`, `encoded_log`
         make_record,      // `process->slot`, `boot`, `record`
     };
     brood_status status = BROOD_OK;

@@ -8,6 +8,7 @@
 #include "process/boot.h"
 #include "process/server.h"
 
+#include <brood/log.h>
 #include <brood/process.h>
 #include <brood/status.h>
 #include <stdbool.h>
@@ -38,8 +39,11 @@ struct broodi_start {
     char **merged_storage;         // the strings of `merged`
     brood_resource *kept;          // a copy of the resources, for a forked child
     struct broodi_target *encoded; // `target`
-    struct broodi_boot boot;       // points to `identity` and `encoded`, and to the caller's `arg`
-    unsigned char *record;         // `boot`, encoded
+    brood_log_handler log;         // the log's handler, for the child; NULL: none
+    brood_log_level log_level;
+    struct broodi_target *encoded_log; // `log`
+    struct broodi_boot boot; // points to `identity` and `encoded`, and to the caller's `arg`
+    unsigned char *record;   // `boot`, encoded
     size_t record_size;
     // The child, with its slot and, for FORKSERVER, a reference to its server. The start owns the
     // first reference to it, which becomes the caller's.

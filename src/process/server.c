@@ -6,10 +6,12 @@
 #include "process/server.h"
 
 #include "arena/blocking.h"
+#include "arena/log.h"
 #include "base/deadline.h"
 #include "os/os_server.h"
 #include "process/child.h"
 
+#include <inttypes.h>
 #include <stddef.h>
 
 static struct {
@@ -89,13 +91,31 @@ static brood_status replace(broodi_server_start *start, uint64_t epoch)
     return status;
 }
 
+static int64_t pid_of_current(void)
+{
+    return server.process ? server.process->child.pid : 0;
+}
+
+// Without the gate: `before` is the pid of the server that this process had, or 0, and `now` that
+// of the one it has.
+static void log_change(int64_t before, bool has_ended, int64_t now)
+{
+    if (has_ended)
+        broodi_log_line(BROOD_LOG_WARNING, "fork server %" PRId64 " has ended: it is replaced",
+                        before);
+    if (now && (has_ended || now != before))
+        broodi_log_line(BROOD_LOG_INFO, "fork server %" PRId64 " has started", now);
+}
+
 brood_status broodi_server_get(broodi_server_start *start, brood_os_circumstances *now,
                                brood_process **out)
 {
     brood_status status = BROOD_OK;
     enter_gate();
+    const int64_t before = pid_of_current();
     brood_os_circumstances_read(now);
-    if (server.process && !brood_os_server_lives(&server.process->child))
+    const bool has_ended = server.process && !brood_os_server_lives(&server.process->child);
+    if (has_ended)
         release_current();
     if (!server.process || server.epoch != now->epoch)
         status = replace(start, now->epoch);
@@ -103,16 +123,24 @@ brood_status broodi_server_get(broodi_server_start *start, brood_os_circumstance
         broodi_member_retain(&server.process->member);
         *out = server.process;
     }
+    const int64_t after = pid_of_current();
     leave_gate();
+    log_change(before, has_ended, after);
     return status;
 }
 
 void broodi_server_give_up(const brood_process *process)
 {
     enter_gate();
-    if (server.process == process)
+    const bool is_current = server.process == process;
+    const int64_t pid = pid_of_current();
+    if (is_current)
         release_current();
     leave_gate();
+    if (is_current)
+        broodi_log_line(BROOD_LOG_WARNING,
+                        "fork server %" PRId64 " has not served a start in time: it is replaced",
+                        pid);
 }
 
 void broodi_server_forget(void)

@@ -26,6 +26,7 @@
 #include "process/plan.h"
 
 #include "arena/family.h"
+#include "arena/log.h"
 #include "arena/process_slot.h"
 #include "arena/report.h"
 #include "arena/self.h"
@@ -43,6 +44,7 @@
 #include "process/server.h"
 #include "process/standard.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 
 // Launch
@@ -61,6 +63,7 @@ static void enter_fork(void *arg, intptr_t channel)
     brood_os_thread_unprotect(start->protection);
     broodi_here.forked_with_threads |= start->beside_threads;
     broodi_member_inherit(&start->process->member); // the parent's object for this child
+    broodi_log_inherit(start->log, start->log_level);
     broodi_child_of_fork(&boot, channel, start->kept, start->options->resource_count,
                          start->target);
 }
@@ -223,6 +226,7 @@ static void discard(struct broodi_start *start, brood_status status)
         brood_process_drop(start->process);
     }
     free(start->encoded);
+    free(start->encoded_log);
     free(start->identity);
     free((void *)start->merged);
     free(start->merged_storage);
@@ -232,14 +236,28 @@ static void discard(struct broodi_start *start, brood_status status)
 
 // The start
 
+static void log_start(const struct broodi_start *start)
+{
+    static const char *const methods[] = { [BROOD_START_SPAWN] = "spawn",
+                                           [BROOD_START_FORKSERVER] = "fork server",
+                                           [BROOD_START_FORK] = "fork" };
+    broodi_log_line(BROOD_LOG_INFO, "process %" PRId64 " \"%s\" has started, by %s",
+                    start->process->child.pid, start->process->member.name, methods[start->method]);
+}
+
 static brood_status run_protected(struct broodi_start *start, brood_process **out)
 {
     brood_status status = broodi_plan(start);
     if (status == BROOD_OK) {
-        broodi_children_reap_some();
+        // The start of a fork server is a part of another start, and holds the gate of server.c:
+        // the ends of children are not logged there.
+        if (!start->detached)
+            broodi_children_reap_some();
         status = attempt_repeatedly(start);
     }
     discard(start, status);
+    if (status == BROOD_OK && !start->detached)
+        log_start(start);
     if (status == BROOD_OK && out)
         *out = start->process;
     else if (status == BROOD_OK)

@@ -333,7 +333,9 @@ static brood_status prepare(struct waiting *waiting)
     if (status != BROOD_OK)
         return status;
     const uint32_t self = broodi_self_slot();
-    broodi_assert(self != BROODI_NONE); // the thread holds a lock
+    broodi_assert(self != BROODI_NONE);    // the thread holds a lock
+    if (broodi_self_known()->reports_wait) // it may be in its seat
+        return broodi_fail(BROOD_WRONG_STATE, "inside the log's handler, for the line of a wait");
     status = broodi_slot_commit(BROODI_SEAT, self);
     if (status == BROOD_OK)
         waiting->seat = broodi_seat_at(self);

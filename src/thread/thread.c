@@ -12,6 +12,7 @@
 #include "thread/threads.h"
 
 #include "arena/blocking.h"
+#include "arena/log.h"
 #include "arena/members.h"
 #include "arena/race.h"
 #include "arena/self.h"
@@ -24,6 +25,7 @@
 #include "os/os_thread.h"
 #include "thread/stop.h"
 
+#include <inttypes.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -42,7 +44,9 @@ struct brood_thread {
     brood_os_thread thread;
     brood_target target;
     void *arg;
-    void *copy; // of the argument; NULL if the pointer itself was passed
+    void *copy;    // of the argument; NULL if the pointer itself was passed
+    bool silent;   // its lines are not logged: broodi_log_is_silent()
+    bool returned; // the target has returned; used by the thread itself
     bool daemon;
     atomic_bool asked;  // to stop
     atomic_bool leaves; // has called exit(), in its target or in a destructor behind it
@@ -99,6 +103,8 @@ static brood_thread *create(const char *name, const void *arg, size_t size)
 static void run(void *arg)
 {
     brood_thread *thread = arg;
+    if (thread->silent)
+        broodi_log_silence();
     struct broodi_self *self = broodi_self();
     if (self) {
         self->thread = thread;
@@ -110,10 +116,24 @@ static void run(void *arg)
         (void)broodi_self_take_slot();
     }
     thread->code = thread->target(thread->arg);
+    thread->returned = true;
     if (self)
         broodi_self_end(self);
     else
         broodi_thread_complete(thread);
+}
+
+void broodi_thread_log_end(const struct broodi_self *self)
+{
+    const brood_thread *thread = self->thread;
+    if (!thread || self->serial != broodi_here.serial || !broodi_log_wants(BROOD_LOG_INFO))
+        return;
+    if (thread->returned)
+        broodi_log_line(BROOD_LOG_INFO, "thread %" PRIu64 " \"%s\" has returned %d", thread->id,
+                        thread->member.name, thread->code);
+    else
+        broodi_log_line(BROOD_LOG_INFO, "thread %" PRIu64 " \"%s\" ends inside its target",
+                        thread->id, thread->member.name);
 }
 
 static brood_status check(brood_target target, const void *arg, size_t size,
@@ -164,6 +184,7 @@ static brood_status start(brood_thread **out, brood_target target, const void *a
         return broodi_fail(BROOD_NO_MEMORY, "a thread object with an argument of %zu bytes", size);
     thread->target = target;
     thread->daemon = is_daemon(options->daemon);
+    thread->silent = broodi_log_is_silent();
     broodi_member_retain(&thread->member); // for the new thread itself
     status = start_and_list(thread, options->stack_size);
     if (status != BROOD_OK) {
@@ -171,6 +192,8 @@ static brood_status start(brood_thread **out, brood_target target, const void *a
         brood_thread_drop(thread);
         return status;
     }
+    broodi_log_line(BROOD_LOG_INFO, "thread %" PRIu64 " \"%s\" has started", thread->id,
+                    thread->member.name);
     if (out)
         *out = thread;
     else

@@ -4,11 +4,15 @@
 #ifndef THREADS_H
 #define THREADS_H
 
+#include "arena/self.h"
 #include "base/word.h"
 
 #include <brood/thread.h>
 #include <stdbool.h>
 #include <stdint.h>
+
+// Passes to the log that the calling thread ends, if brood started it.
+void broodi_thread_log_end(const struct broodi_self *self);
 
 // Marks the calling thread as ended; the last thing that it does with its object.
 void broodi_thread_complete(brood_thread *thread);

@@ -36,6 +36,8 @@ static void demand_within(const struct broodi_boot *boot, const unsigned char *r
     demand_text(boot->identity, record, size);
     demand_text(boot->target->path, record, size);
     DEMAND((size_t)((const unsigned char *)boot->target - record) % sizeof(uint64_t) == 0);
+    if (boot->log)
+        demand_text(boot->log->path, record, size);
     DEMAND((boot->arg == NULL) == (boot->arg_size == 0));
     DEMAND(boot->arg_size < size);
     if (!boot->arg)
@@ -54,6 +56,9 @@ static void demand_same(const struct broodi_boot *a, const struct broodi_boot *b
     DEMAND(strcmp(a->name, b->name) == 0 && strcmp(a->identity, b->identity) == 0);
     DEMAND(a->target->size == b->target->size);
     DEMAND(memcmp(a->target, b->target, (size_t)a->target->size) == 0);
+    DEMAND(a->log_level == b->log_level && (a->log == NULL) == (b->log == NULL));
+    DEMAND(!a->log ||
+           (a->log->size == b->log->size && memcmp(a->log, b->log, (size_t)a->log->size) == 0));
     DEMAND(a->arg_size == b->arg_size);
     DEMAND(a->arg_size == 0 || memcmp(a->arg, b->arg, (size_t)a->arg_size) == 0);
 }

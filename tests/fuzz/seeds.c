@@ -24,6 +24,7 @@ size_t fuzz_seed(unsigned number, uint8_t *buffer)
     size_t size = 0;
     const size_t row = number % (FUZZ_SEEDS / 2);
     struct broodi_target *target = encoded_by_hand(rows[row].path);
+    struct broodi_target *log = encoded_by_hand("/a/handler.so");
     const struct broodi_boot boot = {
         .token = FUZZ_TOKEN,
         .family = { 11, 22 },
@@ -34,6 +35,8 @@ size_t fuzz_seed(unsigned number, uint8_t *buffer)
         .name = rows[row].name,
         .identity = rows[row].identity,
         .target = target,
+        .log = row > 0 ? log : NULL,
+        .log_level = (int32_t)row * 10,
         .arg = rows[row].arg_size ? arg : NULL,
         .arg_size = rows[row].arg_size,
     };
@@ -44,5 +47,6 @@ size_t fuzz_seed(unsigned number, uint8_t *buffer)
     memcpy(buffer + 1, record, size);
     free(record);
     free(target);
+    free(log);
     return size + 1;
 }

@@ -11,6 +11,7 @@
 static const uint64_t token = UINT64_C(0x1122334455667788);
 
 static struct broodi_target *target;
+static struct broodi_target *handler; // of the log, in every second record
 static const char argument[] = "forty bytes of an argument, more or less";
 
 static struct broodi_boot sample(size_t arg_size)
@@ -28,6 +29,8 @@ static struct broodi_boot sample(size_t arg_size)
         .name = "Process-1:2",
         .identity = "1:2",
         .target = target,
+        .log = arg_size % 2 ? handler : NULL,
+        .log_level = 30,
         .arg = arg_size ? argument : NULL,
         .arg_size = arg_size,
     };
@@ -64,6 +67,10 @@ static void what_was_encoded_is_decoded(void **state)
         assert_string_equal(boot.identity, wanted.identity);
         assert_true(boot.target->size == wanted.target->size);
         assert_memory_equal(boot.target, wanted.target, (size_t)wanted.target->size);
+        assert_int_equal(boot.log_level, 30);
+        assert_int_equal(boot.log != NULL, arg_size % 2);
+        if (boot.log)
+            assert_memory_equal(boot.log, handler, (size_t)handler->size);
         assert_true(boot.arg_size == arg_size);
         if (arg_size > 0) {
             assert_memory_equal(boot.arg, argument, arg_size);
@@ -250,7 +257,9 @@ int main(void)
         cmocka_unit_test(another_version_is_a_mismatch),
     };
     target = encoded_by_hand("/some/where/library.so");
+    handler = encoded_by_hand("/some/where/else.so");
     const int failed = cmocka_run_group_tests(tests, NULL, NULL);
     free(target);
+    free(handler);
     return failed;
 }

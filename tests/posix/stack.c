@@ -73,6 +73,11 @@ static void take_line(const char *text, void *user)
     (void)text, (void)user;
 }
 
+static void take_log(brood_log_level level, const char *process, const char *text, void *user)
+{
+    (void)level, (void)process, (void)text, (void)user;
+}
+
 static brood_once_flag flag = BROOD_ONCE_INIT;
 
 // Preparations
@@ -82,6 +87,11 @@ static void make_lock(void)
     (void)!brood_lock_create(&on.lock);
     (void)!brood_lock_create(&on.held);
     (void)!brood_lock_acquire(on.held, BROOD_FOREVER);
+}
+
+static void set_log(void)
+{
+    brood_log_set_handler(take_log, BROOD_LOG_INFO, NULL);
 }
 
 static void make_semaphore(void)
@@ -340,6 +350,9 @@ CALL(local_destroy, (brood_local_destroy(on.local), true))
 CALL(lock_acquire, brood_lock_acquire(on.held, SOON) == BROOD_TIMEOUT)
 CALL(lock_create_recursive, brood_lock_create_recursive(&on.lock) == BROOD_OK)
 CALL(lock_destroy, brood_lock_destroy(on.lock) == BROOD_OK)
+CALL(log, (brood_log(BROOD_LOG_WARNING, "a line"), true))
+CALL(log_set_handler, (brood_log_set_handler(take_log, BROOD_LOG_INFO, NULL), true))
+CALL(log_stderr, (brood_log_stderr(BROOD_LOG_INFO, "stack", "a line", NULL), true))
 CALL(once, (brood_once(&flag, do_once), true))
 CALL(parent_is_alive, brood_parent_is_alive())
 CALL(parent_pid, brood_parent_pid() > 0)
@@ -458,6 +471,9 @@ static const struct call {
     { "lock_create_recursive", NULL, call_lock_create_recursive },
     { "lock_destroy", make_lock, call_lock_destroy },
     { "lock_release", make_lock, lock_release },
+    { "log", set_log, call_log },
+    { "log_set_handler", NULL, call_log_set_handler },
+    { "log_stderr", NULL, call_log_stderr },
     { "once", NULL, call_once },
     { "parent_is_alive", NULL, call_parent_is_alive },
     { "parent_pid", NULL, call_parent_pid },
