@@ -10,6 +10,8 @@
 #                               libraries
 #   brood_soak_test(name)       tests/stress/<name>.c under every start method, with the label
 #                               "soak": a few rounds, or all with BROOD_SOAK=1 in the environment
+#   brood_internal_soak_test(name)  the same with internal names, and natively with both wait
+#                               providers
 #   bare.<name>                 the public test on Linux as on a kernel without robust lists and
 #                               futex_waitv
 #   brood_fuzz_test(name)       tests/fuzz/<name>.c on its seeds and mutations of them; with
@@ -128,6 +130,20 @@ function(brood_soak_test name)
     add_test(NAME soak.${name}.${method} COMMAND soak_${name})
     brood_register(soak.${name}.${method} METHOD ${method} TIMEOUT 900)
     set_tests_properties(soak.${name}.${method} PROPERTIES LABELS soak)
+  endforeach()
+endfunction()
+
+function(brood_internal_soak_test name)
+  foreach(library IN LISTS BROOD_TESTING_VARIANTS)
+    string(REPLACE brood_testing "" suffix ${library})
+    string(REPLACE _ . dotted "${suffix}")
+    brood_test_program(soak_${name}${suffix} stress/${name}.c ${library})
+    target_link_libraries(soak_${name}${suffix} PRIVATE cmocka brood_test_platform)
+    foreach(method IN LISTS BROOD_METHODS)
+      add_test(NAME soak.${name}${dotted}.${method} COMMAND soak_${name}${suffix})
+      brood_register(soak.${name}${dotted}.${method} METHOD ${method} TIMEOUT 900)
+      set_tests_properties(soak.${name}${dotted}.${method} PROPERTIES LABELS soak)
+    endforeach()
   endforeach()
 endfunction()
 
