@@ -64,9 +64,11 @@ static brood_status reserve(brood_queue queue, size_t size, brood_message *out,
         status = broodi_reference_allocate(queue.id, size > 0 ? size : 1, &reserving.piece);
     if (status != BROOD_OK)
         return status;
+    brood_message message;
+    fill(&message, reserving.piece, size); // before another thread can destroy the queue with it
     status = broodi_call_repeat(&call, BROODI_PRODUCERS, reserve_once, &reserving);
     if (status == BROOD_OK)
-        fill(out, reserving.piece, size);
+        *out = message;
     else
         broodi_reference_free(reserving.piece);
     return status;
