@@ -73,6 +73,7 @@
 #include <brood/barrier.h>
 #include <brood/block.h>
 #include <brood/condition.h>
+#include <brood/connection.h>
 #include <brood/cpu.h>
 #include <brood/dump.h>
 #include <brood/event.h>

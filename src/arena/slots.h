@@ -332,10 +332,12 @@ struct broodi_queue_slot {
     uint64_t reserved_words[4];
 };
 
-// A connection; see connection.c.
+// A connection; see connection.c. The first end is 0, the second 1.
 struct broodi_connection_slot {
-    broodi_word state;
-    uint64_t reserved[7];
+    broodi_word state;                // low: see end.h
+    _Atomic uint64_t directions[2];   // the queue of what each end sends; 0: it does not
+    struct broodi_user_list users[2]; // of each end
+    uint64_t reserved[1];
 };
 
 static inline void broodi_seat_clear(struct broodi_seat *seat)

@@ -90,6 +90,13 @@
     STEP(WATCH_FLAGGED, "a watcher marked the objects, and has not checked them")                  \
     STEP(WATCH_CLEARED, "a changed object is not marked any more, and no watcher is woken")        \
     STEP(WATCH_RUNG, "a changed object's watchers were woken, and the caller goes on")             \
+    STEP(CONNECTION_MADE, "a connection's slot was taken, and nothing stored in it")               \
+    STEP(CONNECTION_FILLED, "a connection is complete, and still NEW")                             \
+    STEP(CONNECTION_LEFT, "a process left an end, and no waiter was woken")                        \
+    STEP(CONNECTION_CLOSING, "an end refuses calls, and no receiver sees the end yet")             \
+    STEP(CONNECTION_CLOSED, "an end was closed, and no waiter was woken")                          \
+    STEP(CONNECTION_ENDING, "a connection was destroyed, and no waiter was woken")                 \
+    STEP(CONNECTION_EMPTIED, "a connection's queues were freed, and its slot not")                 \
     STEP(BLOCK_TAKEN, "a block's slot was taken, and no memory")                                   \
     STEP(BLOCK_PLACED, "a block has memory, and its slot does not record it")                      \
     STEP(BLOCK_WRITTEN, "a block's slot records its memory, and not that the record is complete")  \

@@ -23,7 +23,8 @@ brood_status broodi_call_begin_any(struct broodi_call *call, uint64_t id, brood_
     *call = (struct broodi_call){ .id = id,
                                   .queue = broodi_object_find(BROODI_QUEUE, id),
                                   .timeout = timeout,
-                                  .holder = BROODI_NONE };
+                                  .holder = BROODI_NONE,
+                                  .nap = INT64_MAX };
     return call->queue ? BROOD_OK : broodi_object_not_found(BROODI_QUEUE);
 }
 
@@ -134,10 +135,9 @@ static brood_duration time_left(struct broodi_call *call)
 
 brood_status broodi_call_enter(struct broodi_call *call, enum broodi_side side)
 {
-    const brood_status status =
-        broodi_queue_lock_take(index_of(call->queue), (uint32_t)side)
-            ? take_over(call->queue, side, BROOD_OK)
-            : broodi_queue_acquire(call->queue, side, time_left(call));
+    const brood_status status = broodi_queue_lock_take(index_of(call->queue), (uint32_t)side)
+                                    ? take_over(call->queue, side, BROOD_OK)
+                                    : broodi_queue_acquire(call->queue, side, time_left(call));
     if (status != BROOD_OK || broodi_call_is_current(call))
         return status;
     broodi_call_leave(call, side);
@@ -252,6 +252,12 @@ static bool spin(const struct broodi_call *call, enum broodi_side side)
     return ready;
 }
 
+static int64_t end_of_wait(const struct broodi_call *call)
+{
+    return call->nap == INT64_MAX ? call->deadline
+                                  : broodi_until(call->deadline, brood_os_clock(), call->nap);
+}
+
 // Waits, after an attempt without success, until another one is worth while. BROOD_TIMEOUT when the
 // time is over.
 static brood_status wait_for(struct broodi_call *call, enum broodi_side side)
@@ -266,7 +272,7 @@ static brood_status wait_for(struct broodi_call *call, enum broodi_side side)
     call->waited = true;
     if (is_ready(call, side) || (call->is_over && call->is_over(call)))
         return BROOD_OK;
-    broodi_block_on(BROODI_WAITS_OBJECT, call->id, word, state, call->holder, call->deadline);
+    broodi_block_on(BROODI_WAITS_OBJECT, call->id, word, state, call->holder, end_of_wait(call));
     broodi_heap_rest();
     return BROOD_OK;
 }

@@ -47,6 +47,7 @@ struct broodi_call {
     // For a direction of a connection. A thread whose end ends a wait, too, or BROODI_NONE; an
     // attempt sets it before it returns BROOD_NOT_FOUND.
     uint32_t holder;
+    int64_t nap; // ns that a wait may take; likewise
     // For a direction of a connection: whether a call need not wait, for a reason that is not in
     // the queue. Called between the announcement of the wait and the wait. NULL: there is none.
     bool (*is_over)(const struct broodi_call *call);

@@ -42,6 +42,7 @@
 
 #include "arena/slots.h"
 
+#include <brood/connection.h>
 #include <brood/status.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -61,9 +62,10 @@ uint32_t broodi_chain_count(const struct broodi_queue_slot *queue);
 // for it.
 bool broodi_chain_is_inline(size_t size);
 
-// Appends a message. Fails, with nothing changed, with BROOD_NO_MEMORY, BROOD_NO_RESOURCES.
-brood_status broodi_chain_append(struct broodi_queue_slot *queue, uint64_t id, const void *data,
-                                 size_t size);
+// Appends a message of `size` bytes, which are those of the parts. Fails, with nothing changed,
+// with BROOD_NO_MEMORY, BROOD_NO_RESOURCES.
+brood_status broodi_chain_append(struct broodi_queue_slot *queue, uint64_t id,
+                                 const brood_part *parts, size_t size);
 
 // Appends a message that is in a piece, which is not the caller's any more if the call succeeds.
 // It fails as broodi_chain_append.

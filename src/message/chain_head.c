@@ -83,8 +83,17 @@ static brood_status make_room(struct broodi_queue_slot *queue, uint64_t id, uint
     return place + length + BROODI_LINK_SIZE <= end ? BROOD_OK : add_segment(queue, id);
 }
 
-brood_status broodi_chain_append(struct broodi_queue_slot *queue, uint64_t id, const void *data,
-                                 size_t size)
+static void copy_parts(unsigned char *to, const brood_part *parts, size_t size)
+{
+    for (size_t at = 0; at < size; parts++) {
+        if (parts->size > 0)
+            memcpy(to + at, parts->data, parts->size);
+        at += parts->size;
+    }
+}
+
+brood_status broodi_chain_append(struct broodi_queue_slot *queue, uint64_t id,
+                                 const brood_part *parts, size_t size)
 {
     const uint64_t header = broodi_item_header(BROODI_ITEM_MESSAGE, size);
     const brood_status status = make_room(queue, id, broodi_item_length(header));
@@ -93,8 +102,7 @@ brood_status broodi_chain_append(struct broodi_queue_slot *queue, uint64_t id, c
     const uint64_t place = broodi_position_place(broodi_chain_load(&queue->head));
     broodi_item_store(place + broodi_item_length(header), 0);
     broodi_step(BROODI_STEP_QUEUE_CLEARED);
-    if (size > 0)
-        memcpy(broodi_item_bytes(place + BROODI_ITEM_HEADER), data, size);
+    copy_parts(broodi_item_bytes(place + BROODI_ITEM_HEADER), parts, size);
     broodi_step(BROODI_STEP_QUEUE_COPIED);
     publish(queue, header);
     return BROOD_OK;

@@ -34,15 +34,15 @@ static brood_status append(const struct broodi_call *call, struct putting *putti
 {
     do {
         brood_status status = BROOD_OK;
+        const brood_part part = { .data = putting->data + putting->done * putting->size,
+                                  .size = putting->size };
         if (broodi_queue_is_full(call->queue))
             return BROOD_NOT_FOUND;
         if (putting->piece)
             status =
                 broodi_chain_append_piece(call->queue, call->id, putting->piece, putting->size);
         else
-            status =
-                broodi_chain_append(call->queue, call->id,
-                                    putting->data + putting->done * putting->size, putting->size);
+            status = broodi_chain_append(call->queue, call->id, &part, putting->size);
         if (status != BROOD_OK)
             return status;
         putting->done++;

@@ -14,6 +14,7 @@
 #include "arena/wait.h"
 #include "base/step.h"
 #include "memory/sweep.h"
+#include "message/connection.h"
 #include "message/queue.h"
 #include "message/users.h"
 #include "sync/barrier.h"
@@ -173,11 +174,20 @@ static void sweep_pieces(void)
     (void)broodi_pieces_sweep();
 }
 
+// A sweep of queues also frees those of connections that were destroyed.
+static void sweep_queues(void)
+{
+    broodi_connections_sweep();
+    broodi_queues_sweep();
+}
+
 const broodi_sweep broodi_sweeps[BROODI_KINDS] = {
     [BROODI_THREAD] = sweep_threads,       [BROODI_PROCESS] = sweep_processes,
     [BROODI_PARTY] = broodi_parties_sweep, [BROODI_BLOCK] = sweep_blocks,
-    [BROODI_QUEUE] = broodi_queues_sweep,  [BROODI_PIECE] = sweep_pieces,
-    [BROODI_USER] = broodi_users_sweep
+    [BROODI_QUEUE] = sweep_queues,         [BROODI_CONNECTION] = sweep_queues,
+    [BROODI_PIECE] = sweep_pieces,         [BROODI_USER] = broodi_users_sweep
 };
 
-const broodi_user_gone broodi_users_gone[BROODI_HANDLE_KINDS] = { NULL };
+const broodi_user_gone broodi_users_gone[BROODI_HANDLE_KINDS] = {
+    [BROODI_CONNECTION] = broodi_connection_user_gone,
+};

@@ -42,6 +42,7 @@ struct board {
     _Atomic uint64_t event;     // this and the next are replaced repeatedly
     _Atomic uint64_t condition;
     _Atomic uint64_t queue;
+    _Atomic uint64_t connection;
 };
 
 struct family {
@@ -53,6 +54,7 @@ struct family {
     brood_condition condition;
     brood_barrier barrier;
     brood_queue queue;
+    brood_connection ends[2];
 };
 
 // A member of the family, and what it needs.
@@ -422,6 +424,65 @@ static int use_list_of_users(struct member *member)
     return 0;
 }
 
+// Connections. Every member uses both ends.
+
+static bool has_passed(brood_status status)
+{
+    return is_moved(status) || status == BROOD_CLOSED || status == BROOD_PEER_DIED;
+}
+
+static int send_message(struct member *member)
+{
+    static const uint32_t limits[] = { 2, 100, 8185, LARGEST };
+    unsigned char data[LARGEST];
+    const size_t size = number_below(member, limits[number_below(member, 4)]);
+    const brood_connection end = member->family.ends[number_below(member, 2)];
+    write_message(data, size);
+    CHECK(has_passed(brood_connection_send(end, data, size, patience(member))));
+    if (number_below(member, 10) == 0)
+        CHECK(brood_connection_leave(end) == BROOD_OK);
+    return 0;
+}
+
+static int receive_message(struct member *member)
+{
+    unsigned char data[LARGEST];
+    size_t size;
+    const brood_connection end = member->family.ends[number_below(member, 2)];
+    if (number_below(member, 4) == 0)
+        CHECK(has_passed(brood_connection_poll(end, patience(member))));
+    const brood_status status =
+        brood_connection_receive(end, data, sizeof data, &size, patience(member));
+    CHECK(has_passed(status) && (status != BROOD_OK || is_whole(data, size)));
+    return 0;
+}
+
+static bool is_over(brood_status status)
+{
+    return has_passed(status) || status == BROOD_STALE || status == BROOD_INVALID;
+}
+
+// A connection may be closed and destroyed while other members use it.
+static int use_connection_that_may_go(struct member *member)
+{
+    brood_connection fresh[2];
+    char byte = 0;
+    const brood_connection end = { atomic_load(&member->board->connection) };
+    CHECK(is_over(brood_connection_send(end, &byte, 1, SHORT)));
+    CHECK(is_over(brood_connection_receive(end, &byte, 1, NULL, SHORT)));
+    if (number_below(member, 3))
+        return 0;
+    CHECK(brood_connection_pair(&fresh[0], &fresh[1], BROOD_DUPLEX) == BROOD_OK);
+    CHECK(brood_connection_send(fresh[1], &byte, 1, BROOD_NOW) == BROOD_OK);
+    const brood_connection old = { atomic_exchange(&member->board->connection, fresh[0].id) };
+    if (number_below(member, 2))
+        CHECK(is_over(brood_connection_close(fresh[1])));
+    if (old.id && number_below(member, 2))
+        CHECK(is_over(brood_connection_close(old)));
+    CHECK(!old.id || is_over(brood_connection_destroy(old)));
+    return 0;
+}
+
 static int take_and_end(void *arg)
 {
     struct member *member = *(struct member **)arg;
@@ -498,6 +559,9 @@ static int (*const acts[])(struct member *) = {
     put_message,
     get_message,
     use_queue_that_may_go,
+    send_message,
+    receive_message,
+    use_connection_that_may_go,
     use_list_of_users,
     wait_for_any,
     start_process,
@@ -574,9 +638,15 @@ static int take_part_and_stop(void *arg)
 
 // The test
 
-// Destroys the queues whose handles the victims have taken along.
+// Destroys the queues and connections whose handles the victims have taken along.
 static void destroy_lost_queues(void)
 {
+    for (uint32_t i = 0; i < broodi_slot_limit(BROODI_CONNECTION); i++) {
+        const struct broodi_connection_slot *slot = broodi_slot(BROODI_CONNECTION, i);
+        if (broodi_slot_is_live(broodi_word_load(&slot->state)))
+            (void)brood_connection_destroy(
+                (brood_connection){ broodi_handle_of(BROODI_CONNECTION, i) });
+    }
     for (uint32_t i = 0; i < broodi_slot_limit(BROODI_QUEUE); i++) {
         const struct broodi_queue_slot *slot = broodi_slot(BROODI_QUEUE, i);
         if (broodi_slot_is_live(broodi_word_load(&slot->state)))
@@ -593,6 +663,14 @@ static uint32_t pieces_left(void)
     (void)broodi_memory_sweep();
     for (uint32_t i = 0; i < broodi_slot_limit(BROODI_PIECE); i++)
         live += broodi_slot_is_live(broodi_word_load(&broodi_piece_at(i)->state));
+    return live;
+}
+
+static uint32_t slots_left(enum broodi_kind kind)
+{
+    uint32_t live = 0;
+    for (uint32_t i = 0; i < broodi_slot_limit(kind); i++)
+        live += broodi_slot_is_live(broodi_word_load(broodi_slot(kind, i)));
     return live;
 }
 
@@ -666,11 +744,13 @@ static struct family made_family(void)
     assert_status(brood_condition_create(&family.condition), BROOD_OK);
     assert_status(brood_barrier_create(&family.barrier, 2), BROOD_OK);
     assert_status(brood_queue_create(&family.queue, 4, LARGEST), BROOD_OK);
+    assert_status(brood_connection_pair(&family.ends[0], &family.ends[1], BROOD_DUPLEX), BROOD_OK);
     return family;
 }
 
 static void destroy_family(const struct family *family)
 {
+    assert_status(brood_connection_destroy(family->ends[0]), BROOD_OK);
     assert_status(brood_queue_destroy(family->queue), BROOD_OK);
     assert_status(brood_barrier_destroy(family->barrier), BROOD_OK);
     assert_status(brood_condition_destroy(family->condition), BROOD_OK);
@@ -837,6 +917,8 @@ static void the_others_continue_when_one_is_killed_at_any_step(void **state)
     assert_true(!queue.id || brood_queue_destroy(queue) == BROOD_OK);
     destroy_family(&member.family);
     assert_int_equal(pieces_left(), 0);
+    assert_int_equal(slots_left(BROODI_QUEUE), 0);
+    assert_int_equal(slots_left(BROODI_CONNECTION), 0);
     assert_int_equal(users_left(), 0);
 }
 

@@ -31,7 +31,9 @@ static struct {
     brood_barrier barrier;
     brood_block block;
     brood_block large;
-    brood_queue queue; // one message is in it, one reserved, and one taken: it is full
+    brood_queue queue;    // one message is in it, one reserved, and one taken: it is full
+    brood_connection end; // a message is on its way to it
+    brood_connection other;
     brood_message reserved;
     brood_message taken;
     brood_process *process;
@@ -131,6 +133,17 @@ static void make_waitables(void)
 
 static unsigned char data[LARGE];
 
+static void make_connection(void)
+{
+    (void)!brood_connection_pair(&on.end, &on.other, BROOD_DUPLEX);
+    (void)!brood_connection_send(on.other, data, LARGE / 2, BROOD_NOW);
+}
+
+static void make_idle_connection(void)
+{
+    (void)!brood_connection_pair(&on.end, &on.other, BROOD_DUPLEX);
+}
+
 static void make_queue(void)
 {
     (void)!brood_queue_create(&on.queue, 2, LARGE);
@@ -195,6 +208,15 @@ static bool create_semaphores(void)
     brood_semaphore semaphore;
     for (int i = 0; i < MANY; i++)
         if (brood_semaphore_create(&semaphore, 1, 1) != BROOD_OK)
+            return false;
+    return true;
+}
+
+static bool create_connections(void)
+{
+    brood_connection end;
+    for (int i = 0; i < MANY; i++)
+        if (brood_connection_pair(&end, &end, BROOD_DUPLEX) != BROOD_OK)
             return false;
     return true;
 }
@@ -313,6 +335,7 @@ static int code;
 static bool yes;
 static uint32_t number;
 static size_t size;
+static const brood_part part = { data, LARGE / 2 };
 static uint64_t id;
 static intptr_t native;
 static brood_resource resource;
@@ -334,6 +357,15 @@ CALL(clock, brood_clock() > 0)
 CALL(condition_destroy, brood_condition_destroy(on.condition) == BROOD_OK)
 CALL(condition_notify, brood_condition_notify(on.condition, 1) == BROOD_OK)
 CALL(condition_notify_all, brood_condition_notify_all(on.condition) == BROOD_OK)
+CALL(connection_close, brood_connection_close(on.end) == BROOD_OK)
+CALL(connection_destroy, brood_connection_destroy(on.end) == BROOD_OK)
+CALL(connection_leave, brood_connection_leave(on.other) == BROOD_OK)
+CALL(connection_poll, brood_connection_poll(on.end, BROOD_NOW) == BROOD_OK)
+CALL(connection_poll_idle, brood_connection_poll(on.end, SOON) == BROOD_TIMEOUT)
+CALL(connection_receive,
+     brood_connection_receive(on.end, data, LARGE, &size, BROOD_NOW) == BROOD_OK)
+CALL(connection_send, brood_connection_send(on.end, data, LARGE / 2, BROOD_NOW) == BROOD_OK)
+CALL(connection_send_parts, brood_connection_send_parts(on.end, &part, 1, BROOD_NOW) == BROOD_OK)
 CALL(cpu_count, brood_cpu_count() > 0)
 CALL(cpu_usable, brood_cpu_usable() > 0)
 CALL(dump, brood_dump(take_line, NULL) == BROOD_OK)
@@ -449,6 +481,15 @@ static const struct call {
     { "condition_notify_all", make_condition, call_condition_notify_all },
     { "condition_wait", make_condition, condition_wait },
     { "condition_wait_for", make_condition, condition_wait_for },
+    { "connection_close", make_connection, call_connection_close },
+    { "connection_destroy", make_connection, call_connection_destroy },
+    { "connection_leave", make_connection, call_connection_leave },
+    { "connection_pair", NULL, create_connections },
+    { "connection_poll", make_connection, call_connection_poll },
+    { "connection_poll (idle)", make_idle_connection, call_connection_poll_idle },
+    { "connection_receive", make_connection, call_connection_receive },
+    { "connection_send", make_idle_connection, call_connection_send },
+    { "connection_send_parts", make_idle_connection, call_connection_send_parts },
     { "cpu_count", NULL, call_cpu_count },
     { "cpu_usable", NULL, call_cpu_usable },
     { "dump", make_process, call_dump },
