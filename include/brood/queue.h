@@ -202,7 +202,8 @@ BROOD_API void brood_queue_abort(brood_queue queue, brood_message *message);
  *
  * The message is out of the queue, and belongs to the calling thread until brood_queue_release().
  * If the thread ends before that, the next consumer that finds the queue empty gets the message; so
- * it may be delivered after later ones.
+ * it may be delivered after later ones, and, in a closed queue, after other consumers got
+ * #BROOD_CLOSED.
  *
  * @param queue    the queue.
  * @param out      receives the message, which the caller may also change.

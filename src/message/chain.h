@@ -37,6 +37,9 @@
 //   3. the tail moves: the item is no longer in the queue
 //   4. a piece that is not kept is freed
 //   5. `removed` is cleared
+//
+// tests/model/ring.pml and tests/model/body.pml search all orders of these steps, and those of
+// call.h.
 #ifndef CHAIN_H
 #define CHAIN_H
 
