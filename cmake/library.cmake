@@ -30,24 +30,24 @@ set(BROOD_CORE_SOURCES
 # The ports. Those for Linux and for macOS have src/posix in common.
 set(BROOD_POSIX_SOURCES
   posix/channel.c posix/descriptor.c posix/launch.c posix/os_boot.c posix/os_error.c
-  posix/os_guard.c posix/os_process.c posix/os_stdio.c)
+  posix/os_guard.c posix/os_process.c posix/os_stdio.c posix/watch_keys.c)
 set(BROOD_LINUX_SOURCES
-  posix/linux/cgroup.c posix/linux/circumstances.c posix/linux/clone.c posix/linux/exec.c
+  posix/linux/bell.c posix/linux/cgroup.c posix/linux/circumstances.c posix/linux/clone.c posix/linux/exec.c
   posix/linux/fork_server.c posix/linux/image.c posix/linux/os_clock.c posix/linux/os_cpu.c
   posix/linux/os_futex.c posix/linux/os_life.c posix/linux/os_memory.c posix/linux/os_module.c
   posix/linux/os_race.c posix/linux/os_random.c posix/linux/os_server.c posix/linux/os_thread.c
-  posix/linux/proc.c posix/linux/spare.c posix/linux/spawn.c posix/linux/starter.c
-  posix/linux/stream.c posix/linux/trust.c)
+  posix/linux/os_watch.c posix/linux/proc.c posix/linux/spare.c posix/linux/spawn.c
+  posix/linux/starter.c posix/linux/stream.c posix/linux/trust.c)
 set(BROOD_DARWIN_SOURCES
   posix/darwin/os_clock.c posix/darwin/os_cpu.c posix/darwin/os_futex.c posix/darwin/os_life.c
   posix/darwin/os_memory.c posix/darwin/os_module.c posix/darwin/os_race.c posix/darwin/os_random.c
-  posix/darwin/os_server.c posix/darwin/os_thread.c posix/darwin/proc.c posix/darwin/spawn.c
-  posix/darwin/stream.c posix/darwin/trust.c)
+  posix/darwin/os_server.c posix/darwin/os_thread.c posix/darwin/os_watch.c posix/darwin/proc.c
+  posix/darwin/spawn.c posix/darwin/stream.c posix/darwin/trust.c)
 set(BROOD_WIN32_SOURCES
   win32/environment.c win32/launch.c win32/os_boot.c win32/os_clock.c win32/os_cpu.c
   win32/os_error.c win32/os_futex.c win32/os_guard.c win32/os_life.c win32/os_memory.c
   win32/os_module.c win32/os_process.c win32/os_race.c win32/os_random.c win32/os_server.c
-  win32/os_stdio.c win32/os_thread.c win32/trust.c win32/win32.c)
+  win32/os_stdio.c win32/os_thread.c win32/os_watch.c win32/ring.c win32/trust.c win32/win32.c)
 
 if(WIN32)
   set(BROOD_PORT win32)

@@ -203,6 +203,17 @@ void platform_descriptors_describe(char *buffer, size_t capacity);
 // Whether the object that brood_process_native() returns becomes ready within the time.
 bool platform_is_ready(intptr_t native, brood_duration timeout);
 
+// An object that the program can make ready, and not ready, for platform_is_ready and whatever
+// waits for native objects: the end of a pipe, an event.
+typedef struct platform_native {
+    intptr_t object;
+    intptr_t other; // on POSIX: the pipe's other end
+    bool ready;
+} platform_native;
+platform_native platform_native_create(void);
+void platform_native_set(platform_native *native, bool ready);
+void platform_native_destroy(platform_native *native);
+
 // From now on SIGTERM does not end this process; does nothing on a system without it.
 void platform_terminate_ignore(void);
 

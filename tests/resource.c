@@ -209,12 +209,24 @@ static void a_fresh_image_has_no_more_descriptors_when_its_parent_has_more(void 
         }
         assert_same_count(after, before);
         if (platform_has_fork())
-            assert_int_equal(after, 4);
+            assert_in_range(after, 4, 5); // an emulator has no bell
     }
 }
 
-// Beside the three standard streams, which an empty program has too, only the arena is open. A
-// system without fork does not list descriptors.
+// Whether one line of the text says `what`, or none; it is removed.
+static bool remove_line(char *text, const char *what)
+{
+    char *at = strstr(text, what);
+    char *end = at ? strchr(at, '\n') : NULL;
+    while (at && at > text && at[-1] != '\n')
+        at--;
+    if (at && end)
+        memmove(at, end + 1, strlen(end));
+    return at != NULL;
+}
+
+// Beside the three standard streams, which an empty program has too, only the arena is open and,
+// except in an emulator, the bell. A system without fork does not list descriptors.
 static int expect_the_arena_only(void *arg)
 {
     char text[1024];
@@ -222,8 +234,9 @@ static int expect_the_arena_only(void *arg)
     platform_descriptors_describe(text, sizeof text);
     if (!platform_has_fork())
         return 0;
-    const char *end = strchr(text, '\n');
-    if (strstr(text, "/memfd:brood") && end && end[1] == 0)
+    const bool has_arena = remove_line(text, "/memfd:brood");
+    (void)remove_line(text, "anon_inode:[eventfd]");
+    if (has_arena && text[0] == 0)
         return 0;
     (void)fprintf(stderr, "also open:\n%s", text);
     return __LINE__;

@@ -66,10 +66,11 @@ bool brood_os_watch_remove(brood_os_watch *watch, intptr_t native, uint64_t key)
 // and at least 1, in `keys`, and their number, which may be 0, in `out_count`. May return early:
 // the caller checks its conditions again.
 //
-// An object is reported by every call while it is ready; if there are more than `capacity`, all
-// have their turn. Waiting has the side effects on the object that the system's own wait has: on
-// Windows the report of an auto-reset event resets it. On Windows an object may also be reported
-// that has been ready since the last call and no longer is.
+// An object is reported by every call while it is ready. One call stores the keys of all ready
+// objects if `capacity` is enough for them, otherwise all have their turn. Waiting has the side
+// effects on the object that the system's own wait has: on Windows the report of an auto-reset
+// event resets it. On Windows an object may also be reported that has been ready since the last
+// call and no longer is.
 //
 // Is not a cancellation point; a signal handler that runs in the thread ends the call early. Fails
 // with BROOD_WRONG_STATE; BROOD_SYSTEM if the program has closed the watch's descriptor.
@@ -84,9 +85,10 @@ brood_status brood_os_watch_await(brood_os_watch *watch, uint64_t *keys, size_t 
 // BROOD_NO_MEMORY, BROOD_NO_RESOURCES.
 brood_status brood_os_watch_native(brood_os_watch *watch, intptr_t *out);
 
-// Reports what the caller's last check of its conditions has found: true keeps the native object
-// ready until the next report of false. Does not make brood_os_watch_await return. Costs nothing
-// before the first call of brood_os_watch_native.
+// Reports what the caller's check of its conditions has found, after each call of
+// brood_os_watch_await: true keeps the native object ready, and the next call returns at once.
+// Costs nothing before the first call of brood_os_watch_native, which is when it begins to have an
+// effect.
 void brood_os_watch_keep_ready(brood_os_watch *watch, bool ready);
 
 // Sets the longest time, in ns, that brood_os_watch_await blocks and that the native object stays

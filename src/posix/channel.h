@@ -2,8 +2,8 @@
 // Inside the POSIX port: what a parent and its child send each other over their socket pair.
 //
 // To the child: the letter, which is one `struct channel_letter`, the kinds of its resources and
-// the boot record. Back: one `struct channel_reply`. In a fresh image the child's end, the arena
-// and the resources have fixed descriptor numbers.
+// the boot record. Back: one `struct channel_reply`. In a fresh image the child's end, the arena,
+// the bell and the resources have fixed descriptor numbers.
 #ifndef POSIX_CHANNEL_H
 #define POSIX_CHANNEL_H
 
@@ -18,7 +18,8 @@
 enum {
     CHANNEL_DESCRIPTOR = 3,
     CHANNEL_ARENA = 4,
-    CHANNEL_RESOURCES = 5,          // the first one; the others follow it
+    CHANNEL_BELL = 5,               // on Linux; elsewhere the number is not used
+    CHANNEL_RESOURCES = 6,          // the first one; the others follow it
     CHANNEL_SYSTEM_ERROR = -1,      // a status: `code` is an errno and `text` names the call
     CHANNEL_MOST_DESCRIPTORS = 200, // in one message; the system's limit is 253
     CHANNEL_TEXT = 496,             // bytes of a reply's text, with the final zero

@@ -54,6 +54,7 @@ static struct {
     sigset_t before; // the holder's mask; guarded by the mutex, like the next two
     uint64_t *bits;  // one for each descriptor number
     size_t words;
+    unsigned copies;
 } own = { .mutex = PTHREAD_MUTEX_INITIALIZER };
 
 static _Thread_local int kept = -1;
@@ -137,7 +138,13 @@ void broodi_descriptors_forget(void)
         own.bits[word] = 0;
     }
     kept = -1;
+    own.copies++;
     broodi_descriptors_unlock();
+}
+
+unsigned broodi_descriptors_copies(void)
+{
+    return own.copies;
 }
 
 // Notes both; false if one of them could not be noted, which is -1 then.

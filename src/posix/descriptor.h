@@ -37,6 +37,10 @@ void broodi_descriptor_keep(int descriptor);
 // Called first of all in a copy: closes the noted descriptors, and unlocks.
 void broodi_descriptors_forget(void);
 
+// Returns how often this process and those that it was copied from have been copied: a number that
+// differs between a process and its copy.
+unsigned broodi_descriptors_copies(void);
+
 // Opens a descriptor of the library's own that polls readable when the process has ended: a pidfd
 // or, on macOS, a kqueue. -1 with errno, ESRCH if the process has ended.
 int broodi_descriptor_of_process(int64_t pid);

@@ -27,7 +27,6 @@ struct life {
 _Static_assert(sizeof(struct life) <= sizeof(brood_os_life), "a life fits into brood_os_life");
 
 enum {
-    NAME = 80,           // size of a name
     HOLDER_PERIOD = 50,  // ms
     MOST_KNOWN = 1 << 20 // a power of two; handles of later slots are opened for each use
 };
@@ -55,26 +54,9 @@ static uint32_t known_count;
 // meanwhile, or has a reference.
 static SRWLOCK known_guard = SRWLOCK_INIT;
 
-static wchar_t *put_hex(wchar_t *at, uint64_t value, int digits)
+static void make_name(wchar_t name[WIN32_NAME], const brood_os_life_id *id, wchar_t kind)
 {
-    for (int i = digits - 1; i >= 0; i--)
-        *at++ = L"0123456789abcdef"[value >> (4 * i) & 15];
-    *at++ = L'-';
-    return at;
-}
-
-// "Local\brood-<family>-<slot>-<generation>-<kind>".
-static void make_name(wchar_t name[NAME], const brood_os_life_id *id, wchar_t kind)
-{
-    static const wchar_t prefix[] = L"Local\\brood-";
-    memcpy(name, prefix, sizeof prefix);
-    wchar_t *at = name + sizeof prefix / sizeof *prefix - 1;
-    at = put_hex(at, id->family[0], 16);
-    at = put_hex(at, id->family[1], 16);
-    at = put_hex(at, id->slot, 8);
-    at = put_hex(at, id->generation, 8);
-    *at++ = kind;
-    *at = L'\0';
+    broodi_win32_name(name, id->family, (uint64_t)id->slot << 32 | id->generation, kind);
 }
 
 // Distinguishes the calling thread from an earlier thread with the same id.
@@ -93,20 +75,13 @@ static struct life read_life(const brood_os_life *life)
     return state;
 }
 
-// An object of this name that existed before is a foreign one, and says nothing about this
-// thread.
-static bool is_ours(HANDLE object)
-{
-    return object && GetLastError() != ERROR_ALREADY_EXISTS;
-}
-
 brood_status brood_os_life_begin(brood_os_life *life, const brood_os_life_id *id)
 {
-    wchar_t name[NAME];
+    wchar_t name[WIN32_NAME];
     make_name(name, id, LIFE);
     SetLastError(ERROR_SUCCESS);
     HANDLE mutex = broodi_win32_fault() ? NULL : CreateMutexW(NULL, TRUE, name);
-    if (!is_ours(mutex)) {
+    if (!broodi_win32_is_new(mutex)) {
         const brood_status status = brood_os_error("CreateMutexW", GetLastError());
         if (mutex)
             CloseHandle(mutex);
@@ -114,7 +89,7 @@ brood_status brood_os_life_begin(brood_os_life *life, const brood_os_life_id *id
     }
     make_name(name, id, BELL);
     HANDLE bell = broodi_win32_fault() ? NULL : CreateEventW(NULL, FALSE, FALSE, name);
-    if (!is_ours(bell)) {
+    if (!broodi_win32_is_new(bell)) {
         const brood_status status = brood_os_error("CreateEventW", GetLastError());
         if (bell)
             CloseHandle(bell);
@@ -151,7 +126,7 @@ static bool is_caller(const brood_os_life *life, const brood_os_life_id *id)
 
 static HANDLE open_mutex(const brood_os_life_id *id)
 {
-    wchar_t name[NAME];
+    wchar_t name[WIN32_NAME];
     make_name(name, id, LIFE);
     return broodi_win32_fault() ? NULL : OpenMutexW(SYNCHRONIZE | MUTEX_MODIFY_STATE, FALSE, name);
 }
@@ -312,7 +287,7 @@ void brood_os_bell_ring(brood_os_life *life, const brood_os_life_id *id)
     (void)life;
     if (ring_known(id))
         return;
-    wchar_t name[NAME];
+    wchar_t name[WIN32_NAME];
     make_name(name, id, BELL);
     HANDLE bell = broodi_win32_fault() ? NULL : OpenEventW(EVENT_MODIFY_STATE, FALSE, name);
     if (!bell)

@@ -8,6 +8,7 @@
 #include <io.h>
 #include <limits.h>
 #include <stdlib.h>
+#include <string.h>
 
 brood_status broodi_win32_wide(const char *text, wchar_t **out)
 {
@@ -53,6 +54,27 @@ brood_status broodi_win32_module_path(HMODULE module, wchar_t **out)
         if (length == 0)
             return brood_os_error("GetModuleFileNameW", code);
     }
+}
+
+static wchar_t *put_hex(wchar_t *at, uint64_t value)
+{
+    for (int bit = 60; bit >= 0; bit -= 4)
+        *at++ = L"0123456789abcdef"[value >> bit & 15];
+    *at++ = L'-';
+    return at;
+}
+
+void broodi_win32_name(wchar_t name[WIN32_NAME], const uint64_t family[2], uint64_t number,
+                       wchar_t kind)
+{
+    static const wchar_t prefix[] = L"Local\\brood-";
+    memcpy(name, prefix, sizeof prefix);
+    wchar_t *at = name + sizeof prefix / sizeof *prefix - 1;
+    at = put_hex(at, family[0]);
+    at = put_hex(at, family[1]);
+    at = put_hex(at, number);
+    *at++ = kind;
+    *at = L'\0';
 }
 
 // For a descriptor that is not open, some C libraries return an error. MSVC's ends the program

@@ -30,6 +30,20 @@ brood_status broodi_win32_narrow(const wchar_t *text, char **out);
 // The path of a module, allocated with malloc.
 brood_status broodi_win32_module_path(HMODULE module, wchar_t **out);
 
+// Makes the name of a shared object, "Local\brood-<family>-<number>-<kind>", from the random number
+// of the family, so that no other program can know it.
+enum { WIN32_NAME = 80 };
+void broodi_win32_name(wchar_t name[WIN32_NAME], const uint64_t family[2], uint64_t number,
+                       wchar_t kind);
+
+// Whether an object that has just been created under a name is new; called after
+// SetLastError(ERROR_SUCCESS) and the creation. One of this name that existed before is a foreign
+// one.
+static inline bool broodi_win32_is_new(HANDLE object)
+{
+    return object && GetLastError() != ERROR_ALREADY_EXISTS;
+}
+
 // The handle behind a C library descriptor; NULL if there is none.
 HANDLE broodi_win32_handle_of(int64_t descriptor);
 

@@ -666,6 +666,29 @@ bool platform_is_ready(intptr_t native, brood_duration timeout)
     return poll(&ready, 1, (int)(timeout / 1000000)) == 1;
 }
 
+platform_native platform_native_create(void)
+{
+    intptr_t ends[2];
+    platform_pipe(ends);
+    return (platform_native){ .object = ends[0], .other = ends[1] };
+}
+
+void platform_native_set(platform_native *native, bool ready)
+{
+    char byte = 0;
+    if (ready == native->ready)
+        return;
+    if (ready ? write((int)native->other, &byte, 1) != 1 : read((int)native->object, &byte, 1) != 1)
+        give_up("a pipe");
+    native->ready = ready;
+}
+
+void platform_native_destroy(platform_native *native)
+{
+    platform_close(native->object);
+    platform_close(native->other);
+}
+
 void platform_terminate_ignore(void)
 {
     if (signal(SIGTERM, SIG_IGN) == SIG_ERR)

@@ -504,6 +504,27 @@ bool platform_is_ready(intptr_t native, brood_duration timeout)
     return WaitForSingleObject((HANDLE)native, (DWORD)(timeout / 1000000)) == WAIT_OBJECT_0;
 }
 
+platform_native platform_native_create(void)
+{
+    HANDLE event = CreateEventW(NULL, TRUE, FALSE, NULL);
+    if (!event)
+        give_up("CreateEventW");
+    return (platform_native){ .object = (intptr_t)event };
+}
+
+void platform_native_set(platform_native *native, bool ready)
+{
+    if (!(ready ? SetEvent((HANDLE)native->object) : ResetEvent((HANDLE)native->object)))
+        give_up("SetEvent");
+    native->ready = ready;
+}
+
+void platform_native_destroy(platform_native *native)
+{
+    if (!CloseHandle((HANDLE)native->object))
+        give_up("CloseHandle");
+}
+
 void platform_terminate_ignore(void)
 {
 }

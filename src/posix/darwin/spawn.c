@@ -22,8 +22,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-_Static_assert(CHANNEL_ARENA == CHANNEL_DESCRIPTOR + 1 && CHANNEL_RESOURCES == CHANNEL_ARENA + 1,
-               "what a child is given stands in a row");
+_Static_assert(CHANNEL_ARENA == CHANNEL_DESCRIPTOR + 1,
+               "what a child is given besides the resources stands in a row");
 
 enum { GIVEN_BESIDE_RESOURCES = 2 };
 
@@ -33,6 +33,13 @@ static intptr_t given(const brood_os_plan *plan, int channel, size_t number)
         return channel;
     return number == 1 ? plan->arena->object
                        : plan->resources[number - GIVEN_BESIDE_RESOURCES].value;
+}
+
+static int number_of(size_t number)
+{
+    const int first = number < GIVEN_BESIDE_RESOURCES ? CHANNEL_DESCRIPTOR
+                                                      : CHANNEL_RESOURCES - GIVEN_BESIDE_RESOURCES;
+    return first + (int)number;
 }
 
 static int first_free(const brood_os_plan *plan)
@@ -59,8 +66,8 @@ static int give(posix_spawn_file_actions_t *actions, const brood_os_plan *plan, 
     const size_t count = plan->resource_count + GIVEN_BESIDE_RESOURCES;
     int error = 0;
     for (size_t i = 0; !error && i < count; i++)
-        error = pass(actions, (int)given(plan, channel, i), first_free(plan),
-                     CHANNEL_DESCRIPTOR + (int)i, &moved[i]);
+        error =
+            pass(actions, (int)given(plan, channel, i), first_free(plan), number_of(i), &moved[i]);
     return error;
 }
 

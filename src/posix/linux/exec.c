@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The child between vfork and exec, in the memory of its parent.
 #include "posix/launch.h"
+#include "posix/linux/bell.h"
 #include "posix/linux/image.h"
 #include "posix/linux/signals.h"
 
@@ -86,14 +87,25 @@ static bool copy_to(int descriptor, int number)
     return !broodi_posix_fault(EMFILE) && dup2(descriptor, number) >= 0;
 }
 
-// Copies channel, arena and resources to their numbers, by way of higher ones, since one may have
-// the number of another; then closes everything else.
+// Called when the channel has its number. A program that has closed the bell has none to pass.
+static void place_bell(int moved)
+{
+    if (moved < 0)
+        close(CHANNEL_BELL);
+    else if (!copy_to(moved, CHANNEL_BELL))
+        give_up(CHANNEL_DESCRIPTOR, "dup");
+}
+
+// Copies channel, arena, bell and resources to their numbers, by way of higher ones, since one may
+// have the number of another; then closes everything else.
 static void set_descriptors(const struct launch *launch)
 {
     const int count = (int)launch->plan->resource_count;
     const int first_free = CHANNEL_RESOURCES + count;
     const int channel = move_up(launch, launch->channel, first_free);
     const int arena = move_up(launch, launch->plan->arena->object, first_free);
+    const int bell = broodi_bell();
+    const int moved_bell = bell < 0 ? -1 : move_up(launch, bell, first_free);
     for (int i = 0; i < count; i++)
         launch->moved[i] = move_up(launch, launch->plan->resources[i].value, first_free);
     const struct launch_streams streams = broodi_launch_collect_streams(launch, first_free);
@@ -102,6 +114,7 @@ static void set_descriptors(const struct launch *launch)
         copied = copied && copy_to(launch->moved[i], CHANNEL_RESOURCES + i);
     if (!copied)
         give_up(channel, "dup");
+    place_bell(moved_bell);
     broodi_launch_place_streams(&streams, channel);
     enum { CLOSE_RANGE = 436 };
     if (broodi_posix_fault(ENOSYS) || syscall(CLOSE_RANGE, (unsigned)first_free, ~0U, 0) != 0)

@@ -6,6 +6,7 @@
 #include "os/os_memory.h"
 
 #include "posix/descriptor.h"
+#include "posix/linux/bell.h"
 #include "posix/linux/cgroup.h"
 #include "posix/linux/memory.h"
 #include "posix/posix.h"
@@ -153,11 +154,13 @@ brood_status brood_os_arena_create(brood_os_arena *out, size_t least)
     struct stat facts = { .st_size = 0 };
     (void)fstat(object, &facts); // it has just been created
     note_file(&facts);
+    brood_status status = broodi_bell_create();
     size_t size = WINDOW;
     // The limit also counts address space that is only reserved.
     while (size / 2 >= least && size > address_space() / 4)
         size /= 2;
-    const brood_status status = reserve_some(out, object, size, least);
+    if (status == BROOD_OK)
+        status = reserve_some(out, object, size, least);
     if (status != BROOD_OK)
         close(object);
     return status;
@@ -173,10 +176,12 @@ brood_status brood_os_arena_open(brood_os_arena *out, intptr_t object, size_t si
         status = brood_os_error("fcntl", errno);
     else
         status = reserve_some(out, (int)object, size, least);
-    if (status == BROOD_OK)
+    if (status == BROOD_OK) {
         note_file(&facts);
-    else
+        broodi_bell_inherit();
+    } else {
         close((int)object);
+    }
     return status;
 }
 
