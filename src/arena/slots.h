@@ -256,7 +256,9 @@ struct broodi_user_slot {
 struct broodi_user_list {
     // The object's handle, in which the first entry, plus one, replaces the bits of the slot.
     _Atomic uint64_t first;
-    _Atomic int64_t checked; // when it was checked last for processes that have died
+    // When it was checked last for processes that have died: ms, the lowest bits; 0: never.
+    _Atomic uint32_t checked;
+    _Atomic uint32_t entered; // how often a process has entered
 };
 
 // How the slots of blocks and pieces begin: what records memory. See memory_slot.h.

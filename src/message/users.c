@@ -169,33 +169,51 @@ static brood_status add(const struct entrant *entrant, struct broodi_user *out)
     return BROOD_STALE;
 }
 
-// Whether the entry may be taken for another process. For one that has not begun only an UNUSED
-// one: the start may fail, and then the list must tell how the last process went.
-static bool is_free(const struct broodi_user_slot *slot, uint64_t state, bool unused)
+static bool has_gone(uint64_t state)
 {
     const enum broodi_user_phase phase = broodi_user_phase_of(state);
-    const bool has_gone = phase == BROODI_USER_LEFT || phase == BROODI_USER_LOST;
-    return (phase == BROODI_USER_UNUSED || (has_gone && !unused)) &&
-           broodi_low(broodi_word_load(&slot->count)) == 0;
+    return phase == BROODI_USER_LEFT || phase == BROODI_USER_LOST;
 }
 
-// Takes an entry of the chain and makes it MAKING; NULL if there is none.
-static struct broodi_user_slot *claim(const struct entrant *entrant, bool unused)
+static int64_t gone_at(const struct broodi_user_slot *slot)
+{
+    return atomic_load_explicit(&slot->gone_at, memory_order_relaxed);
+}
+
+// When the last process went that has gone; INT64_MIN if none has.
+static int64_t last_gone_at(const struct entrant *entrant)
+{
+    const struct broodi_user_slot *slot;
+    int64_t last = INT64_MIN;
+    uint32_t next = broodi_user_first(entrant->list, entrant->id);
+    while ((slot = broodi_user_next(entrant->id, &next)) != NULL)
+        if (has_gone(broodi_word_load(&slot->state)) && gone_at(slot) > last)
+            last = gone_at(slot);
+    return last;
+}
+
+// Takes an entry of the chain, of a process that went before `limit` or of none, and makes it
+// MAKING; NULL if there is none.
+static struct broodi_user_slot *claim(const struct entrant *entrant, int64_t limit)
 {
     struct broodi_user_slot *slot;
     uint32_t next = broodi_user_first(entrant->list, entrant->id);
     while ((slot = broodi_user_next(entrant->id, &next)) != NULL) {
         const uint64_t state = broodi_word_load(&slot->state);
-        if (is_free(slot, state, unused) && broodi_word_swap(&slot->state, state, low_making()))
+        const bool is_free = broodi_user_phase_of(state) == BROODI_USER_UNUSED ||
+                             (has_gone(state) && gone_at(slot) < limit);
+        if (is_free && broodi_low(broodi_word_load(&slot->count)) == 0 &&
+            broodi_word_swap(&slot->state, state, low_making()))
             return slot;
     }
     return NULL;
 }
 
-static brood_status enter(const struct entrant *entrant, bool unused, struct broodi_user *out)
+static brood_status enter_uncounted(const struct entrant *entrant, int64_t limit,
+                                    struct broodi_user *out)
 {
     note_use(entrant->process);
-    out->slot = claim(entrant, unused);
+    out->slot = claim(entrant, limit);
     if (!out->slot)
         return add(entrant, out);
     broodi_step(BROODI_STEP_USER_CLAIMED);
@@ -205,6 +223,14 @@ static brood_status enter(const struct entrant *entrant, bool unused, struct bro
         return BROOD_OK;
     broodi_user_free(out->slot, entrant->id);
     return BROOD_STALE;
+}
+
+// Counts the entry when it is complete, and before the caller relies on it: see broodi_users_look.
+static brood_status enter(const struct entrant *entrant, int64_t limit, struct broodi_user *out)
+{
+    const brood_status status = enter_uncounted(entrant, limit, out);
+    atomic_fetch_add_explicit(&entrant->list->entered, 1, memory_order_release);
+    return status;
 }
 
 static brood_status enter_self(struct broodi_user_list *list, uint64_t id, uint32_t number,
@@ -217,7 +243,7 @@ static brood_status enter_self(struct broodi_user_list *list, uint64_t id, uint3
     const struct entrant entrant = {
         .list = list, .id = id, .number = number, .process = self, .thread = broodi_owner_self()
     };
-    return enter(&entrant, false, out);
+    return enter(&entrant, INT64_MAX, out);
 }
 
 brood_status broodi_user_enter(struct broodi_user_list *list, uint64_t id, uint32_t number,
@@ -236,11 +262,12 @@ brood_status broodi_user_enter(struct broodi_user_list *list, uint64_t id, uint3
     return status;
 }
 
+// The start may fail: then the list must tell how the last process went, so its entry is kept.
 brood_status broodi_user_enter_for(struct broodi_user_list *list, uint64_t id, uint32_t number,
                                    broodi_owner process, struct broodi_user *out)
 {
     const struct entrant entrant = { .list = list, .id = id, .number = number, .process = process };
-    return broodi_user_self() ? enter(&entrant, true, out) : BROOD_NO_RESOURCES;
+    return broodi_user_self() ? enter(&entrant, last_gone_at(&entrant), out) : BROOD_NO_RESOURCES;
 }
 
 // Leaving
@@ -334,9 +361,8 @@ static broodi_owner living_thread(const struct broodi_user_slot *slot)
     return is_its ? first : 0;
 }
 
-// Adds what an entry tells. `*gone_at` is the time of the last process that went.
-static void look_at(const struct broodi_user_slot *slot, struct broodi_users *users,
-                    int64_t *gone_at)
+// Adds what an entry tells. `*last` is when the last process went.
+static void look_at(const struct broodi_user_slot *slot, struct broodi_users *users, int64_t *last)
 {
     const uint64_t state = broodi_word_load(&slot->state);
     const enum broodi_user_phase phase = broodi_user_phase_of(state);
@@ -344,13 +370,12 @@ static void look_at(const struct broodi_user_slot *slot, struct broodi_users *us
     if (phase == BROODI_USER_UNUSED)
         return;
     users->had = true;
-    if (phase == BROODI_USER_LEFT || phase == BROODI_USER_LOST) {
-        const int64_t at = atomic_load_explicit(&slot->gone_at, memory_order_relaxed);
+    if (has_gone(state)) {
         users->lost += count;
-        if (at < *gone_at)
-            return;
-        *gone_at = at;
-        users->killed = phase == BROODI_USER_LOST;
+        if (gone_at(slot) >= *last)
+            users->killed = phase == BROODI_USER_LOST;
+        if (gone_at(slot) > *last)
+            *last = gone_at(slot);
         return;
     }
     users->live = true;
@@ -359,15 +384,28 @@ static void look_at(const struct broodi_user_slot *slot, struct broodi_users *us
         users->thread = living_thread(slot);
 }
 
-struct broodi_users broodi_users_look(const struct broodi_user_list *list, uint64_t id)
+static struct broodi_users look(const struct broodi_user_list *list, uint64_t id)
 {
     struct broodi_users users = { .had = false };
     const struct broodi_user_slot *slot;
-    int64_t gone_at = INT64_MIN;
+    int64_t last = INT64_MIN;
     uint32_t next = broodi_user_first(list, id);
     while ((slot = broodi_user_next(id, &next)) != NULL)
-        look_at(slot, &users, &gone_at);
+        look_at(slot, &users, &last);
     users.killed &= !users.live;
+    return users;
+}
+
+// A process may enter by an entry that the scan has passed already, before the one leaves whose
+// entry it has yet to pass. So if none was found, none must have entered meanwhile.
+struct broodi_users broodi_users_look(const struct broodi_user_list *list, uint64_t id)
+{
+    struct broodi_users users;
+    uint32_t entered;
+    do {
+        entered = atomic_load_explicit(&list->entered, memory_order_acquire);
+        users = look(list, id);
+    } while (!users.live && atomic_load_explicit(&list->entered, memory_order_acquire) != entered);
     return users;
 }
 
@@ -377,9 +415,9 @@ uint64_t broodi_users_take_off(struct broodi_user_list *list, uint64_t id)
     uint64_t sum = 0;
     uint32_t next = broodi_user_first(list, id);
     while ((slot = broodi_user_next(id, &next)) != NULL) {
-        const enum broodi_user_phase phase = broodi_user_phase_of(broodi_word_load(&slot->state));
+        const bool gone = has_gone(broodi_word_load(&slot->state));
         uint64_t count = broodi_word_load(&slot->count);
-        if ((phase == BROODI_USER_LEFT || phase == BROODI_USER_LOST) && broodi_low(count) > 0 &&
+        if (gone && broodi_low(count) > 0 &&
             broodi_user_count_swap(slot, &count, broodi_state(broodi_generation(count), 0)))
             sum += broodi_low(count);
     }

@@ -17,6 +17,7 @@
 void broodi_users_begin(struct broodi_user_list *list, uint64_t id)
 {
     atomic_store_explicit(&list->checked, 0, memory_order_relaxed);
+    atomic_store_explicit(&list->entered, 0, memory_order_relaxed);
     // Release: pairs with the acquire in broodi_user_first().
     atomic_store_explicit(&list->first, id & ~(uint64_t)BROODI_SLOT_MASK, memory_order_release);
 }
@@ -64,12 +65,12 @@ void broodi_users_sweep(void)
 
 // Processes that have died
 
-static const int64_t second = BROOD_SECONDS(1);
+enum { PAUSE_MS = 1000 }; // between two checks
 
 int64_t broodi_users_pause(uint32_t vain)
 {
     const int64_t first = BROOD_MILLISECONDS(1);
-    return vain > 0 && vain <= 10 ? first << (vain - 1) : second;
+    return vain > 0 && vain <= 10 ? first << (vain - 1) : PAUSE_MS * first;
 }
 
 // A STARTING process whose parent has died never begins, or is killed soon. (One that does begin
@@ -126,9 +127,11 @@ static bool check(struct broodi_user_slot *slot)
 // Whether this caller is to check the list.
 static bool is_due(struct broodi_user_list *list, bool now)
 {
-    const int64_t time = brood_os_clock();
-    int64_t last = atomic_load_explicit(&list->checked, memory_order_relaxed);
-    return (now || last == 0 || time - last >= second) &&
+    const uint32_t clock = (uint32_t)(brood_os_clock() / BROOD_MILLISECONDS(1));
+    const uint32_t time = clock ? clock : 1;
+    uint32_t last = atomic_load_explicit(&list->checked, memory_order_relaxed);
+    const bool is_over = last == 0 || time - last >= PAUSE_MS;
+    return (now || is_over) &&
            (atomic_compare_exchange_strong_explicit(&list->checked, &last, time,
                                                     memory_order_relaxed, memory_order_relaxed) ||
             now);
