@@ -3,6 +3,8 @@
 
 #include "posix/posix.h"
 
+#include "os/os_thread.h"
+
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
@@ -35,15 +37,23 @@ static bool make_pair(int type, int ends[2])
 }
 #endif
 
+// close() is a cancellation point, and the callers may hold a lock. Keeps errno.
+static void close_whole(int descriptor)
+{
+    const int error = errno;
+    const int before = brood_os_thread_protect();
+    close(descriptor);
+    brood_os_thread_unprotect(before);
+    errno = error;
+}
+
 int broodi_descriptor_up(int descriptor)
 {
     if (descriptor < 0 || descriptor > STDERR_FILENO)
         return descriptor;
     const int moved =
         broodi_posix_fault(EMFILE) ? -1 : fcntl(descriptor, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
-    const int error = errno;
-    close(descriptor);
-    errno = error;
+    close_whole(descriptor);
     return moved;
 }
 
@@ -101,23 +111,21 @@ int broodi_descriptor_note(int descriptor)
         own.bits[descriptor / BITS] |= UINT64_C(1) << descriptor % BITS;
         return descriptor;
     }
-    close(descriptor);
+    close_whole(descriptor);
     errno = ENOMEM;
     return -1;
 }
 
 void broodi_descriptor_close(int descriptor)
 {
-    const int error = errno;
     broodi_descriptors_lock();
     const size_t word = (size_t)descriptor / BITS;
     const uint64_t bit = UINT64_C(1) << descriptor % BITS;
     if (word < own.words && own.bits[word] & bit) {
         own.bits[word] &= ~bit;
-        close(descriptor);
+        close_whole(descriptor);
     }
     broodi_descriptors_unlock();
-    errno = error;
 }
 
 void broodi_descriptor_keep(int descriptor)
