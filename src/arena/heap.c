@@ -122,7 +122,7 @@ static brood_status add_chunk(uint32_t list)
     return BROOD_OK;
 }
 
-static brood_status allocate_small(uint32_t list, uint64_t *out_place)
+static brood_status allocate_small(uint32_t list, uint64_t *out_place, bool *out_zero)
 {
     if (heap()->room[list]) {
         broodi_chunks_trim_if_due();
@@ -135,6 +135,7 @@ static brood_status allocate_small(uint32_t list, uint64_t *out_place)
     const uint32_t cell = first_free_cell(broodi_chunk_at(index));
     *out_place = broodi_chunk_place(index) +
                  (uint64_t)cell * broodi_cell_size(class_in(broodi_chunk_at(index)));
+    *out_zero = !broodi_chunk_at(index)->used;
     allocate_cell(index, cell);
     return BROOD_OK;
 }
@@ -164,7 +165,7 @@ brood_status broodi_heap_allocate(enum broodi_heap_user user, size_t size, uint6
                            broodi_family.arena.size);
     return broodi_cell_is_run(size)
                ? allocate_run(broodi_cell_run_length(size), out_place, out_zero)
-               : allocate_small(list_of(user, broodi_cell_class_of(size)), out_place);
+               : allocate_small(list_of(user, broodi_cell_class_of(size)), out_place, out_zero);
 }
 
 // Access. In each group, chunks become accessible from the first one on, up to the last that this
@@ -214,6 +215,15 @@ brood_status broodi_heap_access(uint64_t place, size_t size)
             return broodi_fail(BROOD_NO_MEMORY, "no address space for a block of %zu bytes", size);
     }
     return BROOD_OK;
+}
+
+void broodi_heap_populate(uint64_t place, size_t size)
+{
+    const uint32_t first = broodi_chunk_of(place);
+    const uint32_t last = broodi_chunk_of(place + size - 1);
+    brood_os_range range = broodi_chunk_range(first);
+    range.length = (size_t)(last - first + 1) * BROODI_HEAP_CHUNK;
+    brood_os_arena_populate(&broodi_family.arena, &range);
 }
 
 static uint32_t cell_at(uint64_t place)

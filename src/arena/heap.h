@@ -18,7 +18,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-// The caller of these functions holds the heap's lock, except for broodi_heap_access.
+// The caller of these functions holds the heap's lock, except for broodi_heap_access
+// and broodi_heap_populate.
 
 enum broodi_heap_user { BROODI_HEAP_BLOCKS, BROODI_HEAP_PIECES };
 
@@ -29,6 +30,10 @@ brood_status broodi_heap_allocate(enum broodi_heap_user user, size_t size, uint6
 
 // Makes a committed cell accessible in this process. Fails with BROOD_NO_MEMORY.
 brood_status broodi_heap_access(uint64_t place, size_t size);
+
+// For a cell that is accessible and zero, before this process writes to all of it. The caller needs
+// no lock.
+void broodi_heap_populate(uint64_t place, size_t size);
 
 // Frees the cell that was allocated there with this size.
 void broodi_heap_free(uint64_t place, size_t size);

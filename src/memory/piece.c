@@ -47,16 +47,15 @@ static void record(uint32_t index, uint64_t object, uint64_t place, size_t size)
 }
 
 // Allocates a slot and a cell. The caller holds the heap's lock.
-static brood_status reserve(uint64_t object, size_t size, uint32_t *out_index)
+static brood_status reserve(uint64_t object, size_t size, uint32_t *out_index, bool *out_zero)
 {
     broodi_assert(broodi_heap_is_locked());
     uint64_t place = 0;
-    bool zero;
     brood_status status = broodi_slot_allocate(BROODI_PIECE, BROODI_MEMORY_NEW, out_index);
     if (status != BROOD_OK)
         return status;
     broodi_step(BROODI_STEP_PIECE_TAKEN);
-    status = broodi_heap_allocate(BROODI_HEAP_PIECES, size, &place, &zero);
+    status = broodi_heap_allocate(BROODI_HEAP_PIECES, size, &place, out_zero);
     if (status != BROOD_OK) {
         (void)broodi_slot_free(BROODI_PIECE, *out_index, state_of(*out_index));
         return status;
@@ -72,23 +71,36 @@ static brood_status access_bytes(uint32_t index)
     return broodi_heap_access(broodi_memory_place_of(slot), (size_t)broodi_memory_size_of(slot));
 }
 
+// For a large piece that the caller is about to write: one system call costs less than a page fault
+// for each of its pages.
+static void populate(uint32_t index, bool zero)
+{
+    enum { LARGE = 16384 };
+    const struct broodi_memory_slot *slot = memory_at(index);
+    if (zero && broodi_memory_size_of(slot) >= LARGE)
+        broodi_heap_populate(broodi_memory_place_of(slot), (size_t)broodi_memory_size_of(slot));
+}
+
 static brood_status allocate(uint64_t object, size_t size, uint32_t *out_index)
 {
     uint32_t index;
+    bool zero;
     brood_status status = broodi_heap_lock();
     if (status != BROOD_OK)
         return status;
-    status = reserve(object, size, &index);
+    status = reserve(object, size, &index, &zero);
     broodi_heap_unlock();
     if (status != BROOD_OK)
         return status;
     broodi_step(BROODI_STEP_PIECE_MAKING);
     status = access_bytes(index);
-    if (status == BROOD_OK)
-        *out_index = index;
-    else
+    if (status != BROOD_OK) {
         broodi_piece_free(index);
-    return status;
+        return status;
+    }
+    populate(index, zero);
+    *out_index = index;
+    return BROOD_OK;
 }
 
 brood_status broodi_piece_allocate(uint64_t object, size_t size, uint32_t *out_index)

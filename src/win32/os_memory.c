@@ -90,6 +90,11 @@ bool brood_os_arena_access(const brood_os_arena *arena, const brood_os_range *ra
     return range->offset <= arena->size && range->length <= arena->size - range->offset;
 }
 
+void brood_os_arena_populate(const brood_os_arena *arena, const brood_os_range *range)
+{
+    (void)arena, (void)range;
+}
+
 bool brood_os_arena_decommit(const brood_os_arena *arena, const brood_os_range *range)
 {
     (void)arena, (void)range;

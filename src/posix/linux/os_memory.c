@@ -358,6 +358,17 @@ bool brood_os_arena_access(const brood_os_arena *arena, const brood_os_range *ra
     return done;
 }
 
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23 // of Linux 5.14
+#endif
+
+void brood_os_arena_populate(const brood_os_arena *arena, const brood_os_range *range)
+{
+    const int before = errno;
+    (void)madvise(arena->base + range->offset, range->length, MADV_POPULATE_WRITE);
+    errno = before;
+}
+
 bool brood_os_arena_decommit(const brood_os_arena *arena, const brood_os_range *range)
 {
     return punch((int)arena->object, range->place, range->length);
