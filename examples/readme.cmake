@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: MIT
 #
-# Compares the C programs of the README with the examples, byte for byte:
+# Compares the C programs of a page, the README or one of the guide, with the examples, byte for
+# byte:
 #
-#   cmake -DREADME=<README.md> -DEXAMPLES=<folder> -P readme.cmake
+#   cmake -DPAGE=<README.md> [-DFIRST_IS_WHOLE=ON] -DEXAMPLES=<folder> -P readme.cmake
 #
-# The first ```c block is a whole example; every other one is a part of an example.
+# Each ```c block is a part of an example; with FIRST_IS_WHOLE the first one is a whole example.
 
 cmake_minimum_required(VERSION 3.23)
 
-file(READ "${README}" rest)
+file(READ "${PAGE}" rest)
 string(REGEX REPLACE "\n```c [^\n]*\n" "\n```c\n" rest "${rest}") # a block may have a name
 file(GLOB_RECURSE examples "${EXAMPLES}/*.c")
 set(blocks 0)
@@ -36,19 +37,19 @@ while(TRUE)
     string(SUBSTRING "${rest}" ${at} -1 rest)
     string(FIND "${rest}" "\n```\n" end)
     if(end EQUAL -1)
-        message(FATAL_ERROR "${README}: a block has no end:\n${rest}")
+        message(FATAL_ERROR "${PAGE}: a block has no end:\n${rest}")
     endif()
     math(EXPR end "${end} + 1")
     string(SUBSTRING "${rest}" 0 ${end} block)
     string(SUBSTRING "${rest}" ${end} -1 rest)
 
-    if(blocks EQUAL 0)
+    if(FIRST_IS_WHOLE AND blocks EQUAL 0)
         find_example("${block}" TRUE)
     else()
         find_example("${block}" FALSE)
     endif()
     if(found STREQUAL "")
-        message(FATAL_ERROR "${README}: no example is, or contains, this block:\n${block}")
+        message(FATAL_ERROR "${PAGE}: no example is, or contains, this block:\n${block}")
     endif()
     math(EXPR blocks "${blocks} + 1")
     file(RELATIVE_PATH found "${EXAMPLES}" "${found}")
@@ -56,5 +57,5 @@ while(TRUE)
 endwhile()
 
 if(blocks EQUAL 0)
-    message(FATAL_ERROR "${README}: no C program")
+    message(FATAL_ERROR "${PAGE}: no C program")
 endif()
