@@ -25,7 +25,7 @@ set(BROOD_CORE_SOURCES
   process/ending.c process/environment.c process/init.c process/method.c process/plan.c
   process/process.c process/served.c process/server.c process/standard.c process/start.c
   process/target.c process/target_cache.c process/waitables.c
-  insight/dump.c insight/snapshot.c)
+  insight/cycle.c insight/dump.c insight/snapshot.c)
 
 # The ports. Those for Linux and for macOS have src/posix in common.
 set(BROOD_POSIX_SOURCES

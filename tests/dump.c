@@ -360,6 +360,356 @@ static void a_lock_of_a_thread_that_has_ended_is_listed(void **state)
     assert_status(brood_lock_destroy(lock), BROOD_OK);
 }
 
+// Queues
+
+static brood_queue new_queue(const char *name, size_t capacity)
+{
+    brood_queue queue = { 0 };
+    assert_status(brood_queue_create(&queue, capacity, 100), BROOD_OK);
+    assert_status(brood_registry_set(name, queue.id), BROOD_OK);
+    return queue;
+}
+
+static void end_queue(const char *name, brood_queue queue)
+{
+    assert_status(brood_registry_set(name, 0), BROOD_OK);
+    assert_status(brood_queue_destroy(queue), BROOD_OK);
+}
+
+static void a_queue_is_listed_with_how_full_it_is(void **state)
+{
+    (void)state;
+    const brood_queue queue = new_queue("jobs", 3);
+    brood_message message;
+    assert_true(await_dumped("\nqueue %016" PRIx64 " \"jobs\": 0 of 3 messages\n", queue.id));
+    assert_status(brood_queue_put(queue, "a", 1, BROOD_NOW), BROOD_OK);
+    assert_status(brood_queue_reserve(queue, 10, &message, BROOD_NOW), BROOD_OK);
+    assert_true(await_dumped(" \"jobs\": 1 of 3 messages, 1 reserved\n"));
+    assert_status(brood_queue_commit(queue, &message, 10), BROOD_OK);
+    assert_status(brood_queue_close(queue), BROOD_OK);
+    assert_true(await_dumped(" \"jobs\": 2 of 3 messages, closed\n"));
+    end_queue("jobs", queue);
+    dump();
+    assert_null(strstr(dumped.text, "\nqueue "));
+}
+
+static int get_one(void *arg)
+{
+    char byte;
+    size_t size;
+    return brood_queue_get(*(brood_queue *)arg, &byte, 1, &size, MEETING_PATIENCE) == BROOD_OK ? 0
+                                                                                               : 1;
+}
+
+static int put_one(void *arg)
+{
+    return brood_queue_put(*(brood_queue *)arg, "b", 1, MEETING_PATIENCE) == BROOD_OK ? 0 : 1;
+}
+
+static void waits_for_a_queue_are_listed_with_what_for(void **state)
+{
+    (void)state;
+    brood_queue queue = new_queue("jobs", 1);
+    brood_process *consumer = started_process(get_one, &queue, sizeof queue);
+    assert_true(
+        await_dumped("    waits for a message of queue %016" PRIx64 " \"jobs\"\n", queue.id));
+    assert_status(brood_queue_put(queue, "a", 1, BROOD_NOW), BROOD_OK);
+    assert_process_ends(consumer, 0);
+    assert_status(brood_queue_put(queue, "a", 1, BROOD_NOW), BROOD_OK);
+    brood_process *producer = started_process(put_one, &queue, sizeof queue);
+    assert_true(await_dumped("    waits for room in queue %016" PRIx64 " \"jobs\"\n", queue.id));
+    assert_int_equal(get_one(&queue), 0);
+    assert_process_ends(producer, 0);
+    end_queue("jobs", queue);
+}
+
+// Deadlocks. Each is made by processes that are killed then.
+
+enum { MOST_LOCKS = 3 };
+
+// A thread or process that acquires one lock, and when all have one, another lock.
+struct part {
+    brood_lock locks[MOST_LOCKS];
+    unsigned first;
+    unsigned second;
+    unsigned count; // of those that take part
+    brood_duration patience;
+};
+
+static int cross(void *arg)
+{
+    const struct part *part = arg;
+    CHECK(brood_lock_acquire(part->locks[part->first], MEETING_PATIENCE) == BROOD_OK);
+    note_of("thread", part->first, brood_self_thread_id());
+    for (unsigned i = 0; i < part->count; i++) {
+        char name[32];
+        (void)snprintf(name, sizeof name, "thread %u", i);
+        CHECK(await_note(name, 1));
+    }
+    (void)!brood_lock_acquire(part->locks[part->second], part->patience);
+    return 0;
+}
+
+static void begin_parts(struct part *part, unsigned count)
+{
+    memset(part, 0, sizeof *part);
+    part->count = count;
+    part->patience = BROOD_FOREVER;
+    for (unsigned i = 0; i < count; i++) {
+        assert_status(brood_lock_create(&part->locks[i]), BROOD_OK);
+        note_of("thread", i, 0);
+    }
+}
+
+// The locks are left: they have dead holders.
+static void end_parts(brood_process **processes, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++)
+        kill_process(processes[i]);
+    dump();
+    assert_null(strstr(dumped.text, "deadlock:"));
+}
+
+// Adds the n-th part of a deadlock line: a thread that waits for the lock that the next one holds.
+static size_t add_part(char *text, size_t capacity, const struct part *part, const brood_pid *pids,
+                       unsigned n)
+{
+    const unsigned next = (n + 1) % part->count;
+    return (size_t)snprintf(text, capacity,
+                            "thread %" PRIu64 " of process %" PRId64 " waits for lock %016" PRIx64
+                            ", held by thread %" PRIu64 " of process %" PRId64,
+                            noted_of("thread", n), pids[n], part->locks[next].id,
+                            noted_of("thread", next), pids[next]);
+}
+
+// Expects one line with all members in order, whichever is the first.
+static void expect_deadlock(const struct part *part, const brood_pid *pids)
+{
+    char part_text[256];
+    char *line;
+    assert_true(await_dumped("\ndeadlock: "));
+    line = strstr(dumped.text, "\ndeadlock: ") + 1;
+    assert_null(strstr(line, "\ndeadlock: "));
+    const char *first = NULL;
+    for (unsigned i = 0; i < part->count; i++) {
+        (void)add_part(part_text, sizeof part_text, part, pids, i);
+        const char *at = strstr(line, part_text);
+        if (!at)
+            fail_msg("%s is not in %s", part_text, line);
+        first = at == line + strlen("deadlock: ") ? at : first;
+    }
+    assert_non_null(first);
+}
+
+static int cross_in_threads(void *arg)
+{
+    struct part part = *(struct part *)arg;
+    brood_thread *thread;
+    CHECK(brood_thread_start(&thread, cross, &part, sizeof part, NULL) == BROOD_OK);
+    part.first = 1;
+    part.second = 0;
+    (void)cross(&part);
+    return 0;
+}
+
+static void two_threads_that_wait_for_each_other_are_a_deadlock(void **state)
+{
+    struct part part;
+    (void)state;
+    begin_parts(&part, 2);
+    part.second = 1;
+    brood_process *process = started_process(cross_in_threads, &part, sizeof part);
+    const brood_pid pid = brood_process_pid(process);
+    expect_deadlock(&part, (const brood_pid[]){ pid, pid });
+    end_parts(&process, 1);
+}
+
+static void processes_that_wait_for_each_other_are_a_deadlock(void **state)
+{
+    (void)state;
+    for (unsigned count = 2; count <= MOST_LOCKS; count++) {
+        struct part part;
+        brood_process *processes[MOST_LOCKS];
+        brood_pid pids[MOST_LOCKS];
+        begin_parts(&part, count);
+        for (unsigned i = 0; i < count; i++) {
+            part.first = i;
+            part.second = (i + 1) % count;
+            processes[i] = started_process(cross, &part, sizeof part);
+            pids[i] = brood_process_pid(processes[i]);
+        }
+        expect_deadlock(&part, pids);
+        end_parts(processes, count);
+    }
+}
+
+static void a_wait_with_a_deadline_is_no_deadlock(void **state)
+{
+    struct part part;
+    brood_process *processes[2];
+    (void)state;
+    begin_parts(&part, 2);
+    for (unsigned i = 0; i < 2; i++) {
+        part.first = i;
+        part.second = 1 - i;
+        part.patience = i == 0 ? BROOD_FOREVER : MEETING_PATIENCE;
+        processes[i] = started_process(cross, &part, sizeof part);
+    }
+    assert_true(await_dumped("waits for lock %016" PRIx64 ", held by", part.locks[0].id));
+    assert_true(await_dumped("waits for lock %016" PRIx64 ", held by", part.locks[1].id));
+    for (int i = 0; i < 20; i++) {
+        dump();
+        assert_null(strstr(dumped.text, "deadlock:"));
+        brood_sleep(BROOD_MILLISECONDS(5));
+    }
+    end_parts(processes, 2);
+}
+
+static int want_for_ever(void *arg)
+{
+    return brood_lock_acquire(*(brood_lock *)arg, BROOD_FOREVER) == BROOD_OK ? 0 : 1;
+}
+
+static int join_a_child_that_wants_a_lock(void *arg)
+{
+    brood_process *child;
+    brood_lock *lock = arg;
+    CHECK(brood_lock_acquire(*lock, BROOD_NOW) == BROOD_OK);
+    CHECK(brood_process_start(&child, want_for_ever, lock, sizeof *lock, NULL) == BROOD_OK);
+    note("child", (uint64_t)brood_process_pid(child));
+    return brood_process_join(child, BROOD_FOREVER, NULL) == BROOD_OK ? 0 : 1;
+}
+
+static void a_parent_that_joins_a_child_which_wants_its_lock_is_a_deadlock(void **state)
+{
+    brood_lock lock;
+    (void)state;
+    note("child", 0);
+    assert_status(brood_lock_create(&lock), BROOD_OK);
+    brood_process *process = started_process(join_a_child_that_wants_a_lock, &lock, sizeof lock);
+    assert_true(await_note("child", 1));
+    assert_true(await_dumped("\ndeadlock: "));
+    const char *line = strstr(dumped.text, "deadlock: ");
+    char text[128];
+    (void)snprintf(text, sizeof text,
+                   " of process %" PRId64 " waits for the end of process %" PRIu64,
+                   brood_process_pid(process), noted("child"));
+    assert_non_null(strstr(line, text));
+    (void)snprintf(text, sizeof text, " of process %" PRIu64 " waits for lock %016" PRIx64,
+                   noted("child"), lock.id);
+    assert_non_null(strstr(line, text));
+    end_parts(&process, 1);
+}
+
+static int await_parent_for_ever(void *unused)
+{
+    (void)unused;
+    return brood_parent_wait(BROOD_FOREVER) == BROOD_OK ? 0 : 1;
+}
+
+static int join_a_child_that_waits_for_its_parent(void *unused)
+{
+    brood_process *child;
+    (void)unused;
+    CHECK(brood_process_start(&child, await_parent_for_ever, NULL, 0, NULL) == BROOD_OK);
+    return brood_process_join(child, BROOD_FOREVER, NULL) == BROOD_OK ? 0 : 1;
+}
+
+static void a_parent_and_a_child_that_wait_for_each_other_are_a_deadlock(void **state)
+{
+    (void)state;
+    brood_process *process = started_process(join_a_child_that_waits_for_its_parent, NULL, 0);
+    assert_true(await_dumped("\ndeadlock: "));
+    assert_non_null(strstr(strstr(dumped.text, "deadlock: "), " waits for the end of its parent"));
+    end_parts(&process, 1);
+}
+
+static int join_thread_for_ever(void *thread)
+{
+    return brood_thread_join(thread, BROOD_FOREVER, NULL) == BROOD_OK ? 0 : 1;
+}
+
+// The thread that joins holds what the joined thread wants.
+static int join_a_thread_that_wants_a_lock(void *arg)
+{
+    brood_thread *thread;
+    CHECK(brood_lock_acquire(*(brood_lock *)arg, BROOD_NOW) == BROOD_OK);
+    CHECK(brood_thread_start(&thread, want_for_ever, arg, 0, NULL) == BROOD_OK);
+    note("joined", brood_thread_id(thread));
+    return join_thread_for_ever(thread);
+}
+
+static void a_join_of_a_thread_is_a_part_of_a_deadlock(void **state)
+{
+    brood_lock lock;
+    char text[128];
+    (void)state;
+    note("joined", 0);
+    assert_status(brood_lock_create(&lock), BROOD_OK);
+    brood_process *process = started_process(join_a_thread_that_wants_a_lock, &lock, sizeof lock);
+    assert_true(await_note("joined", 1));
+    (void)snprintf(text, sizeof text, " waits for the end of thread %" PRIu64, noted("joined"));
+    assert_true(await_dumped("\ndeadlock: "));
+    assert_non_null(strstr(strstr(dumped.text, "deadlock: "), text));
+    end_parts(&process, 1);
+}
+
+// Long enough that the others do not only poll for the lock.
+static void use_lock(void)
+{
+    brood_sleep(BROOD_MICROSECONDS(100));
+}
+
+// Takes both locks, while the others take one after the other: so each of the waits that would be a
+// deadlock together occurs, at different moments.
+static int take_both(void *arg)
+{
+    const brood_lock *locks = arg;
+    while (!brood_stop_requested()) {
+        CHECK(brood_lock_acquire(locks[0], BROOD_FOREVER) == BROOD_OK);
+        use_lock();
+        CHECK(brood_lock_acquire(locks[1], BROOD_FOREVER) == BROOD_OK);
+        CHECK(brood_lock_release(locks[1]) == BROOD_OK);
+        CHECK(brood_lock_release(locks[0]) == BROOD_OK);
+    }
+    return 0;
+}
+
+static int take_each(void *arg)
+{
+    const brood_lock *locks = arg;
+    while (!brood_stop_requested()) {
+        for (int i = 1; i >= 0; i--) {
+            CHECK(brood_lock_acquire(locks[i], BROOD_FOREVER) == BROOD_OK);
+            use_lock();
+            CHECK(brood_lock_release(locks[i]) == BROOD_OK);
+        }
+    }
+    return 0;
+}
+
+static void locks_in_use_are_no_deadlock(void **state)
+{
+    enum { DUMPS = 5000, SLOW_DUMPS = 200, USERS = 4 };
+    brood_lock locks[2];
+    brood_process *users[USERS];
+    (void)state;
+    assert_status(brood_lock_create(&locks[0]), BROOD_OK);
+    assert_status(brood_lock_create(&locks[1]), BROOD_OK);
+    for (int i = 0; i < USERS; i++)
+        users[i] = started_process(i % 2 ? take_each : take_both, locks, sizeof locks);
+    for (int i = 0; i < (foreign_is_slow() ? SLOW_DUMPS : DUMPS); i++) {
+        dump();
+        assert_null(strstr(dumped.text, "deadlock:"));
+    }
+    for (int i = 0; i < USERS; i++)
+        assert_status(brood_process_request_stop(users[i]), BROOD_OK);
+    for (int i = 0; i < USERS; i++)
+        assert_process_ends(users[i], 0);
+    assert_status(brood_lock_destroy(locks[0]), BROOD_OK);
+    assert_status(brood_lock_destroy(locks[1]), BROOD_OK);
+}
+
 // Others
 
 static atomic_bool enough;
@@ -391,8 +741,8 @@ static int start_processes(void *lock)
 static void assert_well_formed(void)
 {
     static const char *const beginnings[] = {
-        "family ",   "process ",        "process being started, \"",
-        "  thread ", "    holds lock ", "    waits "
+        "family ",    "process ", "process being started, \"", "  thread ", "    holds lock ",
+        "    waits ", "queue "
     };
     for (const char *line = dumped.text; *line; line = strchr(line, '\n') + 1) {
         bool fits = false;
@@ -465,6 +815,15 @@ int main(void)
         cmocka_unit_test(a_wait_for_a_once_flag_is_listed),
         cmocka_unit_test(a_lock_is_listed_with_its_name_its_holder_and_its_waiters),
         cmocka_unit_test(a_lock_of_a_thread_that_has_ended_is_listed),
+        cmocka_unit_test(a_queue_is_listed_with_how_full_it_is),
+        cmocka_unit_test(waits_for_a_queue_are_listed_with_what_for),
+        cmocka_unit_test(two_threads_that_wait_for_each_other_are_a_deadlock),
+        cmocka_unit_test(processes_that_wait_for_each_other_are_a_deadlock),
+        cmocka_unit_test(a_wait_with_a_deadline_is_no_deadlock),
+        cmocka_unit_test(a_parent_that_joins_a_child_which_wants_its_lock_is_a_deadlock),
+        cmocka_unit_test(a_parent_and_a_child_that_wait_for_each_other_are_a_deadlock),
+        cmocka_unit_test(a_join_of_a_thread_is_a_part_of_a_deadlock),
+        cmocka_unit_test(locks_in_use_are_no_deadlock),
         cmocka_unit_test(a_family_can_be_dumped_while_it_changes),
         cmocka_unit_test(every_process_can_dump_the_family),
         cmocka_unit_test(a_missing_function_for_lines_is_invalid),

@@ -48,5 +48,5 @@ void broodi_block_on(enum broodi_waits kind, uint64_t number, broodi_word *word,
     broodi_wait(word, expected, holder, deadline);
     broodi_self_unblock(before);
     if (since)
-        log_long_wait(kind, number, since);
+        log_long_wait(broodi_waits_kind(kind), number, since);
 }

@@ -13,9 +13,9 @@
 
 #include <stdint.h>
 
-// Blocks as broodi_wait does. While the thread is blocked, its slot says on what: `kind` and
-// `number` (broodi_waits_for). With BROODI_WAITS_NOT the slot stays as it is: for waits of the
-// library's own, and inside broodi_self_block.
+// Blocks as broodi_wait does. While the thread is blocked, its slot says on what: `kind`, which
+// may be FINITE, and `number` (broodi_waits_for). With BROODI_WAITS_NOT the slot stays as it is:
+// for waits of the library's own, and inside broodi_self_block.
 void broodi_block_on(enum broodi_waits kind, uint64_t number, broodi_word *word, uint64_t expected,
                      uint32_t holder, int64_t deadline);
 

@@ -137,12 +137,12 @@ void broodi_log_line(brood_log_level level, const char *format, ...)
     brood_log(level, text);
 }
 
-static void describe_object(uint64_t id, char *text, size_t size)
+static void describe_object(const char *what, uint64_t id, char *text, size_t size)
 {
     char name[BROOD_REGISTRY_NAME_MAX + 2];
     const uint32_t kind = broodi_handle_unpack(id).kind;
     const bool is_named = name_of && name_of(id, name);
-    (void)snprintf(text, size, "for %s %016" PRIx64 "%s%s%s", broodi_kinds[kind].name, id,
+    (void)snprintf(text, size, "%s%s %016" PRIx64 "%s%s%s", what, broodi_kinds[kind].name, id,
                    is_named ? " \"" : "", is_named ? name : "", is_named ? "\"" : "");
 }
 
@@ -150,21 +150,23 @@ static void describe(enum broodi_waits kind, uint64_t number, char *text, size_t
 {
     static const char *const words[] = {
         [BROODI_WAITS_NOT] = "",
-        [BROODI_WAITS_OBJECT] = "",
+        [BROODI_WAITS_OBJECT] = "for ",
         [BROODI_WAITS_PROCESS] = "for the end of process ",
         [BROODI_WAITS_THREAD] = "for the end of thread ",
         [BROODI_WAITS_PARENT] = "for the end of its parent",
         [BROODI_WAITS_STOP] = "to be asked to stop",
         [BROODI_WAITS_ONCE] = "for a brood_once of its process",
+        [BROODI_WAITS_ANY] = "for any of ",
+        [BROODI_WAITS_ITEM] = "for a message of ",
+        [BROODI_WAITS_ROOM] = "for room in ",
     };
-    if (kind == BROODI_WAITS_OBJECT)
-        describe_object(number, text, size);
-    else if ((size_t)kind >= sizeof words / sizeof words[0])
-        text[0] = 0;
+    const char *what = (size_t)kind < sizeof words / sizeof words[0] ? words[kind] : "";
+    if (kind == BROODI_WAITS_OBJECT || kind == BROODI_WAITS_ITEM || kind == BROODI_WAITS_ROOM)
+        describe_object(what, number, text, size);
     else if (number)
-        (void)snprintf(text, size, "%s%" PRIu64, words[kind], number);
+        (void)snprintf(text, size, "%s%" PRIu64, what, number);
     else
-        (void)snprintf(text, size, "%s", words[kind]);
+        (void)snprintf(text, size, "%s", what);
 }
 
 void broodi_log_wait(enum broodi_waits kind, uint64_t number)

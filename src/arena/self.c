@@ -6,6 +6,7 @@
 #include "arena/log.h"
 #include "arena/process_slot.h"
 #include "arena/thread_slot.h"
+#include "base/compiler.h"
 #include "base/deadline.h"
 #include "base/fail.h"
 #include "base/fault.h"
@@ -22,6 +23,9 @@
 #include <stdlib.h>
 
 static const struct broodi_self_hooks *hooks;
+
+// The calling thread runs `main` or the target of this process.
+static BROODI_THREAD_LOCAL bool runs_target;
 
 brood_status broodi_ready(void)
 {
@@ -90,8 +94,8 @@ static bool begin_slot(struct broodi_self *self, uint32_t process, uint32_t inde
     const broodi_owner owner = broodi_owner_of(index, state);
     const brood_os_life_id id = broodi_owner_life_id(owner);
     broodi_step(BROODI_STEP_THREAD_TAKEN);
-    // Release, here and for `waits` and `id`: pairs with the acquire loads in snapshot.c. A thread
-    // that has copied one of them finds another state than that of the slot's last thread.
+    // Release, here and for `blocks`, `waits` and `id`: pairs with the acquire loads in snapshot.c.
+    // A thread that has copied one of them finds another state than that of the slot's last thread.
     atomic_store_explicit(&slot->held, 0, memory_order_release);
     atomic_store_explicit(&slot->barrier_generation, 0, memory_order_relaxed);
     broodi_process_slot_note(process, index);
@@ -101,6 +105,8 @@ static bool begin_slot(struct broodi_self *self, uint32_t process, uint32_t inde
         broodi_key_clear(broodi_slot(BROODI_KEY, index));
     if (index < broodi_slot_limit(BROODI_WATCH))
         broodi_watch_clear(broodi_slot(BROODI_WATCH, index));
+    atomic_store_explicit(&slot->blocks, runs_target ? BROODI_THREAD_TARGET : 0,
+                          memory_order_release);
     atomic_store_explicit(&slot->waits, 0, memory_order_release);
     broodi_label_fit(slot->name, BROODI_LABEL, self->name);
     if (brood_os_life_begin(&slot->life, &id) != BROOD_OK) {
@@ -141,6 +147,9 @@ static uint64_t set_waits(uint64_t waits)
     // A thread that handles the line of a wait is still in that wait: the allocator must know it.
     if (broodi_self_known()->reports_wait)
         return before;
+    const uint64_t blocks = atomic_load_explicit(&slot->blocks, memory_order_relaxed);
+    // Release: pairs with the acquire in cycle.c.
+    atomic_store_explicit(&slot->blocks, blocks + 2, memory_order_release);
     // Release: the caller's loads of the object are done before its slot stops naming the object.
     // Pairs with the acquire in waits_for() of allocator.c.
     atomic_store_explicit(&slot->waits, waits, memory_order_release);
@@ -258,6 +267,7 @@ static void become_guest(void)
 {
     const int64_t parent = broodi_here.pid;
     const uint64_t parent_birth = atomic_load_explicit(&birth, memory_order_relaxed);
+    runs_target = true;
     broodi_here.serial++;
     broodi_here.role = BROODI_GUEST;
     broodi_here.is_fresh = false;
@@ -276,6 +286,7 @@ brood_status broodi_self_prepare(const struct broodi_self_hooks *passed)
 {
     broodi_assert(passed->leave && passed->complete && passed->admit_start && passed->forget);
     hooks = passed;
+    runs_target = true;
     broodi_here.pid = brood_os_process_id();
     broodi_here.space = brood_os_pid_namespace();
     const brood_status status = brood_os_self_prepare(broodi_self_end);
@@ -313,7 +324,8 @@ static brood_status await_parent(int64_t deadline)
 {
     if (deadline <= 0)
         return brood_os_parent_await_end(broodi_here.parent_pid, broodi_here.parent_birth, 0);
-    const uint64_t before = broodi_self_block(BROODI_WAITS_PARENT, 0);
+    const enum broodi_waits kind = broodi_waits_until(BROODI_WAITS_PARENT, deadline);
+    const uint64_t before = broodi_self_block(kind, 0);
     brood_status status = BROOD_TIMEOUT;
     if (broodi_log_wants(BROOD_LOG_DEBUG)) {
         const int64_t soon = broodi_until(deadline, brood_clock(), BROOD_SECONDS(1));

@@ -122,8 +122,14 @@ struct broodi_thread_slot {
     _Atomic uint64_t waits;
     // For brood_dump; truncated. Empty: brood did not start the thread.
     _Atomic uint64_t name[BROODI_LABEL];
-    uint64_t reserved[1];
+    // {changes 63, TARGET 1}. The thread alone stores it, before each change of `waits`. So if a
+    // reader loads it, then `waits`, and later both again in the reverse order, with the same
+    // results, the thread was in one wait from the first load to the last. TARGET: the thread runs
+    // `main` or the target of its process.
+    _Atomic uint64_t blocks;
 };
+
+enum { BROODI_THREAD_TARGET = 1 };
 
 // 0 is no phase of a taken slot: functions that return the phase of a slot return 0 if it is free.
 enum broodi_thread_phase {
@@ -146,8 +152,25 @@ enum broodi_waits {
     BROODI_WAITS_PARENT,  // the end of the parent
     BROODI_WAITS_STOP,    // a request to stop
     BROODI_WAITS_ONCE,    // the end of a brood_once in its process
-    BROODI_WAITS_ANY      // one of several things: how many they are
+    BROODI_WAITS_ANY,     // one of several things: how many they are
+    // Messages of a queue, or room in it: as BROODI_WAITS_OBJECT, with the handle of the
+    // connection if the queue is a direction of one.
+    BROODI_WAITS_ITEM,
+    BROODI_WAITS_ROOM
 };
+
+// Added to the kind of a wait for a lock, process, thread or parent: the wait has a deadline.
+enum { BROODI_WAITS_FINITE = 0x80 };
+
+static inline enum broodi_waits broodi_waits_until(enum broodi_waits kind, int64_t deadline)
+{
+    return deadline == INT64_MAX ? kind : (enum broodi_waits)((uint32_t)kind | BROODI_WAITS_FINITE);
+}
+
+static inline enum broodi_waits broodi_waits_kind(enum broodi_waits kind)
+{
+    return (enum broodi_waits)((uint32_t)kind & ~(uint32_t)BROODI_WAITS_FINITE);
+}
 
 // Kind and number are one word, so that a reader never combines those of two waits.
 enum { BROODI_WAITS_AT = 56 };

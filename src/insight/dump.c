@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // brood_dump: prints what snapshot.h describes.
+#include "insight/cycle.h"
 #include "insight/snapshot.h"
 
 #include "arena/self.h"
@@ -13,7 +14,7 @@
 struct dump {
     void (*line)(const char *text, void *user);
     void *user;
-    char text[768]; // the current line
+    char text[2048]; // the current line; what does not fit is left out
     size_t length;
 };
 
@@ -63,31 +64,47 @@ static void add_wait(struct dump *dump, const struct broodi_snapshot_wait *wait)
     case BROODI_WAITS_NOT:
         return;
     case BROODI_WAITS_OBJECT:
-        add(dump, "    waits for ");
+        add(dump, "waits for ");
         add_object(dump, &wait->object);
         if (wait->is_held)
             add(dump, ", held by thread %" PRIu64 " of process %" PRId64, wait->holder,
                 wait->holder_pid);
-        break;
+        return;
+    case BROODI_WAITS_ITEM:
+        add(dump, "waits for a message of ");
+        add_object(dump, &wait->object);
+        return;
+    case BROODI_WAITS_ROOM:
+        add(dump, "waits for room in ");
+        add_object(dump, &wait->object);
+        return;
     case BROODI_WAITS_PROCESS:
-        add(dump, "    waits for the end of process %" PRIu64, wait->number);
-        break;
+        add(dump, "waits for the end of process %" PRIu64, wait->number);
+        return;
     case BROODI_WAITS_THREAD:
-        add(dump, "    waits for the end of thread %" PRIu64, wait->number);
-        break;
+        add(dump, "waits for the end of thread %" PRIu64, wait->number);
+        return;
     case BROODI_WAITS_PARENT:
-        add(dump, "    waits for the end of its parent");
-        break;
+        add(dump, "waits for the end of its parent");
+        return;
     case BROODI_WAITS_STOP:
-        add(dump, "    waits to be asked to stop");
-        break;
+        add(dump, "waits to be asked to stop");
+        return;
     case BROODI_WAITS_ONCE:
-        add(dump, "    waits for a brood_once of its process");
-        break;
+        add(dump, "waits for a brood_once of its process");
+        return;
     case BROODI_WAITS_ANY:
-        add(dump, "    waits for any of %" PRIu64, wait->number);
-        break;
+        add(dump, "waits for any of %" PRIu64, wait->number);
+        return;
     }
+}
+
+static void dump_wait(struct dump *dump, const struct broodi_snapshot_wait *wait)
+{
+    if (wait->kind == BROODI_WAITS_NOT)
+        return;
+    add(dump, "    ");
+    add_wait(dump, wait);
     end_line(dump);
 }
 
@@ -113,7 +130,7 @@ static void dump_thread(struct dump *dump, const struct broodi_snapshot_thread *
         add(dump, ": has ended");
     end_line(dump);
     dump_locks(dump, thread);
-    add_wait(dump, &thread->wait);
+    dump_wait(dump, &thread->wait);
 }
 
 static void dump_threads_of(struct dump *dump, uint32_t process)
@@ -163,6 +180,56 @@ static void dump_processes(struct dump *dump)
         dump_process(dump, &process);
 }
 
+// Queues
+
+static void dump_queue(struct dump *dump, const struct broodi_snapshot_queue *queue)
+{
+    add_object(dump, &queue->object);
+    if (queue->unit)
+        add(dump, ", one direction: %" PRIu32 " of %" PRIu32 " units of %" PRIu64 " bytes",
+            queue->count, queue->capacity, UINT64_C(1) << queue->unit);
+    else
+        add(dump, ": %" PRIu32 " of %" PRIu32 " messages", queue->count, queue->capacity);
+    if (queue->reserved)
+        add(dump, ", %" PRIu32 " reserved", queue->reserved);
+    add(dump, "%s%s", queue->is_closed ? ", closed" : "",
+        queue->is_ending ? "; destroyed, and being freed" : "");
+    end_line(dump);
+}
+
+static void dump_queues(struct dump *dump)
+{
+    struct broodi_snapshot_queue queue;
+    for (uint32_t index = 0; broodi_snapshot_queue(&index, &queue);)
+        dump_queue(dump, &queue);
+}
+
+// Deadlocks
+
+static void add_member(struct dump *dump, const struct broodi_cycle_member *member)
+{
+    struct broodi_snapshot_wait wait;
+    int64_t pid;
+    uint64_t thread;
+    broodi_snapshot_thread_of(member->thread, &thread, &pid);
+    add(dump, "thread %" PRIu64 " of process %" PRId64 " ", thread, pid);
+    broodi_snapshot_wait(member->waits, &wait);
+    add_wait(dump, &wait);
+}
+
+static void dump_deadlocks(struct dump *dump)
+{
+    struct broodi_cycle cycle;
+    for (uint32_t index = 0; broodi_cycle_next(&index, &cycle);) {
+        add(dump, "deadlock: ");
+        for (uint32_t i = 0; i < cycle.length; i++) {
+            add(dump, "%s", i ? "; " : "");
+            add_member(dump, &cycle.members[i]);
+        }
+        end_line(dump);
+    }
+}
+
 // The family
 
 static void dump_family(struct dump *dump)
@@ -170,11 +237,17 @@ static void dump_family(struct dump *dump)
     static const struct {
         enum broodi_kind kind;
         const char *words;
-    } counts[] = { { BROODI_PROCESS, " processes" }, { BROODI_THREAD, ", threads" },
-                   { BROODI_LOCK, ", locks" },       { BROODI_SEMAPHORE, ", semaphores" },
-                   { BROODI_EVENT, ", events" },     { BROODI_CONDITION, ", conditions" },
-                   { BROODI_BARRIER, ", barriers" }, { BROODI_QUEUE, ", queues" },
-                   { BROODI_BLOCK, ", blocks" },     { BROODI_NAME, ", names" } };
+    } counts[] = { { BROODI_PROCESS, " processes" },
+                   { BROODI_THREAD, ", threads" },
+                   { BROODI_LOCK, ", locks" },
+                   { BROODI_SEMAPHORE, ", semaphores" },
+                   { BROODI_EVENT, ", events" },
+                   { BROODI_CONDITION, ", conditions" },
+                   { BROODI_BARRIER, ", barriers" },
+                   { BROODI_QUEUE, ", queues" },
+                   { BROODI_CONNECTION, ", connections" },
+                   { BROODI_BLOCK, ", blocks" },
+                   { BROODI_NAME, ", names" } };
     struct broodi_snapshot_family family;
     broodi_snapshot_family(&family);
     add(dump, "family %016" PRIx64 ":", family.family[0]);
@@ -193,6 +266,8 @@ static brood_status dump(void (*line)(const char *, void *), void *user)
     struct dump dump = { .line = line, .user = user };
     dump_family(&dump);
     dump_processes(&dump);
+    dump_queues(&dump);
+    dump_deadlocks(&dump);
     return BROOD_OK;
 }
 

@@ -5,6 +5,7 @@
 // is the state that was loaded first, all members are of one process or thread.
 #include "insight/snapshot.h"
 
+#include "arena/allocator.h"
 #include "arena/family.h"
 #include "arena/groups.h"
 #include "arena/here.h"
@@ -15,6 +16,8 @@
 #include "arena/thread_slot.h"
 #include "base/label.h"
 #include "memory/registry.h"
+#include "message/call.h"
+#include "message/chain.h"
 #include "os/os_process.h"
 #include "sync/lock.h"
 #include "thread/stop.h"
@@ -123,38 +126,47 @@ static void name_object(uint64_t id, struct broodi_snapshot_object *out)
         out->name[0] = 0;
 }
 
-static void find_holder(struct broodi_snapshot_wait *wait)
+bool broodi_snapshot_thread_of(broodi_owner owner, uint64_t *out_id, int64_t *out_pid)
 {
-    uint32_t holder;
-    wait->is_held = false;
-    if (!broodi_lock_holder(wait->object.id, &holder) || holder >= broodi_slot_limit(BROODI_THREAD))
-        return;
-    const struct broodi_thread_slot *thread = thread_at(holder);
+    *out_id = 0;
+    *out_pid = 0;
+    if (!owner || broodi_owner_slot(owner) >= broodi_slot_limit(BROODI_THREAD))
+        return false;
+    const struct broodi_thread_slot *thread = thread_at(broodi_owner_slot(owner));
     const uint32_t process = broodi_thread_process_of(broodi_word_load(&thread->state));
     if (process >= broodi_slot_limit(BROODI_PROCESS))
-        return;
-    wait->is_held = true;
-    wait->holder = atomic_load_explicit(&thread->id, memory_order_relaxed);
-    wait->holder_pid = broodi_process_pid(process_at(process));
+        return false;
+    *out_id = atomic_load_explicit(&thread->id, memory_order_relaxed);
+    *out_pid = broodi_process_pid(process_at(process));
+    return true;
+}
+
+static void find_holder(struct broodi_snapshot_wait *wait)
+{
+    uint32_t slot;
+    wait->is_held = broodi_lock_holder(wait->object.id, &slot) &&
+                    broodi_snapshot_thread_of(broodi_owner_at(BROODI_THREAD, slot), &wait->holder,
+                                              &wait->holder_pid);
 }
 
 // Threads
 
-static uint64_t object_of(uint64_t number)
+uint64_t broodi_snapshot_object_of(uint64_t number)
 {
     return (uint64_t)broodi_family.tag << BROODI_TAG_AT |
            (number & ((UINT64_C(1) << BROODI_TAG_AT) - 1));
 }
 
-// `waits` is the word that the thread has stored; see broodi_waits_for().
-static void describe_wait(uint64_t waits, struct broodi_snapshot_wait *out)
+void broodi_snapshot_wait(uint64_t waits, struct broodi_snapshot_wait *out)
 {
-    const uint64_t kind = waits >> BROODI_WAITS_AT;
-    out->kind = kind <= BROODI_WAITS_ANY ? (enum broodi_waits)kind : BROODI_WAITS_NOT;
+    const uint64_t kind = waits >> BROODI_WAITS_AT & ~(uint64_t)BROODI_WAITS_FINITE;
+    out->kind = kind <= BROODI_WAITS_ROOM ? (enum broodi_waits)kind : BROODI_WAITS_NOT;
     out->number = broodi_waits_for(BROODI_WAITS_NOT, waits);
-    if (out->kind != BROODI_WAITS_OBJECT)
+    out->is_held = false;
+    if (out->kind != BROODI_WAITS_OBJECT && out->kind != BROODI_WAITS_ITEM &&
+        out->kind != BROODI_WAITS_ROOM)
         return;
-    name_object(object_of(out->number), &out->object);
+    name_object(broodi_snapshot_object_of(out->number), &out->object);
     find_holder(out);
 }
 
@@ -189,7 +201,7 @@ static bool copy_thread(uint32_t process, uint32_t index, struct broodi_snapshot
     out->has_ended = broodi_owner_state(out->owner) == BROODI_OWNER_DEAD;
     if (!is_unchanged(out, state))
         return false;
-    describe_wait(out->has_ended ? 0 : waits, &out->wait);
+    broodi_snapshot_wait(out->has_ended ? 0 : waits, &out->wait);
     return true;
 }
 
@@ -228,4 +240,33 @@ bool broodi_snapshot_lock(const struct broodi_snapshot_thread *thread,
         return false;
     name_object(id, out);
     return true;
+}
+
+// Queues
+
+// False if the slot is free or filled, or was freed meanwhile.
+static bool copy_queue(uint32_t index, struct broodi_snapshot_queue *out)
+{
+    const struct broodi_queue_slot *slot = broodi_slot(BROODI_QUEUE, index);
+    const uint64_t state = broodi_word_load(&slot->state);
+    if (!broodi_slot_is_live(state) || (broodi_low(state) & BROODI_QUEUE_NEW))
+        return false;
+    const uint64_t connection = atomic_load_explicit(&slot->connection, memory_order_acquire);
+    out->is_closed = broodi_low(state) & BROODI_QUEUE_CLOSED;
+    out->is_ending = broodi_low(state) & BROODI_QUEUE_ENDING;
+    out->count = broodi_chain_count(slot);
+    out->capacity = atomic_load_explicit(&slot->capacity, memory_order_acquire);
+    out->reserved = atomic_load_explicit(&slot->reservations, memory_order_acquire);
+    out->unit = atomic_load_explicit(&slot->unit, memory_order_acquire) & 63;
+    name_object(connection ? connection : broodi_handle_of(BROODI_QUEUE, index), &out->object);
+    return broodi_generation(broodi_word_load(&slot->state)) == broodi_generation(state);
+}
+
+bool broodi_snapshot_queue(uint32_t *index, struct broodi_snapshot_queue *out)
+{
+    const uint32_t limit = broodi_slot_limit(BROODI_QUEUE);
+    while ((*index = broodi_slot_next(BROODI_QUEUE, *index, limit)) < limit)
+        if (copy_queue((*index)++, out))
+            return true;
+    return false;
 }

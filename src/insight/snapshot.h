@@ -71,7 +71,7 @@ struct broodi_snapshot_object {
 struct broodi_snapshot_wait {
     enum broodi_waits kind; // BROODI_WAITS_NOT: it is not blocked
     uint64_t number;        // of the process or thread, for BROODI_WAITS_PROCESS and _THREAD
-    struct broodi_snapshot_object object; // for BROODI_WAITS_OBJECT
+    struct broodi_snapshot_object object; // for BROODI_WAITS_OBJECT, _ITEM and _ROOM
     // Read from the slot of the lock, and from those of its holder and the holder's process.
     bool is_held; // the object is a lock that a thread holds
     uint64_t holder;
@@ -86,6 +86,18 @@ struct broodi_snapshot_thread {
     bool may_hold;  // false: it holds no lock
     struct broodi_snapshot_wait wait;
     char name[BROODI_SNAPSHOT_NAME]; // truncated; may hold control characters; "": none
+};
+
+// A queue, or one direction of a connection.
+struct broodi_snapshot_queue {
+    struct broodi_snapshot_object object; // the queue, or the connection
+    bool is_closed;
+    bool is_ending; // it was destroyed, and its memory is being freed
+    // Messages, or the units of a direction: it counts a message as 1 more than its bytes >> unit.
+    uint32_t count;
+    uint32_t capacity;
+    uint32_t reserved; // messages that are being written in place
+    uint32_t unit;     // 0: messages
 };
 
 // A position among the locks; zero: the first.
@@ -108,5 +120,19 @@ bool broodi_snapshot_thread(uint32_t process, uint32_t *index, struct broodi_sna
 bool broodi_snapshot_lock(const struct broodi_snapshot_thread *thread,
                           struct broodi_snapshot_position *position,
                           struct broodi_snapshot_object *out);
+
+// Copies the next queue; false when there is none. The count may be of another moment than the
+// rest.
+bool broodi_snapshot_queue(uint32_t *index, struct broodi_snapshot_queue *out);
+
+// Describes a wait by the word that a thread has stored; see broodi_waits_for().
+void broodi_snapshot_wait(uint64_t waits, struct broodi_snapshot_wait *out);
+
+// The number of a thread and the pid of its process; false, with zeros, if its slot is damaged.
+// Those of another thread if the slot was reused.
+bool broodi_snapshot_thread_of(broodi_owner owner, uint64_t *out_id, int64_t *out_pid);
+
+// The handle of an object, by the part of it that is in such a word.
+uint64_t broodi_snapshot_object_of(uint64_t number);
 
 #endif

@@ -258,6 +258,16 @@ static int64_t end_of_wait(const struct broodi_call *call)
                                   : broodi_until(call->deadline, brood_os_clock(), call->nap);
 }
 
+static void block(const struct broodi_call *call, enum broodi_side side, broodi_word *word,
+                  uint64_t state)
+{
+    const uint64_t connection =
+        atomic_load_explicit(&call->queue->connection, memory_order_relaxed);
+    broodi_block_on(side == BROODI_PRODUCERS ? BROODI_WAITS_ROOM : BROODI_WAITS_ITEM,
+                    connection ? connection : call->id, word, state, call->holder,
+                    end_of_wait(call));
+}
+
 // Waits, after an attempt without success, until another one is worth while. BROOD_TIMEOUT when the
 // time is over.
 static brood_status wait_for(struct broodi_call *call, enum broodi_side side)
@@ -272,7 +282,7 @@ static brood_status wait_for(struct broodi_call *call, enum broodi_side side)
     call->waited = true;
     if (is_ready(call, side) || (call->is_over && call->is_over(call)))
         return BROOD_OK;
-    broodi_block_on(BROODI_WAITS_OBJECT, call->id, word, state, call->holder, end_of_wait(call));
+    block(call, side, word, state);
     broodi_heap_rest();
     return BROOD_OK;
 }

@@ -113,7 +113,8 @@ brood_status broodi_child_join(brood_process *process, int64_t deadline)
     if (deadline <= 0)
         return BROOD_TIMEOUT;
     const uint64_t number = (uint64_t)process->child.pid;
-    const uint64_t before = broodi_self_block(BROODI_WAITS_PROCESS, number);
+    const enum broodi_waits kind = broodi_waits_until(BROODI_WAITS_PROCESS, deadline);
+    const uint64_t before = broodi_self_block(kind, number);
     brood_status status = BROOD_TIMEOUT;
     if (broodi_log_wants(BROOD_LOG_DEBUG)) {
         status = await_and_reap(process, broodi_until(deadline, brood_clock(), BROOD_SECONDS(1)));

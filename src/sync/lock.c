@@ -179,8 +179,8 @@ static void wait_once(struct attempt *attempt, uint64_t state, int64_t now)
         return;
     broodi_step(BROODI_STEP_LOCK_ANNOUNCED);
     const int64_t span = !holder ? STARVES_AFTER : settled ? LONG_WAIT : SHORT_WAIT;
-    broodi_block_on(BROODI_WAITS_OBJECT, attempt->id, &attempt->lock->state,
-                    broodi_state(broodi_generation(state), low),
+    broodi_block_on(broodi_waits_until(BROODI_WAITS_OBJECT, attempt->deadline), attempt->id,
+                    &attempt->lock->state, broodi_state(broodi_generation(state), low),
                     holder ? broodi_owner_slot(holder) : BROODI_NONE,
                     broodi_until(attempt->deadline, now, span));
     broodi_step(BROODI_STEP_LOCK_WAITED);

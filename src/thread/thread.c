@@ -322,7 +322,8 @@ brood_thread *broodi_threads_any(void)
 
 static void wait_for(brood_thread *thread, uint64_t state, int64_t deadline)
 {
-    broodi_block_on(BROODI_WAITS_THREAD, thread->id, &thread->state, state, BROODI_NONE, deadline);
+    broodi_block_on(broodi_waits_until(BROODI_WAITS_THREAD, deadline), thread->id, &thread->state,
+                    state, BROODI_NONE, deadline);
 }
 
 brood_status broodi_thread_join(brood_thread *thread, int64_t deadline)

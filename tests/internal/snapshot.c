@@ -4,6 +4,7 @@
 
 #include "arena/family.h"
 #include "arena/self.h"
+#include "insight/cycle.h"
 #include "insight/snapshot.h"
 #include "sync/lock_word.h"
 
@@ -175,6 +176,117 @@ static void an_overwritten_slot_has_known_enumerators(void **state)
     atomic_store(&own->waits, 0);
 }
 
+// Queues
+
+static void a_queue_is_described(void **state)
+{
+    (void)state;
+    brood_queue queue = { 0 };
+    struct broodi_snapshot_queue described;
+    uint32_t index = 0;
+    assert_false(broodi_snapshot_queue(&index, &described));
+    assert_status(brood_queue_create(&queue, 5, 10), BROOD_OK);
+    assert_status(brood_queue_put(queue, "a", 1, BROOD_NOW), BROOD_OK);
+    index = 0;
+    assert_true(broodi_snapshot_queue(&index, &described));
+    assert_true(described.object.id == queue.id);
+    assert_string_equal(described.object.kind, "queue");
+    assert_int_equal(described.count, 1);
+    assert_int_equal(described.capacity, 5);
+    assert_int_equal(described.reserved + described.unit, 0);
+    assert_false(described.is_closed || described.is_ending);
+    assert_false(broodi_snapshot_queue(&index, &described));
+    assert_status(brood_queue_destroy(queue), BROOD_OK);
+    index = 0;
+    assert_false(broodi_snapshot_queue(&index, &described));
+}
+
+// Deadlocks
+
+enum { MEMBERS = 3 };
+
+struct part {
+    brood_lock locks[MEMBERS];
+    unsigned first;
+};
+
+static int cross(void *arg)
+{
+    const struct part *part = arg;
+    CHECK(brood_lock_acquire(part->locks[part->first], MEETING_PATIENCE) == BROOD_OK);
+    note_of("holds", part->first, 1);
+    CHECK(await_note("holds 0", 1) && await_note("holds 1", 1) && await_note("holds 2", 1));
+    (void)!brood_lock_acquire(part->locks[(part->first + 1) % MEMBERS], BROOD_FOREVER);
+    return 0;
+}
+
+static int make_a_deadlock(void *arg)
+{
+    struct part part = *(struct part *)arg;
+    for (; part.first < MEMBERS - 1; part.first++)
+        CHECK(brood_thread_start(NULL, cross, &part, sizeof part, NULL) == BROOD_OK);
+    return cross(&part);
+}
+
+static struct broodi_cycle await_cycle(void)
+{
+    struct broodi_cycle cycle = { 0 };
+    const int64_t deadline = brood_clock() + MEETING_PATIENCE;
+    for (uint32_t index = 0; !broodi_cycle_next(&index, &cycle); index = 0) {
+        assert_true(brood_clock() < deadline);
+        brood_sleep(BROOD_MILLISECONDS(1));
+    }
+    return cycle;
+}
+
+// A wait for a lock is made of parts of a second at most, so a cycle may become out of date.
+static void assert_certain(struct broodi_cycle *cycle)
+{
+    for (int i = 0; i < 100 && !broodi_cycle_is_certain(cycle); i++)
+        *cycle = await_cycle();
+    assert_true(broodi_cycle_is_certain(cycle));
+}
+
+static void assert_each_change_is_noticed(struct broodi_cycle *cycle)
+{
+    for (uint32_t i = 0; i < MEMBERS; i++) {
+        assert_certain(cycle);
+        struct broodi_cycle changed = *cycle;
+        changed.members[i].blocks += 2; // the thread has gone on, and waits for the same again
+        assert_false(broodi_cycle_is_certain(&changed));
+        changed = *cycle;
+        changed.members[i].waits++; // of another lock
+        assert_false(broodi_cycle_is_certain(&changed));
+        changed = *cycle;
+        changed.members[i] = cycle->members[(i + 1) % MEMBERS]; // another way to go on
+        changed.members[(i + 1) % MEMBERS] = cycle->members[i];
+        assert_false(broodi_cycle_is_certain(&changed));
+    }
+}
+
+static void a_deadlock_is_certain_only_while_no_member_goes_on(void **state)
+{
+    (void)state;
+    struct part part = { .first = 0 };
+    for (unsigned i = 0; i < MEMBERS; i++) {
+        part.locks[i] = new_lock();
+        note_of("holds", i, 0);
+    }
+    brood_process *process = started_process(make_a_deadlock, &part, sizeof part);
+    struct broodi_cycle cycle = await_cycle();
+    assert_int_equal(cycle.length, MEMBERS);
+    for (uint32_t i = 1; i < MEMBERS; i++)
+        assert_true(broodi_owner_slot(cycle.members[0].thread) <
+                    broodi_owner_slot(cycle.members[i].thread));
+    assert_each_change_is_noticed(&cycle);
+    uint32_t index = broodi_owner_slot(cycle.members[0].thread) + 1;
+    struct broodi_cycle other;
+    assert_false(broodi_cycle_next(&index, &other)); // the same cycle, from another member
+    assert_certain(&cycle);
+    kill_process(process);
+    assert_false(broodi_cycle_is_certain(&cycle));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -184,6 +296,8 @@ int main(void)
         cmocka_unit_test(a_thread_is_described_with_its_locks),
         cmocka_unit_test(a_wait_is_described_with_the_holder),
         cmocka_unit_test(the_locks_of_a_freed_slot_are_not_listed),
+        cmocka_unit_test(a_queue_is_described),
+        cmocka_unit_test(a_deadlock_is_certain_only_while_no_member_goes_on),
         cmocka_unit_test(an_overwritten_slot_has_known_enumerators),
     };
     brood_init();
