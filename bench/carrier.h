@@ -19,7 +19,7 @@ struct freight {
     int lanes;
     intptr_t handles[CARRIER_HANDLES];
     int handle_count;
-    uint64_t ids[CARRIER_LANES];
+    uint64_t ids[CARRIER_HANDLES]; // of brood's objects
     char name[64]; // of this freight, unique in the system; valid as a part of a file's name
 };
 
@@ -35,7 +35,7 @@ struct end {
 struct carrier {
     const char *name;     // NULL: the last of a list
     const char *survives; // a kill of one that sends or receives: "yes", or what happens
-    size_t most;          // bytes of the largest message; 0: any
+    size_t most;          // bytes of the largest message; 0: any, also of 256 MiB
     // The largest `size * count` of a call with several senders or receivers; 0: it has one of each
     size_t shared;
     double at_most; // a goal for brood's first, as a multiple of this one; 0: none

@@ -116,6 +116,9 @@ static const struct task tasks[] = {
     { .what = "round trip, 1 MiB",
       .traffic = { .size = MIB, .pairs = 1, .batch = 1, .capacity = 2, .round_trip = true },
       .goal = { 0.45, 0.45 } },
+    { .what = "1:1, 256 MiB",
+      .traffic = { .size = 256 * MIB, .pairs = 1, .batch = 1, .capacity = 1 },
+      .goal = { 0.6, 0.6, "socketpair, stream" } },
 };
 
 // The sources of samples
@@ -187,7 +190,7 @@ static void add_python(struct rows *rows, const struct traffic *traffic, const c
                        const char *carrier, const char *survives)
 {
     char *task = rows->python[rows->count];
-    if (!traffic->processes || traffic->cold || traffic->batch > 1)
+    if (!traffic->processes || traffic->cold || traffic->batch > 1 || traffic->size > MIB)
         return;
     (void)snprintf(task, sizeof rows->python[0], "%s-%s-%d-%d-%d",
                    traffic->round_trip ? "trip" : "way", carrier, traffic->size, traffic->pairs,
@@ -271,7 +274,7 @@ static double most_of(const struct table *table, const struct goal *goal, int ba
     return word < NEAR ? goal->near : goal->far;
 }
 
-// What the goal compares brood's first row with; -1: nothing.
+// What the goal compares brood's rows with; -1: nothing.
 static int base_of(const struct table *table, const struct goal *goal)
 {
     return goal->than ? row_named(table, goal->than) : table_best(table);
@@ -281,34 +284,44 @@ static void print_goal(const struct table *table, const struct goal *goal, doubl
 {
     const int base = base_of(table, goal);
     const double most = most_of(table, goal, base, word);
-    if (base >= 0 && most > 0)
-        table_print_goal(table, 0, base, most);
+    for (int i = 0; base >= 0 && most > 0 && table->rows[i].ours; i++)
+        table_print_goal(table, i, base, most);
 }
 
+// One line for each of brood's rows.
 static void print_markdown(const struct table *table, const char *caption, const struct goal *goal,
                            double word)
 {
     const int base = base_of(table, goal);
     const double most = most_of(table, goal, base, word);
-    const double ours = table_median(table, 0);
-    printf("| %s | %.4g | %.4g |", caption, ours, table_median_effort(table, 0));
-    if (base < 0)
-        printf(" | |");
-    else
-        printf(" %s, %.4g | %.3g |", table->rows[base].name, table_median(table, base),
-               ours / table_median(table, base));
-    if (base >= 0 && most > 0)
-        printf(" %g, %s |\n", most,
-               ours <= most * table_median(table, base) ? "reached" : "missed");
-    else
-        printf(" |\n");
+    for (int i = 0; table->rows[i].ours; i++) {
+        const double ours = table_median(table, i);
+        if (ours < 0)
+            continue;
+        printf("| %s | %s | %.4g | %.4g |", caption, table->rows[i].name, ours,
+               table_median_effort(table, i));
+        if (base >= 0)
+            printf(" %s, %.4g | %.4g | %.3g |", table->rows[base].name, table_median(table, base),
+                   table_median_effort(table, base), ours / table_median(table, base));
+        else
+            printf(" | | |");
+        if (base >= 0 && most > 0)
+            printf(" %g, %s |\n", most,
+                   ours <= most * table_median(table, base) ? "reached" : "missed");
+        else
+            printf(" |\n");
+    }
     (void)fflush(stdout);
 }
 
+// The first row that is available.
 static void set_base(struct rows *rows)
 {
+    int base = 0;
+    while (base < rows->count - 1 && !rows->row[base].sample)
+        base++;
     for (int i = 0; i < rows->count; i++)
-        rows->row[i].base = 0;
+        rows->row[i].base = base;
 }
 
 static void make_table(const struct task *task, const char *caption, const struct traffic *traffic,
@@ -335,7 +348,7 @@ static bool is_wanted(const struct task *task, const char *caption, const struct
 {
     const bool other_place = plan->one_cpu || plan->hogs > 0;
     return strstr(caption, plan->only) && (!other_place || task->traffic.round_trip) &&
-           (!plan->quick || task->traffic.pairs <= 2);
+           (!plan->quick || (task->traffic.pairs <= 2 && task->traffic.size <= MIB));
 }
 
 static void make_tables(const struct task *task, const struct plan *plan)

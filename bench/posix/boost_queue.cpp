@@ -79,5 +79,5 @@ try {
     return 0;
 }
 
-const struct carrier boost_carrier = { "Boost message_queue", "hangs", 0,        SIZE_MAX, 0, make,
+const struct carrier boost_carrier = { "Boost message_queue", "hangs", 1 << 24,        SIZE_MAX, 0, make,
                                        destroy,               open_end, close_end, send_all, receive };

@@ -67,6 +67,7 @@ static size_t receive(struct end *end, unsigned char *buffer, size_t most)
 
 const struct carrier nng_carrier = { .name = "nng pair, ipc",
                                      .survives = "loses what was sent",
+                                     .most = 1 << 24,
                                      .make = make,
                                      .open = open_end,
                                      .close = close_end,

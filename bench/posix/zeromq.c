@@ -71,6 +71,7 @@ static size_t receive(struct end *end, unsigned char *buffer, size_t most)
 
 const struct carrier zeromq_carrier = { .name = "ZeroMQ pair, ipc",
                                         .survives = "loses what was sent",
+                                        .most = 1 << 24,
                                         .make = make,
                                         .destroy = destroy,
                                         .open = open_end,

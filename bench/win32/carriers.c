@@ -61,6 +61,7 @@ static size_t receive(struct end *end, unsigned char *buffer, size_t most)
 
 static const struct carrier pipes = { .name = "named pipe, messages",
                                       .survives = "yes",
+                                      .most = 1 << 24,
                                       .shared = SIZE_MAX,
                                       .at_most = 0.05,
                                       .make = make,
