@@ -118,47 +118,75 @@ static void a_wait_lasts_at_least_its_timeout(void **state)
 
 // Levels
 
+enum { QUEUE, ROOM, EVENT, SEMAPHORE, STOP, KINDS };
+
+// One thing of each kind of shared object, none of which is ready.
+struct things {
+    brood_queue empty;
+    brood_queue full;
+    brood_event event;
+    brood_semaphore semaphore;
+    brood_waitable all[KINDS];
+};
+
+static struct things made_things(void)
+{
+    struct things things = {
+        made_queue(2), made_queue(1), made_event(), made_semaphore(0), { { 0 } }
+    };
+    put_number(things.full, 1);
+    things.all[QUEUE] = brood_waitable_queue(things.empty);
+    things.all[ROOM] = brood_waitable_queue_room(things.full);
+    things.all[EVENT] = brood_waitable_event(things.event);
+    things.all[SEMAPHORE] = brood_waitable_semaphore(things.semaphore);
+    things.all[STOP] = brood_waitable_stop();
+    return things;
+}
+
+static void destroy_things(const struct things *things)
+{
+    assert_status(brood_queue_destroy(things->empty), BROOD_OK);
+    assert_status(brood_queue_destroy(things->full), BROOD_OK);
+    assert_status(brood_event_destroy(things->event), BROOD_OK);
+    assert_status(brood_semaphore_destroy(things->semaphore), BROOD_OK);
+}
+
 static void each_kind_is_ready_when_its_call_would_not_wait(void **state)
 {
     (void)state;
-    const brood_queue empty = made_queue(2);
-    const brood_queue full = made_queue(1);
-    const brood_event event = made_event();
-    const brood_semaphore semaphore = made_semaphore(0);
-    put_number(full, 1);
-    const brood_waitable all[] = { brood_waitable_queue(empty), brood_waitable_queue_room(full),
-                                   brood_waitable_event(event), brood_waitable_semaphore(semaphore),
-                                   brood_waitable_stop() };
-    enum { ALL = sizeof all / sizeof all[0] };
-    expect_none(all, ALL);
-    put_number(empty, 7);
-    expect_ready(all, ALL, 0, BROOD_NOW);
-    expect_ready(all, ALL, 0, BROOD_FOREVER); // nothing is taken
-    assert_int_equal(got_number(empty), 7);
-    expect_none(all, ALL);
-    assert_int_equal(got_number(full), 1);
-    expect_ready(all, ALL, 1, BROOD_FOREVER);
-    put_number(full, 1);
-    assert_status(brood_event_set(event), BROOD_OK);
-    expect_ready(all, ALL, 2, BROOD_FOREVER);
-    assert_status(brood_event_clear(event), BROOD_OK);
-    expect_none(all, ALL);
-    assert_status(brood_semaphore_release(semaphore, 1), BROOD_OK);
-    expect_ready(all, ALL, 3, BROOD_FOREVER);
-    assert_status(brood_semaphore_acquire(semaphore, BROOD_NOW), BROOD_OK);
-    expect_none(all, ALL);
-    assert_status(brood_queue_close(empty), BROOD_OK);
-    expect_ready(all, ALL, 0, BROOD_FOREVER);
-    assert_status(brood_queue_destroy(empty), BROOD_OK);
-    expect_ready(all, ALL, 0, BROOD_FOREVER);
-    assert_status(brood_queue_destroy(full), BROOD_OK);
-    assert_status(brood_event_destroy(event), BROOD_OK);
-    assert_status(brood_semaphore_destroy(semaphore), BROOD_OK);
-    bool ready[ALL] = { false };
-    assert_status(brood_wait_any(all, ALL, BROOD_NOW, ready), BROOD_OK);
-    for (size_t i = 0; i + 1 < ALL; i++)
+    const struct things things = made_things();
+    expect_none(things.all, KINDS);
+    put_number(things.empty, 7);
+    expect_ready(things.all, KINDS, QUEUE, BROOD_NOW);
+    expect_ready(things.all, KINDS, QUEUE, BROOD_FOREVER); // nothing is taken
+    assert_int_equal(got_number(things.empty), 7);
+    expect_none(things.all, KINDS);
+    assert_int_equal(got_number(things.full), 1);
+    expect_ready(things.all, KINDS, ROOM, BROOD_FOREVER);
+    put_number(things.full, 1);
+    assert_status(brood_event_set(things.event), BROOD_OK);
+    expect_ready(things.all, KINDS, EVENT, BROOD_FOREVER);
+    assert_status(brood_event_clear(things.event), BROOD_OK);
+    expect_none(things.all, KINDS);
+    assert_status(brood_semaphore_release(things.semaphore, 1), BROOD_OK);
+    expect_ready(things.all, KINDS, SEMAPHORE, BROOD_FOREVER);
+    assert_status(brood_semaphore_acquire(things.semaphore, BROOD_NOW), BROOD_OK);
+    expect_none(things.all, KINDS);
+    destroy_things(&things);
+}
+
+static void what_is_closed_or_destroyed_is_ready(void **state)
+{
+    (void)state;
+    bool ready[KINDS] = { false };
+    const struct things things = made_things();
+    assert_status(brood_queue_close(things.empty), BROOD_OK);
+    expect_ready(things.all, KINDS, QUEUE, BROOD_FOREVER);
+    destroy_things(&things);
+    assert_status(brood_wait_any(things.all, KINDS, BROOD_NOW, ready), BROOD_OK);
+    for (size_t i = 0; i < STOP; i++)
         assert_true(ready[i]);
-    assert_false(ready[ALL - 1]);
+    assert_false(ready[STOP]);
 }
 
 static void the_same_thing_may_occur_twice(void **state)
@@ -483,6 +511,561 @@ static void a_request_to_stop_ends_the_wait(void **state)
     assert_status(brood_event_destroy(event), BROOD_OK);
 }
 
+// Processes
+
+static void expect_the_end_of(int32_t method, bool killed)
+{
+    const brood_event event = made_event();
+    note("leave", 0);
+    brood_process *process = started_by(method, stay, NULL, 0);
+    const brood_waitable all[] = { brood_waitable_event(event), brood_waitable_process(process) };
+    expect_none(all, 2);
+    assert_status(brood_wait_any(all, 2, BROOD_MILLISECONDS(10), NULL), BROOD_TIMEOUT);
+    // A change of a word is seen while a process is waited for.
+    const struct change change = { .what = SET, .event = event };
+    brood_thread *thread = started_thread(make_change, &change, sizeof change);
+    expect_ready(all, 2, 0, MEETING_PATIENCE);
+    assert_thread_ends(thread, 0);
+    assert_status(brood_event_clear(event), BROOD_OK);
+    if (killed)
+        assert_status(brood_process_kill(process), BROOD_OK);
+    else
+        note("leave", 1);
+    expect_ready(all, 2, 1, MEETING_PATIENCE);
+    brood_exit ended = { .kind = BROOD_RUNNING };
+    assert_status(brood_process_report(process, &ended), BROOD_OK);
+    assert_int_equal(ended.kind, killed ? BROOD_TERMINATED : BROOD_EXITED);
+    expect_ready(all, 2, 1, BROOD_NOW);
+    brood_process_drop(process);
+    assert_status(brood_event_destroy(event), BROOD_OK);
+}
+
+static void the_end_of_a_child_ends_the_wait(void **state)
+{
+    (void)state;
+    int32_t methods[MOST_METHODS];
+    const size_t count = methods_of_this_system(methods);
+    for (size_t i = 0; i < count; i++) {
+        expect_the_end_of(methods[i], false);
+        expect_the_end_of(methods[i], true);
+    }
+}
+
+static int start_a_survivor(void *arg)
+{
+    const brood_process_options options = { .survive_parent = true };
+    (void)arg;
+    CHECK(brood_process_start(NULL, stay, NULL, 0, &options) == BROOD_OK);
+    note("has child", 1);
+    (void)await_note("never", 1);
+    return 0;
+}
+
+static void a_grandchild_that_lives_on_does_not_delay_the_end(void **state)
+{
+    (void)state;
+    note("leave", 0);
+    note("has child", 0);
+    brood_process *process = started_process(start_a_survivor, NULL, 0);
+    const brood_waitable waitable = brood_waitable_process(process);
+    assert_true(await_note("has child", 1));
+    assert_status(brood_process_kill(process), BROOD_OK);
+    expect_ready(&waitable, 1, 0, MEETING_PATIENCE);
+    brood_process_drop(process);
+    note("leave", 1);
+}
+
+static int wait_for_the_parent(void *arg)
+{
+    const brood_event event = *(brood_event *)arg;
+    const brood_waitable all[] = { brood_waitable_event(event), brood_waitable_parent() };
+    bool ready[2];
+    CHECK(brood_wait_any(all, 2, BROOD_NOW, ready) == BROOD_TIMEOUT);
+    CHECK(brood_wait_any(all, 2, BROOD_MILLISECONDS(10), ready) == BROOD_TIMEOUT);
+    note("orphan waits", 1);
+    const brood_status status = brood_wait_any(all, 2, MEETING_PATIENCE, ready);
+    note("orphan saw", status == BROOD_OK && !ready[0] && ready[1] ? 1 : 2);
+    return 0;
+}
+
+static int start_an_orphan(void *arg)
+{
+    const brood_process_options options = { .survive_parent = true };
+    CHECK(brood_process_start(NULL, wait_for_the_parent, arg, sizeof(brood_event), &options) ==
+          BROOD_OK);
+    (void)await_note("never", 1);
+    return 0;
+}
+
+static void the_end_of_the_parent_ends_the_wait(void **state)
+{
+    (void)state;
+    const brood_event event = made_event();
+    const brood_waitable parent = brood_waitable_parent();
+    assert_status(brood_wait_any(&parent, 1, BROOD_NOW, NULL), BROOD_WRONG_STATE);
+    note("orphan waits", 0);
+    note("orphan saw", 0);
+    brood_process *process = started_process(start_an_orphan, &event, sizeof event);
+    assert_true(await_note("orphan waits", 1));
+    kill_process(process);
+    assert_true(await_note("orphan saw", 1));
+    assert_int_equal(noted("orphan saw"), 1);
+    assert_status(brood_event_destroy(event), BROOD_OK);
+}
+
+static void many_children_are_waited_for_at_once(void **state)
+{
+    (void)state;
+    // More than WaitForMultipleObjects takes.
+    enum { CHILDREN = 70 };
+    static brood_process *processes[CHILDREN];
+    static brood_waitable all[CHILDREN + 1];
+    const size_t count = foreign_is_slow() ? CHILDREN / 4 : CHILDREN;
+    const brood_event event = made_event();
+    note("leave", 0);
+    for (size_t i = 0; i < count; i++) {
+        processes[i] = started_process(stay, NULL, 0);
+        all[i] = brood_waitable_process(processes[i]);
+    }
+    all[count] = brood_waitable_event(event);
+    expect_none(all, count + 1);
+    kill_process(processes[count - 1]);
+    processes[count - 1] = started_process(stay, NULL, 0);
+    all[count - 1] = brood_waitable_process(processes[count - 1]);
+    assert_status(brood_process_kill(processes[count / 2]), BROOD_OK);
+    expect_ready(all, count + 1, count / 2, MEETING_PATIENCE);
+    note("leave", 1);
+    for (size_t i = 0; i < count; i++) {
+        assert_status(brood_process_join(processes[i], MEETING_PATIENCE, NULL), BROOD_OK);
+        brood_process_drop(processes[i]);
+    }
+    assert_status(brood_event_destroy(event), BROOD_OK);
+}
+
+// Connections
+
+static int send_to_end(void *arg)
+{
+    brood_sleep(BROOD_MILLISECONDS(30));
+    return (int)brood_connection_send(*(brood_connection *)arg, "abc", 3, MEETING_PATIENCE);
+}
+
+static int send_and_stay(void *arg)
+{
+    CHECK(send_to_end(arg) == BROOD_OK);
+    return stay_for_ever(NULL);
+}
+
+// The other end sends a message; then it ends in order, or is killed.
+static void expect_message_and_end(bool killed)
+{
+    char text[3];
+    brood_connection ends[2];
+    assert_status(brood_connection_pair(&ends[0], &ends[1], BROOD_DUPLEX), BROOD_OK);
+    const brood_waitable receives = brood_waitable_connection(ends[0]);
+    const brood_waitable sends = brood_waitable_connection_room(ends[0]);
+    expect_none(&receives, 1);
+    expect_ready(&sends, 1, 0, BROOD_NOW);
+    note("stays", 0);
+    brood_process *process =
+        started_process(killed ? send_and_stay : send_to_end, &ends[1], sizeof ends[1]);
+    expect_ready(&receives, 1, 0, MEETING_PATIENCE);
+    assert_status(brood_connection_receive(ends[0], text, 3, NULL, BROOD_NOW), BROOD_OK);
+    if (killed) {
+        assert_true(await_note("stays", 1));
+        expect_none(&receives, 1);
+        assert_status(brood_process_kill(process), BROOD_OK);
+    }
+    expect_ready(&receives, 1, 0, MEETING_PATIENCE);
+    assert_status(brood_connection_receive(ends[0], text, 3, NULL, BROOD_NOW),
+                  killed ? BROOD_PEER_DIED : BROOD_CLOSED);
+    assert_status(brood_process_join(process, MEETING_PATIENCE, NULL), BROOD_OK);
+    brood_process_drop(process);
+    assert_status(brood_connection_destroy(ends[0]), BROOD_OK);
+    expect_ready(&receives, 1, 0, BROOD_NOW);
+    expect_ready(&sends, 1, 0, BROOD_NOW);
+}
+
+static void an_end_is_ready_for_a_message_and_for_the_end(void **state)
+{
+    (void)state;
+    expect_message_and_end(false);
+    expect_message_and_end(true);
+}
+
+static void a_direction_that_an_end_lacks_is_refused(void **state)
+{
+    (void)state;
+    brood_connection ends[2];
+    assert_status(brood_connection_pair(&ends[0], &ends[1], BROOD_ONE_WAY), BROOD_OK);
+    const brood_waitable wrong[] = { brood_waitable_connection_room(ends[0]),
+                                     brood_waitable_connection(ends[1]) };
+    assert_status(brood_wait_any(&wrong[0], 1, BROOD_NOW, NULL), BROOD_WRONG_STATE);
+    assert_status(brood_wait_any(&wrong[1], 1, BROOD_NOW, NULL), BROOD_WRONG_STATE);
+    assert_status(brood_connection_destroy(ends[0]), BROOD_OK);
+}
+
+static int fill_until_full(void *arg)
+{
+    static char data[100000];
+    return (int)brood_connection_send(*(brood_connection *)arg, data, sizeof data, BROOD_NOW);
+}
+
+static void an_end_is_ready_to_send_when_there_is_room(void **state)
+{
+    (void)state;
+    static char data[100000];
+    brood_connection ends[2];
+    assert_status(brood_connection_pair(&ends[0], &ends[1], BROOD_DUPLEX), BROOD_OK);
+    const brood_waitable sends = brood_waitable_connection_room(ends[1]);
+    while (fill_until_full(&ends[1]) == BROOD_OK)
+        continue;
+    expect_none(&sends, 1);
+    while (brood_wait_any(&sends, 1, BROOD_NOW, NULL) == BROOD_TIMEOUT)
+        assert_status(brood_connection_receive(ends[0], data, sizeof data, NULL, BROOD_NOW),
+                      BROOD_OK);
+    assert_status(brood_connection_destroy(ends[0]), BROOD_OK);
+}
+
+// Native objects
+
+static intptr_t native_of(brood_process *process)
+{
+    intptr_t native = -1;
+    assert_status(brood_process_native(process, &native), BROOD_OK);
+    return native;
+}
+
+static void a_native_object_is_waited_for(void **state)
+{
+    (void)state;
+    const brood_queue queue = made_queue(1);
+    note("leave", 0);
+    brood_process *process = started_process(stay, NULL, 0);
+    const brood_waitable all[] = { brood_waitable_queue(queue),
+                                   brood_waitable_native(native_of(process)),
+                                   brood_waitable_native(native_of(process)) };
+    bool ready[3] = { false };
+    expect_none(all, 3);
+    put_number(queue, 1);
+    expect_ready(all, 3, 0, BROOD_NOW);
+    (void)got_number(queue);
+    note("leave", 1);
+    assert_status(brood_wait_any(all, 3, MEETING_PATIENCE, ready), BROOD_OK);
+    assert_true(!ready[0] && ready[1] && ready[2]);
+    put_number(queue, 1);
+    assert_status(brood_wait_any(all, 3, BROOD_NOW, ready), BROOD_OK);
+    assert_true(ready[0] && ready[1] && ready[2]);
+    assert_process_ends(process, 0);
+    const brood_waitable none = brood_waitable_native(-1);
+    assert_status(brood_wait_any(&none, 1, BROOD_NOW, NULL), BROOD_INVALID);
+    assert_status(brood_queue_destroy(queue), BROOD_OK);
+}
+
+static void a_pipe_is_ready_while_it_has_data(void **state)
+{
+    (void)state;
+    intptr_t ends[2];
+    char byte;
+    if (!platform_has_fork()) {
+        print_message("a pipe of this system cannot be waited for\n");
+        skip();
+    }
+    platform_pipe(ends);
+    const brood_waitable waitable = brood_waitable_native(ends[0]);
+    expect_none(&waitable, 1);
+    platform_write(ends[1], "x");
+    expect_ready(&waitable, 1, 0, MEETING_PATIENCE);
+    expect_ready(&waitable, 1, 0, MEETING_PATIENCE);
+    assert_int_equal(platform_read(ends[0], &byte, 1), 1);
+    expect_none(&waitable, 1);
+    platform_close(ends[1]);
+    expect_ready(&waitable, 1, 0, MEETING_PATIENCE);
+    platform_close(ends[0]);
+    assert_status(brood_wait_any(&waitable, 1, BROOD_NOW, NULL), BROOD_INVALID);
+}
+
+// Pollers
+
+static brood_poller *made_poller(void)
+{
+    brood_poller *poller = NULL;
+    assert_status(brood_poller_create(&poller), BROOD_OK);
+    assert_non_null(poller);
+    return poller;
+}
+
+// The `user` of the only thing that the poller reports within the time; NULL: nothing.
+static void *reported(brood_poller *poller, brood_duration timeout)
+{
+    brood_ready ready[4];
+    size_t count = 99;
+    const brood_status status = brood_poller_wait(poller, ready, 4, &count, timeout);
+    assert_int_equal(status, count ? BROOD_OK : BROOD_TIMEOUT);
+    assert_true(count <= 1);
+    return count ? ready[0].user : NULL;
+}
+
+static void bad_arguments_of_pollers_are_refused(void **state)
+{
+    (void)state;
+    brood_ready ready;
+    intptr_t native;
+    size_t count = 9;
+    const brood_event event = made_event();
+    const brood_waitable waitable = brood_waitable_event(event);
+    assert_status(brood_poller_create(NULL), BROOD_INVALID);
+    assert_status(brood_poller_add(NULL, waitable, NULL), BROOD_INVALID);
+    assert_last_error_names("brood_poller_add");
+    assert_status(brood_poller_remove(NULL, waitable), BROOD_INVALID);
+    assert_status(brood_poller_wait(NULL, &ready, 1, &count, BROOD_NOW), BROOD_INVALID);
+    assert_int_equal(count, 0);
+    assert_status(brood_poller_native(NULL, &native), BROOD_INVALID);
+    brood_poller_destroy(NULL);
+    brood_poller *poller = made_poller();
+    assert_status(brood_poller_wait(poller, NULL, 1, NULL, BROOD_NOW), BROOD_INVALID);
+    assert_status(brood_poller_wait(poller, &ready, 0, NULL, BROOD_NOW), BROOD_INVALID);
+    assert_status(brood_poller_native(poller, NULL), BROOD_INVALID);
+    assert_status(brood_poller_add(poller, (brood_waitable){ 0 }, NULL), BROOD_INVALID);
+    assert_status(brood_poller_add(poller, brood_waitable_thread(NULL), NULL), BROOD_INVALID);
+    assert_status(brood_poller_remove(poller, waitable), BROOD_NOT_FOUND);
+    assert_status(brood_poller_add(poller, waitable, NULL), BROOD_OK);
+    assert_status(brood_poller_add(poller, waitable, NULL), BROOD_INVALID);
+    assert_status(brood_poller_remove(poller, waitable), BROOD_OK);
+    assert_status(brood_poller_remove(poller, waitable), BROOD_NOT_FOUND);
+    assert_status(brood_poller_wait(poller, &ready, 1, &count, BROOD_NOW), BROOD_TIMEOUT);
+    brood_poller_destroy(poller);
+    assert_status(brood_event_destroy(event), BROOD_OK);
+}
+
+static void a_poller_reports_what_is_ready(void **state)
+{
+    (void)state;
+    int users[KINDS];
+    const struct things things = made_things();
+    brood_poller *poller = made_poller();
+    for (int i = 0; i < KINDS; i++)
+        assert_status(brood_poller_add(poller, things.all[i], &users[i]), BROOD_OK);
+    assert_null(reported(poller, BROOD_NOW));
+    for (int what = PUT; what <= RELEASE; what++) {
+        static const int places[] = { QUEUE, ROOM, EVENT, EVENT, SEMAPHORE };
+        const struct change change = { .what = (enum what)what,
+                                       .queue = what == GET ? things.full : things.empty,
+                                       .event = things.event,
+                                       .semaphore = things.semaphore };
+        brood_process *process = started_process(make_change, &change, sizeof change);
+        assert_ptr_equal(reported(poller, MEETING_PATIENCE), &users[places[what]]);
+        assert_process_ends(process, 0);
+        if (what != PULSE) // which is reported once
+            assert_ptr_equal(reported(poller, BROOD_NOW), &users[places[what]]);
+        if (what == PUT)
+            (void)got_number(things.empty);
+        if (what == GET)
+            put_number(things.full, 1);
+        if (what == RELEASE)
+            assert_status(brood_semaphore_acquire(things.semaphore, BROOD_NOW), BROOD_OK);
+        assert_status(brood_event_clear(things.event), BROOD_OK);
+        assert_null(reported(poller, BROOD_NOW));
+    }
+    assert_status(brood_semaphore_release(things.semaphore, 1), BROOD_OK);
+    assert_status(brood_poller_remove(poller, things.all[SEMAPHORE]), BROOD_OK);
+    assert_null(reported(poller, BROOD_NOW));
+    brood_poller_destroy(poller);
+    destroy_things(&things);
+}
+
+static void a_poller_remembers_a_pulse_between_its_calls(void **state)
+{
+    (void)state;
+    int user;
+    const brood_event event = made_event();
+    brood_poller *poller = made_poller();
+    assert_status(brood_poller_add(poller, brood_waitable_event(event), &user), BROOD_OK);
+    for (int i = 0; i < 3; i++) {
+        assert_null(reported(poller, BROOD_NOW));
+        assert_status(brood_event_set(event), BROOD_OK);
+        assert_status(brood_event_clear(event), BROOD_OK);
+        assert_ptr_equal(reported(poller, BROOD_NOW), &user);
+    }
+    brood_poller_destroy(poller);
+    assert_status(brood_event_destroy(event), BROOD_OK);
+}
+
+static void no_ready_thing_of_a_poller_starves(void **state)
+{
+    (void)state;
+    enum { THINGS = 100, AT_ONCE = 7 };
+    static brood_semaphore semaphores[THINGS];
+    static int turns[THINGS];
+    brood_poller *poller = made_poller();
+    for (int i = 0; i < THINGS; i++) {
+        turns[i] = 0;
+        semaphores[i] = made_semaphore(1);
+        assert_status(brood_poller_add(poller, brood_waitable_semaphore(semaphores[i]), &turns[i]),
+                      BROOD_OK);
+    }
+    for (int i = 0; i < 3 * THINGS; i++) {
+        brood_ready ready[AT_ONCE];
+        size_t count = 0;
+        assert_status(brood_poller_wait(poller, ready, AT_ONCE, &count, BROOD_NOW), BROOD_OK);
+        assert_int_equal(count, AT_ONCE);
+        for (size_t n = 0; n < count; n++)
+            ++*(int *)ready[n].user;
+    }
+    for (int i = 0; i < THINGS; i++) {
+        assert_int_equal(turns[i], 3 * AT_ONCE);
+        assert_status(brood_semaphore_destroy(semaphores[i]), BROOD_OK);
+    }
+    brood_poller_destroy(poller);
+}
+
+// As another loop does, which waits for the native object of the poller.
+static void another_loop_waits_for_a_poller(void **state)
+{
+    (void)state;
+    int users[2];
+    intptr_t native = -1;
+    const brood_queue queue = made_queue(2);
+    note("leave", 0);
+    brood_process *child = started_process(stay, NULL, 0);
+    brood_poller *poller = made_poller();
+    assert_status(brood_poller_add(poller, brood_waitable_queue(queue), &users[0]), BROOD_OK);
+    assert_status(brood_poller_add(poller, brood_waitable_process(child), &users[1]), BROOD_OK);
+    assert_status(brood_poller_native(poller, &native), BROOD_OK);
+    assert_null(reported(poller, BROOD_NOW));
+    for (int i = 0; i < 5; i++) {
+        const struct change change = { .what = PUT, .queue = queue };
+        brood_process *process = started_process(make_change, &change, sizeof change);
+        void *user = NULL;
+        while (!user) {
+            assert_true(platform_is_ready(native, MEETING_PATIENCE));
+            user = reported(poller, BROOD_NOW);
+        }
+        assert_ptr_equal(user, &users[0]);
+        // It stays ready until the message is got and the poller has seen that.
+        assert_true(platform_is_ready(native, BROOD_NOW));
+        (void)got_number(queue);
+        assert_null(reported(poller, BROOD_NOW));
+        assert_process_ends(process, 0);
+    }
+    note("leave", 1);
+    void *user = NULL;
+    while (!user) {
+        assert_true(platform_is_ready(native, MEETING_PATIENCE));
+        user = reported(poller, BROOD_NOW);
+    }
+    assert_ptr_equal(user, &users[1]);
+    assert_process_ends(child, 0);
+    brood_poller_destroy(poller);
+    assert_status(brood_queue_destroy(queue), BROOD_OK);
+}
+
+// What is ready when it is added makes the native object ready.
+static void a_poller_is_ready_for_what_was_ready_before(void **state)
+{
+    (void)state;
+    int user;
+    intptr_t native = -1;
+    const brood_semaphore semaphore = made_semaphore(1);
+    brood_poller *poller = made_poller();
+    assert_status(brood_poller_native(poller, &native), BROOD_OK);
+    assert_null(reported(poller, BROOD_NOW));
+    assert_status(brood_poller_add(poller, brood_waitable_semaphore(semaphore), &user), BROOD_OK);
+    assert_true(platform_is_ready(native, BROOD_NOW));
+    assert_ptr_equal(reported(poller, BROOD_NOW), &user);
+    assert_true(platform_is_ready(native, BROOD_NOW));
+    brood_poller_destroy(poller);
+    assert_status(brood_semaphore_destroy(semaphore), BROOD_OK);
+}
+
+static void a_poller_holds_a_thread_that_was_dropped(void **state)
+{
+    (void)state;
+    int code = 3;
+    brood_thread *thread = started_thread(end_after_a_pause, &code, sizeof code);
+    brood_poller *poller = made_poller();
+    assert_status(brood_poller_add(poller, brood_waitable_thread(thread), &code), BROOD_OK);
+    brood_thread_drop(thread);
+    assert_ptr_equal(reported(poller, MEETING_PATIENCE), &code);
+    brood_poller_destroy(poller);
+}
+
+static int use_in_copy(void *arg)
+{
+    brood_poller *poller = *(brood_poller **)arg;
+    brood_ready ready;
+    CHECK(brood_poller_wait(poller, &ready, 1, NULL, BROOD_NOW) == BROOD_WRONG_STATE);
+    brood_poller_destroy(poller);
+    return 0;
+}
+
+static void a_poller_belongs_to_its_process(void **state)
+{
+    (void)state;
+    int user;
+    const brood_event event = made_event();
+    brood_poller *poller = made_poller();
+    if (platform_has_fork()) {
+        assert_status(brood_poller_add(poller, brood_waitable_event(event), &user), BROOD_OK);
+        assert_process_ends(started_by(BROOD_START_FORK, use_in_copy, &poller, sizeof poller), 0);
+        assert_status(brood_event_set(event), BROOD_OK);
+        assert_ptr_equal(reported(poller, MEETING_PATIENCE), &user);
+    }
+    brood_poller_destroy(poller);
+    assert_status(brood_event_destroy(event), BROOD_OK);
+}
+
+static int wait_in_poller(void *arg)
+{
+    brood_ready ready;
+    brood_status status;
+    note("in poller", 1);
+    do // the test may be in a call of its own
+        status = brood_poller_wait(arg, &ready, 1, NULL, MEETING_PATIENCE);
+    while (status == BROOD_BUSY);
+    return (int)status;
+}
+
+static void a_poller_is_used_by_one_thread_at_a_time(void **state)
+{
+    (void)state;
+    brood_ready ready;
+    const brood_event event = made_event();
+    brood_poller *poller = made_poller();
+    assert_status(brood_poller_add(poller, brood_waitable_event(event), NULL), BROOD_OK);
+    note("in poller", 0);
+    brood_thread *thread = started_thread(wait_in_poller, poller, 0);
+    assert_true(await_note("in poller", 1));
+    while (brood_poller_wait(poller, &ready, 1, NULL, BROOD_NOW) != BROOD_BUSY)
+        brood_sleep(BROOD_MILLISECONDS(1));
+    assert_status(brood_event_set(event), BROOD_OK);
+    assert_thread_ends(thread, BROOD_OK);
+    brood_poller_destroy(poller);
+    assert_status(brood_event_destroy(event), BROOD_OK);
+}
+
+// Slots and descriptors of waits are freed, also those of a killed process.
+static void waits_leave_nothing_open(void **state)
+{
+    (void)state;
+    note("leave", 0);
+    brood_process *process = started_process(stay, NULL, 0);
+    const brood_waitable waitable = brood_waitable_process(process);
+    for (int round = 0; round < 2; round++) {
+        const size_t before = platform_descriptor_count();
+        for (int i = 0; i < 100; i++) {
+            assert_status(brood_wait_any(&waitable, 1, BROOD_MICROSECONDS(10), NULL),
+                          BROOD_TIMEOUT);
+            brood_poller *poller = made_poller();
+            assert_status(brood_poller_add(poller, waitable, NULL), BROOD_OK);
+            brood_poller_destroy(poller);
+        }
+        if (round > 0)
+            assert_true(platform_descriptor_count() <= before);
+    }
+    end_stayer(process);
+}
+
 // Deaths
 
 static int wait_for_ever(void *arg)
@@ -581,6 +1164,7 @@ int main(void)
         cmocka_unit_test(a_wait_for_nothing_sleeps),
         cmocka_unit_test(a_wait_lasts_at_least_its_timeout),
         cmocka_unit_test(each_kind_is_ready_when_its_call_would_not_wait),
+        cmocka_unit_test(what_is_closed_or_destroyed_is_ready),
         cmocka_unit_test(the_same_thing_may_occur_twice),
         cmocka_unit_test(a_slot_that_is_used_again_does_not_confuse),
         cmocka_unit_test(a_change_by_another_thread_ends_the_wait),
@@ -591,6 +1175,25 @@ int main(void)
         cmocka_unit_test(a_watcher_takes_no_wake_from_a_taker),
         cmocka_unit_test(the_end_of_a_thread_ends_the_wait),
         cmocka_unit_test(a_request_to_stop_ends_the_wait),
+        cmocka_unit_test(the_end_of_a_child_ends_the_wait),
+        cmocka_unit_test(a_grandchild_that_lives_on_does_not_delay_the_end),
+        cmocka_unit_test(the_end_of_the_parent_ends_the_wait),
+        cmocka_unit_test(many_children_are_waited_for_at_once),
+        cmocka_unit_test(an_end_is_ready_for_a_message_and_for_the_end),
+        cmocka_unit_test(a_direction_that_an_end_lacks_is_refused),
+        cmocka_unit_test(an_end_is_ready_to_send_when_there_is_room),
+        cmocka_unit_test(a_native_object_is_waited_for),
+        cmocka_unit_test(a_pipe_is_ready_while_it_has_data),
+        cmocka_unit_test(bad_arguments_of_pollers_are_refused),
+        cmocka_unit_test(a_poller_reports_what_is_ready),
+        cmocka_unit_test(a_poller_remembers_a_pulse_between_its_calls),
+        cmocka_unit_test(no_ready_thing_of_a_poller_starves),
+        cmocka_unit_test(another_loop_waits_for_a_poller),
+        cmocka_unit_test(a_poller_is_ready_for_what_was_ready_before),
+        cmocka_unit_test(a_poller_holds_a_thread_that_was_dropped),
+        cmocka_unit_test(a_poller_belongs_to_its_process),
+        cmocka_unit_test(a_poller_is_used_by_one_thread_at_a_time),
+        cmocka_unit_test(waits_leave_nothing_open),
         cmocka_unit_test(killed_watchers_do_no_harm),
         cmocka_unit_test(what_the_dead_leave_is_ready),
         cmocka_unit_test(the_dump_shows_the_wait),

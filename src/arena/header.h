@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 #define BROODI_ARENA_MAGIC UINT64_C(0x616e657261646f62) // "bodarena"
-#define BROODI_ARENA_LAYOUT 7
+#define BROODI_ARENA_LAYOUT 8
 
 enum {
     BROODI_HEAP_CHUNK = 65536,
@@ -113,6 +113,8 @@ struct broodi_header {
     uint64_t names;              // the handle of the registry's lock
     _Atomic uint64_t thread_ids; // the last number that a thread of the family was given
     _Atomic int64_t keeper;      // the main process, which keeps the sections of large blocks
+    // 1 when a process could not ring a poller: see watch.h.
+    _Atomic uint32_t rings_lost;
     // 1 when a process has printed that BROOD_START_METHOD is ignored.
     _Atomic uint32_t method_warned;
     struct broodi_table_state tables[BROODI_KINDS];

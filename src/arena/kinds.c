@@ -16,6 +16,7 @@ enum {
     CONNECTIONS = 1 << 16,
     USERS = 1 << 18,
     PIECES = 1 << 18,
+    POLLERS = 1 << 16,
     OBJECTS = 1 << 20, // for each of the other kinds
     NARROW_BITS = 4,
     NARROW_CHUNKS = BROODI_HEAP_CHUNKS < 1 << 14 ? BROODI_HEAP_CHUNKS : 1 << 14,
@@ -47,6 +48,7 @@ struct boot {
     struct broodi_seat seats[BROODI_FIRST];
     struct broodi_key keys[BROODI_FIRST];
     struct broodi_watch watches[BROODI_FIRST];
+    struct broodi_poller_slot pollers[BROODI_FIRST];
     struct broodi_chunk chunks[BROODI_FIRST];
 };
 
@@ -70,6 +72,7 @@ const struct broodi_kind_row broodi_kinds[BROODI_KINDS] = {
     [BROODI_SEAT] = ROW("seat", seats, THREADS, THREADS >> NARROW_BITS),
     [BROODI_KEY] = ROW("key", keys, THREADS, THREADS >> NARROW_BITS),
     [BROODI_WATCH] = ROW("watch", watches, THREADS, THREADS >> NARROW_BITS),
+    [BROODI_POLLER] = ROW("poller", pollers, POLLERS, POLLERS >> NARROW_BITS),
     [BROODI_BARRIER] = ROW("barrier", barriers, OBJECTS, OBJECTS >> NARROW_BITS),
     [BROODI_PARTY] = ROW("party", parties, OBJECTS, OBJECTS >> NARROW_BITS),
     [BROODI_USER] = ROW("user", users, USERS, USERS >> NARROW_BITS),

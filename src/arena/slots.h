@@ -241,6 +241,12 @@ struct broodi_watch {
     _Atomic uint64_t mask; // a bit for each word, by its hash; 0: the thread watches nothing
 };
 
+// A set of things that a process watches through native objects (watcher.h).
+struct broodi_poller_slot {
+    broodi_word state;     // low: the process, a short owner
+    _Atomic uint64_t mask; // as in struct broodi_watch
+};
+
 struct broodi_barrier_slot {
     broodi_word state; // low: see barrier.c
     _Atomic uint32_t awaited;

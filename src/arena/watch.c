@@ -49,6 +49,41 @@ static void ring_threads(uint64_t bit)
             ring(index);
 }
 
+brood_os_watch_id broodi_watch_id(uint32_t poller, uint64_t state)
+{
+    const struct broodi_header *header = broodi_family.header;
+    return (brood_os_watch_id){ .family = { header->family[0], header->family[1] },
+                                .number = broodi_owner_of(poller, state) };
+}
+
+bool broodi_watch_is_deaf(void)
+{
+    return atomic_load_explicit(&broodi_family.header->rings_lost, memory_order_relaxed) != 0;
+}
+
+static enum brood_os_ring ring_poller(uint32_t index, uint64_t state)
+{
+    const brood_os_watch_id id = broodi_watch_id(index, state);
+    const enum brood_os_ring result = brood_os_watch_ring(&id);
+    if (result == BROOD_OS_RING_LOST)
+        atomic_store_explicit(&broodi_family.header->rings_lost, 1, memory_order_relaxed);
+    return result;
+}
+
+static void ring_pollers(uint64_t bit)
+{
+    const uint32_t end = broodi_slot_end(BROODI_POLLER);
+    const uint32_t limit = broodi_slot_limit(BROODI_POLLER);
+    for (uint32_t index = 0; index < end && index < limit; index++) {
+        const struct broodi_poller_slot *slot = broodi_slot(BROODI_POLLER, index);
+        if (!(atomic_load_explicit(&slot->mask, memory_order_relaxed) & bit))
+            continue;
+        const uint64_t state = broodi_word_load(&slot->state);
+        if (broodi_slot_is_live(state) && ring_poller(index, state) == BROOD_OS_RING_ALL)
+            return;
+    }
+}
+
 // The mark is removed first. If it were removed after the rings, it could be one that a watcher has
 // set since, which would then never be told.
 void broodi_watch_notify(broodi_word *word)
@@ -60,6 +95,8 @@ void broodi_watch_notify(broodi_word *word)
     broodi_step(BROODI_STEP_WATCH_CLEARED);
     if (by & BROODI_WATCHED_BY_THREADS)
         ring_threads(broodi_watch_bit(word));
+    if (by & BROODI_WATCHED_BY_POLLERS)
+        ring_pollers(broodi_watch_bit(word));
     broodi_step(BROODI_STEP_WATCH_RUNG);
     errno = error;
 }

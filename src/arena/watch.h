@@ -13,6 +13,9 @@
 // before it checks them. The order of its first two steps matters, and so does that of the
 // changer's last two: docs/design/wait-any.md.
 //
+// A watcher that waits for native objects too is a poller (message/watcher.h): a slot of its own,
+// with a mask, and a native object that changers ring instead of a bell.
+//
 // If a changer is killed before it rings, its watchers check again within a second. A mark or a
 // mask that a dead watcher has left costs the next changer a scan, or a ring without effect.
 #ifndef WATCH_H
@@ -21,13 +24,14 @@
 #include "arena/slots.h"
 #include "base/handle.h"
 #include "base/word.h"
+#include "os/os_watch.h"
 
 #include <brood/status.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 // Flags in `watched`: who may watch the word.
-enum { BROODI_WATCHED_BY_THREADS = 1 };
+enum { BROODI_WATCHED_BY_THREADS = 1, BROODI_WATCHED_BY_POLLERS = 2 };
 
 // The kinds whose words have `watched`, for broodi_changed.
 static inline bool broodi_is_watchable(enum broodi_kind kind)
@@ -59,6 +63,13 @@ void broodi_watch_end(uint32_t thread);
 // broodi_watch_marked, then checks them.
 void broodi_watch_mark(broodi_word *word, uint32_t flag);
 void broodi_watch_marked(void);
+
+// How a poller is named for the port; `state` is that of its slot.
+brood_os_watch_id broodi_watch_id(uint32_t poller, uint64_t state);
+
+// Whether a process of the family has failed to ring a poller, since the program has closed what it
+// needs for that. Pollers then check every few milliseconds.
+bool broodi_watch_is_deaf(void);
 
 // Blocks the calling thread, which is in this slot, until it is rung, for `timeout` ns at most. May
 // return early.

@@ -25,13 +25,14 @@ enum broodi_kind {
     BROODI_PROCESS = BROODI_HANDLE_KINDS,
     BROODI_THREAD,
     BROODI_NAME,
-    BROODI_SEAT,  // belongs to a thread
-    BROODI_KEY,   // belongs to a thread
-    BROODI_WATCH, // belongs to a thread
-    BROODI_PARTY, // belongs to a barrier
-    BROODI_USER,  // belongs to an object: a process that uses it
-    BROODI_PIECE, // memory that belongs to an object, for the library's own use
-    BROODI_CHUNK, // of the heap
+    BROODI_SEAT,   // belongs to a thread
+    BROODI_KEY,    // belongs to a thread
+    BROODI_WATCH,  // belongs to a thread
+    BROODI_POLLER, // belongs to a process
+    BROODI_PARTY,  // belongs to a barrier
+    BROODI_USER,   // belongs to an object: a process that uses it
+    BROODI_PIECE,  // memory that belongs to an object, for the library's own use
+    BROODI_CHUNK,  // of the heap
     BROODI_KINDS
 };
 

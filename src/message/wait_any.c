@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Waiting for any of several things: see arena/watch.h for the protocol.
+// Waiting for any of several things: see arena/watch.h for the protocol. If none of them has a
+// native object, the thread waits for its bell; otherwise for a watcher (watcher.h) that lasts as
+// long as the call.
 #include "arena/self.h"
 #include "arena/watch.h"
 #include "base/deadline.h"
@@ -7,6 +9,7 @@
 #include "base/fault.h"
 #include "memory/heap_lock.h"
 #include "message/waitable.h"
+#include "message/watcher.h"
 #include "os/os_clock.h"
 
 #include <stdlib.h>
@@ -19,37 +22,51 @@ static const int64_t net = BROOD_SECONDS(1); // between two thorough checks
 // A wait.
 struct wait {
     struct broodi_waiting *waiting;
+    uint64_t *keys; // room for as many
     size_t count;
     bool *ready;
     int64_t deadline;
-    int64_t checked; // when the last thorough check was made
+    int64_t checked; // when the last thorough check was made; 0: never
+    struct broodi_watcher watcher;
 };
 
-static bool check(struct wait *wait, int64_t now)
+static bool check(struct wait *wait, enum broodi_care care)
 {
-    const bool thorough = now - wait->checked >= net;
-    if (thorough) {
-        wait->checked = now;
-        broodi_heap_rest();
-    }
-    return broodi_waiting_check(wait->waiting, wait->count, thorough, wait->ready);
+    return broodi_waiting_check(wait->waiting, wait->count, care, wait->ready);
 }
 
-// Waits as a watcher, which the thread in this slot is.
-static brood_status watch(struct wait *wait, uint32_t thread)
+static bool check_thoroughly(struct wait *wait, int64_t now)
 {
-    for (;;) {
-        broodi_waiting_mark(wait->waiting, wait->count, BROODI_WATCHED_BY_THREADS);
-        const int64_t now = brood_os_clock();
-        if (check(wait, now))
-            return BROOD_OK;
-        if (now >= wait->deadline)
-            return BROOD_TIMEOUT;
-        broodi_watch_await(thread, broodi_until(wait->deadline, now, net) - now);
-    }
+    wait->checked = now;
+    broodi_heap_rest();
+    return check(wait, BROODI_CARE_THOROUGH);
 }
 
-static brood_status wait_late(struct wait *wait)
+// Marks the words and checks. BROOD_BUSY: nothing is ready; `out_pause` is for how long to wait.
+static brood_status look(struct wait *wait, uint32_t flag, int64_t *out_pause)
+{
+    broodi_waiting_mark(wait->waiting, wait->count, flag);
+    const int64_t now = brood_os_clock();
+    if (check(wait, wait->checked ? BROODI_CARE_QUICK : BROODI_CARE_SYSTEM) ||
+        (now - wait->checked >= net && check_thoroughly(wait, now)))
+        return BROOD_OK;
+    *out_pause = broodi_until(wait->deadline, now, net) - now;
+    return now >= wait->deadline ? BROOD_TIMEOUT : BROOD_BUSY;
+}
+
+// By the bell of the thread, which is in this slot.
+static brood_status wait_for_words(struct wait *wait, uint32_t thread)
+{
+    int64_t pause;
+    brood_status status;
+    const bool polled = broodi_waiting_is_polled(wait->waiting, wait->count);
+    while ((status = look(wait, BROODI_WATCHED_BY_THREADS, &pause)) == BROOD_BUSY)
+        broodi_watch_await(thread,
+                           polled && pause > BROOD_OS_WATCH_SLICE ? BROOD_OS_WATCH_SLICE : pause);
+    return status;
+}
+
+static brood_status wait_by_bell(struct wait *wait)
 {
     const uint32_t thread = broodi_self_slot();
     if (thread == BROODI_NONE)
@@ -58,32 +75,75 @@ static brood_status wait_late(struct wait *wait)
     brood_status status = broodi_watch_begin(thread, mask);
     if (status != BROOD_OK)
         return status;
-    const uint64_t before = broodi_self_block(BROODI_WAITS_ANY, wait->count);
-    status = watch(wait, thread);
-    broodi_self_unblock(before);
+    status = wait_for_words(wait, thread);
     broodi_watch_end(thread);
     return status;
 }
 
+static brood_status wait_for_all(struct wait *wait)
+{
+    int64_t pause = 0;
+    brood_status status;
+    do
+        status = broodi_watcher_await(&wait->watcher, wait->waiting, wait->count, wait->keys,
+                                      wait->count, pause);
+    while (status == BROOD_OK &&
+           (status = look(wait, BROODI_WATCHED_BY_POLLERS, &pause)) == BROOD_BUSY);
+    return status;
+}
+
+static brood_status wait_by_watcher(struct wait *wait)
+{
+    brood_status status = broodi_watcher_open(&wait->watcher);
+    if (status != BROOD_OK)
+        return status;
+    broodi_watcher_set_mask(&wait->watcher, broodi_waiting_mask(wait->waiting, wait->count));
+    for (size_t i = 0; status == BROOD_OK && i < wait->count; i++)
+        status = broodi_watcher_add(&wait->watcher, &wait->waiting[i], i);
+    if (status == BROOD_OK)
+        status = wait_for_all(wait);
+    broodi_watcher_close(&wait->watcher);
+    return status;
+}
+
+// Whether only a watcher can tell what is ready.
+static bool needs_watcher(const struct wait *wait)
+{
+    for (size_t i = 0; i < wait->count; i++)
+        if (wait->waiting[i].waitable.kind == BROODI_WAITABLE_NATIVE)
+            return true;
+    return false;
+}
+
 static brood_status wait_for(struct wait *wait, brood_duration timeout)
 {
+    const bool all = needs_watcher(wait);
     wait->deadline = broodi_deadline(timeout);
-    wait->checked = timeout > 0 ? brood_os_clock() : 0;
-    if (broodi_waiting_check(wait->waiting, wait->count, false, wait->ready) ||
-        broodi_waiting_check(wait->waiting, wait->count, true, wait->ready))
+    if (!all && (check(wait, BROODI_CARE_SYSTEM) ||
+                 check_thoroughly(wait, timeout > 0 ? brood_os_clock() : 0)))
         return BROOD_OK;
-    return timeout <= 0 ? BROOD_TIMEOUT : wait_late(wait);
+    if (!all && timeout <= 0)
+        return BROOD_TIMEOUT;
+    const uint64_t before = broodi_self_block(BROODI_WAITS_ANY, wait->count);
+    const brood_status status = broodi_waiting_natives(wait->waiting, wait->count) > 0
+                                    ? wait_by_watcher(wait)
+                                    : wait_by_bell(wait);
+    broodi_self_unblock(before);
+    return status;
 }
 
 static brood_status open_and_wait(struct wait *wait, const brood_waitable *waitables,
                                   brood_duration timeout)
 {
-    for (size_t i = 0; i < wait->count; i++) {
-        const brood_status status = broodi_waiting_open(&wait->waiting[i], waitables[i]);
-        if (status != BROOD_OK)
-            return status;
-    }
-    return wait_for(wait, timeout);
+    size_t open = 0;
+    brood_status status = BROOD_OK;
+    for (; status == BROOD_OK && open < wait->count; open++)
+        status = broodi_waiting_open(&wait->waiting[open], waitables[open]);
+    if (status == BROOD_OK)
+        status = wait_for(wait, timeout);
+    while (open > 0)
+        broodi_waiting_close(&wait->waiting[--open]);
+    return status;
 }
 
 static brood_status check_arguments(const brood_waitable *waitables, size_t count,
@@ -97,31 +157,44 @@ static brood_status check_arguments(const brood_waitable *waitables, size_t coun
     return count == 0 || waitables ? BROOD_OK : broodi_fail(BROOD_INVALID, "waitables is NULL");
 }
 
+static brood_status wait_for_few(const brood_waitable *waitables, size_t count,
+                                 brood_duration timeout, bool *ready)
+{
+    struct broodi_waiting waiting[FEW];
+    uint64_t keys[FEW];
+    struct wait wait = { .waiting = waiting, .keys = keys, .count = count, .ready = ready };
+    return open_and_wait(&wait, waitables, timeout);
+}
+
+static brood_status wait_for_many(const brood_waitable *waitables, size_t count,
+                                  brood_duration timeout, bool *ready)
+{
+    const size_t each = sizeof(struct broodi_waiting) + sizeof(uint64_t);
+    struct broodi_waiting *waiting = count <= SIZE_MAX / each ? broodi_alloc(count * each) : NULL;
+    if (!waiting)
+        return broodi_fail(BROOD_NO_MEMORY, "out of memory for %zu waitables", count);
+    struct wait wait = {
+        .waiting = waiting, .keys = (void *)(waiting + count), .count = count, .ready = ready
+    };
+    const brood_status status = open_and_wait(&wait, waitables, timeout);
+    free(waiting);
+    return status;
+}
+
 static brood_status wait_any(const brood_waitable *waitables, size_t count, brood_duration timeout,
                              bool *ready)
 {
-    struct broodi_waiting few[FEW];
-    struct wait wait = { .waiting = few, .count = count, .ready = ready };
-    const brood_status status = check_arguments(waitables, count, timeout);
-    if (status != BROOD_OK)
-        return status;
-    if (count <= FEW)
-        return open_and_wait(&wait, waitables, timeout);
-    if (count <= SIZE_MAX / sizeof few[0])
-        wait.waiting = broodi_alloc(count * sizeof few[0]);
-    else
-        wait.waiting = NULL;
-    if (!wait.waiting)
-        return broodi_fail(BROOD_NO_MEMORY, "out of memory for %zu waitables", count);
-    const brood_status waited = open_and_wait(&wait, waitables, timeout);
-    free(wait.waiting);
-    return waited;
+    brood_status status = check_arguments(waitables, count, timeout);
+    if (status == BROOD_OK)
+        status = count <= FEW ? wait_for_few(waitables, count, timeout, ready)
+                              : wait_for_many(waitables, count, timeout, ready);
+    if (status != BROOD_OK && ready && count > 0)
+        memset(ready, 0, count * sizeof *ready);
+    return status;
 }
 
 brood_status brood_wait_any(const brood_waitable *waitables, size_t count, brood_duration timeout,
                             bool *ready)
 {
-    if (ready && count > 0)
-        memset(ready, 0, count * sizeof *ready);
     return broodi_answer("brood_wait_any", wait_any(waitables, count, timeout, ready));
 }

@@ -17,6 +17,7 @@
 #include "message/connection.h"
 #include "message/queue.h"
 #include "message/users.h"
+#include "message/watcher.h"
 #include "sync/barrier.h"
 #include "sync/lock.h"
 #include "sync/parties.h"
@@ -182,10 +183,11 @@ static void sweep_queues(void)
 }
 
 const broodi_sweep broodi_sweeps[BROODI_KINDS] = {
-    [BROODI_THREAD] = sweep_threads,       [BROODI_PROCESS] = sweep_processes,
-    [BROODI_PARTY] = broodi_parties_sweep, [BROODI_BLOCK] = sweep_blocks,
-    [BROODI_QUEUE] = sweep_queues,         [BROODI_CONNECTION] = sweep_queues,
-    [BROODI_PIECE] = sweep_pieces,         [BROODI_USER] = broodi_users_sweep
+    [BROODI_THREAD] = sweep_threads,        [BROODI_PROCESS] = sweep_processes,
+    [BROODI_PARTY] = broodi_parties_sweep,  [BROODI_BLOCK] = sweep_blocks,
+    [BROODI_QUEUE] = sweep_queues,          [BROODI_CONNECTION] = sweep_queues,
+    [BROODI_PIECE] = sweep_pieces,          [BROODI_USER] = broodi_users_sweep,
+    [BROODI_POLLER] = broodi_watchers_sweep
 };
 
 const broodi_user_gone broodi_users_gone[BROODI_HANDLE_KINDS] = {

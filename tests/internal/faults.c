@@ -837,6 +837,57 @@ static brood_status wait_for_many(void)
     return status;
 }
 
+// Waits for a native object, in a call and in a poller that must grow.
+static brood_status add_many(brood_poller *poller, brood_waitable waitable, brood_event *events,
+                             int count)
+{
+    brood_status status = brood_poller_add(poller, waitable, NULL);
+    for (int i = 0; status == BROOD_OK && i < count; i++)
+        status = brood_poller_add(poller, brood_waitable_event(events[i]), NULL);
+    return status;
+}
+
+static brood_status wait_for_native(brood_waitable native, brood_event *events, int count)
+{
+    brood_ready ready;
+    intptr_t loop;
+    brood_poller *poller = NULL;
+    brood_status status = brood_wait_any(&native, 1, BROOD_MILLISECONDS(1), NULL);
+    if (status != BROOD_TIMEOUT)
+        return status;
+    status = brood_poller_create(&poller);
+    if (status == BROOD_OK)
+        status = add_many(poller, native, events, count);
+    if (status == BROOD_OK)
+        status = brood_poller_native(poller, &loop);
+    if (status == BROOD_OK)
+        status = brood_poller_wait(poller, &ready, 1, NULL, BROOD_MILLISECONDS(1));
+    brood_poller_destroy(poller);
+    return status == BROOD_TIMEOUT ? BROOD_OK : status;
+}
+
+static brood_waitable awaited; // by the scenario; never ready
+
+static brood_status wait_for_natives(void)
+{
+    enum { COUNT = 20 };
+    int made = 0;
+    brood_event events[COUNT];
+    brood_status status = BROOD_OK;
+    while (made < COUNT && (status = brood_event_create(&events[made])) == BROOD_OK)
+        made++;
+    if (status == BROOD_OK)
+        status = wait_for_native(awaited, events, COUNT);
+    while (made > 0)
+        assert_status(brood_event_destroy(events[--made]), BROOD_OK);
+    return status;
+}
+
+static brood_status wait_for_natives_elsewhere(void)
+{
+    return in_fresh_thread(wait_for_natives);
+}
+
 static brood_status wait_for_many_elsewhere(void)
 {
     return in_fresh_thread(wait_for_many);
@@ -850,9 +901,22 @@ static void a_wait_for_many_that_fails_leaves_nothing(void **state)
         { .name = "waits for many of a new thread",
           .run = wait_for_many_elsewhere,
           .allowed = { BROOD_NO_MEMORY, BROOD_NO_RESOURCES } },
+        { .name = "waits for a descriptor",
+          .run = wait_for_natives,
+          .allowed = { BROOD_NO_MEMORY, BROOD_NO_RESOURCES } },
+        { .name = "waits for a descriptor of a new thread",
+          .run = wait_for_natives_elsewhere,
+          .allowed = { BROOD_NO_MEMORY, BROOD_NO_RESOURCES } },
     };
-    for (size_t i = 0; i < sizeof scenarios / sizeof scenarios[0]; i++)
+    intptr_t ends[2];
+    platform_pipe(ends);
+    awaited = brood_waitable_native(ends[0]);
+    // A pipe of Windows cannot be waited for.
+    const size_t count = sizeof scenarios / sizeof scenarios[0] - (platform_has_fork() ? 0 : 2);
+    for (size_t i = 0; i < count; i++)
         walk_twice(&scenarios[i]);
+    platform_close(ends[0]);
+    platform_close(ends[1]);
 }
 
 // In a child: calls with the first fault, the second and so on, until one succeeds.

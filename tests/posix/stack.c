@@ -40,6 +40,7 @@ static struct {
     brood_thread *thread;
     brood_local local;
     brood_waitable waitables[17]; // more than fit the stack
+    brood_poller *poller;
 } on;
 
 static int return_at_once(void *arg)
@@ -166,6 +167,15 @@ static void make_process(void)
 static void make_ending_process(void)
 {
     (void)!brood_process_start(&on.process, return_at_once, NULL, 0, NULL);
+}
+
+static void make_poller(void)
+{
+    make_event();
+    make_process();
+    on.waitables[0] = brood_waitable_process(on.process);
+    (void)!brood_poller_create(&on.poller);
+    (void)!brood_poller_add(on.poller, brood_waitable_event(on.event), NULL);
 }
 
 static void make_thread(void)
@@ -338,6 +348,7 @@ static size_t size;
 static const brood_part part = { data, LARGE / 2 };
 static uint64_t id;
 static intptr_t native;
+static brood_ready ready;
 static brood_resource resource;
 
 CALL(active_children, brood_active_children(NULL, 0) == 1)
@@ -389,6 +400,12 @@ CALL(once, (brood_once(&flag, do_once), true))
 CALL(parent_is_alive, brood_parent_is_alive())
 CALL(parent_pid, brood_parent_pid() > 0)
 CALL(parent_wait, brood_parent_wait(SOON) == BROOD_TIMEOUT)
+CALL(poller_add, brood_poller_add(on.poller, brood_waitable_process(on.process), NULL) == BROOD_OK)
+CALL(poller_create, brood_poller_create(&on.poller) == BROOD_OK)
+CALL(poller_destroy, (brood_poller_destroy(on.poller), true))
+CALL(poller_native, brood_poller_native(on.poller, &native) == BROOD_OK)
+CALL(poller_remove, brood_poller_remove(on.poller, brood_waitable_event(on.event)) == BROOD_OK)
+CALL(poller_wait, brood_poller_wait(on.poller, &ready, 1, NULL, SOON) == BROOD_TIMEOUT)
 CALL(process_drop, (brood_process_drop(on.process), true))
 CALL(process_is_alive, brood_process_is_alive(on.process))
 CALL(process_is_daemon, !brood_process_is_daemon(on.process))
@@ -448,6 +465,12 @@ CALL(thread_request_stop, brood_thread_request_stop(on.thread) == BROOD_OK)
 CALL(version, brood_version())
 CALL(wait_any, brood_wait_any(on.waitables, 17, SOON, NULL) == BROOD_TIMEOUT)
 CALL(waitable_event, brood_waitable_event(on.event).kind)
+CALL(wait_any_of_processes, brood_wait_any(on.waitables, 1, SOON, NULL) == BROOD_TIMEOUT)
+CALL(waitable_connection, brood_waitable_connection((brood_connection){ 0 }).kind)
+CALL(waitable_connection_room, brood_waitable_connection_room((brood_connection){ 0 }).kind)
+CALL(waitable_native, brood_waitable_native(0).kind)
+CALL(waitable_parent, brood_waitable_parent().kind)
+CALL(waitable_process, brood_waitable_process(on.process).kind)
 CALL(waitable_queue, brood_waitable_queue(on.queue).kind)
 CALL(waitable_queue_room, brood_waitable_queue_room(on.queue).kind)
 CALL(waitable_semaphore, brood_waitable_semaphore(on.semaphore).kind)
@@ -519,6 +542,12 @@ static const struct call {
     { "parent_is_alive", NULL, call_parent_is_alive },
     { "parent_pid", NULL, call_parent_pid },
     { "parent_wait", NULL, call_parent_wait },
+    { "poller_add", make_poller, call_poller_add },
+    { "poller_create", NULL, call_poller_create },
+    { "poller_destroy", make_poller, call_poller_destroy },
+    { "poller_native", make_poller, call_poller_native },
+    { "poller_remove", make_poller, call_poller_remove },
+    { "poller_wait", make_poller, call_poller_wait },
     { "process_drop", make_ending_process, call_process_drop },
     { "process_is_alive", make_process, call_process_is_alive },
     { "process_is_daemon", make_process, call_process_is_daemon },
@@ -580,7 +609,13 @@ static const struct call {
     { "thread_start", NULL, thread_start },
     { "version", NULL, call_version },
     { "wait_any", make_waitables, call_wait_any },
+    { "wait_any (process)", make_poller, call_wait_any_of_processes },
+    { "waitable_connection", NULL, call_waitable_connection },
+    { "waitable_connection_room", NULL, call_waitable_connection_room },
     { "waitable_event", make_event, call_waitable_event },
+    { "waitable_native", NULL, call_waitable_native },
+    { "waitable_parent", NULL, call_waitable_parent },
+    { "waitable_process", make_process, call_waitable_process },
     { "waitable_queue", make_empty_queue, call_waitable_queue },
     { "waitable_queue_room", make_empty_queue, call_waitable_queue_room },
     { "waitable_semaphore", make_semaphore, call_waitable_semaphore },
