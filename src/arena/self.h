@@ -24,6 +24,8 @@ struct broodi_self {
     struct brood_thread *thread;
     const char *name;
     bool daemon;
+    // A thread of the library that attends to pools: see struct broodi_ending_pools.
+    bool attends_pools;
     atomic_bool *asked; // in the thread object: whether the thread was requested to stop
 
     // spin.c. How often the thread has polled; and for how many ns it polls, 0: not known yet.

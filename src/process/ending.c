@@ -23,6 +23,9 @@
 #include <stdlib.h>
 
 static struct {
+    // Guarded by the guard. NULL: the process has no pools.
+    const struct broodi_ending_pools *pools;
+
     atomic_bool begun;  // only threads that the end joins may start threads and children
     atomic_bool closed; // no thread may
 } ending;
@@ -35,15 +38,17 @@ static struct {
     int code;
 } at_exit;
 
-// Once the end has begun only the threads that it joins may start something. If daemon threads
-// could, one of them could keep the process from ever ending.
+// Once the end has begun only the threads that it joins may start something, and those that attend
+// to the pools which the joined threads use. If daemon threads could, one of them could keep the
+// process from ever ending.
 static bool refuses(void)
 {
     if (!atomic_load_explicit(&ending.begun, memory_order_acquire))
         return false;
     const struct broodi_self *self = broodi_self_known();
     const bool joined = self && self->thread && !self->daemon;
-    return !joined || atomic_load_explicit(&ending.closed, memory_order_acquire);
+    const bool attends = self && self->attends_pools;
+    return (!joined && !attends) || atomic_load_explicit(&ending.closed, memory_order_acquire);
 }
 
 // The order
@@ -70,6 +75,28 @@ static brood_status join_children(int64_t deadline)
         brood_process_drop(process);
     }
     return status;
+}
+
+static const struct broodi_ending_pools *load_pools(void)
+{
+    brood_os_guard_lock();
+    const struct broodi_ending_pools *pools = ending.pools;
+    brood_os_guard_unlock();
+    return pools;
+}
+
+void broodi_ending_include_pools(const struct broodi_ending_pools *pools)
+{
+    brood_os_guard_lock();
+    if (!ending.pools)
+        ending.pools = pools;
+    brood_os_guard_unlock();
+}
+
+static brood_status end_pools(int64_t deadline)
+{
+    const struct broodi_ending_pools *pools = load_pools();
+    return pools ? pools->end(deadline) : BROOD_OK;
 }
 
 static void join_at_exit(void);
@@ -104,6 +131,8 @@ static brood_status end_in_order(int64_t deadline)
         broodi_children_close();
         status = join_threads(deadline); // threads started before the list was closed
     }
+    if (status == BROOD_OK)
+        status = end_pools(deadline);
     if (status == BROOD_OK)
         status = broodi_children_stop_daemons(deadline);
     if (status == BROOD_OK)
@@ -296,8 +325,11 @@ _Noreturn void broodi_ending_of_child(int code)
     exit(code);
 }
 
+// The only thread has the copy of a free guard: a fork waits for the guard.
 void broodi_ending_forget(void)
 {
+    if (ending.pools)
+        ending.pools->forget();
     atomic_store_explicit(&ending.begun, false, memory_order_relaxed);
     atomic_store_explicit(&ending.closed, false, memory_order_relaxed);
     atomic_store_explicit(&at_exit.renewed, false, memory_order_relaxed);
