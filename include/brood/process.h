@@ -23,6 +23,7 @@
 #ifndef BROOD_PROCESS_H
 #define BROOD_PROCESS_H
 
+#include <brood/connection.h>
 #include <brood/exit.h>
 #include <brood/export.h>
 #include <brood/self.h>
@@ -205,6 +206,15 @@ typedef struct brood_process_options {
      * "NAME=value" sets a variable, "NAME" removes it.
      */
     const char *const *environment;
+    /**
+     * Ends of connections that the child counts as a user of from its start on, before its first
+     * call for them: so the other end sees the end of the child even if that call never comes. The
+     * child learns their handles in another way, such as its argument. If the start fails, the
+     * ends are as if it had not been tried.
+     */
+    const brood_connection *connections;
+    /** The number of `connections`. */
+    size_t connection_count;
     /** Zero. */
     uint64_t reserved[4];
 } brood_process_options;
@@ -212,7 +222,7 @@ typedef struct brood_process_options {
 // clang-format off
 /** @brief The defaults. */
 #define BROOD_PROCESS_OPTIONS_INIT \
-    { 0, 0, 0, 0, 0, 0, 0, 0, 0, { 0, 0 }, { 0, 0 }, { 0, 0 }, 0, 0, 0, { 0, 0, 0, 0 } }
+    { 0, 0, 0, 0, 0, 0, 0, 0, 0, { 0, 0 }, { 0, 0 }, { 0, 0 }, 0, 0, 0, 0, 0, { 0, 0, 0, 0 } }
 // clang-format on
 
 /**
@@ -233,6 +243,7 @@ typedef struct brood_process_options {
  * @param options  NULL for the defaults.
  * @retval BROOD_INVALID          a bad argument or option, or a target that is in no module.
  * @retval BROOD_NOT_INITIALIZED  brood_init() has not run: no process is ever started before it.
+ * @retval BROOD_STALE            one of `connections` was destroyed.
  * @retval BROOD_UNSUPPORTED      the start method, or a kind of resource, does not exist on this
  *                                system.
  * @retval BROOD_WRONG_STATE      the end of the process has begun (see brood_shutdown()); the

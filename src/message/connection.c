@@ -178,6 +178,33 @@ void broodi_connection_user_gone(uint64_t id, uint32_t number)
         broodi_end_notify_all(&end);
 }
 
+// Users that have not begun
+
+brood_status broodi_connection_check(brood_connection connection)
+{
+    struct broodi_end end;
+    return broodi_end_open(connection.id, &end);
+}
+
+brood_status broodi_connection_enter_for(brood_connection connection, broodi_owner child,
+                                         struct broodi_user *out)
+{
+    struct broodi_end end;
+    const brood_status status = broodi_end_open(connection.id, &end);
+    return status == BROOD_OK
+               ? broodi_user_enter_for(&end.slot->users[end.number], end.id, end.number, child, out)
+               : status;
+}
+
+// The end may have no user again, which its peers are told as if one had left.
+void broodi_connection_undo(brood_connection connection, const struct broodi_user *user)
+{
+    struct broodi_end end;
+    broodi_user_undo(user);
+    if (broodi_end_open(connection.id, &end) == BROOD_OK)
+        broodi_end_notify_all(&end);
+}
+
 // Closing
 
 // A sender that holds the lock now has its message received; a later one finds CLOSING.

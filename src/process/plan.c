@@ -52,6 +52,8 @@ static brood_status check(struct broodi_start *start)
     if (status == BROOD_OK)
         status = check_resources(options);
     if (status == BROOD_OK)
+        status = broodi_ends_check(options);
+    if (status == BROOD_OK)
         status = broodi_environment_check(options->environment);
     return status == BROOD_OK ? broodi_self_admit_start() : status;
 }
@@ -186,6 +188,11 @@ static brood_status make_record(struct broodi_start *start)
                                        "a boot record for an argument of %zu bytes", start->size);
 }
 
+static brood_status enter_ends(struct broodi_start *start)
+{
+    return broodi_ends_enter(&start->ends, start->options, start->process->slot);
+}
+
 static brood_status encode_target(struct broodi_start *start)
 {
     return broodi_target_encode(start->target, &start->encoded);
@@ -217,6 +224,7 @@ brood_status broodi_plan(struct broodi_start *start)
         encode_target,    // `encoded`
         encode_log,       // `log`, `log_level`, `encoded_log`
         make_record,      // `process->slot`, `boot`, `record`
+        enter_ends,       // `ends`
     };
     brood_status status = BROOD_OK;
     for (size_t i = 0; status == BROOD_OK && i < sizeof steps / sizeof steps[0]; i++)
@@ -227,6 +235,7 @@ brood_status broodi_plan(struct broodi_start *start)
 brood_status broodi_plan_again(struct broodi_start *start)
 {
     brood_process *server = start->process->server;
+    broodi_ends_undo(&start->ends, start->options);
     broodi_process_slot_end(start->process->slot);
     free(start->record);
     start->process->slot = BROODI_NONE;
@@ -234,6 +243,8 @@ brood_status broodi_plan_again(struct broodi_start *start)
     start->record = NULL;
     start->launched = false;
     brood_process_drop(server);
-    const brood_status status = find_server(start);
-    return status == BROOD_OK ? make_record(start) : status;
+    brood_status status = find_server(start);
+    if (status == BROOD_OK)
+        status = make_record(start);
+    return status == BROOD_OK ? enter_ends(start) : status;
 }

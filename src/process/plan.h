@@ -6,6 +6,7 @@
 
 #include "os/os_server.h"
 #include "process/boot.h"
+#include "process/ends.h"
 #include "process/server.h"
 
 #include <brood/log.h>
@@ -45,6 +46,7 @@ struct broodi_start {
     struct broodi_boot boot; // points to `identity` and `encoded`, and to the caller's `arg`
     unsigned char *record;   // `boot`, encoded
     size_t record_size;
+    struct broodi_ends ends; // entered when the child has its slot
     // The child, with its slot and, for FORKSERVER, a reference to its server. The start owns the
     // first reference to it, which becomes the caller's.
     brood_process *process;

@@ -221,6 +221,7 @@ static void discard(struct broodi_start *start, brood_status status)
     if (status != BROOD_OK && start->launched)
         undo_launch(start, status);
     if (status != BROOD_OK && start->process) {
+        broodi_ends_undo(&start->ends, start->options);
         if (start->process->slot != BROODI_NONE && !start->detached)
             broodi_process_slot_end(start->process->slot);
         brood_process_drop(start->process);
@@ -231,6 +232,7 @@ static void discard(struct broodi_start *start, brood_status status)
     free((void *)start->merged);
     free(start->merged_storage);
     free(start->kept);
+    free(start->ends.users);
     free(start->record);
 }
 
