@@ -11,7 +11,7 @@
 // The changer that removes the mark finds the mask of every watcher that has marked the word, or
 // found it marked, before: so it rings all of them. A watcher that is rung marks the words again
 // before it checks them. The order of its first two steps matters, and so does that of the
-// changer's last two: docs/design/wait-any.md.
+// changer's last two: docs/design/wait-any.md; tests/model/watch.pml searches all orders of steps.
 //
 // A watcher that waits for native objects too is a poller (message/watcher.h): a slot of its own,
 // with a mask, and a native object that changers ring instead of a bell.
