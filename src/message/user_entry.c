@@ -5,6 +5,7 @@
 #include "arena/allocator.h"
 #include "arena/process_slot.h"
 #include "arena/self.h"
+#include "arena/thread_slot.h"
 #include "base/step.h"
 #include "message/users.h"
 #include "os/os_clock.h"
@@ -30,6 +31,46 @@ broodi_owner broodi_user_self(void)
 {
     const broodi_owner self = atomic_load_explicit(&self_known, memory_order_relaxed);
     return self ? self : find_self();
+}
+
+// Threads of an entry's process
+
+// The first thread that the process had; 0 if it had none, or that slot is not its own any more.
+static broodi_owner first_thread(broodi_owner process)
+{
+    const uint32_t index = broodi_owner_slot(process);
+    if (!process || broodi_owner_at(BROODI_PROCESS, index) != process)
+        return 0;
+    const struct broodi_process_slot *slot = broodi_slot(BROODI_PROCESS, index);
+    const broodi_owner first = broodi_owner_at(
+        BROODI_THREAD, atomic_load_explicit(&slot->first_thread, memory_order_acquire));
+    if (!first)
+        return 0;
+    const struct broodi_thread_slot *thread = broodi_slot(BROODI_THREAD, broodi_owner_slot(first));
+    const uint64_t state = broodi_word_load(&thread->state);
+    const bool is_its =
+        broodi_owner_has_slot(first, state) && broodi_thread_process_of(state) == index;
+    return is_its && broodi_owner_at(BROODI_PROCESS, index) == process ? first : 0;
+}
+
+static broodi_owner thread_in(const struct broodi_user_slot *slot, enum broodi_owner_state state)
+{
+    const broodi_owner entered = atomic_load_explicit(&slot->thread, memory_order_relaxed);
+    if (broodi_owner_state(entered) == state)
+        return entered;
+    const broodi_owner first =
+        first_thread(atomic_load_explicit(&slot->process, memory_order_relaxed));
+    return broodi_owner_state(first) == state ? first : 0;
+}
+
+broodi_owner broodi_user_living_thread(const struct broodi_user_slot *slot)
+{
+    return thread_in(slot, BROODI_OWNER_LIVES);
+}
+
+bool broodi_user_is_suspect(const struct broodi_user_slot *slot)
+{
+    return thread_in(slot, BROODI_OWNER_DEAD) != 0;
 }
 
 // The end of a use, and of an entry

@@ -94,6 +94,14 @@ static inline struct broodi_user_slot *broodi_user_next(uint64_t id, uint32_t *n
 // This process, which takes a slot if it has none; 0, with a message, when it cannot.
 broodi_owner broodi_user_self(void);
 
+// A thread of an entry's process that lives: the one that entered, or else the first that the
+// process had. 0: there is none of these.
+broodi_owner broodi_user_living_thread(const struct broodi_user_slot *slot);
+
+// Whether such a thread has died, not in order, and is not buried yet: then its process probably
+// has.
+bool broodi_user_is_suspect(const struct broodi_user_slot *slot);
+
 // Whether the worker of a MAKING entry is known to have died.
 bool broodi_user_is_abandoned(uint64_t state);
 

@@ -38,7 +38,6 @@
 
 #include "arena/allocator.h"
 #include "arena/self.h"
-#include "arena/thread_slot.h"
 #include "base/fail.h"
 #include "base/invariant.h"
 #include "base/step.h"
@@ -339,28 +338,6 @@ bool broodi_user_subtract(struct broodi_user_list *list, uint64_t id, uint32_t n
 
 // Looking
 
-// A thread of the process that lives: the one that entered, or else the first that the process had.
-static broodi_owner living_thread(const struct broodi_user_slot *slot)
-{
-    const broodi_owner entered = atomic_load_explicit(&slot->thread, memory_order_relaxed);
-    if (broodi_owner_state(entered) == BROODI_OWNER_LIVES)
-        return entered;
-    const broodi_owner process = atomic_load_explicit(&slot->process, memory_order_relaxed);
-    if (!process || broodi_owner_at(BROODI_PROCESS, broodi_owner_slot(process)) != process)
-        return 0;
-    const struct broodi_process_slot *at = broodi_slot(BROODI_PROCESS, broodi_owner_slot(process));
-    const broodi_owner first = broodi_owner_at(
-        BROODI_THREAD, atomic_load_explicit(&at->first_thread, memory_order_acquire));
-    if (broodi_owner_state(first) != BROODI_OWNER_LIVES)
-        return 0;
-    const struct broodi_thread_slot *thread = broodi_slot(BROODI_THREAD, broodi_owner_slot(first));
-    const uint64_t state = broodi_word_load(&thread->state);
-    const bool is_its = broodi_owner_has_slot(first, state) &&
-                        broodi_thread_process_of(state) == broodi_owner_slot(process) &&
-                        broodi_owner_at(BROODI_PROCESS, broodi_owner_slot(process)) == process;
-    return is_its ? first : 0;
-}
-
 // Adds what an entry tells. `*last` is when the last process went.
 static void look_at(const struct broodi_user_slot *slot, struct broodi_users *users, int64_t *last)
 {
@@ -381,7 +358,7 @@ static void look_at(const struct broodi_user_slot *slot, struct broodi_users *us
     users->live = true;
     users->held += count;
     if (!users->thread && phase == BROODI_USER_USING)
-        users->thread = living_thread(slot);
+        users->thread = broodi_user_living_thread(slot);
 }
 
 static struct broodi_users look(const struct broodi_user_list *list, uint64_t id)

@@ -74,7 +74,8 @@ struct broodi_users {
 struct broodi_users broodi_users_look(const struct broodi_user_list *list, uint64_t id);
 
 // Finds users that have died, unless the last check of the list, by whatever process, is less than
-// a second ago; with `now`, in any case. The caller passes `now` when a thread that
+// a second ago; or a millisecond, if a thread of a user is seen to have died. With `now`, in any
+// case. The caller passes `now` when a thread that
 // broodi_users_look returned has died. True if one was found: then broodi_users_look has a new
 // answer, of which the caller should notify others that wait for it. A process whose thread has
 // died may need a little until the system knows its end: so a caller that found none with `now`
@@ -110,6 +111,10 @@ typedef void (*broodi_user_gone)(uint64_t id, uint32_t number);
 
 // Called by brood_init: the function of each kind of object that has lists; NULL for the others.
 void broodi_users_prepare(const broodi_user_gone gone[BROODI_HANDLE_KINDS]);
+
+// Called in a child before its target. If its starter has entered it, the calling thread takes a
+// slot, so that the others see its death at once.
+void broodi_users_show_thread(void);
 
 // This process ends in order, and has stored its exit record: takes it out of all lists.
 void broodi_users_leave_all(void);

@@ -6,6 +6,7 @@
 #include "arena/groups.h"
 #include "arena/here.h"
 #include "arena/process_slot.h"
+#include "arena/self.h"
 #include "base/invariant.h"
 #include "base/step.h"
 #include "message/user_entry.h"
@@ -124,17 +125,28 @@ static bool check(struct broodi_user_slot *slot)
     }
 }
 
-// Whether this caller is to check the list.
-static bool is_due(struct broodi_user_list *list, bool now)
+static bool has_suspect(const struct broodi_user_list *list, uint64_t id)
+{
+    const struct broodi_user_slot *slot;
+    uint32_t next = broodi_user_first(list, id);
+    while ((slot = broodi_user_next(id, &next)) != NULL)
+        if (broodi_user_phase_of(broodi_word_load(&slot->state)) == BROODI_USER_USING &&
+            broodi_user_is_suspect(slot))
+            return true;
+    return false;
+}
+
+// Whether this caller is to check the list. It is checked once a millisecond at most.
+static bool is_due(struct broodi_user_list *list, uint64_t id, bool now)
 {
     const uint32_t clock = (uint32_t)(brood_os_clock() / BROOD_MILLISECONDS(1));
     const uint32_t time = clock ? clock : 1;
     uint32_t last = atomic_load_explicit(&list->checked, memory_order_relaxed);
-    const bool is_over = last == 0 || time - last >= PAUSE_MS;
-    return (now || is_over) &&
-           (atomic_compare_exchange_strong_explicit(&list->checked, &last, time,
-                                                    memory_order_relaxed, memory_order_relaxed) ||
-            now);
+    if (last != 0 && !now && time - last < PAUSE_MS && (time == last || !has_suspect(list, id)))
+        return false;
+    return atomic_compare_exchange_strong_explicit(&list->checked, &last, time,
+                                                   memory_order_relaxed, memory_order_relaxed) ||
+           now;
 }
 
 bool broodi_users_check(struct broodi_user_list *list, uint64_t id, bool now)
@@ -142,7 +154,7 @@ bool broodi_users_check(struct broodi_user_list *list, uint64_t id, bool now)
     struct broodi_user_slot *slot;
     bool found = false;
     uint32_t next = broodi_user_first(list, id);
-    if (next == 0 || !is_due(list, now))
+    if (next == 0 || !is_due(list, id, now))
         return false;
     while ((slot = broodi_user_next(id, &next)) != NULL)
         found |= check(slot);
@@ -186,6 +198,14 @@ static bool has_uses(broodi_owner process)
     const struct broodi_process_slot *slot =
         broodi_slot(BROODI_PROCESS, broodi_owner_slot(process));
     return atomic_load_explicit(&slot->uses, memory_order_acquire) != 0;
+}
+
+void broodi_users_show_thread(void)
+{
+    const uint32_t process = broodi_here_process();
+    const broodi_owner self = process == BROODI_NONE ? 0 : broodi_user_self();
+    if (self && has_uses(self))
+        (void)broodi_owner_self();
 }
 
 void broodi_users_leave_all(void)

@@ -39,6 +39,7 @@
 #include "base/invariant.h"
 #include "memory/heap_lock.h"
 #include "memory/registry.h"
+#include "message/users.h"
 #include "os/os_boot.h"
 #include "os/os_process.h"
 #include "os/os_server.h"
@@ -136,6 +137,7 @@ _Noreturn static void run_target(const struct broodi_boot *boot, intptr_t channe
                                  brood_target target)
 {
     broodi_assert(broodi_here.initialized && target);
+    broodi_users_show_thread();
     // If the reply cannot be sent, the parent no longer waits for this child.
     if (!brood_os_boot_reply(channel, BROOD_OK, ""))
         brood_os_process_exit(70);
