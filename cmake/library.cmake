@@ -20,7 +20,8 @@ set(BROOD_CORE_SOURCES
   message/in_place.c message/put.c message/queue.c message/queue_life.c message/user_entry.c
   message/users.c message/users_gone.c
   message/connection.c message/end.c message/passage.c message/receive.c message/send.c
-  message/poller.c message/wait_any.c message/waitable.c message/watcher.c
+  message/poller.c message/wait_any.c message/waitable.c message/watcher.c message/bulk_receive.c
+  message/bulk_send.c
   process/boot.c process/burial.c process/child.c process/children.c process/copy.c
   process/ending.c process/ends.c process/environment.c process/init.c process/method.c
   process/plan.c process/process.c process/served.c process/server.c process/standard.c process/start.c

@@ -590,6 +590,267 @@ static void sixteen_mebibytes_pass_both_ways(void **state)
     destroy(pair);
 }
 
+static unsigned char *made_data(size_t size, uint64_t message)
+{
+    unsigned char *data = malloc(size);
+    assert_non_null(data);
+    fill(data, size, message);
+    return data;
+}
+
+static void a_large_message_that_times_out_never_appears(void **state)
+{
+    (void)state;
+    enum { SIZE = 3 * MIB };
+    const struct pair pair = made_pair(BROOD_DUPLEX);
+    unsigned char *data = made_data(SIZE, 1);
+    for (int i = 0; i < 3; i++)
+        assert_status(brood_connection_send(pair.a, data, SIZE, BROOD_MILLISECONDS(i ? 10 : 0)),
+                      BROOD_TIMEOUT);
+    assert_status(brood_connection_receive(pair.b, data, SIZE, NULL, BROOD_NOW), BROOD_TIMEOUT);
+    assert_status(brood_connection_poll(pair.b, BROOD_NOW), BROOD_TIMEOUT);
+    send_text(pair.a, "next");
+    assert_receives(pair.b, "next");
+    destroy(pair);
+    free(data);
+}
+
+struct bulk {
+    brood_connection end;
+    size_t size;
+    uint64_t message;
+};
+
+static int send_bulk(void *arg)
+{
+    const struct bulk *bulk = arg;
+    unsigned char *data = malloc(bulk->size);
+    CHECK(data);
+    fill(data, bulk->size, bulk->message);
+    const brood_status status =
+        brood_connection_send(bulk->end, data, bulk->size, MEETING_PATIENCE);
+    free(data);
+    return (int)status;
+}
+
+static void a_small_buffer_leaves_a_large_message(void **state)
+{
+    (void)state;
+    const struct pair pair = made_pair(BROOD_DUPLEX);
+    const struct bulk bulk = { pair.a, 3 * MIB, 7 };
+    brood_process *process = started_process(send_bulk, &bulk, sizeof bulk);
+    unsigned char *data = malloc(bulk.size);
+    size_t size = 0;
+    assert_non_null(data);
+    assert_status(brood_connection_poll(pair.b, MEETING_PATIENCE), BROOD_OK);
+    assert_status(brood_connection_receive(pair.b, data, MIB, &size, MEETING_PATIENCE),
+                  BROOD_TOO_SMALL);
+    assert_int_equal(size, bulk.size);
+    assert_status(brood_connection_receive(pair.b, data, bulk.size, &size, MEETING_PATIENCE),
+                  BROOD_OK);
+    assert_true(size == bulk.size && is_filled(data, size, bulk.message));
+    assert_process_ends(process, 0);
+    destroy(pair);
+    free(data);
+}
+
+// The receiver's time is over again and again.
+static void a_receiver_whose_time_is_over_loses_nothing(void **state)
+{
+    (void)state;
+    const struct pair pair = made_pair(BROOD_DUPLEX);
+    unsigned char *data = malloc(BULK);
+    assert_non_null(data);
+    for (uint64_t message = 0; message < 3; message++) {
+        const struct bulk bulk = { pair.a, BULK, message };
+        brood_thread *thread = started_thread(send_bulk, &bulk, sizeof bulk);
+        brood_status status;
+        size_t size = 0;
+        unsigned times = 0;
+        do {
+            memset(data, 0, BULK);
+            status = brood_connection_receive(pair.b, data, BULK, &size, BROOD_MICROSECONDS(1));
+            times++;
+        } while (status == BROOD_TIMEOUT);
+        assert_status(status, BROOD_OK);
+        assert_true(size == BULK && is_filled(data, BULK, message));
+        assert_thread_ends(thread, 0);
+        print_message("%u calls\n", times);
+    }
+    destroy(pair);
+    free(data);
+}
+
+static int begin_bulk(void *arg)
+{
+    const struct bulk *bulk = arg;
+    unsigned char *data = malloc(bulk->size);
+    CHECK(data);
+    fill(data, bulk->size, bulk->message);
+    note("sends", 1);
+    (void)!brood_connection_send(bulk->end, data, bulk->size, MEETING_PATIENCE);
+    return 1; // the other end does not receive all of it
+}
+
+static void a_large_message_of_a_dead_sender_is_forgotten(void **state)
+{
+    (void)state;
+    const struct pair pair = made_pair(BROOD_DUPLEX);
+    const struct bulk bulk = { pair.a, BULK, 7 };
+    unsigned char *data = malloc(BULK);
+    size_t size = 0;
+    assert_non_null(data);
+    brood_process *process = started_process(begin_bulk, &bulk, sizeof bulk);
+    // A part of it is received.
+    while (brood_connection_receive(pair.b, data, MIB, &size, MEETING_PATIENCE) != BROOD_TOO_SMALL)
+        continue;
+    assert_int_equal(size, BULK);
+    assert_status(brood_process_kill(process), BROOD_OK);
+    const brood_status status =
+        brood_connection_receive(pair.b, data, BULK, &size, MEETING_PATIENCE);
+    assert_status(status, BROOD_PEER_DIED);
+    assert_status(brood_process_join(process, MEETING_PATIENCE, NULL), BROOD_OK);
+    brood_process_drop(process);
+    send_text(pair.a, "next");
+    assert_receives(pair.b, "next");
+    destroy(pair);
+    free(data);
+}
+
+static int receive_and_stay(void *arg)
+{
+    const struct bulk *bulk = arg;
+    unsigned char *data = malloc(bulk->size);
+    CHECK(data);
+    (void)!brood_connection_receive(bulk->end, data, bulk->size, NULL, MEETING_PATIENCE);
+    return 1;
+}
+
+// The sender is told of the death, and the message is not received in part.
+static void a_large_message_to_a_dead_receiver_is_lost(void **state)
+{
+    (void)state;
+    const struct pair pair = made_pair(BROOD_DUPLEX);
+    const struct bulk bulk = { pair.b, 3 * BULK, 7 };
+    brood_process *process = started_process(receive_and_stay, &bulk, sizeof bulk);
+    const struct bulk endless = { pair.a, 2 * BULK, 7 };
+    brood_thread *thread = started_thread(send_bulk, &endless, sizeof endless);
+    kill_process(process);
+    // Whether the process had become a user, and how far it came, is not known.
+    unsigned char *data = malloc(2 * BULK);
+    size_t size = 0;
+    assert_non_null(data);
+    const brood_status status =
+        brood_connection_receive(pair.b, data, 2 * BULK, &size, BROOD_SECONDS(1));
+    assert_true(status == BROOD_TIMEOUT || status == BROOD_OK || status == BROOD_CLOSED);
+    if (status == BROOD_OK)
+        assert_true(size == 2 * BULK && is_filled(data, size, 7));
+    int code = -1;
+    assert_status(brood_thread_join(thread, MEETING_PATIENCE, &code), BROOD_OK);
+    brood_thread_drop(thread);
+    assert_true(code == BROOD_OK || code == BROOD_PEER_DIED);
+    while (brood_connection_receive(pair.b, data, 2 * BULK, &size, BROOD_NOW) == BROOD_OK)
+        continue;
+    send_text(pair.a, "next");
+    assert_receives(pair.b, "next");
+    destroy(pair);
+    free(data);
+}
+
+static int close_other(void *arg)
+{
+    const struct bulk *bulk = arg;
+    return (int)brood_connection_close(bulk->end);
+}
+
+static void a_close_gets_through_while_a_large_message_waits(void **state)
+{
+    (void)state;
+    for (int turn = 0; turn < 3; turn++) {
+        const struct pair pair = made_pair(BROOD_DUPLEX);
+        const struct bulk bulk = { pair.a, BULK, 7 };
+        const struct bulk other = { turn ? pair.b : pair.a, 0, 0 };
+        brood_thread *sender = started_thread(send_bulk, &bulk, sizeof bulk);
+        assert_status(brood_connection_poll(pair.b, MEETING_PATIENCE), BROOD_OK);
+        brood_sleep(BROOD_MILLISECONDS(5));
+        if (turn < 2) {
+            assert_thread_ends(started_thread(close_other, &other, sizeof other), 0);
+            assert_thread_ends(sender, BROOD_CLOSED);
+            if (turn == 0)
+                assert_status(receive_status(pair.b, MEETING_PATIENCE), BROOD_CLOSED);
+        }
+        destroy(pair);
+        if (turn == 2)
+            assert_thread_ends(sender, BROOD_STALE);
+    }
+}
+
+// Large and small messages of several senders to several receivers.
+static int send_mixture(void *arg)
+{
+    struct bulk bulk = *(struct bulk *)arg;
+    unsigned char *data = malloc(3 * MIB);
+    CHECK(data);
+    for (uint64_t i = 0; i < 12; i++) {
+        const size_t size = 8 + (i % 3 ? (size_t)i * 1000 : 2 * MIB + (size_t)i * 777);
+        const uint64_t message = bulk.message * 100 + i;
+        memcpy(data, &message, 8);
+        fill(data + 8, size - 8, message);
+        CHECK(brood_connection_send(bulk.end, data, size, MEETING_PATIENCE) == BROOD_OK);
+    }
+    free(data);
+    return 0;
+}
+
+static int receive_mixture(void *arg)
+{
+    const struct bulk *bulk = arg;
+    unsigned char *data = malloc(3 * MIB);
+    uint64_t message;
+    uint64_t count = 0;
+    size_t size;
+    brood_status status;
+    CHECK(data);
+    while ((status = brood_connection_receive(
+                bulk->end, data, 3 * MIB, &size,
+                bulk->message % 2 ? MEETING_PATIENCE : BROOD_MILLISECONDS(1))) == BROOD_OK ||
+           status == BROOD_TIMEOUT) {
+        if (status == BROOD_TIMEOUT)
+            continue;
+        memcpy(&message, data, 8);
+        CHECK(is_filled(data + 8, size - 8, message));
+        count++;
+    }
+    CHECK(status == BROOD_CLOSED);
+    note_of("mixed", (unsigned)bulk->message, count);
+    free(data);
+    return 0;
+}
+
+static void large_and_small_messages_mix(void **state)
+{
+    (void)state;
+    const struct pair pair = made_pair(BROOD_ONE_WAY);
+    brood_process *processes[2][2];
+    brood_thread *threads[2];
+    for (int side = 0; side < 2; side++) {
+        struct bulk bulk = { side ? pair.a : pair.b, 0, 0 };
+        for (; bulk.message < 2; bulk.message++)
+            processes[side][bulk.message] =
+                started_process(side ? receive_mixture : send_mixture, &bulk, sizeof bulk);
+        threads[side] = started_thread(side ? receive_mixture : send_mixture, &bulk, sizeof bulk);
+    }
+    for (int i = 0; i < 2; i++)
+        assert_process_ends(processes[0][i], 0);
+    assert_thread_ends(threads[0], 0);
+    assert_status(brood_connection_close(pair.b), BROOD_OK);
+    for (int i = 0; i < 2; i++)
+        assert_process_ends(processes[1][i], 0);
+    assert_thread_ends(threads[1], 0);
+    assert_int_equal(noted_of("mixed", 0) + noted_of("mixed", 1) + noted_of("mixed", 2), 36);
+    destroy(pair);
+}
+
 int main(void)
 {
     brood_init();
@@ -617,6 +878,13 @@ int main(void)
         cmocka_unit_test(what_a_dead_sender_has_sent_is_received),
         cmocka_unit_test(several_processes_share_an_end),
         cmocka_unit_test(sixteen_mebibytes_pass_both_ways),
+        cmocka_unit_test(a_large_message_that_times_out_never_appears),
+        cmocka_unit_test(a_small_buffer_leaves_a_large_message),
+        cmocka_unit_test(a_receiver_whose_time_is_over_loses_nothing),
+        cmocka_unit_test(a_large_message_of_a_dead_sender_is_forgotten),
+        cmocka_unit_test(a_large_message_to_a_dead_receiver_is_lost),
+        cmocka_unit_test(a_close_gets_through_while_a_large_message_waits),
+        cmocka_unit_test(large_and_small_messages_mix),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -346,13 +346,19 @@ struct broodi_queue_slot {
     _Atomic uint64_t reserved; // a list of pieces, and how many they are
     _Atomic uint32_t reservations;
     _Atomic uint32_t damaged; // 1: the head is to be repaired
-    uint64_t reserved_head[2];
+    // A large message that is sent in fragments; see bulk.h.
+    _Atomic broodi_owner sender;
+    _Atomic uint64_t sending;
 
     _Atomic uint64_t tail;
     _Atomic uint64_t removed;
     _Atomic uint64_t removed_at;
     _Atomic uint64_t taken; // a list of pieces
-    uint64_t reserved_tail[4];
+    // A large message that is received in fragments; see bulk.h.
+    _Atomic broodi_owner receiver;
+    _Atomic uint64_t receiving;
+    _Atomic uint64_t received;
+    _Atomic uint64_t spill;
 
     broodi_word items;
     uint32_t unused_items;

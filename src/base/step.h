@@ -90,6 +90,15 @@
     STEP(WATCH_FLAGGED, "a watcher marked the objects, and has not checked them")                  \
     STEP(WATCH_CLEARED, "a changed object is not marked any more, and no watcher is woken")        \
     STEP(WATCH_RUNG, "a changed object's watchers were woken, and the caller goes on")             \
+    STEP(BULK_BEGUN, "a sender stored that it sends in fragments, and no fragment is appended")    \
+    STEP(BULK_APPENDED, "a fragment was appended, and no receiver woken")                          \
+    STEP(BULK_WHOLE, "the last fragment was appended, and the sender still named")                 \
+    STEP(BULK_GIVEN_UP, "a sender gave up a message, and no receiver was woken")                   \
+    STEP(BULK_TAKEN, "a receiver stored that it receives in fragments, and copied none")           \
+    STEP(BULK_COPIED, "a fragment was copied, and not removed")                                    \
+    STEP(BULK_RECEIVED, "a fragment was removed, and the sender not woken")                        \
+    STEP(BULK_SPILLED, "what was received was spilled, and still names its receiver")              \
+    STEP(BULK_TAKEN_OVER, "what was spilled was copied, and not freed")                            \
     STEP(CONNECTION_MADE, "a connection's slot was taken, and nothing stored in it")               \
     STEP(CONNECTION_FILLED, "a connection is complete, and still NEW")                             \
     STEP(CONNECTION_LEFT, "a process left an end, and no waiter was woken")                        \

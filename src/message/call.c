@@ -218,6 +218,8 @@ static bool is_ready(const struct broodi_call *call, enum broodi_side side)
 {
     if (!broodi_call_is_current(call) || broodi_queue_is_closed(call->queue))
         return true;
+    if (call->is_ready)
+        return call->is_ready(call);
     return side == BROODI_PRODUCERS ? broodi_queue_has_room(call->queue)
                                     : broodi_chain_count(call->queue) > 0;
 }
@@ -280,7 +282,7 @@ static brood_status wait_for(struct broodi_call *call, enum broodi_side side)
     const uint64_t state = announce(word);
     broodi_step(BROODI_STEP_QUEUE_ANNOUNCED);
     call->waited = true;
-    if (is_ready(call, side) || (call->is_over && call->is_over(call)))
+    if (is_ready(call, side))
         return BROOD_OK;
     block(call, side, word, state);
     broodi_heap_rest();

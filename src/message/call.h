@@ -48,9 +48,9 @@ struct broodi_call {
     // attempt sets it before it returns BROOD_NOT_FOUND.
     uint32_t holder;
     int64_t nap; // ns that a wait may take; likewise
-    // For a direction of a connection: whether a call need not wait, for a reason that is not in
-    // the queue. Called between the announcement of the wait and the wait. NULL: there is none.
-    bool (*is_over)(const struct broodi_call *call);
+    // For a direction of a connection: whether the call would not wait. NULL: that is so if the
+    // queue is closed, or has room or items.
+    bool (*is_ready)(const struct broodi_call *call);
 };
 
 // Finds a queue of the program. Fails with BROOD_INVALID, BROOD_NOT_INITIALIZED, BROOD_NO_MEMORY.

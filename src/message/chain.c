@@ -31,6 +31,8 @@ void broodi_chain_prepare(struct broodi_queue_slot *queue, uint32_t capacity, ui
     atomic_store_explicit(&queue->largest, largest, memory_order_relaxed);
     atomic_store_explicit(&queue->unit, unit, memory_order_relaxed);
     atomic_store_explicit(&queue->reservations, 0, memory_order_relaxed);
+    atomic_store_explicit(&queue->sender, 0, memory_order_relaxed);
+    atomic_store_explicit(&queue->receiver, 0, memory_order_relaxed);
 }
 
 bool broodi_chain_is_inline(size_t size)
@@ -82,6 +84,8 @@ brood_status broodi_chain_free(struct broodi_queue_slot *queue)
     free_last_segment(queue);
     while ((piece = broodi_chain_load(&queue->taken)) != 0)
         broodi_chain_free_taken(queue, piece);
+    if (broodi_chain_load(&queue->spill))
+        broodi_chain_free_spill(queue);
     while ((piece = broodi_chain_load(&queue->reserved)) != 0)
         (void)broodi_chain_cancel(queue, piece);
     return BROOD_OK;

@@ -75,6 +75,18 @@ brood_status broodi_chain_append(struct broodi_queue_slot *queue, uint64_t id,
 brood_status broodi_chain_append_piece(struct broodi_queue_slot *queue, uint64_t id,
                                        uint64_t reference, size_t size);
 
+// A part of a message: which one, its bytes in all, and how many of them are before the part.
+struct broodi_fragment {
+    uint64_t number;
+    uint64_t total;
+    uint64_t at;
+};
+
+// The same for a piece that contains a part of a message.
+brood_status broodi_chain_append_fragment(struct broodi_queue_slot *queue, uint64_t id,
+                                          uint64_t reference, size_t size,
+                                          const struct broodi_fragment *fragment);
+
 // Fails with BROOD_NO_MEMORY if the chain cannot be mapped into this process; then it stays
 // damaged, and another holder of the lock repairs it.
 brood_status broodi_chain_repair_head(struct broodi_queue_slot *queue);
@@ -108,6 +120,14 @@ brood_status broodi_chain_first(struct broodi_queue_slot *queue, struct broodi_i
 
 // The message, in this process; NULL if it cannot be mapped.
 const void *broodi_chain_data(const struct broodi_item *item);
+
+// Whether the item is a part of a message, and which.
+bool broodi_chain_fragment(const struct broodi_item *item, struct broodi_fragment *out);
+
+// Makes a piece the `spill` of the queue, which it has not yet: what has been received of a message
+// until the time was over. Frees it.
+void broodi_chain_spill(struct broodi_queue_slot *queue, uint64_t reference);
+void broodi_chain_free_spill(struct broodi_queue_slot *queue);
 
 // Finds the message behind this one, if both are in one segment.
 bool broodi_chain_next(const struct broodi_item *item, struct broodi_item *out);

@@ -108,22 +108,41 @@ brood_status broodi_chain_append(struct broodi_queue_slot *queue, uint64_t id,
     return BROOD_OK;
 }
 
-brood_status broodi_chain_append_piece(struct broodi_queue_slot *queue, uint64_t id,
-                                       uint64_t reference, size_t size)
+// Appends an item with a piece; `words` is what is behind its header, without the piece.
+static brood_status append_with_piece(struct broodi_queue_slot *queue, uint64_t id,
+                                      uint64_t reference, uint64_t header, const uint64_t *words)
 {
-    const uint64_t header = broodi_item_header(BROODI_ITEM_BODY, size);
-    const brood_status status = make_room(queue, id, broodi_item_length(header));
+    const uint64_t length = broodi_item_length(header);
+    const brood_status status = make_room(queue, id, length);
     if (status != BROOD_OK)
         return status;
     const uint64_t place = broodi_position_place(broodi_chain_load(&queue->head));
     begin_adding(queue, reference);
     broodi_reference_complete(reference);
     (void)broodi_pieces_unlink(&queue->reserved, reference);
-    broodi_item_store(place + broodi_item_length(header), 0);
+    broodi_item_store(place + length, 0);
     broodi_item_store(place + BROODI_ITEM_HEADER, reference);
+    for (unsigned i = 0; BROODI_ITEM_HEADER + (i + 1) * sizeof(uint64_t) < length; i++)
+        broodi_item_store(broodi_fragment_word(place, 1 + i), words[i]);
     publish(queue, header);
     end_adding(queue);
     return BROOD_OK;
+}
+
+brood_status broodi_chain_append_piece(struct broodi_queue_slot *queue, uint64_t id,
+                                       uint64_t reference, size_t size)
+{
+    return append_with_piece(queue, id, reference, broodi_item_header(BROODI_ITEM_BODY, size),
+                             NULL);
+}
+
+brood_status broodi_chain_append_fragment(struct broodi_queue_slot *queue, uint64_t id,
+                                          uint64_t reference, size_t size,
+                                          const struct broodi_fragment *fragment)
+{
+    const uint64_t words[] = { fragment->number, fragment->total, fragment->at };
+    return append_with_piece(queue, id, reference, broodi_item_header(BROODI_ITEM_FRAGMENT, size),
+                             words);
 }
 
 // Moves the head past what the dead producer had published: past at most one message, since the

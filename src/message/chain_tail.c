@@ -38,9 +38,7 @@ static struct broodi_item item_at(uint64_t place, uint64_t header)
     return (struct broodi_item){
         .place = place,
         .size = header >> 8,
-        .piece = broodi_item_kind_of(header) == BROODI_ITEM_BODY
-                     ? broodi_item_load(place + BROODI_ITEM_HEADER)
-                     : 0,
+        .piece = broodi_item_has_piece(header) ? broodi_item_load(place + BROODI_ITEM_HEADER) : 0,
     };
 }
 
@@ -78,6 +76,37 @@ bool broodi_chain_next(const struct broodi_item *item, struct broodi_item *out)
         return false;
     *out = item_at(place, header);
     return true;
+}
+
+bool broodi_chain_fragment(const struct broodi_item *item, struct broodi_fragment *out)
+{
+    if (item->place == 0 ||
+        broodi_item_kind_of(broodi_item_load(item->place)) != BROODI_ITEM_FRAGMENT)
+        return false;
+    *out = (struct broodi_fragment){
+        .number = broodi_item_load(broodi_fragment_word(item->place, BROODI_FRAGMENT_NUMBER)),
+        .total = broodi_item_load(broodi_fragment_word(item->place, BROODI_FRAGMENT_TOTAL)),
+        .at = broodi_item_load(broodi_fragment_word(item->place, BROODI_FRAGMENT_AT)),
+    };
+    return true;
+}
+
+void broodi_chain_spill(struct broodi_queue_slot *queue, uint64_t reference)
+{
+    broodi_chain_begin_removing(queue, reference);
+    broodi_reference_complete(reference);
+    broodi_chain_store(&queue->spill, reference);
+    broodi_step(BROODI_STEP_BULK_SPILLED);
+    broodi_chain_end_removing(queue);
+}
+
+void broodi_chain_free_spill(struct broodi_queue_slot *queue)
+{
+    const uint64_t reference = broodi_chain_load(&queue->spill);
+    broodi_chain_begin_removing(queue, reference);
+    broodi_chain_store(&queue->spill, 0);
+    broodi_reference_free(reference);
+    broodi_chain_end_removing(queue);
 }
 
 const void *broodi_chain_data(const struct broodi_item *item)
@@ -183,13 +212,15 @@ static bool is_in_chain(const struct broodi_queue_slot *queue, uint64_t referenc
         return true; // it cannot be known: the piece is freed with the queue
     const uint64_t header = broodi_item_load(place);
     return broodi_item_load(broodi_segment_at(queue, place)) == reference ||
-           (broodi_item_kind_of(header) == BROODI_ITEM_BODY &&
+           (broodi_item_has_piece(header) &&
             broodi_item_load(place + BROODI_ITEM_HEADER) == reference);
 }
 
 // If the tail has not moved, the dead consumer's removal is undone, otherwise completed.
 static bool is_left(struct broodi_queue_slot *queue, uint64_t reference)
 {
+    if (broodi_chain_load(&queue->spill) == reference)
+        return false;
     if (broodi_chain_load(&queue->tail) != broodi_chain_load(&queue->removed_at))
         return !broodi_pieces_find(&queue->taken, reference);
     (void)broodi_pieces_unlink(&queue->taken, reference);

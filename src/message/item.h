@@ -18,7 +18,16 @@ enum {
     BROODI_INLINE_MOST = 8192 - BROODI_ITEM_HEADER, // larger messages have a body
 };
 
-enum broodi_item_kind { BROODI_ITEM_MESSAGE = 1, BROODI_ITEM_BODY, BROODI_ITEM_LINK };
+enum broodi_item_kind {
+    BROODI_ITEM_MESSAGE = 1,
+    BROODI_ITEM_BODY,
+    BROODI_ITEM_LINK,
+    BROODI_ITEM_FRAGMENT, // a body that is a part of a message
+};
+
+// Behind the header of a fragment: its piece, and the words of struct broodi_fragment.
+enum { BROODI_FRAGMENT_PIECE, BROODI_FRAGMENT_NUMBER, BROODI_FRAGMENT_TOTAL, BROODI_FRAGMENT_AT };
+enum { BROODI_FRAGMENT_WORDS = 4 };
 
 // Positions and headers
 
@@ -80,12 +89,30 @@ static inline uint32_t broodi_item_cost(const struct broodi_queue_slot *queue, u
     return unit ? 1 + (uint32_t)(header >> 8 >> unit) : 1;
 }
 
+// Whether the bytes of the item are in a piece.
+static inline bool broodi_item_has_piece(uint64_t header)
+{
+    return broodi_item_kind_of(header) == BROODI_ITEM_BODY ||
+           broodi_item_kind_of(header) == BROODI_ITEM_FRAGMENT;
+}
+
 // How far behind an item's place the next item is.
 static inline uint64_t broodi_item_length(uint64_t header)
 {
-    return BROODI_ITEM_HEADER + (broodi_item_kind_of(header) == BROODI_ITEM_BODY
-                                     ? sizeof(uint64_t)
-                                     : broodi_item_rounded(header >> 8));
+    switch (broodi_item_kind_of(header)) {
+    case BROODI_ITEM_BODY:
+        return BROODI_ITEM_HEADER + sizeof(uint64_t);
+    case BROODI_ITEM_FRAGMENT:
+        return BROODI_ITEM_HEADER + BROODI_FRAGMENT_WORDS * sizeof(uint64_t);
+    default:
+        return BROODI_ITEM_HEADER + broodi_item_rounded(header >> 8);
+    }
+}
+
+// The word with this number behind the header of a fragment.
+static inline uint64_t broodi_fragment_word(uint64_t place, unsigned number)
+{
+    return place + BROODI_ITEM_HEADER + number * sizeof(uint64_t);
 }
 
 static inline uint64_t broodi_chain_load(const _Atomic uint64_t *word)

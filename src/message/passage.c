@@ -14,10 +14,8 @@ static struct broodi_user_list *peers(const struct broodi_passage *passage)
     return &passage->end.slot->users[!passage->end.number];
 }
 
-// For broodi_call: whether it is in vain to wait.
-static bool is_over(const struct broodi_call *call)
+bool broodi_passage_is_over(const struct broodi_passage *passage)
 {
-    const struct broodi_passage *passage = (const struct broodi_passage *)call;
     const uint32_t low = broodi_end_load(&passage->end);
     return (low & (BROODI_CONNECTION_ENDING | 3 * BROODI_CONNECTION_CLOSING)) ||
            broodi_end_peer(&passage->end) != BROOD_OK;
@@ -47,7 +45,6 @@ brood_status broodi_passage_begin(struct broodi_passage *passage, uint64_t handl
         return status;
     *passage = (struct broodi_passage){ .end = end, .side = side };
     status = find_direction(passage, side, timeout);
-    passage->call.is_over = is_over;
     return status == BROOD_OK
                ? broodi_user_enter(&end.slot->users[end.number], end.id, end.number, NULL)
                : status;

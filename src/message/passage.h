@@ -21,7 +21,8 @@ struct broodi_passage {
     uint32_t vain;        // see broodi_users_pause
 };
 
-// Opens the end, makes this process a user of it, and finds the queue. BROODI_PRODUCERS sends.
+// Opens the end, makes this process a user of it, and finds the queue. BROODI_PRODUCERS sends. The
+// caller sets `is_ready` of the call.
 // Fails with BROOD_INVALID, BROOD_STALE, BROOD_WRONG_STATE, BROOD_NOT_INITIALIZED, BROOD_NO_MEMORY,
 // BROOD_NO_RESOURCES.
 brood_status broodi_passage_begin(struct broodi_passage *passage, uint64_t handle,
@@ -29,6 +30,9 @@ brood_status broodi_passage_begin(struct broodi_passage *passage, uint64_t handl
 
 // BROOD_STALE or BROOD_CLOSED: this end is over; a sender's, also when the other one is.
 brood_status broodi_passage_check(const struct broodi_passage *passage);
+
+// Whether a call at this end fails at once, or would do so if there was no message.
+bool broodi_passage_is_over(const struct broodi_passage *passage);
 
 // Whether a receiver that finds no message gets none: BROOD_OK if some may come, or the status of
 // the end. To be called before the receiver looks for a message. The caller holds no lock.

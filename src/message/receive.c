@@ -2,56 +2,73 @@
 // Receiving messages through a connection.
 #include "arena/owner.h"
 #include "arena/self.h"
+#include "arena/wait.h"
 #include "base/fail.h"
 #include "base/step.h"
+#include "message/bulk.h"
 #include "message/chain.h"
+#include "message/item.h"
 #include "message/passage.h"
 #include "message/reference.h"
 
 #include <brood/connection.h>
 #include <string.h>
 
-// A message that is received.
-struct receiving {
-    unsigned char *buffer; // NULL with `polls`
-    size_t capacity;
-    bool polls; // the message stays
-    size_t size;
-    uint64_t piece; // the reference of its body, which the thread has taken
-};
-
-static void copy_out(const struct receiving *receiving, const void *data)
+static void copy_out(const struct broodi_receiving *receiving, const void *data)
 {
     if (receiving->size > 0)
         memcpy(receiving->buffer, data, receiving->size);
 }
 
-// The caller holds the lock of the consumers.
-static brood_status receive_locked(const struct broodi_call *call, struct receiving *receiving)
+// Copies the first item, which is a whole message, and removes it; or takes its body.
+static brood_status receive_item(const struct broodi_call *call, struct broodi_receiving *receiving,
+                                 const struct broodi_item *item)
 {
-    struct broodi_item item;
-    const brood_status status = broodi_queue_first(call, &item);
-    if (status != BROOD_OK || receiving->polls)
-        return status;
-    receiving->size = (size_t)item.size;
-    if (item.size > receiving->capacity)
+    receiving->size = (size_t)item->size;
+    if (item->size > receiving->capacity)
         return BROOD_TOO_SMALL;
-    const void *data = broodi_chain_data(&item);
+    const void *data = broodi_chain_data(item);
     if (!data)
         return broodi_fail(BROOD_NO_MEMORY, "the message cannot be mapped");
-    if (item.piece) {
-        broodi_chain_take(call->queue, &item, 0);
-        receiving->piece = item.piece;
+    if (item->piece) {
+        broodi_chain_take(call->queue, item, 0);
+        receiving->piece = item->piece;
         return BROOD_OK;
     }
     copy_out(receiving, data);
     broodi_step(BROODI_STEP_QUEUE_READ);
-    broodi_chain_remove(call->queue, &item, 1);
+    broodi_chain_remove(call->queue, item, 1);
     return BROOD_OK;
 }
 
+// The caller holds the lock of the consumers. BROOD_BUSY: it tries again.
+static brood_status receive_locked(struct broodi_passage *passage,
+                                   struct broodi_receiving *receiving, broodi_owner *out_receiver)
+{
+    struct broodi_item item;
+    struct broodi_fragment fragment;
+    struct broodi_call *call = &passage->call;
+    brood_status status = broodi_passage_check(passage);
+    if (status != BROOD_OK)
+        return status;
+    if (broodi_bulk_interrupts_receiver(call->queue, receiving))
+        return BROOD_DEADLOCK;
+    *out_receiver = broodi_bulk_receiver(call->queue);
+    if (*out_receiver)
+        return BROOD_NOT_FOUND;
+    if (broodi_bulk_is_received(call->queue, receiving))
+        return broodi_bulk_receive(passage, receiving);
+    status = broodi_queue_first(call, &item);
+    if (status != BROOD_OK)
+        return status;
+    if (item.piece && broodi_chain_fragment(&item, &fragment))
+        return broodi_bulk_begin(passage, receiving, &item, &fragment);
+    return receiving->polls ? BROOD_OK : receive_item(call, receiving, &item);
+}
+
 // As for get_body() of get.c: the release fails if the connection was destroyed meanwhile.
-static brood_status receive_body(const struct broodi_call *call, const struct receiving *receiving)
+static brood_status receive_body(const struct broodi_call *call,
+                                 const struct broodi_receiving *receiving)
 {
     copy_out(receiving, broodi_reference_data(receiving->piece));
     broodi_step(BROODI_STEP_QUEUE_BODY_READ);
@@ -62,57 +79,120 @@ static brood_status receive_body(const struct broodi_call *call, const struct re
     return BROOD_OK;
 }
 
-static brood_status receive_now(struct broodi_passage *passage, struct receiving *receiving)
+// Receives the message, or one fragment of it.
+static brood_status receive_some(struct broodi_passage *passage, struct broodi_receiving *receiving,
+                                 broodi_owner *out_receiver)
 {
     struct broodi_call *call = &passage->call;
     brood_status status = broodi_call_enter(call, BROODI_CONSUMERS);
     if (status != BROOD_OK)
         return status;
-    status = broodi_passage_check(passage);
-    if (status == BROOD_OK)
-        status = receive_locked(call, receiving);
+    status = receive_locked(passage, receiving, out_receiver);
     broodi_call_leave(call, BROODI_CONSUMERS);
     if (status == BROOD_OK && receiving->piece)
         status = receive_body(call, receiving);
-    if (status == BROOD_OK && !receiving->polls)
+    if (status == BROOD_BUSY)
+        broodi_queue_notify(call->queue, BROODI_PRODUCERS, BROODI_ALL);
+    else if (status == BROOD_OK && !receiving->polls)
         broodi_queue_notify(call->queue, BROODI_PRODUCERS, 1);
     return status;
 }
 
+static brood_status receive_now(struct broodi_passage *passage, struct broodi_receiving *receiving,
+                                broodi_owner *out_receiver)
+{
+    brood_status status;
+    do
+        status = receive_some(passage, receiving, out_receiver);
+    while (status == BROOD_BUSY);
+    return status;
+}
+
 // What was sent before the end of the other side is received first: so the end is loaded before
-// the queue.
+// the queue. While another receiver, or this one, is in the middle of a message, the end is not
+// asked for.
 static brood_status receive_once(struct broodi_call *call, void *arg)
 {
     struct broodi_passage *passage = (struct broodi_passage *)call;
-    struct receiving *receiving = arg;
-    brood_status status = receive_now(passage, receiving);
+    struct broodi_receiving *receiving = arg;
+    broodi_owner receiver = 0;
+    brood_status status = receive_now(passage, receiving, &receiver);
     if (status != BROOD_NOT_FOUND)
         return status;
+    if (receiver)
+        return broodi_passage_pause(passage, receiver);
+    if (broodi_bulk_is_received(call->queue, receiving))
+        return broodi_passage_pause(passage, broodi_bulk_sender(call->queue));
     const brood_status ending = broodi_passage_ending(passage);
     if (ending == BROOD_OK)
         return broodi_passage_pause(passage, 0);
-    status = receive_now(passage, receiving);
-    if (status != BROOD_NOT_FOUND)
+    status = receive_now(passage, receiving, &receiver);
+    if (status != BROOD_NOT_FOUND || receiver || broodi_bulk_is_received(call->queue, receiving))
         return status;
     return receiving->polls ? BROOD_OK : ending;
 }
 
-static brood_status receive(brood_connection connection, struct receiving *receiving,
+// For broodi_call_repeat.
+static bool is_ready(const struct broodi_call *call)
+{
+    const struct broodi_passage *passage = (const struct broodi_passage *)call;
+    const struct broodi_queue_slot *queue = call->queue;
+    if (broodi_bulk_receiver(queue))
+        return broodi_passage_check(passage) != BROOD_OK;
+    if (broodi_chain_count(queue) > 0)
+        return true;
+    if (broodi_bulk_is_pending(queue))
+        return !broodi_bulk_is_sent(queue, broodi_chain_load(&queue->receiving)) ||
+               broodi_passage_check(passage) != BROOD_OK;
+    return broodi_passage_is_over(passage);
+}
+
+// The end of a call in the middle of a message. BROOD_OK: the caller has to continue, as there is
+// no memory to keep what was received.
+static brood_status stop_receiving(struct broodi_passage *passage,
+                                   struct broodi_receiving *receiving, brood_status status)
+{
+    if (status != BROOD_TIMEOUT || receiving->number == 0) {
+        broodi_bulk_forget(passage, receiving);
+        return status;
+    }
+    if (broodi_bulk_spill(passage, receiving) != BROOD_NO_MEMORY) {
+        broodi_bulk_forget(passage, receiving);
+        return status;
+    }
+    passage->call.deadline = INT64_MAX;
+    return BROOD_OK;
+}
+
+static brood_status receive_message(struct broodi_passage *passage,
+                                    struct broodi_receiving *receiving)
+{
+    passage->call.is_ready = is_ready;
+    for (;;) {
+        brood_status status =
+            broodi_call_repeat(&passage->call, BROODI_CONSUMERS, receive_once, receiving);
+        if (status == BROOD_OK)
+            return status;
+        status = stop_receiving(passage, receiving, status);
+        if (status != BROOD_OK)
+            return status;
+    }
+}
+
+static brood_status receive(brood_connection connection, struct broodi_receiving *receiving,
                             brood_duration timeout)
 {
     struct broodi_passage passage;
     brood_status status = broodi_passage_begin(&passage, connection.id, BROODI_CONSUMERS, timeout);
     if (status == BROOD_OK && !receiving->buffer && receiving->capacity > 0)
         status = broodi_fail(BROOD_INVALID, "buffer is NULL");
-    return status == BROOD_OK
-               ? broodi_call_repeat(&passage.call, BROODI_CONSUMERS, receive_once, receiving)
-               : status;
+    return status == BROOD_OK ? receive_message(&passage, receiving) : status;
 }
 
 brood_status brood_connection_receive(brood_connection connection, void *buffer, size_t capacity,
                                       size_t *out_size, brood_duration timeout)
 {
-    struct receiving receiving = { .buffer = buffer, .capacity = capacity };
+    struct broodi_receiving receiving = { .buffer = buffer, .capacity = capacity };
     const brood_status status = receive(connection, &receiving, timeout);
     if (out_size && (status == BROOD_OK || status == BROOD_TOO_SMALL))
         *out_size = receiving.size;
@@ -121,7 +201,7 @@ brood_status brood_connection_receive(brood_connection connection, void *buffer,
 
 brood_status brood_connection_poll(brood_connection connection, brood_duration timeout)
 {
-    struct receiving receiving = { .polls = true };
+    struct broodi_receiving receiving = { .polls = true };
     const brood_status status = receive(connection, &receiving, timeout);
     return status == BROOD_OK ? status : broodi_answer("brood_connection_poll", status);
 }

@@ -55,6 +55,7 @@ struct family {
     brood_barrier barrier;
     brood_queue queue;
     brood_connection ends[2];
+    brood_connection bulk[2];
 };
 
 // A member of the family, and what it needs.
@@ -457,6 +458,33 @@ static int receive_message(struct member *member)
     return 0;
 }
 
+// Larger than what may be on its way, so that it passes in fragments.
+enum { BULK = 3 * MIB / 2 };
+
+static bool is_whole_bulk(const unsigned char *data, size_t size)
+{
+    return size >= BULK && data[0] == size % 251 && memcmp(data, data + 1, size - 1) == 0;
+}
+
+// Large messages, one way.
+static int pass_bulk(struct member *member)
+{
+    size_t size = BULK + number_below(member, 1000);
+    unsigned char *data = malloc(2 * BULK);
+    CHECK(data);
+    if (number_below(member, 2)) {
+        write_message(data, size);
+        CHECK(has_passed(
+            brood_connection_send(member->family.bulk[1], data, size, patience(member))));
+    } else {
+        const brood_status status = brood_connection_receive(member->family.bulk[0], data, 2 * BULK,
+                                                             &size, patience(member));
+        CHECK(has_passed(status) && (status != BROOD_OK || is_whole_bulk(data, size)));
+    }
+    free(data);
+    return 0;
+}
+
 static bool is_over(brood_status status)
 {
     return has_passed(status) || status == BROOD_STALE || status == BROOD_INVALID;
@@ -561,6 +589,7 @@ static int (*const acts[])(struct member *) = {
     use_queue_that_may_go,
     send_message,
     receive_message,
+    pass_bulk,
     use_connection_that_may_go,
     use_list_of_users,
     wait_for_any,
@@ -745,11 +774,13 @@ static struct family made_family(void)
     assert_status(brood_barrier_create(&family.barrier, 2), BROOD_OK);
     assert_status(brood_queue_create(&family.queue, 4, LARGEST), BROOD_OK);
     assert_status(brood_connection_pair(&family.ends[0], &family.ends[1], BROOD_DUPLEX), BROOD_OK);
+    assert_status(brood_connection_pair(&family.bulk[0], &family.bulk[1], BROOD_ONE_WAY), BROOD_OK);
     return family;
 }
 
 static void destroy_family(const struct family *family)
 {
+    assert_status(brood_connection_destroy(family->bulk[0]), BROOD_OK);
     assert_status(brood_connection_destroy(family->ends[0]), BROOD_OK);
     assert_status(brood_queue_destroy(family->queue), BROOD_OK);
     assert_status(brood_barrier_destroy(family->barrier), BROOD_OK);
