@@ -20,6 +20,7 @@ static struct {
         void *user;
         char process[64];
         char text[LENGTH];
+        atomic_bool whole;
     } lines[MOST];
 } taken;
 
@@ -32,10 +33,13 @@ static void take(brood_log_level level, const char *process, const char *text, v
     taken.lines[at].user = user;
     (void)snprintf(taken.lines[at].process, sizeof taken.lines[at].process, "%s", process);
     (void)snprintf(taken.lines[at].text, sizeof taken.lines[at].text, "%s", text);
+    atomic_store(&taken.lines[at].whole, true);
 }
 
 static void begin_log(brood_log_level level)
 {
+    for (unsigned i = 0; i < MOST; i++)
+        atomic_store(&taken.lines[i].whole, false);
     atomic_store(&taken.count, 0);
     brood_log_set_handler(take, level, &taken);
 }
@@ -51,7 +55,7 @@ static int find_line(const char *text)
 {
     const unsigned count = atomic_load(&taken.count);
     for (unsigned i = 0; i < count && i < MOST; i++)
-        if (strstr(taken.lines[i].text, text))
+        if (atomic_load(&taken.lines[i].whole) && strstr(taken.lines[i].text, text))
             return (int)i;
     return -1;
 }
