@@ -302,36 +302,73 @@ static void a_change_by_another_process_ends_the_wait(void **state)
     expect_change(RELEASE, true);
 }
 
-// Each wait that no ring ended would take a second.
-static int answer(void *arg)
+// Round trips between two processes. Each wait that no ring ended would take a second.
+
+enum { TRIPS = 300 };
+
+struct trips {
+    brood_queue there;
+    brood_queue back;
+    bool by_pollers;
+};
+
+static int answer_by_poller(const struct trips *trips, brood_poller *poller)
 {
-    const brood_queue *queues = arg;
     uint64_t number = 0;
-    while (number < 1000) {
-        const brood_waitable waitable = brood_waitable_queue(queues[0]);
-        CHECK(brood_wait_any(&waitable, 1, MEETING_PATIENCE, NULL) == BROOD_OK);
-        CHECK(brood_queue_get(queues[0], &number, sizeof number, NULL, BROOD_NOW) == BROOD_OK);
-        CHECK(brood_queue_put(queues[1], &number, sizeof number, BROOD_NOW) == BROOD_OK);
+    brood_ready ready;
+    CHECK(brood_poller_add(poller, brood_waitable_queue(trips->there), NULL) == BROOD_OK);
+    while (number < TRIPS) {
+        CHECK(brood_poller_wait(poller, &ready, 1, NULL, MEETING_PATIENCE) == BROOD_OK);
+        CHECK(brood_queue_get(trips->there, &number, sizeof number, NULL, BROOD_NOW) == BROOD_OK);
+        CHECK(brood_queue_put(trips->back, &number, sizeof number, BROOD_NOW) == BROOD_OK);
     }
     return 0;
 }
 
-static void a_thousand_round_trips_wait_for_no_second(void **state)
+static int answer(void *arg)
 {
-    (void)state;
-    const brood_queue queues[] = { made_queue(1), made_queue(1) };
-    brood_process *process = started_process(answer, queues, sizeof queues);
-    const brood_waitable waitable = brood_waitable_queue(queues[1]);
+    const struct trips *trips = arg;
+    const brood_waitable waitable = brood_waitable_queue(trips->there);
+    uint64_t number = 0;
+    if (trips->by_pollers) {
+        brood_poller *poller;
+        CHECK(brood_poller_create(&poller) == BROOD_OK);
+        const int failed = answer_by_poller(trips, poller);
+        brood_poller_destroy(poller);
+        return failed;
+    }
+    while (number < TRIPS) {
+        CHECK(brood_wait_any(&waitable, 1, MEETING_PATIENCE, NULL) == BROOD_OK);
+        CHECK(brood_queue_get(trips->there, &number, sizeof number, NULL, BROOD_NOW) == BROOD_OK);
+        CHECK(brood_queue_put(trips->back, &number, sizeof number, BROOD_NOW) == BROOD_OK);
+    }
+    return 0;
+}
+
+// With pollers, this process waits for the other one too, in one call.
+static void expect_round_trips(bool by_pollers)
+{
+    const struct trips trips = { made_queue(1), made_queue(1), by_pollers };
+    brood_process *process = started_process(answer, &trips, sizeof trips);
+    const brood_waitable all[] = { brood_waitable_queue(trips.back),
+                                   brood_waitable_process(process) };
     const int64_t before = brood_clock();
-    for (uint64_t number = 1; number <= 1000; number++) {
-        put_number(queues[0], number);
-        expect_ready(&waitable, 1, 0, MEETING_PATIENCE);
-        assert_int_equal(got_number(queues[1]), number);
+    for (uint64_t number = 1; number <= TRIPS; number++) {
+        put_number(trips.there, number);
+        assert_status(brood_wait_any(all, by_pollers ? 2 : 1, MEETING_PATIENCE, NULL), BROOD_OK);
+        assert_int_equal(got_number(trips.back), number);
     }
     assert_true(foreign_is_slow() || brood_clock() - before < BROOD_SECONDS(60));
     assert_process_ends(process, 0);
-    for (int i = 0; i < 2; i++)
-        assert_status(brood_queue_destroy(queues[i]), BROOD_OK);
+    assert_status(brood_queue_destroy(trips.there), BROOD_OK);
+    assert_status(brood_queue_destroy(trips.back), BROOD_OK);
+}
+
+static void round_trips_wait_for_no_second(void **state)
+{
+    (void)state;
+    expect_round_trips(false);
+    expect_round_trips(true);
 }
 
 static void two_hundred_things_are_waited_for_at_once(void **state)
@@ -1169,7 +1206,7 @@ int main(void)
         cmocka_unit_test(a_slot_that_is_used_again_does_not_confuse),
         cmocka_unit_test(a_change_by_another_thread_ends_the_wait),
         cmocka_unit_test(a_change_by_another_process_ends_the_wait),
-        cmocka_unit_test(a_thousand_round_trips_wait_for_no_second),
+        cmocka_unit_test(round_trips_wait_for_no_second),
         cmocka_unit_test(two_hundred_things_are_waited_for_at_once),
         cmocka_unit_test(messages_of_several_writers_are_collected),
         cmocka_unit_test(a_watcher_takes_no_wake_from_a_taker),
