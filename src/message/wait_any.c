@@ -3,6 +3,7 @@
 // native object, the thread waits for its bell; otherwise for a watcher (watcher.h) that lasts as
 // long as the call.
 #include "arena/self.h"
+#include "arena/spin.h"
 #include "arena/watch.h"
 #include "base/deadline.h"
 #include "base/fail.h"
@@ -15,7 +16,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FEW = 16 }; // elements on the stack
+enum {
+    FEW = 16,   // elements on the stack; only so many are polled
+    POLL = 200, // ns between the checks of a thread that polls
+};
 
 static const int64_t net = BROOD_SECONDS(1); // between two thorough checks
 
@@ -66,8 +70,21 @@ static brood_status wait_for_words(struct wait *wait, uint32_t thread)
     return status;
 }
 
+// Polls for a short time. Returns whether something is ready.
+static bool spin(struct wait *wait)
+{
+    struct broodi_spin spin = broodi_spin_begin(POLL, POLL);
+    bool ready;
+    while (!(ready = check(wait, BROODI_CARE_QUICK)) && broodi_spin_wait(&spin))
+        continue;
+    broodi_spin_end(&spin, ready);
+    return ready;
+}
+
 static brood_status wait_by_bell(struct wait *wait)
 {
+    if (wait->count <= FEW && spin(wait))
+        return BROOD_OK;
     const uint32_t thread = broodi_self_slot();
     if (thread == BROODI_NONE)
         return BROOD_NO_RESOURCES;
