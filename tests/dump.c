@@ -423,6 +423,41 @@ static void waits_for_a_queue_are_listed_with_what_for(void **state)
     end_queue("jobs", queue);
 }
 
+static int receive_one(void *arg)
+{
+    char byte;
+    size_t size;
+    return brood_connection_receive(*(brood_connection *)arg, &byte, 1, &size, MEETING_PATIENCE) ==
+                   BROOD_OK
+               ? 0
+               : 1;
+}
+
+static void a_connection_is_listed_with_what_is_in_it_and_who_waits(void **state)
+{
+    brood_connection first;
+    brood_connection second;
+    (void)state;
+    assert_status(brood_connection_pair(&first, &second, BROOD_DUPLEX), BROOD_OK);
+    assert_status(brood_registry_set("the line", second.id), BROOD_OK);
+    assert_true(await_dumped(
+        "\nconnection %016" PRIx64 " \"the line\"\n    from the first end: 0 of ", first.id));
+    assert_non_null(strstr(dumped.text, "\n    from the second end: 0 of "));
+    assert_status(brood_connection_send(first, "a", 1, BROOD_NOW), BROOD_OK);
+    assert_true(await_dumped(" \"the line\"\n    from the first end: 1 of "));
+    assert_int_equal(receive_one(&second), 0);
+    brood_process *receiver = started_process(receive_one, &second, sizeof second);
+    assert_true(await_dumped("    waits for a message of connection %016" PRIx64, first.id));
+    assert_status(brood_connection_send(first, "a", 1, BROOD_NOW), BROOD_OK);
+    assert_process_ends(receiver, 0);
+    assert_status(brood_connection_close(first), BROOD_OK);
+    assert_true(await_dumped(" \"the line\", the first end is closed\n"));
+    assert_status(brood_registry_set("the line", 0), BROOD_OK);
+    assert_status(brood_connection_destroy(second), BROOD_OK);
+    dump();
+    assert_null(strstr(dumped.text, "\nconnection "));
+}
+
 // Deadlocks. Each is made by processes that are killed then.
 
 enum { MOST_LOCKS = 3 };
@@ -741,8 +776,9 @@ static int start_processes(void *lock)
 static void assert_well_formed(void)
 {
     static const char *const beginnings[] = {
-        "family ",    "process ", "process being started, \"", "  thread ", "    holds lock ",
-        "    waits ", "queue "
+        "family ",   "process ",        "process being started, \"",
+        "  thread ", "    holds lock ", "    waits ",
+        "queue ",    "connection ",     "    from "
     };
     for (const char *line = dumped.text; *line; line = strchr(line, '\n') + 1) {
         bool fits = false;
@@ -817,6 +853,7 @@ int main(void)
         cmocka_unit_test(a_lock_of_a_thread_that_has_ended_is_listed),
         cmocka_unit_test(a_queue_is_listed_with_how_full_it_is),
         cmocka_unit_test(waits_for_a_queue_are_listed_with_what_for),
+        cmocka_unit_test(a_connection_is_listed_with_what_is_in_it_and_who_waits),
         cmocka_unit_test(two_threads_that_wait_for_each_other_are_a_deadlock),
         cmocka_unit_test(processes_that_wait_for_each_other_are_a_deadlock),
         cmocka_unit_test(a_wait_with_a_deadline_is_no_deadlock),

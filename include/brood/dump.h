@@ -18,8 +18,9 @@ BROOD_BEGIN_DECLS
  * how it was started; after it one for each of its threads that brood has started, or that have
  * used a shared object or waited for something of brood; after that one for each lock that the
  * thread holds (with its name in the registry), and one for what the thread is waiting for. Then
- * there is one for each queue, with how full it is, and one for each deadlock. Names of processes
- * and threads are cut off after 56 bytes. Any process of the family may call this. No
+ * there is one for each queue, with how full it is; one for each connection, and one for what each
+ * of its ends has sent and the other has not received; and one for each deadlock. Names of
+ * processes and threads are cut off after 56 bytes. Any process of the family may call this. No
  * process is stopped for it, so the lines do not show one moment. The wording may change with any
  * version: do not parse it.
  *

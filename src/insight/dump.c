@@ -180,28 +180,57 @@ static void dump_processes(struct dump *dump)
         dump_process(dump, &process);
 }
 
-// Queues
+// Queues and connections
 
-static void dump_queue(struct dump *dump, const struct broodi_snapshot_queue *queue)
+static void add_fill(struct dump *dump, const struct broodi_snapshot_queue *queue)
 {
-    add_object(dump, &queue->object);
     if (queue->unit)
-        add(dump, ", one direction: %" PRIu32 " of %" PRIu32 " units of %" PRIu64 " bytes",
-            queue->count, queue->capacity, UINT64_C(1) << queue->unit);
+        add(dump, "%" PRIu32 " of %" PRIu32 " units of %" PRIu64 " bytes", queue->count,
+            queue->capacity, UINT64_C(1) << queue->unit);
     else
-        add(dump, ": %" PRIu32 " of %" PRIu32 " messages", queue->count, queue->capacity);
+        add(dump, "%" PRIu32 " of %" PRIu32 " messages", queue->count, queue->capacity);
     if (queue->reserved)
         add(dump, ", %" PRIu32 " reserved", queue->reserved);
-    add(dump, "%s%s", queue->is_closed ? ", closed" : "",
-        queue->is_ending ? "; destroyed, and being freed" : "");
-    end_line(dump);
 }
 
 static void dump_queues(struct dump *dump)
 {
     struct broodi_snapshot_queue queue;
-    for (uint32_t index = 0; broodi_snapshot_queue(&index, &queue);)
-        dump_queue(dump, &queue);
+    for (uint32_t index = 0; broodi_snapshot_queue(&index, &queue);) {
+        if (queue.is_direction)
+            continue;
+        add_object(dump, &queue.object);
+        add(dump, ": ");
+        add_fill(dump, &queue);
+        add(dump, "%s%s", queue.is_closed ? ", closed" : "",
+            queue.is_ending ? "; destroyed, and being freed" : "");
+        end_line(dump);
+    }
+}
+
+static void dump_connection(struct dump *dump, const struct broodi_snapshot_connection *connection)
+{
+    static const char *const ends[] = { "first", "second" };
+    add_object(dump, &connection->object);
+    for (int end = 0; end < 2; end++)
+        if (connection->is_closed[end])
+            add(dump, ", the %s end is closed", ends[end]);
+    add(dump, "%s", connection->is_ending ? "; it has ended, and is being freed" : "");
+    end_line(dump);
+    for (int end = 0; end < 2; end++) {
+        if (!connection->sends[end])
+            continue;
+        add(dump, "    from the %s end: ", ends[end]);
+        add_fill(dump, &connection->directions[end]);
+        end_line(dump);
+    }
+}
+
+static void dump_connections(struct dump *dump)
+{
+    struct broodi_snapshot_connection connection;
+    for (uint32_t index = 0; broodi_snapshot_connection(&index, &connection);)
+        dump_connection(dump, &connection);
 }
 
 // Deadlocks
@@ -267,6 +296,7 @@ static brood_status dump(void (*line)(const char *, void *), void *user)
     dump_family(&dump);
     dump_processes(&dump);
     dump_queues(&dump);
+    dump_connections(&dump);
     dump_deadlocks(&dump);
     return BROOD_OK;
 }

@@ -18,6 +18,7 @@
 #include "memory/registry.h"
 #include "message/call.h"
 #include "message/chain.h"
+#include "message/end.h"
 #include "os/os_process.h"
 #include "sync/lock.h"
 #include "thread/stop.h"
@@ -258,6 +259,7 @@ static bool copy_queue(uint32_t index, struct broodi_snapshot_queue *out)
     out->capacity = atomic_load_explicit(&slot->capacity, memory_order_acquire);
     out->reserved = atomic_load_explicit(&slot->reservations, memory_order_acquire);
     out->unit = atomic_load_explicit(&slot->unit, memory_order_acquire) & 63;
+    out->is_direction = connection != 0;
     name_object(connection ? connection : broodi_handle_of(BROODI_QUEUE, index), &out->object);
     return broodi_generation(broodi_word_load(&slot->state)) == broodi_generation(state);
 }
@@ -267,6 +269,51 @@ bool broodi_snapshot_queue(uint32_t *index, struct broodi_snapshot_queue *out)
     const uint32_t limit = broodi_slot_limit(BROODI_QUEUE);
     while ((*index = broodi_slot_next(BROODI_QUEUE, *index, limit)) < limit)
         if (copy_queue((*index)++, out))
+            return true;
+    return false;
+}
+
+// Connections
+
+// The name of either end: each of them has a handle.
+static void name_ends(uint64_t id, struct broodi_snapshot_object *out)
+{
+    name_object(id, out);
+    if (!out->name[0] && !broodi_registry_name_of(broodi_end_handle(id, 1), out->name))
+        out->name[0] = 0;
+}
+
+static bool copy_direction(uint64_t direction, struct broodi_snapshot_queue *out)
+{
+    const uint32_t index = broodi_handle_unpack(direction).slot;
+    return direction && index < broodi_slot_limit(BROODI_QUEUE) && copy_queue(index, out) &&
+           out->is_direction;
+}
+
+// False if the slot is free or filled, or was freed meanwhile.
+static bool copy_connection(uint32_t index, struct broodi_snapshot_connection *out)
+{
+    const struct broodi_connection_slot *slot = broodi_slot(BROODI_CONNECTION, index);
+    const uint64_t state = broodi_word_load(&slot->state);
+    const uint32_t low = broodi_low(state);
+    if (!broodi_slot_is_live(state) || (low & BROODI_CONNECTION_NEW))
+        return false;
+    out->is_ending = broodi_connection_is_over(low);
+    for (unsigned end = 0; end < 2; end++) {
+        out->is_closed[end] = low & broodi_end_flag(BROODI_CONNECTION_CLOSING, end);
+        out->sends[end] =
+            copy_direction(atomic_load_explicit(&slot->directions[end], memory_order_acquire),
+                           &out->directions[end]);
+    }
+    name_ends(broodi_handle_of(BROODI_CONNECTION, index), &out->object);
+    return broodi_generation(broodi_word_load(&slot->state)) == broodi_generation(state);
+}
+
+bool broodi_snapshot_connection(uint32_t *index, struct broodi_snapshot_connection *out)
+{
+    const uint32_t limit = broodi_slot_limit(BROODI_CONNECTION);
+    while ((*index = broodi_slot_next(BROODI_CONNECTION, *index, limit)) < limit)
+        if (copy_connection((*index)++, out))
             return true;
     return false;
 }

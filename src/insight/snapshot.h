@@ -91,6 +91,7 @@ struct broodi_snapshot_thread {
 // A queue, or one direction of a connection.
 struct broodi_snapshot_queue {
     struct broodi_snapshot_object object; // the queue, or the connection
+    bool is_direction;
     bool is_closed;
     bool is_ending; // it was destroyed, and its memory is being freed
     // Messages, or the units of a direction: it counts a message as 1 more than its bytes >> unit.
@@ -98,6 +99,15 @@ struct broodi_snapshot_queue {
     uint32_t capacity;
     uint32_t reserved; // messages that are being written in place
     uint32_t unit;     // 0: messages
+};
+
+struct broodi_snapshot_connection {
+    struct broodi_snapshot_object object; // with the name of either end
+    bool is_ending;                       // it was destroyed, or closed at both ends
+    bool is_closed[2];                    // each end
+    // The queues of what each end sends, each copied at a moment of its own; false: it does not.
+    bool sends[2];
+    struct broodi_snapshot_queue directions[2];
 };
 
 // A position among the locks; zero: the first.
@@ -124,6 +134,9 @@ bool broodi_snapshot_lock(const struct broodi_snapshot_thread *thread,
 // Copies the next queue; false when there is none. The count may be of another moment than the
 // rest.
 bool broodi_snapshot_queue(uint32_t *index, struct broodi_snapshot_queue *out);
+
+// Copies the next connection; false when there is none.
+bool broodi_snapshot_connection(uint32_t *index, struct broodi_snapshot_connection *out);
 
 // Describes a wait by the word that a thread has stored; see broodi_waits_for().
 void broodi_snapshot_wait(uint64_t waits, struct broodi_snapshot_wait *out);
