@@ -54,6 +54,27 @@ static void a_function_is_found_where_the_child_has_the_library(void **state)
     brood_process_drop(process);
 }
 
+static int log_a_line(void *unused)
+{
+    (void)unused;
+    brood_log(BROOD_LOG_ERROR, "a line");
+    int (*count)(void) = (int (*)(void))foreign_library_function(
+        foreign_library_open(PLUGIN_FILE_1), "plugin_logged");
+    return count();
+}
+
+static void a_handler_in_an_opened_library_gets_the_lines_of_a_child(void **state)
+{
+    (void)state;
+    void *library = foreign_library_open(PLUGIN_FILE_1);
+    assert_non_null(library);
+    brood_log_handler (*get)(void) =
+        (brood_log_handler(*)(void))foreign_library_function(library, "plugin_logger");
+    brood_log_set_handler(get(), BROOD_LOG_ERROR, NULL);
+    assert_process_ends(started_process(log_a_line, NULL, 0), 1);
+    brood_log_set_handler(NULL, BROOD_LOG_OFF, NULL);
+}
+
 // Opens a copy of the library, which a test may replace or remove.
 static void *opened_copy(char *path, size_t capacity, const char *name)
 {
@@ -154,6 +175,7 @@ int main(void)
     brood_init();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_static_function_of_an_opened_library_is_a_target),
+        cmocka_unit_test(a_handler_in_an_opened_library_gets_the_lines_of_a_child),
         cmocka_unit_test(a_function_is_found_where_the_child_has_the_library),
         cmocka_unit_test(a_replaced_library_is_refused),
         cmocka_unit_test(a_removed_library_is_not_found),

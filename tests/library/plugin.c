@@ -57,3 +57,21 @@ plugin_function plugin_locator(void)
 {
     return report_address;
 }
+
+static int logged;
+
+static void count_line(brood_log_level level, const char *process, const char *text, void *user)
+{
+    (void)level, (void)process, (void)text, (void)user;
+    logged++;
+}
+
+brood_log_handler plugin_logger(void)
+{
+    return count_line;
+}
+
+int plugin_logged(void)
+{
+    return logged;
+}
