@@ -387,21 +387,9 @@ void broodi_own_lock_release(uint64_t id)
     release_held(broodi_handle_slot(BROODI_OWN_LOCK, id));
 }
 
-static uint32_t queue_lock(uint32_t queue, uint32_t side)
-{
-    return 2 * queue + side;
-}
-
-brood_status broodi_queue_locks_make(uint32_t queue)
-{
-    const brood_status status = broodi_slot_allocate_at(BROODI_QUEUE_LOCK, queue_lock(queue, 0));
-    return status == BROOD_OK ? broodi_slot_allocate_at(BROODI_QUEUE_LOCK, queue_lock(queue, 1))
-                              : status;
-}
-
 brood_status broodi_queue_lock_acquire(uint32_t queue, uint32_t side, brood_duration timeout)
 {
-    const uint32_t index = queue_lock(queue, side);
+    const uint32_t index = broodi_queue_lock(queue, side);
     return acquire_slot(broodi_handle_of(BROODI_QUEUE_LOCK, index),
                         broodi_slot(BROODI_QUEUE_LOCK, index), timeout);
 }
@@ -409,7 +397,7 @@ brood_status broodi_queue_lock_acquire(uint32_t queue, uint32_t side, brood_dura
 bool broodi_queue_lock_take(uint32_t queue, uint32_t side)
 {
     const uint32_t self = find_self();
-    const uint32_t index = queue_lock(queue, side);
+    const uint32_t index = broodi_queue_lock(queue, side);
     if (!self)
         return false;
     count_held(self, 1);
@@ -423,7 +411,7 @@ bool broodi_queue_lock_take(uint32_t queue, uint32_t side)
 
 void broodi_queue_lock_release(uint32_t queue, uint32_t side)
 {
-    release_held(broodi_slot(BROODI_QUEUE_LOCK, queue_lock(queue, side)));
+    release_held(broodi_slot(BROODI_QUEUE_LOCK, broodi_queue_lock(queue, side)));
 }
 
 // For condition.c

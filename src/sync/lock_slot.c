@@ -32,6 +32,14 @@ brood_status broodi_own_lock_make(uint64_t *out_id)
     return make(BROODI_OWN_LOCK, out_id, false);
 }
 
+brood_status broodi_queue_locks_make(uint32_t queue)
+{
+    brood_status status = BROOD_OK;
+    for (uint32_t side = 0; status == BROOD_OK && side < 2; side++)
+        status = broodi_slot_allocate_at(BROODI_QUEUE_LOCK, broodi_queue_lock(queue, side));
+    return status;
+}
+
 static brood_status create(brood_lock *out, bool recursive)
 {
     const brood_status status = broodi_object_check_out(out);

@@ -24,4 +24,10 @@ static inline bool broodi_holder_is_over(uint32_t holder)
            BROODI_OWNER_DEAD;
 }
 
+// The index of the lock of one side of the queue in this slot.
+static inline uint32_t broodi_queue_lock(uint32_t queue, uint32_t side)
+{
+    return 2 * queue + side;
+}
+
 #endif
