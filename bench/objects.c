@@ -2,7 +2,7 @@
 #include <brood/brood.h>
 
 #include "../src/base/atomic.h"
-#include "variant.h"
+#include "any.h"
 
 #include <stddef.h>
 
@@ -217,11 +217,13 @@ static const struct variant word = { "word", make_nothing, .step = step_word };
 
 const struct variant *const *objects_of(enum kind kind)
 {
-    static const struct variant *const all[KINDS][3] = {
+    static const struct variant *const all[KIND_ANY_FEW][3] = {
         [KIND_LOCK] = { &lock, &gate },    [KIND_EVENT] = { &event },
         [KIND_SEMAPHORE] = { &semaphore }, [KIND_CONDITION] = { &condition },
         [KIND_BARRIER] = { &barrier },     [KIND_NOTHING] = { &nothing },
         [KIND_WORD] = { &word },
     };
+    if (any_count(kind) > 0)
+        return any_of_brood(kind);
     return all[kind];
 }

@@ -64,6 +64,14 @@ static const struct task tasks[] = {
     { "condition: round trip, 2 processes", KIND_CONDITION, .parties = 2, .processes = true },
     { "barrier: one round, 2 processes", KIND_BARRIER, .parties = 2, .processes = true },
     { "barrier: one round, 4 processes", KIND_BARRIER, .parties = 4, .processes = true },
+    { "wait for any of 2: round trip, 2 threads", KIND_ANY_FEW, .parties = 2 },
+    { "wait for any of 64: round trip, 2 threads", KIND_ANY_SOME, .parties = 2 },
+    { "wait for any of 1000: round trip, 2 threads", KIND_ANY_MANY, .parties = 2 },
+    { "wait for any of 2: round trip, 2 processes", KIND_ANY_FEW, .parties = 2, .processes = true },
+    { "wait for any of 64: round trip, 2 processes", KIND_ANY_SOME, .parties = 2,
+      .processes = true },
+    { "wait for any of 1000: round trip, 2 processes", KIND_ANY_MANY, .parties = 2,
+      .processes = true },
 };
 
 // The sources of samples

@@ -16,6 +16,9 @@ enum kind {
     KIND_BARRIER,   // waits for all parties
     KIND_NOTHING,   // does nothing
     KIND_WORD,      // waits for its turn by polling a word, then passes it on
+    KIND_ANY_FEW,   // waits for any of 2 things, then makes one of the other party's ready
+    KIND_ANY_SOME,  // the same with 64
+    KIND_ANY_MANY,  // the same with 1000
     KINDS
 };
 

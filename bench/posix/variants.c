@@ -2,7 +2,7 @@
 // All objects can be shared between processes, as brood's can.
 #define _GNU_SOURCE
 
-#include "../variant.h"
+#include "../any.h"
 
 #include "boost.h"
 
@@ -280,12 +280,14 @@ static const struct variant barrier = { .name = "pthread barrier",
 
 const struct variant *const *variants_of(enum kind kind)
 {
-    static const struct variant *const all[KINDS][5] = {
+    static const struct variant *const all[KIND_ANY_FEW][5] = {
         [KIND_LOCK] = { &robust, &stalled, &gate, &boost_mutex },
         [KIND_EVENT] = { &futex, &pipes },
         [KIND_SEMAPHORE] = { &semaphore },
         [KIND_CONDITION] = { &condition },
         [KIND_BARRIER] = { &barrier },
     };
+    if (any_count(kind) > 0)
+        return any_of_system(kind);
     return all[kind];
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "../variant.h"
+#include "../any.h"
 
 #include <stddef.h>
 #include <windows.h>
@@ -214,12 +214,14 @@ static const struct variant condition = { .name = "CONDITION_VARIABLE, SRWLOCK",
 
 const struct variant *const *variants_of(enum kind kind)
 {
-    static const struct variant *const all[KINDS][4] = {
+    static const struct variant *const all[KIND_ANY_FEW][4] = {
         [KIND_LOCK] = { &slim, &section, &mutex },
         [KIND_EVENT] = { &event },
         [KIND_SEMAPHORE] = { &semaphore },
         [KIND_CONDITION] = { &condition },
         [KIND_BARRIER] = { NULL },
     };
+    if (any_count(kind) > 0)
+        return any_of_system(kind);
     return all[kind];
 }

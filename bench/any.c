@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: MIT
+#include "any.h"
+
+#include <brood/brood.h>
+#include <stddef.h>
+
+// Queues of one message each
+
+struct crowd {
+    brood_block block; // the queues of party 0, then those of party 1
+    int count;
+};
+
+static brood_queue *queues_of(const struct crowd *crowd, int party)
+{
+    brood_queue *queues = brood_block_data(crowd->block);
+    return queues ? queues + (ptrdiff_t)party * crowd->count : NULL;
+}
+
+static bool make(struct crowd *crowd, int count)
+{
+    crowd->count = count;
+    if (brood_block_create(&crowd->block, 2 * (size_t)count * sizeof(brood_queue)) != BROOD_OK)
+        return false;
+    brood_queue *queues = queues_of(crowd, 0);
+    for (int i = 0; queues && i < 2 * count; i++)
+        if (brood_queue_create(&queues[i], 1, 1) != BROOD_OK)
+            return false;
+    return queues && brood_queue_put(queues[0], "", 1, BROOD_NOW) == BROOD_OK;
+}
+
+static bool make_few(void *object, int parties)
+{
+    (void)parties;
+    return make(object, ANY_FEW);
+}
+
+static bool make_some(void *object, int parties)
+{
+    (void)parties;
+    return make(object, ANY_SOME);
+}
+
+static bool make_many(void *object, int parties)
+{
+    (void)parties;
+    return make(object, ANY_MANY);
+}
+
+static void destroy(void *object)
+{
+    const struct crowd *crowd = object;
+    const brood_queue *queues = queues_of(crowd, 0);
+    for (int i = 0; queues && i < 2 * crowd->count; i++)
+        (void)brood_queue_destroy(queues[i]);
+    (void)brood_block_destroy(crowd->block);
+}
+
+// What the calling thread waits for: its party's queues.
+static const brood_waitable *waitables_of(const struct crowd *crowd, int party)
+{
+    static _Thread_local brood_waitable waitables[ANY_MANY];
+    static _Thread_local uint64_t block; // that they are of
+    const brood_queue *queues = queues_of(crowd, party);
+    for (int i = 0; queues && block != crowd->block.id && i < crowd->count; i++)
+        waitables[i] = brood_waitable_queue(queues[i]);
+    block = crowd->block.id;
+    return waitables;
+}
+
+static bool step(void *object, const struct visit *visit)
+{
+    static _Thread_local bool ready[ANY_MANY];
+    const struct crowd *crowd = object;
+    const brood_queue *own = queues_of(crowd, visit->party);
+    const brood_queue *others = queues_of(crowd, 1 - visit->party);
+    char byte;
+    if (brood_wait_any(waitables_of(crowd, visit->party), (size_t)crowd->count, BROOD_FOREVER,
+                       ready) != BROOD_OK)
+        return false;
+    int at = 0;
+    while (!ready[at])
+        at++;
+    return brood_queue_get(own[at], &byte, 1, NULL, BROOD_NOW) == BROOD_OK &&
+           brood_queue_put(others[any_next(crowd->count)], "", 1, BROOD_NOW) == BROOD_OK;
+}
+
+static const struct variant few = { "brood_wait_any, queues", make_few, destroy, .step = step };
+static const struct variant some = { "brood_wait_any, queues", make_some, destroy, .step = step };
+static const struct variant many = { "brood_wait_any, queues", make_many, destroy, .step = step };
+
+const struct variant *const *any_of_brood(enum kind kind)
+{
+    static const struct variant *const all[][2] = { { &few }, { &some }, { &many } };
+    return all[kind - KIND_ANY_FEW];
+}
