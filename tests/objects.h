@@ -10,7 +10,7 @@
 #include <stdint.h>
 #include <string.h>
 
-enum { A_LOCK, A_SEMAPHORE, AN_EVENT, A_CONDITION, A_BARRIER, A_BLOCK, OBJECT_KINDS };
+enum { A_LOCK, A_SEMAPHORE, AN_EVENT, A_CONDITION, A_BARRIER, A_BLOCK, A_CONNECTION, OBJECT_KINDS };
 
 enum { SEMAPHORE_VALUE = 3, BARRIER_PARTIES = 2, BLOCK_SIZE = 100 };
 
@@ -23,6 +23,7 @@ static inline uint64_t object_create(int kind)
     brood_condition condition = { 0 };
     brood_barrier barrier = { 0 };
     brood_block block = { 0 };
+    brood_connection ends[2] = { { 0 }, { 0 } };
     switch (kind) {
     case A_LOCK:
         return brood_lock_create(&lock) == BROOD_OK ? lock.id : 0;
@@ -35,6 +36,8 @@ static inline uint64_t object_create(int kind)
         return brood_condition_create(&condition) == BROOD_OK ? condition.id : 0;
     case A_BARRIER:
         return brood_barrier_create(&barrier, BARRIER_PARTIES) == BROOD_OK ? barrier.id : 0;
+    case A_CONNECTION:
+        return brood_connection_pair(&ends[0], &ends[1], BROOD_DUPLEX) == BROOD_OK ? ends[0].id : 0;
     default:
         return brood_block_create(&block, BLOCK_SIZE) == BROOD_OK ? block.id : 0;
     }
@@ -53,6 +56,8 @@ static inline brood_status object_destroy(int kind, uint64_t id)
         return brood_condition_destroy((brood_condition){ id });
     case A_BARRIER:
         return brood_barrier_destroy((brood_barrier){ id });
+    case A_CONNECTION:
+        return brood_connection_destroy((brood_connection){ id });
     default:
         return brood_block_destroy((brood_block){ id });
     }
@@ -250,6 +255,42 @@ static inline brood_status block_destroy(uint64_t id)
     return brood_block_destroy((brood_block){ id });
 }
 
+static inline brood_status connection_send(uint64_t id)
+{
+    return brood_connection_send((brood_connection){ id }, "x", 1, BROOD_FOREVER);
+}
+
+static inline brood_status connection_send_parts(uint64_t id)
+{
+    return brood_connection_send_parts((brood_connection){ id }, NULL, 0, BROOD_FOREVER);
+}
+
+static inline brood_status connection_receive(uint64_t id)
+{
+    char byte;
+    return brood_connection_receive((brood_connection){ id }, &byte, 1, NULL, BROOD_FOREVER);
+}
+
+static inline brood_status connection_poll(uint64_t id)
+{
+    return brood_connection_poll((brood_connection){ id }, BROOD_FOREVER);
+}
+
+static inline brood_status connection_leave(uint64_t id)
+{
+    return brood_connection_leave((brood_connection){ id });
+}
+
+static inline brood_status connection_close(uint64_t id)
+{
+    return brood_connection_close((brood_connection){ id });
+}
+
+static inline brood_status connection_destroy(uint64_t id)
+{
+    return brood_connection_destroy((brood_connection){ id });
+}
+
 struct operation {
     const char *name;
     int kind;
@@ -286,6 +327,13 @@ static const struct operation operations[] = {
     { "brood_block_data", A_BLOCK, block_data, false },
     { "brood_block_size", A_BLOCK, block_size, false },
     { "brood_block_destroy", A_BLOCK, block_destroy, true },
+    { "brood_connection_send", A_CONNECTION, connection_send, true },
+    { "brood_connection_send_parts", A_CONNECTION, connection_send_parts, true },
+    { "brood_connection_receive", A_CONNECTION, connection_receive, true },
+    { "brood_connection_poll", A_CONNECTION, connection_poll, true },
+    { "brood_connection_leave", A_CONNECTION, connection_leave, false },
+    { "brood_connection_close", A_CONNECTION, connection_close, true },
+    { "brood_connection_destroy", A_CONNECTION, connection_destroy, true },
 };
 
 enum { OPERATIONS = sizeof operations / sizeof operations[0] };
@@ -310,6 +358,8 @@ static inline bool object_is_untouched(int kind, uint64_t id)
     case A_BLOCK:
         data = brood_block_data((brood_block){ id });
         return data && memcmp(data, zero, sizeof zero) == 0;
+    case A_CONNECTION:
+        return brood_connection_poll((brood_connection){ id }, BROOD_NOW) == BROOD_TIMEOUT;
     default:
         return brood_barrier_is_broken((brood_barrier){ id }, &flag) == BROOD_OK && !flag &&
                brood_barrier_waiting((brood_barrier){ id }, &number) == BROOD_OK && number == 0;

@@ -813,6 +813,55 @@ static void a_queue_that_fails_leaves_nothing(void **state)
         walk_twice(&scenarios[i]);
 }
 
+static brood_status send_and_receive(brood_connection from, brood_connection to,
+                                     unsigned char *data, size_t size)
+{
+    size_t got = 0;
+    memset(data, 7, size);
+    brood_status status = brood_connection_send(from, data, size, BROOD_NOW);
+    if (status != BROOD_OK)
+        return status;
+    memset(data, 0, size);
+    status = brood_connection_receive(to, data, size, &got, BROOD_NOW);
+    if (status != BROOD_OK)
+        assert_status(brood_connection_receive(to, data, size, &got, BROOD_NOW), BROOD_OK);
+    assert_true(got == size && data[0] == 7 && data[size - 1] == 7);
+    return status;
+}
+
+static brood_status use_connection(void)
+{
+    static unsigned char data[MESSAGE];
+    static const size_t sizes[] = { 100, 100000, 1 << 20 };
+    brood_connection ends[2];
+    brood_status status = brood_connection_pair(&ends[0], &ends[1], BROOD_DUPLEX);
+    if (status != BROOD_OK)
+        return status;
+    for (int i = 0; i < 6 && status == BROOD_OK; i++)
+        status = send_and_receive(ends[i % 2], ends[!(i % 2)], data, sizes[i / 2]);
+    const brood_status destroyed = brood_connection_destroy(ends[0]);
+    assert_true(destroyed == BROOD_OK);
+    return status;
+}
+
+static brood_status use_connection_elsewhere(void)
+{
+    return in_fresh_thread(use_connection);
+}
+
+static void a_connection_that_fails_leaves_nothing(void **state)
+{
+    (void)state;
+    const struct scenario scenarios[] = {
+        { .name = "connections", .run = use_connection, .allowed = { BROOD_NO_MEMORY } },
+        { .name = "connections of a new thread",
+          .run = use_connection_elsewhere,
+          .allowed = { BROOD_NO_MEMORY, BROOD_NO_RESOURCES } },
+    };
+    for (size_t i = 0; i < sizeof scenarios / sizeof scenarios[0]; i++)
+        walk_twice(&scenarios[i]);
+}
+
 // Waits for more than fit the stack.
 static brood_status wait_for_many(void)
 {
@@ -1117,6 +1166,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_block_that_fails_leaves_nothing),
         cmocka_unit_test(a_block_that_cannot_be_mapped_can_be_later),
         cmocka_unit_test(a_queue_that_fails_leaves_nothing),
+        cmocka_unit_test(a_connection_that_fails_leaves_nothing),
         cmocka_unit_test(a_wait_for_many_that_fails_leaves_nothing),
         cmocka_unit_test(a_message_that_cannot_be_mapped_stays),
         cmocka_unit_test(an_heir_that_cannot_repair_leaves_that_to_the_next),
