@@ -31,6 +31,10 @@ brood_status broodi_passage_begin(struct broodi_passage *passage, uint64_t handl
 // BROOD_STALE or BROOD_CLOSED: this end is over; a sender's, also when the other one is.
 brood_status broodi_passage_check(const struct broodi_passage *passage);
 
+// For `is_ready` of the call, of a sender and of a receiver. In send.c and receive.c.
+bool broodi_send_is_ready(const struct broodi_call *call);
+bool broodi_receive_is_ready(const struct broodi_call *call);
+
 // Whether a call at this end fails at once, or would do so if there was no message.
 bool broodi_passage_is_over(const struct broodi_passage *passage);
 

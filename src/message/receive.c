@@ -132,8 +132,7 @@ static brood_status receive_once(struct broodi_call *call, void *arg)
     return receiving->polls ? BROOD_OK : ending;
 }
 
-// For broodi_call_repeat.
-static bool is_ready(const struct broodi_call *call)
+bool broodi_receive_is_ready(const struct broodi_call *call)
 {
     const struct broodi_passage *passage = (const struct broodi_passage *)call;
     const struct broodi_queue_slot *queue = call->queue;
@@ -167,7 +166,7 @@ static brood_status stop_receiving(struct broodi_passage *passage,
 static brood_status receive_message(struct broodi_passage *passage,
                                     struct broodi_receiving *receiving)
 {
-    passage->call.is_ready = is_ready;
+    passage->call.is_ready = broodi_receive_is_ready;
     for (;;) {
         brood_status status =
             broodi_call_repeat(&passage->call, BROODI_CONSUMERS, receive_once, receiving);

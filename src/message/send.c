@@ -112,8 +112,7 @@ static brood_status send_once(struct broodi_call *call, void *arg)
     return status;
 }
 
-// For broodi_call_repeat.
-static bool is_ready(const struct broodi_call *call)
+bool broodi_send_is_ready(const struct broodi_call *call)
 {
     return broodi_passage_is_over((const struct broodi_passage *)call) ||
            (broodi_queue_has_room(call->queue) && !broodi_bulk_sender(call->queue));
@@ -121,7 +120,7 @@ static bool is_ready(const struct broodi_call *call)
 
 static brood_status send_message(struct broodi_passage *passage, struct broodi_sending *sending)
 {
-    passage->call.is_ready = is_ready;
+    passage->call.is_ready = broodi_send_is_ready;
     brood_status status = broodi_passage_check(passage);
     if (status == BROOD_OK)
         status = broodi_call_repeat(&passage->call, BROODI_PRODUCERS, send_once, sending);

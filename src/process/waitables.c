@@ -138,8 +138,11 @@ static bool end_is_ready(const struct broodi_waiting *waiting, enum broodi_side 
 {
     struct broodi_passage passage;
     const bool thorough = care == BROODI_CARE_THOROUGH;
-    return broodi_passage_begin(&passage, waiting->waitable.id, side, BROOD_NOW) != BROOD_OK ||
-           broodi_passage_check(&passage) != BROOD_OK ||
+    if (broodi_passage_begin(&passage, waiting->waitable.id, side, BROOD_NOW) != BROOD_OK)
+        return true;
+    passage.call.is_ready =
+        side == BROODI_PRODUCERS ? broodi_send_is_ready : broodi_receive_is_ready;
+    return broodi_passage_check(&passage) != BROOD_OK ||
            broodi_queue_is_ready(&passage.call, side, thorough) ||
            (side == BROODI_CONSUMERS && broodi_passage_ending(&passage) != BROOD_OK) ||
            is_deserted(&passage.end, thorough);
