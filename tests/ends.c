@@ -446,6 +446,76 @@ static void a_server_may_be_restarted(void **state)
     destroy(pair);
 }
 
+// Fork servers
+
+static brood_process *started_served_user(brood_target target, const struct pair *pair)
+{
+    const brood_process_options options = { .method = BROOD_START_FORKSERVER,
+                                            .connections = &pair->b,
+                                            .connection_count = 1 };
+    return started_with(target, pair, sizeof *pair, &options);
+}
+
+static void a_fork_server_that_dies_takes_its_users_along(void **state)
+{
+    (void)state;
+    if (!platform_has_fork())
+        skip();
+    const struct pair pair = made_pair();
+    note("leave", 0);
+    brood_process *process = started_served_user(wait_for_leave, &pair);
+    expect_no_end(pair.a);
+    const brood_pid server = platform_parent_of(brood_process_pid(process));
+    assert_true(server > 1 && platform_is_of_this_program(server));
+    platform_process_kill(server);
+    expect_end(pair.a, BROOD_PEER_DIED);
+    join_and_drop(process);
+    destroy(pair);
+}
+
+static int kill_the_noted(void *arg)
+{
+    uint64_t kills = 0;
+    (void)arg;
+    while (!noted("over")) {
+        const brood_pid server = (brood_pid)noted("server");
+        if (server > 1 && platform_is_of_this_program(server)) {
+            platform_process_kill(server);
+            note("server", 0);
+            note("kills", ++kills);
+        }
+        brood_sleep(BROOD_MILLISECONDS(3));
+    }
+    return 0;
+}
+
+// A start is repeated when the server dies: then the child is another process.
+static void no_user_is_left_when_servers_die_during_starts(void **state)
+{
+    (void)state;
+    if (!platform_has_fork())
+        skip();
+    const struct pair pair = made_pair();
+    uint64_t number;
+    note("over", 0);
+    note("server", 0);
+    note("kills", 0);
+    const brood_process_options by_spawn = { .method = BROOD_START_SPAWN };
+    brood_process *killer = started_with(kill_the_noted, NULL, 0, &by_spawn);
+    for (int i = 0; i < 100 || !noted("kills"); i++) {
+        brood_process *process = started_served_user(send_one, &pair);
+        note("server", (uint64_t)platform_parent_of(brood_process_pid(process)));
+        join_and_drop(process);
+        while (received(pair.a, &number, BROOD_NOW) == BROOD_OK)
+            assert_int_equal(number, 7);
+    }
+    note("over", 1);
+    assert_process_ends(killer, 0);
+    const brood_status status = received(pair.a, &number, MEETING_PATIENCE);
+    assert_true(status == BROOD_CLOSED || status == BROOD_PEER_DIED);
+    destroy(pair);
+}
+
 // Many
 
 static void the_end_comes_behind_the_last_of_many(void **state)
@@ -485,6 +555,8 @@ int main(void)
         cmocka_unit_test(the_end_of_a_grandchild_is_seen),
         cmocka_unit_test(a_guest_is_a_user_of_its_own),
         cmocka_unit_test(a_server_may_be_restarted),
+        cmocka_unit_test(a_fork_server_that_dies_takes_its_users_along),
+        cmocka_unit_test(no_user_is_left_when_servers_die_during_starts),
         cmocka_unit_test(the_end_comes_behind_the_last_of_many),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

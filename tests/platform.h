@@ -94,6 +94,18 @@ void platform_process_kill(brood_pid pid);
 // system cannot tell.
 size_t platform_images(brood_pid *out, size_t capacity);
 
+// For tests that kill the parent of a served child: only images of this program may be killed, and
+// the parent of a child whose server has been killed is another process.
+static inline bool platform_is_of_this_program(brood_pid pid)
+{
+    static brood_pid images[1000]; // including those of the same test under other methods
+    const size_t count = platform_images(images, sizeof images / sizeof images[0]);
+    for (size_t i = 0; i < count; i++)
+        if (images[i] == pid)
+            return true;
+    return false;
+}
+
 // The memory that this process uses, in bytes, without what is only reserved.
 size_t platform_memory_used(void);
 

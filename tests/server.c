@@ -350,18 +350,6 @@ static int start_again_and_again(void *arg)
     return 0;
 }
 
-// Only images of this program are killed: the parent of a child whose server has been killed is
-// another process.
-static bool is_of_this_program(brood_pid pid)
-{
-    static brood_pid images[1000]; // including those of the same test under other methods
-    const size_t count = platform_images(images, sizeof images / sizeof images[0]);
-    for (size_t i = 0; i < count; i++)
-        if (images[i] == pid)
-            return true;
-    return false;
-}
-
 static void starts_go_on_while_servers_are_killed(void **state)
 {
     (void)state;
@@ -374,7 +362,7 @@ static void starts_go_on_while_servers_are_killed(void **state)
     brood_thread *thread = started_thread(start_again_and_again, &rounds, sizeof rounds);
     while (!noted("started all")) {
         const brood_pid server = (brood_pid)noted("server");
-        if (server > 1 && is_of_this_program(server)) {
+        if (server > 1 && platform_is_of_this_program(server)) {
             platform_process_kill(server);
             note("server", 0);
             note("killed", 1);
