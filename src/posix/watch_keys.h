@@ -21,7 +21,7 @@ struct watch_descriptor {
     bool always;   // always ready: the system cannot wait for it
 };
 
-enum { WATCH_NO_KEY = UINT32_MAX };
+#define WATCH_NO_KEY UINT32_MAX
 
 // All zero: empty.
 struct watch_keys {

@@ -316,14 +316,14 @@ static bool hear(const brood_os_watch *watch, DWORD timeout)
     return WaitForSingleObject(watch->event, timeout) == WAIT_OBJECT_0 && ResetEvent(watch->event);
 }
 
-// An object that is hot, and one that has fired beyond the capacity of the call before, is reported
-// without a wait. If none is ready any more, waits.
+// An object that is hot, or has fired beyond the capacity of the call before, is reported without a
+// wait, and so is one that could not be registered. If none of them is ready, waits.
 static void await_registered(brood_os_watch *watch, struct report *report, DWORD timeout)
 {
-    const bool heard = hear(watch, watch->hot > 0 ? 0 : timeout);
-    const bool was_hot = watch->hot > 0;
+    const bool checks = watch->hot > 0 || watch->polls;
+    const bool heard = hear(watch, checks ? 0 : timeout);
     collect_registered(watch, report);
-    if (heard || report->count > 0 || !was_hot)
+    if (heard || report->count > 0 || !checks)
         return;
     const DWORD slice = broodi_win32_milliseconds(BROOD_OS_WATCH_SLICE);
     (void)hear(watch, watch->polls && timeout > slice ? slice : timeout);
