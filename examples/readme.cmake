@@ -11,7 +11,7 @@ cmake_minimum_required(VERSION 3.23)
 
 file(READ "${PAGE}" rest)
 string(REGEX REPLACE "\n```c [^\n]*\n" "\n```c\n" rest "${rest}") # a block may have a name
-file(GLOB_RECURSE examples "${EXAMPLES}/*.c")
+file(GLOB_RECURSE examples "${EXAMPLES}/*.c" "${EXAMPLES}/*.h")
 set(blocks 0)
 
 # Sets `found` to the example that is `block`, or that contains it when `whole` is false.
