@@ -143,6 +143,22 @@ static void walk_twice(const struct scenario *scenario)
 // Every child is passed one resource.
 static brood_resource handed = { .kind = BROOD_RESOURCE_DESCRIPTOR };
 
+// And is a user of the second end.
+static brood_connection ends_of_children[2];
+static bool children_were_users;
+
+// No child is left as a user.
+static void assert_no_user(void)
+{
+    char byte;
+    const unsigned left = broodi_fault_left();
+    broodi_fault_set(0);
+    const brood_status status =
+        brood_connection_receive(ends_of_children[0], &byte, 1, NULL, BROOD_NOW);
+    assert_true(status == BROOD_CLOSED || (status == BROOD_TIMEOUT && !children_were_users));
+    broodi_fault_set(left);
+}
+
 static int read_argument(void *arg)
 {
     return strcmp(arg, "an argument") == 0 ? 5 : 6;
@@ -158,19 +174,24 @@ static brood_status start_and_join(brood_start_method method)
                                             .error_resource = handed,
                                             .resources = &handed,
                                             .resource_count = 1,
-                                            .environment = environment };
+                                            .environment = environment,
+                                            .connections = &ends_of_children[1],
+                                            .connection_count = 1 };
     brood_process *process = NULL;
     brood_exit ended = { .kind = BROOD_RUNNING };
     const brood_status status =
         brood_process_start(&process, read_argument, "an argument", sizeof "an argument", &options);
+    children_were_users |= status == BROOD_OK;
     if (status != BROOD_OK) {
         assert_null(process);
+        assert_no_user();
         return status;
     }
     assert_status(brood_process_join(process, MEETING_PATIENCE, &ended), BROOD_OK);
     assert_int_equal(ended.kind, BROOD_EXITED);
     assert_int_equal(ended.code, 5);
     brood_process_drop(process);
+    assert_no_user();
     assert_int_equal(brood_active_children(NULL, 0), 0);
     return BROOD_OK;
 }
@@ -1150,6 +1171,8 @@ int main(int argc, char **argv)
     intptr_t ends[2];
     platform_pipe(ends);
     handed.value = ends[0];
+    if (brood_connection_pair(&ends_of_children[0], &ends_of_children[1], BROOD_DUPLEX) != BROOD_OK)
+        return 1;
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_spawn_that_fails_leaves_nothing),
         cmocka_unit_test(a_fork_that_fails_leaves_nothing),
