@@ -272,8 +272,8 @@ struct broodi_user_slot {
     _Atomic uint64_t object;      // the handle of the object; 0: none
     _Atomic broodi_owner process; // who uses it
     _Atomic broodi_owner thread;  // one thread of that process; 0: not known
-    // High: a turn, which changes whenever the entry passes to another process or is freed. Low: a
-    // number that is the object's.
+    // High: the number of the use, which changes when the use ends and when the entry is freed.
+    // Low: a number that is the object's.
     broodi_word count;
     _Atomic uint64_t mark;   // the object's
     _Atomic int64_t gone_at; // when the process was found gone

@@ -83,7 +83,7 @@
     STEP(USER_TAKEN, "a user's slot was taken, and not filled")                                    \
     STEP(USER_FILLED, "a user's entry was filled, and not added to the list")                      \
     STEP(USER_CLAIMED, "an entry of a list was taken over, and not filled")                        \
-    STEP(USER_LEAVING, "the turn of a user ended, and its entry still says that it uses")          \
+    STEP(USER_LEAVING, "the use of an entry ended, and its state still says that it is used")      \
     STEP(USER_ENDED, "a list of users was ended, and its entries not freed")                       \
     STEP(USER_FREED, "a user's entry was detached from its object, and the slot not freed")        \
     STEP(WATCH_MASKED, "a watcher stored its mask, and no object is marked as watched")            \

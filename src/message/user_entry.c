@@ -79,7 +79,7 @@ bool broodi_user_depart(struct broodi_user_slot *slot, uint64_t state, enum broo
 {
     const uint64_t count = broodi_word_load(&slot->count);
     if (broodi_user_is_using(state, count))
-        broodi_user_turn(slot, count, true);
+        broodi_user_next_use(slot, count, true);
     broodi_step(BROODI_STEP_USER_LEAVING);
     atomic_store_explicit(&slot->gone_at, brood_os_clock(), memory_order_relaxed);
     return broodi_word_swap(&slot->state, state, broodi_user_low(phase, 0));
@@ -115,7 +115,7 @@ void broodi_user_free(struct broodi_user_slot *slot, uint64_t id)
     uint64_t state;
     if (!begin_free(slot, id, &state))
         return;
-    broodi_user_turn(slot, broodi_word_load(&slot->count), false);
+    broodi_user_next_use(slot, broodi_word_load(&slot->count), false);
     atomic_store_explicit(&slot->object, 0, memory_order_release);
     broodi_step(BROODI_STEP_USER_FREED);
     (void)broodi_slot_free(BROODI_USER, broodi_slot_index(BROODI_USER, slot), state);

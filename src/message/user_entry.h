@@ -11,7 +11,8 @@
 #include <stdint.h>
 
 // The phase of a taken entry, in the lowest bits of its low word. Above it, with MAKING: the
-// worker, a short owner of a process; with USING: the lowest bits of the turn.
+// worker, a short owner of a process; with USING: the lowest bits of the
+// number of the use.
 enum broodi_user_phase {
     BROODI_USER_MAKING, // the worker fills the entry, or frees it
     BROODI_USER_USING,  // `process` is in the list, or has died and is not found dead yet
@@ -28,7 +29,7 @@ static inline enum broodi_user_phase broodi_user_phase_of(uint64_t state)
     return (enum broodi_user_phase)(broodi_low(state) & mask);
 }
 
-// The low word with this phase, and the lowest bits of a worker or of a turn.
+// The low word with this phase, and the lowest bits of a worker or of the number of a use.
 static inline uint32_t broodi_user_low(enum broodi_user_phase phase, uint64_t name)
 {
     return (uint32_t)name << BROODI_USER_PHASE_BITS | (uint32_t)phase;
@@ -52,14 +53,13 @@ static inline bool broodi_user_count_swap(struct broodi_user_slot *slot, uint64_
                                                    memory_order_acq_rel, memory_order_acquire);
 }
 
-// Begins the next turn of an entry, unless the turn in `seen` has passed already. `keep`: with the
+// Begins the next use of an entry, unless the one in `seen` has passed already. `keep`: with the
 // same count, else with 0.
-static inline void broodi_user_turn(struct broodi_user_slot *slot, uint64_t seen, bool keep)
+static inline void broodi_user_next_use(struct broodi_user_slot *slot, uint64_t seen, bool keep)
 {
-    const uint32_t turn = broodi_generation(seen);
-    while (
-        broodi_generation(seen) == turn &&
-        !broodi_user_count_swap(slot, &seen, broodi_state(turn + 1, keep ? broodi_low(seen) : 0)))
+    const uint32_t use = broodi_generation(seen);
+    while (broodi_generation(seen) == use &&
+           !broodi_user_count_swap(slot, &seen, broodi_state(use + 1, keep ? broodi_low(seen) : 0)))
         continue;
 }
 

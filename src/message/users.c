@@ -22,10 +22,10 @@
 // 1. An entry that is taken from its list, by a process of its own or a sweep, is MAKING before any
 // field changes. So an entry that a living process fills is freed by nobody else.
 //
-// 2. The turn in `count` changes before the state does when a use ends. So a thread that has the
-// entry of an earlier turn changes no count of a later one, and a process that is killed between
-// the two leaves an entry that is USING with another turn: that is not the entry of a process any
-// more, and the next check finds its process dead.
+// 2. The number of the use, in `count`, changes before the state does when a use ends. So a thread
+// that has the entry of an earlier use changes no count of a later one, and a process that is
+// killed between the two leaves an entry that is USING with another number: that is not the entry
+// of a process any more, and the next check finds its process dead.
 //
 // 3. An entry is complete, and USING, before it is added to the chain. If the worker is killed
 // before that, the entry is in no chain; a sweep frees it once the object has ended.
@@ -58,13 +58,13 @@ static _Atomic uint32_t *hint_for(uint64_t id, uint32_t number)
 
 // Entries of this process
 
-// Whether the entry is that of the process in this list; then stores the turn.
+// Whether the entry is that of the process in this list; then stores the number of the use.
 static bool is_of(const struct broodi_user_slot *slot, uint64_t id, uint32_t number,
-                  broodi_owner process, uint32_t *turn)
+                  broodi_owner process, uint32_t *use)
 {
     const uint64_t count = broodi_word_load(&slot->count);
     const uint64_t state = broodi_word_load(&slot->state);
-    *turn = broodi_generation(count);
+    *use = broodi_generation(count);
     return broodi_user_is_using(state, count) &&
            atomic_load_explicit(&slot->object, memory_order_relaxed) == id &&
            atomic_load_explicit(&slot->list, memory_order_relaxed) == number &&
@@ -77,7 +77,7 @@ static bool find_hinted(uint64_t id, uint32_t number, broodi_owner self, struct 
     if (hint == 0 || !broodi_view_has(BROODI_USER, hint - 1))
         return false;
     out->slot = broodi_slot_here(BROODI_USER, hint - 1);
-    return is_of(out->slot, id, number, self, &out->turn);
+    return is_of(out->slot, id, number, self, &out->use);
 }
 
 static void remember(const struct broodi_user *user, uint64_t id, uint32_t number)
@@ -91,7 +91,7 @@ static bool find_own(uint64_t id, uint32_t number, broodi_owner self, uint32_t *
                      struct broodi_user *out)
 {
     while ((out->slot = broodi_user_next(id, next)) != NULL)
-        if (is_of(out->slot, id, number, self, &out->turn))
+        if (is_of(out->slot, id, number, self, &out->use))
             return true;
     return false;
 }
@@ -121,18 +121,18 @@ static void note_use(broodi_owner process)
 }
 
 // Fills a MAKING entry and makes it USING. No other process changes the state meanwhile.
-static void fill(struct broodi_user_slot *slot, const struct entrant *entrant, uint32_t *turn)
+static void fill(struct broodi_user_slot *slot, const struct entrant *entrant, uint32_t *use)
 {
     const uint64_t count = broodi_word_load(&slot->count);
     broodi_assert(broodi_low(count) == 0);
-    *turn = broodi_generation(count);
+    *use = broodi_generation(count);
     atomic_store_explicit(&slot->list, entrant->number, memory_order_relaxed);
     atomic_store_explicit(&slot->process, entrant->process, memory_order_relaxed);
     atomic_store_explicit(&slot->thread, entrant->thread, memory_order_relaxed);
     atomic_store_explicit(&slot->mark, 0, memory_order_relaxed);
     atomic_store_explicit(&slot->object, entrant->id, memory_order_release);
     (void)broodi_word_swap(&slot->state, broodi_word_load(&slot->state),
-                           broodi_user_low(BROODI_USER_USING, *turn));
+                           broodi_user_low(BROODI_USER_USING, *use));
 }
 
 // Adds the entry in front of the chain; false if the list has ended.
@@ -160,7 +160,7 @@ static brood_status add(const struct entrant *entrant, struct broodi_user *out)
         return status;
     out->slot = broodi_slot(BROODI_USER, index);
     broodi_step(BROODI_STEP_USER_TAKEN);
-    fill(out->slot, entrant, &out->turn);
+    fill(out->slot, entrant, &out->use);
     broodi_step(BROODI_STEP_USER_FILLED);
     if (push(entrant, out->slot))
         return BROOD_OK;
@@ -216,7 +216,7 @@ static brood_status enter_uncounted(const struct entrant *entrant, int64_t limit
     if (!out->slot)
         return add(entrant, out);
     broodi_step(BROODI_STEP_USER_CLAIMED);
-    fill(out->slot, entrant, &out->turn);
+    fill(out->slot, entrant, &out->use);
     broodi_fence_after_swap();
     if (broodi_user_list_is_of(entrant->list, entrant->id))
         return BROOD_OK;
@@ -271,11 +271,11 @@ brood_status broodi_user_enter_for(struct broodi_user_list *list, uint64_t id, u
 
 // Leaving
 
-// Ends the use of this turn.
+// Ends this use of the entry, unless it has ended.
 static bool depart(const struct broodi_user *user, enum broodi_user_phase phase)
 {
     const uint64_t state = broodi_word_load(&user->slot->state);
-    return broodi_low(state) == broodi_user_low(BROODI_USER_USING, user->turn) &&
+    return broodi_low(state) == broodi_user_low(BROODI_USER_USING, user->use) &&
            broodi_user_depart(user->slot, state, phase);
 }
 
@@ -300,13 +300,13 @@ bool broodi_user_leave(struct broodi_user_list *list, uint64_t id, uint32_t numb
 uint32_t broodi_user_count(const struct broodi_user *user)
 {
     const uint64_t count = broodi_word_load(&user->slot->count);
-    return broodi_generation(count) == user->turn ? broodi_low(count) : 0;
+    return broodi_generation(count) == user->use ? broodi_low(count) : 0;
 }
 
 bool broodi_user_add(const struct broodi_user *user, uint32_t number)
 {
     uint64_t count = broodi_word_load(&user->slot->count);
-    while (broodi_generation(count) == user->turn && broodi_low(count) <= UINT32_MAX - number)
+    while (broodi_generation(count) == user->use && broodi_low(count) <= UINT32_MAX - number)
         if (broodi_user_count_swap(user->slot, &count, count + number))
             return true;
     return false;
@@ -315,7 +315,7 @@ bool broodi_user_add(const struct broodi_user *user, uint32_t number)
 static bool subtract(const struct broodi_user *user)
 {
     uint64_t count = broodi_word_load(&user->slot->count);
-    while (broodi_generation(count) == user->turn && broodi_low(count) > 0)
+    while (broodi_generation(count) == user->use && broodi_low(count) > 0)
         if (broodi_user_count_swap(user->slot, &count, count - 1))
             return true;
     return false;

@@ -10,8 +10,8 @@
 // changes no answer.
 //
 // No function takes a lock, except where it says so. The caller need not hold one, and may be
-// killed at any step: then the list is complete, and at most one entry without a process stays in
-// the list, or out of it until the object is destroyed. `id` is always the handle of the object;
+// killed at any step: then the list is whole, and at most one entry that is in no list stays taken
+// until the object is destroyed. `id` is always the handle of the object;
 // every function does nothing, and finds nothing, once the list belongs to another object. `number`
 // is the number of the list in its object.
 //
@@ -30,7 +30,7 @@
 // list; afterwards each function that takes it does nothing.
 struct broodi_user {
     struct broodi_user_slot *slot;
-    uint32_t turn;
+    uint32_t use; // the number of this use of the entry
 };
 
 // Begins an empty list, for an object whose handle no other thread knows yet.

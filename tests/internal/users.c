@@ -125,7 +125,7 @@ static void a_process_is_in_a_list_once(void **state)
         assert_status(enter(&object, &first), BROOD_OK);
         assert_status(enter(&object, &second), BROOD_OK);
         assert_ptr_equal(first.slot, second.slot);
-        assert_int_equal(first.turn, second.turn);
+        assert_int_equal(first.use, second.use);
         assert_int_equal(summary(&object), LIVE);
         assert_true(seen(&object).thread == broodi_owner_self());
         assert_true(broodi_user_leave(&object.board->list, object.id, 0));
