@@ -208,6 +208,10 @@ void platform_bait_touch(intptr_t number);
 bool platform_bait_is_touched(platform_bait bait);
 void platform_bait_remove(platform_bait bait);
 
+// Closes all descriptors but the standard streams, as a daemon does that knows of no library; does
+// nothing on a system without descriptors.
+void platform_descriptors_close(void);
+
 // Describes what this process has open besides the standard streams, in lines of "<number>
 // <what>"; an empty text if the system does not tell.
 void platform_descriptors_describe(char *buffer, size_t capacity);

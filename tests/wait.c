@@ -1103,6 +1103,43 @@ static void waits_leave_nothing_open(void **state)
     end_stayer(process);
 }
 
+// The last test: from then on pollers of the family check every few milliseconds.
+static int change_without_descriptors(void *arg)
+{
+    const struct trips *trips = arg;
+    uint64_t number;
+    platform_descriptors_close();
+    for (int i = 0; i < 5; i++) {
+        CHECK(brood_queue_get(trips->there, &number, sizeof number, NULL, MEETING_PATIENCE) ==
+              BROOD_OK);
+        CHECK(brood_queue_put(trips->back, &number, sizeof number, BROOD_NOW) == BROOD_OK);
+    }
+    return (int)brood_queue_get(trips->there, &number, sizeof number, NULL, MEETING_PATIENCE);
+}
+
+static void a_process_that_has_closed_its_descriptors_is_noticed(void **state)
+{
+    (void)state;
+    if (!platform_has_fork()) {
+        print_message("rings need no descriptor on this system\n");
+        skip();
+    }
+    const struct trips trips = { made_queue(1), made_queue(1), true };
+    brood_process *process = started_process(change_without_descriptors, &trips, sizeof trips);
+    const brood_waitable all[] = { brood_waitable_queue(trips.back),
+                                   brood_waitable_process(process) };
+    for (uint64_t number = 1; number <= 5; number++) {
+        put_number(trips.there, number);
+        expect_ready(all, 2, 0, MEETING_PATIENCE);
+        assert_int_equal(got_number(trips.back), number);
+    }
+    put_number(trips.there, 0);
+    expect_ready(all, 2, 1, MEETING_PATIENCE);
+    assert_process_ends(process, 0);
+    assert_status(brood_queue_destroy(trips.there), BROOD_OK);
+    assert_status(brood_queue_destroy(trips.back), BROOD_OK);
+}
+
 // Deaths
 
 static int wait_for_ever(void *arg)
@@ -1234,6 +1271,7 @@ int main(void)
         cmocka_unit_test(killed_watchers_do_no_harm),
         cmocka_unit_test(what_the_dead_leave_is_ready),
         cmocka_unit_test(the_dump_shows_the_wait),
+        cmocka_unit_test(a_process_that_has_closed_its_descriptors_is_noticed),
     };
     brood_init();
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -16,6 +16,7 @@
 #include "message/waitable.h"
 #include "message/watcher.h"
 #include "os/os_clock.h"
+#include "os/os_thread.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -27,6 +28,7 @@ static const int64_t net = BROOD_SECONDS(1); // between two thorough checks
 struct brood_poller {
     struct broodi_member member;
     atomic_bool used; // a thread is in a call
+    int cancelable;   // what brood_os_thread_protect has returned to that thread
     struct broodi_watcher watcher;
     struct broodi_waiting *waiting;
     void **users;    // of the elements
@@ -38,20 +40,26 @@ struct brood_poller {
 
 // Calls
 
-// Begins a call of the poller; the caller calls leave() if it succeeds.
+// Begins a call of the poller; the caller calls leave() if it succeeds. In between the thread is
+// not cancelled.
 static brood_status enter(brood_poller *poller)
 {
     brood_status status = broodi_ready();
     if (status == BROOD_OK)
         status = broodi_member_check(poller, "poller", "poller");
-    if (status == BROOD_OK && atomic_exchange_explicit(&poller->used, true, memory_order_acquire))
-        status = broodi_fail(BROOD_BUSY, "another thread uses the poller");
-    return status;
+    if (status != BROOD_OK)
+        return status;
+    if (atomic_exchange_explicit(&poller->used, true, memory_order_acquire))
+        return broodi_fail(BROOD_BUSY, "another thread uses the poller");
+    poller->cancelable = brood_os_thread_protect();
+    return BROOD_OK;
 }
 
 static void leave(brood_poller *poller)
 {
+    const int before = poller->cancelable;
     atomic_store_explicit(&poller->used, false, memory_order_release);
+    brood_os_thread_unprotect(before);
 }
 
 // Creating and destroying

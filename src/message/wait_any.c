@@ -12,6 +12,7 @@
 #include "message/waitable.h"
 #include "message/watcher.h"
 #include "os/os_clock.h"
+#include "os/os_thread.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -109,7 +110,7 @@ static brood_status wait_for_all(struct wait *wait)
     return status;
 }
 
-static brood_status wait_by_watcher(struct wait *wait)
+static brood_status open_and_wait_for_all(struct wait *wait)
 {
     brood_status status = broodi_watcher_open(&wait->watcher);
     if (status != BROOD_OK)
@@ -120,6 +121,15 @@ static brood_status wait_by_watcher(struct wait *wait)
     if (status == BROOD_OK)
         status = wait_for_all(wait);
     broodi_watcher_close(&wait->watcher);
+    return status;
+}
+
+// What the thread opens is closed, so it is not cancelled meanwhile.
+static brood_status wait_by_watcher(struct wait *wait)
+{
+    const int before = brood_os_thread_protect();
+    const brood_status status = open_and_wait_for_all(wait);
+    brood_os_thread_unprotect(before);
     return status;
 }
 

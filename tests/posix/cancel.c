@@ -462,6 +462,22 @@ static void notify(void)
     }
 }
 
+static void await_any(void)
+{
+    const brood_waitable all[] = { brood_waitable_semaphore(with.semaphore),
+                                   brood_waitable_process(with.child) };
+    if (brood_wait_any(all, 1, MEETING_PATIENCE, NULL) == BROOD_OK)
+        (void)!brood_semaphore_acquire(with.semaphore, BROOD_NOW);
+}
+
+static void await_any_by_system(void)
+{
+    const brood_waitable all[] = { brood_waitable_semaphore(with.semaphore),
+                                   brood_waitable_process(with.child) };
+    if (brood_wait_any(all, 2, MEETING_PATIENCE, NULL) == BROOD_OK)
+        (void)!brood_semaphore_acquire(with.semaphore, BROOD_NOW);
+}
+
 static void leave(void)
 {
     note("leave", 1);
@@ -472,9 +488,14 @@ static int cancel_while_blocked(void *unused)
     static const struct {
         void (*call)(void);
         void (*let_go)(void);
-    } waits[] = { { acquire_lock, release_held },           { await_event, set_event },
-                  { acquire_semaphore, release_semaphore }, { await_condition, notify },
-                  { await_barrier, await_barrier },         { join_thread, leave } };
+    } waits[] = { { acquire_lock, release_held },
+                  { await_event, set_event },
+                  { acquire_semaphore, release_semaphore },
+                  { await_condition, notify },
+                  { await_barrier, await_barrier },
+                  { await_any, release_semaphore },
+                  { await_any_by_system, release_semaphore },
+                  { join_thread, leave } };
     (void)unused;
     CHECK(make_all() == 0);
     CHECK(brood_thread_start(&with.thread, stay, NULL, 0, NULL) == BROOD_OK);

@@ -660,6 +660,12 @@ void platform_descriptors_describe(char *buffer, size_t capacity)
     closedir(directory);
 }
 
+void platform_descriptors_close(void)
+{
+    for (int descriptor = STDERR_FILENO + 1; descriptor < 1024; descriptor++)
+        (void)close(descriptor);
+}
+
 bool platform_is_ready(intptr_t native, brood_duration timeout)
 {
     struct pollfd ready = { .fd = (int)native, .events = POLLIN };

@@ -499,6 +499,10 @@ void platform_descriptors_describe(char *buffer, size_t capacity)
     buffer[0] = 0;
 }
 
+void platform_descriptors_close(void)
+{
+}
+
 bool platform_is_ready(intptr_t native, brood_duration timeout)
 {
     return WaitForSingleObject((HANDLE)native, (DWORD)(timeout / 1000000)) == WAIT_OBJECT_0;
