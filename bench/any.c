@@ -68,29 +68,76 @@ static const brood_waitable *waitables_of(const struct crowd *crowd, int party)
     return waitables;
 }
 
+// Gets the message of a queue, and puts one into a queue of the other party.
+static bool pass(const struct crowd *crowd, int party, brood_queue queue)
+{
+    const brood_queue *others = queues_of(crowd, 1 - party);
+    char byte;
+    return others && brood_queue_get(queue, &byte, 1, NULL, BROOD_NOW) == BROOD_OK &&
+           brood_queue_put(others[any_next(crowd->count)], "", 1, BROOD_NOW) == BROOD_OK;
+}
+
 static bool step(void *object, const struct visit *visit)
 {
     static _Thread_local bool ready[ANY_MANY];
     const struct crowd *crowd = object;
     const brood_queue *own = queues_of(crowd, visit->party);
-    const brood_queue *others = queues_of(crowd, 1 - visit->party);
-    char byte;
     if (brood_wait_any(waitables_of(crowd, visit->party), (size_t)crowd->count, BROOD_FOREVER,
                        ready) != BROOD_OK)
         return false;
     int at = 0;
     while (!ready[at])
         at++;
-    return brood_queue_get(own[at], &byte, 1, NULL, BROOD_NOW) == BROOD_OK &&
-           brood_queue_put(others[any_next(crowd->count)], "", 1, BROOD_NOW) == BROOD_OK;
+    return pass(crowd, visit->party, own[at]);
 }
 
-static const struct variant few = { "brood_wait_any, queues", make_few, destroy, .step = step };
-static const struct variant some = { "brood_wait_any, queues", make_some, destroy, .step = step };
-static const struct variant many = { "brood_wait_any, queues", make_many, destroy, .step = step };
+// The same by a poller, which the calling thread makes at its first step.
+
+static bool add_all(brood_poller *poller, const struct crowd *crowd, int party)
+{
+    const brood_waitable *waitables = waitables_of(crowd, party);
+    for (int i = 0; i < crowd->count; i++)
+        if (brood_poller_add(poller, waitables[i], NULL) != BROOD_OK)
+            return false;
+    return true;
+}
+
+static bool step_poller(void *object, const struct visit *visit)
+{
+    static _Thread_local brood_poller *poller;
+    static _Thread_local uint64_t block; // whose queues it has
+    const struct crowd *crowd = object;
+    brood_ready ready;
+    size_t count;
+    if (block != crowd->block.id) {
+        brood_poller_destroy(poller);
+        block = crowd->block.id;
+        if (brood_poller_create(&poller) != BROOD_OK || !add_all(poller, crowd, visit->party))
+            return false;
+    }
+    return brood_poller_wait(poller, &ready, 1, &count, BROOD_FOREVER) == BROOD_OK &&
+           pass(crowd, visit->party, (brood_queue){ ready.waitable.id });
+}
+
+#define ANY(maker)                                             \
+    {                                                          \
+        "brood_wait_any, queues", maker, destroy, .step = step \
+    }
+#define POLLER(maker)                                               \
+    {                                                               \
+        "brood_poller, queues", maker, destroy, .step = step_poller \
+    }
+
+static const struct variant few[] = { ANY(make_few), POLLER(make_few) };
+static const struct variant some[] = { ANY(make_some), POLLER(make_some) };
+static const struct variant many[] = { ANY(make_many), POLLER(make_many) };
 
 const struct variant *const *any_of_brood(enum kind kind)
 {
-    static const struct variant *const all[][2] = { { &few }, { &some }, { &many } };
+    static const struct variant *const all[][3] = {
+        { &few[0], &few[1] },
+        { &some[0], &some[1] },
+        { &many[0], &many[1] },
+    };
     return all[kind - KIND_ANY_FEW];
 }
