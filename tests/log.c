@@ -350,12 +350,14 @@ static struct {
     brood_condition condition;
     brood_condition other;
     brood_event event;
-    atomic_int result; // of the handler: 1, or the line of its first mistake
+    atomic_bool entered; // the handler
+    atomic_int result;   // of the handler: 1, or the line of its first mistake
     atomic_bool changed;
 } on;
 
 static int use_objects(void)
 {
+    atomic_store(&on.entered, true);
     CHECK(brood_event_wait(on.event, MEETING_PATIENCE) == BROOD_OK);
     CHECK(brood_event_wait((brood_event){ 1 }, BROOD_NOW) == BROOD_INVALID);
     CHECK(brood_lock_acquire(on.other_lock, MEETING_PATIENCE) == BROOD_OK);
@@ -387,6 +389,28 @@ static int wait_for_condition(void *unused)
     return 0;
 }
 
+static void find_waits(const char *text, void *found)
+{
+    bool *waits = found;
+    waits[0] = waits[0] || strstr(text, "    waits for condition ");
+    waits[1] = waits[1] || strstr(text, "    waits for event ");
+}
+
+// While the handler waits for the event, its thread is listed with the wait that the line is about:
+// it has yet to read there how that wait ended.
+static void expect_outer_wait(void)
+{
+    const int64_t deadline = brood_clock() + MEETING_PATIENCE;
+    while (!atomic_load(&on.entered) && brood_clock() < deadline)
+        brood_sleep(BROOD_MILLISECONDS(1));
+    for (int i = 0; i < 50; i++) {
+        bool waits[2] = { false, false };
+        assert_status(brood_dump(find_waits, waits), BROOD_OK);
+        assert_true(waits[0] && !waits[1]);
+        brood_sleep(BROOD_MILLISECONDS(1));
+    }
+}
+
 static void a_handler_may_use_objects_in_the_middle_of_a_wait(void **state)
 {
     (void)state;
@@ -395,9 +419,10 @@ static void a_handler_may_use_objects_in_the_middle_of_a_wait(void **state)
     assert_status(brood_condition_create(&on.condition), BROOD_OK);
     assert_status(brood_condition_create(&on.other), BROOD_OK);
     assert_status(brood_event_create(&on.event), BROOD_OK);
-    assert_status(brood_event_set(on.event), BROOD_OK);
     brood_log_set_handler(handle_wait, BROOD_LOG_DEBUG, NULL);
     brood_thread *thread = started_thread(wait_for_condition, NULL, 0);
+    expect_outer_wait();
+    assert_status(brood_event_set(on.event), BROOD_OK);
     const int64_t deadline = brood_clock() + MEETING_PATIENCE;
     while (atomic_load(&on.result) == 0 && brood_clock() < deadline)
         brood_sleep(BROOD_MILLISECONDS(5));
