@@ -1036,6 +1036,7 @@ static int use_in_copy(void *arg)
     return 0;
 }
 
+// Runs before the tests that leave a thread to be reaped: a process with threads is not copied.
 static void a_poller_belongs_to_its_process(void **state)
 {
     (void)state;
@@ -1259,13 +1260,13 @@ int main(void)
         cmocka_unit_test(a_native_object_is_waited_for),
         cmocka_unit_test(a_pipe_is_ready_while_it_has_data),
         cmocka_unit_test(bad_arguments_of_pollers_are_refused),
+        cmocka_unit_test(a_poller_belongs_to_its_process),
         cmocka_unit_test(a_poller_reports_what_is_ready),
         cmocka_unit_test(a_poller_remembers_a_pulse_between_its_calls),
         cmocka_unit_test(no_ready_thing_of_a_poller_starves),
         cmocka_unit_test(another_loop_waits_for_a_poller),
         cmocka_unit_test(a_poller_is_ready_for_what_was_ready_before),
         cmocka_unit_test(a_poller_holds_a_thread_that_was_dropped),
-        cmocka_unit_test(a_poller_belongs_to_its_process),
         cmocka_unit_test(a_poller_is_used_by_one_thread_at_a_time),
         cmocka_unit_test(waits_leave_nothing_open),
         cmocka_unit_test(killed_watchers_do_no_harm),
