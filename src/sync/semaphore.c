@@ -98,7 +98,10 @@ static bool take(const struct broodi_object *semaphore, uint32_t flag)
         return false;
     broodi_step(BROODI_STEP_SEMAPHORE_TAKEN);
     broodi_race_acquire(semaphore->slot);
-    broodi_changed(BROODI_SEMAPHORE, semaphore->slot, flag && (left & VALUE) ? 1 : 0);
+    // Only a release makes the semaphore ready: here a wake is passed on, and a thread that watches
+    // has nothing to learn.
+    if (flag && (left & VALUE))
+        broodi_changed(BROODI_SEMAPHORE, semaphore->slot, 1);
     return true;
 }
 
