@@ -44,6 +44,7 @@ endif()
 foreach(build 1 2)
   add_library(linked_${build} SHARED library/plugin.c)
   target_compile_definitions(linked_${build} PRIVATE PLUGIN_BUILD=${build})
+  target_include_directories(linked_${build} PRIVATE ${PROJECT_SOURCE_DIR}/include)
   set_target_properties(linked_${build} PROPERTIES
     PREFIX "" OUTPUT_NAME linked WINDOWS_EXPORT_ALL_SYMBOLS ON
     LIBRARY_OUTPUT_DIRECTORY ${CMAKE_CURRENT_BINARY_DIR}/linked_${build}
