@@ -74,8 +74,8 @@ static inline bool broodi_user_list_is_of(const struct broodi_user_list *list, u
 static inline uint32_t broodi_user_first(const struct broodi_user_list *list, uint64_t id)
 {
     const uint64_t first = atomic_load_explicit(&list->first, memory_order_acquire);
-    const bool is_of = first >> BROODI_SLOT_BITS == id >> BROODI_SLOT_BITS;
-    return is_of ? (uint32_t)first & BROODI_SLOT_MASK : 0;
+    const bool is_its = first >> BROODI_SLOT_BITS == id >> BROODI_SLOT_BITS;
+    return is_its ? (uint32_t)first & BROODI_SLOT_MASK : 0;
 }
 
 // The entry at `*next`, which becomes that of the next one; NULL after the last, and when the entry
