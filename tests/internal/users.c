@@ -357,6 +357,37 @@ static void the_counts_of_those_that_went_are_lost(void **state)
     destroy_object(&errand.object);
 }
 
+// A process that has not begun.
+static uint32_t prepared_process(void)
+{
+    const struct broodi_process_facts facts = { .parent = broodi_here_process(),
+                                                .origin = BROODI_ORIGIN_SPAWN,
+                                                .name = "a child" };
+    uint32_t index = BROODI_NONE;
+    return broodi_process_slot_allocate(&facts, &index) == BROOD_OK ? index : BROODI_NONE;
+}
+
+// Enters a process that never begins, and dies.
+static int start_in_vain(void *arg)
+{
+    const struct object object = opened(arg);
+    const uint32_t index = prepared_process();
+    struct broodi_user user;
+    CHECK(index != BROODI_NONE);
+    CHECK(broodi_user_enter_for(&object.board->list, object.id, 0,
+                                broodi_owner_at(BROODI_PROCESS, index), &user) == BROOD_OK);
+    platform_process_kill(brood_self_pid());
+    return 0;
+}
+
+// Adds an entry of a process that is not found dead yet: a child whose starter was killed.
+static void fill_with_dead(const struct object *object)
+{
+    brood_process *process = started_process(start_in_vain, object, sizeof *object);
+    assert_status(brood_process_join(process, MEETING_PATIENCE, NULL), BROOD_OK);
+    brood_process_drop(process);
+}
+
 // Checks are rare
 
 static uint32_t milliseconds(int64_t time)
@@ -364,22 +395,35 @@ static uint32_t milliseconds(int64_t time)
     return (uint32_t)(time / BROOD_MILLISECONDS(1));
 }
 
+// A user whose threads are not known: a child that never begins, since its starter was killed.
 static void a_list_is_checked_once_a_second(void **state)
+{
+    (void)state;
+    const struct object object = made_object();
+    struct broodi_user_list *list = &object.board->list;
+    fill_with_dead(&object);
+    const int64_t before = brood_clock();
+    atomic_store(&list->checked, milliseconds(before));
+    const bool found = broodi_users_check(list, object.id, false);
+    assert_true(!found || brood_clock() - before > BROOD_MILLISECONDS(900));
+    assert_int_equal(summary(&object), found ? KILLED : LIVE);
+    atomic_store(&list->checked, milliseconds(brood_clock() - BROOD_SECONDS(1)));
+    assert_true(found || broodi_users_check(list, object.id, false));
+    assert_int_equal(summary(&object), KILLED);
+    broodi_kind_sweep(BROODI_PROCESS);
+    destroy_object(&object);
+}
+
+static void a_list_is_checked_at_once_when_a_thread_has_died(void **state)
 {
     (void)state;
     const struct errand errand = { .object = made_object(), .end = END_BY_DEATH };
     struct broodi_user_list *list = &errand.object.board->list;
     brood_process *process = started_process(use_and_end, &errand, sizeof errand);
-    while (summary(&errand.object) == NEVER)
-        brood_sleep(BROOD_MILLISECONDS(1));
     assert_true(platform_process_ends(brood_process_pid(process)));
-    const int64_t before = brood_clock();
-    atomic_store(&list->checked, milliseconds(before));
-    const bool found = broodi_users_check(list, errand.object.id, false);
-    assert_true(!found || brood_clock() - before > BROOD_MILLISECONDS(900));
-    assert_int_equal(summary(&errand.object), found ? KILLED : LIVE);
-    atomic_store(&list->checked, milliseconds(brood_clock() - BROOD_SECONDS(1)));
-    assert_true(found || broodi_users_check(list, errand.object.id, false));
+    assert_int_equal(summary(&errand.object), LIVE);
+    atomic_store(&list->checked, milliseconds(brood_clock() - BROOD_MILLISECONDS(2)));
+    assert_true(broodi_users_check(list, errand.object.id, false));
     assert_int_equal(summary(&errand.object), KILLED);
     assert_status(brood_process_join(process, MEETING_PATIENCE, NULL), BROOD_OK);
     brood_process_drop(process);
@@ -399,16 +443,6 @@ static void the_pause_grows_to_a_second(void **state)
 }
 
 // Starters
-
-// A process that has not begun.
-static uint32_t prepared_process(void)
-{
-    const struct broodi_process_facts facts = { .parent = broodi_here_process(),
-                                                .origin = BROODI_ORIGIN_SPAWN,
-                                                .name = "a child" };
-    uint32_t index = BROODI_NONE;
-    return broodi_process_slot_allocate(&facts, &index) == BROOD_OK ? index : BROODI_NONE;
-}
 
 static void a_start_that_fails_leaves_the_list_as_it_was(void **state)
 {
@@ -447,19 +481,6 @@ static void a_child_that_dies_before_it_begins_was_a_user(void **state)
     broodi_process_slot_end(index);
     assert_int_equal(summary(&object), KILLED);
     destroy_object(&object);
-}
-
-// Enters a process that never begins, and dies.
-static int start_in_vain(void *arg)
-{
-    const struct object object = opened(arg);
-    const uint32_t index = prepared_process();
-    struct broodi_user user;
-    CHECK(index != BROODI_NONE);
-    CHECK(broodi_user_enter_for(&object.board->list, object.id, 0,
-                                broodi_owner_at(BROODI_PROCESS, index), &user) == BROOD_OK);
-    platform_process_kill(brood_self_pid());
-    return 0;
 }
 
 static void a_child_whose_starter_dies_is_no_user_for_long(void **state)
@@ -784,15 +805,6 @@ static int act_and_die(void *arg)
     return line;
 }
 
-// A list with an entry of a process that was killed and is not found dead yet: that of a guest, or
-// of a child whose starter has died.
-static void fill_with_dead(const struct object *object)
-{
-    brood_process *process = started_process(start_in_vain, object, sizeof *object);
-    assert_status(brood_process_join(process, MEETING_PATIENCE, NULL), BROOD_OK);
-    brood_process_drop(process);
-}
-
 static bool is_killed_at_step(const struct plan *plan)
 {
     brood_exit ended = { .kind = BROOD_RUNNING };
@@ -869,6 +881,7 @@ int main(void)
         cmocka_unit_test(a_process_comes_again),
         cmocka_unit_test(the_counts_of_those_that_went_are_lost),
         cmocka_unit_test(a_list_is_checked_once_a_second),
+        cmocka_unit_test(a_list_is_checked_at_once_when_a_thread_has_died),
         cmocka_unit_test(the_pause_grows_to_a_second),
         cmocka_unit_test(a_start_that_fails_leaves_the_list_as_it_was),
         cmocka_unit_test(a_child_that_dies_before_it_begins_was_a_user),
