@@ -79,6 +79,17 @@ static brood_status receive_body(const struct broodi_call *call,
     return BROOD_OK;
 }
 
+// Of several senders only one may be able to go on, while it sends in fragments. Other receivers
+// wait for the end of a message in fragments, or of what is removed instead.
+static void notify_of(const struct broodi_passage *passage, bool is_bulk)
+{
+    struct broodi_queue_slot *queue = passage->call.queue;
+    const bool is_sent = broodi_chain_load(&queue->sender) != 0;
+    broodi_queue_notify(queue, BROODI_PRODUCERS, is_bulk || is_sent ? BROODI_ALL : 1);
+    if (is_bulk && broodi_chain_load(&queue->receiver) == 0)
+        broodi_queue_notify(queue, BROODI_CONSUMERS, BROODI_ALL);
+}
+
 // Receives the message, or one fragment of it.
 static brood_status receive_some(struct broodi_passage *passage, struct broodi_receiving *receiving,
                                  broodi_owner *out_receiver)
@@ -87,14 +98,13 @@ static brood_status receive_some(struct broodi_passage *passage, struct broodi_r
     brood_status status = broodi_call_enter(call, BROODI_CONSUMERS);
     if (status != BROOD_OK)
         return status;
+    const bool is_bulk = receiving->number != 0;
     status = receive_locked(passage, receiving, out_receiver);
     broodi_call_leave(call, BROODI_CONSUMERS);
     if (status == BROOD_OK && receiving->piece)
         status = receive_body(call, receiving);
-    if (status == BROOD_BUSY)
-        broodi_queue_notify(call->queue, BROODI_PRODUCERS, BROODI_ALL);
-    else if (status == BROOD_OK && !receiving->polls)
-        broodi_queue_notify(call->queue, BROODI_PRODUCERS, 1);
+    if (status == BROOD_BUSY || (status == BROOD_OK && !receiving->polls))
+        notify_of(passage, is_bulk || status == BROOD_BUSY);
     return status;
 }
 
