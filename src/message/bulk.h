@@ -24,6 +24,8 @@
 //
 // A receiver whose time is over copies what it has into a piece, the `spill` of the queue, with the
 // message's bytes in all in `length`. The next receiver continues with it.
+//
+// tests/model/bulk.pml searches all orders of these steps.
 #ifndef BULK_H
 #define BULK_H
 
