@@ -178,7 +178,9 @@ BROOD_API brood_status brood_connection_poll(brood_connection connection, brood_
  * user again. Does nothing if the process is not a user.
  *
  * A process that passes an end on to a child, and has used it itself, leaves it: otherwise the
- * other end does not notice the end of the child.
+ * other end does not notice the end of the child. And a process whose children wait for the end of
+ * the connection leaves or closes its own end before it returns: at its end it is a user until it
+ * has joined them.
  *
  * @param connection  the end.
  * @retval BROOD_STALE            the connection was destroyed.
