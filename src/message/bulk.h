@@ -59,7 +59,6 @@ struct broodi_receiving {
     uint64_t piece;  // the reference of its body, which the thread has taken
     uint64_t number; // of the message, while it is received in fragments; 0: it is not
     size_t done;     // bytes that are in the buffer
-    bool ended;      // the thread was `receiver` and is not any more: others may be waiting for that
 };
 
 // Another thread that is sending, or receiving, a message in fragments; 0: none.

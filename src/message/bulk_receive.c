@@ -22,7 +22,6 @@ static void end_receiving(struct broodi_queue_slot *queue, struct broodi_receivi
     broodi_chain_store(&queue->receiver, 0);
     receiving->number = 0;
     receiving->done = 0;
-    receiving->ended = true;
 }
 
 // Removes the first item, a fragment that no receiver waits for.

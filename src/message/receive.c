@@ -101,9 +101,6 @@ static brood_status receive_some(struct broodi_passage *passage, struct broodi_r
     const bool is_bulk = receiving->number != 0;
     status = receive_locked(passage, receiving, out_receiver);
     broodi_call_leave(call, BROODI_CONSUMERS);
-    if (receiving->ended)
-        broodi_queue_notify(call->queue, BROODI_CONSUMERS, BROODI_ALL);
-    receiving->ended = false;
     if (status == BROOD_OK && receiving->piece)
         status = receive_body(call, receiving);
     if (status == BROOD_BUSY || (status == BROOD_OK && !receiving->polls))
