@@ -177,14 +177,15 @@ BROOD_API BROOD_NODISCARD brood_status brood_queue_reserve(brood_queue queue, si
  * @brief Puts the reserved message into the queue.
  *
  * @param queue    the queue.
- * @param message  what brood_queue_reserve() returned to this thread. After the call it is zero,
- *                 except with #BROOD_TIMEOUT, #BROOD_NO_MEMORY and #BROOD_INVALID.
+ * @param message  what brood_queue_reserve() has filled in. After the call it is zero, except with
+ *                 #BROOD_TIMEOUT, #BROOD_NO_MEMORY and #BROOD_INVALID.
  * @param size     the bytes of the message, at most those that were reserved.
  * @retval BROOD_CLOSED           the queue was closed; the reservation is gone.
  * @retval BROOD_STALE            the queue was destroyed; the reservation is gone.
  * @retval BROOD_TIMEOUT          a producer is stopped inside a put. Nothing has changed.
  * @retval BROOD_NO_MEMORY        the family's shared memory is used up. Nothing has changed.
- * @retval BROOD_INVALID          `message` was not reserved by this thread, or `size` is too large.
+ * @retval BROOD_INVALID          `message` is no reservation of this queue, or was changed, or
+ *                                `size` is too large.
  * @retval BROOD_NOT_INITIALIZED  brood_init() has not run.
  */
 BROOD_API brood_status brood_queue_commit(brood_queue queue, brood_message *message, size_t size);
@@ -192,6 +193,9 @@ BROOD_API brood_status brood_queue_commit(brood_queue queue, brood_message *mess
 /**
  * @brief Gives up the reservation, and sets `*message` to zero. Zero is no reservation: then the
  * call does nothing.
+ *
+ * If a producer is stopped inside a put, the call returns after a second, and the next producer that
+ * finds the queue full frees the memory.
  */
 BROOD_API void brood_queue_abort(brood_queue queue, brood_message *message);
 
@@ -250,7 +254,9 @@ BROOD_API brood_status brood_queue_close(brood_queue queue);
  * brood_queue_close().
  *
  * @param queue      the queue.
- * @param out_count  receives how many they were; or NULL.
+ * @param out_count  receives how many were thrown away, also with #BROOD_NO_MEMORY from a message
+ *                   that cannot be mapped: then it and those behind it stay. Or NULL.
+ * @retval BROOD_TIMEOUT  a consumer is stopped inside a get.
  */
 BROOD_API brood_status brood_queue_clear(brood_queue queue, size_t *out_count);
 

@@ -102,7 +102,11 @@ bool broodi_chain_is_reserved(struct broodi_queue_slot *queue, uint64_t referenc
 // Frees a reserved piece. False if it is not reserved.
 bool broodi_chain_cancel(struct broodi_queue_slot *queue, uint64_t reference);
 
-// Frees the reservations of dead threads, and stores in `reservations` how many are left.
+// How large a message the reserved piece is for.
+uint64_t broodi_chain_reserved_size(uint64_t reference);
+
+// Frees the reservations of dead threads, and those that were given up, and stores in
+// `reservations` how many are left.
 void broodi_chain_count_reserved(struct broodi_queue_slot *queue);
 
 // The consumer's side.
@@ -146,8 +150,9 @@ void broodi_chain_take(struct broodi_queue_slot *queue, const struct broodi_item
 // Finds a message that was taken by a thread which has died. False if there is none.
 bool broodi_chain_find_left(struct broodi_queue_slot *queue, struct broodi_item *out);
 
-// Ends the use of a message that was taken, if it still belongs to `owner`. Needs no lock. The next
-// call of broodi_chain_collect frees it.
+// Ends the use of a message that was taken, or gives up a reservation, if it still belongs to
+// `owner`. Needs no lock. The next call of broodi_chain_collect, or of broodi_chain_count_reserved,
+// frees it.
 bool broodi_chain_release(uint64_t id, uint64_t reference, uint64_t owner);
 void broodi_chain_collect(struct broodi_queue_slot *queue);
 

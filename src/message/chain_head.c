@@ -217,6 +217,11 @@ bool broodi_chain_is_reserved(struct broodi_queue_slot *queue, uint64_t referenc
            broodi_chain_load(&broodi_reference_slot(reference)->data) == owner;
 }
 
+uint64_t broodi_chain_reserved_size(uint64_t reference)
+{
+    return broodi_chain_load(&broodi_reference_slot(reference)->length);
+}
+
 bool broodi_chain_cancel(struct broodi_queue_slot *queue, uint64_t reference)
 {
     if (!broodi_pieces_find(&queue->reserved, reference))
@@ -233,8 +238,9 @@ void broodi_chain_count_reserved(struct broodi_queue_slot *queue)
     uint32_t count = 0;
     uint64_t next;
     for (uint64_t piece = broodi_chain_load(&queue->reserved); piece != 0; piece = next) {
-        next = broodi_chain_load(&broodi_reference_slot(piece)->next);
-        if (broodi_piece_is_orphan(broodi_reference_slot(piece)))
+        const struct broodi_piece_slot *slot = broodi_reference_slot(piece);
+        next = broodi_chain_load(&slot->next);
+        if (broodi_chain_load(&slot->data) == 0 || broodi_piece_is_orphan(slot))
             (void)broodi_chain_cancel(queue, piece);
         else
             count++;

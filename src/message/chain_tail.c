@@ -163,7 +163,7 @@ void broodi_chain_take(struct broodi_queue_slot *queue, const struct broodi_item
 bool broodi_chain_release(uint64_t id, uint64_t reference, uint64_t owner)
 {
     broodi_heap_hand_over();
-    return broodi_reference_is_current(reference) &&
+    return broodi_reference_is_valid(reference) && broodi_reference_is_current(reference) &&
            broodi_chain_load(&broodi_reference_slot(reference)->object) == id &&
            atomic_compare_exchange_strong_explicit(&broodi_reference_slot(reference)->data, &owner,
                                                    0, memory_order_acq_rel, memory_order_relaxed);

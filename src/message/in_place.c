@@ -14,6 +14,9 @@
 
 enum { REFERENCE, OWNER };
 
+// With a producer that is stopped while it holds the lock.
+static const brood_duration patience = BROOD_SECONDS(1);
+
 static void fill(brood_message *message, uint64_t reference, size_t size)
 {
     *message = (brood_message){ .data = broodi_reference_data(reference),
@@ -86,6 +89,8 @@ static brood_status commit_locked(const struct broodi_call *call, const brood_me
     const uint64_t reference = message->internal[REFERENCE];
     if (!broodi_chain_is_reserved(call->queue, reference, message->internal[OWNER]))
         return broodi_fail(BROOD_INVALID, "message is not reserved");
+    if (size > broodi_chain_reserved_size(reference))
+        return broodi_fail(BROOD_INVALID, "size is above that of the reservation");
     if (!broodi_queue_is_closed(call->queue))
         return broodi_chain_append_piece(call->queue, call->id, reference, size);
     (void)broodi_chain_cancel(call->queue, reference);
@@ -97,11 +102,7 @@ static brood_status commit(brood_queue queue, const brood_message *message, size
     struct broodi_call call;
     if (!message)
         return broodi_fail(BROOD_INVALID, "message is NULL");
-    brood_status status = broodi_call_begin(&call, queue, BROOD_SECONDS(1));
-    if (status == BROOD_OK && size > message->size)
-        status = broodi_fail(BROOD_INVALID, "size is above that of the reservation");
-    if (status == BROOD_OK)
-        status = broodi_call_enter(&call, BROODI_PRODUCERS);
+    brood_status status = broodi_call_open(&call, queue, BROODI_PRODUCERS, patience);
     if (status != BROOD_OK)
         return status;
     status = commit_locked(&call, message, size);
@@ -128,16 +129,26 @@ static void abort_locked(const struct broodi_call *call, const brood_message *me
     broodi_chain_count_reserved(call->queue);
 }
 
-void brood_queue_abort(brood_queue queue, brood_message *message)
+// If the lock cannot be acquired, the next producer that finds the queue full frees the piece.
+static void abort_message(brood_queue queue, const brood_message *message)
 {
     struct broodi_call call;
-    if (!message || message->internal[REFERENCE] == 0)
-        return;
-    if (broodi_call_open(&call, queue, BROODI_PRODUCERS, BROOD_FOREVER) == BROOD_OK) {
+    const brood_status status = broodi_call_open(&call, queue, BROODI_PRODUCERS, patience);
+    if (status == BROOD_OK) {
         abort_locked(&call, message);
         broodi_call_leave(&call, BROODI_PRODUCERS);
         broodi_queue_notify(call.queue, BROODI_PRODUCERS, 1);
+    } else if (status == BROOD_TIMEOUT || status == BROOD_NO_MEMORY) {
+        (void)broodi_chain_release(queue.id, message->internal[REFERENCE],
+                                   message->internal[OWNER]);
     }
+}
+
+void brood_queue_abort(brood_queue queue, brood_message *message)
+{
+    if (!message || message->internal[REFERENCE] == 0)
+        return;
+    abort_message(queue, message);
     memset(message, 0, sizeof *message);
 }
 

@@ -162,7 +162,7 @@ static inline void broodi_pieces_push(_Atomic uint64_t *list, uint64_t reference
     broodi_chain_store(list, reference);
 }
 
-// Whether the thread that had the piece has died. A piece with owner 0 was released.
+// Whether the thread that had the piece has died. A piece with owner 0 was released, or given up.
 static inline bool broodi_piece_is_orphan(const struct broodi_piece_slot *piece)
 {
     const broodi_owner owner = broodi_chain_load(&piece->data);

@@ -105,16 +105,17 @@ brood_status brood_queue_close(brood_queue queue)
 static brood_status clear(brood_queue queue, size_t *out_count)
 {
     struct broodi_call call;
-    const brood_status status = broodi_call_open(&call, queue, BROODI_CONSUMERS, patience);
+    uint32_t removed;
+    brood_status status = broodi_call_open(&call, queue, BROODI_CONSUMERS, patience);
     if (status != BROOD_OK)
         return status;
-    const uint32_t removed = broodi_queue_remove_all(call.queue);
+    status = broodi_queue_remove_all(call.queue, &removed);
     broodi_call_leave(&call, BROODI_CONSUMERS);
     if (removed > 0)
         broodi_queue_notify(call.queue, BROODI_PRODUCERS, removed);
     if (out_count)
         *out_count = removed;
-    return BROOD_OK;
+    return status;
 }
 
 brood_status brood_queue_clear(brood_queue queue, size_t *out_count)

@@ -23,9 +23,9 @@ brood_status broodi_queue_make(const struct broodi_queue_form *form, uint64_t *o
 // with nothing changed, with BROOD_TIMEOUT, BROOD_DEADLOCK, BROOD_NO_MEMORY, BROOD_NO_RESOURCES.
 brood_status broodi_queue_end(struct broodi_call *call);
 
-// Removes all messages that there are at the beginning, and returns how many. The caller holds the
-// consumers' lock.
-uint32_t broodi_queue_remove_all(struct broodi_queue_slot *queue);
+// Removes all messages that there are at the beginning, and returns in `out_count` how many. If the
+// call fails, with BROOD_NO_MEMORY, the others stay. The caller holds the consumers' lock.
+brood_status broodi_queue_remove_all(struct broodi_queue_slot *queue, uint32_t *out_count);
 
 // Frees the queues whose creator or destroyer has died, and the directions of connections that do
 // not exist any more.

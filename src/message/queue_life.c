@@ -57,16 +57,17 @@ brood_status broodi_queue_make(const struct broodi_queue_form *form, uint64_t *o
 
 // Ending
 
-uint32_t broodi_queue_remove_all(struct broodi_queue_slot *queue)
+brood_status broodi_queue_remove_all(struct broodi_queue_slot *queue, uint32_t *out_count)
 {
     struct broodi_item item;
     const uint32_t most = broodi_chain_count(queue) + 1; // one may be published and not counted
-    uint32_t removed = 0;
-    while (removed < most && broodi_chain_first(queue, &item) == BROOD_OK) {
+    brood_status status = BROOD_OK;
+    *out_count = 0;
+    while (*out_count < most && (status = broodi_chain_first(queue, &item)) == BROOD_OK) {
         broodi_chain_remove(queue, &item, 1);
-        removed++;
+        ++*out_count;
     }
-    return removed;
+    return status == BROOD_NOT_FOUND ? BROOD_OK : status;
 }
 
 brood_status broodi_queue_end(struct broodi_call *call)

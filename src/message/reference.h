@@ -20,6 +20,12 @@ static inline struct broodi_piece_slot *broodi_reference_slot(broodi_reference r
     return broodi_piece_at((uint32_t)reference);
 }
 
+// Whether the slot exists: a reference that came from the program may be anything.
+static inline bool broodi_reference_is_valid(broodi_reference reference)
+{
+    return (uint32_t)reference < broodi_slot_limit(BROODI_PIECE);
+}
+
 static inline bool broodi_reference_is_current(broodi_reference reference)
 {
     return broodi_generation(broodi_word_load(&broodi_reference_slot(reference)->state)) ==
