@@ -17,7 +17,7 @@ set(BROOD_CORE_SOURCES
   memory/block.c memory/gap.c memory/heap_lock.c memory/mapping.c memory/piece.c
   memory/registry.c memory/section.c memory/sweep.c
   message/call.c message/chain.c message/chain_head.c message/chain_tail.c message/get.c
-  message/in_place.c message/put.c message/queue.c message/queue_life.c message/user_entry.c
+  message/holding.c message/in_place.c message/joinable.c message/put.c message/queue.c message/queue_life.c message/user_entry.c
   message/users.c message/users_gone.c
   message/connection.c message/end.c message/passage.c message/receive.c message/send.c
   message/poller.c message/wait_any.c message/waitable.c message/watcher.c message/bulk_receive.c

@@ -21,6 +21,9 @@
  *   messages between take and release processes each of them at least once;
  * - a message may also name a brood_block, which is then not copied at all.
  *
+ * A queue of brood_queue_create_joinable() also counts which messages are done:
+ * brood_queue_task_done(), brood_queue_join().
+ *
  * When a process is killed in one of these calls, its message is in the queue as a whole or not at
  * all, and no other thread waits for longer than a second because of it. A queue needs memory only
  * for the messages that are in it.
@@ -65,6 +68,20 @@ typedef struct brood_queue {
  */
 BROOD_API BROOD_NODISCARD brood_status brood_queue_create(brood_queue *out, size_t capacity,
                                                           size_t message_size);
+
+/**
+ * @brief Creates an empty queue that also knows which messages are done: see brood_queue_join().
+ *
+ * Each get of such a queue counts the messages for the calling process, which calls
+ * brood_queue_task_done() once for each of them. Returns the same statuses as brood_queue_create().
+ *
+ * @param out           receives the queue.
+ * @param capacity      as for brood_queue_create().
+ * @param message_size  as for brood_queue_create().
+ */
+BROOD_API BROOD_NODISCARD brood_status brood_queue_create_joinable(brood_queue *out,
+                                                                   size_t capacity,
+                                                                   size_t message_size);
 
 /**
  * @brief Puts a copy of a message into the queue, and waits while the queue is full.
@@ -194,8 +211,8 @@ BROOD_API brood_status brood_queue_commit(brood_queue queue, brood_message *mess
  * @brief Gives up the reservation, and sets `*message` to zero. Zero is no reservation: then the
  * call does nothing.
  *
- * If a producer is stopped inside a put, the call returns after a second, and the next producer that
- * finds the queue full frees the memory.
+ * If a producer is stopped inside a put, the call returns after a second, and the next producer
+ * that finds the queue full frees the memory.
  */
 BROOD_API void brood_queue_abort(brood_queue queue, brood_message *message);
 
@@ -250,8 +267,8 @@ BROOD_API brood_status brood_queue_count(brood_queue queue, size_t *out);
 BROOD_API brood_status brood_queue_close(brood_queue queue);
 
 /**
- * @brief Throws away the messages that are in the queue. Returns the same statuses as
- * brood_queue_close().
+ * @brief Throws away the messages that are in the queue; in a joinable queue they count as done.
+ * Returns the same statuses as brood_queue_close().
  *
  * @param queue      the queue.
  * @param out_count  receives how many were thrown away, also with #BROOD_NO_MEMORY from a message
@@ -259,6 +276,41 @@ BROOD_API brood_status brood_queue_close(brood_queue queue);
  * @retval BROOD_TIMEOUT  a consumer is stopped inside a get.
  */
 BROOD_API brood_status brood_queue_clear(brood_queue queue, size_t *out_count);
+
+/**
+ * @brief Calls a message done that a thread of this process has got or taken, whichever it is.
+ *
+ * @param queue  a joinable queue.
+ * @retval BROOD_INVALID          this process has called as many messages done as it got, or
+ *                                `queue` is not a queue of this family.
+ * @retval BROOD_WRONG_STATE      the queue is not joinable.
+ * @retval BROOD_STALE            the queue was destroyed.
+ * @retval BROOD_NO_RESOURCES     this process is new to brood, and there is no slot for it.
+ * @retval BROOD_NOT_INITIALIZED  brood_init() has not run.
+ */
+BROOD_API brood_status brood_queue_task_done(brood_queue queue);
+
+/**
+ * @brief Waits until the queue is empty and each message that was got is done.
+ *
+ * If a process ends, in whatever way, before it has called its messages done, these count as done
+ * from then on, and one call of brood_queue_join() returns #BROOD_PEER_DIED: one that waits, or the
+ * next. A call after that waits for the rest. A message that a dead thread had taken, and not
+ * released, is not lost: it is delivered again, and is not done before that. Messages that
+ * brood_queue_clear() throws away are done.
+ *
+ * @param queue    a joinable queue.
+ * @param timeout  how long to wait.
+ * @retval BROOD_TIMEOUT          messages are still not done.
+ * @retval BROOD_PEER_DIED        messages were lost with a process that has ended.
+ * @retval BROOD_WRONG_STATE      the queue is not joinable.
+ * @retval BROOD_STALE            the queue was destroyed, before the call or during it.
+ * @retval BROOD_INVALID          `queue` is not a queue of this family.
+ * @retval BROOD_NO_RESOURCES     the calling thread is new to brood, and there is no slot for it.
+ * @retval BROOD_DEADLOCK         the call interrupts another one for the same queue in this thread.
+ * @retval BROOD_NOT_INITIALIZED  brood_init() has not run.
+ */
+BROOD_API BROOD_NODISCARD brood_status brood_queue_join(brood_queue queue, brood_duration timeout);
 
 /**
  * @brief Destroys the queue with its messages: every copy of the handle is stale from now on, and

@@ -328,6 +328,7 @@ struct broodi_piece_slot {
 
 // A queue; see chain.h for what its fields are. Each group of fields has a cache line of its own:
 // those that stay the same, those of producers, those of consumers, and the words to wait for.
+// (Those of joinable queues are beside the others.)
 struct broodi_queue_slot {
     broodi_word state;         // low: see queue.c
     _Atomic uint64_t largest;  // bytes of the largest message
@@ -335,9 +336,10 @@ struct broodi_queue_slot {
     _Atomic uint32_t segment;  // bytes
     // The handle of the connection of which the queue is one direction; 0: a queue of the program.
     _Atomic uint64_t connection;
-    _Atomic uint32_t unit; // 0: a message counts as 1; else as 1 more than its bytes >> unit
-    uint32_t unused;
-    uint64_t reserved_sizes[3];
+    _Atomic uint32_t unit;     // 0: a message counts as 1; else as 1 more than its bytes >> unit
+    _Atomic uint32_t joinable; // 1: see holding.h
+    struct broodi_user_list consumers; // of a joinable queue
+    uint64_t reserved_sizes[1];
 
     _Atomic uint64_t head;
     _Atomic uint64_t first; // the place of the first record of all
@@ -354,11 +356,21 @@ struct broodi_queue_slot {
     _Atomic uint64_t removed;
     _Atomic uint64_t removed_at;
     _Atomic uint64_t taken; // a list of pieces
-    // A large message that is received in fragments; see bulk.h.
-    _Atomic broodi_owner receiver;
-    _Atomic uint64_t receiving;
-    _Atomic uint64_t received;
-    _Atomic uint64_t spill;
+    union {
+        // A large message that is received in fragments; see bulk.h.
+        struct {
+            _Atomic broodi_owner receiver;
+            _Atomic uint64_t receiving;
+            _Atomic uint64_t received;
+        };
+        // Of a joinable queue, which has no fragments; see holding.h.
+        struct {
+            _Atomic uint64_t holding;
+            _Atomic uint64_t holding_at;
+            _Atomic uint64_t lost; // 1: messages were lost that no entry counts
+        };
+    };
+    _Atomic uint64_t spill; // likewise of a message in fragments
 
     broodi_word items;
     uint32_t unused_items;
@@ -366,7 +378,10 @@ struct broodi_queue_slot {
     broodi_word room;
     uint32_t unused_room;
     _Atomic uint32_t room_watched;
-    uint64_t reserved_words[4];
+    broodi_word joined; // of a joinable queue: for threads that join
+    uint32_t unused_joined;
+    _Atomic uint32_t joined_watched;
+    uint64_t reserved_words[2];
 };
 
 // A connection; see connection.c. The first end is 0, the second 1.

@@ -76,6 +76,8 @@
     STEP(QUEUE_REMOVED, "the tail was moved, and no producer woken")                               \
     STEP(QUEUE_TAKEN, "a consumer has taken a piece, and has not moved the tail")                  \
     STEP(QUEUE_UNLINKED, "a released piece was unlinked, and not freed")                           \
+    STEP(QUEUE_HOLDING, "a consumer noted that it will count messages, and has not removed them")  \
+    STEP(QUEUE_HELD, "messages were counted as their consumer's, or named it, and the next not")   \
     STEP(QUEUE_ANNOUNCED, "a waiter for a queue set its flag, and does not wait yet")              \
     STEP(QUEUE_TOLD, "a waiter's flag was cleared, and the waiter not woken")                      \
     STEP(QUEUE_CLOSED, "a queue was closed, and its waiters not woken")                            \

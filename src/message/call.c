@@ -9,6 +9,7 @@
 #include "base/step.h"
 #include "memory/heap_lock.h"
 #include "message/chain.h"
+#include "message/holding.h"
 #include "os/os_clock.h"
 #include "sync/lock.h"
 #include "sync/object.h"
@@ -53,6 +54,7 @@ static brood_status repair(struct broodi_queue_slot *queue, enum broodi_side sid
     if (side == BROODI_PRODUCERS)
         return broodi_chain_repair_head(queue);
     broodi_chain_repair_tail(queue);
+    broodi_holding_repair(queue);
     return BROOD_OK;
 }
 
@@ -105,9 +107,11 @@ bool broodi_queue_is_closed(const struct broodi_queue_slot *queue)
 static void finish_locked(struct broodi_queue_slot *queue)
 {
     const uint64_t state = broodi_word_load(&queue->state);
-    if (broodi_slot_is_live(state) && (broodi_low(state) & BROODI_QUEUE_ENDING) &&
-        broodi_chain_free(queue) == BROOD_OK)
-        (void)broodi_slot_free(BROODI_QUEUE, broodi_slot_index(BROODI_QUEUE, queue), state);
+    if (!broodi_slot_is_live(state) || !(broodi_low(state) & BROODI_QUEUE_ENDING) ||
+        broodi_chain_free(queue) != BROOD_OK)
+        return;
+    broodi_holding_free(queue, broodi_handle_of(BROODI_QUEUE, index_of(queue)));
+    (void)broodi_slot_free(BROODI_QUEUE, broodi_slot_index(BROODI_QUEUE, queue), state);
 }
 
 void broodi_queue_finish(struct broodi_queue_slot *queue)
@@ -156,6 +160,8 @@ brood_status broodi_call_open(struct broodi_call *call, brood_queue queue, enum 
 
 broodi_word *broodi_queue_word(struct broodi_queue_slot *queue, enum broodi_side side)
 {
+    if (side == BROODI_JOINERS)
+        return &queue->joined;
     return side == BROODI_PRODUCERS ? &queue->room : &queue->items;
 }
 
@@ -189,9 +195,17 @@ void broodi_queue_notify(struct broodi_queue_slot *queue, enum broodi_side side,
     notify(broodi_queue_word(queue, side), count);
 }
 
+void broodi_queue_notify_done(const struct broodi_call *call)
+{
+    broodi_fence_after_swap();
+    if ((broodi_low(broodi_word_load(&call->queue->joined)) & WAITERS) &&
+        broodi_holding_is_done(call->queue, call->id))
+        broodi_queue_notify(call->queue, BROODI_JOINERS, BROODI_ALL);
+}
+
 void broodi_queue_notify_all(struct broodi_queue_slot *queue)
 {
-    for (enum broodi_side side = BROODI_PRODUCERS; side <= BROODI_CONSUMERS; side++) {
+    for (enum broodi_side side = BROODI_PRODUCERS; side <= BROODI_JOINERS; side++) {
         (void)announce(broodi_queue_word(queue, side)); // so that the word changes in any case
         notify(broodi_queue_word(queue, side), BROODI_ALL);
     }
@@ -216,7 +230,9 @@ bool broodi_queue_has_room(const struct broodi_queue_slot *queue)
 // Whether a call on this side would not wait, as far as can be seen without the lock.
 static bool is_ready(const struct broodi_call *call, enum broodi_side side)
 {
-    if (!broodi_call_is_current(call) || broodi_queue_is_closed(call->queue))
+    if (!broodi_call_is_current(call))
+        return true;
+    if (side != BROODI_JOINERS && broodi_queue_is_closed(call->queue))
         return true;
     if (call->is_ready)
         return call->is_ready(call);
@@ -277,7 +293,7 @@ static brood_status wait_for(struct broodi_call *call, enum broodi_side side)
     broodi_word *word = broodi_queue_word(call->queue, side);
     if (time_left(call) == 0)
         return BROOD_TIMEOUT;
-    if (spin(call, side))
+    if (side != BROODI_JOINERS && spin(call, side))
         return BROOD_OK;
     const uint64_t state = announce(word);
     broodi_step(BROODI_STEP_QUEUE_ANNOUNCED);
@@ -289,10 +305,10 @@ static brood_status wait_for(struct broodi_call *call, enum broodi_side side)
     return BROOD_OK;
 }
 
-// For a call that has waited: lets another one go on.
+// For a call that has waited: lets another one go on. The threads that join are all woken at once.
 static void pass_on(const struct broodi_call *call, enum broodi_side side)
 {
-    if (!call->waited)
+    if (!call->waited || side == BROODI_JOINERS)
         return;
     (void)announce(broodi_queue_word(call->queue, side));
     if (is_ready(call, side))
@@ -347,6 +363,16 @@ brood_status broodi_queue_first(const struct broodi_call *call, struct broodi_it
     if (broodi_chain_find_left(call->queue, out))
         return BROOD_OK;
     return closed ? BROOD_CLOSED : BROOD_NOT_FOUND;
+}
+
+void broodi_queue_take(const struct broodi_call *call, const struct broodi_item *item,
+                       uint64_t copy)
+{
+    const uint64_t piece = item->piece ? item->piece : copy;
+    if (item->place == 0)
+        broodi_holding_pass(call->queue, call->id, piece);
+    broodi_chain_take(call->queue, item, copy);
+    broodi_holding_take(call->queue, &call->user, piece);
 }
 
 void broodi_queue_collect(struct broodi_queue_slot *queue)

@@ -25,6 +25,7 @@
 #define CALL_H
 
 #include "arena/slots.h"
+#include "message/users.h"
 
 #include <brood/queue.h>
 #include <stdbool.h>
@@ -35,8 +36,9 @@
 #define BROODI_QUEUE_ENDING UINT32_C(2) // the queue is destroyed, and its memory is being freed
 #define BROODI_QUEUE_NEW UINT32_C(4)    // the queue is being created
 
-// Who waits for what: producers for room, consumers for items. Each side has a lock of its own.
-enum broodi_side { BROODI_PRODUCERS, BROODI_CONSUMERS };
+// Who waits for what: producers for room, consumers for items. Each side has a lock of its own. In
+// a joinable queue (holding.h) other threads wait, too, and use the consumers' lock.
+enum broodi_side { BROODI_PRODUCERS, BROODI_CONSUMERS, BROODI_JOINERS };
 
 struct broodi_call {
     uint64_t id;
@@ -44,12 +46,14 @@ struct broodi_call {
     brood_duration timeout;
     int64_t deadline; // 0 until the call has to wait: one for all of its waits
     bool waited;      // the call has set WAITERS
-    // For a direction of a connection. A thread whose end ends a wait, too, or BROODI_NONE; an
-    // attempt sets it before it returns BROOD_NOT_FOUND.
+    // Of a joinable queue, in a get: the entry of this process.
+    struct broodi_user user;
+    // A thread whose end ends a wait, too, or BROODI_NONE; an attempt sets it before it returns
+    // BROOD_NOT_FOUND.
     uint32_t holder;
     int64_t nap; // ns that a wait may take; likewise
-    // For a direction of a connection: whether the call would not wait. NULL: that is so if the
-    // queue is closed, or has room or items.
+    // For a direction of a connection, and for a join: whether the call would not wait. NULL: that
+    // is so if the queue is closed, or has room or items.
     bool (*is_ready)(const struct broodi_call *call);
 };
 
@@ -104,6 +108,10 @@ broodi_word *broodi_queue_word(struct broodi_queue_slot *queue, enum broodi_side
 // has released the lock since.
 void broodi_queue_notify(struct broodi_queue_slot *queue, enum broodi_side side, uint32_t count);
 
+// For a call that has made messages of a joinable queue done: wakes the threads that join if all
+// messages are.
+void broodi_queue_notify_done(const struct broodi_call *call);
+
 // Wakes all that wait: the queue was closed or destroyed.
 void broodi_queue_notify_all(struct broodi_queue_slot *queue);
 
@@ -119,6 +127,11 @@ brood_status broodi_queue_check_size(const struct broodi_call *call, size_t size
 // consumers' lock. BROOD_NOT_FOUND: there is none; BROOD_CLOSED: and there will be none.
 struct broodi_item;
 brood_status broodi_queue_first(const struct broodi_call *call, struct broodi_item *out);
+
+// Takes this message for the calling thread: its body, or the piece `copy` that contains it. The
+// caller holds the consumers' lock.
+void broodi_queue_take(const struct broodi_call *call, const struct broodi_item *item,
+                       uint64_t copy);
 
 // Frees what consumers have released, of whichever queue has the slot. If the lock cannot be
 // acquired soon, the next consumer does so.

@@ -196,7 +196,8 @@ bool broodi_chain_find_left(struct broodi_queue_slot *queue, struct broodi_item 
         if (!broodi_piece_is_orphan(broodi_reference_slot(piece)))
             continue;
         *out =
-            (struct broodi_item){ .size = broodi_chain_load(&broodi_reference_slot(piece)->length),
+            (struct broodi_item){ .size = broodi_chain_load(&broodi_reference_slot(piece)->length) &
+                                          BROODI_LENGTH_MASK,
                                   .piece = piece };
         return true;
     }

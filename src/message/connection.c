@@ -228,12 +228,13 @@ static brood_status close_sending(const struct broodi_end *end)
 static void discard_received(const struct broodi_end *end)
 {
     struct broodi_call call;
+    uint32_t removed;
     const uint64_t direction =
         atomic_load_explicit(&end->slot->directions[!end->number], memory_order_relaxed);
     if (!direction || broodi_call_begin_any(&call, direction, BROOD_NOW) != BROOD_OK ||
         broodi_call_enter(&call, BROODI_CONSUMERS) != BROOD_OK)
         return;
-    (void)broodi_queue_remove_all(call.queue);
+    (void)broodi_queue_remove_all(call.queue, &removed);
     broodi_call_leave(&call, BROODI_CONSUMERS);
 }
 

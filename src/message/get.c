@@ -6,6 +6,7 @@
 #include "base/step.h"
 #include "message/call.h"
 #include "message/chain.h"
+#include "message/holding.h"
 
 #include <brood/queue.h>
 #include <string.h>
@@ -44,7 +45,9 @@ static void get_inline(const struct broodi_call *call, struct getting *getting,
         copy_out(getting, &last, broodi_chain_data(&last));
     }
     broodi_step(BROODI_STEP_QUEUE_READ);
+    broodi_holding_begin(call->queue, &call->user);
     broodi_chain_remove(call->queue, &last, (uint32_t)getting->done);
+    broodi_holding_end(call->queue, &call->user, (uint32_t)getting->done);
 }
 
 // The caller holds the consumers' lock.
@@ -64,7 +67,7 @@ static brood_status get_locked(const struct broodi_call *call, struct getting *g
     getting->body = broodi_chain_data(&item);
     if (!getting->body)
         return broodi_fail(BROOD_NO_MEMORY, "the message cannot be mapped");
-    broodi_chain_take(call->queue, &item, 0);
+    broodi_queue_take(call, &item, 0);
     getting->item = item;
     return BROOD_OK;
 }
@@ -108,6 +111,8 @@ static brood_status get(brood_queue queue, struct getting *getting, brood_durati
     brood_status status = broodi_call_begin(&call, queue, timeout);
     if (status == BROOD_OK && ((!getting->buffer && getting->stride > 0) || getting->most == 0))
         status = broodi_fail(BROOD_INVALID, getting->most ? "buffer is NULL" : "most is 0");
+    if (status == BROOD_OK)
+        status = broodi_holding_enter(call.queue, call.id, &call.user);
     return status == BROOD_OK ? broodi_call_repeat(&call, BROODI_CONSUMERS, get_some, getting)
                               : status;
 }

@@ -7,6 +7,7 @@
 #include "base/fail.h"
 #include "message/call.h"
 #include "message/chain.h"
+#include "message/holding.h"
 #include "message/reference.h"
 
 #include <brood/queue.h>
@@ -165,7 +166,7 @@ static brood_status take_copy(const struct broodi_call *call, const struct brood
         return status;
     if (size > 0)
         memcpy(broodi_reference_data(piece), broodi_chain_data(item), size);
-    broodi_chain_take(call->queue, item, piece);
+    broodi_queue_take(call, item, piece);
     fill(out, piece, size);
     return BROOD_OK;
 }
@@ -180,7 +181,7 @@ static brood_status take_locked(const struct broodi_call *call, brood_message *o
         return take_copy(call, &item, out);
     if (!broodi_chain_data(&item))
         return broodi_fail(BROOD_NO_MEMORY, "the message cannot be mapped");
-    broodi_chain_take(call->queue, &item, 0);
+    broodi_queue_take(call, &item, 0);
     fill(out, item.piece, (size_t)item.size);
     return BROOD_OK;
 }
@@ -202,7 +203,9 @@ static brood_status take(brood_queue queue, brood_message *out, brood_duration t
     struct broodi_call call;
     if (!out)
         return broodi_fail(BROOD_INVALID, "out is NULL");
-    const brood_status status = broodi_call_begin(&call, queue, timeout);
+    brood_status status = broodi_call_begin(&call, queue, timeout);
+    if (status == BROOD_OK)
+        status = broodi_holding_enter(call.queue, call.id, &call.user);
     return status == BROOD_OK ? broodi_call_repeat(&call, BROODI_CONSUMERS, take_once, out)
                               : status;
 }

@@ -15,8 +15,12 @@ enum {
     BROODI_ITEM_HEADER = 8,
     BROODI_SEGMENT_HEADER = 16,                     // at the beginning of a segment: its reference
     BROODI_LINK_SIZE = 16,                          // of the item that leads to the next segment
+    BROODI_HOLDER_AT = 36,                          // of a taken piece's `length`: see holding.c
     BROODI_INLINE_MOST = 8192 - BROODI_ITEM_HEADER, // larger messages have a body
 };
+
+// The bytes of a taken message, in the `length` of its piece.
+#define BROODI_LENGTH_MASK ((UINT64_C(1) << BROODI_HOLDER_AT) - 1)
 
 enum broodi_item_kind {
     BROODI_ITEM_MESSAGE = 1,

@@ -20,6 +20,7 @@
 #include "base/step.h"
 #include "message/call.h"
 #include "message/chain.h"
+#include "message/holding.h"
 
 // The library's own patience with a holder of a lock.
 static const brood_duration patience = BROOD_SECONDS(1);
@@ -49,17 +50,23 @@ static brood_status check(const brood_queue *out, size_t capacity, size_t messag
                              message_size, most);
 }
 
-static brood_status create(brood_queue *out, size_t capacity, size_t message_size)
+static brood_status create(brood_queue *out, size_t capacity, size_t message_size, bool joinable)
 {
     const struct broodi_queue_form form = { .capacity = (uint32_t)capacity,
-                                            .largest = message_size };
+                                            .largest = message_size,
+                                            .joinable = joinable };
     const brood_status status = check(out, capacity, message_size);
     return status == BROOD_OK ? broodi_queue_make(&form, &out->id) : status;
 }
 
 brood_status brood_queue_create(brood_queue *out, size_t capacity, size_t message_size)
 {
-    return broodi_answer("brood_queue_create", create(out, capacity, message_size));
+    return broodi_answer("brood_queue_create", create(out, capacity, message_size, false));
+}
+
+brood_status brood_queue_create_joinable(brood_queue *out, size_t capacity, size_t message_size)
+{
+    return broodi_answer("brood_queue_create_joinable", create(out, capacity, message_size, true));
 }
 
 // Counting, closing and clearing
@@ -113,6 +120,8 @@ static brood_status clear(brood_queue queue, size_t *out_count)
     broodi_call_leave(&call, BROODI_CONSUMERS);
     if (removed > 0)
         broodi_queue_notify(call.queue, BROODI_PRODUCERS, removed);
+    if (removed > 0 && broodi_queue_is_joinable(call.queue))
+        broodi_queue_notify_done(&call);
     if (out_count)
         *out_count = removed;
     return status;

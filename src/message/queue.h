@@ -6,6 +6,7 @@
 #include "message/call.h"
 
 #include <brood/status.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 // What a queue is created with; see struct broodi_queue_slot.
@@ -14,6 +15,7 @@ struct broodi_queue_form {
     uint32_t unit;
     uint64_t largest;
     uint64_t connection;
+    bool joinable;
 };
 
 // Creates a queue. Fails as broodi_slot_allocate.
@@ -26,6 +28,9 @@ brood_status broodi_queue_end(struct broodi_call *call);
 // Removes all messages that there are at the beginning, and returns in `out_count` how many. If the
 // call fails, with BROOD_NO_MEMORY, the others stay. The caller holds the consumers' lock.
 brood_status broodi_queue_remove_all(struct broodi_queue_slot *queue, uint32_t *out_count);
+
+// For users.h: a consumer of a joinable queue has gone. Wakes the threads that join.
+void broodi_queue_consumer_gone(uint64_t id, uint32_t number);
 
 // Frees the queues whose creator or destroyer has died, and the directions of connections that do
 // not exist any more.

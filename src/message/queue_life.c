@@ -6,6 +6,7 @@
 #include "arena/self.h"
 #include "base/step.h"
 #include "message/chain.h"
+#include "message/holding.h"
 #include "message/queue.h"
 #include "sync/lock.h"
 
@@ -51,6 +52,7 @@ brood_status broodi_queue_make(const struct broodi_queue_form *form, uint64_t *o
     broodi_chain_prepare(queue, form->capacity, form->largest, form->unit);
     atomic_store_explicit(&queue->connection, form->connection, memory_order_relaxed);
     *out_id = broodi_handle_of(BROODI_QUEUE, index);
+    broodi_holding_prepare(queue, *out_id, form->joinable);
     (void)broodi_word_swap(&queue->state, state, 0);
     return BROOD_OK;
 }

@@ -192,4 +192,5 @@ const broodi_sweep broodi_sweeps[BROODI_KINDS] = {
 
 const broodi_user_gone broodi_users_gone[BROODI_HANDLE_KINDS] = {
     [BROODI_CONNECTION] = broodi_connection_user_gone,
+    [BROODI_QUEUE] = broodi_queue_consumer_gone,
 };

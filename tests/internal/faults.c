@@ -797,12 +797,13 @@ static brood_status take_small(brood_queue queue)
     return status;
 }
 
-static brood_status use_queue(void)
+static brood_status use_queue_of_a_kind(bool joinable)
 {
     static unsigned char data[MESSAGE];
     static const size_t sizes[] = { 100, 100000, sizeof data };
     brood_queue queue = { 0 };
-    brood_status status = brood_queue_create(&queue, 10, sizeof data);
+    brood_status status = joinable ? brood_queue_create_joinable(&queue, 10, sizeof data)
+                                   : brood_queue_create(&queue, 10, sizeof data);
     if (status != BROOD_OK)
         return status;
     for (size_t i = 0; i < sizeof sizes / sizeof sizes[0] && status == BROOD_OK; i++) {
@@ -816,6 +817,16 @@ static brood_status use_queue(void)
     return status;
 }
 
+static brood_status use_queue(void)
+{
+    return use_queue_of_a_kind(false);
+}
+
+static brood_status use_joinable_queue(void)
+{
+    return use_queue_of_a_kind(true);
+}
+
 static brood_status use_queue_elsewhere(void)
 {
     return in_fresh_thread(use_queue);
@@ -826,6 +837,7 @@ static void a_queue_that_fails_leaves_nothing(void **state)
     (void)state;
     const struct scenario scenarios[] = {
         { .name = "queues", .run = use_queue, .allowed = { BROOD_NO_MEMORY } },
+        { .name = "joinable queues", .run = use_joinable_queue, .allowed = { BROOD_NO_MEMORY } },
         { .name = "queues of a new thread",
           .run = use_queue_elsewhere,
           .allowed = { BROOD_NO_MEMORY, BROOD_NO_RESOURCES } },

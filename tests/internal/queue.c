@@ -42,11 +42,22 @@ static uint32_t pieces_live(void)
     return live;
 }
 
+static bool joinable; // the next queue
+
 static brood_queue made_queue(void)
 {
     brood_queue queue = { 0 };
-    assert_status(brood_queue_create(&queue, 8, LARGE), BROOD_OK);
+    if (joinable)
+        assert_status(brood_queue_create_joinable(&queue, 8, LARGE), BROOD_OK);
+    else
+        assert_status(brood_queue_create(&queue, 8, LARGE), BROOD_OK);
     return queue;
+}
+
+static void call_done(brood_queue queue)
+{
+    if (joinable)
+        assert_status(brood_queue_task_done(queue), BROOD_OK);
 }
 
 static brood_status put(brood_queue queue, uint64_t number, size_t size)
@@ -109,6 +120,15 @@ static int do_take(brood_queue queue)
     return status != BROOD_OK && status != BROOD_TIMEOUT;
 }
 
+static int do_get_and_done(brood_queue queue)
+{
+    struct message message;
+    const brood_status status = brood_queue_get(queue, &message, sizeof message, NULL, BROOD_NOW);
+    if (status == BROOD_OK)
+        (void)brood_queue_task_done(queue);
+    return status != BROOD_OK && status != BROOD_TIMEOUT;
+}
+
 static int do_clear(brood_queue queue)
 {
     return brood_queue_clear(queue, NULL) != BROOD_OK;
@@ -130,17 +150,19 @@ static const struct call {
     int (*run)(brood_queue queue);
     unsigned gets; // messages at most
     bool ends;
+    bool is_done; // messages that it has got are done
 } calls[] = {
-    { "put", do_put, 0, false },
-    { "put of a large message", do_put_large, 0, false },
-    { "put of several", do_put_many, 0, false },
-    { "commit", do_commit, 0, false },
-    { "abort", do_abort, 0, false },
-    { "get", do_get, 1, false },
-    { "take", do_take, 1, false },
-    { "clear", do_clear, 2, false },
-    { "close", do_close, 0, true },
-    { "destroy", do_destroy, 2, true },
+    { "put", do_put, 0, false, true },
+    { "put of a large message", do_put_large, 0, false, true },
+    { "put of several", do_put_many, 0, false, true },
+    { "commit", do_commit, 0, false, true },
+    { "abort", do_abort, 0, false, true },
+    { "get", do_get, 1, false, false },
+    { "take", do_take, 1, false, false },
+    { "clear", do_clear, 2, false, true },
+    { "close", do_close, 0, true, true },
+    { "destroy", do_destroy, 2, true, true },
+    { "get and done", do_get_and_done, 1, false, false },
 };
 enum { CALLS = sizeof calls / sizeof calls[0] };
 
@@ -198,6 +220,7 @@ static void wear(brood_queue queue)
     for (int i = 0; i < 8; i++) {
         assert_status(brood_queue_put(queue, data, sizeof data, BROOD_NOW), BROOD_OK);
         assert_status(brood_queue_get(queue, data, sizeof data, NULL, BROOD_NOW), BROOD_OK);
+        call_done(queue);
     }
 }
 
@@ -222,6 +245,7 @@ static unsigned drain(brood_queue queue)
     while ((status = brood_queue_get(queue, &message, sizeof message, &size, BROOD_NOW)) ==
            BROOD_OK) {
         assert_true(is_whole(&message, size));
+        call_done(queue);
         assert_true(message.number <= LAST && (message.number == PUT || !seen[message.number]));
         seen[message.number] = true;
     }
@@ -244,6 +268,18 @@ static void overwrite(brood_queue queue)
         broodi_piece_free(pieces[i]);
 }
 
+// All messages were called done, but for those that the dead process had got.
+static void check_join(brood_queue queue, const struct call *call, unsigned missing)
+{
+    const brood_status status = brood_queue_join(queue, BROOD_SECONDS(10));
+    if (call->run == do_get_and_done && missing > 0)
+        assert_true(status == BROOD_OK || status == BROOD_PEER_DIED);
+    else if (status != BROOD_STALE || call->run != do_destroy)
+        assert_status(status, missing > 0 && !call->is_done ? BROOD_PEER_DIED : BROOD_OK);
+    if (status == BROOD_PEER_DIED)
+        assert_status(brood_queue_join(queue, BROOD_SECONDS(10)), BROOD_OK);
+}
+
 // What the others do first after the death.
 enum { PUT_FIRST, GET_FIRST, DESTROY, ORDERS };
 
@@ -262,6 +298,8 @@ static void check_queue(const struct plan *plan, int filling, int order)
     assert_true(got % 100 + call->gets >= before);
     if (brood_queue_count(plan->queue, &count) == BROOD_OK)
         assert_int_equal(count, 0);
+    if (joinable)
+        check_join(plan->queue, call, before - got % 100);
 }
 
 // Nothing of a destroyed queue is left for the next one in its slot.
@@ -309,16 +347,30 @@ static unsigned kill_at_each_step(unsigned call, int filling, int order)
     return deaths;
 }
 
+static void kill_in(unsigned call)
+{
+    unsigned deaths = 0;
+    for (int filling = 0; filling < FILLINGS; filling++)
+        for (int order = 0; order < ORDERS; order++)
+            deaths += kill_at_each_step(call, filling, order);
+    print_message("%s: %u deaths\n", calls[call].name, deaths);
+}
+
 static void a_death_at_any_step_leaves_a_whole_queue(void **state)
 {
     (void)state;
-    for (unsigned call = 0; call < CALLS; call++) {
-        unsigned deaths = 0;
-        for (int filling = 0; filling < FILLINGS; filling++)
-            for (int order = 0; order < ORDERS; order++)
-                deaths += kill_at_each_step(call, filling, order);
-        print_message("%s: %u deaths\n", calls[call].name, deaths);
-    }
+    for (unsigned call = 0; call < CALLS - 1; call++)
+        kill_in(call);
+}
+
+static void a_death_at_any_step_loses_what_the_dead_had_got_and_no_more(void **state)
+{
+    (void)state;
+    joinable = true;
+    for (unsigned call = 0; call < CALLS; call++)
+        if (calls[call].gets > 0)
+            kill_in(call);
+    joinable = false;
 }
 
 // Threads that are held up
@@ -416,6 +468,7 @@ int main(void)
         cmocka_unit_test(a_get_during_which_the_queue_is_destroyed_fails),
         cmocka_unit_test(a_stopped_consumer_does_not_block_one_that_has_its_message),
         cmocka_unit_test(a_death_at_any_step_leaves_a_whole_queue),
+        cmocka_unit_test(a_death_at_any_step_loses_what_the_dead_had_got_and_no_more),
     };
     brood_init();
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -356,8 +356,13 @@ static int get_message(struct member *member)
         return get_in_place(member);
     CHECK(is_moved(brood_queue_get_many(member->family.queue, data, LARGEST, 2, sizes, &count,
                                         patience(member))));
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
         CHECK(is_whole(data + i * LARGEST, sizes[i]));
+        CHECK(number_below(member, 4) == 0 ||
+              brood_queue_task_done(member->family.queue) == BROOD_OK);
+    }
+    const brood_status joined = brood_queue_join(member->family.queue, BROOD_NOW);
+    CHECK(is_moved(joined) || joined == BROOD_PEER_DIED);
     return 0;
 }
 
@@ -787,7 +792,7 @@ static struct family made_family(void)
     assert_status(brood_event_create(&family.event), BROOD_OK);
     assert_status(brood_condition_create(&family.condition), BROOD_OK);
     assert_status(brood_barrier_create(&family.barrier, 2), BROOD_OK);
-    assert_status(brood_queue_create(&family.queue, 4, LARGEST), BROOD_OK);
+    assert_status(brood_queue_create_joinable(&family.queue, 4, LARGEST), BROOD_OK);
     assert_status(brood_connection_pair(&family.ends[0], &family.ends[1], BROOD_DUPLEX), BROOD_OK);
     assert_status(brood_connection_pair(&family.bulk[0], &family.bulk[1], BROOD_ONE_WAY), BROOD_OK);
     return family;

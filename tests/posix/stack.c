@@ -154,6 +154,15 @@ static void make_queue(void)
     (void)!brood_queue_put(on.queue, data, LARGE, BROOD_NOW);
 }
 
+// One message is in it, and one was got.
+static void make_joinable_queue(void)
+{
+    (void)!brood_queue_create_joinable(&on.queue, 2, LARGE);
+    (void)!brood_queue_put(on.queue, "got", 3, BROOD_NOW);
+    (void)!brood_queue_put(on.queue, "in", 2, BROOD_NOW);
+    (void)!brood_queue_get(on.queue, data, LARGE, NULL, BROOD_NOW);
+}
+
 static void make_empty_queue(void)
 {
     (void)!brood_queue_create(&on.queue, MANY, LARGE);
@@ -245,6 +254,15 @@ static bool create_conditions(void)
     brood_condition condition;
     for (int i = 0; i < MANY; i++)
         if (brood_condition_create(&condition) != BROOD_OK)
+            return false;
+    return true;
+}
+
+static bool create_joinable_queues(void)
+{
+    brood_queue queue;
+    for (int i = 0; i < MANY; i++)
+        if (brood_queue_create_joinable(&queue, 1, 1) != BROOD_OK)
             return false;
     return true;
 }
@@ -432,6 +450,9 @@ CALL(queue_get, brood_queue_get(on.queue, data, LARGE, &size, BROOD_NOW) == BROO
 CALL(queue_get_empty, brood_queue_get(on.queue, data, LARGE, &size, SOON) == BROOD_TIMEOUT)
 CALL(queue_get_many,
      brood_queue_get_many(on.queue, data, LARGE, 1, NULL, &size, BROOD_NOW) == BROOD_OK)
+CALL(queue_join, brood_queue_join(on.queue, SOON) == BROOD_TIMEOUT)
+CALL(queue_get_joinable, brood_queue_get(on.queue, data, LARGE, &size, BROOD_NOW) == BROOD_OK)
+CALL(queue_task_done, brood_queue_task_done(on.queue) == BROOD_OK)
 CALL(queue_put, brood_queue_put(on.queue, data, LARGE, BROOD_NOW) == BROOD_OK)
 CALL(queue_put_full, brood_queue_put(on.queue, data, LARGE, SOON) == BROOD_TIMEOUT)
 CALL(queue_put_many, brood_queue_put_many(on.queue, data, 1000, MANY, NULL, BROOD_NOW) == BROOD_OK)
@@ -570,16 +591,20 @@ static const struct call {
     { "queue_commit", make_queue, call_queue_commit },
     { "queue_count", make_queue, call_queue_count },
     { "queue_create", NULL, create_queues },
+    { "queue_create_joinable", NULL, create_joinable_queues },
     { "queue_destroy", make_queue, call_queue_destroy },
     { "queue_get", make_queue, call_queue_get },
     { "queue_get (empty)", make_empty_queue, call_queue_get_empty },
     { "queue_get_many", make_queue, call_queue_get_many },
+    { "queue_join", make_joinable_queue, call_queue_join },
+    { "queue_get (joinable)", make_joinable_queue, call_queue_get_joinable },
     { "queue_put", make_empty_queue, call_queue_put },
     { "queue_put (full)", make_queue, call_queue_put_full },
     { "queue_put_many", make_empty_queue, call_queue_put_many },
     { "queue_release", make_queue, call_queue_release },
     { "queue_reserve", make_empty_queue, call_queue_reserve },
     { "queue_take", make_queue, call_queue_take },
+    { "queue_task_done", make_joinable_queue, call_queue_task_done },
     { "registry_get", NULL, call_registry_get },
     { "registry_set", NULL, set_names },
     { "self_name", NULL, call_self_name },
