@@ -172,7 +172,9 @@ bool broodi_chain_release(uint64_t id, uint64_t reference, uint64_t owner)
 void broodi_chain_free_taken(struct broodi_queue_slot *queue, uint64_t reference)
 {
     broodi_chain_begin_removing(queue, reference);
-    broodi_chain_store(&queue->removed_at, 0); // the tail stays, and is never 0 here
+    // The tail stays. It is 0 only while the queue is freed: what an heir leaves then is freed by a
+    // sweep, since the object has ended.
+    broodi_chain_store(&queue->removed_at, 0);
     (void)broodi_pieces_unlink(&queue->taken, reference);
     broodi_step(BROODI_STEP_QUEUE_UNLINKED);
     broodi_reference_free(reference);
