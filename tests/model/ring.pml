@@ -16,7 +16,7 @@
 // A segment is divided into CELLS cells of the size of a message; the last one is for a LINK item.
 //
 // Left out: bodies and messages in place, see body.pml; several messages at a time, which are
-// removed by one store too; destroying; segments that cannot be mapped; memory orders; a count or
+// removed by one store too; what processes hold of joinable queues; destroying; segments that cannot be mapped; memory orders; a count or
 // a generation that comes around.
 //
 // Time: no wait ends by the fallback poll of one second, except if a process was killed in one of
