@@ -385,18 +385,3 @@ struct broodi_users broodi_users_look(const struct broodi_user_list *list, uint6
     } while (!users.live && atomic_load_explicit(&list->entered, memory_order_acquire) != entered);
     return users;
 }
-
-uint64_t broodi_users_take_off(struct broodi_user_list *list, uint64_t id)
-{
-    struct broodi_user_slot *slot;
-    uint64_t sum = 0;
-    uint32_t next = broodi_user_first(list, id);
-    while ((slot = broodi_user_next(id, &next)) != NULL) {
-        const bool gone = has_gone(broodi_word_load(&slot->state));
-        uint64_t count = broodi_word_load(&slot->count);
-        if (gone && broodi_low(count) > 0 &&
-            broodi_user_count_swap(slot, &count, broodi_state(broodi_generation(count), 0)))
-            sum += broodi_low(count);
-    }
-    return sum;
-}

@@ -97,12 +97,6 @@ bool broodi_user_add(const struct broodi_user *user, uint32_t number);
 // Subtracts 1 from the count of this process; false if that is 0 or the process is not in the list.
 bool broodi_user_subtract(struct broodi_user_list *list, uint64_t id, uint32_t number);
 
-// Takes off the counts of users that have gone, and returns their sum. If the caller is killed in
-// between, what it took off is lost: a caller that must not lose it uses `lost` of
-// broodi_users_look, and takes off when it has acted on it. The caller holds a lock of the object,
-// so that only one does so at a time.
-uint64_t broodi_users_take_off(struct broodi_user_list *list, uint64_t id);
-
 // The end of processes.
 
 // Called when a user has gone, once for each list that it was in; for notifying waiters. It does
