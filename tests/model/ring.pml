@@ -16,8 +16,8 @@
 // A segment is divided into CELLS cells of the size of a message; the last one is for a LINK item.
 //
 // Left out: bodies and messages in place, see body.pml; several messages at a time, which are
-// removed by one store too; what processes hold of joinable queues; destroying; segments that cannot be mapped; memory orders; a count or
-// a generation that comes around.
+// removed by one store too; what processes hold of joinable queues; destroying; segments that
+// cannot be mapped; memory orders; a count or a generation that comes around.
 //
 // Time: no wait ends by the fallback poll of one second, except if a process was killed in one of
 // these states (`owes`), in which another waiter may depend on that poll:
@@ -37,8 +37,8 @@
 //   - a waiter sleeps only while the queue is full or empty (with the two exceptions above); no
 //     process is stuck elsewhere
 //
-// Size: 0.1 to 2.4 million states. Deaths are searched without the words to wait for (WAITS) and with
-// segments of one message, or with the words and with one segment.
+// Size: 0.1 to 2.4 million states. Deaths are searched without the words to wait for (WAITS) and
+// with segments of one message, or with the words and with one segment.
 //
 // Planted mistakes, each of which must be found:
 //   with WAITS:
