@@ -31,6 +31,9 @@ struct broodi_self {
     // spin.c. How often the thread has polled; and for how many ns it polls, 0: not known yet.
     uint32_t spins;
     uint32_t spin_budget;
+    // How many of its last yields took long, and how often it polls without yielding.
+    uint32_t long_yields;
+    uint32_t yield_rest;
 
     // log.c. The thread is inside the log's handler, which handles the line of a wait of the
     // thread: its slot keeps naming that wait.

@@ -28,6 +28,13 @@ static unsigned ask_processors(void)
     return usable;
 }
 
+enum {
+    LONG_YIELD = 500 * 1000, // ns: longer than the turn of another thread that soon waits
+    CHECK_EVERY = 8,         // polls of a thread between two measured yields, while none was long
+    MOST_LONG_YIELDS = 12,
+    REST = 8, // polls without yields, doubled for each long one
+};
+
 // Whether a thread on another processor may run while this one polls. The answer may change while
 // the process runs, so each thread asks again once in a while.
 static bool may_pause(struct broodi_self *self)
@@ -87,17 +94,58 @@ static uint32_t budget_of(const struct broodi_self *self)
     return self && self->spin_budget ? self->spin_budget : BROODI_SPIN_MOST;
 }
 
+static uint32_t grant_yields(struct broodi_self *self)
+{
+    if (!self || self->yield_rest == 0)
+        return BROODI_SPIN_YIELDS;
+    self->yield_rest--;
+    return 0;
+}
+
+// Returns whether it took long.
+static bool learn_from_yield(struct broodi_self *self, int64_t took)
+{
+    if (took < LONG_YIELD) {
+        self->long_yields = 0;
+        return false;
+    }
+    if (self->long_yields < MOST_LONG_YIELDS)
+        self->long_yields++;
+    self->yield_rest = (uint32_t)REST << self->long_yields;
+    return true;
+}
+
+static bool is_to_be_measured(const struct broodi_self *self)
+{
+    return self &&
+           (self->long_yields > 0 || self->spins < CHECK_EVERY || self->spins % CHECK_EVERY == 0);
+}
+
+static bool yield_takes_long(struct broodi_self *self)
+{
+    if (!is_to_be_measured(self)) {
+        brood_os_thread_yield();
+        return false;
+    }
+    const int64_t begin = brood_os_clock();
+    brood_os_thread_yield();
+    return learn_from_yield(self, brood_os_clock() - begin);
+}
+
 struct broodi_spin broodi_spin_begin(uint32_t first, uint32_t last)
 {
     broodi_assert(first > 0 && first <= last);
     struct broodi_self *self = broodi_self_known();
     const bool pauses = may_pause(self);
+    const uint32_t yields = grant_yields(self);
     return (struct broodi_spin){
-        .self = pauses ? self : NULL,
+        .self = self,
+        .pauses = pauses,
         .interval = first,
         .last = last,
         .left = pauses ? budget_of(self) : 0,
-        .yields = BROODI_SPIN_YIELDS,
+        .yields = yields,
+        .granted = yields,
     };
 }
 
@@ -118,17 +166,19 @@ bool broodi_spin_wait(struct broodi_spin *spin)
     if (spin->yields == 0)
         return false;
     spin->yields--;
-    brood_os_thread_yield();
+    if (yield_takes_long(spin->self))
+        spin->yields = 0;
     return true;
 }
 
 void broodi_spin_end(const struct broodi_spin *spin, bool found)
 {
-    if (!spin->self)
+    if (!spin->self || !spin->pauses)
         return;
     const uint32_t budget = budget_of(spin->self);
-    if (found && spin->left < budget && spin->yields == BROODI_SPIN_YIELDS)
+    const bool yielded = spin->yields < spin->granted;
+    if (found && spin->left < budget && !yielded)
         spin->self->spin_budget = lesser(budget * 2, BROODI_SPIN_MOST);
-    else if (found ? spin->yields < BROODI_SPIN_YIELDS : spin->yields == 0)
+    else if (found ? yielded : spin->left == 0 && spin->yields == 0)
         spin->self->spin_budget = budget / 2 > BROODI_SPIN_LEAST ? budget / 2 : BROODI_SPIN_LEAST;
 }

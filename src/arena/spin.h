@@ -17,6 +17,10 @@
 // Each thread has a budget, which is halved when it has paused in vain, and doubled when a pause
 // was enough. A pause was in vain, too, if what the thread waits for came only once it had yielded:
 // then the thread that it waits for most likely needed this processor.
+//
+// If other threads use the processor, a yield takes as long as they may run: some milliseconds,
+// where a thread that sleeps is woken within microseconds. So a thread that has made such a yield
+// polls without yields for a while: 16 times at first, and longer each time that it finds the same.
 #ifndef SPIN_H
 #define SPIN_H
 
@@ -32,11 +36,13 @@ enum {
 };
 
 struct broodi_spin {
-    struct broodi_self *self; // NULL: there is no budget to adapt
+    struct broodi_self *self; // NULL: not known
+    bool pauses;              // if not, there is no budget to adapt
     uint32_t interval;        // ns until the next load
     uint32_t last;            // the longest interval
     uint32_t left;            // of the budget
     uint32_t yields;          // left
+    uint32_t granted;         // yields at the beginning
 };
 
 // Allocates nothing. Once in many calls it asks the system for the number of processors.

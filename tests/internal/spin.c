@@ -7,9 +7,11 @@
 
 enum { FIRST = 200 };
 
+// Also forgets that yields took long, which they do on a busy machine.
 static void set_processors(unsigned count)
 {
     atomic_store(&broodi_spin_processors, count);
+    broodi_self()->long_yields = broodi_self()->yield_rest = 0;
 }
 
 static uint32_t budget(void)
@@ -25,6 +27,7 @@ static unsigned poll_in_vain(void)
     while (broodi_spin_wait(&spin))
         waits++;
     broodi_spin_end(&spin, false);
+    broodi_self()->yield_rest = 0;
     return waits;
 }
 
@@ -39,8 +42,8 @@ static void one_processor_only_yields(void **state)
 {
     (void)state;
     set_processors(1);
-    assert_int_equal(poll_in_vain(), BROODI_SPIN_YIELDS);
-    assert_int_equal(budget(), 0); // nothing was learned
+    assert_in_range(poll_in_vain(), 1, BROODI_SPIN_YIELDS); // fewer if one takes long
+    assert_int_equal(budget(), 0);                          // nothing was learned
 }
 
 static void polling_in_vain_halves_the_budget(void **state)
@@ -48,7 +51,7 @@ static void polling_in_vain_halves_the_budget(void **state)
     (void)state;
     set_processors(2);
     const unsigned most = poll_in_vain();
-    assert_true(most >= BROODI_SPIN_MOST / FIRST + BROODI_SPIN_YIELDS);
+    assert_true(most > BROODI_SPIN_MOST / FIRST);
     assert_int_equal(budget(), BROODI_SPIN_MOST / 2);
     assert_true(poll_in_vain() < most);
     for (int i = 0; i < 20; i++)
@@ -91,6 +94,22 @@ static void success_only_after_a_yield_halves_the_budget(void **state)
         assert_true(broodi_spin_wait(&spin));
     broodi_spin_end(&spin, true);
     assert_int_equal(budget(), BROODI_SPIN_MOST / 2);
+}
+
+static void a_thread_rests_from_yields_that_took_long(void **state)
+{
+    (void)state;
+    set_processors(1);
+    broodi_self()->yield_rest = 2;
+    for (int i = 0; i < 2; i++) {
+        struct broodi_spin spin = broodi_spin_begin(FIRST, FIRST);
+        assert_false(broodi_spin_wait(&spin));
+        broodi_spin_end(&spin, false);
+    }
+    struct broodi_spin spin = broodi_spin_begin(FIRST, FIRST);
+    assert_true(broodi_spin_wait(&spin));
+    broodi_spin_end(&spin, true);
+    broodi_self()->yield_rest = 0;
 }
 
 // The best of many: on a busy machine some take longer.
@@ -139,6 +158,7 @@ int main(void)
         cmocka_unit_test(a_pause_that_was_enough_doubles_the_budget),
         cmocka_unit_test(success_without_a_pause_changes_nothing),
         cmocka_unit_test(success_only_after_a_yield_halves_the_budget),
+        cmocka_unit_test(a_thread_rests_from_yields_that_took_long),
         cmocka_unit_test(a_poll_takes_about_as_long_as_its_budget),
         cmocka_unit_test(the_number_of_processors_is_asked_for),
         cmocka_unit_test(the_number_of_processors_is_asked_for_again),
