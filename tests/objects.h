@@ -10,9 +10,19 @@
 #include <stdint.h>
 #include <string.h>
 
-enum { A_LOCK, A_SEMAPHORE, AN_EVENT, A_CONDITION, A_BARRIER, A_BLOCK, A_CONNECTION, OBJECT_KINDS };
+enum {
+    A_LOCK,
+    A_SEMAPHORE,
+    AN_EVENT,
+    A_CONDITION,
+    A_BARRIER,
+    A_BLOCK,
+    A_CONNECTION,
+    A_QUEUE,
+    OBJECT_KINDS
+};
 
-enum { SEMAPHORE_VALUE = 3, BARRIER_PARTIES = 2, BLOCK_SIZE = 100 };
+enum { SEMAPHORE_VALUE = 3, BARRIER_PARTIES = 2, BLOCK_SIZE = 100, QUEUE_CAPACITY = 2 };
 
 // 0 if the object cannot be created.
 static inline uint64_t object_create(int kind)
@@ -23,6 +33,7 @@ static inline uint64_t object_create(int kind)
     brood_condition condition = { 0 };
     brood_barrier barrier = { 0 };
     brood_block block = { 0 };
+    brood_queue queue = { 0 };
     brood_connection ends[2] = { { 0 }, { 0 } };
     switch (kind) {
     case A_LOCK:
@@ -38,6 +49,8 @@ static inline uint64_t object_create(int kind)
         return brood_barrier_create(&barrier, BARRIER_PARTIES) == BROOD_OK ? barrier.id : 0;
     case A_CONNECTION:
         return brood_connection_pair(&ends[0], &ends[1], BROOD_DUPLEX) == BROOD_OK ? ends[0].id : 0;
+    case A_QUEUE:
+        return brood_queue_create_joinable(&queue, QUEUE_CAPACITY, 1) == BROOD_OK ? queue.id : 0;
     default:
         return brood_block_create(&block, BLOCK_SIZE) == BROOD_OK ? block.id : 0;
     }
@@ -58,6 +71,8 @@ static inline brood_status object_destroy(int kind, uint64_t id)
         return brood_barrier_destroy((brood_barrier){ id });
     case A_CONNECTION:
         return brood_connection_destroy((brood_connection){ id });
+    case A_QUEUE:
+        return brood_queue_destroy((brood_queue){ id });
     default:
         return brood_block_destroy((brood_block){ id });
     }
@@ -291,6 +306,82 @@ static inline brood_status connection_destroy(uint64_t id)
     return brood_connection_destroy((brood_connection){ id });
 }
 
+static inline brood_status queue_put(uint64_t id)
+{
+    return brood_queue_put((brood_queue){ id }, "a", 1, BROOD_NOW);
+}
+
+static inline brood_status queue_put_many(uint64_t id)
+{
+    return brood_queue_put_many((brood_queue){ id }, "a", 1, 1, NULL, BROOD_NOW);
+}
+
+static inline brood_status queue_get(uint64_t id)
+{
+    char byte;
+    return brood_queue_get((brood_queue){ id }, &byte, 1, NULL, BROOD_FOREVER);
+}
+
+static inline brood_status queue_get_many(uint64_t id)
+{
+    char byte;
+    return brood_queue_get_many((brood_queue){ id }, &byte, 1, 1, NULL, NULL, BROOD_FOREVER);
+}
+
+static inline brood_status queue_reserve(uint64_t id)
+{
+    brood_message message = { 0 };
+    const brood_status status = brood_queue_reserve((brood_queue){ id }, 1, &message, BROOD_NOW);
+    brood_queue_abort((brood_queue){ id }, &message);
+    return status;
+}
+
+// With a message that names no memory.
+static inline brood_status queue_commit(uint64_t id)
+{
+    brood_message message = { .internal = { UINT64_MAX, UINT64_MAX } };
+    return brood_queue_commit((brood_queue){ id }, &message, 1);
+}
+
+static inline brood_status queue_take(uint64_t id)
+{
+    brood_message message = { 0 };
+    const brood_status status = brood_queue_take((brood_queue){ id }, &message, BROOD_FOREVER);
+    brood_queue_release((brood_queue){ id }, &message);
+    return status;
+}
+
+static inline brood_status queue_count(uint64_t id)
+{
+    size_t count;
+    return brood_queue_count((brood_queue){ id }, &count);
+}
+
+static inline brood_status queue_clear(uint64_t id)
+{
+    return brood_queue_clear((brood_queue){ id }, NULL);
+}
+
+static inline brood_status queue_task_done(uint64_t id)
+{
+    return brood_queue_task_done((brood_queue){ id });
+}
+
+static inline brood_status queue_join(uint64_t id)
+{
+    return brood_queue_join((brood_queue){ id }, BROOD_FOREVER);
+}
+
+static inline brood_status queue_close(uint64_t id)
+{
+    return brood_queue_close((brood_queue){ id });
+}
+
+static inline brood_status queue_destroy(uint64_t id)
+{
+    return brood_queue_destroy((brood_queue){ id });
+}
+
 struct operation {
     const char *name;
     int kind;
@@ -327,6 +418,19 @@ static const struct operation operations[] = {
     { "brood_block_data", A_BLOCK, block_data, false },
     { "brood_block_size", A_BLOCK, block_size, false },
     { "brood_block_destroy", A_BLOCK, block_destroy, true },
+    { "brood_queue_put", A_QUEUE, queue_put, false },
+    { "brood_queue_put_many", A_QUEUE, queue_put_many, false },
+    { "brood_queue_get", A_QUEUE, queue_get, true },
+    { "brood_queue_get_many", A_QUEUE, queue_get_many, true },
+    { "brood_queue_reserve", A_QUEUE, queue_reserve, false },
+    { "brood_queue_commit", A_QUEUE, queue_commit, false },
+    { "brood_queue_take", A_QUEUE, queue_take, true },
+    { "brood_queue_count", A_QUEUE, queue_count, false },
+    { "brood_queue_clear", A_QUEUE, queue_clear, false },
+    { "brood_queue_task_done", A_QUEUE, queue_task_done, false },
+    { "brood_queue_join", A_QUEUE, queue_join, true },
+    { "brood_queue_close", A_QUEUE, queue_close, true },
+    { "brood_queue_destroy", A_QUEUE, queue_destroy, true },
     { "brood_connection_send", A_CONNECTION, connection_send, true },
     { "brood_connection_send_parts", A_CONNECTION, connection_send_parts, true },
     { "brood_connection_receive", A_CONNECTION, connection_receive, true },
@@ -345,6 +449,7 @@ static inline bool object_is_untouched(int kind, uint64_t id)
     const void *data = NULL;
     uint32_t number = UINT32_MAX;
     bool flag = true;
+    size_t count = SIZE_MAX;
     switch (kind) {
     case A_LOCK:
         return lock_try(id) == BROOD_OK;
@@ -358,6 +463,10 @@ static inline bool object_is_untouched(int kind, uint64_t id)
     case A_BLOCK:
         data = brood_block_data((brood_block){ id });
         return data && memcmp(data, zero, sizeof zero) == 0;
+    case A_QUEUE:
+        return brood_queue_count((brood_queue){ id }, &count) == BROOD_OK && count == 0 &&
+               queue_put(id) == BROOD_OK && queue_get(id) == BROOD_OK &&
+               queue_task_done(id) == BROOD_OK && queue_join(id) == BROOD_OK;
     case A_CONNECTION:
         return brood_connection_poll((brood_connection){ id }, BROOD_NOW) == BROOD_TIMEOUT;
     default:

@@ -200,6 +200,40 @@ static void bad_arguments_are_refused(void **state)
     assert_status(brood_queue_destroy(none), BROOD_INVALID);
 }
 
+static void the_largest_capacity_is_a_bound_and_no_reservation(void **state)
+{
+    (void)state;
+    const brood_queue queue = made_queue(BROOD_QUEUE_CAPACITY_MAX, sizeof(uint64_t));
+    for (uint64_t i = 0; i < 3 * COUNT; i++)
+        put_number(queue, i);
+    assert_int_equal(count_of(queue), 3 * COUNT);
+    for (uint64_t i = 0; i < 3 * COUNT; i++)
+        assert_int_equal(got_number(queue), i);
+    assert_status(brood_queue_destroy(queue), BROOD_OK);
+}
+
+static void a_changed_reservation_is_refused(void **state)
+{
+    (void)state;
+    brood_message message = { 0 };
+    const brood_queue queue = made_queue(2, 100);
+    assert_status(brood_queue_reserve(queue, 10, &message, BROOD_NOW), BROOD_OK);
+    brood_message changed = message;
+    changed.size = 100;
+    assert_status(brood_queue_commit(queue, &changed, 100), BROOD_INVALID);
+    for (int bit = 0; bit < 64; bit++) {
+        changed = message;
+        changed.internal[0] ^= UINT64_C(1) << bit;
+        assert_status(brood_queue_commit(queue, &changed, 1), BROOD_INVALID);
+        brood_queue_release(queue, &changed);
+    }
+    assert_status(brood_queue_put(queue, "a", 1, BROOD_NOW), BROOD_OK);
+    assert_status(brood_queue_put(queue, "b", 1, BROOD_NOW), BROOD_TIMEOUT);
+    assert_status(brood_queue_commit(queue, &message, 10), BROOD_OK);
+    assert_int_equal(count_of(queue), 2);
+    assert_status(brood_queue_destroy(queue), BROOD_OK);
+}
+
 static void a_destroyed_queue_stays_stale(void **state)
 {
     (void)state;
@@ -755,6 +789,8 @@ int main(void)
         cmocka_unit_test(empty_messages_are_counted),
         cmocka_unit_test(a_message_that_is_too_large_for_the_buffer_stays),
         cmocka_unit_test(bad_arguments_are_refused),
+        cmocka_unit_test(the_largest_capacity_is_a_bound_and_no_reservation),
+        cmocka_unit_test(a_changed_reservation_is_refused),
         cmocka_unit_test(a_destroyed_queue_stays_stale),
         cmocka_unit_test(a_closed_queue_is_drained_first),
         cmocka_unit_test(clearing_throws_away_what_is_there),

@@ -137,16 +137,24 @@ static brood_duration time_left(struct broodi_call *call)
     return now < call->deadline ? call->deadline - now : 0;
 }
 
+static brood_status end_stale(const struct broodi_call *call)
+{
+    broodi_queue_finish(call->queue);
+    return BROOD_STALE;
+}
+
+// The state is loaded first, too: a slot that never had a queue has no locks.
 brood_status broodi_call_enter(struct broodi_call *call, enum broodi_side side)
 {
+    if (!broodi_call_is_current(call))
+        return end_stale(call);
     const brood_status status = broodi_queue_lock_take(index_of(call->queue), (uint32_t)side)
                                     ? take_over(call->queue, side, BROOD_OK)
                                     : broodi_queue_acquire(call->queue, side, time_left(call));
     if (status != BROOD_OK || broodi_call_is_current(call))
         return status;
     broodi_call_leave(call, side);
-    broodi_queue_finish(call->queue);
-    return BROOD_STALE;
+    return end_stale(call);
 }
 
 brood_status broodi_call_open(struct broodi_call *call, brood_queue queue, enum broodi_side side,
