@@ -54,7 +54,8 @@ void broodi_holding_begin(struct broodi_queue_slot *queue, const struct broodi_u
 }
 
 // The entry may be out of the list: the process ends in order while this thread still gets.
-static void count(struct broodi_queue_slot *queue, const struct broodi_user *user, uint32_t number)
+static void add_held(struct broodi_queue_slot *queue, const struct broodi_user *user,
+                     uint32_t number)
 {
     if (!broodi_user_add(user, number))
         broodi_chain_store(&queue->lost, 1);
@@ -65,7 +66,7 @@ void broodi_holding_end(struct broodi_queue_slot *queue, const struct broodi_use
 {
     if (!user->slot)
         return;
-    count(queue, user, number);
+    add_held(queue, user, number);
     broodi_step(BROODI_STEP_QUEUE_HELD);
     broodi_chain_store(&queue->holding, 0);
 }
@@ -135,7 +136,7 @@ void broodi_holding_take(struct broodi_queue_slot *queue, const struct broodi_us
     const uint64_t size = broodi_chain_load(length) & BROODI_LENGTH_MASK;
     broodi_chain_store(length, name_of(user->slot) << BROODI_HOLDER_AT | size);
     broodi_step(BROODI_STEP_QUEUE_HELD);
-    count(queue, user, 1);
+    add_held(queue, user, 1);
 }
 
 // Joining

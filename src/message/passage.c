@@ -58,7 +58,7 @@ brood_status broodi_passage_check(const struct broodi_passage *passage)
         closed = 3 * BROODI_CONNECTION_CLOSING;
     if (broodi_connection_is_over(low))
         return BROOD_STALE;
-    return low & closed ? BROOD_CLOSED : BROOD_OK;
+    return (low & closed) ? BROOD_CLOSED : BROOD_OK;
 }
 
 // Whether the other end is CLOSED; if its closer has not come so far, this thread is it.
