@@ -77,7 +77,10 @@ static void bad_arguments_are_refused(void **state)
     assert_status(brood_wait_any(&nothing_at_all, 1, BROOD_NOW, NULL), BROOD_INVALID);
     assert_status(brood_wait_any(&unknown, 1, BROOD_NOW, NULL), BROOD_INVALID);
     const brood_event event = made_event();
+    brood_waitable later = brood_waitable_event(event);
+    later.reserved = 1;
     const brood_waitable wrong[] = {
+        later,
         brood_waitable_event((brood_event){ 0 }),
         brood_waitable_semaphore((brood_semaphore){ event.id }),
         brood_waitable_queue((brood_queue){ event.id }),

@@ -20,6 +20,8 @@ brood_status broodi_waiting_open(struct broodi_waiting *waiting, brood_waitable 
     if (waitable.kind <= BROODI_WAITABLE_NONE || waitable.kind >= BROODI_WAITABLES ||
         !rows[waitable.kind].open)
         return broodi_fail(BROOD_INVALID, "no waitable: kind %d", (int)waitable.kind);
+    if (waitable.reserved != 0)
+        return broodi_fail(BROOD_INVALID, "reserved is not zero");
     const brood_status status = rows[waitable.kind].open(waiting);
     if (status == BROOD_OK)
         waiting->row = &rows[waitable.kind];
