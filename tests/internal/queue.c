@@ -462,9 +462,42 @@ static void a_stopped_consumer_does_not_block_one_that_has_its_message(void **st
     assert_int_equal(pieces_live(), 0);
 }
 
+// A handle that the program has not been given.
+static void the_queues_of_a_connection_are_refused(void **state)
+{
+    (void)state;
+    brood_connection ends[2];
+    char byte = 'a';
+    size_t count;
+    assert_status(brood_connection_pair(&ends[0], &ends[1], BROOD_DUPLEX), BROOD_OK);
+    const struct broodi_connection_slot *slot =
+        broodi_slot(BROODI_CONNECTION, (uint32_t)ends[0].id & BROODI_SLOT_MASK);
+    for (int i = 0; i < 2; i++) {
+        const brood_queue queue = { atomic_load(&slot->directions[i]) };
+        const brood_waitable waitable = brood_waitable_queue(queue);
+        brood_message message = { 0 };
+        assert_status(brood_queue_put(queue, &byte, 1, BROOD_NOW), BROOD_INVALID);
+        assert_status(brood_queue_get(queue, &byte, 1, NULL, BROOD_NOW), BROOD_INVALID);
+        assert_status(brood_queue_reserve(queue, 1, &message, BROOD_NOW), BROOD_INVALID);
+        assert_status(brood_queue_take(queue, &message, BROOD_NOW), BROOD_INVALID);
+        assert_status(brood_queue_count(queue, &count), BROOD_INVALID);
+        assert_status(brood_queue_clear(queue, NULL), BROOD_INVALID);
+        assert_status(brood_queue_close(queue), BROOD_INVALID);
+        assert_status(brood_queue_task_done(queue), BROOD_INVALID);
+        assert_status(brood_queue_join(queue, BROOD_NOW), BROOD_INVALID);
+        assert_status(brood_queue_destroy(queue), BROOD_INVALID);
+        assert_status(brood_wait_any(&waitable, 1, BROOD_NOW, NULL), BROOD_INVALID);
+        assert_status(brood_connection_send(ends[i], &byte, 1, BROOD_NOW), BROOD_OK);
+        assert_status(brood_connection_receive(ends[!i], &byte, 1, NULL, BROOD_NOW), BROOD_OK);
+    }
+    assert_status(brood_connection_destroy(ends[0]), BROOD_OK);
+    assert_int_equal(pieces_live(), 0);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_queues_of_a_connection_are_refused),
         cmocka_unit_test(a_get_during_which_the_queue_is_destroyed_fails),
         cmocka_unit_test(a_stopped_consumer_does_not_block_one_that_has_its_message),
         cmocka_unit_test(a_death_at_any_step_leaves_a_whole_queue),
