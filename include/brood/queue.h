@@ -203,6 +203,8 @@ BROOD_API BROOD_NODISCARD brood_status brood_queue_reserve(brood_queue queue, si
  * @retval BROOD_NO_MEMORY        the family's shared memory is used up. Nothing has changed.
  * @retval BROOD_INVALID          `message` is no reservation of this queue, or was changed, or
  *                                `size` is too large.
+ * @retval BROOD_NO_RESOURCES     the calling thread is new to brood, and there is no slot for it.
+ * @retval BROOD_DEADLOCK         the call interrupts another one for the same queue in this thread.
  * @retval BROOD_NOT_INITIALIZED  brood_init() has not run.
  */
 BROOD_API brood_status brood_queue_commit(brood_queue queue, brood_message *message, size_t size);
@@ -262,6 +264,8 @@ BROOD_API brood_status brood_queue_count(brood_queue queue, size_t *out);
  * @retval BROOD_NO_MEMORY        the queue cannot be mapped into this process.
  * @retval BROOD_STALE            the queue was destroyed.
  * @retval BROOD_INVALID          `queue` is not a queue of this family.
+ * @retval BROOD_NO_RESOURCES     the calling thread is new to brood, and there is no slot for it.
+ * @retval BROOD_DEADLOCK         the call interrupts another one for the same queue in this thread.
  * @retval BROOD_NOT_INITIALIZED  brood_init() has not run.
  */
 BROOD_API brood_status brood_queue_close(brood_queue queue);
@@ -324,6 +328,7 @@ BROOD_API BROOD_NODISCARD brood_status brood_queue_join(brood_queue queue, brood
  * @retval BROOD_STALE            the queue was destroyed before.
  * @retval BROOD_INVALID          `queue` is not a queue of this family.
  * @retval BROOD_NO_RESOURCES     the calling thread is new to brood, and there is no slot for it.
+ * @retval BROOD_DEADLOCK         the call interrupts another one for the same queue in this thread.
  * @retval BROOD_NOT_INITIALIZED  brood_init() has not run.
  */
 BROOD_API brood_status brood_queue_destroy(brood_queue queue);

@@ -111,7 +111,8 @@ BROOD_API brood_waitable brood_waitable_native(intptr_t native);
  *                                HANDLE, or nothing; `waitables` is NULL; or `count` is 0, and
  *                                `timeout` is #BROOD_NOW or #BROOD_FOREVER.
  * @retval BROOD_WRONG_STATE      a waitable names a thread or child of another process, from which
- *                                this one was forked; or the parent, and there is none.
+ *                                this one was forked; the parent, and there is none; or the
+ *                                direction of a connection that its end does not have.
  * @retval BROOD_DENIED           the system does not let this process wait for a HANDLE.
  * @retval BROOD_NO_MEMORY        out of memory.
  * @retval BROOD_NO_RESOURCES     out of descriptors; or the calling thread is new to brood, and
@@ -126,7 +127,8 @@ BROOD_API BROOD_NODISCARD brood_status brood_wait_any(const brood_waitable *wait
  * @brief A set of things to wait for that stays, and that another loop can wait for.
  *
  * A poller belongs to the process that created it, and is used by one thread at a time. In the copy
- * of a process by fork() it can only be destroyed.
+ * of a process by fork() it can only be destroyed. Its calls are not for signal handlers, and
+ * return #BROOD_NOT_INITIALIZED before brood_init().
  */
 typedef struct brood_poller brood_poller;
 
@@ -157,7 +159,7 @@ BROOD_API BROOD_NODISCARD brood_status brood_poller_create(brood_poller **out);
  * @param waitable  the thing; it is not in the set yet.
  * @param user      is returned with it.
  * @retval BROOD_INVALID          as for brood_wait_any(); or the thing is in the set; or `poller`
- * is NULL.
+ *                                is NULL.
  * @retval BROOD_WRONG_STATE      as for brood_wait_any(); or the poller is another process's.
  * @retval BROOD_BUSY             another thread uses the poller.
  * @retval BROOD_DENIED           the system does not let this process wait for a HANDLE.
