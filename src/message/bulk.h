@@ -56,9 +56,10 @@ struct broodi_receiving {
     size_t capacity;
     bool polls; // the message stays
     size_t size;
-    uint64_t piece;  // the reference of its body, which the thread has taken
-    uint64_t number; // of the message, while it is received in fragments; 0: it is not
-    size_t done;     // bytes that are in the buffer
+    uint64_t piece;   // the reference of its body, which the thread has taken
+    const void *body; // the bytes of that
+    uint64_t number;  // of the message, while it is received in fragments; 0: it is not
+    size_t done;      // bytes that are in the buffer
 };
 
 // Another thread that is sending, or receiving, a message in fragments; 0: none.

@@ -33,6 +33,7 @@ static brood_status receive_item(const struct broodi_call *call, struct broodi_r
     if (item->piece) {
         broodi_chain_take(call->queue, item, 0);
         receiving->piece = item->piece;
+        receiving->body = data;
         return BROOD_OK;
     }
     copy_out(receiving, data);
@@ -70,7 +71,7 @@ static brood_status receive_locked(struct broodi_passage *passage,
 static brood_status receive_body(const struct broodi_call *call,
                                  const struct broodi_receiving *receiving)
 {
-    copy_out(receiving, broodi_reference_data(receiving->piece));
+    copy_out(receiving, receiving->body);
     broodi_step(BROODI_STEP_QUEUE_BODY_READ);
     broodi_fence_loads();
     if (!broodi_chain_release(call->id, receiving->piece, broodi_owner_self()))
