@@ -281,7 +281,12 @@ bool broodi_slot_free(enum broodi_kind kind, uint32_t index, uint64_t state)
 
 uint64_t broodi_handle_of(enum broodi_kind kind, uint32_t index)
 {
-    const uint64_t state = atomic_load_explicit(&word_of(kind, index)->state, memory_order_relaxed);
+    return broodi_handle_then(
+        kind, index, atomic_load_explicit(&word_of(kind, index)->state, memory_order_relaxed));
+}
+
+uint64_t broodi_handle_then(enum broodi_kind kind, uint32_t index, uint64_t state)
+{
     return broodi_handle_pack((struct broodi_handle){ .tag = broodi_family.tag,
                                                       .kind = (uint32_t)kind,
                                                       .generation = broodi_generation(state),

@@ -43,4 +43,8 @@ bool broodi_slot_free_keeping(enum broodi_kind kind, uint32_t index, uint64_t st
 // The handle of a slot that the caller has taken.
 uint64_t broodi_handle_of(enum broodi_kind kind, uint32_t index);
 
+// The handle of what had the slot when its state was `state`: for a scan, as the slot may be freed
+// and taken again at any time.
+uint64_t broodi_handle_then(enum broodi_kind kind, uint32_t index, uint64_t state);
+
 #endif

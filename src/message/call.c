@@ -94,7 +94,8 @@ void broodi_call_leave(const struct broodi_call *call, enum broodi_side side)
 bool broodi_call_is_current(const struct broodi_call *call)
 {
     const uint64_t state = broodi_word_load(&call->queue->state);
-    return broodi_handle_is_current(call->id, state) && !(broodi_low(state) & BROODI_QUEUE_ENDING);
+    return broodi_handle_is_current(call->id, state) &&
+           !(broodi_low(state) & (BROODI_QUEUE_ENDING | BROODI_QUEUE_NEW));
 }
 
 bool broodi_queue_is_closed(const struct broodi_queue_slot *queue)

@@ -63,7 +63,7 @@ brood_status broodi_call_begin(struct broodi_call *call, brood_queue queue, broo
 // The same for any queue: also for a direction of a connection, of which programs have no handle.
 brood_status broodi_call_begin_any(struct broodi_call *call, uint64_t id, brood_duration timeout);
 
-// Whether the queue still exists.
+// Whether the queue exists. A NEW one does not yet: only its creator changes it.
 bool broodi_call_is_current(const struct broodi_call *call);
 
 // Acquires the lock of this side; if its holder has died, the chain is repaired. Also fails with

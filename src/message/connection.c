@@ -7,7 +7,10 @@
 #include "arena/owner.h"
 #include "arena/self.h"
 #include "base/fail.h"
+#include "base/invariant.h"
 #include "base/step.h"
+#include "message/chain.h"
+#include "message/item.h"
 #include "message/passage.h"
 #include "message/queue.h"
 
@@ -23,11 +26,12 @@ static struct broodi_connection_slot *connection_at(uint32_t index)
     return broodi_slot(BROODI_CONNECTION, index);
 }
 
-static struct broodi_end first_end(struct broodi_connection_slot *slot)
+// The first end of the connection that had the slot when its state was `state`.
+static struct broodi_end first_end(uint32_t index, uint64_t state)
 {
     return (struct broodi_end){
-        .id = broodi_handle_of(BROODI_CONNECTION, broodi_slot_index(BROODI_CONNECTION, slot)),
-        .slot = slot,
+        .id = broodi_handle_then(BROODI_CONNECTION, index, state),
+        .slot = connection_at(index),
     };
 }
 
@@ -39,11 +43,7 @@ static bool end_directions(const struct broodi_end *end)
     bool ended = true;
     for (unsigned number = 0; number < 2; number++) {
         struct broodi_call call;
-        const uint64_t direction =
-            atomic_load_explicit(&end->slot->directions[number], memory_order_relaxed);
-        if (!direction)
-            continue;
-        brood_status status = broodi_call_begin_any(&call, direction, patience);
+        brood_status status = broodi_end_begin(end, number, &call, patience);
         if (status == BROOD_OK)
             status = broodi_queue_end(&call);
         ended &= status == BROOD_OK || status == BROOD_STALE;
@@ -51,8 +51,20 @@ static bool end_directions(const struct broodi_end *end)
     return ended;
 }
 
-// Frees all that the connection has, and its slot. Several threads may do so at the same time. If
-// one is killed, or cannot end a queue, a sweep does so.
+// A thread that closes an end may set a flag meanwhile.
+static void free_slot(const struct broodi_end *end)
+{
+    const uint32_t index = broodi_slot_index(BROODI_CONNECTION, end->slot);
+    uint64_t state;
+    do
+        state = broodi_word_load(&end->slot->state);
+    while (broodi_handle_is_current(end->id, state) &&
+           !broodi_slot_free(BROODI_CONNECTION, index, state));
+}
+
+// Frees all that the connection has, and its slot. Several threads may do so at the same time, and
+// for one that comes late the slot may have another connection. If one is killed, or cannot end a
+// queue, a sweep does so.
 static void finish(const struct broodi_end *end)
 {
     if (!end_directions(end))
@@ -60,10 +72,7 @@ static void finish(const struct broodi_end *end)
     for (unsigned number = 0; number < 2; number++)
         broodi_users_end(&end->slot->users[number], end->id);
     broodi_step(BROODI_STEP_CONNECTION_EMPTIED);
-    const uint64_t state = broodi_word_load(&end->slot->state);
-    if (broodi_handle_is_current(end->id, state))
-        (void)broodi_slot_free(BROODI_CONNECTION, broodi_slot_index(BROODI_CONNECTION, end->slot),
-                               state);
+    free_slot(end);
 }
 
 // Creating
@@ -84,7 +93,7 @@ static brood_status make_direction(const struct broodi_end *end, unsigned number
     };
     uint64_t direction = 0;
     const brood_status status = broodi_queue_make(&form, &direction);
-    atomic_store_explicit(&end->slot->directions[number], direction, memory_order_relaxed);
+    atomic_store_explicit(&end->slot->directions[number], direction, memory_order_release);
     return status;
 }
 
@@ -120,15 +129,17 @@ static brood_status make(struct broodi_end *out, brood_direction direction)
     if (status != BROOD_OK)
         return status;
     const uint64_t state = broodi_word_load(&connection_at(index)->state);
-    *out = first_end(connection_at(index));
+    *out = first_end(index, state);
     broodi_step(BROODI_STEP_CONNECTION_MADE);
     status = fill(out, direction);
     broodi_step(BROODI_STEP_CONNECTION_FILLED);
-    if (status == BROOD_OK)
-        (void)broodi_word_swap(&out->slot->state, state, 0);
-    else
+    if (status != BROOD_OK) {
         finish(out);
-    return status;
+        return status;
+    }
+    const bool made = broodi_word_swap(&out->slot->state, state, 0);
+    broodi_assert(made); // no other thread changes a NEW connection
+    return BROOD_OK;
 }
 
 static brood_status pair(brood_connection *a, brood_connection *b, brood_direction direction)
@@ -211,30 +222,29 @@ void broodi_connection_undo(brood_connection connection, const struct broodi_use
 static brood_status close_sending(const struct broodi_end *end)
 {
     struct broodi_call call;
-    const uint64_t direction =
-        atomic_load_explicit(&end->slot->directions[end->number], memory_order_relaxed);
-    brood_status status = BROOD_OK;
-    if (direction)
-        status = broodi_call_begin_any(&call, direction, patience);
-    if (status == BROOD_OK && direction)
-        status = broodi_call_enter(&call, BROODI_PRODUCERS);
+    const uint32_t closed = broodi_end_flag(BROODI_CONNECTION_CLOSED, end->number);
+    brood_status status = broodi_end_begin(end, end->number, &call, patience);
+    if (status == BROOD_STALE) // this end does not send
+        (void)broodi_end_set(end, closed);
     if (status == BROOD_OK)
-        (void)broodi_end_set(end, broodi_end_flag(BROODI_CONNECTION_CLOSED, end->number));
-    if (status == BROOD_OK && direction)
-        broodi_call_leave(&call, BROODI_PRODUCERS);
-    return status;
+        status = broodi_call_enter(&call, BROODI_PRODUCERS);
+    if (status != BROOD_OK)
+        return status;
+    (void)broodi_end_set(end, closed);
+    broodi_call_leave(&call, BROODI_PRODUCERS);
+    return BROOD_OK;
 }
 
 static void discard_received(const struct broodi_end *end)
 {
     struct broodi_call call;
     uint32_t removed;
-    const uint64_t direction =
-        atomic_load_explicit(&end->slot->directions[!end->number], memory_order_relaxed);
-    if (!direction || broodi_call_begin_any(&call, direction, BROOD_NOW) != BROOD_OK ||
+    if (broodi_end_begin(end, !end->number, &call, BROOD_NOW) != BROOD_OK ||
         broodi_call_enter(&call, BROODI_CONSUMERS) != BROOD_OK)
         return;
     (void)broodi_queue_remove_all(call.queue, &removed);
+    if (broodi_chain_load(&call.queue->spill))
+        broodi_chain_free_spill(call.queue);
     broodi_call_leave(&call, BROODI_CONSUMERS);
 }
 
@@ -302,7 +312,7 @@ void broodi_connections_sweep(void)
         const uint64_t state = broodi_word_load(&connection_at(index)->state);
         if (!broodi_slot_is_live(state) || !is_left(state))
             continue;
-        const struct broodi_end end = first_end(connection_at(index));
+        const struct broodi_end end = first_end(index, state);
         finish(&end);
     }
 }

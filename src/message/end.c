@@ -13,7 +13,24 @@ brood_status broodi_end_open(uint64_t handle, struct broodi_end *out)
         return status;
     *out =
         (struct broodi_end){ .id = object.id, .slot = object.slot, .number = (handle & bit) != 0 };
-    return broodi_connection_is_over(broodi_low(object.state)) ? BROOD_STALE : BROOD_OK;
+    const uint32_t low = broodi_low(object.state);
+    return broodi_connection_is_over(low) || (low & BROODI_CONNECTION_NEW) ? BROOD_STALE : BROOD_OK;
+}
+
+// If the slot has another connection by now, the direction is that one's.
+brood_status broodi_end_begin(const struct broodi_end *end, unsigned number,
+                              struct broodi_call *call, brood_duration timeout)
+{
+    const uint64_t direction =
+        atomic_load_explicit(&end->slot->directions[number], memory_order_acquire);
+    if (!direction)
+        return BROOD_STALE;
+    const brood_status status = broodi_call_begin_any(call, direction, timeout);
+    if (status != BROOD_OK)
+        return status;
+    return atomic_load_explicit(&call->queue->connection, memory_order_relaxed) == end->id
+               ? BROOD_OK
+               : BROOD_STALE;
 }
 
 uint32_t broodi_end_load(const struct broodi_end *end)
@@ -45,9 +62,7 @@ void broodi_end_notify_all(const struct broodi_end *end)
 {
     for (unsigned number = 0; number < 2; number++) {
         struct broodi_call call;
-        const uint64_t direction =
-            atomic_load_explicit(&end->slot->directions[number], memory_order_relaxed);
-        if (direction && broodi_call_begin_any(&call, direction, BROOD_NOW) == BROOD_OK)
+        if (broodi_end_begin(end, number, &call, BROOD_NOW) == BROOD_OK)
             broodi_queue_notify_all(call.queue);
     }
 }

@@ -60,8 +60,16 @@ static inline bool broodi_connection_is_over(uint32_t low)
     return (low & BROODI_CONNECTION_ENDING) || (low & both) == both;
 }
 
-// Finds an end. Fails as broodi_object_open.
+// Finds an end. Fails as broodi_object_open; a NEW connection is BROOD_STALE, too, as only its
+// creator can know its handle.
 brood_status broodi_end_open(uint64_t handle, struct broodi_end *out);
+
+// Begins a call for the queue of a direction: the one in which the end `number` sends. Fails with
+// BROOD_STALE if the connection has no such queue, or not any more, with BROOD_NOT_INITIALIZED, and
+// with BROOD_NO_MEMORY.
+struct broodi_call;
+brood_status broodi_end_begin(const struct broodi_end *end, unsigned number,
+                              struct broodi_call *call, brood_duration timeout);
 
 // The flags of the connection; ENDING if it does not exist any more.
 uint32_t broodi_end_load(const struct broodi_end *end);

@@ -27,7 +27,7 @@ static brood_status find_direction(struct broodi_passage *passage, enum broodi_s
     const struct broodi_end *end = &passage->end;
     const unsigned from = side == BROODI_PRODUCERS ? end->number : !end->number;
     const uint64_t direction =
-        atomic_load_explicit(&end->slot->directions[from], memory_order_relaxed);
+        atomic_load_explicit(&end->slot->directions[from], memory_order_acquire);
     if (broodi_end_load(end) & BROODI_CONNECTION_ENDING)
         return BROOD_STALE;
     if (!direction)

@@ -4,6 +4,7 @@
 #include "arena/family.h"
 #include "arena/owner.h"
 #include "arena/self.h"
+#include "base/invariant.h"
 #include "base/step.h"
 #include "message/chain.h"
 #include "message/holding.h"
@@ -53,7 +54,8 @@ brood_status broodi_queue_make(const struct broodi_queue_form *form, uint64_t *o
     atomic_store_explicit(&queue->connection, form->connection, memory_order_relaxed);
     *out_id = broodi_handle_of(BROODI_QUEUE, index);
     broodi_holding_prepare(queue, *out_id, form->joinable);
-    (void)broodi_word_swap(&queue->state, state, 0);
+    const bool made = broodi_word_swap(&queue->state, state, 0);
+    broodi_assert(made); // no other thread changes a NEW queue
     return BROOD_OK;
 }
 
@@ -110,9 +112,18 @@ static bool is_left(const struct broodi_queue_slot *queue)
     return word && !broodi_handle_is_current(connection, broodi_word_load(word));
 }
 
-static void sweep(uint32_t index)
+// Ends the queue that had the slot when its state was `state`. By now the slot may have another
+// one: then `connection` may be its, and the handle is stale.
+static void sweep_left(uint32_t index, uint64_t state)
 {
     struct broodi_call call;
+    const uint64_t id = broodi_handle_then(BROODI_QUEUE, index, state);
+    if (is_left(queue_at(index)) && broodi_call_begin_any(&call, id, BROOD_NOW) == BROOD_OK)
+        (void)broodi_queue_end(&call);
+}
+
+static void sweep(uint32_t index)
+{
     struct broodi_queue_slot *queue = queue_at(index);
     const uint64_t state = broodi_word_load(&queue->state);
     if (!broodi_slot_is_live(state))
@@ -121,9 +132,8 @@ static void sweep(uint32_t index)
         sweep_new(index, state);
     else if (broodi_low(state) & BROODI_QUEUE_ENDING)
         broodi_queue_finish(queue);
-    else if (is_left(queue) && broodi_call_begin_any(&call, broodi_handle_of(BROODI_QUEUE, index),
-                                                     BROOD_NOW) == BROOD_OK)
-        (void)broodi_queue_end(&call);
+    else
+        sweep_left(index, state);
 }
 
 void broodi_queues_sweep(void)
