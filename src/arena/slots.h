@@ -339,7 +339,8 @@ struct broodi_queue_slot {
     _Atomic uint32_t unit;     // 0: a message counts as 1; else as 1 more than its bytes >> unit
     _Atomic uint32_t joinable; // 1: see holding.h
     struct broodi_user_list consumers; // of a joinable queue
-    uint64_t reserved_sizes[1];
+    _Atomic uint32_t damaged;          // 1: the head is to be repaired
+    uint32_t reserved_size;
 
     _Atomic uint64_t head;
     _Atomic uint64_t first; // the place of the first record of all
@@ -347,7 +348,9 @@ struct broodi_queue_slot {
     _Atomic uint64_t added_at;
     _Atomic uint64_t reserved; // a list of pieces, and how many they are
     _Atomic uint32_t reservations;
-    _Atomic uint32_t damaged; // 1: the head is to be repaired
+    // The count of the tail when a producer last loaded it: so not each put loads a word that each
+    // get stores.
+    _Atomic uint32_t seen;
     // A large message that is sent in fragments; see bulk.h.
     _Atomic broodi_owner sender;
     _Atomic uint64_t sending;

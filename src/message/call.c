@@ -344,6 +344,11 @@ brood_status broodi_call_repeat(struct broodi_call *call, enum broodi_side side,
 
 bool broodi_queue_is_full(struct broodi_queue_slot *queue)
 {
+    const uint64_t most =
+        (uint64_t)broodi_chain_count_seen(queue) + broodi_queue_reservations(queue);
+    if (most < capacity_of(queue))
+        return false;
+    broodi_chain_see(queue);
     if (broodi_queue_has_room(queue))
         return false;
     if (broodi_queue_reservations(queue) == 0)

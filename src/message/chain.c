@@ -31,6 +31,7 @@ void broodi_chain_prepare(struct broodi_queue_slot *queue, uint32_t capacity, ui
     atomic_store_explicit(&queue->largest, largest, memory_order_relaxed);
     atomic_store_explicit(&queue->unit, unit, memory_order_relaxed);
     atomic_store_explicit(&queue->reservations, 0, memory_order_relaxed);
+    broodi_chain_see(queue);
     atomic_store_explicit(&queue->sender, 0, memory_order_relaxed);
     atomic_store_explicit(&queue->receiver, 0, memory_order_relaxed);
 }

@@ -65,6 +65,12 @@ uint32_t broodi_chain_count(const struct broodi_queue_slot *queue);
 // for it.
 bool broodi_chain_is_inline(size_t size);
 
+// The number of messages by the tail as a producer saw it last; as the tail only moves on, there
+// are not more now. So a put need not load a word that each get stores. The caller of both
+// functions holds the producers' lock; the second loads the tail anew.
+uint32_t broodi_chain_count_seen(const struct broodi_queue_slot *queue);
+void broodi_chain_see(struct broodi_queue_slot *queue);
+
 // Appends a message of `size` bytes, which are those of the parts. Fails, with nothing changed,
 // with BROOD_NO_MEMORY, BROOD_NO_RESOURCES.
 brood_status broodi_chain_append(struct broodi_queue_slot *queue, uint64_t id,

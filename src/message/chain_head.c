@@ -7,6 +7,18 @@
 
 #include <string.h>
 
+uint32_t broodi_chain_count_seen(const struct broodi_queue_slot *queue)
+{
+    return broodi_position_count(broodi_chain_load(&queue->head)) -
+           atomic_load_explicit(&queue->seen, memory_order_relaxed);
+}
+
+void broodi_chain_see(struct broodi_queue_slot *queue)
+{
+    atomic_store_explicit(&queue->seen, broodi_position_count(broodi_chain_load(&queue->tail)),
+                          memory_order_relaxed);
+}
+
 static void begin_adding(struct broodi_queue_slot *queue, uint64_t reference)
 {
     broodi_chain_store(&queue->added_at, broodi_position_count(broodi_chain_load(&queue->head)));
