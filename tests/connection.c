@@ -495,8 +495,12 @@ static int send_many(void *arg)
         message->sender = member->number;
         message->number = i;
         fill(message->data, size_of(i) - offsetof(struct message, data), i);
-        CHECK(brood_connection_send(member->end, message, size_of(i), MEETING_PATIENCE) ==
-              BROOD_OK);
+        const brood_status status =
+            brood_connection_send(member->end, message, size_of(i), MEETING_PATIENCE);
+        if (status != BROOD_OK)
+            print_error("message %llu: %s: %s\n", (unsigned long long)i, brood_status_name(status),
+                        brood_last_error());
+        CHECK(status == BROOD_OK);
     }
     free(message);
     return 0;

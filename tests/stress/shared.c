@@ -350,6 +350,10 @@ static int soak(brood_duration how_long)
     return kills;
 }
 
+// More processes may be alive at once in the second run than in the first: then the tables of
+// threads, and those beside it, grow by a step, which is one mapping each.
+enum { GROWTH = 6 };
+
 // The first run makes what stays: the fork server, and slots for threads.
 static void workers_continue_when_others_are_killed_and_nothing_is_left(void **state)
 {
@@ -365,7 +369,7 @@ static void workers_continue_when_others_are_killed_and_nothing_is_left(void **s
                   (int)platform_mapping_count());
     assert_in_range(platform_descriptor_count(), 0,
                     descriptors + platform_descriptors_kept((size_t)kills));
-    assert_in_range(platform_mapping_count(), 0, mappings);
+    assert_in_range(platform_mapping_count(), 0, mappings + GROWTH);
     assert_in_range(platform_shared_file_count(), 0, files);
 }
 
