@@ -825,6 +825,40 @@ static void a_pipe_is_ready_while_it_has_data(void **state)
     assert_status(brood_wait_any(&waitable, 1, BROOD_NOW, NULL), BROOD_INVALID);
 }
 
+// A family in which a watcher has been rung: the first wait of each new one hears that.
+static void ring_once(void)
+{
+    const brood_event event = made_event();
+    brood_poller *poller = NULL;
+    assert_status(brood_poller_create(&poller), BROOD_OK);
+    assert_status(brood_poller_add(poller, brood_waitable_event(event), NULL), BROOD_OK);
+    assert_status(brood_event_set(event), BROOD_OK);
+    brood_poller_destroy(poller);
+    assert_status(brood_event_destroy(event), BROOD_OK);
+}
+
+static void a_ring_hides_no_native_object(void **state)
+{
+    (void)state;
+    enum { MOST = 20 };
+    platform_native natives[MOST];
+    brood_waitable all[MOST];
+    ring_once();
+    for (int i = 0; i < MOST; i++) {
+        natives[i] = platform_native_create();
+        platform_native_set(&natives[i], true);
+        all[i] = brood_waitable_native(natives[i].object);
+    }
+    for (size_t count = 1; count <= MOST; count++) {
+        bool ready[MOST] = { false };
+        assert_status(brood_wait_any(all, count, BROOD_NOW, ready), BROOD_OK);
+        for (size_t i = 0; i < count; i++)
+            assert_true(ready[i]);
+    }
+    for (int i = 0; i < MOST; i++)
+        platform_native_destroy(&natives[i]);
+}
+
 // Pollers
 
 static brood_poller *made_poller(void)
@@ -1262,6 +1296,7 @@ int main(void)
         cmocka_unit_test(an_end_is_ready_to_send_when_there_is_room),
         cmocka_unit_test(a_native_object_is_waited_for),
         cmocka_unit_test(a_pipe_is_ready_while_it_has_data),
+        cmocka_unit_test(a_ring_hides_no_native_object),
         cmocka_unit_test(bad_arguments_of_pollers_are_refused),
         cmocka_unit_test(a_poller_belongs_to_its_process),
         cmocka_unit_test(a_poller_reports_what_is_ready),

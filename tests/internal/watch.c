@@ -518,6 +518,34 @@ static intptr_t native_of(brood_os_watch *watch)
     return object;
 }
 
+// Neither a ring nor the objects of the watch itself take the place of a ready object.
+static void a_ring_hides_no_object(void **state)
+{
+    (void)state;
+    brood_os_watch_id id;
+    brood_os_watch *watch = make_watch(&id);
+    platform_native natives[2] = { platform_native_create(), platform_native_create() };
+    for (unsigned i = 0; i < 2; i++) {
+        platform_native_set(&natives[i], true);
+        add(watch, &natives[i], i);
+    }
+    for (int i = 0; i < 20; i++) {
+        if (i == 10) {
+            intptr_t object;
+            assert_status(brood_os_watch_native(watch, &object), BROOD_OK);
+            brood_os_watch_keep_ready(watch, true);
+        }
+        forget();
+        (void)brood_os_watch_ring(&id);
+        assert_int_equal(await(watch, 1, 0), 1);
+        assert_int_equal(await(watch, 1, 0), 1);
+        assert_true(reported[0] == 1 && reported[1] == 1);
+    }
+    brood_os_watch_destroy(watch);
+    platform_native_destroy(&natives[0]);
+    platform_native_destroy(&natives[1]);
+}
+
 static void its_object_is_ready_while_an_object_is(void **state)
 {
     (void)state;
@@ -749,6 +777,7 @@ int main(void)
         cmocka_unit_test(a_removed_object_is_not_reported),
         cmocka_unit_test(what_cannot_be_watched_is_refused),
         cmocka_unit_test(a_ring_before_a_wait_ends_it),
+        cmocka_unit_test(a_ring_hides_no_object),
         cmocka_unit_test(rings_of_all_kinds_of_processes_are_heard),
         cmocka_unit_test(rings_of_grandchildren_are_heard),
         cmocka_unit_test(children_hear_rings),

@@ -317,17 +317,18 @@ static int milliseconds(int64_t duration)
     return rounded_up < INT_MAX ? (int)rounded_up : INT_MAX;
 }
 
-// Returns how many events to fetch. If each has one key the kernel gives all descriptors their
-// turn, otherwise report() does, which needs all of them.
+// Returns how many events to fetch: all, also the own ones, if there is room for all descriptors. If
+// there is not, and each has one key, the kernel gives all descriptors their turn; otherwise
+// report() does, which needs all of them.
 static size_t events_to_fetch(const brood_os_watch *watch, size_t capacity)
 {
-    const size_t all = watch->keys.registered + OWN;
+    const size_t descriptors = watch->keys.registered;
     const bool plain = watch->keys.shared == 0 && watch->keys.always == 0;
-    return plain && capacity < all ? capacity : all;
+    return plain && capacity < descriptors ? capacity : descriptors + OWN;
 }
 
-// The timer starts its next period when it is read.
-static void restart_timer(const brood_os_watch *watch)
+// Makes the timer not readable until its next tick.
+static void read_timer(const brood_os_watch *watch)
 {
     uint64_t count;
     (void)syscall(SYS_read, watch->timer, &count, sizeof count);
@@ -340,7 +341,7 @@ static size_t collect(const brood_os_watch *watch, size_t fetched)
     size_t count = 0;
     for (size_t i = 0; i < fetched; i++) {
         if (events[i].data.u64 == TIMER)
-            restart_timer(watch);
+            read_timer(watch);
         else if (events[i].data.u64 <= INT_MAX)
             events[count++] = events[i];
     }
@@ -362,15 +363,31 @@ static size_t report(brood_os_watch *watch, size_t count, uint64_t *keys, size_t
 }
 
 // The raw call, which is not a cancellation point.
-static int fetch(const brood_os_watch *watch, size_t capacity, int64_t timeout)
+static int fetch(const brood_os_watch *watch, size_t most, int64_t timeout)
 {
     enum { SIGNAL_SET = 8 };
-    const size_t most = events_to_fetch(watch, capacity);
     const int64_t period = period_of(watch);
     const int64_t longest = watch->keys.always > 0 ? 0 : period;
     return (int)syscall(SYS_epoll_pwait, watch->set, watch->events,
                         (int)(most < INT_MAX ? most : INT_MAX),
                         milliseconds(timeout < longest ? timeout : longest), NULL, SIGNAL_SET);
+}
+
+// Fetches events until one is of a descriptor, or there are no more: the own ones may have taken all
+// places. The kernel moves an event that it reports behind the others. Returns how many there are;
+// -1, with errno.
+static int fetch_descriptors(const brood_os_watch *watch, size_t capacity, int64_t timeout)
+{
+    const size_t most = events_to_fetch(watch, capacity);
+    int fetched = fetch(watch, most, timeout);
+    int count = 0;
+    for (int left = OWN; fetched >= 0; left--) {
+        count = (int)collect(watch, (size_t)fetched);
+        if (count > 0 || left == 0 || (size_t)fetched < most)
+            return count;
+        fetched = fetch(watch, most, 0);
+    }
+    return fetched;
 }
 
 brood_status brood_os_watch_await(brood_os_watch *watch, uint64_t *keys, size_t capacity,
@@ -380,9 +397,9 @@ brood_status brood_os_watch_await(brood_os_watch *watch, uint64_t *keys, size_t 
     const brood_status status = check_owner(watch);
     if (status != BROOD_OK)
         return status;
-    const int fetched = fetch(watch, capacity, timeout);
-    if (fetched >= 0)
-        *out_count = report(watch, collect(watch, (size_t)fetched), keys, capacity);
+    const int count = fetch_descriptors(watch, capacity, timeout);
+    if (count >= 0)
+        *out_count = report(watch, (size_t)count, keys, capacity);
     else if (errno != EINTR)
         return brood_os_error("epoll_pwait", errno);
     return BROOD_OK;
