@@ -230,6 +230,9 @@ platform_native platform_native_create(void);
 void platform_native_set(platform_native *native, bool ready);
 void platform_native_destroy(platform_native *native);
 
+// An object that a wait resets; its `object` is 0 on a system without one.
+platform_native platform_native_create_reset(void);
+
 // From now on SIGTERM does not end this process; does nothing on a system without it.
 void platform_terminate_ignore(void);
 

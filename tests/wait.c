@@ -993,6 +993,75 @@ static void no_ready_thing_of_a_poller_starves(void **state)
     brood_poller_destroy(poller);
 }
 
+// Returns how many different things of the poller are reported by calls for one at a time.
+static int reported_in_turn(brood_poller *poller, int calls)
+{
+    int different = 0;
+    for (int i = 0; i < calls; i++) {
+        brood_ready ready;
+        if (brood_poller_wait(poller, &ready, 1, NULL, BROOD_NOW) == BROOD_OK)
+            different += ++*(int *)ready.user == 1;
+    }
+    return different;
+}
+
+static void no_native_object_of_a_poller_starves(void **state)
+{
+    (void)state;
+    enum { OBJECTS = 128 };
+    static platform_native natives[OBJECTS];
+    static int turns[OBJECTS];
+    brood_poller *poller = made_poller();
+    for (int i = 0; i < OBJECTS; i++) {
+        natives[i] = platform_native_create();
+        platform_native_set(&natives[i], true);
+        assert_status(brood_poller_add(poller, brood_waitable_native(natives[i].object), &turns[i]),
+                      BROOD_OK);
+    }
+    assert_int_equal(reported_in_turn(poller, OBJECTS), OBJECTS);
+    brood_poller_destroy(poller);
+    for (int i = 0; i < OBJECTS; i++)
+        platform_native_destroy(&natives[i]);
+}
+
+// The poller waits for `count` objects, which the wait resets, and for a semaphore that is ready.
+static void expect_no_lost_signal(int count)
+{
+    enum { MOST = 80 };
+    static platform_native natives[MOST];
+    static int turns[MOST + 1];
+    const brood_semaphore semaphore = made_semaphore(1);
+    brood_poller *poller = made_poller();
+    assert_status(brood_poller_add(poller, brood_waitable_semaphore(semaphore), &turns[MOST]),
+                  BROOD_OK);
+    turns[MOST] = 0;
+    for (int i = 0; i < count; i++) {
+        turns[i] = 0;
+        natives[i] = platform_native_create_reset();
+        platform_native_set(&natives[i], true);
+        assert_status(brood_poller_add(poller, brood_waitable_native(natives[i].object), &turns[i]),
+                      BROOD_OK);
+    }
+    assert_int_equal(reported_in_turn(poller, 3 * count + 3), count + 1);
+    for (int i = 0; i < count; i++)
+        assert_int_equal(turns[i], 1);
+    brood_poller_destroy(poller);
+    for (int i = 0; i < count; i++)
+        platform_native_destroy(&natives[i]);
+    assert_status(brood_semaphore_destroy(semaphore), BROOD_OK);
+}
+
+static void a_signal_that_a_wait_resets_is_reported_once(void **state)
+{
+    (void)state;
+    if (platform_has_fork()) {
+        print_message("no object of this system is reset by a wait\n");
+        skip();
+    }
+    expect_no_lost_signal(2);
+    expect_no_lost_signal(80);
+}
+
 // As another loop does, which waits for the native object of the poller.
 static void another_loop_waits_for_a_poller(void **state)
 {
@@ -1243,6 +1312,43 @@ static void what_the_dead_leave_is_ready(void **state)
     }
 }
 
+// Also beside something that is always ready.
+static void what_is_ready_hides_nothing_that_the_dead_leave(void **state)
+{
+    (void)state;
+    int users[2] = { 0 };
+    const brood_queue queue = made_queue(1);
+    const brood_semaphore semaphore = made_semaphore(1);
+    brood_poller *poller = made_poller();
+    assert_status(brood_poller_add(poller, brood_waitable_semaphore(semaphore), &users[0]),
+                  BROOD_OK);
+    assert_status(brood_poller_add(poller, brood_waitable_queue(queue), &users[1]), BROOD_OK);
+    put_number(queue, 3);
+    note("stays", 0);
+    brood_process *process = started_process(take_and_stay, &queue, sizeof queue);
+    assert_true(await_note("stays", 1));
+    kill_process(process);
+    const int64_t deadline = brood_clock() + MEETING_PATIENCE;
+    for (size_t count = 1; count < 2 && brood_clock() < deadline;) {
+        brood_ready ready[2];
+        assert_status(brood_poller_wait(poller, ready, 2, &count, BROOD_NOW), BROOD_OK);
+        for (size_t i = 0; i < count; i++)
+            ++*(int *)ready[i].user;
+    }
+    assert_true(users[0] > 0 && users[1] > 0);
+    assert_int_equal(reported_in_turn(poller, 2), 0);
+    assert_true(users[1] > 1); // while it is there
+    const brood_waitable all[] = { brood_waitable_semaphore(semaphore),
+                                   brood_waitable_queue(queue) };
+    bool ready[2] = { false };
+    while (!ready[1] && brood_clock() < deadline)
+        assert_status(brood_wait_any(all, 2, BROOD_NOW, ready), BROOD_OK);
+    assert_true(ready[0] && ready[1]);
+    brood_poller_destroy(poller);
+    assert_status(brood_queue_destroy(queue), BROOD_OK);
+    assert_status(brood_semaphore_destroy(semaphore), BROOD_OK);
+}
+
 // What brood_dump prints
 
 static void find_wait(const char *text, void *user)
@@ -1302,6 +1408,9 @@ int main(void)
         cmocka_unit_test(a_poller_reports_what_is_ready),
         cmocka_unit_test(a_poller_remembers_a_pulse_between_its_calls),
         cmocka_unit_test(no_ready_thing_of_a_poller_starves),
+        cmocka_unit_test(no_native_object_of_a_poller_starves),
+        cmocka_unit_test(a_signal_that_a_wait_resets_is_reported_once),
+        cmocka_unit_test(what_is_ready_hides_nothing_that_the_dead_leave),
         cmocka_unit_test(another_loop_waits_for_a_poller),
         cmocka_unit_test(a_poller_is_ready_for_what_was_ready_before),
         cmocka_unit_test(a_poller_holds_a_thread_that_was_dropped),

@@ -43,6 +43,9 @@ struct broodi_self {
     uint64_t reported;
     int64_t reported_at;
 
+    // wait_any.c. When a wait that was over at once last checked thoroughly.
+    int64_t checked;
+
     struct broodi_local_value *locals; // local.c
     uint32_t local_count;
 };

@@ -21,9 +21,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { KEYS = 64, LEAST = 16 };
-
-static const int64_t net = BROOD_SECONDS(1); // between two thorough checks
+enum { LEAST = 16 };
 
 struct brood_poller {
     struct broodi_member member;
@@ -32,7 +30,8 @@ struct brood_poller {
     struct broodi_watcher watcher;
     struct broodi_waiting *waiting;
     void **users;    // of the elements
-    size_t capacity; // of both arrays
+    uint64_t *keys;  // room for those of all elements
+    size_t capacity; // of the three arrays
     size_t count;    // elements in use
     size_t turn;     // the element that is checked first
     int64_t checked; // when the last thorough check was made; 0: never
@@ -64,6 +63,43 @@ static void leave(brood_poller *poller)
 
 // Creating and destroying
 
+static void free_memory(brood_poller *poller)
+{
+    free(poller->waiting);
+    free(poller->users);
+    free(poller->keys);
+    free(poller);
+}
+
+static bool grow_one(void **array, size_t from, size_t to, size_t size)
+{
+    void *larger = broodi_fault() ? NULL : realloc(*array, to * size);
+    if (!larger)
+        return false;
+    memset((char *)larger + from * size, 0, (to - from) * size);
+    *array = larger;
+    return true;
+}
+
+static brood_status grow(brood_poller *poller)
+{
+    const size_t more = poller->capacity ? 2 * poller->capacity : LEAST;
+    void *waiting = poller->waiting;
+    void *users = poller->users;
+    void *keys = poller->keys;
+    bool grown = poller->capacity <= SIZE_MAX / 4 / sizeof *poller->waiting &&
+                 grow_one(&waiting, poller->capacity, more, sizeof *poller->waiting);
+    poller->waiting = waiting;
+    grown = grown && grow_one(&users, poller->capacity, more, sizeof *poller->users);
+    poller->users = users;
+    grown = grown && grow_one(&keys, poller->capacity, more, sizeof *poller->keys);
+    poller->keys = keys;
+    if (!grown)
+        return broodi_fail(BROOD_NO_MEMORY, "out of memory for %zu things", more);
+    poller->capacity = more;
+    return BROOD_OK;
+}
+
 static brood_status create(brood_poller **out)
 {
     brood_status status = broodi_ready();
@@ -74,11 +110,13 @@ static brood_status create(brood_poller **out)
     brood_poller *poller = broodi_member_new(sizeof *poller, "");
     if (!poller)
         return broodi_fail(BROOD_NO_MEMORY, "out of memory for a poller");
-    status = broodi_watcher_open(&poller->watcher);
+    status = grow(poller);
+    if (status == BROOD_OK)
+        status = broodi_watcher_open(&poller->watcher);
     if (status == BROOD_OK)
         *out = poller;
     else
-        free(poller);
+        free_memory(poller);
     return status;
 }
 
@@ -110,9 +148,7 @@ void brood_poller_destroy(brood_poller *poller)
         broodi_watcher_close(&poller->watcher);
     else
         broodi_watcher_forget(&poller->watcher);
-    free(poller->waiting);
-    free(poller->users);
-    free(poller);
+    free_memory(poller);
 }
 
 // Adding and removing
@@ -138,32 +174,6 @@ static size_t find_unused(const brood_poller *poller)
     while (i < poller->capacity && poller->waiting[i].row)
         i++;
     return i;
-}
-
-static bool grow_one(void **array, size_t from, size_t to, size_t size)
-{
-    void *larger = broodi_fault() ? NULL : realloc(*array, to * size);
-    if (!larger)
-        return false;
-    memset((char *)larger + from * size, 0, (to - from) * size);
-    *array = larger;
-    return true;
-}
-
-static brood_status grow(brood_poller *poller)
-{
-    const size_t more = poller->capacity ? 2 * poller->capacity : LEAST;
-    void *waiting = poller->waiting;
-    void *users = poller->users;
-    bool grown = poller->capacity <= SIZE_MAX / 4 / sizeof *poller->waiting &&
-                 grow_one(&waiting, poller->capacity, more, sizeof *poller->waiting);
-    poller->waiting = waiting;
-    grown = grown && grow_one(&users, poller->capacity, more, sizeof *poller->users);
-    poller->users = users;
-    if (!grown)
-        return broodi_fail(BROOD_NO_MEMORY, "out of memory for %zu things", more);
-    poller->capacity = more;
-    return BROOD_OK;
 }
 
 static void store_mask(const brood_poller *poller)
@@ -253,17 +263,37 @@ struct report {
     int64_t deadline;
 };
 
+// Quickly, unless only a thorough check may see what is there.
+static bool check(struct broodi_waiting *waiting)
+{
+    const enum broodi_care care = waiting->thorough ? BROODI_CARE_THOROUGH : BROODI_CARE_QUICK;
+    const bool ready = broodi_waiting_check(waiting, 1, care, NULL);
+    waiting->thorough &= ready;
+    return ready;
+}
+
+// Of all elements: one that is always ready does not keep the others from it.
+static void check_thoroughly(brood_poller *poller, int64_t now)
+{
+    poller->checked = now;
+    broodi_heap_rest();
+    for (size_t i = 0; i < poller->capacity; i++)
+        poller->waiting[i].thorough =
+            broodi_waiting_check(&poller->waiting[i], 1, BROODI_CARE_THOROUGH, NULL);
+}
+
 // Checks all elements, from the one whose turn it is, and reports as many as there is room for. The
 // element behind the last one that is reported has the next turn.
-static void report(brood_poller *poller, enum broodi_care care, struct report *report)
+static void report(brood_poller *poller, struct report *report)
 {
     const size_t first = poller->turn;
     for (size_t i = 0; i < poller->capacity && report->count < report->capacity; i++) {
         const size_t at = (first + i) % poller->capacity;
         struct broodi_waiting *waiting = &poller->waiting[at];
-        if (!broodi_waiting_check(waiting, 1, care, NULL))
+        if (!check(waiting))
             continue;
-        // The pulses of an event up to now are reported by this.
+        // The pulses of an event up to now are reported by this, and so is a signal.
+        waiting->signalled = false;
         if (waiting->word)
             waiting->first = broodi_word_load(waiting->word);
         report->out[report->count++] =
@@ -276,27 +306,23 @@ static brood_status look(brood_poller *poller, struct report *to, int64_t *out_p
 {
     broodi_waiting_mark(poller->waiting, poller->capacity, BROODI_WATCHED_BY_POLLERS);
     const int64_t now = brood_os_clock();
-    report(poller, poller->checked ? BROODI_CARE_QUICK : BROODI_CARE_SYSTEM, to);
-    if (to->count == 0 && now - poller->checked >= net) {
-        poller->checked = now;
-        broodi_heap_rest();
-        report(poller, BROODI_CARE_THOROUGH, to);
-    }
+    if (now - poller->checked >= poller->watcher.period)
+        check_thoroughly(poller, now);
+    report(poller, to);
     brood_os_watch_keep_ready(poller->watcher.watch, to->count > 0);
     if (to->count > 0)
         return BROOD_OK;
-    *out_pause = broodi_until(to->deadline, now, net) - now;
+    *out_pause = broodi_until(to->deadline, poller->checked, poller->watcher.period) - now;
     return now >= to->deadline ? BROOD_TIMEOUT : BROOD_BUSY;
 }
 
 static brood_status wait_here(brood_poller *poller, struct report *to)
 {
-    uint64_t keys[KEYS];
     int64_t pause = 0;
     brood_status status;
     do
-        status = broodi_watcher_await(&poller->watcher, poller->waiting, poller->capacity, keys,
-                                      KEYS, pause);
+        status = broodi_watcher_await(&poller->watcher, poller->waiting, poller->capacity,
+                                      poller->keys, pause);
     while (status == BROOD_OK && (status = look(poller, to, &pause)) == BROOD_BUSY);
     return status;
 }
@@ -341,7 +367,7 @@ static brood_status native(brood_poller *poller, intptr_t *out)
     brood_status status = enter(poller);
     if (status != BROOD_OK)
         return status;
-    status = out ? brood_os_watch_native(poller->watcher.watch, out)
+    status = out ? broodi_watcher_native(&poller->watcher, out)
                  : broodi_fail(BROOD_INVALID, "out is NULL");
     // What became ready before is found by the first check.
     if (status == BROOD_OK)

@@ -55,7 +55,7 @@ static brood_status look(struct wait *wait, uint32_t flag, int64_t *out_pause)
     if (check(wait, wait->checked ? BROODI_CARE_QUICK : BROODI_CARE_SYSTEM) ||
         (now - wait->checked >= net && check_thoroughly(wait, now)))
         return BROOD_OK;
-    *out_pause = broodi_until(wait->deadline, now, net) - now;
+    *out_pause = broodi_until(wait->deadline, wait->checked, net) - now;
     return now >= wait->deadline ? BROOD_TIMEOUT : BROOD_BUSY;
 }
 
@@ -103,8 +103,8 @@ static brood_status wait_for_all(struct wait *wait)
     int64_t pause = 0;
     brood_status status;
     do
-        status = broodi_watcher_await(&wait->watcher, wait->waiting, wait->count, wait->keys,
-                                      wait->count, pause);
+        status =
+            broodi_watcher_await(&wait->watcher, wait->waiting, wait->count, wait->keys, pause);
     while (status == BROOD_OK &&
            (status = look(wait, BROODI_WATCHED_BY_POLLERS, &pause)) == BROOD_BUSY);
     return status;
@@ -159,6 +159,23 @@ static brood_status wait_for(struct wait *wait, brood_duration timeout)
     return status;
 }
 
+// Something is ready: also checks the others thoroughly, once a second in each thread. Otherwise a
+// thread for which something is ready by every call would never find what the dead have left.
+static void check_the_others(const struct wait *wait)
+{
+    struct broodi_self *self = broodi_self_known();
+    bool others = false;
+    for (size_t i = 0; wait->ready && i < wait->count; i++)
+        others |= !wait->ready[i] && wait->waiting[i].row->rests;
+    const int64_t now = others && self ? brood_os_clock() : 0;
+    if (!others || !self || now - self->checked < net)
+        return;
+    self->checked = now;
+    for (size_t i = 0; i < wait->count; i++)
+        if (!wait->ready[i])
+            wait->ready[i] = broodi_waiting_check(&wait->waiting[i], 1, BROODI_CARE_THOROUGH, NULL);
+}
+
 static brood_status open_and_wait(struct wait *wait, const brood_waitable *waitables,
                                   brood_duration timeout)
 {
@@ -168,6 +185,8 @@ static brood_status open_and_wait(struct wait *wait, const brood_waitable *waita
         status = broodi_waiting_open(&wait->waiting[open], waitables[open]);
     if (status == BROOD_OK)
         status = wait_for(wait, timeout);
+    if (status == BROOD_OK)
+        check_the_others(wait);
     while (open > 0)
         broodi_waiting_close(&wait->waiting[--open]);
     return status;

@@ -48,6 +48,7 @@ struct broodi_waiting {
     intptr_t native;   // is ready when the thing may be; -1: none
     bool signalled;    // the native object is ready
     bool polled;       // nothing tells when the thing becomes ready
+    bool thorough;     // was ready by a thorough check, and may not be by others (poller.c)
 };
 
 // A kind; `open` NULL: there is none with this number.
@@ -61,6 +62,8 @@ struct broodi_waitable_row {
     void (*close)(struct broodi_waiting *waiting);
     // Drops a reference; NULL if `reference` is no member (arena/members.h).
     void (*drop)(void *reference);
+    // Only a thorough check may find what dead threads have left of such a thing.
+    bool rests;
 };
 
 void broodi_waitables_prepare(const struct broodi_waitable_row rows[BROODI_WAITABLES]);

@@ -34,6 +34,7 @@ brood_status broodi_watcher_open(struct broodi_watcher *out)
     if (status != BROOD_OK)
         return status;
     out->state = broodi_word_load(&slot_at(out->slot)->state);
+    out->period = BROOD_OS_WATCH_PERIOD;
     broodi_watcher_set_mask(out, 0);
     const brood_os_watch_id id = broodi_watch_id(out->slot, out->state);
     const int before = brood_os_thread_protect();
@@ -84,18 +85,36 @@ void broodi_watcher_remove(const struct broodi_watcher *watcher,
         (void)brood_os_watch_remove(watcher->watch, waiting->native, key);
 }
 
+static void set_os_period(const struct broodi_watcher *watcher, bool slices)
+{
+    brood_os_watch_set_period(watcher->watch, slices ? BROOD_OS_WATCH_SLICE : watcher->period);
+}
+
+brood_status broodi_watcher_native(struct broodi_watcher *watcher, intptr_t *out)
+{
+    const brood_status status = brood_os_watch_native(watcher->watch, out);
+    if (status != BROOD_OK)
+        return status;
+    watcher->period = BROOD_OS_WATCH_PERIOD / 2;
+    set_os_period(watcher, broodi_watch_is_deaf());
+    return BROOD_OK;
+}
+
+static void clear_signals(struct broodi_waiting *waiting, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (!brood_os_watch_resets() || waiting[i].waitable.kind != BROODI_WAITABLE_NATIVE)
+            waiting[i].signalled = false;
+}
+
 brood_status broodi_watcher_await(const struct broodi_watcher *watcher,
                                   struct broodi_waiting *waiting, size_t count, uint64_t *keys,
-                                  size_t capacity, int64_t timeout)
+                                  int64_t timeout)
 {
     size_t found = 0;
-    const bool slices = broodi_watch_is_deaf() || broodi_waiting_is_polled(waiting, count);
-    for (size_t i = 0; i < count; i++)
-        waiting[i].signalled = false;
-    brood_os_watch_set_period(watcher->watch,
-                              slices ? BROOD_OS_WATCH_SLICE : BROOD_OS_WATCH_PERIOD);
-    const brood_status status =
-        brood_os_watch_await(watcher->watch, keys, capacity, timeout, &found);
+    clear_signals(waiting, count);
+    set_os_period(watcher, broodi_watch_is_deaf() || broodi_waiting_is_polled(waiting, count));
+    const brood_status status = brood_os_watch_await(watcher->watch, keys, count, timeout, &found);
     for (size_t i = 0; status == BROOD_OK && i < found; i++)
         if (keys[i] < count)
             waiting[keys[i]].signalled = true;

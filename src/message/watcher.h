@@ -17,6 +17,7 @@ struct broodi_watcher {
     uint32_t slot;
     uint64_t state; // of the slot
     brood_os_watch *watch;
+    int64_t period; // between two thorough checks, in ns
 };
 
 // Fails with BROOD_NO_MEMORY, BROOD_NO_RESOURCES.
@@ -36,13 +37,19 @@ brood_status broodi_watcher_add(const struct broodi_watcher *watcher,
 void broodi_watcher_remove(const struct broodi_watcher *watcher,
                            const struct broodi_waiting *waiting, uint64_t key);
 
+// Returns the object for the program's own loops: brood_os_watch_native. Such a loop checks at
+// ticks, and thoroughly at the first tick that is a period after the last thorough check: so the
+// period is half a second from now on.
+brood_status broodi_watcher_native(struct broodi_watcher *watcher, intptr_t *out);
+
 // Blocks until a native object is ready, until a change of a word has rung, or for `timeout` ns.
 // Then `signalled` of an element whose key is its index in `waiting` says whether its native object
-// is ready; that of the others is false. `keys` is room for `capacity` keys. Fails as
-// brood_os_watch_await.
+// is ready. Where the wait may have reset an object of the program (brood_os_watch_resets), its
+// `signalled` stays until the caller clears it: no later call reports that signal. `keys` is room
+// for `count` keys. Fails as brood_os_watch_await.
 brood_status broodi_watcher_await(const struct broodi_watcher *watcher,
                                   struct broodi_waiting *waiting, size_t count, uint64_t *keys,
-                                  size_t capacity, int64_t timeout);
+                                  int64_t timeout);
 
 void broodi_watchers_sweep(void);
 

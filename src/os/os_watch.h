@@ -72,10 +72,15 @@ bool brood_os_watch_remove(brood_os_watch *watch, intptr_t native, uint64_t key)
 // event resets it. On Windows an object may also be reported that has been ready since the last
 // call and no longer is.
 //
+// A caller that does not use a key at once keeps it where brood_os_watch_resets.
+//
 // Is not a cancellation point; a signal handler that runs in the thread ends the call early. Fails
 // with BROOD_WRONG_STATE; BROOD_SYSTEM if the program has closed the watch's descriptor.
 brood_status brood_os_watch_await(brood_os_watch *watch, uint64_t *keys, size_t capacity,
                                   int64_t timeout, size_t *out_count);
+
+// Whether a report may have reset the object, so that no later call reports the same signal.
+bool brood_os_watch_resets(void);
 
 // Returns, in `out`, the descriptor or HANDLE that is ready (readable, signalled) while an object
 // of the watch is ready, from a ring until the next call of brood_os_watch_await, and while

@@ -295,17 +295,17 @@ static bool native_is_ready(const struct broodi_waiting *waiting, enum broodi_ca
 }
 
 const struct broodi_waitable_row broodi_waitable_rows[BROODI_WAITABLES] = {
-    [BROODI_WAITABLE_PROCESS] = { open_process, process_is_ready, NULL, drop_process },
-    [BROODI_WAITABLE_THREAD] = { open_thread, thread_is_ready, NULL, drop_thread },
-    [BROODI_WAITABLE_QUEUE] = { open_items, has_items, NULL, NULL },
-    [BROODI_WAITABLE_QUEUE_ROOM] = { open_room, has_room, NULL, NULL },
-    [BROODI_WAITABLE_CONNECTION] = { open_receiver, can_receive, NULL, NULL },
-    [BROODI_WAITABLE_CONNECTION_ROOM] = { open_sender, can_send, NULL, NULL },
-    [BROODI_WAITABLE_EVENT] = { open_event, event_is_ready, NULL, NULL },
-    [BROODI_WAITABLE_SEMAPHORE] = { open_semaphore, semaphore_is_ready, NULL, NULL },
-    [BROODI_WAITABLE_STOP] = { open_stop, stop_is_ready, NULL, NULL },
-    [BROODI_WAITABLE_PARENT] = { open_parent, parent_is_ready, close_parent, NULL },
-    [BROODI_WAITABLE_NATIVE] = { open_native, native_is_ready, NULL, NULL },
+    [BROODI_WAITABLE_PROCESS] = { open_process, process_is_ready, NULL, drop_process, false },
+    [BROODI_WAITABLE_THREAD] = { open_thread, thread_is_ready, NULL, drop_thread, false },
+    [BROODI_WAITABLE_QUEUE] = { open_items, has_items, NULL, NULL, true },
+    [BROODI_WAITABLE_QUEUE_ROOM] = { open_room, has_room, NULL, NULL, true },
+    [BROODI_WAITABLE_CONNECTION] = { open_receiver, can_receive, NULL, NULL, true },
+    [BROODI_WAITABLE_CONNECTION_ROOM] = { open_sender, can_send, NULL, NULL, true },
+    [BROODI_WAITABLE_EVENT] = { open_event, event_is_ready, NULL, NULL, false },
+    [BROODI_WAITABLE_SEMAPHORE] = { open_semaphore, semaphore_is_ready, NULL, NULL, false },
+    [BROODI_WAITABLE_STOP] = { open_stop, stop_is_ready, NULL, NULL, false },
+    [BROODI_WAITABLE_PARENT] = { open_parent, parent_is_ready, close_parent, NULL, false },
+    [BROODI_WAITABLE_NATIVE] = { open_native, native_is_ready, NULL, NULL, false },
 };
 
 // Makers

@@ -387,6 +387,11 @@ static void await_direct(brood_os_watch *watch, struct report *report, DWORD tim
         collect_direct(watch, list, is_object ? first : 1, is_object, report);
 }
 
+bool brood_os_watch_resets(void)
+{
+    return true;
+}
+
 brood_status brood_os_watch_await(brood_os_watch *watch, uint64_t *keys, size_t capacity,
                                   int64_t timeout, size_t *out_count)
 {

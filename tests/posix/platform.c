@@ -672,6 +672,11 @@ bool platform_is_ready(intptr_t native, brood_duration timeout)
     return poll(&ready, 1, (int)(timeout / 1000000)) == 1;
 }
 
+platform_native platform_native_create_reset(void)
+{
+    return (platform_native){ .object = 0 };
+}
+
 platform_native platform_native_create(void)
 {
     intptr_t ends[2];

@@ -508,12 +508,22 @@ bool platform_is_ready(intptr_t native, brood_duration timeout)
     return WaitForSingleObject((HANDLE)native, (DWORD)(timeout / 1000000)) == WAIT_OBJECT_0;
 }
 
-platform_native platform_native_create(void)
+static platform_native create_event(BOOL manual)
 {
-    HANDLE event = CreateEventW(NULL, TRUE, FALSE, NULL);
+    HANDLE event = CreateEventW(NULL, manual, FALSE, NULL);
     if (!event)
         give_up("CreateEventW");
     return (platform_native){ .object = (intptr_t)event };
+}
+
+platform_native platform_native_create(void)
+{
+    return create_event(TRUE);
+}
+
+platform_native platform_native_create_reset(void)
+{
+    return create_event(FALSE);
 }
 
 void platform_native_set(platform_native *native, bool ready)

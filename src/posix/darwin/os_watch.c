@@ -256,6 +256,11 @@ static int fetch(const brood_os_watch *watch, int64_t timeout)
     return count;
 }
 
+bool brood_os_watch_resets(void)
+{
+    return false;
+}
+
 brood_status brood_os_watch_await(brood_os_watch *watch, uint64_t *keys, size_t capacity,
                                   int64_t timeout, size_t *out_count)
 {

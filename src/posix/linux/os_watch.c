@@ -317,8 +317,8 @@ static int milliseconds(int64_t duration)
     return rounded_up < INT_MAX ? (int)rounded_up : INT_MAX;
 }
 
-// Returns how many events to fetch: all, also the own ones, if there is room for all descriptors. If
-// there is not, and each has one key, the kernel gives all descriptors their turn; otherwise
+// Returns how many events to fetch: all, also the own ones, if there is room for all descriptors.
+// If there is not, and each has one key, the kernel gives all descriptors their turn; otherwise
 // report() does, which needs all of them.
 static size_t events_to_fetch(const brood_os_watch *watch, size_t capacity)
 {
@@ -373,9 +373,9 @@ static int fetch(const brood_os_watch *watch, size_t most, int64_t timeout)
                         milliseconds(timeout < longest ? timeout : longest), NULL, SIGNAL_SET);
 }
 
-// Fetches events until one is of a descriptor, or there are no more: the own ones may have taken all
-// places. The kernel moves an event that it reports behind the others. Returns how many there are;
-// -1, with errno.
+// Fetches events until one is of a descriptor, or there are no more: the own ones may have taken
+// all places. The kernel moves an event that it reports behind the others. Returns how many there
+// are; -1, with errno.
 static int fetch_descriptors(const brood_os_watch *watch, size_t capacity, int64_t timeout)
 {
     const size_t most = events_to_fetch(watch, capacity);
@@ -388,6 +388,11 @@ static int fetch_descriptors(const brood_os_watch *watch, size_t capacity, int64
         fetched = fetch(watch, most, 0);
     }
     return fetched;
+}
+
+bool brood_os_watch_resets(void)
+{
+    return false;
 }
 
 brood_status brood_os_watch_await(brood_os_watch *watch, uint64_t *keys, size_t capacity,
