@@ -636,6 +636,52 @@ static void a_parent_that_joins_a_child_which_wants_its_lock_is_a_deadlock(void 
     end_parts(&process, 1);
 }
 
+// The handler of the parent's log holds a lock for a moment, inside the line of the parent's wait.
+static void hold_inside_a_wait(brood_log_level level, const char *process, const char *text,
+                               void *lock)
+{
+    (void)level, (void)process;
+    if (!strstr(text, "has waited for a second for the end of process") ||
+        brood_lock_acquire(*(brood_lock *)lock, BROOD_NOW) != BROOD_OK)
+        return;
+    note("handles", 1);
+    (void)await_note("handled", 1);
+    (void)!brood_lock_release(*(brood_lock *)lock);
+}
+
+static int want_what_the_handler_holds(void *arg)
+{
+    CHECK(await_note("handles", 1));
+    return want_for_ever(arg);
+}
+
+static int join_and_log(void *arg)
+{
+    brood_process *child;
+    brood_lock *lock = arg;
+    CHECK(brood_process_start(&child, want_what_the_handler_holds, lock, sizeof *lock, NULL) ==
+          BROOD_OK);
+    brood_log_set_handler(hold_inside_a_wait, BROOD_LOG_DEBUG, lock);
+    return brood_process_join(child, BROOD_FOREVER, NULL) == BROOD_OK ? 0 : 1;
+}
+
+static void a_handler_inside_a_wait_is_no_part_of_a_deadlock(void **state)
+{
+    brood_lock lock;
+    char text[64];
+    (void)state;
+    note("handles", 0);
+    note("handled", 0);
+    assert_status(brood_lock_create(&lock), BROOD_OK);
+    brood_process *process = started_process(join_and_log, &lock, sizeof lock);
+    (void)snprintf(text, sizeof text, "waits for lock %016" PRIx64, lock.id);
+    assert_true(await_dumped(text));
+    assert_null(strstr(dumped.text, "deadlock:"));
+    note("handled", 1);
+    assert_process_ends(process, 0);
+    assert_status(brood_lock_destroy(lock), BROOD_OK);
+}
+
 static int await_parent_for_ever(void *unused)
 {
     (void)unused;
@@ -858,6 +904,7 @@ int main(void)
         cmocka_unit_test(processes_that_wait_for_each_other_are_a_deadlock),
         cmocka_unit_test(a_wait_with_a_deadline_is_no_deadlock),
         cmocka_unit_test(a_parent_that_joins_a_child_which_wants_its_lock_is_a_deadlock),
+        cmocka_unit_test(a_handler_inside_a_wait_is_no_part_of_a_deadlock),
         cmocka_unit_test(a_parent_and_a_child_that_wait_for_each_other_are_a_deadlock),
         cmocka_unit_test(a_join_of_a_thread_is_a_part_of_a_deadlock),
         cmocka_unit_test(locks_in_use_are_no_deadlock),

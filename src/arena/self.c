@@ -320,6 +320,13 @@ bool brood_parent_is_alive(void)
     return lives;
 }
 
+void broodi_self_log_wait(enum broodi_waits kind, uint64_t number, int64_t deadline)
+{
+    (void)broodi_self_block(broodi_waits_until(kind, 0), number);
+    broodi_log_wait(kind, number);
+    (void)broodi_self_block(broodi_waits_until(kind, deadline), number);
+}
+
 static brood_status await_parent(int64_t deadline)
 {
     if (deadline <= 0)
@@ -331,7 +338,7 @@ static brood_status await_parent(int64_t deadline)
         const int64_t soon = broodi_until(deadline, brood_clock(), BROOD_SECONDS(1));
         status = brood_os_parent_await_end(broodi_here.parent_pid, broodi_here.parent_birth, soon);
         if (status == BROOD_TIMEOUT)
-            broodi_log_wait(BROODI_WAITS_PARENT, 0);
+            broodi_self_log_wait(BROODI_WAITS_PARENT, 0, deadline);
     }
     if (status == BROOD_TIMEOUT)
         status =

@@ -92,6 +92,11 @@ static inline uint32_t broodi_self_slot(void)
 uint64_t broodi_self_block(enum broodi_waits kind, uint64_t number);
 void broodi_self_unblock(uint64_t before);
 
+// Inside a wait that broodi_self_block has begun: logs that it has lasted for a second. The log's
+// handler may acquire locks, and the wait goes on when it returns: so meanwhile the wait counts as
+// one with a deadline, which is part of no deadlock.
+void broodi_self_log_wait(enum broodi_waits kind, uint64_t number, int64_t deadline);
+
 // The slot of this process. A guest takes one at the first call; BROODI_NONE when it cannot.
 uint32_t broodi_self_process(void);
 

@@ -119,7 +119,7 @@ brood_status broodi_child_join(brood_process *process, int64_t deadline)
     if (broodi_log_wants(BROOD_LOG_DEBUG)) {
         status = await_and_reap(process, broodi_until(deadline, brood_clock(), BROOD_SECONDS(1)));
         if (status == BROOD_TIMEOUT)
-            broodi_log_wait(BROODI_WAITS_PROCESS, number);
+            broodi_self_log_wait(BROODI_WAITS_PROCESS, number, deadline);
     }
     if (status == BROOD_TIMEOUT)
         status = await_and_reap(process, deadline);
