@@ -90,6 +90,26 @@ static void sleep_briefly(int64_t until, int64_t now)
     brood_os_thread_unprotect(before);
 }
 
+// Rings the bell of the thread that has the slot now: if the slot was reused before the claim, that
+// thread is the one that was claimed.
+static void ring(uint32_t index)
+{
+    const broodi_owner owner = broodi_owner_at(BROODI_THREAD, index);
+    const brood_os_life_id id = broodi_owner_life_id(owner);
+    if (owner)
+        brood_os_bell_ring(&slot_at(index)->life, &id);
+}
+
+// A thread that watches (watch.h) may wait for a lock between its marks and the wait for its bell.
+// That wait may have heard a ring for the watcher, which thus hears it again.
+static void ring_watcher(uint32_t self)
+{
+    if (self < broodi_slot_limit(BROODI_WATCH) &&
+        atomic_load_explicit(&((struct broodi_watch *)broodi_slot(BROODI_WATCH, self))->mask,
+                             memory_order_relaxed))
+        ring(self);
+}
+
 static void wait_here(broodi_word *word, uint64_t expected, uint32_t holder, int64_t deadline)
 {
     const int64_t now = brood_os_clock();
@@ -108,6 +128,7 @@ static void wait_here(broodi_word *word, uint64_t expected, uint32_t holder, int
     broodi_step(BROODI_STEP_WAIT_PUBLISHED);
     if (atomic_load_explicit(&word->state, memory_order_seq_cst) == expected)
         await(slot_at(self), holder, until - now);
+    ring_watcher(self);
     broodi_step(BROODI_STEP_WAIT_RUNG);
     (void)atomic_compare_exchange_strong_explicit(own, &key, 0, memory_order_acq_rel,
                                                   memory_order_relaxed);
@@ -125,16 +146,6 @@ static bool claim(uint32_t index, uint64_t key)
     uint64_t seen = key;
     return atomic_compare_exchange_strong_explicit(key_at(index), &seen, key | CLAIMED,
                                                    memory_order_seq_cst, memory_order_relaxed);
-}
-
-// Rings the bell of the thread that has the slot now: if the slot was reused before the claim, that
-// thread is the one that was claimed.
-static void ring(uint32_t index)
-{
-    const broodi_owner owner = broodi_owner_at(BROODI_THREAD, index);
-    const brood_os_life_id id = broodi_owner_life_id(owner);
-    if (owner)
-        brood_os_bell_ring(&slot_at(index)->life, &id);
 }
 
 // Claims the thread if it waits for the key, and rings. True if the wake will be acted on, by the

@@ -3,6 +3,8 @@
 #include "../meeting.h"
 
 #include "arena/family.h"
+#include "arena/self.h"
+#include "arena/wait.h"
 #include "arena/watch.h"
 #include "message/watcher.h"
 
@@ -72,11 +74,38 @@ static void a_mark_stays_until_the_next_change(void **state)
     assert_status(brood_event_destroy(event), BROOD_OK);
 }
 
+// A wait for a lock, between the marks and the wait for the bell, hears no ring in their place.
+static void a_wait_for_a_word_takes_no_ring_of_a_watcher(void **state)
+{
+    (void)state;
+    brood_event event;
+    broodi_word other;
+    assert_status(brood_event_create(&event), BROOD_OK);
+    const uint32_t index = broodi_handle_unpack(event.id).slot;
+    broodi_word *word = &((struct broodi_event_slot *)broodi_slot(BROODI_EVENT, index))->state;
+    const uint32_t self = broodi_self_slot();
+    atomic_init(&other.state, 7);
+    assert_status(broodi_watch_begin(self, broodi_watch_bit(word)), BROOD_OK);
+    broodi_watch_await(self, BROOD_MILLISECONDS(1)); // an earlier ring
+    for (int i = 0; i < 3; i++) {
+        broodi_watch_mark(word, BROODI_WATCHED_BY_THREADS);
+        broodi_watch_marked();
+        broodi_watch_notify(word);
+        broodi_wait(&other, 7, BROODI_NONE, brood_clock() + BROOD_MILLISECONDS(1));
+        const int64_t before = brood_clock();
+        broodi_watch_await(self, MEETING_PATIENCE);
+        assert_true(brood_clock() - before < MEETING_PATIENCE / 2);
+    }
+    broodi_watch_end(self);
+    assert_status(brood_event_destroy(event), BROOD_OK);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_sweep_frees_the_pollers_of_dead_processes_only),
         cmocka_unit_test(a_mark_stays_until_the_next_change),
+        cmocka_unit_test(a_wait_for_a_word_takes_no_ring_of_a_watcher),
     };
     brood_init();
     return cmocka_run_group_tests(tests, NULL, NULL);
