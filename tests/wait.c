@@ -1062,6 +1062,22 @@ static void a_signal_that_a_wait_resets_is_reported_once(void **state)
     expect_no_lost_signal(80);
 }
 
+static void a_poller_does_not_undo_a_leave(void **state)
+{
+    (void)state;
+    char text[3];
+    brood_connection ends[2];
+    brood_poller *poller = made_poller();
+    assert_status(brood_connection_pair(&ends[0], &ends[1], BROOD_DUPLEX), BROOD_OK);
+    assert_status(brood_poller_add(poller, brood_waitable_connection(ends[1]), NULL), BROOD_OK);
+    assert_status(brood_connection_receive(ends[0], text, 3, NULL, BROOD_NOW), BROOD_TIMEOUT);
+    assert_status(brood_connection_leave(ends[1]), BROOD_OK);
+    assert_null(reported(poller, BROOD_NOW));
+    assert_status(brood_connection_receive(ends[0], text, 3, NULL, BROOD_NOW), BROOD_CLOSED);
+    brood_poller_destroy(poller);
+    assert_status(brood_connection_destroy(ends[0]), BROOD_OK);
+}
+
 // As another loop does, which waits for the native object of the poller.
 static void another_loop_waits_for_a_poller(void **state)
 {
@@ -1411,6 +1427,7 @@ int main(void)
         cmocka_unit_test(no_native_object_of_a_poller_starves),
         cmocka_unit_test(a_signal_that_a_wait_resets_is_reported_once),
         cmocka_unit_test(what_is_ready_hides_nothing_that_the_dead_leave),
+        cmocka_unit_test(a_poller_does_not_undo_a_leave),
         cmocka_unit_test(another_loop_waits_for_a_poller),
         cmocka_unit_test(a_poller_is_ready_for_what_was_ready_before),
         cmocka_unit_test(a_poller_holds_a_thread_that_was_dropped),

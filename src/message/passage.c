@@ -36,17 +36,24 @@ static brood_status find_direction(struct broodi_passage *passage, enum broodi_s
     return broodi_call_begin_any(&passage->call, direction, timeout);
 }
 
-brood_status broodi_passage_begin(struct broodi_passage *passage, uint64_t handle,
-                                  enum broodi_side side, brood_duration timeout)
+brood_status broodi_passage_find(struct broodi_passage *passage, uint64_t handle,
+                                 enum broodi_side side, brood_duration timeout)
 {
     struct broodi_end end;
-    brood_status status = broodi_end_open(handle, &end);
+    const brood_status status = broodi_end_open(handle, &end);
     if (status != BROOD_OK)
         return status;
     *passage = (struct broodi_passage){ .end = end, .side = side };
-    status = find_direction(passage, side, timeout);
+    return find_direction(passage, side, timeout);
+}
+
+brood_status broodi_passage_begin(struct broodi_passage *passage, uint64_t handle,
+                                  enum broodi_side side, brood_duration timeout)
+{
+    const brood_status status = broodi_passage_find(passage, handle, side, timeout);
+    const struct broodi_end *end = &passage->end;
     return status == BROOD_OK
-               ? broodi_user_enter(&end.slot->users[end.number], end.id, end.number, NULL)
+               ? broodi_user_enter(&end->slot->users[end->number], end->id, end->number, NULL)
                : status;
 }
 

@@ -28,6 +28,10 @@ struct broodi_passage {
 brood_status broodi_passage_begin(struct broodi_passage *passage, uint64_t handle,
                                   enum broodi_side side, brood_duration timeout);
 
+// The same, but the process does not become a user.
+brood_status broodi_passage_find(struct broodi_passage *passage, uint64_t handle,
+                                 enum broodi_side side, brood_duration timeout);
+
 // BROOD_STALE or BROOD_CLOSED: this end is over; a sender's, also when the other one is.
 brood_status broodi_passage_check(const struct broodi_passage *passage);
 

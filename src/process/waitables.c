@@ -133,12 +133,13 @@ static bool is_deserted(const struct broodi_end *end, bool thorough)
     return broodi_end_peer(end) != BROOD_OK;
 }
 
+// Does not make the process a user: it may have left since.
 static bool end_is_ready(const struct broodi_waiting *waiting, enum broodi_side side,
                          enum broodi_care care)
 {
     struct broodi_passage passage;
     const bool thorough = care == BROODI_CARE_THOROUGH;
-    if (broodi_passage_begin(&passage, waiting->waitable.id, side, BROOD_NOW) != BROOD_OK)
+    if (broodi_passage_find(&passage, waiting->waitable.id, side, BROOD_NOW) != BROOD_OK)
         return true;
     passage.call.is_ready =
         side == BROODI_PRODUCERS ? broodi_send_is_ready : broodi_receive_is_ready;
