@@ -49,7 +49,10 @@ typedef struct brood_waitable {
  * These functions check nothing; the call that waits does. Safe everywhere. */
 /** @{ */
 
-/** @brief A child of this process; ready once it has ended, under every start method. */
+/**
+ * @brief A child of this process; ready once it has ended, under every start method. When its end
+ * is seen before its exit status is there, any call, also with #BROOD_NOW, waits some milliseconds.
+ */
 BROOD_API brood_waitable brood_waitable_process(brood_process *process);
 
 /** @brief A thread of this process; ready once it has ended. */
@@ -63,7 +66,8 @@ BROOD_API brood_waitable brood_waitable_queue_room(brood_queue queue);
 
 /**
  * @brief An end of a connection; ready while a brood_connection_receive() would not wait. As by
- * every call for the end, the process becomes a user of it.
+ * every call for the end, the process becomes a user of it: by each brood_wait_any(), and by
+ * brood_poller_add(). The other calls of a poller do not make it a user again, if it has left.
  */
 BROOD_API brood_waitable brood_waitable_connection(brood_connection connection);
 
@@ -90,7 +94,12 @@ BROOD_API brood_waitable brood_waitable_parent(void);
  * in error; on Windows a HANDLE, which is ready while it is signalled.
  *
  * It stays open while it is waited for. On Windows a wait has the side effects that the system's
- * own has: an auto-reset event is reset when it is reported as ready.
+ * own has: an auto-reset event is reset when it is found to be signalled, and that signal is
+ * reported once; an object that a poller has no place to report at once may be reported although it
+ * is not signalled any more. A mutex is not to be waited for: a thread of the system's pool may
+ * come to own it. There, a callback of the program's in a wait thread (WT_EXECUTEINWAITTHREAD) must
+ * not call functions of pollers, nor brood_wait_any() for such objects, which wait for threads of
+ * that pool.
  */
 BROOD_API brood_waitable brood_waitable_native(intptr_t native);
 
@@ -116,7 +125,8 @@ BROOD_API brood_waitable brood_waitable_native(intptr_t native);
  * @retval BROOD_DENIED           the system does not let this process wait for a HANDLE.
  * @retval BROOD_NO_MEMORY        out of memory.
  * @retval BROOD_NO_RESOURCES     out of descriptors; or the calling thread is new to brood, and
- *                                there is no slot for it.
+ *                                there is no slot for it; or the process cannot become a user of an
+ *                                end.
  * @retval BROOD_SYSTEM           the program has closed a descriptor of the library.
  * @retval BROOD_NOT_INITIALIZED  brood_init() has not run.
  */
@@ -206,7 +216,7 @@ BROOD_API BROOD_NODISCARD brood_status brood_poller_wait(brood_poller *poller, b
  * @brief Returns one descriptor or HANDLE for the whole set, for another loop: epoll, libuv's
  * uv_poll_t, GLib's g_unix_fd_add(), MsgWaitForMultipleObjects.
  *
- * While something of the set is ready it is readable (signalled); also once a second, and at any
+ * While something of the set is ready it is readable (signalled); also twice a second, and at any
  * time without a reason. Then the loop calls brood_poller_wait() with #BROOD_NOW, until it returns
  * #BROOD_TIMEOUT or until the next turn of the loop: it stays ready as long as the last call has
  * reported something. It must not be read, changed or closed, and ends with the poller.
