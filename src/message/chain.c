@@ -57,7 +57,7 @@ uint32_t broodi_chain_count(const struct broodi_queue_slot *queue)
 
 // Destroying
 
-// Frees the last segment, in which no item is left. The tail becomes 0 last: until then a heir
+// Frees the last segment, in which no item is left. The tail becomes 0 last: until then an heir
 // finds the segment by it.
 static void free_last_segment(struct broodi_queue_slot *queue)
 {
@@ -82,11 +82,11 @@ brood_status broodi_chain_free(struct broodi_queue_slot *queue)
         broodi_chain_remove(queue, &item, 1);
     if (status != BROOD_NOT_FOUND)
         return status;
-    free_last_segment(queue);
     while ((piece = broodi_chain_load(&queue->taken)) != 0)
         broodi_chain_free_taken(queue, piece);
     if (broodi_chain_load(&queue->spill))
         broodi_chain_free_spill(queue);
+    free_last_segment(queue); // after the others: an heir needs the tail for them
     while ((piece = broodi_chain_load(&queue->reserved)) != 0)
         (void)broodi_chain_cancel(queue, piece);
     return BROOD_OK;

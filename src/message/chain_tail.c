@@ -172,8 +172,8 @@ bool broodi_chain_release(uint64_t id, uint64_t reference, uint64_t owner)
 void broodi_chain_free_taken(struct broodi_queue_slot *queue, uint64_t reference)
 {
     broodi_chain_begin_removing(queue, reference);
-    // The tail stays. It is 0 only while the queue is freed: what an heir leaves then is freed by a
-    // sweep, since the object has ended.
+    // The tail stays. It is not 0: while any piece is in the list the chain has a segment.
+    broodi_assert(broodi_position_place(broodi_chain_load(&queue->tail)) != 0);
     broodi_chain_store(&queue->removed_at, 0);
     (void)broodi_pieces_unlink(&queue->taken, reference);
     broodi_step(BROODI_STEP_QUEUE_UNLINKED);
