@@ -29,9 +29,18 @@ static brood_status fill_piece(const struct broodi_call *call, struct putting *p
     return status;
 }
 
-// Appends as many messages as there is room for, or one with a body.
+// How many messages are put before the lock is released and consumers are woken, so that a batch
+// keeps others waiting no longer than a large message does.
+static size_t most_at_once(size_t size)
+{
+    enum { MOST = 1000, BYTES = 65536 };
+    return size <= BYTES / MOST ? MOST : 1 + BYTES / size;
+}
+
+// Appends as many messages as there is room for, up to a limit, or one with a body.
 static brood_status append(const struct broodi_call *call, struct putting *putting)
 {
+    size_t left = most_at_once(putting->size);
     do {
         brood_status status = BROOD_OK;
         const brood_part part = { .data = putting->data + putting->done * putting->size,
@@ -46,7 +55,7 @@ static brood_status append(const struct broodi_call *call, struct putting *putti
         if (status != BROOD_OK)
             return status;
         putting->done++;
-    } while (!putting->piece && putting->done < putting->count);
+    } while (!putting->piece && putting->done < putting->count && --left > 0);
     putting->piece = 0;
     return BROOD_OK;
 }

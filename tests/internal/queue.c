@@ -421,6 +421,12 @@ static int get_one(void *arg)
     return status == BROOD_OK && !is_whole(&message, size) ? -1 : (int)status;
 }
 
+static int get_number(void *arg)
+{
+    uint64_t number;
+    return (int)brood_queue_get(*(brood_queue *)arg, &number, sizeof number, NULL, BROOD_FOREVER);
+}
+
 static void a_get_during_which_the_queue_is_destroyed_fails(void **state)
 {
     (void)state;
@@ -494,10 +500,42 @@ static void the_queues_of_a_connection_are_refused(void **state)
     assert_int_equal(pieces_live(), 0);
 }
 
+// Batches
+
+static brood_queue batched;
+static size_t count_at_wake;
+
+static void note_first_wake(enum broodi_step step)
+{
+    if (step == BROODI_STEP_QUEUE_TOLD && count_at_wake == 0)
+        (void)brood_queue_count(batched, &count_at_wake);
+}
+
+// The consumer is held up between its flag and its sleep, so that only the producer wakes.
+static void a_batch_wakes_a_consumer_before_its_end(void **state)
+{
+    static const uint64_t numbers[3000] = { 0 };
+    (void)state;
+    assert_status(brood_queue_create(&batched, 3000, sizeof numbers[0]), BROOD_OK);
+    stop_at(0, BROODI_STEP_QUEUE_ANNOUNCED);
+    brood_thread *thread = started_thread(get_number, &batched, sizeof batched);
+    await_stop(0);
+    count_at_wake = 0;
+    broodi_step_hook = note_first_wake;
+    assert_status(brood_queue_put_many(batched, numbers, sizeof numbers[0], 3000, NULL, BROOD_NOW),
+                  BROOD_OK);
+    broodi_step_hook = NULL;
+    assert_in_range(count_at_wake, 1, 1500);
+    let_go(0);
+    assert_thread_ends(thread, BROOD_OK);
+    assert_status(brood_queue_destroy(batched), BROOD_OK);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_queues_of_a_connection_are_refused),
+        cmocka_unit_test(a_batch_wakes_a_consumer_before_its_end),
         cmocka_unit_test(a_get_during_which_the_queue_is_destroyed_fails),
         cmocka_unit_test(a_stopped_consumer_does_not_block_one_that_has_its_message),
         cmocka_unit_test(a_death_at_any_step_leaves_a_whole_queue),
