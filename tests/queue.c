@@ -725,6 +725,29 @@ static void what_an_ended_thread_had_taken_stays_first_until_it_is_got(void **st
     assert_status(brood_queue_destroy(queue), BROOD_OK);
 }
 
+static void end_after_take(brood_queue queue, const char *data)
+{
+    assert_status(brood_queue_put(queue, data, 1, BROOD_NOW), BROOD_OK);
+    assert_thread_ends(started_thread(take_and_return, &queue, sizeof queue), BROOD_OK);
+}
+
+static void clearing_throws_away_what_an_ended_thread_had_taken(void **state)
+{
+    (void)state;
+    char got;
+    size_t cleared = 0;
+    brood_queue queue;
+    assert_status(brood_queue_create_joinable(&queue, 3, 1), BROOD_OK);
+    end_after_take(queue, "a");
+    assert_status(brood_queue_put(queue, "b", 1, BROOD_NOW), BROOD_OK);
+    assert_status(brood_queue_close(queue), BROOD_OK);
+    assert_status(brood_queue_clear(queue, &cleared), BROOD_OK);
+    assert_int_equal(cleared, 2);
+    assert_status(brood_queue_get(queue, &got, 1, NULL, BROOD_NOW), BROOD_CLOSED);
+    assert_status(brood_queue_join(queue, BROOD_NOW), BROOD_OK);
+    assert_status(brood_queue_destroy(queue), BROOD_OK);
+}
+
 static int reserve_and_return(void *arg)
 {
     brood_message message;
@@ -809,6 +832,7 @@ int main(void)
         cmocka_unit_test(what_a_killed_producer_had_reserved_is_free_again),
         cmocka_unit_test(what_an_ended_thread_had_taken_stays_first_until_it_is_got),
         cmocka_unit_test(what_an_ended_thread_had_reserved_is_free_again),
+        cmocka_unit_test(clearing_throws_away_what_an_ended_thread_had_taken),
         cmocka_unit_test(a_killed_producer_leaves_whole_messages),
     };
     brood_init();

@@ -271,8 +271,8 @@ BROOD_API brood_status brood_queue_count(brood_queue queue, size_t *out);
 BROOD_API brood_status brood_queue_close(brood_queue queue);
 
 /**
- * @brief Throws away the messages that are in the queue; in a joinable queue they count as done.
- * Returns the same statuses as brood_queue_close().
+ * @brief Throws away the messages that are in the queue, and those that dead threads had taken; in a
+ * joinable queue they count as done. Returns the same statuses as brood_queue_close().
  *
  * @param queue      the queue.
  * @param out_count  receives how many were thrown away, also with #BROOD_NO_MEMORY from a message

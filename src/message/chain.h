@@ -143,7 +143,8 @@ void broodi_chain_free_spill(struct broodi_queue_slot *queue);
 bool broodi_chain_next(const struct broodi_item *item, struct broodi_item *out);
 
 // Removes the first `count` messages, of which `last` is the last one and none has a body; or the
-// first message, with its body, which is freed.
+// first message, with its body, which is freed. Also removes one that broodi_chain_find_left has
+// found.
 void broodi_chain_remove(struct broodi_queue_slot *queue, const struct broodi_item *last,
                          uint32_t count);
 

@@ -133,6 +133,10 @@ void broodi_chain_remove(struct broodi_queue_slot *queue, const struct broodi_it
                          uint32_t count)
 {
     broodi_assert(!last->piece || count == 1);
+    if (last->place == 0) {
+        broodi_chain_free_taken(queue, last->piece);
+        return;
+    }
     if (!last->piece) {
         move_tail(queue, last, count);
         return;

@@ -51,7 +51,7 @@ void broodi_holding_end(struct broodi_queue_slot *queue, const struct broodi_use
                         uint32_t count);
 
 // Before and after broodi_chain_take of the piece: it belongs to another process, if a dead thread
-// had taken it, and then to the process of the entry.
+// had taken it, and then to the process of the entry. The former also before it is thrown away.
 void broodi_holding_pass(struct broodi_queue_slot *queue, uint64_t id, uint64_t piece);
 void broodi_holding_take(struct broodi_queue_slot *queue, const struct broodi_user *user,
                          uint64_t piece);

@@ -25,7 +25,8 @@ brood_status broodi_queue_make(const struct broodi_queue_form *form, uint64_t *o
 // with nothing changed, with BROOD_TIMEOUT, BROOD_DEADLOCK, BROOD_NO_MEMORY, BROOD_NO_RESOURCES.
 brood_status broodi_queue_end(struct broodi_call *call);
 
-// Removes all messages that there are at the beginning, and returns in `out_count` how many. If the
+// Removes all messages that there are at the beginning, and those that dead consumers had taken,
+// and returns in `out_count` how many. If the
 // call fails, with BROOD_NO_MEMORY, the others stay. The caller holds the consumers' lock.
 brood_status broodi_queue_remove_all(struct broodi_queue_slot *queue, uint32_t *out_count);
 

@@ -61,6 +61,19 @@ brood_status broodi_queue_make(const struct broodi_queue_form *form, uint64_t *o
 
 // Ending
 
+// Removes what dead consumers had taken; returns how many messages that are.
+static uint32_t remove_left(struct broodi_queue_slot *queue)
+{
+    struct broodi_item item;
+    uint32_t count = 0;
+    const uint64_t id = broodi_handle_of(BROODI_QUEUE, broodi_slot_index(BROODI_QUEUE, queue));
+    for (; broodi_chain_find_left(queue, &item); count++) {
+        broodi_holding_pass(queue, id, item.piece);
+        broodi_chain_remove(queue, &item, 1);
+    }
+    return count;
+}
+
 brood_status broodi_queue_remove_all(struct broodi_queue_slot *queue, uint32_t *out_count)
 {
     struct broodi_item item;
@@ -71,6 +84,7 @@ brood_status broodi_queue_remove_all(struct broodi_queue_slot *queue, uint32_t *
         broodi_chain_remove(queue, &item, 1);
         ++*out_count;
     }
+    *out_count += remove_left(queue);
     return status == BROOD_NOT_FOUND ? BROOD_OK : status;
 }
 
