@@ -731,6 +731,28 @@ static void end_after_take(brood_queue queue, const char *data)
     assert_thread_ends(started_thread(take_and_return, &queue, sizeof queue), BROOD_OK);
 }
 
+// The queue is not empty until then. A consumer has looked in vain before.
+static void what_an_ended_thread_had_taken_comes_before_a_queue_is_empty(void **state)
+{
+    (void)state;
+    char got = 0;
+    brood_message own;
+    const brood_queue queue = made_queue(3, 1);
+    assert_status(brood_queue_put(queue, "c", 1, BROOD_NOW), BROOD_OK);
+    assert_status(brood_queue_take(queue, &own, BROOD_NOW), BROOD_OK);
+    assert_status(brood_queue_get(queue, &got, 1, NULL, BROOD_NOW), BROOD_TIMEOUT);
+    end_after_take(queue, "a");
+    assert_status(brood_queue_put(queue, "b", 1, BROOD_NOW), BROOD_OK);
+    for (int64_t end = brood_clock() + BROOD_SECONDS(10); got != 'a' && brood_clock() < end;) {
+        assert_status(brood_queue_put(queue, "b", 1, BROOD_NOW), BROOD_OK);
+        assert_status(brood_queue_get(queue, &got, 1, NULL, BROOD_NOW), BROOD_OK);
+    }
+    assert_int_equal(got, 'a');
+    assert_int_equal(count_of(queue), 2);
+    brood_queue_release(queue, &own);
+    assert_status(brood_queue_destroy(queue), BROOD_OK);
+}
+
 static void clearing_throws_away_what_an_ended_thread_had_taken(void **state)
 {
     (void)state;
@@ -832,6 +854,7 @@ int main(void)
         cmocka_unit_test(what_a_killed_producer_had_reserved_is_free_again),
         cmocka_unit_test(what_an_ended_thread_had_taken_stays_first_until_it_is_got),
         cmocka_unit_test(what_an_ended_thread_had_reserved_is_free_again),
+        cmocka_unit_test(what_an_ended_thread_had_taken_comes_before_a_queue_is_empty),
         cmocka_unit_test(clearing_throws_away_what_an_ended_thread_had_taken),
         cmocka_unit_test(a_killed_producer_leaves_whole_messages),
     };

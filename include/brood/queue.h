@@ -116,8 +116,11 @@ BROOD_API BROOD_NODISCARD brood_status brood_queue_put(brood_queue queue, const 
  * @param out_size  receives the size of the message, also with #BROOD_TOO_SMALL; or NULL.
  * @param timeout   how long to wait while the queue is empty.
  * @retval BROOD_TIMEOUT          the queue is still empty, or a consumer is stopped inside a get.
- * @retval BROOD_CLOSED           the queue was closed, and all of its messages are gone.
- * @retval BROOD_TOO_SMALL        the buffer is too small; the message stays the first one.
+ * @retval BROOD_CLOSED           the queue was closed, and all of its messages are gone. One of
+ * more than 8 KiB that another consumer is copying now comes back if that consumer is killed: then
+ * the next one that asks gets it.
+ * @retval BROOD_TOO_SMALL        the buffer is too small; the message stays in the queue, as the
+ *                                first one unless one of a dead consumer comes before it.
  * @retval BROOD_STALE            the queue was destroyed, before the call or during it.
  * @retval BROOD_INVALID          `queue` is not a queue of this family, or `buffer` is NULL.
  * @retval BROOD_NO_MEMORY        the message cannot be mapped into this process; it stays.
@@ -224,9 +227,9 @@ BROOD_API void brood_queue_abort(brood_queue queue, brood_message *message);
  * Returns the same statuses as brood_queue_get(), but for #BROOD_TOO_SMALL.
  *
  * The message is out of the queue, and belongs to the calling thread until brood_queue_release().
- * If the thread ends before that, the next consumer that finds the queue empty gets the message; so
- * it may be delivered after later ones, and, in a closed queue, after other consumers got
- * #BROOD_CLOSED.
+ * If the thread ends before that, another consumer gets the message: one that finds the queue
+ * empty, or, about a second later, any. So it may be delivered after later ones, and, in a closed
+ * queue, after other consumers got #BROOD_CLOSED.
  *
  * @param queue    the queue.
  * @param out      receives the message, which the caller may also change.
@@ -271,8 +274,8 @@ BROOD_API brood_status brood_queue_count(brood_queue queue, size_t *out);
 BROOD_API brood_status brood_queue_close(brood_queue queue);
 
 /**
- * @brief Throws away the messages that are in the queue, and those that dead threads had taken; in a
- * joinable queue they count as done. Returns the same statuses as brood_queue_close().
+ * @brief Throws away the messages that are in the queue, and those that dead threads had taken; in
+ * a joinable queue they count as done. Returns the same statuses as brood_queue_close().
  *
  * @param queue      the queue.
  * @param out_count  receives how many were thrown away, also with #BROOD_NO_MEMORY from a message

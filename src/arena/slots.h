@@ -384,7 +384,9 @@ struct broodi_queue_slot {
     broodi_word joined; // of a joinable queue: for threads that join
     uint32_t unused_joined;
     _Atomic uint32_t joined_watched;
-    uint64_t reserved_words[2];
+    // When a consumer has last looked, in vain, for messages that dead consumers had taken.
+    _Atomic uint64_t looked;
+    uint64_t reserved_words[1];
 };
 
 // A connection; see connection.c. The first end is 0, the second 1.

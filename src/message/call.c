@@ -367,14 +367,30 @@ brood_status broodi_queue_check_size(const struct broodi_call *call, size_t size
                                       size, (unsigned long long)most);
 }
 
+// Finds a message that a dead consumer had taken. To look for it costs system calls on some
+// systems: so once a second, and until nothing is found.
+static bool find_left_in_time(struct broodi_queue_slot *queue, struct broodi_item *out)
+{
+    const uint64_t now = (uint64_t)brood_os_clock();
+    const uint64_t looked = atomic_load_explicit(&queue->looked, memory_order_relaxed);
+    if (now - looked < (uint64_t)BROOD_SECONDS(1))
+        return false;
+    if (broodi_chain_find_left(queue, out))
+        return true;
+    atomic_store_explicit(&queue->looked, now, memory_order_relaxed);
+    return false;
+}
+
 brood_status broodi_queue_first(const struct broodi_call *call, struct broodi_item *out)
 {
     const bool closed = broodi_queue_is_closed(call->queue);
-    broodi_chain_collect(call->queue);
+    const bool any_taken = broodi_chain_collect(call->queue);
+    if (any_taken && find_left_in_time(call->queue, out))
+        return BROOD_OK;
     const brood_status status = broodi_chain_first(call->queue, out);
     if (status != BROOD_NOT_FOUND)
         return status;
-    if (broodi_chain_find_left(call->queue, out))
+    if (any_taken && broodi_chain_find_left(call->queue, out))
         return BROOD_OK;
     return closed ? BROOD_CLOSED : BROOD_NOT_FOUND;
 }
@@ -393,6 +409,6 @@ void broodi_queue_collect(struct broodi_queue_slot *queue)
 {
     if (broodi_queue_acquire(queue, BROODI_CONSUMERS, grace) != BROOD_OK)
         return;
-    broodi_chain_collect(queue);
+    (void)broodi_chain_collect(queue);
     broodi_queue_release(queue, BROODI_CONSUMERS);
 }

@@ -122,9 +122,10 @@ bool broodi_queue_is_full(struct broodi_queue_slot *queue);
 // Fails with BROOD_TOO_LARGE, BROOD_STALE.
 brood_status broodi_queue_check_size(const struct broodi_call *call, size_t size);
 
-// Finds the first message: of the chain, or, if the chain is empty, one that a dead consumer had
-// taken, whose place is 0. It stays the first one until broodi_chain_take. The caller holds the
-// consumers' lock. BROOD_NOT_FOUND: there is none; BROOD_CLOSED: and there will be none.
+// Finds the first message: one that a dead consumer had taken, whose place is 0, or of the chain.
+// While the chain is not empty it looks for the former only once a second. One that is found stays
+// the first one until broodi_chain_take. The caller holds the consumers' lock. BROOD_NOT_FOUND:
+// there is none; BROOD_CLOSED: nor does any thread put one.
 struct broodi_item;
 brood_status broodi_queue_first(const struct broodi_call *call, struct broodi_item *out);
 

@@ -34,6 +34,7 @@ void broodi_chain_prepare(struct broodi_queue_slot *queue, uint32_t capacity, ui
     broodi_chain_see(queue);
     atomic_store_explicit(&queue->sender, 0, memory_order_relaxed);
     atomic_store_explicit(&queue->receiver, 0, memory_order_relaxed);
+    atomic_store_explicit(&queue->looked, 0, memory_order_relaxed);
 }
 
 bool broodi_chain_is_inline(size_t size)

@@ -161,7 +161,9 @@ bool broodi_chain_find_left(struct broodi_queue_slot *queue, struct broodi_item 
 // `owner`. Needs no lock. The next call of broodi_chain_collect, or of broodi_chain_count_reserved,
 // frees it.
 bool broodi_chain_release(uint64_t id, uint64_t reference, uint64_t owner);
-void broodi_chain_collect(struct broodi_queue_slot *queue);
+
+// Frees what consumers have released. Returns whether any message is taken and not released.
+bool broodi_chain_collect(struct broodi_queue_slot *queue);
 
 void broodi_chain_repair_tail(struct broodi_queue_slot *queue);
 

@@ -185,14 +185,18 @@ void broodi_chain_free_taken(struct broodi_queue_slot *queue, uint64_t reference
     broodi_chain_end_removing(queue);
 }
 
-void broodi_chain_collect(struct broodi_queue_slot *queue)
+bool broodi_chain_collect(struct broodi_queue_slot *queue)
 {
+    bool any = false;
     uint64_t next;
     for (uint64_t piece = broodi_chain_load(&queue->taken); piece != 0; piece = next) {
         next = broodi_chain_load(&broodi_reference_slot(piece)->next);
         if (broodi_chain_load(&broodi_reference_slot(piece)->data) == 0)
             broodi_chain_free_taken(queue, piece);
+        else
+            any = true;
     }
+    return any;
 }
 
 bool broodi_chain_find_left(struct broodi_queue_slot *queue, struct broodi_item *out)

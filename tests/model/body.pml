@@ -418,7 +418,8 @@ inline take()
     removed = 0
 }
 
-// broodi_chain_find_left.
+// broodi_chain_find_left. Here a consumer looks only when the chain is empty, and not once a second
+// as well.
 inline find_left()
 {
     d_step {
