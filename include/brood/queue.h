@@ -153,6 +153,9 @@ BROOD_API BROOD_NODISCARD brood_status brood_queue_put_many(brood_queue queue, c
  * @brief Waits until the queue is not empty, and moves up to `most` messages that are in it.
  * Returns the same statuses as brood_queue_get().
  *
+ * A call may move fewer messages than there are: one of more than 8 KiB is moved alone, and a call
+ * moves at most 64 KiB of the others.
+ *
  * @param queue      the queue.
  * @param buffer     receives the messages: number i at `buffer + i * stride`.
  * @param stride     the bytes for each message.
@@ -197,8 +200,8 @@ BROOD_API BROOD_NODISCARD brood_status brood_queue_reserve(brood_queue queue, si
  * @brief Puts the reserved message into the queue.
  *
  * @param queue    the queue.
- * @param message  what brood_queue_reserve() has filled in. After the call it is zero, except with
- *                 #BROOD_TIMEOUT, #BROOD_NO_MEMORY and #BROOD_INVALID.
+ * @param message  what brood_queue_reserve() has filled in. After the call it is zero with
+ *                 #BROOD_OK, #BROOD_CLOSED and #BROOD_STALE, otherwise unchanged.
  * @param size     the bytes of the message, at most those that were reserved.
  * @retval BROOD_CLOSED           the queue was closed; the reservation is gone.
  * @retval BROOD_STALE            the queue was destroyed; the reservation is gone.
