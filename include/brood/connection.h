@@ -132,7 +132,10 @@ BROOD_API BROOD_NODISCARD brood_status brood_connection_send_parts(brood_connect
  * @param out_size    receives the size of the message, also with #BROOD_TOO_SMALL; or NULL.
  * @param timeout     how long to wait.
  * @retval BROOD_TIMEOUT          the time is over. If a part of a large message had come, nothing
- *                                of it is lost: the next call receives it.
+ *                                of it is lost: the next call receives it. It copies that part, so
+ *                                a large message is better received by few long calls than by many
+ *                                with #BROOD_NOW. While there is no memory to keep the part, the
+ *                                call goes on.
  * @retval BROOD_TOO_SMALL        the buffer is too small; the message stays the next one.
  * @retval BROOD_CLOSED           this end was closed; or there is no message, and the other end was
  *                                closed, or had users of which the last one left or ended in order.
@@ -142,8 +145,9 @@ BROOD_API BROOD_NODISCARD brood_status brood_connection_send_parts(brood_connect
  * @retval BROOD_STALE            the connection was destroyed, before the call or during it.
  * @retval BROOD_INVALID          `connection` is no end of a connection of this family, or `buffer`
  *                                is NULL.
- * @retval BROOD_NO_MEMORY        the message cannot be mapped into this process; it stays. Or the
- *                                family's shared memory is used up.
+ * @retval BROOD_NO_MEMORY        the message cannot be mapped into this process; it stays, unless a
+ *                                part of a large one had come and there is no memory to keep it. Or
+ *                                the family's shared memory is used up.
  * @retval BROOD_NO_RESOURCES     the family's slots are used up.
  * @retval BROOD_DEADLOCK         the call interrupts another one for the same connection in this
  *                                thread.

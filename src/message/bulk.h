@@ -56,10 +56,12 @@ struct broodi_receiving {
     size_t capacity;
     bool polls; // the message stays
     size_t size;
-    uint64_t piece;   // the reference of its body, which the thread has taken
-    const void *body; // the bytes of that
-    uint64_t number;  // of the message, while it is received in fragments; 0: it is not
-    size_t done;      // bytes that are in the buffer
+    uint64_t piece;     // the reference of its body, which the thread has taken
+    const void *body;   // the bytes of that
+    uint64_t number;    // of the message, while it is received in fragments; 0: it is not
+    size_t done;        // bytes that are in the buffer
+    bool expired;       // the time is over, and what was received could not be kept
+    broodi_owner taker; // another thread that copies the body of a message; 0: none
 };
 
 // Another thread that is sending, or receiving, a message in fragments; 0: none.
@@ -110,9 +112,10 @@ brood_status broodi_bulk_begin(struct broodi_passage *passage, struct broodi_rec
                                const struct broodi_item *item,
                                const struct broodi_fragment *fragment);
 
-// The time is over: keeps what was received for the next receiver. BROOD_NO_MEMORY: that is not
-// possible, and the caller goes on receiving.
-brood_status broodi_bulk_spill(struct broodi_passage *passage, struct broodi_receiving *receiving);
+// The call ends in the middle of a message: keeps what was received for the next receiver, unless
+// this end was closed meanwhile. False if that is not possible: there is no memory, or another
+// thread has the lock for longer than a second.
+bool broodi_bulk_spill(struct broodi_passage *passage, struct broodi_receiving *receiving);
 
 // The call ends otherwise, and what was received is lost.
 void broodi_bulk_forget(struct broodi_passage *passage, struct broodi_receiving *receiving);

@@ -176,25 +176,27 @@ static brood_status fill_spill(const struct broodi_passage *passage,
     return status;
 }
 
-brood_status broodi_bulk_spill(struct broodi_passage *passage, struct broodi_receiving *receiving)
+bool broodi_bulk_spill(struct broodi_passage *passage, struct broodi_receiving *receiving)
 {
     struct broodi_queue_slot *queue = passage->call.queue;
     uint64_t spill;
     if (fill_spill(passage, receiving, &spill) != BROOD_OK)
-        return BROOD_NO_MEMORY;
+        return false;
     broodi_chain_store(&broodi_reference_slot(spill)->length, receiving->size);
     const brood_status status = broodi_queue_acquire(queue, BROODI_CONSUMERS, BROOD_SECONDS(1));
-    if (status != BROOD_OK || !broodi_call_is_current(&passage->call)) {
-        if (status == BROOD_OK)
-            broodi_queue_release(queue, BROODI_CONSUMERS);
+    const bool wanted = status == BROOD_OK && broodi_call_is_current(&passage->call) &&
+                        broodi_passage_check(passage) == BROOD_OK;
+    if (wanted) {
+        broodi_chain_spill(queue, spill);
+        end_receiving(queue, receiving);
+    } else {
         broodi_reference_free(spill);
-        return status == BROOD_OK ? BROOD_STALE : BROOD_NO_MEMORY;
     }
-    broodi_chain_spill(queue, spill);
-    end_receiving(queue, receiving);
-    broodi_queue_release(queue, BROODI_CONSUMERS);
-    broodi_queue_notify(queue, BROODI_CONSUMERS, BROODI_ALL);
-    return BROOD_OK;
+    if (status == BROOD_OK)
+        broodi_queue_release(queue, BROODI_CONSUMERS);
+    if (wanted)
+        broodi_queue_notify(queue, BROODI_CONSUMERS, BROODI_ALL);
+    return status == BROOD_OK;
 }
 
 // Needs no lock: no other thread changes a `receiver` that names this one. The slot may have

@@ -154,8 +154,11 @@ void broodi_chain_remove(struct broodi_queue_slot *queue, const struct broodi_it
 void broodi_chain_take(struct broodi_queue_slot *queue, const struct broodi_item *item,
                        uint64_t copy);
 
-// Finds a message that was taken by a thread which has died. False if there is none.
+// Finds the oldest message that was taken by a thread which has died. False if there is none.
 bool broodi_chain_find_left(struct broodi_queue_slot *queue, struct broodi_item *out);
+
+// Another thread that lives and has taken a message; 0: none.
+broodi_owner broodi_chain_taker(const struct broodi_queue_slot *queue);
 
 // Ends the use of a message that was taken, or gives up a reservation, if it still belongs to
 // `owner`. Needs no lock. The next call of broodi_chain_collect, or of broodi_chain_count_reserved,

@@ -2,6 +2,7 @@
 // The consumers' side of a chain; see chain.h.
 #include "message/chain.h"
 
+#include "arena/self.h"
 #include "base/step.h"
 #include "memory/heap_lock.h"
 #include "message/item.h"
@@ -199,8 +200,10 @@ bool broodi_chain_collect(struct broodi_queue_slot *queue)
     return any;
 }
 
+// The list begins with what was taken last.
 bool broodi_chain_find_left(struct broodi_queue_slot *queue, struct broodi_item *out)
 {
+    bool found = false;
     for (uint64_t piece = broodi_chain_load(&queue->taken); piece != 0;
          piece = broodi_chain_load(&broodi_reference_slot(piece)->next)) {
         if (!broodi_piece_is_orphan(broodi_reference_slot(piece)))
@@ -209,9 +212,20 @@ bool broodi_chain_find_left(struct broodi_queue_slot *queue, struct broodi_item 
             (struct broodi_item){ .size = broodi_chain_load(&broodi_reference_slot(piece)->length) &
                                           BROODI_LENGTH_MASK,
                                   .piece = piece };
-        return true;
+        found = true;
     }
-    return false;
+    return found;
+}
+
+broodi_owner broodi_chain_taker(const struct broodi_queue_slot *queue)
+{
+    for (uint64_t piece = broodi_chain_load(&queue->taken); piece != 0;
+         piece = broodi_chain_load(&broodi_reference_slot(piece)->next)) {
+        const broodi_owner owner = broodi_chain_load(&broodi_reference_slot(piece)->data);
+        if (owner != 0 && owner != broodi_owner_self())
+            return owner;
+    }
+    return 0;
 }
 
 // Whether the chain itself has the piece: as the segment of the tail, or as the first message's

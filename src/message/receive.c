@@ -3,6 +3,7 @@
 #include "arena/owner.h"
 #include "arena/self.h"
 #include "arena/wait.h"
+#include "base/deadline.h"
 #include "base/fail.h"
 #include "base/step.h"
 #include "message/bulk.h"
@@ -42,7 +43,8 @@ static brood_status receive_item(const struct broodi_call *call, struct broodi_r
     return BROOD_OK;
 }
 
-// The caller holds the lock of the consumers. BROOD_BUSY: it tries again.
+// What a dead receiver had taken is received first: it is older than what is in the chain. The
+// caller holds the lock of the consumers. BROOD_BUSY: it tries again.
 static brood_status receive_locked(struct broodi_passage *passage,
                                    struct broodi_receiving *receiving, broodi_owner *out_receiver)
 {
@@ -57,9 +59,12 @@ static brood_status receive_locked(struct broodi_passage *passage,
     *out_receiver = broodi_bulk_receiver(call->queue);
     if (*out_receiver)
         return BROOD_NOT_FOUND;
+    if (receiving->number == 0 && broodi_chain_find_left(call->queue, &item))
+        return receiving->polls ? BROOD_OK : receive_item(call, receiving, &item);
     if (broodi_bulk_is_received(call->queue, receiving))
         return broodi_bulk_receive(passage, receiving);
     status = broodi_queue_first(call, &item);
+    receiving->taker = status == BROOD_NOT_FOUND ? broodi_chain_taker(call->queue) : 0;
     if (status != BROOD_OK)
         return status;
     if (item.piece && broodi_chain_fragment(&item, &fragment))
@@ -68,15 +73,19 @@ static brood_status receive_locked(struct broodi_passage *passage,
 }
 
 // As for get_body() of get.c: the release fails if the connection was destroyed meanwhile.
-static brood_status receive_body(const struct broodi_call *call,
+// Receivers that would have got the message if this thread had died are told of the end now.
+static brood_status receive_body(const struct broodi_passage *passage,
                                  const struct broodi_receiving *receiving)
 {
+    const struct broodi_call *call = &passage->call;
     copy_out(receiving, receiving->body);
     broodi_step(BROODI_STEP_QUEUE_BODY_READ);
     broodi_fence_loads();
     if (!broodi_chain_release(call->id, receiving->piece, broodi_owner_self()))
         return BROOD_STALE;
     broodi_queue_collect(call->queue);
+    if (broodi_passage_is_over(passage))
+        broodi_queue_notify(call->queue, BROODI_CONSUMERS, BROODI_ALL);
     return BROOD_OK;
 }
 
@@ -103,7 +112,7 @@ static brood_status receive_some(struct broodi_passage *passage, struct broodi_r
     status = receive_locked(passage, receiving, out_receiver);
     broodi_call_leave(call, BROODI_CONSUMERS);
     if (status == BROOD_OK && receiving->piece)
-        status = receive_body(call, receiving);
+        status = receive_body(passage, receiving);
     if (status == BROOD_BUSY || (status == BROOD_OK && !receiving->polls))
         notify_of(passage, is_bulk || status == BROOD_BUSY);
     return status;
@@ -115,31 +124,42 @@ static brood_status receive_now(struct broodi_passage *passage, struct broodi_re
     brood_status status;
     do
         status = receive_some(passage, receiving, out_receiver);
-    while (status == BROOD_BUSY);
-    return status;
+    while (status == BROOD_BUSY && !(receiving->expired && receiving->number == 0));
+    return status == BROOD_BUSY ? BROOD_TIMEOUT : status;
+}
+
+// While another receiver, or this one, is in the middle of a message, the call waits for that one.
+static brood_status receive_or_pause(struct broodi_passage *passage,
+                                     struct broodi_receiving *receiving, bool *out_empty)
+{
+    struct broodi_queue_slot *queue = passage->call.queue;
+    broodi_owner receiver = 0;
+    const brood_status status = receive_now(passage, receiving, &receiver);
+    *out_empty =
+        status == BROOD_NOT_FOUND && !receiver && !broodi_bulk_is_received(queue, receiving);
+    if (status != BROOD_NOT_FOUND || *out_empty)
+        return status;
+    return broodi_passage_pause(passage, receiver ? receiver : broodi_bulk_sender(queue));
 }
 
 // What was sent before the end of the other side is received first: so the end is loaded before
-// the queue. While another receiver, or this one, is in the middle of a message, the end is not
-// asked for.
+// the queue. While a thread copies a message, that may still be this one's to receive.
 static brood_status receive_once(struct broodi_call *call, void *arg)
 {
     struct broodi_passage *passage = (struct broodi_passage *)call;
     struct broodi_receiving *receiving = arg;
-    broodi_owner receiver = 0;
-    brood_status status = receive_now(passage, receiving, &receiver);
-    if (status != BROOD_NOT_FOUND)
+    bool empty;
+    brood_status status = receive_or_pause(passage, receiving, &empty);
+    if (!empty)
         return status;
-    if (receiver)
-        return broodi_passage_pause(passage, receiver);
-    if (broodi_bulk_is_received(call->queue, receiving))
-        return broodi_passage_pause(passage, broodi_bulk_sender(call->queue));
     const brood_status ending = broodi_passage_ending(passage);
     if (ending == BROOD_OK)
         return broodi_passage_pause(passage, 0);
-    status = receive_now(passage, receiving, &receiver);
-    if (status != BROOD_NOT_FOUND || receiver || broodi_bulk_is_received(call->queue, receiving))
+    status = receive_or_pause(passage, receiving, &empty);
+    if (!empty)
         return status;
+    if (receiving->taker)
+        return broodi_passage_pause(passage, receiving->taker);
     return receiving->polls ? BROOD_OK : ending;
 }
 
@@ -154,24 +174,24 @@ bool broodi_receive_is_ready(const struct broodi_call *call)
     if (broodi_bulk_is_pending(queue))
         return !broodi_bulk_is_sent(queue, broodi_chain_load(&queue->receiving)) ||
                broodi_passage_check(passage) != BROOD_OK;
-    return broodi_passage_is_over(passage);
+    return broodi_passage_check(passage) != BROOD_OK ||
+           (!broodi_chain_load(&queue->taken) && broodi_passage_is_over(passage));
 }
 
-// The end of a call in the middle of a message. BROOD_OK: the caller has to continue, as there is
-// no memory to keep what was received.
+// The end of a call in the middle of a message. BROOD_OK: what was received cannot be kept now, and
+// the caller continues for some time longer.
 static brood_status stop_receiving(struct broodi_passage *passage,
                                    struct broodi_receiving *receiving, brood_status status)
 {
-    if (status != BROOD_TIMEOUT || receiving->number == 0) {
-        broodi_bulk_forget(passage, receiving);
-        return status;
+    const bool keeps = status == BROOD_TIMEOUT || status == BROOD_NO_MEMORY;
+    if (keeps && receiving->done > 0 && receiving->number != 0 &&
+        !broodi_bulk_spill(passage, receiving) && status == BROOD_TIMEOUT) {
+        receiving->expired = true;
+        passage->call.deadline = broodi_deadline(BROOD_SECONDS(1));
+        return BROOD_OK;
     }
-    if (broodi_bulk_spill(passage, receiving) != BROOD_NO_MEMORY) {
-        broodi_bulk_forget(passage, receiving);
-        return status;
-    }
-    passage->call.deadline = INT64_MAX;
-    return BROOD_OK;
+    broodi_bulk_forget(passage, receiving);
+    return status;
 }
 
 static brood_status receive_message(struct broodi_passage *passage,
