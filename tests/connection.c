@@ -824,12 +824,32 @@ static int receive_mixture(void *arg)
             continue;
         memcpy(&message, data, 8);
         CHECK(is_filled(data + 8, size - 8, message));
-        count++;
+        note_of("mixed", (unsigned)bulk->message, ++count);
     }
     CHECK(status == BROOD_CLOSED);
-    note_of("mixed", (unsigned)bulk->message, count);
     free(data);
     return 0;
+}
+
+static uint64_t received_of_mixture(void)
+{
+    return noted_of("mixed", 0) + noted_of("mixed", 1) + noted_of("mixed", 2);
+}
+
+// Beside busy processes of a higher priority all of it may take minutes. So what must not take
+// MEETING_PATIENCE is the next message.
+static void await_mixture(uint64_t all)
+{
+    uint64_t last = 0;
+    int64_t since = brood_clock();
+    while (last < all) {
+        const uint64_t now = received_of_mixture();
+        if (now != last)
+            since = brood_clock();
+        last = now;
+        assert_true(brood_clock() - since < MEETING_PATIENCE);
+        brood_sleep(BROOD_MILLISECONDS(1));
+    }
 }
 
 static void large_and_small_messages_mix(void **state)
@@ -845,6 +865,7 @@ static void large_and_small_messages_mix(void **state)
                 started_process(side ? receive_mixture : send_mixture, &bulk, sizeof bulk);
         threads[side] = started_thread(side ? receive_mixture : send_mixture, &bulk, sizeof bulk);
     }
+    await_mixture(36);
     for (int i = 0; i < 2; i++)
         assert_process_ends(processes[0][i], 0);
     assert_thread_ends(threads[0], 0);
@@ -852,7 +873,7 @@ static void large_and_small_messages_mix(void **state)
     for (int i = 0; i < 2; i++)
         assert_process_ends(processes[1][i], 0);
     assert_thread_ends(threads[1], 0);
-    assert_int_equal(noted_of("mixed", 0) + noted_of("mixed", 1) + noted_of("mixed", 2), 36);
+    assert_int_equal(received_of_mixture(), 36);
     destroy(pair);
 }
 
