@@ -34,6 +34,13 @@ static uint64_t got_number(brood_queue queue)
     return number;
 }
 
+static char got_byte(brood_queue queue)
+{
+    char byte = 0;
+    assert_status(brood_queue_get(queue, &byte, 1, NULL, BROOD_NOW), BROOD_OK);
+    return byte;
+}
+
 // One byte of a message that is different for each.
 static unsigned char byte_of(uint64_t message, size_t at)
 {
@@ -385,6 +392,37 @@ static void a_reservation_counts_until_it_is_given_up(void **state)
     brood_queue_abort(queue, &first);
     assert_status(brood_queue_put(queue, "b", 1, BROOD_NOW), BROOD_OK);
     assert_status(brood_queue_commit(queue, &second, 0), BROOD_INVALID);
+    assert_status(brood_queue_destroy(queue), BROOD_OK);
+}
+
+// What the other side's calls are given by mistake stays as it is, and usable.
+static void a_reservation_and_a_taken_message_are_not_mistaken(void **state)
+{
+    (void)state;
+    brood_message reserved = { 0 };
+    brood_message taken = { 0 };
+    const brood_queue queue = made_queue(2, 100);
+    assert_status(brood_queue_put(queue, "a", 1, BROOD_NOW), BROOD_OK);
+    assert_status(brood_queue_take(queue, &taken, BROOD_NOW), BROOD_OK);
+    assert_status(brood_queue_reserve(queue, 100, &reserved, BROOD_NOW), BROOD_OK);
+    brood_queue_release(queue, &reserved);
+    assert_non_null(reserved.data);
+    brood_queue_abort(queue, &taken);
+    assert_non_null(taken.data);
+    assert_status(brood_queue_commit(queue, &taken, 1), BROOD_INVALID);
+    // These free what was given up: with one reservation there is room for one message.
+    assert_status(brood_queue_put(queue, "b", 1, BROOD_NOW), BROOD_OK);
+    assert_status(brood_queue_put(queue, "c", 1, BROOD_NOW), BROOD_TIMEOUT);
+    assert_int_equal(got_byte(queue), 'b');
+    fill(reserved.data, 100, 1);
+    assert_memory_equal(taken.data, "a", 1);
+    assert_status(brood_queue_commit(queue, &reserved, 100), BROOD_OK);
+    brood_queue_release(queue, &taken);
+    assert_null(taken.data);
+    assert_status(brood_queue_take(queue, &taken, BROOD_NOW), BROOD_OK);
+    assert_true(taken.size == 100 && is_filled(taken.data, 100, 1));
+    brood_queue_release(queue, &taken);
+    assert_int_equal(count_of(queue), 0);
     assert_status(brood_queue_destroy(queue), BROOD_OK);
 }
 
@@ -843,6 +881,7 @@ int main(void)
         cmocka_unit_test(a_batch_ends_before_a_message_that_does_not_fit),
         cmocka_unit_test(a_message_is_written_and_read_in_place),
         cmocka_unit_test(a_reservation_counts_until_it_is_given_up),
+        cmocka_unit_test(a_reservation_and_a_taken_message_are_not_mistaken),
         cmocka_unit_test(a_commit_may_be_smaller_than_the_reservation),
         cmocka_unit_test(a_commit_after_the_close_is_refused),
         cmocka_unit_test(numbers_follow_those_that_were_put_before_the_start),

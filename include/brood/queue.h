@@ -216,8 +216,8 @@ BROOD_API BROOD_NODISCARD brood_status brood_queue_reserve(brood_queue queue, si
 BROOD_API brood_status brood_queue_commit(brood_queue queue, brood_message *message, size_t size);
 
 /**
- * @brief Gives up the reservation, and sets `*message` to zero. Zero is no reservation: then the
- * call does nothing.
+ * @brief Gives up the reservation, and sets `*message` to zero. With zero, or with a message that
+ * was taken, the call does nothing.
  *
  * If a producer is stopped inside a put, the call returns after a second, and the next producer
  * that finds the queue full frees the memory.
@@ -243,7 +243,7 @@ BROOD_API BROOD_NODISCARD brood_status brood_queue_take(brood_queue queue, brood
 
 /**
  * @brief Ends the use of a message that was taken, and sets `*message` to zero. It is not delivered
- * again. Zero is no message: then the call does nothing.
+ * again. With zero, or with a reservation, the call does nothing.
  */
 BROOD_API void brood_queue_release(brood_queue queue, brood_message *message);
 

@@ -98,11 +98,15 @@ brood_status broodi_chain_append_fragment(struct broodi_queue_slot *queue, uint6
 brood_status broodi_chain_repair_head(struct broodi_queue_slot *queue);
 bool broodi_chain_is_damaged(const struct broodi_queue_slot *queue);
 
+// Marks the owner of a reservation, so that no reservation passes for a message that was taken, and
+// no message that was taken for a reservation. No owner has this bit.
+#define BROODI_RESERVED (UINT64_C(1) << 63)
+
 // Reservations: pieces of producers that will be appended, or canceled. Adds one of the calling
 // thread, for a message of up to `size` bytes; the piece is not the caller's any more.
 void broodi_chain_reserve(struct broodi_queue_slot *queue, uint64_t reference, uint64_t size);
 
-// Whether the piece is reserved by `owner`.
+// Whether the piece is reserved by `owner`, which is marked.
 bool broodi_chain_is_reserved(struct broodi_queue_slot *queue, uint64_t reference, uint64_t owner);
 
 // Frees a reserved piece. False if it is not reserved.

@@ -219,7 +219,7 @@ void broodi_chain_reserve(struct broodi_queue_slot *queue, uint64_t reference, u
 {
     begin_adding(queue, reference);
     broodi_reference_complete(reference);
-    broodi_pieces_push(&queue->reserved, reference, size);
+    broodi_pieces_push(&queue->reserved, reference, size, BROODI_RESERVED | broodi_owner_self());
     end_adding(queue);
 }
 

@@ -159,7 +159,7 @@ void broodi_chain_take(struct broodi_queue_slot *queue, const struct broodi_item
     broodi_chain_begin_removing(queue, piece);
     if (copy)
         broodi_reference_complete(copy);
-    broodi_pieces_push(&queue->taken, piece, item->size);
+    broodi_pieces_push(&queue->taken, piece, item->size, broodi_owner_self());
     broodi_step(BROODI_STEP_QUEUE_TAKEN);
     move_tail(queue, item, 1);
     broodi_chain_end_removing(queue);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Messages in place: pieces that a producer fills before it appends them, and that a consumer has
 // while it reads them. `internal` of a brood_message is the reference of the piece, and the thread
-// that has it.
+// that has it; that of a reservation is marked.
 #include "arena/owner.h"
 #include "arena/self.h"
 #include "base/fail.h"
@@ -18,11 +18,16 @@ enum { REFERENCE, OWNER };
 // With a producer that is stopped while it holds the lock.
 static const brood_duration patience = BROOD_SECONDS(1);
 
-static void fill(brood_message *message, uint64_t reference, size_t size)
+static bool is_reservation(const brood_message *message)
+{
+    return message->internal[OWNER] & BROODI_RESERVED;
+}
+
+static void fill(brood_message *message, uint64_t reference, size_t size, uint64_t owner)
 {
     *message = (brood_message){ .data = broodi_reference_data(reference),
                                 .size = size,
-                                .internal = { reference, broodi_owner_self() } };
+                                .internal = { reference, owner } };
 }
 
 // Producers
@@ -69,7 +74,8 @@ static brood_status reserve(brood_queue queue, size_t size, brood_message *out,
     if (status != BROOD_OK)
         return status;
     brood_message message;
-    fill(&message, reserving.piece, size); // before another thread can destroy the queue with it
+    // Before another thread can destroy the queue with the piece.
+    fill(&message, reserving.piece, size, BROODI_RESERVED | broodi_owner_self());
     status = broodi_call_repeat(&call, BROODI_PRODUCERS, reserve_once, &reserving);
     if (status == BROOD_OK)
         *out = message;
@@ -147,7 +153,7 @@ static void abort_message(brood_queue queue, const brood_message *message)
 
 void brood_queue_abort(brood_queue queue, brood_message *message)
 {
-    if (!message || message->internal[REFERENCE] == 0)
+    if (!message || message->internal[REFERENCE] == 0 || !is_reservation(message))
         return;
     abort_message(queue, message);
     memset(message, 0, sizeof *message);
@@ -167,7 +173,7 @@ static brood_status take_copy(const struct broodi_call *call, const struct brood
     if (size > 0)
         memcpy(broodi_reference_data(piece), broodi_chain_data(item), size);
     broodi_queue_take(call, item, piece);
-    fill(out, piece, size);
+    fill(out, piece, size, broodi_owner_self());
     return BROOD_OK;
 }
 
@@ -182,7 +188,7 @@ static brood_status take_locked(const struct broodi_call *call, brood_message *o
     if (!broodi_chain_data(&item))
         return broodi_fail(BROOD_NO_MEMORY, "the message cannot be mapped");
     broodi_queue_take(call, &item, 0);
-    fill(out, item.piece, (size_t)item.size);
+    fill(out, item.piece, (size_t)item.size, broodi_owner_self());
     return BROOD_OK;
 }
 
@@ -218,7 +224,7 @@ brood_status brood_queue_take(brood_queue queue, brood_message *out, brood_durat
 void brood_queue_release(brood_queue queue, brood_message *message)
 {
     struct broodi_call call;
-    if (!message || message->internal[REFERENCE] == 0)
+    if (!message || message->internal[REFERENCE] == 0 || is_reservation(message))
         return;
     if (broodi_call_begin(&call, queue, BROOD_NOW) == BROOD_OK &&
         broodi_chain_release(queue.id, message->internal[REFERENCE], message->internal[OWNER]))

@@ -8,6 +8,7 @@
 #include "arena/owner.h"
 #include "arena/self.h"
 #include "base/invariant.h"
+#include "message/chain.h"
 #include "message/reference.h"
 
 enum {
@@ -156,20 +157,21 @@ static inline _Atomic uint64_t *broodi_pieces_find(_Atomic uint64_t *list, uint6
     return broodi_chain_load(list) ? list : NULL;
 }
 
-// Adds a piece to the list, as one of the calling thread, which contains a message of this size.
-static inline void broodi_pieces_push(_Atomic uint64_t *list, uint64_t reference, uint64_t size)
+// Adds a piece to the list, as one of this owner, which contains a message of this size.
+static inline void broodi_pieces_push(_Atomic uint64_t *list, uint64_t reference, uint64_t size,
+                                      uint64_t owner)
 {
     struct broodi_piece_slot *piece = broodi_reference_slot(reference);
     broodi_chain_store(&piece->next, broodi_chain_load(list));
     broodi_chain_store(&piece->length, size);
-    broodi_chain_store(&piece->data, broodi_owner_self());
+    broodi_chain_store(&piece->data, owner);
     broodi_chain_store(list, reference);
 }
 
 // Whether the thread that had the piece has died. A piece with owner 0 was released, or given up.
 static inline bool broodi_piece_is_orphan(const struct broodi_piece_slot *piece)
 {
-    const broodi_owner owner = broodi_chain_load(&piece->data);
+    const broodi_owner owner = broodi_chain_load(&piece->data) & ~BROODI_RESERVED;
     return owner != 0 && broodi_owner_state(owner) != BROODI_OWNER_LIVES;
 }
 
