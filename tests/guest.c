@@ -30,6 +30,8 @@ static void assert_guest_ends_well(int (*fn)(void *), void *arg)
 
 // What a guest may use
 
+enum { LARGE = 30000 };
+
 static int use_what_is_shared(void *arg)
 {
     const brood_lock *locks = arg; // the first is free, the parent holds the second
@@ -118,6 +120,43 @@ static void a_guest_of_a_guest_or_of_a_child_has_them_too(void **state)
         assert_status(brood_process_start(&process, have_a_guest, NULL, 0, &options), BROOD_OK);
         assert_process_ends(process, platform_has_fork() ? 0 : -1);
     }
+}
+
+static int use_a_queue(void *arg)
+{
+    const brood_queue queue = *(brood_queue *)arg;
+    static unsigned char data[LARGE];
+    size_t size = 0;
+    char byte = 0;
+    CHECK_GUEST(brood_queue_get(queue, &byte, 1, NULL, MEETING_PATIENCE) == BROOD_OK);
+    CHECK_GUEST(byte == 'a');
+    CHECK_GUEST(brood_queue_get(queue, data, sizeof data, &size, MEETING_PATIENCE) == BROOD_OK);
+    CHECK_GUEST(size == sizeof data && data[0] == 'b' && data[LARGE - 1] == 'b');
+    CHECK_GUEST(brood_queue_put(queue, "c", 1, MEETING_PATIENCE) == BROOD_OK);
+    memset(data, 'd', sizeof data);
+    CHECK_GUEST(brood_queue_put(queue, data, sizeof data, MEETING_PATIENCE) == BROOD_OK);
+    return 0;
+}
+
+static void a_guest_puts_and_gets_messages(void **state)
+{
+    (void)state;
+    brood_queue queue = { 0 };
+    static unsigned char data[LARGE];
+    size_t size = 0;
+    assert_status(brood_queue_create(&queue, 4, LARGE), BROOD_OK);
+    memset(data, 'b', sizeof data);
+    assert_status(brood_queue_put(queue, "a", 1, BROOD_NOW), BROOD_OK);
+    assert_status(brood_queue_put(queue, data, sizeof data, BROOD_NOW), BROOD_OK);
+    assert_guest_ends_well(use_a_queue, &queue);
+    if (platform_has_fork()) {
+        assert_status(brood_queue_get(queue, data, 1, NULL, BROOD_NOW), BROOD_OK);
+        assert_int_equal(data[0], 'c');
+        assert_status(brood_queue_get(queue, data, sizeof data, &size, BROOD_NOW), BROOD_OK);
+        assert_true(size == sizeof data && data[0] == 'd' && data[LARGE - 1] == 'd');
+        assert_status(brood_queue_get(queue, data, 1, NULL, BROOD_NOW), BROOD_TIMEOUT);
+    }
+    assert_status(brood_queue_destroy(queue), BROOD_OK);
 }
 
 // Guests made at any moment
@@ -385,6 +424,7 @@ int main(void)
     brood_init();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_guest_uses_locks_and_the_registry),
+        cmocka_unit_test(a_guest_puts_and_gets_messages),
         cmocka_unit_test(a_guest_has_threads_and_children_of_its_own),
         cmocka_unit_test(a_guest_of_a_guest_or_of_a_child_has_them_too),
         cmocka_unit_test(a_guest_made_beside_busy_threads_has_none_of_their_locks),
