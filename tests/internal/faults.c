@@ -846,6 +846,44 @@ static void a_queue_that_fails_leaves_nothing(void **state)
         walk_twice(&scenarios[i]);
 }
 
+enum { CLEARED = 3 };
+
+// In a child: clears the queue with the first fault, the second and so on, until that succeeds.
+// What is not thrown away stays.
+static int clear_queue(void *arg)
+{
+    const brood_queue queue = *(const brood_queue *)arg;
+    size_t left = CLEARED;
+    brood_status status;
+    bool pending;
+    unsigned n = 0;
+    do {
+        size_t cleared = 0;
+        size_t count = 0;
+        CHECK(++n < MOST);
+        broodi_fault_set(n);
+        status = brood_queue_clear(queue, &cleared);
+        pending = is_pending();
+        CHECK(status == BROOD_OK || (status == BROOD_NO_MEMORY && !pending));
+        left -= cleared;
+        CHECK(brood_queue_count(queue, &count) == BROOD_OK && count == left);
+    } while (status != BROOD_OK);
+    CHECK(left == 0);
+    return 0;
+}
+
+static void messages_that_cannot_be_cleared_stay(void **state)
+{
+    (void)state;
+    static unsigned char data[MESSAGE];
+    brood_queue queue;
+    assert_status(brood_queue_create(&queue, CLEARED, sizeof data), BROOD_OK);
+    for (size_t i = 0; i < CLEARED; i++)
+        assert_status(brood_queue_put(queue, data, i == 0 ? 1 : sizeof data, BROOD_NOW), BROOD_OK);
+    assert_process_ends(started_process(clear_queue, &queue, sizeof queue), 0);
+    assert_status(brood_queue_destroy(queue), BROOD_OK);
+}
+
 static brood_status send_and_receive(brood_connection from, brood_connection to,
                                      unsigned char *data, size_t size)
 {
@@ -1201,6 +1239,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_block_that_fails_leaves_nothing),
         cmocka_unit_test(a_block_that_cannot_be_mapped_can_be_later),
         cmocka_unit_test(a_queue_that_fails_leaves_nothing),
+        cmocka_unit_test(messages_that_cannot_be_cleared_stay),
         cmocka_unit_test(a_connection_that_fails_leaves_nothing),
         cmocka_unit_test(a_wait_for_many_that_fails_leaves_nothing),
         cmocka_unit_test(a_message_that_cannot_be_mapped_stays),
