@@ -12,6 +12,8 @@
 #include "memory/piece.h"
 #include "memory/sweep.h"
 
+#include <signal.h>
+
 enum { SMALL = 2000, LARGE = 9000, PUT = 77, LAST = 99 };
 
 struct message {
@@ -30,7 +32,7 @@ static void fill(struct message *message, uint64_t number, size_t size)
 static bool is_whole(const struct message *message, size_t size)
 {
     const size_t length = size - offsetof(struct message, data);
-    return size == message->size && message->data[0] == message->number &&
+    return size == message->size && message->data[0] == (unsigned char)message->number &&
            memcmp(message->data, message->data + 1, length - 1) == 0;
 }
 
@@ -194,11 +196,10 @@ static int run_and_die(void *arg)
     return line;
 }
 
-// False if the call has returned before.
-static bool kill_at_step(const struct plan *plan)
+// False if the call has returned before. Joins and drops the process.
+static bool was_killed(brood_process *process)
 {
     brood_exit ended = { .kind = BROOD_RUNNING };
-    brood_process *process = started_process(run_and_die, plan, sizeof *plan);
     assert_status(brood_process_join(process, MEETING_PATIENCE, &ended), BROOD_OK);
     brood_process_drop(process);
     // A line of CHECK, or 0. Windows reports a killed process as one that exited with a larger
@@ -207,6 +208,11 @@ static bool kill_at_step(const struct plan *plan)
     if (has_returned)
         assert_int_equal(ended.code, 0);
     return !has_returned;
+}
+
+static bool kill_at_step(const struct plan *plan)
+{
+    return was_killed(started_process(run_and_die, plan, sizeof *plan));
 }
 
 // What is in the queue before the call
@@ -468,6 +474,333 @@ static void a_stopped_consumer_does_not_block_one_that_has_its_message(void **st
     assert_int_equal(pieces_live(), 0);
 }
 
+// Copies of this process that are killed at each step of a put
+
+static void a_death_of_a_guest_in_a_put_leaves_a_whole_queue(void **state)
+{
+    (void)state;
+    for (unsigned call = 0; calls[call].run != do_put_many && platform_has_fork(); call++) {
+        struct plan plan = { .call = call };
+        int code;
+        do {
+            plan.queue = made_queue();
+            plan.steps++;
+            prepare(plan.queue, WORN_AND_FILLED);
+            code = platform_guest(run_and_die, &plan);
+            assert_true(code == 0 || code == -2); // has returned, or was killed
+            check_queue(&plan, WORN_AND_FILLED, PUT_FIRST);
+            check_end(plan.queue, (uint32_t)plan.queue.id & BROODI_SLOT_MASK);
+        } while (code != 0);
+        assert_true(plan.steps > 5);
+    }
+}
+
+// A producer that is killed at each step of a put, while another one puts
+
+enum { BESIDE = 1000 };
+
+static int put_beside(void *arg)
+{
+    const brood_queue queue = *(brood_queue *)arg;
+    for (uint64_t i = 0; i < BESIDE; i++)
+        CHECK(put(queue, PUT + 1 + i, i % 10 ? SMALL : LARGE) == BROOD_OK);
+    return 0;
+}
+
+static void get_those_beside(brood_queue queue)
+{
+    struct message message;
+    size_t size;
+    for (uint64_t next = PUT + 1; next < PUT + 1 + BESIDE;) {
+        assert_status(brood_queue_get(queue, &message, sizeof message, &size, MEETING_PATIENCE),
+                      BROOD_OK);
+        assert_true(is_whole(&message, size));
+        assert_true(message.number == next || message.number == PUT);
+        next += message.number == next;
+    }
+}
+
+static void a_death_in_a_put_leaves_the_messages_of_others_in_order(void **state)
+{
+    (void)state;
+    for (unsigned call = 0; calls[call].run != do_put_many; call++) {
+        struct plan plan = { .call = call };
+        bool killed;
+        do {
+            plan.queue = made_queue();
+            plan.steps += stride();
+            brood_thread *thread = started_thread(put_beside, &plan.queue, sizeof plan.queue);
+            brood_process *process = started_process(run_and_die, &plan, sizeof plan);
+            get_those_beside(plan.queue);
+            assert_thread_ends(thread, 0);
+            killed = was_killed(process);
+            (void)drain(plan.queue);
+            check_end(plan.queue, (uint32_t)plan.queue.id & BROODI_SLOT_MASK);
+        } while (killed);
+    }
+}
+
+// A signal handler that calls for the queue while its thread is inside a call for it, at each step
+
+static struct {
+    brood_queue queue;
+    bool gets;
+    unsigned done;
+    unsigned refused;
+    unsigned failed;
+} interrupting;
+
+static void interrupt(enum broodi_step step);
+
+static void handle_signal(int number)
+{
+    struct message message;
+    broodi_step_hook = NULL;
+    fill(&message, LAST, SMALL);
+    const brood_status status =
+        interrupting.gets
+            ? brood_queue_get(interrupting.queue, &message, sizeof message, NULL, BROOD_NOW)
+            : brood_queue_put(interrupting.queue, &message, SMALL, BROOD_NOW);
+    interrupting.done += status == BROOD_OK;
+    interrupting.refused += status == BROOD_DEADLOCK;
+    interrupting.failed += status != BROOD_OK && status != BROOD_DEADLOCK;
+    (void)signal(number, handle_signal);
+    broodi_step_hook = interrupt;
+}
+
+static void interrupt(enum broodi_step step)
+{
+    (void)step;
+    (void)raise(SIGTERM);
+}
+
+enum { INTERRUPTED = 20, MANY = 400 };
+
+static void begin_interrupting(brood_queue queue, bool gets)
+{
+    memset(&interrupting, 0, sizeof interrupting);
+    interrupting.queue = queue;
+    interrupting.gets = gets;
+    assert_true(signal(SIGTERM, handle_signal) != SIG_ERR);
+    broodi_step_hook = interrupt;
+}
+
+static void end_interrupting(void)
+{
+    broodi_step_hook = NULL;
+    (void)signal(SIGTERM, SIG_DFL);
+    assert_true(interrupting.refused > INTERRUPTED);
+    assert_int_equal(interrupting.failed, 0);
+}
+
+// Messages of the calls that were interrupted, in order, and of the handler.
+static void check_interrupted(brood_queue queue)
+{
+    struct message message;
+    size_t size;
+    uint64_t next = 0;
+    unsigned others = 0;
+    while (brood_queue_get(queue, &message, sizeof message, &size, BROOD_NOW) == BROOD_OK) {
+        assert_true(is_whole(&message, size));
+        assert_true(message.number == next || message.number == LAST);
+        others += message.number == LAST;
+        next += message.number != LAST;
+    }
+    assert_int_equal(next, INTERRUPTED);
+    assert_int_equal(others, interrupting.done);
+}
+
+static void a_put_that_interrupts_a_put_is_refused(void **state)
+{
+    (void)state;
+    brood_queue queue = { 0 };
+    assert_status(brood_queue_create(&queue, INTERRUPTED * MANY, LARGE), BROOD_OK);
+    begin_interrupting(queue, false);
+    for (uint64_t i = 0; i < INTERRUPTED; i++)
+        assert_status(put(queue, i, SMALL), BROOD_OK);
+    end_interrupting();
+    check_interrupted(queue);
+    assert_status(brood_queue_destroy(queue), BROOD_OK);
+    assert_int_equal(pieces_live(), 0);
+}
+
+static void a_get_that_interrupts_a_get_is_refused(void **state)
+{
+    (void)state;
+    brood_queue queue = { 0 };
+    struct message message;
+    assert_status(brood_queue_create(&queue, INTERRUPTED * MANY, LARGE), BROOD_OK);
+    for (uint64_t i = 0; i < MANY; i++)
+        assert_status(put(queue, LAST, i % 5 ? SMALL : LARGE), BROOD_OK);
+    begin_interrupting(queue, true);
+    for (uint64_t i = 0; i < INTERRUPTED; i++) {
+        size_t size;
+        assert_status(brood_queue_get(queue, &message, sizeof message, &size, BROOD_NOW), BROOD_OK);
+        assert_true(is_whole(&message, size));
+    }
+    end_interrupting();
+    size_t count = 0;
+    assert_status(brood_queue_count(queue, &count), BROOD_OK);
+    assert_int_equal(count, MANY - INTERRUPTED - interrupting.done);
+    assert_status(brood_queue_destroy(queue), BROOD_OK);
+    assert_int_equal(pieces_live(), 0);
+}
+
+// Wakes. Without one a waiter looks for messages once a second: so many rounds must not take long.
+
+enum { ROUNDS = 60, CONSUMERS = 4 };
+static const brood_duration many_rounds = BROOD_SECONDS(30);
+static const brood_duration until_asleep = BROOD_MILLISECONDS(20);
+
+static void put_several(brood_queue queue, bool at_once)
+{
+    static struct message messages[CONSUMERS];
+    for (uint64_t i = 0; i < CONSUMERS; i++)
+        fill(&messages[i], i, sizeof messages[i]);
+    const size_t each = at_once ? CONSUMERS : 1;
+    for (size_t i = 0; i < CONSUMERS; i += each)
+        assert_status(
+            brood_queue_put_many(queue, &messages[i], sizeof messages[i], each, NULL, BROOD_NOW),
+            BROOD_OK);
+}
+
+static void all_sleeping_consumers_get_what_is_put(void **state)
+{
+    (void)state;
+    const brood_queue queue = made_queue();
+    const int64_t begun = brood_clock();
+    for (int round = 0; round < ROUNDS; round++) {
+        brood_thread *threads[CONSUMERS];
+        for (int i = 0; i < CONSUMERS; i++)
+            threads[i] = started_thread(get_one, &queue, sizeof queue);
+        brood_sleep(until_asleep);
+        put_several(queue, round % 2);
+        for (int i = 0; i < CONSUMERS; i++)
+            assert_thread_ends(threads[i], BROOD_OK);
+    }
+    assert_true(brood_clock() - begun < many_rounds);
+    assert_status(brood_queue_destroy(queue), BROOD_OK);
+}
+
+static int get_too_little(void *arg)
+{
+    char byte;
+    return (int)brood_queue_get(*(brood_queue *)arg, &byte, 1, NULL, BROOD_FOREVER);
+}
+
+static void a_consumer_that_fails_passes_its_wake_on(void **state)
+{
+    (void)state;
+    const brood_queue queue = made_queue();
+    const int64_t begun = brood_clock();
+    for (int round = 0; round < ROUNDS; round++) {
+        brood_thread *first = started_thread(get_too_little, &queue, sizeof queue);
+        brood_sleep(until_asleep);
+        brood_thread *second = started_thread(get_one, &queue, sizeof queue);
+        brood_sleep(until_asleep);
+        assert_status(put(queue, 1, SMALL), BROOD_OK);
+        assert_thread_ends(second, BROOD_OK);
+        assert_status(put(queue, 2, SMALL), BROOD_OK); // if the second one was woken
+        assert_thread_ends(first, BROOD_TOO_SMALL);
+        (void)drain(queue);
+    }
+    assert_true(brood_clock() - begun < many_rounds);
+    assert_status(brood_queue_destroy(queue), BROOD_OK);
+}
+
+static int get_until_then(void *arg)
+{
+    struct message message;
+    return (int)brood_queue_get(*(brood_queue *)arg, &message, sizeof message, NULL, until_asleep);
+}
+
+static void a_consumer_whose_time_is_over_passes_its_wake_on(void **state)
+{
+    (void)state;
+    const brood_queue queue = made_queue();
+    for (int round = 0; round < ROUNDS; round++) {
+        int status = -1;
+        brood_thread *first = started_thread(get_until_then, &queue, sizeof queue);
+        brood_thread *second = started_thread(get_one, &queue, sizeof queue);
+        brood_sleep(until_asleep + (round - ROUNDS / 2) * BROOD_MICROSECONDS(20));
+        assert_status(put(queue, 1, SMALL), BROOD_OK);
+        assert_status(brood_thread_join(first, MEETING_PATIENCE, &status), BROOD_OK);
+        brood_thread_drop(first);
+        assert_true(status == BROOD_OK || status == BROOD_TIMEOUT);
+        if (status == BROOD_OK)
+            assert_status(put(queue, 2, SMALL), BROOD_OK);
+        assert_thread_ends(second, BROOD_OK);
+    }
+    assert_status(brood_queue_destroy(queue), BROOD_OK);
+}
+
+static void die_when_woken(enum broodi_step step)
+{
+    static bool waits;
+    if (waits && step != BROODI_STEP_WAIT_PUBLISHED)
+        platform_process_kill(brood_self_pid());
+    waits = waits || step == BROODI_STEP_QUEUE_ANNOUNCED;
+}
+
+static int get_and_die_when_woken(void *arg)
+{
+    note("begins", 1);
+    broodi_step_hook = die_when_woken;
+    return get_one(arg);
+}
+
+static void a_consumer_that_was_woken_and_killed_leaves_the_message_to_others(void **state)
+{
+    (void)state;
+    for (int round = 0; round < 5; round++) {
+        const brood_queue queue = made_queue();
+        note("begins", 0);
+        brood_process *first = started_process(get_and_die_when_woken, &queue, sizeof queue);
+        assert_true(await_note("begins", 1));
+        brood_sleep(until_asleep);
+        brood_thread *second = started_thread(get_one, &queue, sizeof queue);
+        brood_sleep(until_asleep);
+        assert_status(put(queue, 1, SMALL), BROOD_OK);
+        assert_thread_ends(second, BROOD_OK);
+        assert_status(put(queue, 2, SMALL), BROOD_OK);
+        assert_true(was_killed(first));
+        assert_int_equal(drain(queue), 1);
+        assert_status(brood_queue_destroy(queue), BROOD_OK);
+    }
+}
+
+// A producer is stopped with the lock, and another one gives up a reservation.
+
+static int put_one(void *arg)
+{
+    return (int)put(*(brood_queue *)arg, 1, SMALL);
+}
+
+static void a_stopped_producer_does_not_keep_a_reservation_that_was_given_up(void **state)
+{
+    (void)state;
+    const brood_queue queue = made_queue();
+    brood_message message;
+    unsigned more = 0;
+    assert_status(brood_queue_reserve(queue, LARGE, &message, BROOD_NOW), BROOD_OK);
+    stop_at(0, BROODI_STEP_QUEUE_CLEARED);
+    brood_thread *thread = started_thread(put_one, &queue, sizeof queue);
+    await_stop(0);
+    const int64_t begun = brood_clock();
+    brood_queue_abort(queue, &message);
+    assert_true(brood_clock() - begun < BROOD_SECONDS(10));
+    assert_null(message.data);
+    assert_status(brood_queue_clear(queue, NULL), BROOD_OK);
+    let_go(0);
+    assert_thread_ends(thread, BROOD_OK);
+    broodi_step_hook = NULL;
+    while (brood_queue_put(queue, "", 0, BROOD_NOW) == BROOD_OK)
+        more++;
+    assert_int_equal(more, 7);
+    assert_status(brood_queue_destroy(queue), BROOD_OK);
+    assert_int_equal(pieces_live(), 0);
+}
+
 // A handle that the program has not been given.
 static void the_queues_of_a_connection_are_refused(void **state)
 {
@@ -536,6 +869,15 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_queues_of_a_connection_are_refused),
         cmocka_unit_test(a_batch_wakes_a_consumer_before_its_end),
+        cmocka_unit_test(all_sleeping_consumers_get_what_is_put),
+        cmocka_unit_test(a_consumer_that_fails_passes_its_wake_on),
+        cmocka_unit_test(a_consumer_whose_time_is_over_passes_its_wake_on),
+        cmocka_unit_test(a_consumer_that_was_woken_and_killed_leaves_the_message_to_others),
+        cmocka_unit_test(a_stopped_producer_does_not_keep_a_reservation_that_was_given_up),
+        cmocka_unit_test(a_death_of_a_guest_in_a_put_leaves_a_whole_queue),
+        cmocka_unit_test(a_death_in_a_put_leaves_the_messages_of_others_in_order),
+        cmocka_unit_test(a_put_that_interrupts_a_put_is_refused),
+        cmocka_unit_test(a_get_that_interrupts_a_get_is_refused),
         cmocka_unit_test(a_get_during_which_the_queue_is_destroyed_fails),
         cmocka_unit_test(a_stopped_consumer_does_not_block_one_that_has_its_message),
         cmocka_unit_test(a_death_at_any_step_leaves_a_whole_queue),
