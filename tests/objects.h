@@ -336,11 +336,18 @@ static inline brood_status queue_reserve(uint64_t id)
     return status;
 }
 
+// A queue that exists refuses some calls with BROOD_INVALID: then the status is that of the handle.
+static inline brood_status queue_or(uint64_t id, brood_status status)
+{
+    size_t count;
+    return status == BROOD_INVALID ? brood_queue_count((brood_queue){ id }, &count) : status;
+}
+
 // With a message that names no memory.
 static inline brood_status queue_commit(uint64_t id)
 {
     brood_message message = { .internal = { UINT64_MAX, UINT64_MAX } };
-    return brood_queue_commit((brood_queue){ id }, &message, 1);
+    return queue_or(id, brood_queue_commit((brood_queue){ id }, &message, 1));
 }
 
 static inline brood_status queue_take(uint64_t id)
@@ -364,7 +371,7 @@ static inline brood_status queue_clear(uint64_t id)
 
 static inline brood_status queue_task_done(uint64_t id)
 {
-    return brood_queue_task_done((brood_queue){ id });
+    return queue_or(id, brood_queue_task_done((brood_queue){ id }));
 }
 
 static inline brood_status queue_join(uint64_t id)
