@@ -662,7 +662,9 @@ static int join_and_log(void *arg)
     CHECK(brood_process_start(&child, want_what_the_handler_holds, lock, sizeof *lock, NULL) ==
           BROOD_OK);
     brood_log_set_handler(hold_inside_a_wait, BROOD_LOG_DEBUG, lock);
-    return brood_process_join(child, BROOD_FOREVER, NULL) == BROOD_OK ? 0 : 1;
+    const brood_status status = brood_process_join(child, BROOD_FOREVER, NULL);
+    brood_process_drop(child);
+    return status == BROOD_OK ? 0 : 1;
 }
 
 static void a_handler_inside_a_wait_is_no_part_of_a_deadlock(void **state)

@@ -144,8 +144,9 @@ static brood_status append_with_piece(struct broodi_queue_slot *queue, uint64_t 
 brood_status broodi_chain_append_piece(struct broodi_queue_slot *queue, uint64_t id,
                                        uint64_t reference, size_t size)
 {
+    static const uint64_t none[1];
     return append_with_piece(queue, id, reference, broodi_item_header(BROODI_ITEM_BODY, size),
-                             NULL);
+                             none);
 }
 
 brood_status broodi_chain_append_fragment(struct broodi_queue_slot *queue, uint64_t id,

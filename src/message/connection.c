@@ -137,8 +137,8 @@ static brood_status make(struct broodi_end *out, brood_direction direction)
         finish(out);
         return status;
     }
-    const bool made = broodi_word_swap(&out->slot->state, state, 0);
-    broodi_assert(made); // no other thread changes a NEW connection
+    if (!broodi_word_swap(&out->slot->state, state, 0))
+        broodi_assert(false); // no other thread changes a NEW connection
     return BROOD_OK;
 }
 

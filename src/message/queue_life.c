@@ -54,8 +54,8 @@ brood_status broodi_queue_make(const struct broodi_queue_form *form, uint64_t *o
     atomic_store_explicit(&queue->connection, form->connection, memory_order_relaxed);
     *out_id = broodi_handle_of(BROODI_QUEUE, index);
     broodi_holding_prepare(queue, *out_id, form->joinable);
-    const bool made = broodi_word_swap(&queue->state, state, 0);
-    broodi_assert(made); // no other thread changes a NEW queue
+    if (!broodi_word_swap(&queue->state, state, 0))
+        broodi_assert(false); // no other thread changes a NEW queue
     return BROOD_OK;
 }
 

@@ -380,9 +380,8 @@ static int fetch_descriptors(const brood_os_watch *watch, size_t capacity, int64
 {
     const size_t most = events_to_fetch(watch, capacity);
     int fetched = fetch(watch, most, timeout);
-    int count = 0;
     for (int left = OWN; fetched >= 0; left--) {
-        count = (int)collect(watch, (size_t)fetched);
+        const int count = (int)collect(watch, (size_t)fetched);
         if (count > 0 || left == 0 || (size_t)fetched < most)
             return count;
         fetched = fetch(watch, most, 0);
