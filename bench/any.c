@@ -3,6 +3,7 @@
 
 #include <brood/brood.h>
 #include <stddef.h>
+#include <stdlib.h>
 
 // Queues of one message each
 
@@ -93,6 +94,37 @@ static bool step(void *object, const struct visit *visit)
 
 // The same by a poller, which the calling thread makes at its first step.
 
+struct own {
+    brood_poller *poller;
+    uint64_t block; // whose queues it has
+};
+
+static brood_local owns;
+
+static void free_own(void *arg)
+{
+    struct own *own = arg;
+    brood_poller_destroy(own->poller);
+    free(own);
+}
+
+static void make_owns(void)
+{
+    (void)!brood_local_create(&owns, free_own);
+}
+
+static struct own *own_of_thread(void)
+{
+    static brood_once_flag once = BROOD_ONCE_INIT;
+    brood_once(&once, make_owns);
+    struct own *own = brood_local_get(owns);
+    if (!own && (own = calloc(1, sizeof *own)) != NULL && brood_local_set(owns, own) != BROOD_OK) {
+        free(own);
+        own = NULL;
+    }
+    return own;
+}
+
 static bool add_all(brood_poller *poller, const struct crowd *crowd, int party)
 {
     const brood_waitable *waitables = waitables_of(crowd, party);
@@ -104,18 +136,21 @@ static bool add_all(brood_poller *poller, const struct crowd *crowd, int party)
 
 static bool step_poller(void *object, const struct visit *visit)
 {
-    static _Thread_local brood_poller *poller;
-    static _Thread_local uint64_t block; // whose queues it has
+    struct own *own = own_of_thread();
     const struct crowd *crowd = object;
     brood_ready ready;
     size_t count;
-    if (block != crowd->block.id) {
-        brood_poller_destroy(poller);
-        block = crowd->block.id;
-        if (brood_poller_create(&poller) != BROOD_OK || !add_all(poller, crowd, visit->party))
+    if (!own)
+        return false;
+    if (own->block != crowd->block.id) {
+        brood_poller_destroy(own->poller);
+        own->poller = NULL;
+        own->block = crowd->block.id;
+        if (brood_poller_create(&own->poller) != BROOD_OK ||
+            !add_all(own->poller, crowd, visit->party))
             return false;
     }
-    return brood_poller_wait(poller, &ready, 1, &count, BROOD_FOREVER) == BROOD_OK &&
+    return brood_poller_wait(own->poller, &ready, 1, &count, BROOD_FOREVER) == BROOD_OK &&
            pass(crowd, visit->party, (brood_queue){ ready.waitable.id });
 }
 
