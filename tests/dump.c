@@ -677,7 +677,7 @@ static void a_handler_inside_a_wait_is_no_part_of_a_deadlock(void **state)
     assert_status(brood_lock_create(&lock), BROOD_OK);
     brood_process *process = started_process(join_and_log, &lock, sizeof lock);
     (void)snprintf(text, sizeof text, "waits for lock %016" PRIx64, lock.id);
-    assert_true(await_dumped(text));
+    assert_true(await_dumped("%s", text));
     assert_null(strstr(dumped.text, "deadlock:"));
     note("handled", 1);
     assert_process_ends(process, 0);

@@ -103,7 +103,7 @@ static void end_late(int (*end)(void *), enum broodi_step step, brood_status exp
         broodi_kind_sweep(BROODI_CONNECTION);
     const struct ends successor = made_at(slot_of(old.a));
     let_go();
-    assert_thread_ends(thread, expected);
+    assert_thread_ends(thread, (int)expected);
     broodi_step_hook = NULL;
     assert_works(successor);
     assert_status(brood_connection_destroy(successor.a), BROOD_OK);
