@@ -9,7 +9,7 @@
 
 enum {
     LONG_WAIT = 990000000, // ns: a wait that ended by the limit of a second in broodi_wait
-    SAME_WAIT = 10000000,  // at most, between the ends and beginnings of two parts of one wait
+    SAME_WAIT = 250000000, // at most, between the ends and beginnings of two parts of one wait
 };
 
 // The threads that wait for a lock of the library may hold others.
