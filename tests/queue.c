@@ -426,6 +426,66 @@ static void a_reservation_and_a_taken_message_are_not_mistaken(void **state)
     assert_status(brood_queue_destroy(queue), BROOD_OK);
 }
 
+// A message in place, and what another thread is given of it.
+struct in_place {
+    brood_queue queue;
+    brood_message reserved;
+    brood_message taken;
+};
+
+// Returns 0 if none of the calls has any effect.
+static int end_messages_of_another(void *arg)
+{
+    const struct in_place *in_place = arg;
+    for (int turn = 0; turn < 2; turn++) {
+        struct in_place own = *in_place;
+        CHECK(brood_queue_commit(own.queue, &own.reserved, 100) == BROOD_INVALID);
+        CHECK(strstr(brood_last_error(), "brood_queue_commit"));
+        CHECK(brood_queue_commit(own.queue, &own.taken, 1) == BROOD_INVALID);
+        brood_queue_abort(own.queue, &own.reserved);
+        brood_queue_abort(own.queue, &own.taken);
+        brood_queue_release(own.queue, &own.taken);
+        brood_queue_release(own.queue, &own.reserved);
+        CHECK(memcmp(&own, in_place, sizeof own) == 0);
+        // The thread is not new to brood in the second turn.
+        CHECK(brood_queue_put(own.queue, "x", 1, BROOD_NOW) == BROOD_TIMEOUT);
+    }
+    return 0;
+}
+
+static void expect_own(bool by_process)
+{
+    static unsigned char data[100];
+    struct in_place in_place = { made_queue(1, sizeof data), { 0 }, { 0 } };
+    size_t size = 0;
+    fill(data, sizeof data, 2);
+    assert_status(brood_queue_put(in_place.queue, data, sizeof data, BROOD_NOW), BROOD_OK);
+    assert_status(brood_queue_take(in_place.queue, &in_place.taken, BROOD_NOW), BROOD_OK);
+    assert_status(brood_queue_reserve(in_place.queue, 100, &in_place.reserved, BROOD_NOW),
+                  BROOD_OK);
+    if (by_process)
+        assert_process_ends(started_process(end_messages_of_another, &in_place, sizeof in_place),
+                            0);
+    else
+        assert_thread_ends(started_thread(end_messages_of_another, &in_place, sizeof in_place), 0);
+    assert_true(is_filled(in_place.taken.data, sizeof data, 2));
+    fill(in_place.reserved.data, 100, 3);
+    assert_status(brood_queue_commit(in_place.queue, &in_place.reserved, 100), BROOD_OK);
+    brood_queue_release(in_place.queue, &in_place.taken);
+    assert_status(brood_queue_get(in_place.queue, data, sizeof data, &size, BROOD_NOW), BROOD_OK);
+    assert_true(size == 100 && is_filled(data, size, 3));
+    assert_status(brood_queue_get(in_place.queue, data, sizeof data, NULL, BROOD_NOW),
+                  BROOD_TIMEOUT);
+    assert_status(brood_queue_destroy(in_place.queue), BROOD_OK);
+}
+
+static void a_message_in_place_is_ended_by_its_thread_only(void **state)
+{
+    (void)state;
+    expect_own(false);
+    expect_own(true);
+}
+
 static void a_commit_may_be_smaller_than_the_reservation(void **state)
 {
     (void)state;
@@ -882,6 +942,7 @@ int main(void)
         cmocka_unit_test(a_message_is_written_and_read_in_place),
         cmocka_unit_test(a_reservation_counts_until_it_is_given_up),
         cmocka_unit_test(a_reservation_and_a_taken_message_are_not_mistaken),
+        cmocka_unit_test(a_message_in_place_is_ended_by_its_thread_only),
         cmocka_unit_test(a_commit_may_be_smaller_than_the_reservation),
         cmocka_unit_test(a_commit_after_the_close_is_refused),
         cmocka_unit_test(numbers_follow_those_that_were_put_before_the_start),

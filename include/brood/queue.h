@@ -184,8 +184,9 @@ typedef struct brood_message {
  *
  * Returns the same statuses as brood_queue_put().
  *
- * The reservation counts against the capacity until brood_queue_commit() or brood_queue_abort(), or
- * until the calling thread ends.
+ * The reservation belongs to the calling thread, and no other thread can commit or abort it. It
+ * counts against the capacity until brood_queue_commit() or brood_queue_abort(), or until the
+ * calling thread ends.
  *
  * @param queue    the queue.
  * @param size     the bytes of the message.
@@ -207,8 +208,8 @@ BROOD_API BROOD_NODISCARD brood_status brood_queue_reserve(brood_queue queue, si
  * @retval BROOD_STALE            the queue was destroyed; the reservation is gone.
  * @retval BROOD_TIMEOUT          a producer is stopped inside a put. Nothing has changed.
  * @retval BROOD_NO_MEMORY        the family's shared memory is used up. Nothing has changed.
- * @retval BROOD_INVALID          `message` is no reservation of this queue, or was changed, or
- *                                `size` is too large.
+ * @retval BROOD_INVALID          `message` is no reservation of the calling thread for this queue,
+ *                                or was changed, or `size` is too large.
  * @retval BROOD_NO_RESOURCES     the calling thread is new to brood, and there is no slot for it.
  * @retval BROOD_DEADLOCK         the call interrupts another one for the same queue in this thread.
  * @retval BROOD_NOT_INITIALIZED  brood_init() has not run.
@@ -216,8 +217,8 @@ BROOD_API BROOD_NODISCARD brood_status brood_queue_reserve(brood_queue queue, si
 BROOD_API brood_status brood_queue_commit(brood_queue queue, brood_message *message, size_t size);
 
 /**
- * @brief Gives up the reservation, and sets `*message` to zero. With zero, or with a message that
- * was taken, the call does nothing.
+ * @brief Gives up the reservation, and sets `*message` to zero. With zero, with a message that was
+ * taken, or with a reservation of another thread, the call does nothing.
  *
  * If a producer is stopped inside a put, the call returns after a second, and the next producer
  * that finds the queue full frees the memory.
@@ -229,10 +230,10 @@ BROOD_API void brood_queue_abort(brood_queue queue, brood_message *message);
  *
  * Returns the same statuses as brood_queue_get(), but for #BROOD_TOO_SMALL.
  *
- * The message is out of the queue, and belongs to the calling thread until brood_queue_release().
- * If the thread ends before that, another consumer gets the message: one that finds the queue
- * empty, or, about a second later, any. So it may be delivered after later ones, and, in a closed
- * queue, after other consumers got #BROOD_CLOSED.
+ * The message is out of the queue, and belongs to the calling thread until that thread calls
+ * brood_queue_release(). If the thread ends before that, another consumer gets the message: one
+ * that finds the queue empty, or, about a second later, any. So it may be delivered after later
+ * ones, and, in a closed queue, after other consumers got #BROOD_CLOSED.
  *
  * @param queue    the queue.
  * @param out      receives the message, which the caller may also change.
@@ -243,7 +244,8 @@ BROOD_API BROOD_NODISCARD brood_status brood_queue_take(brood_queue queue, brood
 
 /**
  * @brief Ends the use of a message that was taken, and sets `*message` to zero. It is not delivered
- * again. With zero, or with a reservation, the call does nothing.
+ * again. With zero, with a reservation, or with a message that another thread has taken, the call
+ * does nothing.
  */
 BROOD_API void brood_queue_release(brood_queue queue, brood_message *message);
 

@@ -2,6 +2,7 @@
 // Messages in place: pieces that a producer fills before it appends them, and that a consumer has
 // while it reads them. `internal` of a brood_message is the reference of the piece, and the thread
 // that has it; that of a reservation is marked.
+#include "arena/here.h"
 #include "arena/owner.h"
 #include "arena/self.h"
 #include "base/fail.h"
@@ -18,9 +19,12 @@ enum { REFERENCE, OWNER };
 // With a producer that is stopped while it holds the lock.
 static const brood_duration patience = BROOD_SECONDS(1);
 
-static bool is_reservation(const brood_message *message)
+// Whether the message belongs to the calling thread: with `mark` 0 as one that it has taken, with
+// BROODI_RESERVED as its reservation. A thread that has no slot owns nothing.
+static bool is_own(const brood_message *message, uint64_t mark)
 {
-    return message->internal[OWNER] & BROODI_RESERVED;
+    const struct broodi_self *self = broodi_here.initialized ? broodi_self_known() : NULL;
+    return self && self->owner && message->internal[OWNER] == (mark | self->owner);
 }
 
 static void fill(brood_message *message, uint64_t reference, size_t size, uint64_t owner)
@@ -94,8 +98,9 @@ static brood_status commit_locked(const struct broodi_call *call, const brood_me
                                   size_t size)
 {
     const uint64_t reference = message->internal[REFERENCE];
-    if (!broodi_chain_is_reserved(call->queue, reference, message->internal[OWNER]))
-        return broodi_fail(BROOD_INVALID, "message is not reserved");
+    if (!is_own(message, BROODI_RESERVED) ||
+        !broodi_chain_is_reserved(call->queue, reference, message->internal[OWNER]))
+        return broodi_fail(BROOD_INVALID, "message is no reservation of the calling thread");
     if (size > broodi_chain_reserved_size(reference))
         return broodi_fail(BROOD_INVALID, "size is above that of the reservation");
     if (!broodi_queue_is_closed(call->queue))
@@ -153,7 +158,7 @@ static void abort_message(brood_queue queue, const brood_message *message)
 
 void brood_queue_abort(brood_queue queue, brood_message *message)
 {
-    if (!message || message->internal[REFERENCE] == 0 || !is_reservation(message))
+    if (!message || message->internal[REFERENCE] == 0 || !is_own(message, BROODI_RESERVED))
         return;
     abort_message(queue, message);
     memset(message, 0, sizeof *message);
@@ -224,7 +229,7 @@ brood_status brood_queue_take(brood_queue queue, brood_message *out, brood_durat
 void brood_queue_release(brood_queue queue, brood_message *message)
 {
     struct broodi_call call;
-    if (!message || message->internal[REFERENCE] == 0 || is_reservation(message))
+    if (!message || message->internal[REFERENCE] == 0 || !is_own(message, 0))
         return;
     if (broodi_call_begin(&call, queue, BROOD_NOW) == BROOD_OK &&
         broodi_chain_release(queue.id, message->internal[REFERENCE], message->internal[OWNER]))

@@ -341,6 +341,28 @@ static bool lock_release(void)
            brood_lock_release(on.lock) == BROOD_OK;
 }
 
+// Messages in place belong to the thread that has reserved or taken them.
+
+static bool queue_abort(void)
+{
+    const bool reserved = brood_queue_reserve(on.queue, 100, &on.reserved, BROOD_NOW) == BROOD_OK;
+    brood_queue_abort(on.queue, &on.reserved);
+    return reserved && !on.reserved.data;
+}
+
+static bool queue_commit(void)
+{
+    return brood_queue_reserve(on.queue, 100, &on.reserved, BROOD_NOW) == BROOD_OK &&
+           brood_queue_commit(on.queue, &on.reserved, 100) == BROOD_OK;
+}
+
+static bool queue_release(void)
+{
+    const bool taken = brood_queue_take(on.queue, &on.taken, BROOD_NOW) == BROOD_OK;
+    brood_queue_release(on.queue, &on.taken);
+    return taken && !on.taken.data;
+}
+
 static bool thread_start(void)
 {
     return brood_thread_start(&on.thread, return_at_once, NULL, 0, NULL) == BROOD_OK;
@@ -440,10 +462,8 @@ CALL(process_start_forkserver, start_by(BROOD_START_FORKSERVER))
 CALL(process_start_fork, start_by(BROOD_START_FORK))
 CALL(process_stop, brood_process_stop(on.process, MEETING_PATIENCE, &ended) == BROOD_OK)
 CALL(process_terminate, brood_process_terminate(on.process) == BROOD_OK)
-CALL(queue_abort, (brood_queue_abort(on.queue, &on.reserved), true))
 CALL(queue_clear, brood_queue_clear(on.queue, NULL) == BROOD_OK)
 CALL(queue_close, brood_queue_close(on.queue) == BROOD_OK)
-CALL(queue_commit, brood_queue_commit(on.queue, &on.reserved, 100) == BROOD_OK)
 CALL(queue_count, brood_queue_count(on.queue, &size) == BROOD_OK)
 CALL(queue_destroy, brood_queue_destroy(on.queue) == BROOD_OK)
 CALL(queue_get, brood_queue_get(on.queue, data, LARGE, &size, BROOD_NOW) == BROOD_OK)
@@ -456,7 +476,6 @@ CALL(queue_task_done, brood_queue_task_done(on.queue) == BROOD_OK)
 CALL(queue_put, brood_queue_put(on.queue, data, LARGE, BROOD_NOW) == BROOD_OK)
 CALL(queue_put_full, brood_queue_put(on.queue, data, LARGE, SOON) == BROOD_TIMEOUT)
 CALL(queue_put_many, brood_queue_put_many(on.queue, data, 1000, MANY, NULL, BROOD_NOW) == BROOD_OK)
-CALL(queue_release, (brood_queue_release(on.queue, &on.taken), true))
 CALL(queue_reserve, brood_queue_reserve(on.queue, LARGE, &on.reserved, BROOD_NOW) == BROOD_OK)
 CALL(queue_take, brood_queue_take(on.queue, &on.taken, BROOD_NOW) == BROOD_OK)
 CALL(registry_get, brood_registry_get("nothing", &id) == BROOD_NOT_FOUND)
@@ -585,10 +604,10 @@ static const struct call {
     { "process_start (fork)", NULL, call_process_start_fork },
     { "process_stop", make_process, call_process_stop },
     { "process_terminate", make_process, call_process_terminate },
-    { "queue_abort", make_queue, call_queue_abort },
+    { "queue_abort", make_empty_queue, queue_abort },
     { "queue_clear", make_queue, call_queue_clear },
     { "queue_close", make_queue, call_queue_close },
-    { "queue_commit", make_queue, call_queue_commit },
+    { "queue_commit", make_empty_queue, queue_commit },
     { "queue_count", make_queue, call_queue_count },
     { "queue_create", NULL, create_queues },
     { "queue_create_joinable", NULL, create_joinable_queues },
@@ -601,7 +620,7 @@ static const struct call {
     { "queue_put", make_empty_queue, call_queue_put },
     { "queue_put (full)", make_queue, call_queue_put_full },
     { "queue_put_many", make_empty_queue, call_queue_put_many },
-    { "queue_release", make_queue, call_queue_release },
+    { "queue_release", make_queue, queue_release },
     { "queue_reserve", make_empty_queue, call_queue_reserve },
     { "queue_take", make_queue, call_queue_take },
     { "queue_task_done", make_joinable_queue, call_queue_task_done },
