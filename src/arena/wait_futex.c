@@ -21,7 +21,7 @@ static const uint32_t *low_half(const broodi_word *word)
 void broodi_wait(broodi_word *word, uint64_t expected, uint32_t holder, int64_t deadline)
 {
     const int64_t now = brood_os_clock();
-    const int64_t until = broodi_until(deadline, now, 1000000000);
+    const int64_t until = broodi_until(deadline, now, broodi_longest_wait());
     brood_os_life *life = NULL;
     if (holder != BROODI_NONE)
         life = &((struct broodi_thread_slot *)broodi_slot(BROODI_THREAD, holder))->life;

@@ -113,7 +113,7 @@ static void ring_watcher(uint32_t self)
 static void wait_here(broodi_word *word, uint64_t expected, uint32_t holder, int64_t deadline)
 {
     const int64_t now = brood_os_clock();
-    const int64_t until = broodi_until(deadline, now, 1000000000);
+    const int64_t until = broodi_until(deadline, now, broodi_longest_wait());
     const uint32_t self = broodi_self_slot();
     if (until <= now)
         return;

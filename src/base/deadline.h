@@ -13,4 +13,16 @@ int64_t broodi_deadline(brood_duration timeout);
 // The earlier of `deadline` and `span` ns after `now`.
 int64_t broodi_until(int64_t deadline, int64_t now, int64_t span);
 
+// No wait for a word lasts longer, in ns (arena/wait.h). A test of wakes sets a longer span, within
+// which only a wake ends a wait.
+#if defined(BROOD_TESTING)
+int64_t broodi_longest_wait(void);
+void broodi_longest_wait_set(int64_t span);
+#else
+static inline int64_t broodi_longest_wait(void)
+{
+    return BROOD_SECONDS(1);
+}
+#endif
+
 #endif

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "base/deadline.h"
 
+#include "base/atomic.h"
 #include "os/os_clock.h"
 
 int64_t brood_clock(void)
@@ -27,3 +28,17 @@ void brood_sleep(brood_duration duration)
     if (duration > 0)
         brood_os_sleep_until(broodi_deadline(duration));
 }
+
+#if defined(BROOD_TESTING)
+static _Atomic int64_t longest_wait = BROOD_SECONDS(1);
+
+int64_t broodi_longest_wait(void)
+{
+    return atomic_load_explicit(&longest_wait, memory_order_relaxed);
+}
+
+void broodi_longest_wait_set(int64_t span)
+{
+    atomic_store_explicit(&longest_wait, span, memory_order_relaxed);
+}
+#endif
