@@ -343,6 +343,138 @@ static void waits_of_a_second_have_one_line(void **state)
     assert_int_equal(lines, 1);
 }
 
+// Waits for any of several things: without and with an object of the system, and by a poller. All
+// wait for one event, and for a second one that stays clear.
+
+enum way { BY_BELL, BY_WATCHER, BY_POLLER, WAYS };
+
+struct any {
+    brood_event events[2];
+    platform_native native;
+    int32_t way;
+};
+
+static int wait_by_poller(const brood_waitable *all, size_t count)
+{
+    brood_poller *poller = NULL;
+    brood_ready ready;
+    size_t found = 0;
+    CHECK(brood_poller_create(&poller) == BROOD_OK);
+    for (size_t i = 0; i < count; i++)
+        CHECK(brood_poller_add(poller, all[i], NULL) == BROOD_OK);
+    CHECK(brood_poller_wait(poller, &ready, 1, &found, MEETING_PATIENCE) == BROOD_OK);
+    CHECK(found == 1 && ready.waitable.id == all[0].id);
+    brood_poller_destroy(poller);
+    return 0;
+}
+
+static int want_any(void *arg)
+{
+    const struct any *any = arg;
+    const brood_waitable all[] = { brood_waitable_event(any->events[0]),
+                                   brood_waitable_event(any->events[1]),
+                                   brood_waitable_native(any->native.object) };
+    bool ready[3];
+    if (any->way == BY_POLLER)
+        return wait_by_poller(all, 3);
+    const size_t count = any->way == BY_BELL ? 2 : 3;
+    CHECK(brood_wait_any(all, count, MEETING_PATIENCE, ready) == BROOD_OK);
+    CHECK(ready[0] && !ready[1] && (count == 2 || !ready[2]));
+    return 0;
+}
+
+// While it handles the line, the thread waits for another event as it was waiting before.
+static struct {
+    struct any inner;
+    atomic_uint entered;
+    atomic_int result; // 1, or the line of the first mistake
+} within;
+
+static int use_any(void)
+{
+    const int failed = want_any(&within.inner);
+    return failed ? failed : 1;
+}
+
+static void wait_for_others(brood_log_level level, const char *process, const char *text,
+                            void *user)
+{
+    take(level, process, text, user);
+    if (!strstr(text, " for a second for any of "))
+        return;
+    atomic_fetch_add(&within.entered, 1);
+    atomic_store(&within.result, use_any());
+}
+
+static void await_number(atomic_uint *number)
+{
+    const int64_t deadline = brood_clock() + MEETING_PATIENCE;
+    while (atomic_load(number) == 0 && brood_clock() < deadline)
+        brood_sleep(BROOD_MILLISECONDS(5));
+    assert_int_equal(atomic_load(number), 1);
+}
+
+// `late`: the outer wait's event is set while the handler waits.
+static void expect_line_of(enum way way, bool late)
+{
+    struct any any = { .way = way, .native = platform_native_create() };
+    char text[64];
+    for (int i = 0; i < 2; i++) {
+        assert_status(brood_event_create(&any.events[i]), BROOD_OK);
+        assert_status(brood_event_create(&within.inner.events[i]), BROOD_OK);
+    }
+    within.inner.native = any.native;
+    within.inner.way = way;
+    atomic_store(&within.entered, 0);
+    atomic_store(&within.result, 0);
+    begin_log(BROOD_LOG_DEBUG);
+    brood_log_set_handler(wait_for_others, BROOD_LOG_DEBUG, &taken);
+    brood_thread *thread = started_thread(want_any, &any, sizeof any);
+    await_number(&within.entered);
+    (void)snprintf(text, sizeof text, " has waited for a second for any of %d",
+                   way == BY_BELL ? 2 : 3);
+    assert_line(BROOD_LOG_DEBUG, text);
+    if (late)
+        assert_status(brood_event_set(any.events[0]), BROOD_OK);
+    assert_status(brood_event_set(within.inner.events[0]), BROOD_OK);
+    if (!late) {
+        brood_sleep(BROOD_SECONDS(1.2)); // a wait that goes on has no second line
+        assert_int_equal(atomic_load(&within.entered), 1);
+        assert_status(brood_event_set(any.events[0]), BROOD_OK);
+    }
+    assert_thread_ends(thread, 0);
+    (void)end_log();
+    assert_int_equal(atomic_load(&within.result), 1);
+    for (int i = 0; i < 2; i++) {
+        assert_status(brood_event_destroy(any.events[i]), BROOD_OK);
+        assert_status(brood_event_destroy(within.inner.events[i]), BROOD_OK);
+    }
+    platform_native_destroy(&any.native);
+}
+
+static void waits_for_any_of_several_things_have_one_line(void **state)
+{
+    (void)state;
+    for (int way = 0; way < WAYS; way++) {
+        expect_line_of((enum way)way, false);
+        expect_line_of((enum way)way, true);
+    }
+}
+
+// A thread that is woken late may find that its time is over when the line is due.
+static void a_long_sleep_has_a_line(void **state)
+{
+    unsigned lines = 0;
+    (void)state;
+    for (double seconds = 1.5; lines == 0 && seconds < 30; seconds *= 4) {
+        begin_log(BROOD_LOG_DEBUG);
+        assert_status(brood_wait_any(NULL, 0, BROOD_SECONDS(seconds), NULL), BROOD_TIMEOUT);
+        lines = end_log();
+    }
+    assert_int_equal(lines, 1);
+    assert_line(BROOD_LOG_DEBUG, " has waited for a second for any of 0");
+}
+
 // In the middle of a wait for a condition, the handler uses other objects.
 static struct {
     brood_lock lock;
@@ -656,6 +788,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_replaced_fork_server_has_a_line),
         cmocka_unit_test(a_daemon_that_had_to_be_killed_has_a_line),
         cmocka_unit_test(waits_of_a_second_have_one_line),
+        cmocka_unit_test(waits_for_any_of_several_things_have_one_line),
+        cmocka_unit_test(a_long_sleep_has_a_line),
         cmocka_unit_test(a_handler_may_use_objects_in_the_middle_of_a_wait),
         cmocka_unit_test(handler_and_level_travel_to_children_of_children),
         cmocka_unit_test(a_guest_keeps_the_handler_with_its_user),

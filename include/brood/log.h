@@ -39,11 +39,12 @@ typedef enum brood_log_level {
  * makes (a line on the end of a child, in the thread that has found it; on the end of a thread, in
  * that thread), and by several threads at once. No lock of the library is held meanwhile, the
  * thread cannot be cancelled, and `errno` and brood_last_error() stay as they were. It may use
- * brood, with two exceptions. Lines that arise in a handler are dropped, so that it does not call
+ * brood, with three exceptions. Lines that arise in a handler are dropped, so that it does not call
  * itself; so are those of a thread that a handler has started, and a child that it has started has
  * no handler. And while it handles the line of a wait, which comes in the middle of that wait, it
- * cannot wait for a brood_condition: brood_condition_wait() returns `BROOD_WRONG_STATE`. It must
- * return: it must neither end its thread nor leave by longjmp() or an exception.
+ * cannot wait for a brood_condition: brood_condition_wait() returns `BROOD_WRONG_STATE`. Nor can it
+ * call the poller that waits: such calls return `BROOD_BUSY`. It must return: it must neither end
+ * its thread nor leave by longjmp() or an exception.
  *
  * @param level    of the line.
  * @param process  the name of this process: brood_self_name().

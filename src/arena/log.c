@@ -163,7 +163,7 @@ static void describe(enum broodi_waits kind, uint64_t number, char *text, size_t
     const char *what = (size_t)kind < sizeof words / sizeof words[0] ? words[kind] : "";
     if (kind == BROODI_WAITS_OBJECT || kind == BROODI_WAITS_ITEM || kind == BROODI_WAITS_ROOM)
         describe_object(what, number, text, size);
-    else if (number)
+    else if (number || kind == BROODI_WAITS_ANY)
         (void)snprintf(text, size, "%s%" PRIu64, what, number);
     else
         (void)snprintf(text, size, "%s", what);

@@ -49,7 +49,7 @@ static brood_status enter(brood_poller *poller)
     if (status != BROOD_OK)
         return status;
     if (atomic_exchange_explicit(&poller->used, true, memory_order_acquire))
-        return broodi_fail(BROOD_BUSY, "another thread uses the poller");
+        return broodi_fail(BROOD_BUSY, "the poller is in a call");
     poller->cancelable = brood_os_thread_protect();
     return BROOD_OK;
 }
@@ -261,6 +261,7 @@ struct report {
     size_t capacity;
     size_t count;
     int64_t deadline;
+    int64_t since; // when the thread first had to wait; 0: not yet
 };
 
 // Quickly, unless only a thorough check may see what is there.
@@ -312,8 +313,21 @@ static brood_status look(brood_poller *poller, struct report *to, int64_t *out_p
     brood_os_watch_keep_ready(poller->watcher.watch, to->count > 0);
     if (to->count > 0)
         return BROOD_OK;
+    if (!to->since)
+        to->since = now;
     *out_pause = broodi_until(to->deadline, poller->checked, poller->watcher.period) - now;
     return now >= to->deadline ? BROOD_TIMEOUT : BROOD_BUSY;
+}
+
+// Looks again, and passes on the line of the wait when it is due. The poller is in use meanwhile.
+static brood_status look_again(brood_poller *poller, struct report *to, int64_t *out_pause)
+{
+    const brood_status status = look(poller, to, out_pause);
+    if (status == BROOD_BUSY && broodi_waiting_is_long(to->since)) {
+        broodi_waiting_log(poller->count, &to->since);
+        *out_pause = 0;
+    }
+    return status;
 }
 
 static brood_status wait_here(brood_poller *poller, struct report *to)
@@ -323,7 +337,7 @@ static brood_status wait_here(brood_poller *poller, struct report *to)
     do
         status = broodi_watcher_await(&poller->watcher, poller->waiting, poller->capacity,
                                       poller->keys, pause);
-    while (status == BROOD_OK && (status = look(poller, to, &pause)) == BROOD_BUSY);
+    while (status == BROOD_OK && (status = look_again(poller, to, &pause)) == BROOD_BUSY);
     return status;
 }
 

@@ -32,6 +32,7 @@ struct wait {
     bool *ready;
     int64_t deadline;
     int64_t checked; // when the last thorough check was made; 0: never
+    int64_t since;   // when the thread first had to wait; 0: not yet. See broodi_waiting_is_long
     struct broodi_watcher watcher;
 };
 
@@ -55,17 +56,20 @@ static brood_status look(struct wait *wait, uint32_t flag, int64_t *out_pause)
     if (check(wait, wait->checked ? BROODI_CARE_QUICK : BROODI_CARE_SYSTEM) ||
         (now - wait->checked >= net && check_thoroughly(wait, now)))
         return BROOD_OK;
+    if (!wait->since)
+        wait->since = now;
     *out_pause = broodi_until(wait->deadline, wait->checked, net) - now;
     return now >= wait->deadline ? BROOD_TIMEOUT : BROOD_BUSY;
 }
 
-// By the bell of the thread, which is in this slot.
+// By the bell of the thread, which is in this slot. BROOD_BUSY: the line of the wait is due.
 static brood_status wait_for_words(struct wait *wait, uint32_t thread)
 {
     int64_t pause;
     brood_status status;
     const bool polled = broodi_waiting_is_polled(wait->waiting, wait->count);
-    while ((status = look(wait, BROODI_WATCHED_BY_THREADS, &pause)) == BROOD_BUSY)
+    while ((status = look(wait, BROODI_WATCHED_BY_THREADS, &pause)) == BROOD_BUSY &&
+           !broodi_waiting_is_long(wait->since))
         broodi_watch_await(thread,
                            polled && pause > BROOD_OS_WATCH_SLICE ? BROOD_OS_WATCH_SLICE : pause);
     return status;
@@ -82,6 +86,18 @@ static bool spin(struct wait *wait)
     return ready;
 }
 
+// Fails as broodi_watch_begin; otherwise as wait_for_words.
+static brood_status watch_words(struct wait *wait, uint32_t thread)
+{
+    const uint64_t mask = broodi_waiting_mask(wait->waiting, wait->count);
+    brood_status status = broodi_watch_begin(thread, mask);
+    if (status != BROOD_OK)
+        return status;
+    status = wait_for_words(wait, thread);
+    broodi_watch_end(thread);
+    return status;
+}
+
 static brood_status wait_by_bell(struct wait *wait)
 {
     if (wait->count <= FEW && spin(wait))
@@ -89,12 +105,19 @@ static brood_status wait_by_bell(struct wait *wait)
     const uint32_t thread = broodi_self_slot();
     if (thread == BROODI_NONE)
         return BROOD_NO_RESOURCES;
-    const uint64_t mask = broodi_waiting_mask(wait->waiting, wait->count);
-    brood_status status = broodi_watch_begin(thread, mask);
-    if (status != BROOD_OK)
-        return status;
-    status = wait_for_words(wait, thread);
-    broodi_watch_end(thread);
+    brood_status status;
+    while ((status = watch_words(wait, thread)) == BROOD_BUSY)
+        broodi_waiting_log(wait->count, &wait->since);
+    return status;
+}
+
+static brood_status look_by_watcher(struct wait *wait, int64_t *out_pause)
+{
+    const brood_status status = look(wait, BROODI_WATCHED_BY_POLLERS, out_pause);
+    if (status == BROOD_BUSY && broodi_waiting_is_long(wait->since)) {
+        broodi_waiting_log(wait->count, &wait->since);
+        *out_pause = 0;
+    }
     return status;
 }
 
@@ -105,8 +128,7 @@ static brood_status wait_for_all(struct wait *wait)
     do
         status =
             broodi_watcher_await(&wait->watcher, wait->waiting, wait->count, wait->keys, pause);
-    while (status == BROOD_OK &&
-           (status = look(wait, BROODI_WATCHED_BY_POLLERS, &pause)) == BROOD_BUSY);
+    while (status == BROOD_OK && (status = look_by_watcher(wait, &pause)) == BROOD_BUSY);
     return status;
 }
 

@@ -1,10 +1,15 @@
 // SPDX-License-Identifier: MIT
 #include "message/waitable.h"
 
+#include "arena/log.h"
 #include "arena/race.h"
 #include "arena/watch.h"
 #include "base/fail.h"
 #include "base/invariant.h"
+#include "os/os_clock.h"
+
+// ns: a wait that ended by the limit of a second between two thorough checks
+enum { LONG_WAIT = 990000000 };
 
 static const struct broodi_waitable_row *rows;
 
@@ -88,4 +93,15 @@ bool broodi_waiting_is_polled(const struct broodi_waiting *waiting, size_t count
         if (waiting[i].row && waiting[i].polled)
             return true;
     return false;
+}
+
+bool broodi_waiting_is_long(int64_t since)
+{
+    return broodi_log_wants(BROOD_LOG_DEBUG) && brood_os_clock() - since >= LONG_WAIT;
+}
+
+void broodi_waiting_log(size_t count, int64_t *since)
+{
+    broodi_log_wait(BROODI_WAITS_ANY, count);
+    *since = INT64_MAX;
 }

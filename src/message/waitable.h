@@ -87,4 +87,11 @@ void broodi_waiting_mark(const struct broodi_waiting *waiting, size_t count, uin
 size_t broodi_waiting_natives(const struct broodi_waiting *waiting, size_t count);
 bool broodi_waiting_is_polled(const struct broodi_waiting *waiting, size_t count);
 
+// The line of the log for a wait that has lasted since then, by the clock of the port: whether it
+// is due; and passes it on, for a wait for `count` things, after which it is not due any more. The
+// log's handler may wait for other things. So the caller has no mask in its thread's slot
+// meanwhile, and marks and checks anew.
+bool broodi_waiting_is_long(int64_t since);
+void broodi_waiting_log(size_t count, int64_t *since);
+
 #endif
