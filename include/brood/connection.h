@@ -12,10 +12,10 @@
  * passed the end in `connections` of its options; until it calls brood_connection_leave(), or ends.
  * When an end had users and has none any more, calls at the other end report that: with
  * #BROOD_CLOSED if the last user left or ended in order, and with #BROOD_PEER_DIED if it was
- * killed. That is a condition and no state: a process that comes to use the end later, such as a
- * server that was started again, makes the connection work again. A message to an end without a
- * user is kept until one comes. brood_connection_close() ends the use of an end for all and for
- * good.
+ * killed, or left by _exit(), _Exit(), quick_exit() or ExitProcess(). That is a condition and no
+ * state: a process that comes to use the end later, such as a server that was started again, makes
+ * the connection work again. A message to an end without a user is kept until one comes.
+ * brood_connection_close() ends the use of an end for all and for good.
  *
  * A message of up to a mebibyte is in the shared memory of the family when brood_connection_send()
  * returns, whatever becomes of the sender. A larger one passes in parts, while it is received. The
