@@ -343,12 +343,10 @@ static void look_at(const struct broodi_user_slot *slot, struct broodi_users *us
 {
     const uint64_t state = broodi_word_load(&slot->state);
     const enum broodi_user_phase phase = broodi_user_phase_of(state);
-    const uint32_t count = broodi_low(broodi_word_load(&slot->count));
     if (phase == BROODI_USER_UNUSED)
         return;
     users->had = true;
     if (has_gone(state)) {
-        users->lost += count;
         if (gone_at(slot) >= *last)
             users->killed = phase == BROODI_USER_LOST;
         if (gone_at(slot) > *last)
@@ -356,7 +354,7 @@ static void look_at(const struct broodi_user_slot *slot, struct broodi_users *us
         return;
     }
     users->live = true;
-    users->held += count;
+    users->held += broodi_low(broodi_word_load(&slot->count));
     if (!users->thread && phase == BROODI_USER_USING)
         users->thread = broodi_user_living_thread(slot);
 }

@@ -68,7 +68,6 @@ struct broodi_users {
     // or there are no users.
     broodi_owner thread;
     uint64_t held; // the sum of the counts of users
-    uint64_t lost; // the sum of the counts of those that have gone
 };
 
 struct broodi_users broodi_users_look(const struct broodi_user_list *list, uint64_t id);
