@@ -2,13 +2,15 @@
 // Every process can use what others have created since it was started, however much that is.
 #include "meeting.h"
 
-enum { LOCKS = 3000, BLOCKS = 300, SIZE = 10000, LARGE = 3 << 20 };
+enum { LOCKS = 3000, BLOCKS = 300, QUEUES = 300, PAIRS = 300, SIZE = 10000, LARGE = 3 << 20 };
 
 // Stored in a block of the test.
 struct made {
     brood_lock locks[LOCKS];
     brood_block blocks[BLOCKS];
     brood_block large;
+    brood_queue queues[QUEUES];
+    brood_connection ends[PAIRS][2];
 };
 
 struct arguments {
@@ -16,6 +18,60 @@ struct arguments {
     brood_event parent_done;
     brood_event child_done;
 };
+
+// Each queue and each direction has a message; some have a piece of memory of their own.
+
+static size_t size_of(int i)
+{
+    return i % 3 ? sizeof i : SIZE;
+}
+
+static int make_messages(struct made *made)
+{
+    unsigned char data[SIZE] = { 0 };
+    for (int i = 0; i < QUEUES; i++) {
+        memcpy(data, &i, sizeof i);
+        CHECK(brood_queue_create(&made->queues[i], 2, SIZE) == BROOD_OK);
+        CHECK(brood_queue_put(made->queues[i], data, size_of(i), BROOD_NOW) == BROOD_OK);
+    }
+    for (int i = 0; i < PAIRS; i++) {
+        memcpy(data, &i, sizeof i);
+        brood_connection *ends = made->ends[i];
+        CHECK(brood_connection_pair(&ends[0], &ends[1], BROOD_DUPLEX) == BROOD_OK);
+        for (int end = 0; end < 2; end++)
+            CHECK(brood_connection_send(ends[end], data, size_of(i), BROOD_NOW) == BROOD_OK);
+    }
+    return 0;
+}
+
+// Moves the messages on, for the next one.
+static int use_messages(const struct made *made)
+{
+    unsigned char data[SIZE];
+    size_t size;
+    for (int i = QUEUES - 1; i >= 0; i--) {
+        CHECK(brood_queue_get(made->queues[i], data, SIZE, &size, BROOD_NOW) == BROOD_OK);
+        CHECK(size == size_of(i) && memcmp(data, &i, sizeof i) == 0);
+        CHECK(brood_queue_put(made->queues[i], data, size, BROOD_NOW) == BROOD_OK);
+    }
+    for (int i = PAIRS - 1; i >= 0; i--)
+        for (int end = 0; end < 2; end++) {
+            const brood_connection *ends = made->ends[i];
+            CHECK(brood_connection_receive(ends[end], data, SIZE, &size, BROOD_NOW) == BROOD_OK);
+            CHECK(size == size_of(i) && memcmp(data, &i, sizeof i) == 0);
+            CHECK(brood_connection_send(ends[!end], data, size, BROOD_NOW) == BROOD_OK);
+        }
+    return 0;
+}
+
+static int destroy_messages(const struct made *made)
+{
+    for (int i = 0; i < QUEUES; i++)
+        CHECK(brood_queue_destroy(made->queues[i]) == BROOD_OK);
+    for (int i = 0; i < PAIRS; i++)
+        CHECK(brood_connection_destroy(made->ends[i][i % 2]) == BROOD_OK);
+    return 0;
+}
 
 static int make(struct made *made)
 {
@@ -27,7 +83,7 @@ static int make(struct made *made)
     }
     CHECK(brood_block_create(&made->large, LARGE) == BROOD_OK);
     memset(brood_block_data(made->large), 7, LARGE);
-    return 0;
+    return make_messages(made);
 }
 
 static int use(const struct made *made)
@@ -42,7 +98,7 @@ static int use(const struct made *made)
     }
     const unsigned char *data = brood_block_data(made->large);
     CHECK(data && data[0] == 7 && data[LARGE - 1] == 7);
-    return 0;
+    return use_messages(made);
 }
 
 static int destroy(const struct made *made)
@@ -52,7 +108,7 @@ static int destroy(const struct made *made)
     for (int i = 0; i < BLOCKS; i++)
         CHECK(brood_block_destroy(made->blocks[i]) == BROOD_OK);
     CHECK(brood_block_destroy(made->large) == BROOD_OK);
-    return 0;
+    return destroy_messages(made);
 }
 
 static int use_and_make(void *arg)
