@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Signals that arrive while a child shares its parent's memory, before it executes the program.
+// Signals that arrive while a child shares its parent's memory, before it executes the program; and
+// SIGPIPE, which no call raises.
 #include "../meeting.h"
 
 #include "../methods.h"
@@ -68,11 +69,70 @@ static void no_handler_of_the_parent_runs_in_a_fresh_child(void **state)
             platform_guest(start_while_all_get_signals, (void *)(uintptr_t)&methods[i]), 0);
 }
 
+// Connections whose peers are gone
+
+static int use_end(void *arg)
+{
+    const brood_connection end = *(brood_connection *)arg;
+    char byte;
+    CHECK(brood_connection_send(end, "a", 1, MEETING_PATIENCE) == BROOD_OK);
+    CHECK(brood_connection_receive(end, &byte, 1, NULL, MEETING_PATIENCE) == BROOD_OK);
+    CHECK(brood_connection_leave(end) == BROOD_OK);
+    brood_sleep(MEETING_PATIENCE);
+    return 0;
+}
+
+// Every call for an end whose other end has lost its last user.
+static void use_end_without_peer(brood_connection end, brood_status expected)
+{
+    enum { LARGE = 3 << 20 };
+    static char data[LARGE];
+    const brood_part part = { data, LARGE };
+    const brood_waitable both[] = { brood_waitable_connection(end),
+                                    brood_waitable_connection_room(end) };
+    assert_status(brood_connection_receive(end, data, 1, NULL, MEETING_PATIENCE), expected);
+    assert_status(brood_connection_send(end, "b", 1, MEETING_PATIENCE), expected);
+    assert_status(brood_connection_send(end, data, LARGE, MEETING_PATIENCE), expected);
+    assert_status(brood_connection_send_parts(end, &part, 1, MEETING_PATIENCE), expected);
+    assert_status(brood_wait_any(both, 2, MEETING_PATIENCE, NULL), BROOD_OK);
+}
+
+static void expect_no_sigpipe(bool killed)
+{
+    brood_connection ends[2] = { { 0 } };
+    char byte;
+    assert_status(brood_connection_pair(&ends[0], &ends[1], BROOD_DUPLEX), BROOD_OK);
+    brood_process *process = started_process(use_end, &ends[1], sizeof ends[1]);
+    assert_status(brood_connection_receive(ends[0], &byte, 1, NULL, MEETING_PATIENCE), BROOD_OK);
+    if (killed)
+        assert_status(brood_process_kill(process), BROOD_OK);
+    else
+        assert_status(brood_connection_send(ends[0], "b", 1, MEETING_PATIENCE), BROOD_OK);
+    use_end_without_peer(ends[0], killed ? BROOD_PEER_DIED : BROOD_CLOSED);
+    kill_process(process);
+    assert_status(brood_connection_destroy(ends[0]), BROOD_OK);
+}
+
+static void a_peer_that_is_gone_raises_no_sigpipe(void **state)
+{
+    (void)state;
+    sigset_t pipes;
+    struct sigaction before;
+    const struct sigaction action = { .sa_handler = SIG_DFL };
+    assert_int_equal(sigaction(SIGPIPE, &action, &before), 0);
+    assert_true(sigemptyset(&pipes) == 0 && sigaddset(&pipes, SIGPIPE) == 0);
+    assert_int_equal(pthread_sigmask(SIG_UNBLOCK, &pipes, NULL), 0);
+    expect_no_sigpipe(true);
+    expect_no_sigpipe(false);
+    assert_int_equal(sigaction(SIGPIPE, &before, NULL), 0);
+}
+
 int main(void)
 {
     brood_init();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(no_handler_of_the_parent_runs_in_a_fresh_child),
+        cmocka_unit_test(a_peer_that_is_gone_raises_no_sigpipe),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
