@@ -662,6 +662,9 @@ static void many_children_are_waited_for_at_once(void **state)
     static brood_waitable all[CHILDREN + 1];
     const size_t count = foreign_is_slow() ? CHILDREN / 4 : CHILDREN;
     const brood_event event = made_event();
+    brood_poller *poller = NULL;
+    brood_ready ready[2];
+    size_t found = 0;
     note("leave", 0);
     for (size_t i = 0; i < count; i++) {
         processes[i] = started_process(stay, NULL, 0);
@@ -672,8 +675,20 @@ static void many_children_are_waited_for_at_once(void **state)
     kill_process(processes[count - 1]);
     processes[count - 1] = started_process(stay, NULL, 0);
     all[count - 1] = brood_waitable_process(processes[count - 1]);
+    assert_status(brood_poller_create(&poller), BROOD_OK);
+    for (size_t i = 0; i <= count; i++)
+        assert_status(brood_poller_add(poller, all[i], &all[i]), BROOD_OK);
+    assert_status(brood_poller_wait(poller, ready, 2, &found, BROOD_NOW), BROOD_TIMEOUT);
     assert_status(brood_process_kill(processes[count / 2]), BROOD_OK);
     expect_ready(all, count + 1, count / 2, MEETING_PATIENCE);
+    assert_status(brood_poller_wait(poller, ready, 2, &found, MEETING_PATIENCE), BROOD_OK);
+    assert_true(found == 1 && ready[0].user == &all[count / 2]);
+    // The last of them, with the first one out of the set.
+    assert_status(brood_poller_remove(poller, all[count / 2]), BROOD_OK);
+    assert_status(brood_process_kill(processes[count - 1]), BROOD_OK);
+    assert_status(brood_poller_wait(poller, ready, 2, &found, MEETING_PATIENCE), BROOD_OK);
+    assert_true(found == 1 && ready[0].user == &all[count - 1]);
+    brood_poller_destroy(poller);
     note("leave", 1);
     for (size_t i = 0; i < count; i++) {
         assert_status(brood_process_join(processes[i], MEETING_PATIENCE, NULL), BROOD_OK);
