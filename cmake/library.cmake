@@ -16,16 +16,15 @@ set(BROOD_CORE_SOURCES
   thread/handlers.c thread/local.c thread/stop.c thread/thread.c
   memory/block.c memory/gap.c memory/heap_lock.c memory/mapping.c memory/piece.c
   memory/registry.c memory/section.c memory/sweep.c
-  message/call.c message/chain.c message/chain_head.c message/chain_tail.c message/get.c
-  message/holding.c message/in_place.c message/joinable.c message/put.c message/queue.c message/queue_life.c message/user_entry.c
-  message/users.c message/users_gone.c
-  message/connection.c message/end.c message/passage.c message/receive.c message/send.c
-  message/poller.c message/wait_any.c message/waitable.c message/watcher.c message/bulk_receive.c
-  message/bulk_send.c
+  message/bulk_receive.c message/bulk_send.c message/call.c message/chain.c message/chain_head.c
+  message/chain_tail.c message/connection.c message/end.c message/get.c message/holding.c
+  message/in_place.c message/joinable.c message/passage.c message/poller.c message/put.c
+  message/queue.c message/queue_life.c message/receive.c message/send.c message/user_entry.c
+  message/users.c message/users_gone.c message/wait_any.c message/waitable.c message/watcher.c
   process/boot.c process/burial.c process/child.c process/children.c process/copy.c
   process/ending.c process/ends.c process/environment.c process/init.c process/method.c
-  process/plan.c process/process.c process/served.c process/server.c process/standard.c process/start.c
-  process/target.c process/target_cache.c process/waitables.c
+  process/plan.c process/process.c process/served.c process/server.c process/standard.c
+  process/start.c process/target.c process/target_cache.c process/waitables.c
   insight/cycle.c insight/dump.c insight/snapshot.c)
 
 # The ports. Those for Linux and for macOS have src/posix in common.
@@ -33,12 +32,12 @@ set(BROOD_POSIX_SOURCES
   posix/channel.c posix/descriptor.c posix/launch.c posix/os_boot.c posix/os_error.c
   posix/os_guard.c posix/os_process.c posix/os_stdio.c posix/watch_keys.c)
 set(BROOD_LINUX_SOURCES
-  posix/linux/bell.c posix/linux/cgroup.c posix/linux/circumstances.c posix/linux/clone.c posix/linux/exec.c
-  posix/linux/fork_server.c posix/linux/image.c posix/linux/os_clock.c posix/linux/os_cpu.c
-  posix/linux/os_futex.c posix/linux/os_life.c posix/linux/os_memory.c posix/linux/os_module.c
-  posix/linux/os_race.c posix/linux/os_random.c posix/linux/os_server.c posix/linux/os_thread.c
-  posix/linux/os_watch.c posix/linux/proc.c posix/linux/spare.c posix/linux/spawn.c
-  posix/linux/starter.c posix/linux/stream.c posix/linux/trust.c)
+  posix/linux/bell.c posix/linux/cgroup.c posix/linux/circumstances.c posix/linux/clone.c
+  posix/linux/exec.c posix/linux/fork_server.c posix/linux/image.c posix/linux/os_clock.c
+  posix/linux/os_cpu.c posix/linux/os_futex.c posix/linux/os_life.c posix/linux/os_memory.c
+  posix/linux/os_module.c posix/linux/os_race.c posix/linux/os_random.c posix/linux/os_server.c
+  posix/linux/os_thread.c posix/linux/os_watch.c posix/linux/proc.c posix/linux/spare.c
+  posix/linux/spawn.c posix/linux/starter.c posix/linux/stream.c posix/linux/trust.c)
 set(BROOD_DARWIN_SOURCES
   posix/darwin/os_clock.c posix/darwin/os_cpu.c posix/darwin/os_futex.c posix/darwin/os_life.c
   posix/darwin/os_memory.c posix/darwin/os_module.c posix/darwin/os_race.c posix/darwin/os_random.c

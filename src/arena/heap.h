@@ -18,8 +18,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-// The caller of these functions holds the heap's lock, except for broodi_heap_access
-// and broodi_heap_populate.
+// The caller of these functions holds the heap's lock, except for broodi_heap_access and
+// broodi_heap_populate.
 
 enum broodi_heap_user { BROODI_HEAP_BLOCKS, BROODI_HEAP_PIECES };
 

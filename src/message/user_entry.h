@@ -11,8 +11,7 @@
 #include <stdint.h>
 
 // The phase of a taken entry, in the lowest bits of its low word. Above it, with MAKING: the
-// worker, a short owner of a process; with USING: the lowest bits of the
-// number of the use.
+// worker, a short owner of a process; with USING: the lowest bits of the number of the use.
 enum broodi_user_phase {
     BROODI_USER_MAKING, // the worker fills the entry, or frees it
     BROODI_USER_USING,  // `process` is in the list, or has died and is not found dead yet

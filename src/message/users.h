@@ -11,9 +11,9 @@
 //
 // No function takes a lock, except where it says so. The caller need not hold one, and may be
 // killed at any step: then the list is whole, and at most one entry that is in no list stays taken
-// until the object is destroyed. `id` is always the handle of the object;
-// every function does nothing, and finds nothing, once the list belongs to another object. `number`
-// is the number of the list in its object.
+// until the object is destroyed. `id` is always the handle of the object; every function does
+// nothing, and finds nothing, once the list belongs to another object. `number` is the number of
+// the list in its object.
 //
 // Whether a process lives that is not a child of this one costs a system call or a few. So
 // broodi_users_look does not ask: it tells what has been found so far. broodi_users_check asks.
@@ -74,11 +74,10 @@ struct broodi_users broodi_users_look(const struct broodi_user_list *list, uint6
 
 // Finds users that have died, unless the last check of the list, by whatever process, is less than
 // a second ago; or a millisecond, if a thread of a user is seen to have died. With `now`, in any
-// case. The caller passes `now` when a thread that
-// broodi_users_look returned has died. True if one was found: then broodi_users_look has a new
-// answer, of which the caller should notify others that wait for it. A process whose thread has
-// died may need a little until the system knows its end: so a caller that found none with `now`
-// should soon check again (broodi_users_pause).
+// case. The caller passes `now` when a thread that broodi_users_look returned has died. True if one
+// was found: then broodi_users_look has a new answer, of which the caller should notify others that
+// wait for it. A process whose thread has died may need a little until the system knows its end: so
+// a caller that found none with `now` should soon check again (broodi_users_pause).
 bool broodi_users_check(struct broodi_user_list *list, uint64_t id, bool now);
 
 // How long to wait at most until the next check: a second, and less after a thread was found dead,
