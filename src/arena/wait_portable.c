@@ -90,8 +90,8 @@ static void sleep_briefly(int64_t until, int64_t now)
     brood_os_thread_unprotect(before);
 }
 
-// Rings the bell of the thread that has the slot now: if the slot was reused before the claim, that
-// thread is the one that was claimed.
+// Rings the doorbell of the thread that has the slot now: if the slot was reused before the claim,
+// that thread is the one that was claimed.
 static void ring(uint32_t index)
 {
     const broodi_owner owner = broodi_owner_at(BROODI_THREAD, index);
@@ -100,8 +100,8 @@ static void ring(uint32_t index)
         brood_os_bell_ring(&slot_at(index)->life, &id);
 }
 
-// A thread that watches (watch.h) may wait for a lock between its marks and the wait for its bell.
-// That wait may have heard a ring for the watcher, which thus hears it again.
+// A thread that watches (watch.h) may wait for a lock between its marks and the wait for its
+// doorbell. That wait may have heard a ring for the watcher, which thus hears it again.
 static void ring_watcher(uint32_t self)
 {
     if (self < broodi_slot_limit(BROODI_WATCH) &&

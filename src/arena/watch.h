@@ -3,7 +3,7 @@
 // wait for a word; it is told that one of its words may have changed, and then checks them all. So
 // it takes no wake from a thread that waits for the word.
 //
-//   watcher  stores its mask      marks each word     checks them    awaits its bell
+//   watcher  stores its mask      marks each word     checks them    awaits its doorbell
 //   changer  changes the word     loads `watched`     0 into it      rings all with the word's bit
 //
 // A mask is 64 bits, one for each hash of a word. Both sides store before they load, with a full
@@ -14,7 +14,7 @@
 // changer's last two: docs/design/wait-any.md; tests/model/watch.pml searches all orders of steps.
 //
 // A watcher that waits for native objects too is a poller (message/watcher.h): a slot of its own,
-// with a mask, and a native object that changers ring instead of a bell.
+// with a mask, and a native object that changers ring instead of a doorbell.
 //
 // If a changer is killed before it rings, its watchers check again within a second. A mark or a
 // mask that a dead watcher has left costs the next changer a scan, or a ring without effect.

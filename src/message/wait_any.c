@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Waiting for any of several things: see arena/watch.h for the protocol. If none of them has a
-// native object, the thread waits for its bell; otherwise for a watcher (watcher.h) that lasts as
-// long as the call.
+// native object, the thread waits for its doorbell; otherwise for a watcher (watcher.h) that lasts
+// as long as the call.
 #include "arena/self.h"
 #include "arena/spin.h"
 #include "arena/watch.h"
@@ -62,7 +62,7 @@ static brood_status look(struct wait *wait, uint32_t flag, int64_t *out_pause)
     return now >= wait->deadline ? BROOD_TIMEOUT : BROOD_BUSY;
 }
 
-// By the bell of the thread, which is in this slot. BROOD_BUSY: the line of the wait is due.
+// By the doorbell of the thread, which is in this slot. BROOD_BUSY: the line of the wait is due.
 static brood_status wait_for_words(struct wait *wait, uint32_t thread)
 {
     int64_t pause;

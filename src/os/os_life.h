@@ -39,13 +39,13 @@ bool brood_os_life_is_over(brood_os_life *life, const brood_os_life_id *id);
 void brood_os_life_forget(const brood_os_life_id *id);
 
 // Rings the doorbell of a thread of any process; has no effect if that thread has ended. A ring
-// is remembered until the thread awaits its bell.
+// is remembered until the thread awaits its doorbell.
 void brood_os_bell_ring(brood_os_life *life, const brood_os_life_id *id);
 
-// Blocks the calling thread, which owns the life `own`, until its bell has been rung since the
+// Blocks the calling thread, which owns the life `own`, until its doorbell has been rung since the
 // last return, until the thread `holder` (may be NULL; with `holder_id`) has ended, or for
-// `timeout` ns. May return early: the caller checks its condition again. If there is a holder
-// whose end the system cannot wait for beside the bell, returns after 50 ms at most.
+// `timeout` ns. May return early: the caller checks its condition again. If there is a holder whose
+// end the system cannot wait for beside the doorbell, returns after 50 ms at most.
 void brood_os_bell_await(brood_os_life *own, brood_os_life *holder,
                          const brood_os_life_id *holder_id, int64_t timeout);
 
