@@ -28,7 +28,9 @@
  * end, unless it is larger than a mebibyte: that one message is lost. No call raises SIGPIPE.
  *
  * All of these calls are safe in any thread at any time; none is safe in a signal handler. A call
- * that waits is no cancellation point.
+ * that waits is no cancellation point. A call that has no timeout may wait for threads that are
+ * inside other calls for the connection, for a few seconds at most. The copy of a process by fork()
+ * is another process: it is a user once it uses an end itself.
  */
 #ifndef BROOD_CONNECTION_H
 #define BROOD_CONNECTION_H
@@ -123,7 +125,9 @@ BROOD_API BROOD_NODISCARD brood_status brood_connection_send_parts(brood_connect
 /**
  * @brief Receives the next message, and waits while there is none.
  *
- * What was sent before the other end was closed, or lost its last user, is received first.
+ * What was sent before the other end was closed, or lost its last user, is received first. With
+ * `timeout` #BROOD_NOW the call still waits, for a moment, for another receiver that is copying its
+ * message.
  *
  * @param connection  the end that receives.
  * @param buffer      receives the message; may be NULL if `capacity` is 0. If the call fails its
@@ -189,6 +193,7 @@ BROOD_API brood_status brood_connection_poll(brood_connection connection, brood_
  * @param connection  the end.
  * @retval BROOD_STALE            the connection was destroyed.
  * @retval BROOD_INVALID          `connection` is no end of a connection of this family.
+ * @retval BROOD_NO_MEMORY        the connection cannot be mapped into this process.
  * @retval BROOD_NOT_INITIALIZED  brood_init() has not run.
  */
 BROOD_API brood_status brood_connection_leave(brood_connection connection);
@@ -203,6 +208,7 @@ BROOD_API brood_status brood_connection_leave(brood_connection connection);
  * @param connection  the end.
  * @retval BROOD_STALE            the connection was destroyed.
  * @retval BROOD_INVALID          `connection` is no end of a connection of this family.
+ * @retval BROOD_NO_MEMORY        the connection cannot be mapped into this process.
  * @retval BROOD_NO_RESOURCES     the calling thread is new to brood, and there is no slot for it.
  * @retval BROOD_DEADLOCK         the call interrupts another one for the same connection in this
  *                                thread.
@@ -217,6 +223,7 @@ BROOD_API brood_status brood_connection_close(brood_connection connection);
  * @param connection  either end.
  * @retval BROOD_STALE            the connection was destroyed before.
  * @retval BROOD_INVALID          `connection` is no end of a connection of this family.
+ * @retval BROOD_NO_MEMORY        the connection cannot be mapped into this process.
  * @retval BROOD_NOT_INITIALIZED  brood_init() has not run.
  */
 BROOD_API brood_status brood_connection_destroy(brood_connection connection);

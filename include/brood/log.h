@@ -63,7 +63,8 @@ typedef void (*brood_log_handler)(brood_log_level level, const char *process, co
  * `BROOD_NOT_FOUND` or `BROOD_MISMATCH` if the child cannot load its module. A process that the
  * program forks itself keeps the handler as it is, with `user`.
  *
- * When the call returns, another thread may still be inside the handler that was set before.
+ * When the call returns, another thread may still be inside the handler that was set before. Safe
+ * in any thread, also before brood_init(); not in a signal handler.
  *
  * @param handler  called with each line; NULL: there is no log.
  * @param level    the lowest level of the lines; other numbers than those of #brood_log_level lie
@@ -74,7 +75,7 @@ BROOD_API void brood_log_set_handler(brood_log_handler handler, brood_log_level 
 
 /**
  * @brief A handler that writes "[WARNING/Process-1] text" to stderr, in one call that is not
- * buffered. Very long lines may be truncated.
+ * buffered. Very long lines may be truncated. Safe in any thread; not in a signal handler.
  *
  * @param level    of the line.
  * @param process  the name of the process.

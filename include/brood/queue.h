@@ -29,7 +29,8 @@
  * for the messages that are in it.
  *
  * All of these calls are safe in any thread at any time; none is safe in a signal handler. A call
- * that waits is no cancellation point.
+ * that waits is no cancellation point. A call that has no timeout may wait for a thread that is
+ * inside another call for the queue, for a second at most.
  */
 #ifndef BROOD_QUEUE_H
 #define BROOD_QUEUE_H
@@ -110,21 +111,28 @@ BROOD_API BROOD_NODISCARD brood_status brood_queue_put(brood_queue queue, const 
 /**
  * @brief Moves the first message into a buffer, and waits while the queue is empty.
  *
+ * With `timeout` #BROOD_NOW the call still waits, for a moment, for another consumer that is moving
+ * its message.
+ *
+ * In a closed queue a message of more than 8 KiB that another consumer is copying comes back if
+ * that consumer is killed: then the next call gets it, although earlier ones returned
+ * #BROOD_CLOSED.
+ *
  * @param queue     the queue.
  * @param buffer    receives the message; may be NULL if `capacity` is 0.
  * @param capacity  the bytes of the buffer.
  * @param out_size  receives the size of the message, also with #BROOD_TOO_SMALL; or NULL.
  * @param timeout   how long to wait while the queue is empty.
  * @retval BROOD_TIMEOUT          the queue is still empty, or a consumer is stopped inside a get.
- * @retval BROOD_CLOSED           the queue was closed, and all of its messages are gone. One of
- * more than 8 KiB that another consumer is copying now comes back if that consumer is killed: then
- * the next one that asks gets it.
+ * @retval BROOD_CLOSED           the queue was closed, and all of its messages are gone.
  * @retval BROOD_TOO_SMALL        the buffer is too small; the message stays in the queue, as the
  *                                first one unless one of a dead consumer comes before it.
  * @retval BROOD_STALE            the queue was destroyed, before the call or during it.
  * @retval BROOD_INVALID          `queue` is not a queue of this family, or `buffer` is NULL.
- * @retval BROOD_NO_MEMORY        the message cannot be mapped into this process; it stays.
- * @retval BROOD_NO_RESOURCES     the calling thread is new to brood, and there is no slot for it.
+ * @retval BROOD_NO_MEMORY        the message cannot be mapped into this process, or the family's
+ *                                shared memory is used up; the message stays.
+ * @retval BROOD_NO_RESOURCES     the calling thread is new to brood, or its process to a joinable
+ *                                queue, and there is no slot for it.
  * @retval BROOD_DEADLOCK         the call interrupts another one for the same queue in this thread.
  * @retval BROOD_NOT_INITIALIZED  brood_init() has not run.
  */
@@ -182,7 +190,7 @@ typedef struct brood_message {
  * @brief Reserves memory for a message, which the caller then writes in place, and waits while the
  * queue is full.
  *
- * Returns the same statuses as brood_queue_put().
+ * Returns the same statuses as brood_queue_put(); #BROOD_INVALID if `out` is NULL.
  *
  * The reservation belongs to the calling thread, and no other thread can commit or abort it. It
  * counts against the capacity until brood_queue_commit() or brood_queue_abort(), or until the
@@ -222,13 +230,21 @@ BROOD_API brood_status brood_queue_commit(brood_queue queue, brood_message *mess
  *
  * If a producer is stopped inside a put, the call returns after a second, and the next producer
  * that finds the queue full frees the memory.
+ *
+ * @param queue    the queue.
+ * @param message  what brood_queue_reserve() has filled in; or NULL, which is ignored.
  */
 BROOD_API void brood_queue_abort(brood_queue queue, brood_message *message);
 
 /**
- * @brief Takes the first message without a copy, and waits while the queue is empty.
+ * @brief Takes the first message for use in place, and waits while the queue is empty.
  *
- * Returns the same statuses as brood_queue_get(), but for #BROOD_TOO_SMALL.
+ * A message of more than 8 KiB, or one that was reserved, is not copied. Any other one is copied
+ * into memory of its own, which it needs while it is taken: if there is none, it stays in the
+ * queue.
+ *
+ * Returns the same statuses as brood_queue_get(), but for #BROOD_TOO_SMALL; #BROOD_INVALID if `out`
+ * is NULL.
  *
  * The message is out of the queue, and belongs to the calling thread until that thread calls
  * brood_queue_release(). If the thread ends before that, another consumer gets the message: one
@@ -246,6 +262,9 @@ BROOD_API BROOD_NODISCARD brood_status brood_queue_take(brood_queue queue, brood
  * @brief Ends the use of a message that was taken, and sets `*message` to zero. It is not delivered
  * again. With zero, with a reservation, or with a message that another thread has taken, the call
  * does nothing.
+ *
+ * @param queue    the queue.
+ * @param message  what brood_queue_take() has filled in; or NULL, which is ignored.
  */
 BROOD_API void brood_queue_release(brood_queue queue, brood_message *message);
 
@@ -259,6 +278,7 @@ BROOD_API void brood_queue_release(brood_queue queue, brood_message *message);
  * @param out    receives the number.
  * @retval BROOD_STALE            the queue was destroyed.
  * @retval BROOD_INVALID          `queue` is not a queue of this family, or `out` is NULL.
+ * @retval BROOD_NO_MEMORY        the queue cannot be mapped into this process.
  * @retval BROOD_NOT_INITIALIZED  brood_init() has not run.
  */
 BROOD_API brood_status brood_queue_count(brood_queue queue, size_t *out);
@@ -297,7 +317,7 @@ BROOD_API brood_status brood_queue_clear(brood_queue queue, size_t *out_count);
  *                                `queue` is not a queue of this family.
  * @retval BROOD_WRONG_STATE      the queue is not joinable.
  * @retval BROOD_STALE            the queue was destroyed.
- * @retval BROOD_NO_RESOURCES     this process is new to brood, and there is no slot for it.
+ * @retval BROOD_NO_MEMORY        the queue cannot be mapped into this process.
  * @retval BROOD_NOT_INITIALIZED  brood_init() has not run.
  */
 BROOD_API brood_status brood_queue_task_done(brood_queue queue);
@@ -318,6 +338,7 @@ BROOD_API brood_status brood_queue_task_done(brood_queue queue);
  * @retval BROOD_WRONG_STATE      the queue is not joinable.
  * @retval BROOD_STALE            the queue was destroyed, before the call or during it.
  * @retval BROOD_INVALID          `queue` is not a queue of this family.
+ * @retval BROOD_NO_MEMORY        the queue cannot be mapped into this process.
  * @retval BROOD_NO_RESOURCES     the calling thread is new to brood, and there is no slot for it.
  * @retval BROOD_DEADLOCK         the call interrupts another one for the same queue in this thread.
  * @retval BROOD_NOT_INITIALIZED  brood_init() has not run.
