@@ -36,6 +36,9 @@
 #define BROODI_QUEUE_ENDING UINT32_C(2) // the queue is destroyed, and its memory is being freed
 #define BROODI_QUEUE_NEW UINT32_C(4)    // the queue is being created
 
+// How long a call that has no timeout waits for a thread that is stopped while it holds a lock.
+#define BROODI_PATIENCE BROOD_SECONDS(1)
+
 // Who waits for what: producers for room, consumers for items. Each side has a lock of its own. In
 // a joinable queue (holding.h) other threads wait, too, and use the consumers' lock.
 enum broodi_side { BROODI_PRODUCERS, BROODI_CONSUMERS, BROODI_JOINERS };

@@ -18,9 +18,6 @@
 
 enum { CREATOR_BITS = 32 - BROODI_CONNECTION_CREATOR_AT };
 
-// The library's own patience with a holder of a lock.
-static const brood_duration patience = BROOD_SECONDS(1);
-
 static struct broodi_connection_slot *connection_at(uint32_t index)
 {
     return broodi_slot(BROODI_CONNECTION, index);
@@ -43,7 +40,7 @@ static bool end_directions(const struct broodi_end *end)
     bool ended = true;
     for (unsigned number = 0; number < 2; number++) {
         struct broodi_call call;
-        brood_status status = broodi_end_begin(end, number, &call, patience);
+        brood_status status = broodi_end_begin(end, number, &call, BROODI_PATIENCE);
         if (status == BROOD_OK)
             status = broodi_queue_end(&call);
         ended &= status == BROOD_OK || status == BROOD_STALE;
@@ -223,7 +220,7 @@ static brood_status close_sending(const struct broodi_end *end)
 {
     struct broodi_call call;
     const uint32_t closed = broodi_end_flag(BROODI_CONNECTION_CLOSED, end->number);
-    brood_status status = broodi_end_begin(end, end->number, &call, patience);
+    brood_status status = broodi_end_begin(end, end->number, &call, BROODI_PATIENCE);
     if (status == BROOD_STALE) // this end does not send
         (void)broodi_end_set(end, closed);
     if (status == BROOD_OK)

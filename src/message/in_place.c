@@ -16,9 +16,6 @@
 
 enum { REFERENCE, OWNER };
 
-// With a producer that is stopped while it holds the lock.
-static const brood_duration patience = BROOD_SECONDS(1);
-
 // Whether the message belongs to the calling thread: with `mark` 0 as one that it has taken, with
 // BROODI_RESERVED as its reservation. A thread that has no slot owns nothing.
 static bool is_own(const brood_message *message, uint64_t mark)
@@ -114,7 +111,7 @@ static brood_status commit(brood_queue queue, const brood_message *message, size
     struct broodi_call call;
     if (!message)
         return broodi_fail(BROOD_INVALID, "message is NULL");
-    brood_status status = broodi_call_open(&call, queue, BROODI_PRODUCERS, patience);
+    brood_status status = broodi_call_open(&call, queue, BROODI_PRODUCERS, BROODI_PATIENCE);
     if (status != BROOD_OK)
         return status;
     status = commit_locked(&call, message, size);
@@ -145,7 +142,7 @@ static void abort_locked(const struct broodi_call *call, const brood_message *me
 static void abort_message(brood_queue queue, const brood_message *message)
 {
     struct broodi_call call;
-    const brood_status status = broodi_call_open(&call, queue, BROODI_PRODUCERS, patience);
+    const brood_status status = broodi_call_open(&call, queue, BROODI_PRODUCERS, BROODI_PATIENCE);
     if (status == BROOD_OK) {
         abort_locked(&call, message);
         broodi_call_leave(&call, BROODI_PRODUCERS);

@@ -22,16 +22,6 @@
 #include "message/chain.h"
 #include "message/holding.h"
 
-// The library's own patience with a holder of a lock.
-static const brood_duration patience = BROOD_SECONDS(1);
-
-static void set_flag(struct broodi_queue_slot *queue, uint32_t flag)
-{
-    uint64_t state = broodi_word_load(&queue->state);
-    while (!broodi_word_swap(&queue->state, state, broodi_low(state) | flag))
-        state = broodi_word_load(&queue->state);
-}
-
 // Creating
 
 static brood_status check(const brood_queue *out, size_t capacity, size_t message_size)
@@ -94,10 +84,10 @@ brood_status brood_queue_count(brood_queue queue, size_t *out)
 static brood_status close_queue(brood_queue queue)
 {
     struct broodi_call call;
-    const brood_status status = broodi_call_open(&call, queue, BROODI_PRODUCERS, patience);
+    const brood_status status = broodi_call_open(&call, queue, BROODI_PRODUCERS, BROODI_PATIENCE);
     if (status != BROOD_OK)
         return status;
-    set_flag(call.queue, BROODI_QUEUE_CLOSED);
+    broodi_queue_set_flag(call.queue, BROODI_QUEUE_CLOSED);
     broodi_call_leave(&call, BROODI_PRODUCERS);
     broodi_step(BROODI_STEP_QUEUE_CLOSED);
     broodi_queue_notify_all(call.queue);
@@ -113,7 +103,7 @@ static brood_status clear(brood_queue queue, size_t *out_count)
 {
     struct broodi_call call;
     uint32_t removed;
-    brood_status status = broodi_call_open(&call, queue, BROODI_CONSUMERS, patience);
+    brood_status status = broodi_call_open(&call, queue, BROODI_CONSUMERS, BROODI_PATIENCE);
     if (status != BROOD_OK)
         return status;
     status = broodi_queue_remove_all(call.queue, &removed);
@@ -137,7 +127,7 @@ brood_status brood_queue_clear(brood_queue queue, size_t *out_count)
 static brood_status destroy(brood_queue queue)
 {
     struct broodi_call call;
-    const brood_status status = broodi_call_begin(&call, queue, patience);
+    const brood_status status = broodi_call_begin(&call, queue, BROODI_PATIENCE);
     return status == BROOD_OK ? broodi_queue_end(&call) : status;
 }
 

@@ -18,6 +18,10 @@ struct broodi_queue_form {
     bool joinable;
 };
 
+// Sets a flag of call.h in the state of the queue that has the slot. The caller holds a lock of the
+// queue.
+void broodi_queue_set_flag(struct broodi_queue_slot *queue, uint32_t flag);
+
 // Creates a queue. Fails as broodi_slot_allocate.
 brood_status broodi_queue_make(const struct broodi_queue_form *form, uint64_t *out_id);
 
@@ -26,8 +30,8 @@ brood_status broodi_queue_make(const struct broodi_queue_form *form, uint64_t *o
 brood_status broodi_queue_end(struct broodi_call *call);
 
 // Removes all messages that there are at the beginning, and those that dead consumers had taken,
-// and returns in `out_count` how many. If the
-// call fails, with BROOD_NO_MEMORY, the others stay. The caller holds the consumers' lock.
+// and returns in `out_count` how many. If the call fails, with BROOD_NO_MEMORY, the others stay.
+// The caller holds the consumers' lock.
 brood_status broodi_queue_remove_all(struct broodi_queue_slot *queue, uint32_t *out_count);
 
 // For users.h: a consumer of a joinable queue has gone. Wakes the threads that join.

@@ -19,7 +19,7 @@ static struct broodi_queue_slot *queue_at(uint32_t index)
     return broodi_slot(BROODI_QUEUE, index);
 }
 
-static void set_flag(struct broodi_queue_slot *queue, uint32_t flag)
+void broodi_queue_set_flag(struct broodi_queue_slot *queue, uint32_t flag)
 {
     uint64_t state = broodi_word_load(&queue->state);
     while (!broodi_word_swap(&queue->state, state, broodi_low(state) | flag))
@@ -95,7 +95,7 @@ brood_status broodi_queue_end(struct broodi_call *call)
         return status;
     status = broodi_call_enter(call, BROODI_CONSUMERS);
     if (status == BROOD_OK) {
-        set_flag(call->queue, BROODI_QUEUE_ENDING);
+        broodi_queue_set_flag(call->queue, BROODI_QUEUE_ENDING);
         broodi_call_leave(call, BROODI_CONSUMERS);
     }
     broodi_call_leave(call, BROODI_PRODUCERS);
