@@ -60,7 +60,7 @@ static void check_consumers(struct broodi_call *call, struct joining *joining)
     joining->vain = now && !broodi_users_check(list, call->id, true) ? joining->vain + 1 : 0;
     if (!now)
         (void)broodi_users_check(list, call->id, false);
-    joining->watched = broodi_users_look(list, call->id).thread;
+    joining->watched = broodi_users_thread(list, call->id);
     call->holder = joining->watched ? broodi_owner_slot(joining->watched) : BROODI_NONE;
     call->nap = broodi_users_pause(joining->vain);
 }

@@ -97,8 +97,8 @@ brood_status broodi_passage_pause(struct broodi_passage *passage, broodi_owner t
     passage->vain = now ? passage->vain + 1 : 0;
     if (broodi_users_check(peers(passage), passage->end.id, now))
         broodi_end_notify_all(&passage->end);
-    passage->watched = thread ? thread : broodi_users_look(peers(passage), passage->end.id).thread;
-    if (broodi_owner_state(passage->watched) != BROODI_OWNER_LIVES)
+    passage->watched = thread ? thread : broodi_users_thread(peers(passage), passage->end.id);
+    if (thread && broodi_owner_state(thread) != BROODI_OWNER_LIVES)
         passage->watched = 0;
     passage->call.holder = passage->watched ? broodi_owner_slot(passage->watched) : BROODI_NONE;
     passage->call.nap = broodi_users_pause(passage->vain);

@@ -355,8 +355,6 @@ static void look_at(const struct broodi_user_slot *slot, struct broodi_users *us
     }
     users->live = true;
     users->held += broodi_low(broodi_word_load(&slot->count));
-    if (!users->thread && phase == BROODI_USER_USING)
-        users->thread = broodi_user_living_thread(slot);
 }
 
 static struct broodi_users look(const struct broodi_user_list *list, uint64_t id)
@@ -382,4 +380,15 @@ struct broodi_users broodi_users_look(const struct broodi_user_list *list, uint6
         users = look(list, id);
     } while (!users.live && atomic_load_explicit(&list->entered, memory_order_acquire) != entered);
     return users;
+}
+
+broodi_owner broodi_users_thread(const struct broodi_user_list *list, uint64_t id)
+{
+    const struct broodi_user_slot *slot;
+    broodi_owner thread = 0;
+    uint32_t next = broodi_user_first(list, id);
+    while (!thread && (slot = broodi_user_next(id, &next)) != NULL)
+        if (broodi_user_phase_of(broodi_word_load(&slot->state)) == BROODI_USER_USING)
+            thread = broodi_user_living_thread(slot);
+    return thread;
 }

@@ -61,23 +61,24 @@ bool broodi_user_leave(struct broodi_user_list *list, uint64_t id, uint32_t numb
 
 // What is known of a list.
 struct broodi_users {
-    bool had;    // there are users, or there were some
-    bool live;   // there are users that are not known to have gone
-    bool killed; // there are none, and the last one that went was killed
-    // A thread of a user, which lived just now: once it has died, the caller should check. 0: none,
-    // or there are no users.
-    broodi_owner thread;
+    bool had;      // there are users, or there were some
+    bool live;     // there are users that are not known to have gone
+    bool killed;   // there are none, and the last one that went was killed
     uint64_t held; // the sum of the counts of users
 };
 
 struct broodi_users broodi_users_look(const struct broodi_user_list *list, uint64_t id);
 
+// A thread of a user, which lived just now: once it has died, the caller should check. 0: none, or
+// there are no users. Asks the system on some ports, so only a thread that has to wait calls it.
+broodi_owner broodi_users_thread(const struct broodi_user_list *list, uint64_t id);
+
 // Finds users that have died, unless the last check of the list, by whatever process, is less than
 // a second ago; or a millisecond, if a thread of a user is seen to have died. With `now`, in any
-// case. The caller passes `now` when a thread that broodi_users_look returned has died. True if one
-// was found: then broodi_users_look has a new answer, of which the caller should notify others that
-// wait for it. A process whose thread has died may need a little until the system knows its end: so
-// a caller that found none with `now` should soon check again (broodi_users_pause).
+// case. The caller passes `now` when a thread that broodi_users_thread returned has died. True if
+// one was found: then broodi_users_look has a new answer, of which the caller should notify others
+// that wait for it. A process whose thread has died may need a little until the system knows its
+// end: so a caller that found none with `now` should soon check again (broodi_users_pause).
 bool broodi_users_check(struct broodi_user_list *list, uint64_t id, bool now);
 
 // How long to wait at most until the next check: a second, and less after a thread was found dead,

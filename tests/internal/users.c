@@ -127,7 +127,7 @@ static void a_process_is_in_a_list_once(void **state)
         assert_ptr_equal(first.slot, second.slot);
         assert_int_equal(first.use, second.use);
         assert_int_equal(summary(&object), LIVE);
-        assert_true(seen(&object).thread == broodi_owner_self());
+        assert_true(broodi_users_thread(&object.board->list, object.id) == broodi_owner_self());
         assert_true(broodi_user_leave(&object.board->list, object.id, 0));
         assert_false(broodi_user_leave(&object.board->list, object.id, 0));
         assert_int_equal(summary(&object), CLOSED);
