@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include "filled.h"
 #include "meeting.h"
 
 #include "../src/base/atomic.h"
@@ -21,26 +22,6 @@ static struct pair made_pair(brood_direction direction)
 static void destroy(struct pair pair)
 {
     assert_status(brood_connection_destroy(pair.a), BROOD_OK);
-}
-
-// One byte of a message that is different for each.
-static unsigned char byte_of(uint64_t message, size_t at)
-{
-    return (unsigned char)(message * 31 + at * 7 + (at >> 8) + (at >> 16));
-}
-
-static void fill(unsigned char *data, size_t size, uint64_t message)
-{
-    for (size_t at = 0; at < size; at++)
-        data[at] = byte_of(message, at);
-}
-
-static bool is_filled(const unsigned char *data, size_t size, uint64_t message)
-{
-    for (size_t at = 0; at < size; at++)
-        if (data[at] != byte_of(message, at))
-            return false;
-    return true;
 }
 
 static void send_text(brood_connection end, const char *text)
