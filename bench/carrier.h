@@ -34,6 +34,7 @@ struct end {
 
 struct carrier {
     const char *name;     // NULL: the last of a list
+    const char *missing;  // why it is not available; NULL: it is
     const char *survives; // a kill of one that sends or receives: "yes", or what happens
     size_t most;          // bytes of the largest message; 0: any, also of 256 MiB
     // The largest `size * count` of a call with several senders or receivers; 0: it has one of each
@@ -45,8 +46,16 @@ struct carrier {
     void (*close)(struct end *end);
     // Sends `count` messages, one behind the other. False on failure.
     bool (*send)(struct end *end, const unsigned char *data, size_t count);
-    // Receives 1 to `most` messages; returns how many, 0 on failure. NULL: not available.
+    // Receives 1 to `most` messages; returns how many, 0 on failure.
     size_t (*receive)(struct end *end, unsigned char *buffer, size_t most);
+    // Of a carrier that copies nothing, which has one lane and moves one message in each call; NULL
+    // for the others. Returns where the next message is to be written, which `send` then gets; NULL
+    // on failure.
+    unsigned char *(*reserve)(struct end *end);
+    // In place of `receive`: returns the next message, which is valid until `release`; NULL on
+    // failure.
+    const unsigned char *(*take)(struct end *end);
+    bool (*release)(struct end *end);
 };
 
 #ifdef __cplusplus

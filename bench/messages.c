@@ -176,8 +176,10 @@ static void add_carrier(struct rows *rows, const struct traffic *traffic, int64_
                          .what = own,
                          .ours = ours,
                          .effort = effort_of_traffic,
+                         .missing = traffic_obstacle(own),
+                         .error = traffic_error,
                          .note = carrier->survives };
-    if (!carrier->receive || !traffic_is_possible(own))
+    if (row->missing)
         return;
     row->sample = sample_traffic;
     if (traffic_fit(own, span))
@@ -185,22 +187,34 @@ static void add_carrier(struct rows *rows, const struct traffic *traffic, int64_
     if (ours)
         command_fail(carrier->name, brood_last_error());
     row->sample = NULL;
+    row->missing = traffic_error();
 }
 
-// Python's are between processes, and without a window of a fixed size.
+// Why Python has no such row; NULL: it has.
+static const char *obstacle_of_python(const struct traffic *traffic)
+{
+    if (!has_python)
+        return "not installed: python3";
+    if (traffic->batch > 1)
+        return "one message in a call";
+    return !traffic->processes || traffic->cold || traffic->size > MIB
+               ? "measured between processes, warm, up to 1 MiB"
+               : NULL;
+}
+
 static void add_python(struct rows *rows, const struct traffic *traffic, const char *name,
                        const char *carrier, const char *survives)
 {
     char *task = rows->python[rows->count];
-    if (!traffic->processes || traffic->cold || traffic->batch > 1 || traffic->size > MIB)
-        return;
+    const char *missing = obstacle_of_python(traffic);
     (void)snprintf(task, sizeof rows->python[0], "%s-%s-%d-%d-%d",
                    traffic->round_trip ? "trip" : "way", carrier, traffic->size, traffic->pairs,
                    traffic->capacity);
     rows->row[rows->count++] = (struct row){ .name = name,
-                                             .sample = has_python ? sample_python : NULL,
+                                             .sample = missing ? NULL : sample_python,
                                              .what = task,
                                              .effort = effort_of_python,
+                                             .missing = missing,
                                              .note = survives };
 }
 
@@ -326,13 +340,14 @@ static void print_markdown(const struct table *table, const char *caption, const
         const double ours = table_median(table, i);
         if (ours < 0)
             continue;
-        printf("| %s | %s | %.4g | %.4g |", caption, table->rows[i].name, ours,
-               table_median_effort(table, i));
+        printf("| %s | %s, %s | %.4g | %.4g |", caption, table->rows[i].name, table->rows[i].note,
+               ours, table_median_effort(table, i));
         if (base >= 0)
-            printf(" %s, %.4g | %.4g | %.3g |", table->rows[base].name, table_median(table, base),
-                   table_median_effort(table, base), ours / table_median(table, base));
+            printf(" %s, %s | %.4g | %.4g | %.3g |", table->rows[base].name, table->rows[base].note,
+                   table_median(table, base), table_median_effort(table, base),
+                   ours / table_median(table, base));
         else
-            printf(" | | |");
+            printf(" | | | |");
         if (base >= 0 && most > 0 && (i == 0 || goal->all))
             printf(" %g, %s |\n", most,
                    ours <= most * table_median(table, base) ? "reached" : "missed");
@@ -402,6 +417,17 @@ static void print_machine(const char *when, const struct plan *plan)
     (void)fflush(stdout);
 }
 
+static void print_missing(void)
+{
+    bool ours;
+    const struct carrier *carrier;
+    for (int at = 0; (carrier = traffic_carrier(at, &ours)) != NULL; at++)
+        if (carrier->missing)
+            printf("not measured: %s: %s\n", carrier->name, carrier->missing);
+    if (!has_python)
+        puts("not measured: Python Queue, Python Pipe: not installed: python3");
+}
+
 // The command line
 
 static bool read_flag(const char *word, const char *name, const char *value, bool *out)
@@ -447,10 +473,12 @@ static void measure_all(const struct plan *plan)
     runner_open(RUNNER_PYTHON, 1);
     has_python = effort_of_python(NULL) >= 0;
     print_machine("before", plan);
+    print_missing();
     start_hogs(hogs, plan->hogs);
     if (plan->markdown)
-        puts("| traffic | by | ns | CPU ns | best other, ns | CPU ns | ratio | goal |\n"
-             "|---|---|---|---|---|---|---|---|");
+        puts("| traffic | by, survives a kill | ns | CPU ns | best other, survives a kill | ns | "
+             "CPU ns | ratio | goal |\n"
+             "|---|---|---|---|---|---|---|---|---|");
     for (size_t i = 0; i < sizeof tasks / sizeof tasks[0]; i++)
         make_tables(&tasks[i], plan);
     end_hogs(hogs, plan->hogs);

@@ -4,6 +4,8 @@
 
 #include "carrier.h"
 
+#include <stdlib.h>
+
 // Queues
 
 static bool make_queues(struct freight *freight)
@@ -96,6 +98,134 @@ static size_t receive(struct end *end, unsigned char *buffer, size_t most)
     return got;
 }
 
+// Queues with messages in place: the end's room has the message that it writes or reads.
+
+static bool open_message(struct end *end)
+{
+    end->room[0] = calloc(1, sizeof(brood_message));
+    return end->room[0] != NULL;
+}
+
+static void close_message(struct end *end)
+{
+    free(end->room[0]);
+}
+
+static unsigned char *reserve_in_queue(struct end *end)
+{
+    brood_message *message = end->room[0];
+    return brood_queue_reserve(queue_of(end), end->freight->size, message, BROOD_FOREVER) ==
+                   BROOD_OK
+               ? message->data
+               : NULL;
+}
+
+static bool commit_to_queue(struct end *end, const unsigned char *data, size_t count)
+{
+    (void)data, (void)count;
+    return brood_queue_commit(queue_of(end), end->room[0], end->freight->size) == BROOD_OK;
+}
+
+static const unsigned char *take_from_queue(struct end *end)
+{
+    brood_message *message = end->room[0];
+    return brood_queue_take(queue_of(end), message, BROOD_FOREVER) == BROOD_OK &&
+                   message->size == end->freight->size
+               ? message->data
+               : NULL;
+}
+
+static bool release_to_queue(struct end *end)
+{
+    brood_queue_release(queue_of(end), end->room[0]);
+    return true;
+}
+
+// Parts of a block, which are used again: one queue has the numbers of those that contain a
+// message, another one of those that do not.
+
+enum { FULL, EMPTY, PARTS };
+
+static brood_queue list_of(const struct freight *freight, int list)
+{
+    return (brood_queue){ freight->ids[list] };
+}
+
+static void destroy_parts(struct freight *freight)
+{
+    (void)brood_queue_destroy(list_of(freight, FULL));
+    (void)brood_queue_destroy(list_of(freight, EMPTY));
+    (void)brood_block_destroy((brood_block){ freight->ids[PARTS] });
+}
+
+static bool make_list(struct freight *freight, int list)
+{
+    brood_queue queue;
+    if (brood_queue_create(&queue, freight->capacity, sizeof(uint32_t)) != BROOD_OK)
+        return false;
+    freight->ids[list] = queue.id;
+    return true;
+}
+
+static bool make_parts(struct freight *freight)
+{
+    brood_block block;
+    bool made = make_list(freight, FULL) && make_list(freight, EMPTY) &&
+                brood_block_create(&block, freight->size * freight->capacity) == BROOD_OK;
+    if (made)
+        freight->ids[PARTS] = block.id;
+    for (uint32_t i = 0; made && i < freight->capacity; i++)
+        made = brood_queue_put(list_of(freight, EMPTY), &i, sizeof i, BROOD_NOW) == BROOD_OK;
+    if (!made)
+        destroy_parts(freight);
+    return made;
+}
+
+// The end's room has the address of the block, and the number of a part.
+static bool open_part(struct end *end)
+{
+    end->room[0] = brood_block_data((brood_block){ end->freight->ids[PARTS] });
+    return end->room[0] != NULL;
+}
+
+static unsigned char *get_part(struct end *end, int list)
+{
+    uint32_t number;
+    if (brood_queue_get(list_of(end->freight, list), &number, sizeof number, NULL, BROOD_FOREVER) !=
+        BROOD_OK)
+        return NULL;
+    end->room[1] = (void *)(uintptr_t)number;
+    return (unsigned char *)end->room[0] + number * end->freight->size;
+}
+
+static bool put_part(struct end *end, int list)
+{
+    const uint32_t number = (uint32_t)(uintptr_t)end->room[1];
+    return brood_queue_put(list_of(end->freight, list), &number, sizeof number, BROOD_FOREVER) ==
+           BROOD_OK;
+}
+
+static unsigned char *reserve_part(struct end *end)
+{
+    return get_part(end, EMPTY);
+}
+
+static bool send_part(struct end *end, const unsigned char *data, size_t count)
+{
+    (void)data, (void)count;
+    return put_part(end, FULL);
+}
+
+static const unsigned char *take_part(struct end *end)
+{
+    return get_part(end, FULL);
+}
+
+static bool release_part(struct end *end)
+{
+    return put_part(end, EMPTY);
+}
+
 const struct carrier carriers_of_brood[] = {
     { .name = "brood_queue",
       .survives = "yes",
@@ -112,5 +242,27 @@ const struct carrier carriers_of_brood[] = {
       .destroy = destroy_connection,
       .send = send_all,
       .receive = receive },
+    { .name = "brood_queue, in place",
+      .survives = "yes",
+      .most = 1 << 24,
+      .shared = SIZE_MAX,
+      .make = make_queues,
+      .destroy = destroy_queues,
+      .open = open_message,
+      .close = close_message,
+      .send = commit_to_queue,
+      .reserve = reserve_in_queue,
+      .take = take_from_queue,
+      .release = release_to_queue },
+    { .name = "brood_block, parts by queues",
+      .survives = "loses the part",
+      .shared = SIZE_MAX,
+      .make = make_parts,
+      .destroy = destroy_parts,
+      .open = open_part,
+      .send = send_part,
+      .reserve = reserve_part,
+      .take = take_part,
+      .release = release_part },
     { .name = NULL },
 };

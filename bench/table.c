@@ -22,6 +22,7 @@ static void prepare_row(const struct table *table, struct row *row)
     if (row->sample(row->what, &twice) < 0) {
         if (row->ours)
             command_fail(row->name, sentence_of(row));
+        row->missing = row->error ? row->error() : NULL;
         return;
     }
     row->samples = calloc((size_t)table->rounds, sizeof *row->samples);
@@ -109,7 +110,8 @@ static void print_row(const struct table *table, int at, double nanoseconds)
     if (!row->name)
         return;
     if (!row->samples) {
-        printf("  %-32s %10s\n", row->name, row->sample ? "failed" : "n/a");
+        printf("  %-32s %10s  %s\n", row->name, row->sample ? "failed" : "n/a",
+               row->missing ? row->missing : "");
         return;
     }
     printf("  %-32s", row->name);

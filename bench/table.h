@@ -23,6 +23,9 @@ struct row {
     // Returns the nanoseconds of processor time per start or step of the last sample. NULL: not
     // shown.
     double (*effort)(const void *what);
+    const char *missing; // why it is not available; or NULL
+    // Returns why the last sample failed, a text that stays. NULL: not known.
+    const char *(*error)(void);
     const char *note; // shown behind the figures; or NULL
     double *samples;  // one per round, sorted after the last round; NULL: not available
     double *efforts;  // the same

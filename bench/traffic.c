@@ -44,6 +44,7 @@ static struct road *road;
 static brood_resource road_resource;
 static intptr_t handles[CARRIER_HANDLES]; // of this process
 static int64_t last_effort;
+static bool last_made; // the last run has made its carrier
 
 const struct carrier *traffic_carrier(int at, bool *out_ours)
 {
@@ -66,12 +67,20 @@ static const struct carrier *carrier_of(const struct traffic *traffic)
     return traffic_carrier(traffic->at, &ours);
 }
 
-bool traffic_is_possible(const struct traffic *traffic)
+const char *traffic_obstacle(const struct traffic *traffic)
 {
     const struct carrier *carrier = carrier_of(traffic);
     const size_t bytes = (size_t)traffic->size * (size_t)traffic->batch;
-    return (carrier->most == 0 || (size_t)traffic->size <= carrier->most) &&
-           (traffic->pairs == 1 || bytes <= carrier->shared);
+    if (carrier->missing)
+        return carrier->missing;
+    if (carrier->most != 0 && (size_t)traffic->size > carrier->most)
+        return "no messages of that size";
+    if (carrier->take && (traffic->round_trip || traffic->batch > 1))
+        return "moves one message in a call, one way";
+    if (traffic->pairs > 1 && bytes > carrier->shared)
+        return carrier->shared > 0 ? "several senders would mix their bytes"
+                                   : "one sender and one receiver";
+    return NULL;
 }
 
 bool traffic_prepare(void)
@@ -114,12 +123,16 @@ static bool is_whole(const unsigned char *message, size_t size, uint64_t word)
 static bool send_some(struct worker *worker, struct end *end, long count)
 {
     const size_t size = (size_t)worker->traffic->size;
+    const struct carrier *carrier = carrier_of(worker->traffic);
+    unsigned char *messages = carrier->reserve ? carrier->reserve(end) : worker->buffer;
+    if (!messages)
+        return false;
     for (long i = 0; i < count; i++) {
         const uint64_t word = word_of(worker->party, worker->next++);
-        write_message(worker->buffer + (size_t)i * size, size, word);
+        write_message(messages + (size_t)i * size, size, word);
         worker->sum += word;
     }
-    return carrier_of(worker->traffic)->send(end, worker->buffer, (size_t)count);
+    return carrier->send(end, messages, (size_t)count);
 }
 
 // Checks also the order, if there is one sender.
@@ -131,10 +144,22 @@ static bool check(struct worker *worker, const unsigned char *message)
            (worker->traffic->pairs > 1 || word == word_of(0, worker->next++));
 }
 
+// Checks one message where it is.
+static bool take_one(struct worker *worker, struct end *end)
+{
+    const struct carrier *carrier = carrier_of(worker->traffic);
+    const unsigned char *message = carrier->take(end);
+    const bool whole = message && check(worker, message);
+    return message && carrier->release(end) && whole;
+}
+
 // Returns how many it has received; 0 on failure.
 static long receive_some(struct worker *worker, struct end *end, long most)
 {
-    const size_t got = carrier_of(worker->traffic)->receive(end, worker->buffer, (size_t)most);
+    const struct carrier *carrier = carrier_of(worker->traffic);
+    if (carrier->take)
+        return take_one(worker, end);
+    const size_t got = carrier->receive(end, worker->buffer, (size_t)most);
     for (size_t i = 0; i < got; i++)
         if (!check(worker, worker->buffer + i * (size_t)worker->traffic->size))
             return 0;
@@ -297,7 +322,8 @@ static bool open_road(const struct traffic *traffic)
                                       .lanes = traffic->round_trip ? 2 : 1 };
     (void)snprintf(road->freight.name, sizeof road->freight.name, "brood-bench-%lld-%d",
                    (long long)brood_self_pid(), count++);
-    if (!carrier_of(traffic)->make(&road->freight))
+    last_made = carrier_of(traffic)->make(&road->freight);
+    if (!last_made)
         return false;
     memcpy(handles, road->freight.handles, sizeof handles);
     return true;
@@ -355,6 +381,11 @@ int64_t traffic_run(const struct traffic *traffic)
                                      atomic_load_explicit(&road->received, memory_order_relaxed)))
         return -1;
     return gathering_time(&road->gathering, 2 * traffic->pairs);
+}
+
+const char *traffic_error(void)
+{
+    return last_made ? "a party failed" : "refused by the system: its limits, or rights";
 }
 
 int64_t traffic_effort(void)

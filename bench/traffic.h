@@ -20,8 +20,8 @@ struct traffic {
 // The carrier at that index, and whether it is brood's; NULL after the last.
 const struct carrier *traffic_carrier(int at, bool *out_ours);
 
-// Whether a carrier can do this.
-bool traffic_is_possible(const struct traffic *traffic);
+// Why the carrier cannot do this; NULL: it can.
+const char *traffic_obstacle(const struct traffic *traffic);
 
 // Allocates the memory that the parties share. Called once, first.
 bool traffic_prepare(void);
@@ -33,6 +33,9 @@ bool traffic_fit(struct traffic *traffic, int64_t span);
 // Nanoseconds from the first party's start, with all present, to the last party's end; negative if
 // a party failed, or a message was damaged or lost.
 int64_t traffic_run(const struct traffic *traffic);
+
+// Why the last run failed, as far as that is known.
+const char *traffic_error(void);
 
 // The nanoseconds of processor time that the parties of the last run used meanwhile.
 int64_t traffic_effort(void);

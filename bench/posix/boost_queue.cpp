@@ -79,5 +79,20 @@ try {
     return 0;
 }
 
-const struct carrier boost_carrier = { "Boost message_queue", "hangs", 1 << 24,        SIZE_MAX, 0, make,
-                                       destroy,               open_end, close_end, send_all, receive };
+static carrier describe()
+{
+    carrier made = carrier();
+    made.name = "Boost message_queue";
+    made.survives = "hangs";
+    made.most = 1 << 24;
+    made.shared = SIZE_MAX;
+    made.make = make;
+    made.destroy = destroy;
+    made.open = open_end;
+    made.close = close_end;
+    made.send = send_all;
+    made.receive = receive;
+    return made;
+}
+
+const struct carrier boost_carrier = describe();

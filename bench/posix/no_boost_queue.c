@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
 #include "carriers.h"
 
-const struct carrier boost_carrier = { .name = "Boost message_queue", .survives = "" };
+const struct carrier boost_carrier = { .name = "Boost message_queue",
+                                       .missing = "not installed: libboost-dev, g++" };

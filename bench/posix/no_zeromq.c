@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
 #include "carriers.h"
 
-const struct carrier zeromq_carrier = { .name = "ZeroMQ pair, ipc", .survives = "" };
+const struct carrier zeromq_carrier = { .name = "ZeroMQ pair, ipc",
+                                        .missing = "not installed: libzmq3-dev" };
