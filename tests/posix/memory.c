@@ -319,12 +319,27 @@ static int remove_group(void **state)
     return 0;
 }
 
+// Restarts the alarm that ends a guest which hangs, so that it counts the time of one step: what
+// all of them take together depends on how busy the machine is.
+static void begin_step(void)
+{
+    const unsigned longest = 100;
+    (void)alarm(longest);
+}
+
 static int allocate_a_quarter(void)
 {
     brood_block block;
+    begin_step();
     CHECK(brood_block_create(&block, GROUP_LIMIT / 4) == BROOD_OK);
     CHECK(brood_block_destroy(block) == BROOD_OK);
     return 0;
+}
+
+static bool create_in_step(brood_block *block, size_t size)
+{
+    begin_step();
+    return brood_block_create(block, size) == BROOD_OK;
 }
 
 // Creates blocks until there is no more memory, and then keeps trying.
@@ -333,17 +348,19 @@ static int allocate_all(size_t size)
     enum { MOST = 4000 };
     static brood_block blocks[MOST];
     size_t count = 0;
-    while (count < MOST && brood_block_create(&blocks[count], size) == BROOD_OK)
+    while (count < MOST && create_in_step(&blocks[count], size))
         count++;
     CHECK(count * size >= GROUP_LIMIT / 3 && count * size < GROUP_LIMIT);
     // Some may succeed after all: the group's free memory varies. A refusal takes the longer the
     // busier the machine is, so there are fewer then.
     const int64_t end = brood_clock() + BROOD_SECONDS(10);
     for (int i = 0; i < 2000 && brood_clock() < end; i++)
-        count += count < MOST && brood_block_create(&blocks[count], size) == BROOD_OK;
+        count += count < MOST && create_in_step(&blocks[count], size);
     CHECK(count * size < GROUP_LIMIT);
-    while (count > 0)
-        CHECK(brood_block_destroy(blocks[--count]) == BROOD_OK);
+    for (; count > 0; count--) {
+        begin_step();
+        CHECK(brood_block_destroy(blocks[count - 1]) == BROOD_OK);
+    }
     return 0;
 }
 
@@ -361,8 +378,11 @@ static int fill_page_cache(void)
         return -1;
     (void)unlink(path);
     bool written = fstatfs(file, &system) == 0 && system.f_type != TMPFS;
-    for (int i = 0; i < GROUP_LIMIT / MIB && written; i++)
+    for (int i = 0; i < GROUP_LIMIT / MIB && written; i++) {
+        begin_step();
         written = write(file, zeros, sizeof zeros) == sizeof zeros;
+    }
+    begin_step();
     if (written && fdatasync(file) == 0)
         return file;
     close(file);
