@@ -22,9 +22,9 @@ set(BROOD_CORE_SOURCES
   message/queue.c message/queue_life.c message/receive.c message/send.c message/user_entry.c
   message/users.c message/users_gone.c message/wait_any.c message/waitable.c message/watcher.c
   process/boot.c process/burial.c process/child.c process/children.c process/copy.c
-  process/ending.c process/ends.c process/environment.c process/init.c process/method.c
-  process/plan.c process/process.c process/served.c process/server.c process/standard.c
-  process/start.c process/target.c process/target_cache.c process/waitables.c
+  process/ending.c process/ends.c process/environment.c process/init.c process/launches.c
+  process/method.c process/plan.c process/process.c process/served.c process/server.c
+  process/standard.c process/start.c process/target.c process/target_cache.c process/waitables.c
   insight/cycle.c insight/dump.c insight/snapshot.c)
 
 # The ports. Those for Linux and for macOS have src/posix in common.

@@ -4,6 +4,7 @@
 #include "message/users.h"
 #include "process/children.h"
 #include "process/ending.h"
+#include "process/launches.h"
 #include "process/server.h"
 #include "thread/handlers.h"
 #include "thread/threads.h"
@@ -14,6 +15,7 @@ void broodi_copy_forget(void)
     broodi_server_forget();
     broodi_threads_forget();
     broodi_ending_forget();
+    broodi_launches_forget();
     broodi_handlers_forget();
     broodi_users_forget();
 }

@@ -15,6 +15,7 @@
 #include "os/os_stdio.h"
 #include "os/os_thread.h"
 #include "process/children.h"
+#include "process/launches.h"
 #include "process/server.h"
 #include "thread/handlers.h"
 #include "thread/threads.h"
@@ -131,8 +132,10 @@ static brood_status end_in_order(int64_t deadline)
         broodi_children_close();
         status = join_threads(deadline); // threads started before the list was closed
     }
-    if (status == BROOD_OK)
+    if (status == BROOD_OK) {
+        broodi_launches_close(deadline); // by daemon threads, and threads of the program's own
         status = end_pools(deadline);
+    }
     if (status == BROOD_OK)
         status = broodi_children_stop_daemons(deadline);
     if (status == BROOD_OK)

@@ -40,6 +40,7 @@
 #include "process/child.h"
 #include "process/children.h"
 #include "process/init.h"
+#include "process/launches.h"
 #include "process/served.h"
 #include "process/server.h"
 #include "process/standard.h"
@@ -68,17 +69,20 @@ static void enter_fork(void *arg, intptr_t channel)
                          start->target);
 }
 
+// A request to a fork server is no launch in this process.
 static brood_status launch_by(const struct broodi_start *start, const brood_os_plan *plan)
 {
     brood_os_child *child = &start->process->child;
-    switch (start->method) {
-    case BROOD_START_FORK:
-        return brood_os_process_fork(plan, enter_fork, (void *)(uintptr_t)start, child);
-    case BROOD_START_FORKSERVER:
+    if (start->method == BROOD_START_FORKSERVER)
         return brood_os_server_start(&start->process->server->child, plan, &start->now, child);
-    default:
-        return brood_os_process_spawn(plan, child);
-    }
+    if (!broodi_launches_enter())
+        return broodi_fail(BROOD_WRONG_STATE, "the process is ending");
+    const brood_status status =
+        start->method == BROOD_START_FORK
+            ? brood_os_process_fork(plan, enter_fork, (void *)(uintptr_t)start, child)
+            : brood_os_process_spawn(plan, child);
+    broodi_launches_leave();
+    return status;
 }
 
 static brood_status launch(struct broodi_start *start)
