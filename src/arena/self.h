@@ -28,9 +28,12 @@ struct broodi_self {
     bool attends_pools;
     atomic_bool *asked; // in the thread object: whether the thread was requested to stop
 
-    // spin.c. How often the thread has polled; and for how many ns it polls, 0: not known yet.
+    // spin.c. How often the thread has polled; and for how many ns it polls, 0: not known yet. For
+    // how many more polls it makes no pauses, and how often in succession it came to that.
     uint32_t spins;
     uint32_t spin_budget;
+    uint32_t spin_rest;
+    uint32_t vain_rests;
     // How many of its last yields took long, and how often it polls without yielding.
     uint32_t long_yields;
     uint32_t yield_rest;

@@ -10,6 +10,7 @@
 #include <brood/cpu.h>
 
 enum {
+    MOST_VAIN_RESTS = 8,
     ASK_EVERY = 1 << 14, // calls of begin by one thread between two questions to the system
     SAMPLES = 4,
     FIRST_SAMPLE = 64,   // pauses
@@ -23,9 +24,9 @@ _Atomic unsigned broodi_spin_processors;
 static unsigned ask_processors(void)
 {
     broodi_race_ignore(&broodi_spin_processors, sizeof broodi_spin_processors);
-    const unsigned usable = brood_cpu_usable();
-    atomic_store_explicit(&broodi_spin_processors, usable, memory_order_relaxed);
-    return usable;
+    const unsigned count = brood_cpu_count();
+    atomic_store_explicit(&broodi_spin_processors, count, memory_order_relaxed);
+    return count;
 }
 
 enum {
@@ -35,8 +36,9 @@ enum {
     REST = 8, // polls without yields, doubled for each long one
 };
 
-// Whether a thread on another processor may run while this one polls. The answer may change while
-// the process runs, so each thread asks again once in a while.
+// Whether a thread on another processor may run while this one polls. The processors that this
+// process may use do not matter: the other thread may be in a process that uses different ones. The
+// answer may change while the process runs, so each thread asks again once in a while.
 static bool may_pause(struct broodi_self *self)
 {
     const unsigned known = atomic_load_explicit(&broodi_spin_processors, memory_order_relaxed);
@@ -89,9 +91,40 @@ static void pause_for(uint32_t span)
         brood_os_thread_pause();
 }
 
+static uint32_t lesser(uint32_t one, uint32_t other)
+{
+    return one < other ? one : other;
+}
+
 static uint32_t budget_of(const struct broodi_self *self)
 {
     return self && self->spin_budget ? self->spin_budget : BROODI_SPIN_MOST;
+}
+
+// How long the thread pauses now, in ns.
+static uint32_t grant_pauses(struct broodi_self *self)
+{
+    if (!self || self->spin_rest == 0)
+        return budget_of(self);
+    self->spin_rest--;
+    return self->spin_rest == 0 ? BROODI_SPIN_PROBE : 0;
+}
+
+static void learn_from_success(struct broodi_self *self, uint32_t budget)
+{
+    self->spin_budget = lesser(budget * 2, BROODI_SPIN_MOST);
+    self->vain_rests = 0;
+}
+
+static void learn_from_failure(struct broodi_self *self)
+{
+    self->spin_budget = budget_of(self) / 2;
+    if (self->spin_budget >= BROODI_SPIN_LEAST)
+        return;
+    self->spin_budget = BROODI_SPIN_LEAST;
+    self->spin_rest = (uint32_t)BROODI_SPIN_REST << self->vain_rests;
+    if (self->vain_rests < MOST_VAIN_RESTS)
+        self->vain_rests++;
 }
 
 static uint32_t grant_yields(struct broodi_self *self)
@@ -136,22 +169,17 @@ struct broodi_spin broodi_spin_begin(uint32_t first, uint32_t last)
 {
     broodi_assert(first > 0 && first <= last);
     struct broodi_self *self = broodi_self_known();
-    const bool pauses = may_pause(self);
+    const uint32_t budget = may_pause(self) ? grant_pauses(self) : 0;
     const uint32_t yields = grant_yields(self);
     return (struct broodi_spin){
         .self = self,
-        .pauses = pauses,
+        .budget = budget,
         .interval = first,
         .last = last,
-        .left = pauses ? budget_of(self) : 0,
+        .left = budget,
         .yields = yields,
         .granted = yields,
     };
-}
-
-static uint32_t lesser(uint32_t one, uint32_t other)
-{
-    return one < other ? one : other;
 }
 
 bool broodi_spin_wait(struct broodi_spin *spin)
@@ -173,12 +201,11 @@ bool broodi_spin_wait(struct broodi_spin *spin)
 
 void broodi_spin_end(const struct broodi_spin *spin, bool found)
 {
-    if (!spin->self || !spin->pauses)
+    if (!spin->self || spin->budget == 0)
         return;
-    const uint32_t budget = budget_of(spin->self);
     const bool yielded = spin->yields < spin->granted;
-    if (found && spin->left < budget && !yielded)
-        spin->self->spin_budget = lesser(budget * 2, BROODI_SPIN_MOST);
+    if (found && spin->left < spin->budget && !yielded)
+        learn_from_success(spin->self, spin->budget);
     else if (found ? yielded : spin->left == 0 && spin->yields == 0)
-        spin->self->spin_budget = budget / 2 > BROODI_SPIN_LEAST ? budget / 2 : BROODI_SPIN_LEAST;
+        learn_from_failure(spin->self);
 }

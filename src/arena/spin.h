@@ -12,11 +12,17 @@
 // the cache line away from threads that write it: so locks, whose word is written by each thread
 // that passes, load it seldom.
 //
-// With one usable processor nothing changes while a thread pauses, so it yields a few times and
-// blocks. Otherwise it pauses for up to its budget, of 5 us at most, and then yields a few times.
-// Each thread has a budget, which is halved when it has paused in vain, and doubled when a pause
-// was enough. A pause was in vain, too, if what the thread waits for came only once it had yielded:
-// then the thread that it waits for most likely needed this processor.
+// With one processor nothing changes while a thread pauses, so it yields a few times and blocks.
+// Otherwise it pauses for up to its budget and then yields a few times. Each thread has a budget,
+// which is halved when it has paused in vain, and doubled when a pause was enough. A pause was in
+// vain, too, if what the thread waits for came only once it had yielded: then the thread that it
+// waits for most likely needed this processor.
+//
+// A thread that pauses in vain with the least budget rests: it yields and blocks without pauses, 64
+// times at first, and twice as often each time that it finds the same. So threads that share one
+// processor do not pause, whatever the reason is for which they share it. Then it probes: it pauses
+// for longer than a blocked thread on a processor that sleeps takes to be woken and to answer. Two
+// threads that take turns need that: while both block, no shorter pause is ever enough.
 //
 // If other threads use the processor, a yield takes as long as they may run: some milliseconds,
 // where a thread that sleeps is woken within microseconds. So a thread that has made such a yield
@@ -31,13 +37,15 @@
 
 enum {
     BROODI_SPIN_LEAST = 640, // ns: the bounds of a budget
-    BROODI_SPIN_MOST = 5120,
+    BROODI_SPIN_MOST = 20480,
+    BROODI_SPIN_PROBE = 61440, // ns
+    BROODI_SPIN_REST = 64,
     BROODI_SPIN_YIELDS = 3,
 };
 
 struct broodi_spin {
     struct broodi_self *self; // NULL: not known
-    bool pauses;              // if not, there is no budget to adapt
+    uint32_t budget;          // 0: no pauses, and nothing to adapt
     uint32_t interval;        // ns until the next load
     uint32_t last;            // the longest interval
     uint32_t left;            // of the budget
@@ -55,7 +63,7 @@ bool broodi_spin_wait(struct broodi_spin *spin);
 // If the caller has left the loop for another reason, the budget stays.
 void broodi_spin_end(const struct broodi_spin *spin, bool found);
 
-// For tests: the number of usable processors, as it is known. 0: it is asked for at the next begin.
+// For tests: the number of processors, as it is known. 0: it is asked for at the next begin.
 extern _Atomic unsigned broodi_spin_processors;
 
 #endif

@@ -17,7 +17,7 @@
 #define WAITERS UINT32_C(1)
 #define ONE_CHANGE UINT32_C(2)
 
-enum { POLL = 200 }; // ns between the loads of a thread that polls
+enum { FIRST_POLL = 25, LAST_POLL = 200 }; // ns between the loads of a thread that polls
 
 brood_status broodi_call_begin_any(struct broodi_call *call, uint64_t id, brood_duration timeout)
 {
@@ -271,7 +271,7 @@ bool broodi_queue_is_ready(const struct broodi_call *call, enum broodi_side side
 // Polls for a short time. Returns whether another attempt is worth while.
 static bool spin(const struct broodi_call *call, enum broodi_side side)
 {
-    struct broodi_spin spin = broodi_spin_begin(POLL, POLL);
+    struct broodi_spin spin = broodi_spin_begin(FIRST_POLL, LAST_POLL);
     bool ready;
     while (!(ready = is_ready(call, side)) && broodi_spin_wait(&spin))
         continue;

@@ -7,11 +7,14 @@
 
 enum { FIRST = 200 };
 
-// Also forgets that yields took long, which they do on a busy machine.
+// Also forgets what the thread has learned, and that yields took long, which they do on a busy
+// machine.
 static void set_processors(unsigned count)
 {
+    struct broodi_self *self = broodi_self();
     atomic_store(&broodi_spin_processors, count);
-    broodi_self()->long_yields = broodi_self()->yield_rest = 0;
+    self->long_yields = self->yield_rest = 0;
+    self->spin_budget = self->spin_rest = self->vain_rests = 0;
 }
 
 static uint32_t budget(void)
@@ -59,12 +62,44 @@ static void polling_in_vain_halves_the_budget(void **state)
     assert_int_equal(budget(), BROODI_SPIN_LEAST);
 }
 
+// Until the thread rests.
+static void poll_until_rest(void)
+{
+    while (broodi_self()->spin_rest == 0)
+        (void)poll_in_vain();
+}
+
+static void a_thread_rests_from_pauses_in_vain(void **state)
+{
+    (void)state;
+    set_processors(2);
+    for (unsigned rest = BROODI_SPIN_REST; rest <= 4 * BROODI_SPIN_REST; rest *= 2) {
+        poll_until_rest();
+        assert_int_equal(broodi_self()->spin_rest, rest);
+        for (unsigned i = 1; i < rest; i++)
+            assert_in_range(poll_in_vain(), 0, BROODI_SPIN_YIELDS);
+        assert_true(poll_in_vain() > BROODI_SPIN_MOST / FIRST); // the probe
+    }
+}
+
+static void a_probe_that_was_enough_ends_the_rest(void **state)
+{
+    (void)state;
+    set_processors(2);
+    poll_until_rest();
+    broodi_self()->spin_rest = 1;
+    poll_with_success();
+    assert_int_equal(budget(), BROODI_SPIN_MOST);
+    assert_int_equal(broodi_self()->spin_rest, 0);
+    poll_until_rest();
+    assert_int_equal(broodi_self()->spin_rest, BROODI_SPIN_REST);
+}
+
 static void a_pause_that_was_enough_doubles_the_budget(void **state)
 {
     (void)state;
     set_processors(2);
-    while (budget() != BROODI_SPIN_LEAST)
-        (void)poll_in_vain();
+    broodi_self()->spin_budget = BROODI_SPIN_LEAST;
     poll_with_success();
     assert_int_equal(budget(), 2 * BROODI_SPIN_LEAST);
     for (int i = 0; i < 20; i++)
@@ -136,7 +171,7 @@ static void the_number_of_processors_is_asked_for(void **state)
     (void)state;
     set_processors(0);
     (void)poll_in_vain();
-    assert_int_equal(atomic_load(&broodi_spin_processors), brood_cpu_usable());
+    assert_int_equal(atomic_load(&broodi_spin_processors), brood_cpu_count());
 }
 
 static void the_number_of_processors_is_asked_for_again(void **state)
@@ -146,7 +181,7 @@ static void the_number_of_processors_is_asked_for_again(void **state)
     set_processors(WRONG);
     for (int i = 0; i < 1 << 14; i++)
         (void)broodi_spin_begin(FIRST, FIRST);
-    assert_int_equal(atomic_load(&broodi_spin_processors), brood_cpu_usable());
+    assert_int_equal(atomic_load(&broodi_spin_processors), brood_cpu_count());
 }
 
 int main(void)
@@ -155,6 +190,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(one_processor_only_yields),
         cmocka_unit_test(polling_in_vain_halves_the_budget),
+        cmocka_unit_test(a_thread_rests_from_pauses_in_vain),
+        cmocka_unit_test(a_probe_that_was_enough_ends_the_rest),
         cmocka_unit_test(a_pause_that_was_enough_doubles_the_budget),
         cmocka_unit_test(success_without_a_pause_changes_nothing),
         cmocka_unit_test(success_only_after_a_yield_halves_the_budget),
