@@ -17,7 +17,7 @@
 #define WAITERS UINT32_C(1)
 #define ONE_CHANGE UINT32_C(2)
 
-enum { FIRST_POLL = 25, LAST_POLL = 200 }; // ns between the loads of a thread that polls
+enum { FIRST_POLL = 25, LAST_POLL = 100 }; // ns between the loads of a thread that polls
 
 brood_status broodi_call_begin_any(struct broodi_call *call, uint64_t id, brood_duration timeout)
 {
@@ -300,10 +300,13 @@ static void block(const struct broodi_call *call, enum broodi_side side, broodi_
 static brood_status wait_for(struct broodi_call *call, enum broodi_side side)
 {
     broodi_word *word = broodi_queue_word(call->queue, side);
-    if (time_left(call) == 0)
-        return BROOD_TIMEOUT;
-    if (side != BROODI_JOINERS && spin(call, side))
+    const bool expired = time_left(call) == 0;
+    if (!expired && side != BROODI_JOINERS && spin(call, side))
         return BROOD_OK;
+    if (call->prepare)
+        call->prepare(call);
+    if (expired)
+        return BROOD_TIMEOUT;
     const uint64_t state = announce(word);
     broodi_step(BROODI_STEP_QUEUE_ANNOUNCED);
     call->waited = true;

@@ -51,10 +51,12 @@ struct broodi_call {
     bool waited;      // the call has set WAITERS
     // Of a joinable queue, in a get: the entry of this process.
     struct broodi_user user;
-    // A thread whose end ends a wait, too, or BROODI_NONE; an attempt sets it before it returns
-    // BROOD_NOT_FOUND.
+    // A thread whose end ends a wait, too, or BROODI_NONE.
     uint32_t holder;
-    int64_t nap; // ns that a wait may take; likewise
+    int64_t nap; // ns that a wait may take
+    // For a direction of a connection: sets both before the call blocks, or ends since its time is
+    // over. NULL: they do not change.
+    void (*prepare)(struct broodi_call *call);
     // For a direction of a connection, and for a join: whether the call would not wait. NULL: that
     // is so if the queue is closed, or has room or items.
     bool (*is_ready)(const struct broodi_call *call);

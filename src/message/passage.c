@@ -21,6 +21,24 @@ bool broodi_passage_is_over(const struct broodi_passage *passage)
            broodi_end_peer(&passage->end) != BROOD_OK;
 }
 
+// Finds whom to watch, and tells the users of this end if the other one has none any more.
+static void prepare_wait(struct broodi_call *call)
+{
+    struct broodi_passage *passage = (struct broodi_passage *)call;
+    const bool died =
+        passage->watched && broodi_owner_state(passage->watched) != BROODI_OWNER_LIVES;
+    const bool now = died || (passage->vain > 0 && passage->vain < CHECKS);
+    passage->vain = now ? passage->vain + 1 : 0;
+    if (broodi_users_check(peers(passage), passage->end.id, now))
+        broodi_end_notify_all(&passage->end);
+    passage->watched =
+        passage->awaited ? passage->awaited : broodi_users_thread(peers(passage), passage->end.id);
+    if (passage->awaited && broodi_owner_state(passage->awaited) != BROODI_OWNER_LIVES)
+        passage->watched = 0;
+    call->holder = passage->watched ? broodi_owner_slot(passage->watched) : BROODI_NONE;
+    call->nap = broodi_users_pause(passage->vain);
+}
+
 static brood_status find_direction(struct broodi_passage *passage, enum broodi_side side,
                                    brood_duration timeout)
 {
@@ -33,7 +51,9 @@ static brood_status find_direction(struct broodi_passage *passage, enum broodi_s
     if (!direction)
         return broodi_fail(BROOD_WRONG_STATE, "this end does not %s",
                            side == BROODI_PRODUCERS ? "send" : "receive");
-    return broodi_call_begin_any(&passage->call, direction, timeout);
+    const brood_status status = broodi_call_begin_any(&passage->call, direction, timeout);
+    passage->call.prepare = prepare_wait;
+    return status;
 }
 
 brood_status broodi_passage_find(struct broodi_passage *passage, uint64_t handle,
@@ -43,7 +63,10 @@ brood_status broodi_passage_find(struct broodi_passage *passage, uint64_t handle
     const brood_status status = broodi_end_open(handle, &end);
     if (status != BROOD_OK)
         return status;
-    *passage = (struct broodi_passage){ .end = end, .side = side };
+    passage->end = end;
+    passage->side = side;
+    passage->awaited = passage->watched = 0;
+    passage->vain = 0;
     return find_direction(passage, side, timeout);
 }
 
@@ -91,16 +114,6 @@ brood_status broodi_passage_ending(const struct broodi_passage *passage)
 
 brood_status broodi_passage_pause(struct broodi_passage *passage, broodi_owner thread)
 {
-    const bool died =
-        passage->watched && broodi_owner_state(passage->watched) != BROODI_OWNER_LIVES;
-    const bool now = died || (passage->vain > 0 && passage->vain < CHECKS);
-    passage->vain = now ? passage->vain + 1 : 0;
-    if (broodi_users_check(peers(passage), passage->end.id, now))
-        broodi_end_notify_all(&passage->end);
-    passage->watched = thread ? thread : broodi_users_thread(peers(passage), passage->end.id);
-    if (thread && broodi_owner_state(thread) != BROODI_OWNER_LIVES)
-        passage->watched = 0;
-    passage->call.holder = passage->watched ? broodi_owner_slot(passage->watched) : BROODI_NONE;
-    passage->call.nap = broodi_users_pause(passage->vain);
+    passage->awaited = thread;
     return BROOD_NOT_FOUND;
 }

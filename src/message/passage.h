@@ -17,7 +17,8 @@ struct broodi_passage {
     struct broodi_call call; // the first member: an attempt gets its address
     struct broodi_end end;
     enum broodi_side side;
-    broodi_owner watched; // the thread whose end is to end a wait
+    broodi_owner awaited; // see broodi_passage_pause
+    broodi_owner watched; // the thread whose end ended the last wait, or was to end it
     uint32_t vain;        // see broodi_users_pause
 };
 
@@ -46,8 +47,9 @@ bool broodi_passage_is_over(const struct broodi_passage *passage);
 // the end. To be called before the receiver looks for a message. The caller holds no lock.
 brood_status broodi_passage_ending(const struct broodi_passage *passage);
 
-// For an attempt that has to wait: finds whom to watch meanwhile, `thread` if it is not 0,
-// otherwise a user of the other end. Returns BROOD_NOT_FOUND. The caller holds no lock.
+// For an attempt that has to wait: whom to watch meanwhile, `thread` if it is not 0, otherwise a
+// user of the other end. That user is found only when the call blocks: each lock that its thread
+// acquires changes what is loaded then. Returns BROOD_NOT_FOUND.
 brood_status broodi_passage_pause(struct broodi_passage *passage, broodi_owner thread);
 
 #endif
