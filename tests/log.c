@@ -318,6 +318,14 @@ static void end_waits(void)
     assert_status(brood_lock_destroy(busy), BROOD_OK);
 }
 
+static unsigned lines_with(const char *text)
+{
+    unsigned lines = 0;
+    for (unsigned i = 0; i < MOST && i < atomic_load(&taken.count); i++)
+        lines += strstr(taken.lines[i].text, text) != NULL;
+    return lines;
+}
+
 static void waits_of_a_second_have_one_line(void **state)
 {
     char text[128];
@@ -336,11 +344,30 @@ static void waits_of_a_second_have_one_line(void **state)
     await_line(text);
     brood_sleep(BROOD_SECONDS(1.2)); // a wait that goes on has no second line
     (void)end_log();
-    unsigned lines = 0;
-    for (unsigned i = 0; i < MOST && i < atomic_load(&taken.count); i++)
-        lines += strstr(taken.lines[i].text, text) != NULL;
+    const unsigned lines = lines_with(text);
     end_waits(); // first, so that no thread of a test that fails waits beside the next one
     assert_int_equal(lines, 1);
+}
+
+static int want_twice(void *arg)
+{
+    for (int i = 0; i < 2; i++)
+        CHECK(brood_lock_acquire(*(brood_lock *)arg, BROOD_SECONDS(1.2)) == BROOD_TIMEOUT);
+    return 0;
+}
+
+// The end of a wait ends what the thread has added up of it: the next one has a line of its own.
+static void each_wait_for_a_lock_has_its_line(void **state)
+{
+    (void)state;
+    assert_status(brood_lock_create(&busy), BROOD_OK);
+    assert_status(brood_lock_acquire(busy, BROOD_NOW), BROOD_OK);
+    begin_log(BROOD_LOG_DEBUG);
+    assert_thread_ends(started_thread(want_twice, &busy, sizeof busy), 0);
+    (void)end_log();
+    assert_int_equal(lines_with(" has waited for a second for lock "), 2);
+    assert_status(brood_lock_release(busy), BROOD_OK);
+    assert_status(brood_lock_destroy(busy), BROOD_OK);
 }
 
 // Waits for any of several things: without and with an object of the system, and by a poller. All
@@ -788,6 +815,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_replaced_fork_server_has_a_line),
         cmocka_unit_test(a_daemon_that_had_to_be_killed_has_a_line),
         cmocka_unit_test(waits_of_a_second_have_one_line),
+        cmocka_unit_test(each_wait_for_a_lock_has_its_line),
         cmocka_unit_test(waits_for_any_of_several_things_have_one_line),
         cmocka_unit_test(a_long_sleep_has_a_line),
         cmocka_unit_test(a_handler_may_use_objects_in_the_middle_of_a_wait),

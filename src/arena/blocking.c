@@ -7,10 +7,7 @@
 #include "os/os_clock.h"
 #include "os/os_guard.h"
 
-enum {
-    LONG_WAIT = 990000000, // ns: a wait that ended by the limit of a second in broodi_wait
-    SAME_WAIT = 250000000, // at most, between the ends and beginnings of two parts of one wait
-};
+enum { LONG_WAIT = 990000000 }; // ns: a wait that ended by the limit of a second in broodi_wait
 
 // The threads that wait for a lock of the library may hold others.
 static bool is_of_the_library(enum broodi_waits kind, uint64_t number)
@@ -20,19 +17,22 @@ static bool is_of_the_library(enum broodi_waits kind, uint64_t number)
            (object == BROODI_OWN_LOCK || object == BROODI_QUEUE_LOCK);
 }
 
-// A wait that is continued at once has its line already.
+// Called after each part of a wait. The parts of a wait for a lock are shorter than a second where
+// the system cannot wait for the holder's end. The log's handler may wait for other objects.
 static void log_long_wait(enum broodi_waits kind, uint64_t number, int64_t since)
 {
     struct broodi_self *self = broodi_self_known();
-    const int64_t now = brood_os_clock();
-    if (!self || now - since < LONG_WAIT || is_of_the_library(kind, number))
+    if (!self || is_of_the_library(kind, number))
         return;
-    const uint64_t waits = broodi_waits_for(kind, number);
-    const bool is_same = self->reported == waits && since - self->reported_at < SAME_WAIT;
-    if (!is_same)
-        broodi_log_wait(kind, number);
-    self->reported = waits;
-    self->reported_at = brood_os_clock();
+    const uint64_t what = broodi_waits_for(kind, number);
+    if (self->wait.what != what)
+        self->wait = (struct broodi_current_wait){ .what = what, .since = since };
+    if (self->wait.has_line || brood_os_clock() - self->wait.since < LONG_WAIT)
+        return;
+    struct broodi_current_wait wait = self->wait;
+    wait.has_line = true;
+    broodi_log_wait(kind, number);
+    self->wait = wait;
 }
 
 void broodi_block_on(enum broodi_waits kind, uint64_t number, broodi_word *word, uint64_t expected,
@@ -49,4 +49,11 @@ void broodi_block_on(enum broodi_waits kind, uint64_t number, broodi_word *word,
     broodi_self_unblock(before);
     if (since)
         log_long_wait(broodi_waits_kind(kind), number, since);
+}
+
+void broodi_block_end(enum broodi_waits kind, uint64_t number)
+{
+    struct broodi_self *self = broodi_self_known();
+    if (self && self->wait.what == broodi_waits_for(broodi_waits_kind(kind), number))
+        self->wait.what = 0;
 }

@@ -19,6 +19,10 @@
 void broodi_block_on(enum broodi_waits kind, uint64_t number, broodi_word *word, uint64_t expected,
                      uint32_t holder, int64_t deadline);
 
+// Ends a wait of the calling thread, which may have called broodi_block_on several times for it, in
+// success or not. The next wait for the same object is another one, with its own line in the log.
+void broodi_block_end(enum broodi_waits kind, uint64_t number);
+
 // Announces a change of the word, which the caller has made: wakes up to `wake` of the threads that
 // wait for the word. The caller passes 0 if the word says that no thread waits, and does not skip
 // the call, so that every change which a thread could wait for is announced here.

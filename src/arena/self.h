@@ -13,6 +13,15 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+// blocking.c: the wait that the thread is in, which may have several parts: broodi_waits_for(), 0
+// if it is in none or the log did not want its line; when the first part began; and whether the
+// line has been passed on.
+struct broodi_current_wait {
+    uint64_t what;
+    int64_t since;
+    bool has_line;
+};
+
 // The private state of a thread. Only the thread loads and stores it; `*asked` is shared.
 struct broodi_self {
     // The value of broodi_here.serial when the rest was stored. If that has another value by now, a
@@ -41,10 +50,7 @@ struct broodi_self {
     // log.c. The thread is inside the log's handler, which handles the line of a wait of the
     // thread: its slot keeps naming that wait.
     bool reports_wait;
-    // blocking.c. The last wait that has such a line, and the end of its last part:
-    // broodi_waits_for(); 0: none.
-    uint64_t reported;
-    int64_t reported_at;
+    struct broodi_current_wait wait;
 
     // wait_any.c. When a wait that was over at once last checked thoroughly.
     int64_t checked;

@@ -285,13 +285,23 @@ static int64_t end_of_wait(const struct broodi_call *call)
                                   : broodi_until(call->deadline, brood_os_clock(), call->nap);
 }
 
-static void block(const struct broodi_call *call, enum broodi_side side, broodi_word *word,
-                  uint64_t state)
+static enum broodi_waits awaited_by(enum broodi_side side)
+{
+    return side == BROODI_PRODUCERS ? BROODI_WAITS_ROOM : BROODI_WAITS_ITEM;
+}
+
+// What the program knows: the connection to which the queue belongs, or the queue.
+static uint64_t object_of(const struct broodi_call *call)
 {
     const uint64_t connection =
         atomic_load_explicit(&call->queue->connection, memory_order_relaxed);
-    broodi_block_on(side == BROODI_PRODUCERS ? BROODI_WAITS_ROOM : BROODI_WAITS_ITEM,
-                    connection ? connection : call->id, word, state, call->holder,
+    return connection ? connection : call->id;
+}
+
+static void block(const struct broodi_call *call, enum broodi_side side, broodi_word *word,
+                  uint64_t state)
+{
+    broodi_block_on(awaited_by(side), object_of(call), word, state, call->holder,
                     end_of_wait(call));
 }
 
@@ -317,10 +327,14 @@ static brood_status wait_for(struct broodi_call *call, enum broodi_side side)
     return BROOD_OK;
 }
 
-// For a call that has waited: lets another one go on. The threads that join are all woken at once.
-static void pass_on(const struct broodi_call *call, enum broodi_side side)
+// Ends the wait of a call that has waited, and lets another call go on. The threads that join are
+// all woken at once.
+static void end_wait(const struct broodi_call *call, enum broodi_side side)
 {
-    if (!call->waited || side == BROODI_JOINERS)
+    if (!call->waited)
+        return;
+    broodi_block_end(awaited_by(side), object_of(call));
+    if (side == BROODI_JOINERS)
         return;
     (void)announce(broodi_queue_word(call->queue, side));
     if (is_ready(call, side))
@@ -339,7 +353,7 @@ brood_status broodi_call_repeat(struct broodi_call *call, enum broodi_side side,
         if (status != BROOD_OK)
             break;
     }
-    pass_on(call, side);
+    end_wait(call, side);
     return status;
 }
 

@@ -325,7 +325,7 @@ static brood_status wait_for_all(brood_barrier barrier, brood_duration timeout, 
     broodi_race_release(waiter.self.slot);
     const brood_status status = join(&waiter, &number);
     broodi_race_acquire(waiter.self.slot);
-    broodi_self_unblock(before);
+    broodi_object_wait_end(barrier.id, before);
     if (status == BROOD_OK && out_index)
         *out_index = number;
     return status;

@@ -316,7 +316,7 @@ static brood_status release_and_wait(struct waiting *waiting)
     const uint64_t before =
         broodi_object_wait_begin(waiting->condition.id, waiting->condition.slot);
     const brood_status status = wait_unlocked(waiting, &depth);
-    broodi_self_unblock(before);
+    broodi_object_wait_end(waiting->condition.id, before);
     broodi_race_acquire(waiting->condition.slot);
     if (depth == 0 || status == BROOD_STALE)
         return status;

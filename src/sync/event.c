@@ -147,7 +147,7 @@ static brood_status wait_late(struct broodi_object event, brood_duration timeout
     brood_status status = begin(&event, deadline, &count);
     if (status == BROOD_BUSY)
         status = continue_wait(&event, deadline, count);
-    broodi_self_unblock(before);
+    broodi_object_wait_end(event.id, before);
     broodi_race_acquire(event.slot);
     return status;
 }

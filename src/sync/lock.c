@@ -238,7 +238,10 @@ static brood_status acquire_contended(uint64_t id, struct broodi_lock_slot *slot
         .deadline = broodi_deadline(timeout),
         .since = brood_os_clock(),
     };
-    return persist(&attempt);
+    const brood_status status = persist(&attempt);
+    if (attempt.waited)
+        broodi_block_end(BROODI_WAITS_OBJECT, id);
+    return status;
 }
 
 // Takes the lock if it is free and nobody waits for it.

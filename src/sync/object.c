@@ -27,6 +27,12 @@ uint64_t broodi_object_wait_begin(uint64_t id, void *slot)
     return before;
 }
 
+void broodi_object_wait_end(uint64_t id, uint64_t before)
+{
+    broodi_self_unblock(before);
+    broodi_block_end(BROODI_WAITS_OBJECT, id);
+}
+
 bool broodi_object_wait(const struct broodi_object *object, uint32_t flag, int64_t deadline)
 {
     const uint32_t low = broodi_low(object->state) | flag;

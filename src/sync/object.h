@@ -88,12 +88,13 @@ static inline bool broodi_object_has_ended(uint64_t id, uint64_t state)
 }
 
 // Begins a wait of the calling thread for an object of the kinds of struct broodi_awaited_slot. The
-// caller passes the result to broodi_self_unblock once it has seen how its wait ended. Until then
-// the slot is not reused, and broodi_object_has_ended tells whether its low word is the last one of
-// the object. After broodi_object_wait_begin the caller must swap the state at least once, if only
-// for the same value: a thread that destroys the object or takes the slot after that swap sees that
-// the caller waits.
+// caller passes the result to broodi_object_wait_end once it has seen how its wait ended. Until
+// then the slot is not reused, and broodi_object_has_ended tells whether its low word is the last
+// one of the object. After broodi_object_wait_begin the caller must swap the state at least once,
+// if only for the same value: a thread that destroys the object or takes the slot after that swap
+// sees that the caller waits.
 uint64_t broodi_object_wait_begin(uint64_t id, void *slot);
+void broodi_object_wait_end(uint64_t id, uint64_t before);
 
 // Sets `flag` in the word, then waits as broodi_block_on does while the word stays the same. False,
 // without a wait, if the state is not the one that was loaded any more.

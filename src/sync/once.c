@@ -18,13 +18,25 @@ static uint64_t running_here(void)
     return broodi_state((uint32_t)brood_os_process_id(), RUNNING);
 }
 
-static void wait_for(broodi_word *word)
+static void wait_once(broodi_word *word)
 {
-    if (!broodi_here.initialized) {
+    if (broodi_here.initialized)
+        broodi_block_on(BROODI_WAITS_ONCE, 0, word, running_here(), BROODI_NONE, INT64_MAX);
+    else
         brood_os_thread_yield();
-        return;
+}
+
+// Returns the state that the word has then.
+static uint64_t wait_for(broodi_word *word)
+{
+    uint64_t state = running_here();
+    while (state == running_here()) {
+        wait_once(word);
+        state = atomic_load_explicit(&word->state, memory_order_acquire);
     }
-    broodi_block_on(BROODI_WAITS_ONCE, 0, word, running_here(), BROODI_NONE, INT64_MAX);
+    if (broodi_here.initialized)
+        broodi_block_end(BROODI_WAITS_ONCE, 0);
+    return state;
 }
 
 void brood_once(brood_once_flag *flag, void (*fn)(void))
@@ -33,8 +45,7 @@ void brood_once(brood_once_flag *flag, void (*fn)(void))
     uint64_t state = atomic_load_explicit(&word->state, memory_order_acquire);
     while (state != DONE) {
         if (state == running_here()) {
-            wait_for(word);
-            state = atomic_load_explicit(&word->state, memory_order_acquire);
+            state = wait_for(word);
         } else if (atomic_compare_exchange_weak_explicit(&word->state, &state, running_here(),
                                                          memory_order_acquire,
                                                          memory_order_acquire)) {

@@ -131,7 +131,7 @@ static brood_status acquire_late(struct broodi_object semaphore, brood_duration 
 {
     const uint64_t before = broodi_object_wait_begin(semaphore.id, semaphore.slot);
     const brood_status status = persist(&semaphore, broodi_deadline(timeout));
-    broodi_self_unblock(before);
+    broodi_object_wait_end(semaphore.id, before);
     return status;
 }
 

@@ -66,11 +66,8 @@ bool brood_stop_requested(void)
                         : atomic_load_explicit(&word_of(process)->state, memory_order_acquire));
 }
 
-static brood_status wait_for_request(int64_t deadline)
+static brood_status wait_for_request_to(uint32_t process, int64_t deadline)
 {
-    const uint32_t process = broodi_self_process();
-    if (process == BROODI_NONE)
-        return BROOD_NO_RESOURCES;
     for (;;) {
         const uint64_t state = atomic_load_explicit(&word_of(process)->state, memory_order_seq_cst);
         if (is_asked(state))
@@ -79,6 +76,16 @@ static brood_status wait_for_request(int64_t deadline)
             return BROOD_TIMEOUT;
         broodi_block_on(BROODI_WAITS_STOP, 0, word_of(process), state, BROODI_NONE, deadline);
     }
+}
+
+static brood_status wait_for_request(int64_t deadline)
+{
+    const uint32_t process = broodi_self_process();
+    if (process == BROODI_NONE)
+        return BROOD_NO_RESOURCES;
+    const brood_status status = wait_for_request_to(process, deadline);
+    broodi_block_end(BROODI_WAITS_STOP, 0);
+    return status;
 }
 
 brood_status brood_stop_wait(brood_duration timeout)

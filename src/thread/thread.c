@@ -326,7 +326,7 @@ static void wait_for(brood_thread *thread, uint64_t state, int64_t deadline)
                     state, BROODI_NONE, deadline);
 }
 
-brood_status broodi_thread_join(brood_thread *thread, int64_t deadline)
+static brood_status join_in_time(brood_thread *thread, int64_t deadline)
 {
     for (;;) {
         const uint64_t state = state_of(thread);
@@ -341,6 +341,13 @@ brood_status broodi_thread_join(brood_thread *thread, int64_t deadline)
         if (state_of(thread) != REAPED && (deadline == 0 || brood_clock() >= deadline))
             return BROOD_TIMEOUT;
     }
+}
+
+brood_status broodi_thread_join(brood_thread *thread, int64_t deadline)
+{
+    const brood_status status = join_in_time(thread, deadline);
+    broodi_block_end(BROODI_WAITS_THREAD, thread->id);
+    return status;
 }
 
 brood_status broodi_thread_check(const brood_thread *thread)
