@@ -1131,15 +1131,25 @@ static void a_late_sweeper_does_not_free_the_next_barriers_slot(void **state)
     assert_status(brood_barrier_destroy(successor), BROOD_OK);
 }
 
+// Also after a failure: the next test must not run with the hook of this one.
+static int forget_hook(void **state)
+{
+    (void)state;
+    broodi_step_hook = NULL;
+    return 0;
+}
+
+#define hooked_test(test) cmocka_unit_test_teardown(test, forget_hook)
+
 int main(void)
 {
     brood_init();
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_entry_of_an_uncounted_participant_is_freed),
-        cmocka_unit_test(a_late_sweeper_does_not_free_the_next_barriers_slot),
-        cmocka_unit_test(a_returning_thread_is_not_treated_as_dead),
-        cmocka_unit_test(unfinished_starts_of_a_dead_parent_are_swept),
-        cmocka_unit_test(the_others_continue_when_one_is_killed_at_any_step),
+        hooked_test(the_entry_of_an_uncounted_participant_is_freed),
+        hooked_test(a_late_sweeper_does_not_free_the_next_barriers_slot),
+        hooked_test(a_returning_thread_is_not_treated_as_dead),
+        hooked_test(unfinished_starts_of_a_dead_parent_are_swept),
+        hooked_test(the_others_continue_when_one_is_killed_at_any_step),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
