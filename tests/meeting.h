@@ -19,8 +19,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-// Upper bound for every wait of the tests: a longer wait is a failure.
-#if defined(__SANITIZE_THREAD__)
+// Upper bound for every wait of the tests: a longer wait is a failure. Programs are about ten times
+// slower with the thread sanitizer and in an emulator.
+#if defined(__SANITIZE_THREAD__) || defined(BROOD_EMULATED)
 #define MEETING_PATIENCE BROOD_SECONDS(240)
 #else
 #define MEETING_PATIENCE BROOD_SECONDS(60)

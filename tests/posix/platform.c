@@ -490,8 +490,12 @@ bool platform_children_ignore(bool ignore)
 }
 
 // A guest that hangs ends by a signal before its test times out: so the test fails with its name,
-// and no process is left.
+// and no process is left. An emulator is given as many times longer as for a test.
+#if defined(BROOD_EMULATED)
+enum { SECONDS_OF_A_GUEST = 400 };
+#else
 enum { SECONDS_OF_A_GUEST = 100 };
+#endif
 
 brood_pid platform_guest_start(int (*fn)(void *arg), void *arg)
 {
