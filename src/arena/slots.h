@@ -366,11 +366,12 @@ struct broodi_queue_slot {
             _Atomic uint64_t receiving;
             _Atomic uint64_t received;
         };
-        // Of a joinable queue, which has no fragments; see holding.h.
+        // Of a queue of the program, which has no fragments; of a joinable one, see holding.h.
         struct {
             _Atomic uint64_t holding;
             _Atomic uint64_t holding_at;
-            _Atomic uint64_t lost; // 1: messages were lost that no entry counts
+            _Atomic uint32_t lost;      // 1: messages were lost that no entry counts
+            _Atomic uint32_t head_seen; // the count of the head when a consumer last loaded it
         };
     };
     _Atomic uint64_t spill; // likewise of a message in fragments

@@ -17,7 +17,13 @@
 #define WAITERS UINT32_C(1)
 #define ONE_CHANGE UINT32_C(2)
 
-enum { FIRST_POLL = 25, LAST_POLL = 100 }; // ns between the loads of a thread that polls
+enum {
+    FIRST_POLL = 25, // ns between the loads of a thread that polls
+    LAST_POLL = 100,
+    FIRST_LEAD = 400, // ns between those of one that lets the other side gain a lead
+    LAST_LEAD = 1600,
+    LEAD = 5000, // ns: for so long, at most
+};
 
 brood_status broodi_call_begin_any(struct broodi_call *call, uint64_t id, brood_duration timeout)
 {
@@ -279,6 +285,29 @@ static bool spin(const struct broodi_call *call, enum broodi_side side)
     return ready;
 }
 
+// How many messages a call on this side could get or put.
+static uint32_t amount(const struct broodi_call *call, enum broodi_side side)
+{
+    const uint32_t count = broodi_chain_count(call->queue);
+    return side == BROODI_CONSUMERS ? count : capacity_of(call->queue) - count;
+}
+
+// Between two messages the other side stores into cache lines that this side needs, as long as both
+// are at the same place of the chain. So a call that had to wait lets the other side gain a lead,
+// while that is moving fast. One message, or room for one, is used at once.
+static void let_gain(const struct broodi_call *call, enum broodi_side side)
+{
+    struct broodi_spin spin = broodi_spin_begin(FIRST_LEAD, LAST_LEAD);
+    const uint32_t enough = capacity_of(call->queue) / 4;
+    uint32_t before = 1;
+    uint32_t now;
+    if (spin.left > LEAD)
+        spin.left = LEAD;
+    while ((now = amount(call, side)) > before && now < enough && spin.left > 0 &&
+           broodi_spin_wait(&spin))
+        before = now;
+}
+
 static int64_t end_of_wait(const struct broodi_call *call)
 {
     return call->nap == INT64_MAX ? call->deadline
@@ -311,8 +340,11 @@ static brood_status wait_for(struct broodi_call *call, enum broodi_side side)
 {
     broodi_word *word = broodi_queue_word(call->queue, side);
     const bool expired = time_left(call) == 0;
-    if (!expired && side != BROODI_JOINERS && spin(call, side))
+    if (!expired && side != BROODI_JOINERS && spin(call, side)) {
+        if (!call->is_ready)
+            let_gain(call, side);
         return BROOD_OK;
+    }
     if (call->prepare)
         call->prepare(call);
     if (expired)

@@ -135,6 +135,11 @@ brood_status broodi_chain_first(struct broodi_queue_slot *queue, struct broodi_i
 // The message, in this process; NULL if it cannot be mapped.
 const void *broodi_chain_data(const struct broodi_item *item);
 
+// Fetches the cache lines of messages that are some way behind this one, which has no body and is
+// `number` messages behind the first, unless a producer may be about to write them.
+void broodi_chain_fetch_later(struct broodi_queue_slot *queue, const struct broodi_item *item,
+                              size_t number);
+
 // Whether the item is a part of a message, and which.
 bool broodi_chain_fragment(const struct broodi_item *item, struct broodi_fragment *out);
 

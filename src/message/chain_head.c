@@ -91,8 +91,19 @@ static brood_status make_room(struct broodi_queue_slot *queue, uint64_t id, uint
     const brood_status status = broodi_segment_access(queue, place);
     if (status != BROOD_OK)
         return status;
-    const uint64_t end = broodi_segment_at(queue, place) + broodi_segment_size(queue);
+    const uint64_t end = broodi_segment_end(queue, place);
     return place + length + BROODI_LINK_SIZE <= end ? BROOD_OK : add_segment(queue, id);
+}
+
+// Fetches the cache lines of the next message, if it is as large as the one of `size` bytes before
+// `place`. A consumer's processor had them last. Without this the release of the lock waits for
+// each line that the message was stored into.
+static void fetch_next(const struct broodi_queue_slot *queue, uint64_t place, size_t size)
+{
+    const uint64_t end = broodi_segment_end(queue, place - 1);
+    const uint64_t first = place + BROODI_STORE_AHEAD;
+    for (uint64_t at = first; at <= first + size && at < end; at += BROODI_LINE)
+        BROODI_FETCH_FOR_STORE(broodi_item_bytes(at));
 }
 
 static void copy_parts(unsigned char *to, const brood_part *parts, size_t size)
@@ -113,6 +124,7 @@ brood_status broodi_chain_append(struct broodi_queue_slot *queue, uint64_t id,
         return status;
     const uint64_t place = broodi_position_place(broodi_chain_load(&queue->head));
     broodi_item_store(place + broodi_item_length(header), 0);
+    fetch_next(queue, place + broodi_item_length(header), size);
     broodi_step(BROODI_STEP_QUEUE_CLEARED);
     copy_parts(broodi_item_bytes(place + BROODI_ITEM_HEADER), parts, size);
     broodi_step(BROODI_STEP_QUEUE_COPIED);

@@ -7,6 +7,11 @@
 #include "memory/heap_lock.h"
 #include "message/item.h"
 
+enum {
+    LEAD = 16,      // messages to the head at least, when lines of later ones are fetched
+    LOOK_AFTER = 8, // messages past where the head was, until it is loaded again
+};
+
 void broodi_chain_begin_removing(struct broodi_queue_slot *queue, uint64_t reference)
 {
     broodi_chain_store(&queue->removed_at, broodi_chain_load(&queue->tail));
@@ -108,6 +113,34 @@ void broodi_chain_free_spill(struct broodi_queue_slot *queue)
     broodi_chain_store(&queue->spill, 0);
     broodi_reference_free(reference);
     broodi_chain_end_removing(queue);
+}
+
+// Whether at least so many messages are in the chain, as far as a consumer knows. It loads the
+// head, which each put stores, only after several messages past the place that it knows of. The
+// value in a new queue may be any: one that cannot be right is replaced.
+static bool has_lead(struct broodi_queue_slot *queue, uint64_t messages)
+{
+    const uint32_t capacity = atomic_load_explicit(&queue->capacity, memory_order_relaxed);
+    const uint32_t tail = broodi_position_count(broodi_chain_load(&queue->tail));
+    uint32_t seen = atomic_load_explicit(&queue->head_seen, memory_order_relaxed);
+    const uint32_t passed = tail - seen;
+    if (passed >= LOOK_AFTER && passed <= UINT32_MAX - capacity) {
+        seen = broodi_position_count(broodi_chain_load(&queue->head));
+        atomic_store_explicit(&queue->head_seen, seen, memory_order_relaxed);
+    }
+    return seen - tail <= capacity && seen - tail >= messages;
+}
+
+void broodi_chain_fetch_later(struct broodi_queue_slot *queue, const struct broodi_item *item,
+                              size_t number)
+{
+    if (!has_lead(queue, (uint64_t)number + LEAD))
+        return;
+    const uint64_t end = broodi_segment_end(queue, item->place);
+    const uint64_t size = item->size;
+    const uint64_t first = item->place + (size < BROODI_LOAD_AHEAD ? BROODI_LOAD_AHEAD : size);
+    for (uint64_t at = first; at <= first + size && at < end; at += BROODI_LINE)
+        BROODI_FETCH_FOR_LOAD(broodi_item_bytes(at));
 }
 
 const void *broodi_chain_data(const struct broodi_item *item)

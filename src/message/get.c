@@ -32,17 +32,24 @@ static void copy_out(struct getting *getting, const struct broodi_item *item, co
     getting->done++;
 }
 
+static void copy_inline(const struct broodi_call *call, struct getting *getting,
+                        const struct broodi_item *item)
+{
+    broodi_chain_fetch_later(call->queue, item, getting->done);
+    copy_out(getting, item, broodi_chain_data(item));
+}
+
 // Copies and removes messages that have no body, from `first` on.
 static void get_inline(const struct broodi_call *call, struct getting *getting,
                        const struct broodi_item *first)
 {
     struct broodi_item last = *first;
     struct broodi_item next;
-    copy_out(getting, first, broodi_chain_data(first));
+    copy_inline(call, getting, first);
     while (getting->done < getting->most && broodi_chain_next(&last, &next) && !next.piece &&
            next.size <= getting->stride) {
         last = next;
-        copy_out(getting, &last, broodi_chain_data(&last));
+        copy_inline(call, getting, &last);
     }
     broodi_step(BROODI_STEP_QUEUE_READ);
     broodi_holding_begin(call->queue, &call->user);

@@ -13,7 +13,7 @@ void broodi_holding_prepare(struct broodi_queue_slot *queue, uint64_t id, bool j
 {
     atomic_store_explicit(&queue->joinable, joinable, memory_order_relaxed);
     broodi_chain_store(&queue->holding, 0);
-    broodi_chain_store(&queue->lost, 0);
+    atomic_store_explicit(&queue->lost, 0, memory_order_release);
     if (!joinable)
         return;
     broodi_assert(atomic_load_explicit(&queue->largest, memory_order_relaxed) <=
@@ -58,7 +58,7 @@ static void add_held(struct broodi_queue_slot *queue, const struct broodi_user *
                      uint32_t number)
 {
     if (!broodi_user_add(user, number))
-        broodi_chain_store(&queue->lost, 1);
+        atomic_store_explicit(&queue->lost, 1, memory_order_release);
 }
 
 void broodi_holding_end(struct broodi_queue_slot *queue, const struct broodi_user *user,
@@ -89,7 +89,7 @@ void broodi_holding_repair(struct broodi_queue_slot *queue)
         return;
     if (broodi_chain_load(&queue->tail) != broodi_chain_load(&queue->holding_at) &&
         !is_counted(broodi_slot(BROODI_USER, broodi_low(note) - 1), broodi_generation(note)))
-        broodi_chain_store(&queue->lost, 1);
+        atomic_store_explicit(&queue->lost, 1, memory_order_release);
     broodi_chain_store(&queue->holding, 0);
 }
 
@@ -183,12 +183,12 @@ static bool has_lost(const struct broodi_queue_slot *queue, struct broodi_user_s
 static bool any_has_lost(struct broodi_queue_slot *queue, uint64_t id, bool settle)
 {
     struct broodi_user_slot *slot;
-    bool any = broodi_chain_load(&queue->lost) != 0;
+    bool any = atomic_load_explicit(&queue->lost, memory_order_acquire) != 0;
     uint32_t next = broodi_user_first(&queue->consumers, id);
     while ((slot = broodi_user_next(id, &next)) != NULL)
         any |= has_lost(queue, slot, settle);
     if (settle)
-        broodi_chain_store(&queue->lost, 0);
+        atomic_store_explicit(&queue->lost, 0, memory_order_release);
     return any;
 }
 

@@ -7,6 +7,7 @@
 #include "arena/heap.h"
 #include "arena/owner.h"
 #include "arena/self.h"
+#include "base/compiler.h"
 #include "base/invariant.h"
 #include "message/chain.h"
 #include "message/reference.h"
@@ -140,6 +141,16 @@ static inline uint64_t broodi_segment_at(const struct broodi_queue_slot *queue, 
 {
     return place & ~((uint64_t)broodi_segment_size(queue) - 1);
 }
+
+// The end of the segment that this place is in.
+static inline uint64_t broodi_segment_end(const struct broodi_queue_slot *queue, uint64_t place)
+{
+    return broodi_segment_at(queue, place) + broodi_segment_size(queue);
+}
+
+// Cache lines that are fetched ahead, and how far: from the end of an item that is appended, and
+// from the beginning of one that is got.
+enum { BROODI_LINE = 64, BROODI_STORE_AHEAD = 128, BROODI_LOAD_AHEAD = 1024 };
 
 static inline brood_status broodi_segment_access(const struct broodi_queue_slot *queue,
                                                  uint64_t place)
