@@ -19,7 +19,7 @@ set(BROOD_CORE_SOURCES
   message/bulk_receive.c message/bulk_send.c message/call.c message/chain.c message/chain_head.c
   message/chain_tail.c message/connection.c message/end.c message/get.c message/holding.c
   message/in_place.c message/joinable.c message/passage.c message/poller.c message/put.c
-  message/queue.c message/queue_life.c message/receive.c message/send.c message/user_entry.c
+  message/queue.c message/queue_life.c message/room.c message/receive.c message/send.c message/user_entry.c
   message/users.c message/users_gone.c message/wait_any.c message/waitable.c message/watcher.c
   process/boot.c process/burial.c process/child.c process/children.c process/copy.c
   process/ending.c process/ends.c process/environment.c process/init.c process/launches.c

@@ -10,6 +10,7 @@
 #include "memory/heap_lock.h"
 #include "message/chain.h"
 #include "message/holding.h"
+#include "message/room.h"
 #include "os/os_clock.h"
 #include "sync/lock.h"
 #include "sync/object.h"
@@ -226,22 +227,6 @@ void broodi_queue_notify_all(struct broodi_queue_slot *queue)
     }
 }
 
-static uint32_t capacity_of(const struct broodi_queue_slot *queue)
-{
-    return atomic_load_explicit(&queue->capacity, memory_order_relaxed);
-}
-
-uint32_t broodi_queue_reservations(const struct broodi_queue_slot *queue)
-{
-    return atomic_load_explicit(&queue->reservations, memory_order_acquire);
-}
-
-bool broodi_queue_has_room(const struct broodi_queue_slot *queue)
-{
-    return (uint64_t)broodi_chain_count(queue) + broodi_queue_reservations(queue) <
-           capacity_of(queue);
-}
-
 // Whether a call on this side would not wait, as far as can be seen without the lock.
 static bool is_ready(const struct broodi_call *call, enum broodi_side side)
 {
@@ -289,7 +274,7 @@ static bool spin(const struct broodi_call *call, enum broodi_side side)
 static uint32_t amount(const struct broodi_call *call, enum broodi_side side)
 {
     const uint32_t count = broodi_chain_count(call->queue);
-    return side == BROODI_CONSUMERS ? count : capacity_of(call->queue) - count;
+    return side == BROODI_CONSUMERS ? count : broodi_queue_capacity(call->queue) - count;
 }
 
 // Between two messages the other side stores into cache lines that this side needs, as long as both
@@ -298,7 +283,7 @@ static uint32_t amount(const struct broodi_call *call, enum broodi_side side)
 static void let_gain(const struct broodi_call *call, enum broodi_side side)
 {
     struct broodi_spin spin = broodi_spin_begin(FIRST_LEAD, LAST_LEAD);
-    const uint32_t enough = capacity_of(call->queue) / 4;
+    const uint32_t enough = broodi_queue_capacity(call->queue) / 4;
     uint32_t before = 1;
     uint32_t now;
     if (spin.left > LEAD)
@@ -390,21 +375,6 @@ brood_status broodi_call_repeat(struct broodi_call *call, enum broodi_side side,
 }
 
 // The holder of a lock
-
-bool broodi_queue_is_full(struct broodi_queue_slot *queue)
-{
-    const uint64_t most =
-        (uint64_t)broodi_chain_count_seen(queue) + broodi_queue_reservations(queue);
-    if (most < capacity_of(queue))
-        return false;
-    broodi_chain_see(queue);
-    if (broodi_queue_has_room(queue))
-        return false;
-    if (broodi_queue_reservations(queue) == 0)
-        return true;
-    broodi_chain_count_reserved(queue);
-    return !broodi_queue_has_room(queue);
-}
 
 brood_status broodi_queue_check_size(const struct broodi_call *call, size_t size)
 {

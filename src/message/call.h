@@ -98,10 +98,6 @@ brood_status broodi_call_repeat(struct broodi_call *call, enum broodi_side side,
 
 bool broodi_queue_is_closed(const struct broodi_queue_slot *queue);
 
-// Whether there is room for one more message; reservations count as messages.
-bool broodi_queue_has_room(const struct broodi_queue_slot *queue);
-uint32_t broodi_queue_reservations(const struct broodi_queue_slot *queue);
-
 // Whether a call on this side would not wait. Without `thorough` as far as can be seen without the
 // lock: then a message or room that a dead thread has left may be missed.
 bool broodi_queue_is_ready(const struct broodi_call *call, enum broodi_side side, bool thorough);
@@ -119,10 +115,6 @@ void broodi_queue_notify_done(const struct broodi_call *call);
 
 // Wakes all that wait: the queue was closed or destroyed.
 void broodi_queue_notify_all(struct broodi_queue_slot *queue);
-
-// Whether the queue is full. The caller holds the producers' lock; reservations of dead threads are
-// freed.
-bool broodi_queue_is_full(struct broodi_queue_slot *queue);
 
 // Fails with BROOD_TOO_LARGE, BROOD_STALE.
 brood_status broodi_queue_check_size(const struct broodi_call *call, size_t size);

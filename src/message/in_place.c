@@ -10,6 +10,7 @@
 #include "message/chain.h"
 #include "message/holding.h"
 #include "message/reference.h"
+#include "message/room.h"
 
 #include <brood/queue.h>
 #include <string.h>

@@ -5,6 +5,7 @@
 #include "message/call.h"
 #include "message/chain.h"
 #include "message/reference.h"
+#include "message/room.h"
 
 #include <brood/queue.h>
 #include <string.h>

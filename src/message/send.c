@@ -6,6 +6,7 @@
 #include "message/chain.h"
 #include "message/passage.h"
 #include "message/reference.h"
+#include "message/room.h"
 
 #include <brood/connection.h>
 #include <string.h>
