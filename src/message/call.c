@@ -282,14 +282,14 @@ static uint32_t amount(const struct broodi_call *call, enum broodi_side side)
 // while that is moving fast. One message, or room for one, is used at once.
 static void let_gain(const struct broodi_call *call, enum broodi_side side)
 {
-    struct broodi_spin spin = broodi_spin_begin(FIRST_LEAD, LAST_LEAD);
+    struct broodi_spin lead = broodi_spin_begin(FIRST_LEAD, LAST_LEAD);
     const uint32_t enough = broodi_queue_capacity(call->queue) / 4;
     uint32_t before = 1;
     uint32_t now;
-    if (spin.left > LEAD)
-        spin.left = LEAD;
-    while ((now = amount(call, side)) > before && now < enough && spin.left > 0 &&
-           broodi_spin_wait(&spin))
+    if (lead.left > LEAD)
+        lead.left = LEAD;
+    while ((now = amount(call, side)) > before && now < enough && lead.left > 0 &&
+           broodi_spin_wait(&lead))
         before = now;
 }
 
