@@ -444,14 +444,14 @@ static void await_number(atomic_uint *number)
 // `late`: the outer wait's event is set while the handler waits.
 static void expect_line_of(enum way way, bool late)
 {
-    struct any any = { .way = way, .native = platform_native_create() };
+    struct any any = { .way = (int32_t)way, .native = platform_native_create() };
     char text[64];
     for (int i = 0; i < 2; i++) {
         assert_status(brood_event_create(&any.events[i]), BROOD_OK);
         assert_status(brood_event_create(&within.inner.events[i]), BROOD_OK);
     }
     within.inner.native = any.native;
-    within.inner.way = way;
+    within.inner.way = (int32_t)way;
     atomic_store(&within.entered, 0);
     atomic_store(&within.result, 0);
     begin_log(BROOD_LOG_DEBUG);
