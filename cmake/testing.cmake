@@ -108,6 +108,11 @@ function(brood_register test)
   if(WIN32 AND CMAKE_CROSSCOMPILING)
     set_tests_properties(${test} PROPERTIES FIXTURES_REQUIRED wine)
   endif()
+  # QEMU 7.2 sometimes fails in a copy that is made while other threads of the process run, which
+  # it reports so; what the test finds then is not the library's.
+  if(BROOD_EMULATED)
+    set_tests_properties(${test} PROPERTIES SKIP_REGULAR_EXPRESSION "cpu_exec: assertion failed: .cpu == current_cpu.")
+  endif()
 endfunction()
 
 function(brood_public_test name)

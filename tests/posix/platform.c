@@ -269,37 +269,41 @@ void platform_descriptors_unlimit(void)
         set_limit(own_limit);
 }
 
-bool platform_process_lives(brood_pid pid)
+// Reads /proc/<pid>/stat. Returns what follows the name, which may contain anything: a space, and
+// the state; NULL if there is no such process.
+static const char *read_stat(brood_pid pid, char *text, size_t size)
 {
-    char text[512];
-    (void)snprintf(text, sizeof text, "/proc/%lld/stat", (long long)pid);
+    (void)snprintf(text, size, "/proc/%lld/stat", (long long)pid);
     FILE *file = fopen(text, "r");
     if (!file)
-        return false;
-    const size_t length = fread(text, 1, sizeof text - 1, file);
+        return NULL;
+    const size_t length = fread(text, 1, size - 1, file);
     (void)fclose(file);
     text[length] = 0;
-    // The state follows the name, which may contain anything.
     const char *end = strrchr(text, ')');
-    return end && end[1] && end[2] != 'Z' && end[2] != 'X';
+    return end ? end + 1 : NULL;
 }
 
-// A field of /proc/<pid>/stat after the name, which may contain anything; the state is field 0.
-// -1 if there is no such process.
+// A field of /proc/<pid>/stat after the name; the state is field 0. -1 if there is no such process.
 static long long stat_field(brood_pid pid, int number)
 {
     char text[512];
-    (void)snprintf(text, sizeof text, "/proc/%lld/stat", (long long)pid);
-    FILE *file = fopen(text, "r");
-    if (!file)
-        return -1;
-    const size_t length = fread(text, 1, sizeof text - 1, file);
-    (void)fclose(file);
-    text[length] = 0;
-    const char *at = strrchr(text, ')');
-    for (int i = 0; at && i <= number; i++)
+    const char *at = read_stat(pid, text, sizeof text);
+    for (int i = 0; at && i < number; i++)
         at = strchr(at + 1, ' ');
     return at ? strtoll(at, NULL, 10) : -1;
+}
+
+// The first thread of a killed process may be gone before the others are (in an emulator, which
+// has threads of its own): the process lives until the last one has ended.
+bool platform_process_lives(brood_pid pid)
+{
+    enum { THREADS = 17 };
+    char text[512];
+    const char *at = read_stat(pid, text, sizeof text);
+    if (!at || !at[0])
+        return false;
+    return (at[1] != 'Z' && at[1] != 'X') || stat_field(pid, THREADS) > 1;
 }
 
 brood_pid platform_parent_of(brood_pid pid)
