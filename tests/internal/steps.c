@@ -38,6 +38,7 @@ struct board {
     _Atomic uint32_t rest; // the companions must not begin another round
     _Atomic uint32_t resting;
     _Atomic uint32_t rounds[COMPANIONS];
+    _Atomic uint32_t favoured;  // acts that the companions choose every other time; 0: none
     _Atomic uint32_t inherited; // how many acquisitions returned BROOD_OWNER_DIED
     _Atomic uint64_t event;     // this and the next are replaced repeatedly
     _Atomic uint64_t condition;
@@ -621,15 +622,24 @@ enum {
     ACTS = sizeof acts / sizeof acts[0],
     LOCKING = 0x7,
     BLOCKING = 0x200,
+    FRAGMENTING = 0x100000,
     ALL = (1 << (ACTS - 2)) - 1,
     STARTING = 1 << (ACTS - 2),
     HOARDING = 1 << (ACTS - 1),
 };
 
+static uint32_t acts_of(struct member *member)
+{
+    const uint32_t favoured = atomic_load(&member->board->favoured);
+    if (member->acts)
+        return member->acts;
+    return favoured && number_below(member, 2) ? favoured : ALL;
+}
+
 static int act(struct member *member)
 {
     uint32_t which;
-    const uint32_t allowed = member->acts ? member->acts : ALL;
+    const uint32_t allowed = acts_of(member);
     do
         which = number_below(member, ACTS);
     while (!(allowed >> which & 1));
@@ -779,7 +789,10 @@ static uint32_t acts_towards(enum broodi_step step)
         return BLOCKING;
     if (step == BROODI_STEP_PROCESS_TAKEN || step == BROODI_STEP_PROCESS_DYING)
         return STARTING;
-    return holds_a_lock(step) ? LOCKING : 0;
+    // Two members seldom meet for one message, and the victim is seldom the one that continues it.
+    if (step >= BROODI_STEP_BULK_BEGUN && step <= BROODI_STEP_BULK_TAKEN_OVER)
+        return FRAGMENTING;
+    return holds_a_lock(step) || step == BROODI_STEP_LOCK_LEFT ? LOCKING : 0;
 }
 
 static struct family made_family(void)
@@ -896,6 +909,7 @@ static brood_process *stopped_victim(struct member *member, enum broodi_step ste
     atomic_store(&member->board->reached, 0);
     member->step = (uint32_t)step;
     member->acts = acts_towards(step);
+    atomic_store(&member->board->favoured, member->acts == FRAGMENTING ? FRAGMENTING : 0);
     member->seed = member->seed * 6364136223846793005 + 1442695040888963407;
     brood_process *process = started_victim(member);
     await_stop(member->board, process, step);
