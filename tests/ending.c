@@ -363,8 +363,8 @@ static void the_last_thread_ends_the_process(void **state)
 static void the_last_thread_ends_the_process_even_if_one_has_started_a_child(void **state)
 {
     (void)state;
-    if (!platform_copy_can_be_made_beside_threads()) { // an emulator copies for any start
-        print_message("skipped: a copy beside a thread that ends may fail here\n");
+    if (!platform_child_can_be_started_beside_threads()) {
+        print_message("skipped: a start beside a thread that ends may fail here\n");
         skip();
     }
     expect_the_last_thread_to_end_the_process(end_the_first_thread_beside_a_starter);

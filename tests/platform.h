@@ -32,6 +32,10 @@ bool platform_ends_with_the_last_thread(void);
 // only one, and sometimes ends or hangs.
 bool platform_copy_can_be_made_beside_threads(void);
 
+// Whether a child can be started, by any method, while other threads of the process start children
+// or end. An emulator makes a copy for each start.
+bool platform_child_can_be_started_beside_threads(void);
+
 // Whether a copy that the program makes of this process beside busy threads can be used: not if
 // one of them may have locked a sanitizer's allocator.
 bool platform_copy_is_safe_beside_threads(void);

@@ -858,8 +858,8 @@ static void threads_start_children_at_the_same_time(void **state)
     (void)state;
     enum { THREADS = 4 };
     brood_thread *threads[THREADS];
-    if (!platform_copy_can_be_made_beside_threads()) { // an emulator copies for any start
-        print_message("skipped: a copy beside threads may hang here\n");
+    if (!platform_child_can_be_started_beside_threads()) {
+        print_message("skipped: a start beside others may hang here\n");
         skip();
     }
     for (int i = 0; i < THREADS; i++)

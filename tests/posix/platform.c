@@ -68,6 +68,11 @@ bool platform_copy_can_be_made_beside_threads(void)
 #endif
 }
 
+bool platform_child_can_be_started_beside_threads(void)
+{
+    return platform_copy_can_be_made_beside_threads();
+}
+
 bool platform_copy_is_safe_beside_threads(void)
 {
 #if defined(__SANITIZE_ADDRESS__) || HAS_FEATURE(address_sanitizer)
@@ -284,14 +289,18 @@ static const char *read_stat(brood_pid pid, char *text, size_t size)
     return end ? end + 1 : NULL;
 }
 
-// A field of /proc/<pid>/stat after the name; the state is field 0. -1 if there is no such process.
+// A field of what read_stat() has returned; the state is field 0. -1 if there is no such process.
+static long long field_of(const char *stat, int number)
+{
+    for (int i = 0; stat && i < number; i++)
+        stat = strchr(stat + 1, ' ');
+    return stat ? strtoll(stat, NULL, 10) : -1;
+}
+
 static long long stat_field(brood_pid pid, int number)
 {
     char text[512];
-    const char *at = read_stat(pid, text, sizeof text);
-    for (int i = 0; at && i < number; i++)
-        at = strchr(at + 1, ' ');
-    return at ? strtoll(at, NULL, 10) : -1;
+    return field_of(read_stat(pid, text, sizeof text), number);
 }
 
 // The first thread of a killed process may be gone before the others are (in an emulator, which
@@ -300,10 +309,10 @@ bool platform_process_lives(brood_pid pid)
 {
     enum { THREADS = 17 };
     char text[512];
-    const char *at = read_stat(pid, text, sizeof text);
-    if (!at || !at[0])
+    const char *stat = read_stat(pid, text, sizeof text);
+    if (!stat || !stat[0])
         return false;
-    return (at[1] != 'Z' && at[1] != 'X') || stat_field(pid, THREADS) > 1;
+    return (stat[1] != 'Z' && stat[1] != 'X') || field_of(stat, THREADS) > 1;
 }
 
 brood_pid platform_parent_of(brood_pid pid)

@@ -55,6 +55,11 @@ bool platform_copy_can_be_made_beside_threads(void)
     return false;
 }
 
+bool platform_child_can_be_started_beside_threads(void)
+{
+    return true;
+}
+
 bool platform_copy_is_safe_beside_threads(void)
 {
     return false;
